@@ -1,0 +1,40 @@
+namespace Otto.Ipc;
+
+// How messages travel. What travels is a shape (stream, queue); a transport offers a shape by implementing its interface.
+
+/// <summary>A way for messages to travel, such as shared memory; ask it for a shape by the interface it implements.</summary>
+/// <remarks>Safe for use by several threads. Disposing it closes nothing that was opened through it: each end is its opener's to dispose.</remarks>
+public interface ITransport : IAsyncDisposable
+{
+    /// <summary>The name by which configuration chooses this transport, such as <c>mmap</c>.</summary>
+    string Name { get; }
+
+    /// <summary>What this transport is good at, as rows of the comparison table.</summary>
+    TransportTraits Traits { get; }
+}
+
+/// <summary>A transport with the <em>stream</em> shape: an ordered run of frames into one receiver, each kept until it is read.</summary>
+public interface IStreamTransport : ITransport
+{
+    /// <summary>Opens the sending end, and creates the stream where it does not exist.</summary>
+    /// <param name="name">Which stream.</param>
+    /// <param name="cancellation">Gives up opening.</param>
+    /// <returns>The end, for one thread at a time.</returns>
+    ValueTask<MessageSender> OpenSenderAsync(ChannelName name, CancellationToken cancellation = default);
+
+    /// <summary>Opens the receiving end, and creates the stream where it does not exist.</summary>
+    /// <param name="name">Which stream.</param>
+    /// <param name="cancellation">Gives up opening.</param>
+    /// <returns>The end, for one thread at a time.</returns>
+    ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellation = default);
+}
+
+/// <summary>A transport with the <em>queue</em> shape: work that competing workers lease and acknowledge.</summary>
+public interface IQueueTransport : ITransport
+{
+    /// <summary>Opens the queue, and creates it where it does not exist.</summary>
+    /// <param name="name">Which queue.</param>
+    /// <param name="cancellation">Gives up opening.</param>
+    /// <returns>A handle that sends and leases, for any number of threads.</returns>
+    ValueTask<IWorkQueue> OpenQueueAsync(ChannelName name, CancellationToken cancellation = default);
+}

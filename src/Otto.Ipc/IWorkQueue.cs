@@ -1,0 +1,122 @@
+namespace Otto.Ipc;
+
+// The queue shape: competing workers lease work and acknowledge it; what a dead worker held is given to another.
+
+/// <summary>A queue of work: any number of senders, any number of workers, each message done at least once.</summary>
+/// <remarks>
+/// A handle may be used by any number of threads. First in, first out for one worker that completes in order; a redelivery may overtake.
+/// A lease has no deadline: it moves on only when its holder is proven dead. <see cref="IDisposable.Dispose"/> refuses new calls,
+/// lets calls in flight finish, and keeps this participant alive for others until its last lease is completed or abandoned.
+/// </remarks>
+public interface IWorkQueue : IDisposable, IAsyncDisposable
+{
+    /// <summary>The queue's name.</summary>
+    ChannelName Name { get; }
+
+    /// <summary>The largest message in bytes.</summary>
+    int MaxMessageBytes { get; }
+
+    /// <summary>How many messages the queue holds, ready, leased and dead together.</summary>
+    int Capacity { get; }
+
+    /// <summary>Sends a copy of <paramref name="message"/> if there is room.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <returns><see langword="false"/> where the queue is full; nothing was sent.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>; nothing was written.</exception>
+    bool TrySend(ReadOnlySpan<byte> message);
+
+    /// <summary>Reserves room for a message, to be written in place.</summary>
+    /// <param name="maxBytes">The most bytes that will be committed, 0 to <see cref="MaxMessageBytes"/>.</param>
+    /// <param name="slot">The room. Commit it, or dispose it to send nothing.</param>
+    /// <returns><see langword="false"/> where the queue is full.</returns>
+    bool TryReserve(int maxBytes, out WriteSlot slot);
+
+    /// <summary>Blocks until there is room for a message.</summary>
+    /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
+    /// <param name="cancellation">Stops the waiting.</param>
+    /// <returns><see langword="false"/> where the time ran out. Another sender may still be quicker.</returns>
+    bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default);
+
+    /// <summary>Waits, without holding a thread, until there is room for a message.</summary>
+    /// <param name="cancellation">Stops the waiting.</param>
+    /// <returns>Completes when there is room. Another sender may still be quicker.</returns>
+    ValueTask WaitToSendAsync(CancellationToken cancellation = default);
+
+    /// <summary>Sends a copy of <paramref name="message"/>, waiting for room as long as it takes.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <param name="cancellation">Stops the waiting; a message that was sent stays sent.</param>
+    /// <returns>Completes when the message is committed.</returns>
+    ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default);
+
+    /// <summary>Takes the next message, if there is one.</summary>
+    /// <param name="lease">The message, held until it is completed, abandoned or put among the dead letters.</param>
+    /// <returns><see langword="false"/> where no message is ready.</returns>
+    bool TryLease(out WorkLease lease);
+
+    /// <summary>Blocks until a message is ready.</summary>
+    /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
+    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <returns><see langword="false"/> where the time ran out. Another worker may still be quicker.</returns>
+    bool WaitToLease(TimeSpan timeout, CancellationToken cancellation = default);
+
+    /// <summary>Waits, without holding a thread, until a message is ready.</summary>
+    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <returns>Completes when a message is ready. Another worker may still be quicker.</returns>
+    ValueTask WaitToLeaseAsync(CancellationToken cancellation = default);
+
+    /// <summary>Takes the next message, waiting as long as it takes.</summary>
+    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <returns>The message, held until it is completed, abandoned or put among the dead letters.</returns>
+    ValueTask<WorkLease> LeaseAsync(CancellationToken cancellation = default);
+
+    /// <summary>Stores a message that this process will work on itself: it is leased from the start and never ready, unless this process dies.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <param name="lease">The message as a lease.</param>
+    /// <returns><see langword="false"/> where the queue is full; nothing was stored.</returns>
+    bool TryKeep(ReadOnlySpan<byte> message, out WorkLease lease);
+
+    /// <summary>Whether this handle's process takes work from the queue, so that senders elsewhere may rely on it. Starts as <see langword="false"/>.</summary>
+    bool TakesWork { get; set; }
+
+    /// <summary>How many live participants other than this handle take work. Costs one memory read while nobody joins or leaves.</summary>
+    int OtherWorkers { get; }
+
+    /// <summary>Counts what the queue holds, without stopping anyone; exact only while nobody moves.</summary>
+    /// <returns>The counts.</returns>
+    WorkQueueCounts GetCounts();
+
+    /// <summary>Copies out dead letters for inspection.</summary>
+    /// <param name="max">The most to return.</param>
+    /// <returns>The dead letters, oldest slot first.</returns>
+    IReadOnlyList<DeadLetter> GetDeadLetters(int max = 100);
+
+    /// <summary>Makes a dead letter ready again, its attempts forgotten.</summary>
+    /// <param name="id">Which one.</param>
+    /// <returns><see langword="false"/> where it is no longer among the dead.</returns>
+    bool Requeue(DeadLetterId id);
+
+    /// <summary>Removes a dead letter for good.</summary>
+    /// <param name="id">Which one.</param>
+    /// <returns><see langword="false"/> where it is no longer among the dead.</returns>
+    bool Drop(DeadLetterId id);
+}
+
+/// <summary>What a queue holds.</summary>
+/// <param name="Ready">Messages that wait for a worker.</param>
+/// <param name="Leased">Messages that a worker holds.</param>
+/// <param name="Dead">Messages given up.</param>
+/// <param name="Free">Messages that could still be sent.</param>
+/// <param name="OldestReadyAge">How long the oldest ready message has waited; zero where there is none.</param>
+public readonly record struct WorkQueueCounts(int Ready, int Leased, int Dead, int Free, TimeSpan OldestReadyAge);
+
+/// <summary>Names one dead letter of one queue.</summary>
+/// <param name="Word">The exact state in which it was seen.</param>
+/// <param name="Index">Where it lies.</param>
+public readonly record struct DeadLetterId(long Word, int Index);
+
+/// <summary>A message that was given up, copied out.</summary>
+/// <param name="Id">Its name, for <see cref="IWorkQueue.Requeue"/> and <see cref="IWorkQueue.Drop"/>.</param>
+/// <param name="Payload">The message.</param>
+/// <param name="Attempts">How often it was tried.</param>
+/// <param name="Reason">Why it was given up, as its last worker said.</param>
+public sealed record DeadLetter(DeadLetterId Id, ReadOnlyMemory<byte> Payload, int Attempts, string Reason);

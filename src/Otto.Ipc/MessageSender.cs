@@ -1,0 +1,94 @@
+namespace Otto.Ipc;
+
+// The sending end of a stream. A transport fills in reserve, commit and wait; everything else is said once, here.
+
+/// <summary>The sending end of a stream: reserve room, write in place, commit; or send bytes that you already have.</summary>
+/// <remarks>
+/// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> where it is noticed.
+/// <see cref="Dispose"/> is safe beside calls in flight and may be called again.
+/// Full is an answer, not an error: nothing is dropped to make room.
+/// </remarks>
+public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotOwner
+{
+    /// <summary>The largest message in bytes.</summary>
+    public abstract int MaxMessageBytes { get; }
+
+    /// <summary>Reserves room for a message, to be written in place.</summary>
+    /// <param name="maxBytes">The most bytes that will be committed, 0 to <see cref="MaxMessageBytes"/>.</param>
+    /// <param name="slot">The room. Commit it, or dispose it to send nothing. Until then no other call is allowed.</param>
+    /// <returns><see langword="false"/> where there is no room now: wait with <see cref="WaitToSend"/>.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxBytes"/> is negative or exceeds the limit; nothing was written.</exception>
+    /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
+    public abstract bool TryReserve(int maxBytes, out WriteSlot slot);
+
+    /// <summary>Sends a copy of <paramref name="message"/> if there is room.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <returns><see langword="false"/> where there is no room now; nothing was sent.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>; nothing was written.</exception>
+    /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
+    public abstract bool TrySend(ReadOnlySpan<byte> message);
+
+    /// <summary>Blocks until a message of <paramref name="bytes"/> has room.</summary>
+    /// <param name="bytes">The size of the message to come.</param>
+    /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
+    /// <param name="cancellation">Stops the waiting; nothing that was sent is taken back.</param>
+    /// <returns><see langword="false"/> where the time ran out.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
+    public abstract bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellation = default);
+
+    /// <summary>Waits, without holding a thread, until a message of <paramref name="bytes"/> has room.</summary>
+    /// <param name="bytes">The size of the message to come.</param>
+    /// <param name="cancellation">Stops the waiting.</param>
+    /// <returns>Completes when there is room.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
+    public abstract ValueTask WaitToSendAsync(int bytes, CancellationToken cancellation = default);
+
+    /// <summary>Says that no more will come: the receiver's waits end once it has read what was sent.</summary>
+    /// <remarks>Further sends throw <see cref="InvalidOperationException"/>. A sender that is only disposed, or dies, may have a successor, so its receiver goes on waiting.</remarks>
+    public abstract void Complete();
+
+    /// <summary>Sends a copy of <paramref name="message"/>, waiting for room as long as it takes.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <param name="cancellation">Stops the waiting; a message that was sent stays sent.</param>
+    /// <returns>Completes when the message is committed.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled before there was room.</exception>
+    public ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default)
+    {
+        if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled(cancellation);
+        return TrySend(message.Span) ? default : SendWhenThereIsRoomAsync(message, cancellation);
+    }
+
+    /// <summary>Closes this end. What was committed stays for the receiver.</summary>
+    public abstract void Dispose();
+
+    /// <summary>Closes this end, as <see cref="Dispose"/> does.</summary>
+    /// <returns>Completes at once.</returns>
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        GC.SuppressFinalize(this);
+        return default;
+    }
+
+    bool IWriteSlotOwner.Commit(in SlotToken token, int bytes) => CommitSlot(token, bytes);
+
+    void IWriteSlotOwner.Abort(in SlotToken token) => AbortSlot(token);
+
+    /// <summary>Publishes what was written into a reserved slot.</summary>
+    /// <param name="token">What the slot was made with.</param>
+    /// <param name="bytes">How many bytes were written.</param>
+    /// <returns><see langword="false"/> where the slot is no longer open.</returns>
+    protected abstract bool CommitSlot(in SlotToken token, int bytes);
+
+    /// <summary>Gives a reserved slot back unsent; does nothing where it is no longer open.</summary>
+    /// <param name="token">What the slot was made with.</param>
+    protected abstract void AbortSlot(in SlotToken token);
+
+    private async ValueTask SendWhenThereIsRoomAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation)
+    {
+        do await WaitToSendAsync(message.Length, cancellation).ConfigureAwait(false);
+        while (!TrySend(message.Span));
+    }
+}

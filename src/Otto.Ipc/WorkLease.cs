@@ -1,0 +1,90 @@
+namespace Otto.Ipc;
+
+// One message in a worker's hands. A struct, so that taking work allocates nothing; it may cross an await.
+
+/// <summary>One message that this process holds. Complete it, abandon it, or put it among the dead letters; the first of these counts.</summary>
+/// <remarks>
+/// Copies are the same lease. The payload lies in the transport's memory and is valid until the lease ends.
+/// A lease that nobody ends is held until this process dies.
+/// </remarks>
+public readonly struct WorkLease : IEquatable<WorkLease>
+{
+    private readonly IWorkLeaseOwner? _owner;
+    private readonly SlotToken _token;
+
+    /// <summary>For transports: a lease over <paramref name="payload"/>.</summary>
+    /// <param name="owner">Who is told how the lease ended.</param>
+    /// <param name="token">What the owner needs to find the message again.</param>
+    /// <param name="payload">The message.</param>
+    /// <param name="attempt">Which attempt this is, from 1.</param>
+    public WorkLease(IWorkLeaseOwner owner, in SlotToken token, ReadOnlyMemory<byte> payload, int attempt)
+    {
+        _owner = owner;
+        _token = token;
+        Payload = payload;
+        Attempt = attempt;
+    }
+
+    /// <summary>The message, in place. Not to be touched once the lease has ended.</summary>
+    public ReadOnlyMemory<byte> Payload { get; }
+
+    /// <summary>Which attempt this is: 1 at first, one more after each abandon that counts and each death of a holder.</summary>
+    public int Attempt { get; }
+
+    /// <summary>Says that the work is done: the message is never delivered again.</summary>
+    /// <returns><see langword="false"/> where this lease had ended already.</returns>
+    public bool Complete() => _owner?.Complete(_token) ?? false;
+
+    /// <summary>Gives the message back, to be leased again.</summary>
+    /// <param name="countAttempt">Whether this try counts: <see langword="false"/> for work that was never started.</param>
+    /// <returns><see langword="false"/> where this lease had ended already.</returns>
+    /// <remarks>A counted try past the queue's attempt limit puts the message among the dead letters instead.</remarks>
+    public bool Abandon(bool countAttempt = true) => _owner?.Abandon(_token, countAttempt) ?? false;
+
+    /// <summary>Gives the message up: it stays in the queue's dead-letter list until somebody requeues or drops it.</summary>
+    /// <param name="reason">Why, for the person who looks; cut where it is too long to keep.</param>
+    /// <returns><see langword="false"/> where this lease had ended already.</returns>
+    public bool DeadLetter(string reason) => _owner?.DeadLetter(_token, reason) ?? false;
+
+    /// <inheritdoc/>
+    public bool Equals(WorkLease other) => ReferenceEquals(_owner, other._owner) && _token == other._token;
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => obj is WorkLease other && Equals(other);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => _token.GetHashCode();
+
+    /// <summary>Whether two values are the same lease.</summary>
+    /// <param name="left">One.</param>
+    /// <param name="right">The other.</param>
+    /// <returns>Whether they are the same.</returns>
+    public static bool operator ==(WorkLease left, WorkLease right) => left.Equals(right);
+
+    /// <summary>Whether two values are different leases.</summary>
+    /// <param name="left">One.</param>
+    /// <param name="right">The other.</param>
+    /// <returns>Whether they differ.</returns>
+    public static bool operator !=(WorkLease left, WorkLease right) => !left.Equals(right);
+}
+
+/// <summary>For transports: who is told how a <see cref="WorkLease"/> ended.</summary>
+public interface IWorkLeaseOwner
+{
+    /// <summary>Ends a lease as done.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <returns>Whether the lease was still held.</returns>
+    bool Complete(in SlotToken token);
+
+    /// <summary>Ends a lease by giving the message back.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <param name="countAttempt">Whether the try counts.</param>
+    /// <returns>Whether the lease was still held.</returns>
+    bool Abandon(in SlotToken token, bool countAttempt);
+
+    /// <summary>Ends a lease by giving the message up.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <param name="reason">Why.</param>
+    /// <returns>Whether the lease was still held.</returns>
+    bool DeadLetter(in SlotToken token, string reason);
+}
