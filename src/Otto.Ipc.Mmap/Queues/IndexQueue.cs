@@ -82,6 +82,7 @@ internal sealed class IndexQueue
             // Full fence: the push. Pairs with the acquire in TryPeek; the slot's word and bytes are visible before its cell. It is
             // also the fence between publishing and looking at the doorbell.
             if (Interlocked.CompareExchange(ref place, IndexCell.Make(CycleOf(tail), lap, slot), seen) != seen) continue;
+            if (FaultPoints.On) FaultPoints.Reach("queue.push.cell");
             Interlocked.CompareExchange(ref _map.Long(_tailWord), tail + 1, tail);
             return;
         }

@@ -23,6 +23,7 @@ internal sealed class QueueSweep(SegmentMapping map, QueueLayout layout, IndexQu
         // then its slot has moved on and the exact CAS below fails.
         int[] freeLaps = free.Snapshot(layout.Slots);
         int[] readyLaps = ready.Snapshot(layout.Slots);
+        bool forgetsCells = FaultPoints.Plants("queue.sweep.forgets-cells"), forgetsLeases = FaultPoints.Plants("queue.sweep.forgets-leases");
         for (int slot = 0; slot < layout.Slots; slot++)
         {
             long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
@@ -33,13 +34,13 @@ internal sealed class QueueSweep(SegmentMapping map, QueueLayout layout, IndexQu
                 case SlotState.Writing:
                     TryMove(slot, word, SlotState.Released, me, 0, free);
                     break;
-                case SlotState.Leased:
+                case SlotState.Leased when !forgetsLeases:
                     Redeliver(slot, word, me);
                     break;
-                case SlotState.Filled when readyLaps[slot] != lap:
+                case SlotState.Filled when readyLaps[slot] != lap && !forgetsCells:
                     TryMove(slot, word, SlotState.Filled, me, SlotWord.Attempts(word), ready);
                     break;
-                case SlotState.Released when freeLaps[slot] != lap:
+                case SlotState.Released when freeLaps[slot] != lap && !forgetsCells:
                     TryMove(slot, word, SlotState.Released, me, 0, free);
                     break;
             }
@@ -66,6 +67,7 @@ internal sealed class QueueSweep(SegmentMapping map, QueueLayout layout, IndexQu
         // Taken over before the note is written, since only the holder may write it; given up after.
         long mine = SlotWord.Move(word, SlotState.Leased, me);
         if (mine != word && Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), mine, word) != word) return;
+        if (FaultPoints.On) FaultPoints.Reach("queue.sweep.taken-over");
         WriteNote(slot, $"its worker died in attempt {attempts}, the queue's limit");
         Interlocked.CompareExchange(
             ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.Nobody, attempts, SlotWord.Lap(word)), mine);
@@ -75,6 +77,8 @@ internal sealed class QueueSweep(SegmentMapping map, QueueLayout layout, IndexQu
     {
         long next = SlotWord.NextLap(word, state, me, attempts);
         // Exact: one sweeper wins, and owes the cell in its own name; should it die too, its own sweep appends it.
-        if (Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), next, word) == word) queue.Push(slot, SlotWord.Lap(next));
+        if (Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), next, word) != word) return;
+        if (FaultPoints.On) FaultPoints.Reach("queue.sweep.word");
+        queue.Push(slot, SlotWord.Lap(next));
     }
 }

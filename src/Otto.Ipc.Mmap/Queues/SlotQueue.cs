@@ -149,9 +149,11 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
             if (!TryTake(_free, SlotState.Released, SlotState.Writing, out int slot, out long word)) return false;
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             Describe(slot, message.Length);
+            if (FaultPoints.On) FaultPoints.Reach("queue.keep.described");
             long leased = SlotWord.Move(word, SlotState.Leased, _participants.Me);
             // Release: the commit. Pairs with the acquire in QueueSweep, which gives the message to others should this process die.
             Volatile.Write(ref Word(slot), leased);
+            if (FaultPoints.On) FaultPoints.Reach("queue.keep.word");
             lease = LeaseOf(slot, leased, message.Length);
             kept = true;
             return true;
@@ -332,7 +334,9 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
                 word = SlotWord.Move(seen, to, _participants.Me);
                 // Full fence: this is the take. It fails where another took the slot first, or swept it.
                 if (Interlocked.CompareExchange(ref Word(slot), word, seen) != seen) continue;
+                if (FaultPoints.On) FaultPoints.Reach("queue.take.word");
                 queue.Advance(head);
+                if (FaultPoints.On) FaultPoints.Reach("queue.take.head");
                 return true;
             }
 
@@ -358,11 +362,14 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
     private void Fill(int slot, long writing, int length)
     {
         Describe(slot, length);
+        if (FaultPoints.On) FaultPoints.Reach("queue.fill.described");
         long filled = SlotWord.NextLap(writing, SlotState.Filled, _participants.Me, attempts: 0);
         // Release: the commit. Pairs with the acquire in TryTake. A plain store, since nobody moves what a live participant is writing;
         // from here on the message survives this process, and a sweeper appends the cell if this process cannot.
         Volatile.Write(ref Word(slot), filled);
+        if (FaultPoints.On) FaultPoints.Reach("queue.fill.word");
         _ready.Push(slot, SlotWord.Lap(filled));
+        if (FaultPoints.On) FaultPoints.Reach("queue.fill.pushed");
         if (_workerBell.SomeoneWaits) _workerBell.Ring();
     }
 
@@ -371,7 +378,9 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         long next = SlotWord.NextLap(token.Word, state, _participants.Me, attempts);
         // Exact, full fence: this is the completion, or the return. The one who moves the word owes the cell.
         if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
+        if (FaultPoints.On) FaultPoints.Reach("queue.end.word");
         queue.Push(token.Index, SlotWord.Lap(next));
+        if (FaultPoints.On) FaultPoints.Reach("queue.end.pushed");
         if (bell.SomeoneWaits) bell.Ring();
         _gate.Exit();
         return true;
@@ -381,6 +390,7 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
     {
         if (Volatile.Read(ref Word(token.Index)) != token.Word) return false;
         _sweep.WriteNote(token.Index, reason);
+        if (FaultPoints.On) FaultPoints.Reach("queue.give-up.note");
         long dead = SlotWord.Make(SlotState.Dead, SlotWord.Nobody, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(token.Word));
         // Full fence: the note is visible before the state that says it is there.
         if (Interlocked.CompareExchange(ref Word(token.Index), dead, token.Word) != token.Word) return false;

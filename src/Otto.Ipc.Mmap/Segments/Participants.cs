@@ -102,6 +102,7 @@ internal sealed class Participants
         ref long ctl = ref Ctl(Me);
         // Release: pairs with the acquire in IsActive; the roles must be gone before the entry is.
         SetRoles(ParticipantRoles.None);
+        if (FaultPoints.On) FaultPoints.Reach("leave.roles");
         Volatile.Write(ref ctl, Volatile.Read(ref ctl) & ~StateMask);
         _probe.Dispose();
     }
@@ -109,6 +110,7 @@ internal sealed class Participants
     private void Enter(int i, ParticipantRoles roles)
     {
         Me = i;
+        if (FaultPoints.On) FaultPoints.Reach("join.locked");
         ref long ctl = ref Ctl(i);
         if ((Volatile.Read(ref ctl) & StateMask) != 0)
         {
@@ -122,6 +124,7 @@ internal sealed class Participants
         m.Int(at + 0x0C) = (int)roles;
         m.Long(at + 0x10) = (long)PidNamespace;
         m.Long(at + 0x18) = (long)StartTime;
+        if (FaultPoints.On) FaultPoints.Reach("join.described");
         // Release: pairs with the acquire in IsActive; whoever sees an active entry sees who it is.
         Volatile.Write(ref ctl, ((((Volatile.Read(ref ctl) >>> 8) + 1) << 8) & ~StateMask) | Active);
     }
@@ -135,6 +138,7 @@ internal sealed class Participants
         long seen = Volatile.Read(ref Ctl(dead));
         if ((seen & StateMask) != Active) return false;
         _sweep(dead, Me);
+        if (FaultPoints.On) FaultPoints.Reach("sweep.done");
         // Exact: a later user of the entry has another epoch, and is not freed by a sweeper that was stopped here.
         return Interlocked.CompareExchange(ref Ctl(dead), seen & ~StateMask, seen) == seen;
     }

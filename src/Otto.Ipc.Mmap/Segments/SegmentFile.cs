@@ -153,6 +153,7 @@ internal sealed class SegmentFile
             mapping = new SegmentMapping(file, plan.FileSize);
             spec.Initialise(mapping, plan);
             SegmentLayout.Write(plan, Guid.NewGuid(), BootId).CopyTo(mapping.Bytes(0, SegmentLayout.HeaderBytes));
+            if (FaultPoints.On) FaultPoints.Reach("create.initialised");
             hold = LivenessLock.Reopen(file);
             if (!hold.TryRead(LivenessLock.SegmentByte)) throw Libc.Failure("F_OFD_SETLK", path);
             if (Libc.LinkAt(Libc.AT_FDCWD, $"/proc/self/fd/{fd}", Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW) != 0)
@@ -161,6 +162,7 @@ internal sealed class SegmentFile
                 throw Libc.Failure("linkat", path);
             }
 
+            if (FaultPoints.On) FaultPoints.Reach("create.linked");
             var created = new SegmentFile(file, hold, mapping, plan, path);
             file = null;
             hold = null;

@@ -183,9 +183,11 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
 
     private void Consume(long bytes)
     {
+        if (FaultPoints.On) FaultPoints.Reach("stream.consume.before");
         _head += bytes;
         // Release: pairs with the acquire in RingSender.ReadHead; the bytes are read before the sender may write over them.
         Volatile.Write(ref _map.Long(_lane.Head), _head);
+        if (FaultPoints.On) FaultPoints.Reach("stream.consume.head");
         _senderBell.Signal();
     }
 

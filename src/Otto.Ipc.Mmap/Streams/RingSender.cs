@@ -117,6 +117,7 @@ internal sealed class RingSender : MessageSender, IReadiness
     {
         _end.Enter();
         _completed = true;
+        if (FaultPoints.On) FaultPoints.Reach("stream.complete.before");
         // Release: pairs with the acquire in RingReceiver.IsCompleted; every frame is published before the end is said.
         Volatile.Write(ref _map.Long(_lane.Completed), _tail + 1);
         _receiverBell.Signal();
@@ -175,6 +176,7 @@ internal sealed class RingSender : MessageSender, IReadiness
 
     private void Publish(int bytes)
     {
+        if (FaultPoints.On) FaultPoints.Reach("stream.publish.payload");
         long at = _tail;
         if (_padding != 0)
         {
@@ -184,8 +186,10 @@ internal sealed class RingSender : MessageSender, IReadiness
 
         _map.Long(PayloadAt(at) - RingLayout.FrameHeader) = RingLayout.Header(bytes, RingLayout.TypeMessage);
         _tail = at + RingLayout.FrameBytes(bytes);
+        if (FaultPoints.On) FaultPoints.Reach("stream.publish.frame");
         // Release: pairs with the acquire of the tail in RingReceiver; the frames must be visible before the tail that covers them.
         Volatile.Write(ref _map.Long(_lane.Tail), _tail);
+        if (FaultPoints.On) FaultPoints.Reach("stream.publish.tail");
         _receiverBell.Signal();
     }
 
