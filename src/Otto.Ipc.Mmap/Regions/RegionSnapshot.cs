@@ -1,0 +1,44 @@
+using System.Text.Json;
+
+namespace Otto.Ipc.Mmap.Regions;
+
+// One whole value, out of the shared file and into private memory, so that it stays as it was read.
+
+/// <summary>What a region held at one moment.</summary>
+public sealed class RegionSnapshot
+{
+    private readonly byte[] _text;
+
+    internal RegionSnapshot(byte[] text)
+    {
+        _text = text;
+        try
+        {
+            Root = JsonElement.Parse(text);
+        }
+        catch (JsonException e)
+        {
+            throw new CorruptSegmentException($"the {text.Length} bytes of JSON are malformed: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The region's text as it stands in the file: one JSON object in UTF-8.</summary>
+    public ReadOnlyMemory<byte> Utf8 => _text;
+
+    /// <summary>The region's object.</summary>
+    public JsonElement Root { get; }
+
+    /// <summary>The value of a key.</summary>
+    /// <param name="key">The key.</param>
+    /// <returns>The value, or null where the region does not have the key. JSON's <c>null</c> is a value.</returns>
+    public JsonElement? this[string key] => Root.TryGetProperty(key, out JsonElement value) ? value : null;
+
+    /// <summary>Whether both hold the same text, byte for byte.</summary>
+    /// <param name="other">The other.</param>
+    /// <returns>False where a byte differs.</returns>
+    public bool SameAs(RegionSnapshot other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return _text.AsSpan().SequenceEqual(other._text);
+    }
+}
