@@ -87,7 +87,9 @@ internal sealed class RouteQueue : IDisposable
 
     private void AskToBeTold()
     {
+#pragma warning disable CA2012 // Consumed once, by OnReady: an await here would allocate.
         _waiting = Queue.WaitToLeaseAsync(_stop.Token).ConfigureAwait(false).GetAwaiter();
+#pragma warning restore CA2012
         if (_waiting.IsCompleted) OnReady();
         else _waiting.UnsafeOnCompleted(_onReady);
     }

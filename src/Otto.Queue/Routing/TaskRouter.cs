@@ -28,7 +28,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         where TTask : notnull
     {
         if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<TaskReceipt>(cancellation);
-        if (!lane.IsOpen || _telemetry.Traces) return WaitAndPlaceAsync(binding, task, options, cancellation);
+        if (!lane.IsOpen || QueueTelemetry.Traces) return WaitAndPlaceAsync(binding, task, options, cancellation);
         Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Timestamp };
         return TryPlace(binding, task, options, ref placing)
             ? new ValueTask<TaskReceipt>(Receive(binding, placing))
@@ -39,7 +39,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         where TTask : notnull
     {
         if (!lane.IsOpen && lane.State < LaneState.Draining) await lane.OpenAsync(cancellation).ConfigureAwait(false);
-        using Activity? activity = _telemetry.StartSend(lane, binding);
+        using Activity? activity = QueueTelemetry.StartSend(lane, binding);
         Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Timestamp, Trace = (activity ?? Activity.Current)?.Context ?? default };
         activity?.SetTag("messaging.message.id", new TaskId(_owner.Producer, placing.Number).ToString());
         return TryPlace(binding, task, options, ref placing)

@@ -1,4 +1,5 @@
 using Otto.Ipc;
+using Otto.Ipc.Mmap;
 
 namespace Otto.Queue;
 
@@ -19,5 +20,9 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
     public ValueTask<IWorkQueue> OpenAsync(ChannelName queue, CancellationToken cancellationToken)
         => options.Transport is { } transport
             ? transport.OpenQueueAsync(queue, cancellationToken)
-            : throw new NotSupportedException("no shared-memory transport is given");
+            : new ValueTask<IWorkQueue>(Open(queue));
+
+    private IWorkQueue Open(ChannelName queue)
+        => new MmapTransport(new MmapTransportOptions { Directory = options.Directory })
+            .OpenQueue(queue, new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxAttempts = options.MaxAttempts });
 }

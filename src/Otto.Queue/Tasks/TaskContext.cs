@@ -9,14 +9,9 @@ namespace Otto.Queue;
 /// </remarks>
 public sealed class TaskContext
 {
-    private readonly QueueClock _clock;
     internal long EnqueuedMicroseconds;
 
-    internal TaskContext(ITaskQueue tasks, QueueClock clock)
-    {
-        Tasks = tasks;
-        _clock = clock;
-    }
+    internal TaskContext(ITaskQueue tasks) => Tasks = tasks;
 
     /// <summary>The task's id, as on its receipt.</summary>
     public TaskId Id { get; internal set; }
@@ -37,7 +32,7 @@ public sealed class TaskContext
     public int MaxAttempts { get; internal set; }
 
     /// <summary>When the task was enqueued, by the producer's clock.</summary>
-    public DateTimeOffset EnqueuedAt => _clock.ToDateTime(EnqueuedMicroseconds);
+    public DateTimeOffset EnqueuedAt => QueueClock.ToDateTime(EnqueuedMicroseconds);
 
     /// <summary>The queue, to enqueue follow-up tasks.</summary>
     public ITaskQueue Tasks { get; }

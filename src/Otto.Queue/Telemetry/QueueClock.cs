@@ -37,7 +37,7 @@ internal sealed class QueueClock
     }
 
     /// <summary>Another process's microseconds as a date; nonsense is clamped, not thrown at a handler.</summary>
-    internal DateTimeOffset ToDateTime(long microseconds)
+    internal static DateTimeOffset ToDateTime(long microseconds)
         => DateTimeOffset.UnixEpoch.AddTicks(Math.Clamp(microseconds, 0, LongestMicroseconds) * TimeSpan.TicksPerMicrosecond);
 
     internal long After(TimeSpan delay) => Timestamp + (long)(delay.TotalSeconds * _frequency);

@@ -39,7 +39,7 @@ internal sealed class QueueTelemetry : IDisposable
         _meter.CreateObservableUpDownCounter("otto.queue.depth", depth, "{message}", "Tasks that wait, by queue and route.");
     }
 
-    internal bool Traces => Source.HasListeners();
+    internal static bool Traces => Source.HasListeners();
 
     internal bool ObservesSending => _sent.Enabled || _routed.Enabled || Source.HasListeners();
 
@@ -47,7 +47,7 @@ internal sealed class QueueTelemetry : IDisposable
 
     internal static KeyValuePair<string, object?> RouteTag(Route route) => new("otto.route", RouteNames[(int)route]);
 
-    internal Activity? StartSend(Lane lane, TaskBinding binding)
+    internal static Activity? StartSend(Lane lane, TaskBinding binding)
     {
         if (!Source.HasListeners()) return null;
         Activity? activity = Source.StartActivity($"send {lane.Name}", ActivityKind.Producer);
@@ -95,7 +95,8 @@ internal sealed class QueueTelemetry : IDisposable
         object? failure = null;
         try
         {
-            await (task is not null ? binding.RunAsync(task, context, cancellation) : binding.RunSerializedAsync(payload, context, cancellation)).ConfigureAwait(false);
+            if (task is not null) await binding.RunAsync(task, context, cancellation).ConfigureAwait(false);
+            else await binding.RunSerializedAsync(payload, context, cancellation).ConfigureAwait(false);
         }
         catch (Exception e)
         {

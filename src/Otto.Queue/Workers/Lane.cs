@@ -5,7 +5,7 @@ namespace Otto.Queue;
 
 // One queue as this process sees it: the ring of objects, the routes beyond, the workers that take from both in turn.
 
-internal sealed class Lane
+internal sealed class Lane : IDisposable
 {
     /// <summary>How long the last worker awake looks round before it sleeps: a wake-up costs about as much.</summary>
     internal static readonly long SearchTicks = Stopwatch.Frequency / 1_000_000 * 30;
@@ -331,10 +331,13 @@ internal sealed class Lane
         foreach (Worker worker in Roster.Workers) worker.CancelRunning();
     }
 
-    internal void Close()
+    /// <summary>Lets go of everything; a route's participant lives on until its last lease has ended.</summary>
+    public void Dispose()
     {
         _state = (int)LaneState.Stopped;
         Waiting.Dispose();
         foreach (RouteQueue route in _routes) route.Dispose();
+        _opening.Dispose();
+        // Not _abort and _stopping: handlers that would not end still hold their tokens, and without a timer there is nothing to free.
     }
 }

@@ -36,7 +36,7 @@ internal sealed class Worker : IThreadPoolWorkItem
     {
         _lane = lane;
         _roster = roster;
-        _context = new TaskContext(lane.Owner, lane.Clock) { Queue = lane.Name };
+        _context = new TaskContext(lane.Owner) { Queue = lane.Name };
         _onEnded = () => Schedule(preferLocal: true);
         Index = index;
     }
@@ -323,7 +323,9 @@ internal sealed class Worker : IThreadPoolWorkItem
         _leasedBy = null;
 
         _phase = Phase.FailureEnded;
+#pragma warning disable CA2012 // Consumed once, by EndFailure: an await here would make the worker an async loop.
         _running = _lane.Failures.SettleAsync(task, e, _context.Decoded).ConfigureAwait(false).GetAwaiter();
+#pragma warning restore CA2012
         if (!_running.IsCompleted)
         {
             _running.UnsafeOnCompleted(_onEnded);
