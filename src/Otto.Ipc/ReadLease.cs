@@ -13,7 +13,7 @@ public readonly ref struct ReadLease
     /// <param name="owner">Who is told when the message was read.</param>
     /// <param name="token">What the owner needs to find the message again, never the same twice.</param>
     /// <param name="bytes">The message.</param>
-    public ReadLease(IReadLeaseOwner owner, in SlotToken token, ReadOnlySpan<byte> bytes)
+    public ReadLease(IReadLeaseOwner owner, scoped in SlotToken token, ReadOnlySpan<byte> bytes)
     {
         _owner = owner;
         _token = token;

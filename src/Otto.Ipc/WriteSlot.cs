@@ -16,7 +16,7 @@ public readonly ref struct WriteSlot
     /// <param name="owner">Who is told of the commit.</param>
     /// <param name="token">What the owner needs to find the slot again, never the same twice.</param>
     /// <param name="bytes">The room.</param>
-    public WriteSlot(IWriteSlotOwner owner, in SlotToken token, Span<byte> bytes)
+    public WriteSlot(IWriteSlotOwner owner, scoped in SlotToken token, Span<byte> bytes)
     {
         _owner = owner;
         _token = token;

@@ -1,0 +1,161 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Doorbells;
+
+// Waking without burning: one word a direction, and no system call while the other side is awake.
+//
+//  31                             1   0
+//  +------------------------------+---+
+//  | sequence                     | W |   W: somebody waits
+//  +------------------------------+---+
+//
+//  waiter:      OR W into the word; fence; look again; sleep while the word holds the value seen
+//  signaller:   publish; fence; read the word; where W is set: CAS to {sequence + 1, 0} and wake everybody
+//
+// Everybody is woken, since W is cleared for all: waking one would strand the second, and a woken worker that dies takes its wake along.
+// A crash between publishing and waking leaves W set: the housekeeper of each waiting process looks once a second and rings for itself.
+
+internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness readiness)
+{
+    private const int Waiting = 1;
+
+    public IReadiness Readiness => readiness;
+
+    /// <summary>The word's address, for those who wait on many words at once.</summary>
+    public nint Address => mapping.Address(offset);
+
+    private ref int Word => ref mapping.Int(offset);
+
+    public int Value => Volatile.Read(ref Word);
+
+    /// <summary>Whether somebody waits. The caller has published and fenced.</summary>
+    public bool SomeoneWaits => (Volatile.Read(ref mapping.Int(offset)) & Waiting) != 0;
+
+    /// <summary>Tells who waits that something was published; called after publishing.</summary>
+    public void Signal()
+    {
+        Fences.Signaller();
+        if (SomeoneWaits) Ring();
+    }
+
+    /// <summary>Wakes everybody who waits, whether or not there is a reason.</summary>
+    public void Ring()
+    {
+        int seen = Volatile.Read(ref Word);
+        // Full fence: pairs with the waiter's OR. It either sees the new sequence and does not sleep, or slept before and is woken.
+        Interlocked.CompareExchange(ref Word, (seen & ~Waiting) + 2, seen);
+        Futex.WakeAll(Address);
+    }
+
+    /// <summary>Waits without holding a thread until ready.</summary>
+    /// <param name="stop">Ends the waiting early.</param>
+    /// <param name="mode">How to sleep.</param>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask WaitAsync(WaitStop stop, WaitMode mode)
+    {
+        stop.ThrowIfStopped();
+        if (readiness.IsReady) return;
+        using CancellationTokenRegistration wakeOnCancel = stop.Cancellation.UnsafeRegister(static bell => ((Doorbell)bell!).Ring(), this);
+        for (int pause = 1; ; pause = Math.Min(pause + 1, (int)PortablePause.Longest.TotalMilliseconds))
+        {
+            bool @short = mode == WaitMode.Portable || !Futex.HasWaitVector;
+            int seen = 0;
+            if (@short ? readiness.IsReady : Announce(out seen, out @short)) return;
+            stop.ThrowIfStopped();
+            if (@short) await Task.Delay(pause, CancellationToken.None).ConfigureAwait(false);
+            else await AsyncDoorbells.WaitAsync(this, seen).ConfigureAwait(false);
+            stop.ThrowIfStopped();
+            if (readiness.IsReady) return;
+        }
+    }
+
+    /// <summary>Announces a waiter and takes the last look.</summary>
+    /// <param name="seen">What the word must still hold for the sleep to be safe.</param>
+    /// <param name="short">Whether other processes may miss the announcement, so that the sleep must be short.</param>
+    /// <returns><see langword="true"/> where there is nothing to wait for any more.</returns>
+    public bool Announce(out int seen, out bool @short)
+    {
+        // Full fence: pairs with the CAS in Ring, and by Fences.Waiter with the plain read in Signal.
+        seen = Interlocked.Or(ref Word, Waiting) | Waiting;
+        @short = !Fences.Waiter();
+        return readiness.IsReady;
+    }
+
+    /// <summary>Blocks until ready, for this long at most.</summary>
+    /// <param name="spin">How long to look first.</param>
+    /// <param name="timeout">How long in all; infinite for ever.</param>
+    /// <param name="stop">Ends the waiting early.</param>
+    /// <param name="mode">How to sleep.</param>
+    /// <returns>Whether it is ready.</returns>
+    public bool Wait(SpinBudget spin, TimeSpan timeout, in WaitStop stop, WaitMode mode)
+    {
+        stop.ThrowIfStopped();
+        if (readiness.IsReady || (timeout != TimeSpan.Zero && spin.Spin(readiness))) return true;
+        using CancellationTokenRegistration wakeOnCancel = stop.Cancellation.UnsafeRegister(static bell => ((Doorbell)bell!).Ring(), this);
+        long start = Stopwatch.GetTimestamp();
+        var portable = new PortablePause();
+        while (true)
+        {
+            stop.ThrowIfStopped();
+            TimeSpan? left = null;
+            if (timeout != Timeout.InfiniteTimeSpan)
+            {
+                left = timeout - Stopwatch.GetElapsedTime(start);
+                if (left <= TimeSpan.Zero) return readiness.IsReady;
+            }
+
+            if (mode == WaitMode.Portable)
+            {
+                portable.Pause(left);
+                if (readiness.IsReady) return true;
+                continue;
+            }
+
+            if (Announce(out int seen, out bool @short)) return true;
+            // A stop that came before the announcement rang a word that nobody slept on yet.
+            stop.ThrowIfStopped();
+            if (@short && (left is null || left > PortablePause.Longest)) left = PortablePause.Longest;
+            Futex.Wait(Address, seen, left);
+            if (readiness.IsReady) return true;
+        }
+    }
+}
+
+/// <summary>What ends a wait before its time.</summary>
+internal readonly struct WaitStop(IClosableEnd end, CancellationToken cancellation)
+{
+    public CancellationToken Cancellation => cancellation;
+
+    public void ThrowIfStopped()
+    {
+        cancellation.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(end.IsClosed, end);
+    }
+}
+
+/// <summary>An end that somebody may dispose while another waits on it.</summary>
+internal interface IClosableEnd
+{
+    bool IsClosed { get; }
+}
+
+/// <summary>The part of waiting that needs no futex: sleeps that grow from short to a few milliseconds.</summary>
+internal struct PortablePause
+{
+    public static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(5);
+    private int _pauses;
+
+    public void Pause(TimeSpan? left)
+    {
+        if (_pauses++ < 20)
+        {
+            Thread.Yield();
+            return;
+        }
+
+        TimeSpan pause = TimeSpan.FromMilliseconds(Math.Min(_pauses - 19, Longest.TotalMilliseconds));
+        Thread.Sleep(left is { } l && l < pause ? l : pause);
+    }
+}

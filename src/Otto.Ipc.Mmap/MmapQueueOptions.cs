@@ -1,0 +1,55 @@
+namespace Otto.Ipc.Mmap;
+
+// What a work queue is made of. What is left null is taken from the queue's file, or from the defaults where it does not exist yet.
+
+/// <summary>How to open or create a work queue in shared memory.</summary>
+/// <remarks>A number that is stated and differs from an existing queue's is refused; nothing is resized.</remarks>
+public sealed record MmapQueueOptions
+{
+    /// <summary>The default <see cref="Slots"/>: 1,024.</summary>
+    public const int DefaultSlots = 1024;
+
+    /// <summary>The default <see cref="SlotBytes"/>: 512.</summary>
+    public const int DefaultSlotBytes = 512;
+
+    /// <summary>The default <see cref="MaxAttempts"/>: 10.</summary>
+    public const int DefaultMaxAttempts = 10;
+
+    /// <summary>How many messages the queue holds, ready, leased and dead together: 1 to 1,048,576.</summary>
+    public int? Slots { get; init; }
+
+    /// <summary>The largest message in bytes: 1 to 16 MiB. Slots times bytes stay under 2 GiB.</summary>
+    public int? SlotBytes { get; init; }
+
+    /// <summary>After how many counted attempts a message goes to the dead letters: 1 to 254.</summary>
+    public int? MaxAttempts { get; init; }
+
+    /// <summary>How many handles, over all processes, can have the queue open at once; fixed at creation. 2 to 1,024, default 64.</summary>
+    public int MaxParticipants { get; init; } = 64;
+
+    /// <summary>How long a waiter looks before it sleeps, at most; it adapts below that to what paid off. Zero never spins. Default 50 µs.</summary>
+    public TimeSpan SpinLimit { get; init; } = TimeSpan.FromMicroseconds(50);
+
+    /// <summary>How a waiter sleeps.</summary>
+    public WaitMode WaitMode { get; init; }
+
+    internal const int MostSlots = 1 << 20;
+    internal const int MostSlotBytes = 1 << 24;
+    internal const int MostAttempts = 254;
+
+    internal void Validate()
+    {
+        Check(Slots, 1, MostSlots, nameof(Slots));
+        Check(SlotBytes, 1, MostSlotBytes, nameof(SlotBytes));
+        Check(MaxAttempts, 1, MostAttempts, nameof(MaxAttempts));
+        Check(MaxParticipants, 2, Segments.SegmentLayout.MaxParticipantsLimit, nameof(MaxParticipants));
+        if (SpinLimit < TimeSpan.Zero || SpinLimit > TimeSpan.FromSeconds(1))
+            throw new ArgumentOutOfRangeException(nameof(SpinLimit), $"spin limit must be 0 to 1 s: {SpinLimit}");
+        if (!Enum.IsDefined(WaitMode)) throw new ArgumentOutOfRangeException(nameof(WaitMode), $"no such wait mode: {(int)WaitMode}");
+    }
+
+    private static void Check(int? value, int least, int most, string name)
+    {
+        if (value is { } v && (v < least || v > most)) throw new ArgumentOutOfRangeException(name, $"{name} must be {least:N0} to {most:N0}: {v:N0}");
+    }
+}

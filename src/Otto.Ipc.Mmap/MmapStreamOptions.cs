@@ -1,0 +1,33 @@
+using System.Numerics;
+
+namespace Otto.Ipc.Mmap;
+
+// What a stream is made of. What is left null is taken from the stream's file, or from the defaults where it does not exist yet.
+
+/// <summary>How to open or create a stream in shared memory.</summary>
+/// <remarks>A number that is stated and differs from an existing stream's is refused; nothing is resized.</remarks>
+public sealed record MmapStreamOptions
+{
+    /// <summary>The default <see cref="Capacity"/>: 1 MiB.</summary>
+    public const int DefaultCapacity = 1 << 20;
+
+    /// <summary>Bytes of a lane's ring: a power of two from 4,096 to 1 GiB. The largest message is half of it, less 8 bytes.</summary>
+    public int? Capacity { get; init; }
+
+    /// <summary>How long a waiter looks before it sleeps, at most; it adapts below that to what paid off. Zero never spins. Default 50 µs.</summary>
+    public TimeSpan SpinLimit { get; init; } = TimeSpan.FromMicroseconds(50);
+
+    /// <summary>How a waiter sleeps.</summary>
+    public WaitMode WaitMode { get; init; }
+
+    internal void Validate()
+    {
+        if (Capacity is { } c && !IsCapacity(c))
+            throw new ArgumentOutOfRangeException(nameof(Capacity), $"capacity must be a power of two from 4,096 to {1 << 30:N0}: {c:N0}");
+        if (SpinLimit < TimeSpan.Zero || SpinLimit > TimeSpan.FromSeconds(1))
+            throw new ArgumentOutOfRangeException(nameof(SpinLimit), $"spin limit must be 0 to 1 s: {SpinLimit}");
+        if (!Enum.IsDefined(WaitMode)) throw new ArgumentOutOfRangeException(nameof(WaitMode), $"no such wait mode: {(int)WaitMode}");
+    }
+
+    internal static bool IsCapacity(long bytes) => bytes is >= 4096 and <= 1 << 30 && BitOperations.IsPow2(bytes);
+}

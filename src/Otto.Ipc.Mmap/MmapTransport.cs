@@ -1,0 +1,109 @@
+using Otto.Ipc.Mmap.Queues;
+using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Mmap.Streams;
+
+namespace Otto.Ipc.Mmap;
+
+// The door to shared memory: a name and options in, an end of a shape out.
+
+/// <summary>Shared memory as a transport: streams and work queues between processes of one user on one machine.</summary>
+/// <remarks>
+/// What is sent lives in a file under <see cref="MmapTransportOptions.Directory"/> until the machine restarts, whichever process dies.
+/// Nothing is deleted when an end is disposed; <see cref="RemoveStream"/> and <see cref="RemoveQueue"/> do that.
+/// Needs Linux on x64 or arm64 (arm64 is untested), and a file system with locks and unnamed files, such as tmpfs.
+/// Truncating a segment's file from outside is beyond what can be survived; replacing or deleting it is not.
+/// </remarks>
+public sealed class MmapTransport : IStreamTransport, IQueueTransport
+{
+    private readonly string? _directory;
+
+    /// <summary>Makes the transport; nothing is opened yet.</summary>
+    /// <param name="options">Where segments live; left out, the user's own directory in shared memory.</param>
+    public MmapTransport(MmapTransportOptions? options = null) => _directory = options?.Directory;
+
+    /// <inheritdoc/>
+    public string Name => "mmap";
+
+    /// <inheritdoc/>
+    public TransportTraits Traits { get; } = new(
+        Speed: SpeedClass.VeryFast,
+        Streaming: Support.Yes,
+        Persistent: Persistence.UntilReboot,
+        Debuggable: Ease.Hard,
+        ShellFriendly: Ease.Hard,
+        Bidirectional: false,
+        SetUp: Level.Low,
+        Overhead: Level.Low,
+        MaxMessageBytes: (1L << 29) - RingLayout.FrameHeader,
+        Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
+
+    /// <summary>Opens a stream's sending end, and creates the stream where it does not exist.</summary>
+    /// <param name="name">Which stream.</param>
+    /// <param name="options">Sizes and waiting; left out, the stream's own or the defaults.</param>
+    /// <returns>The end, for one thread at a time.</returns>
+    /// <exception cref="SegmentMismatchException">The stream exists with another size or version.</exception>
+    /// <exception cref="CorruptSegmentException">The stream's file fails a check.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
+    /// <exception cref="IOException">The stream has a live sender, or there is no room for it; the message has the numbers.</exception>
+    public MessageSender OpenSender(ChannelName name, MmapStreamOptions? options = null)
+    {
+        options ??= new MmapStreamOptions();
+        options.Validate();
+        return new RingSender(SegmentFile.OpenOrCreate(_directory, name, new StreamSpec(options)), options);
+    }
+
+    /// <summary>Opens a stream's receiving end, and creates the stream where it does not exist.</summary>
+    /// <param name="name">Which stream.</param>
+    /// <param name="options">Sizes and waiting; left out, the stream's own or the defaults.</param>
+    /// <returns>The end, for one thread at a time.</returns>
+    /// <exception cref="SegmentMismatchException">The stream exists with another size or version.</exception>
+    /// <exception cref="CorruptSegmentException">The stream's file fails a check.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
+    /// <exception cref="IOException">The stream has a live receiver, or there is no room for it; the message has the numbers.</exception>
+    public MessageReceiver OpenReceiver(ChannelName name, MmapStreamOptions? options = null)
+    {
+        options ??= new MmapStreamOptions();
+        options.Validate();
+        return new RingReceiver(SegmentFile.OpenOrCreate(_directory, name, new StreamSpec(options)), options);
+    }
+
+    /// <summary>Opens a work queue, and creates it where it does not exist.</summary>
+    /// <param name="name">Which queue.</param>
+    /// <param name="options">Sizes and waiting; left out, the queue's own or the defaults.</param>
+    /// <returns>A handle that sends and leases, for any number of threads.</returns>
+    /// <exception cref="SegmentMismatchException">The queue exists with other sizes or another version.</exception>
+    /// <exception cref="CorruptSegmentException">The queue's file fails a check.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
+    /// <exception cref="IOException">There is no room for it, or it has all the participants it can have; the message has the numbers.</exception>
+    public IWorkQueue OpenQueue(ChannelName name, MmapQueueOptions? options = null)
+    {
+        options ??= new MmapQueueOptions();
+        options.Validate();
+        return new SlotQueue(SegmentFile.OpenOrCreate(_directory, name, new QueueSpec(options)), name, options);
+    }
+
+    /// <summary>Deletes a stream that nobody has open, with all that was not read.</summary>
+    /// <param name="name">Which stream.</param>
+    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
+    public bool RemoveStream(ChannelName name) => SegmentFile.Remove(_directory, name, SegmentShape.Stream);
+
+    /// <summary>Deletes a queue that nobody has open, with all that was not done.</summary>
+    /// <param name="name">Which queue.</param>
+    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
+    public bool RemoveQueue(ChannelName name) => SegmentFile.Remove(_directory, name, SegmentShape.Queue);
+
+    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));
+
+    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellation) : new(OpenReceiver(name));
+
+    ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellation) : new(OpenQueue(name));
+
+    /// <summary>Does nothing: each end is its opener's to dispose.</summary>
+    /// <returns>Completes at once.</returns>
+    public ValueTask DisposeAsync() => default;
+}

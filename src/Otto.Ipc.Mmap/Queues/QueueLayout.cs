@@ -1,0 +1,128 @@
+using System.Numerics;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// A queue's control words, index cells and slots. Agrees with docs/layouts.md, which also has the protocol.
+//
+//  control words, 128 bytes each:  0 free head  1 free tail  2 ready head  3 ready tail
+//                                  4 bell of the workers  5 bell of the senders  6 membership (changes when workers come and go)  7 reserved
+//  data:  cells of the free index queue | cells of the ready index queue | slots, 64-aligned
+//
+//  slot:  00       08       0C     10          18          20          28            2C         30
+//         +--------+--------+------+-----------+-----------+-----------+-------------+----------+-------- - - ---------+------- - -
+//         | word   | length | kind | sent at   | not before| reserved  | note length | reserved | payload (slot bytes) | note
+//         +--------+--------+------+-----------+-----------+-----------+-------------+----------+-------- - - ---------+------- - -
+//         word is the only field that is ever contended; the rest belongs to whom the word names.
+
+internal sealed class QueueLayout
+{
+    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, NoteLength = 0x28, Payload = 0x30;
+    public const int NoteBytes = 208;
+    public const int KindInline = 0;
+    public const int ControlWords = 8;
+
+    public QueueLayout(SegmentPlan plan)
+    {
+        Slots = (int)plan.Capacity;
+        SlotBytes = plan.ParameterA;
+        MaxAttempts = plan.ParameterB;
+        Cells = CellsFor(Slots);
+        FreeCells = plan.DataOffset;
+        ReadyCells = FreeCells + Cells * 8L;
+        FirstSlot = SegmentLayout.Align(ReadyCells + Cells * 8L, 64);
+        Stride = StrideFor(SlotBytes);
+    }
+
+    public int Slots { get; }
+
+    public int SlotBytes { get; }
+
+    public int MaxAttempts { get; }
+
+    /// <summary>Cells of each index queue: more than slots, since a popped cell may linger at the head until somebody steps over it.</summary>
+    public int Cells { get; }
+
+    public long FreeCells { get; }
+
+    public long ReadyCells { get; }
+
+    public long FirstSlot { get; }
+
+    public long Stride { get; }
+
+    public long Slot(int index) => FirstSlot + index * Stride;
+
+    public long Note(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
+
+    public static long DataBytes(long slots, long slotBytes) => SegmentLayout.Align(CellsFor(slots) * 16L, 64) + slots * StrideFor(slotBytes);
+
+    private static int CellsFor(long slots) => (int)BitOperations.RoundUpToPowerOf2((ulong)slots + 64);
+
+    private static long StrideFor(long slotBytes) => SegmentLayout.Align(Payload + SegmentLayout.Align(slotBytes, 8) + NoteBytes, 64);
+}
+
+/// <summary>Makes and checks queue segments.</summary>
+internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
+{
+    public SegmentShape Shape => SegmentShape.Queue;
+
+    public SegmentPlan NewPlan()
+    {
+        SegmentPlan plan = Plan(
+            options.Slots ?? MmapQueueOptions.DefaultSlots, options.SlotBytes ?? MmapQueueOptions.DefaultSlotBytes,
+            options.MaxAttempts ?? MmapQueueOptions.DefaultMaxAttempts, options.MaxParticipants);
+        if (plan.DataBytes > int.MaxValue)
+            throw new ArgumentOutOfRangeException(nameof(options), $"{plan.Capacity:N0} slots of {plan.ParameterA:N0} bytes need {plan.DataBytes:N0} bytes; the limit is {int.MaxValue:N0}");
+        return plan;
+    }
+
+    public SegmentPlan PlanOf(in FixedHeader header, string path)
+    {
+        Check(header.Capacity, 1, MmapQueueOptions.MostSlots, "slots", path);
+        Check(header.ParameterA, 1, MmapQueueOptions.MostSlotBytes, "bytes a slot", path);
+        Check(header.ParameterB, 1, MmapQueueOptions.MostAttempts, "attempts at most", path);
+        Check(header.MaxParticipants, 2, SegmentLayout.MaxParticipantsLimit, "participants", path);
+        Match(options.Slots, header.Capacity, nameof(options.Slots), path);
+        Match(options.SlotBytes, header.ParameterA, nameof(options.SlotBytes), path);
+        Match(options.MaxAttempts, header.ParameterB, nameof(options.MaxAttempts), path);
+        SegmentPlan plan = Plan((int)header.Capacity, header.ParameterA, header.ParameterB, header.MaxParticipants);
+        if (plan.DataBytes > int.MaxValue) throw new CorruptSegmentException($"{path}: data of {plan.DataBytes:N0} bytes exceeds the limit of {int.MaxValue:N0}");
+        return plan;
+    }
+
+    public void Initialise(SegmentMapping mapping, SegmentPlan plan)
+    {
+        var layout = new QueueLayout(plan);
+        for (int i = 0; i < layout.Cells; i++)
+        {
+            mapping.Long(layout.FreeCells + i * 8L) = i < layout.Slots ? IndexCell.Make(cycle: 0, lap: 0, i) : IndexCell.Never;
+            mapping.Long(layout.ReadyCells + i * 8L) = IndexCell.Never;
+        }
+
+        for (int i = 0; i < layout.Slots; i++) mapping.Long(layout.Slot(i)) = SlotWord.Make(SlotState.Released, SlotWord.Nobody, attempts: 0, lap: 0);
+        mapping.Long(plan.Control(1)) = layout.Slots;
+    }
+
+    private static SegmentPlan Plan(int slots, int slotBytes, int maxAttempts, int participants) => new()
+    {
+        Shape = SegmentShape.Queue,
+        Capacity = slots,
+        ParameterA = slotBytes,
+        ParameterB = maxAttempts,
+        MaxParticipants = participants,
+        ControlWords = QueueLayout.ControlWords,
+        DataBytes = QueueLayout.DataBytes(slots, slotBytes),
+    };
+
+    private static void Check(long value, long least, long most, string what, string path)
+    {
+        if (value < least || value > most) throw new CorruptSegmentException($"{path}: {value:N0} {what}, expected {least:N0} to {most:N0}");
+    }
+
+    private static void Match(int? wanted, long actual, string what, string path)
+    {
+        if (wanted is { } w && w != actual)
+            throw new SegmentMismatchException($"{path}: {what} {w:N0} was asked for, the queue has {actual:N0}; leave it out, or remove the queue first");
+    }
+}

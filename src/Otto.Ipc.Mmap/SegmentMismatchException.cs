@@ -1,0 +1,25 @@
+namespace Otto.Ipc.Mmap;
+
+// A segment that is whole, but not the one that was asked for.
+
+/// <summary>A segment exists and is intact, but of another version, shape or size than was asked for; nothing was changed.</summary>
+public sealed class SegmentMismatchException : IOException
+{
+    /// <summary>Makes the exception without words.</summary>
+    public SegmentMismatchException()
+    {
+    }
+
+    /// <summary>Makes the exception.</summary>
+    /// <param name="message">What differs, with both values.</param>
+    public SegmentMismatchException(string message) : base(message)
+    {
+    }
+
+    /// <summary>Makes the exception.</summary>
+    /// <param name="message">What differs, with both values.</param>
+    /// <param name="innerException">What caused it.</param>
+    public SegmentMismatchException(string message, Exception innerException) : base(message, innerException)
+    {
+    }
+}

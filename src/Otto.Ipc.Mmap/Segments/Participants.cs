@@ -1,0 +1,163 @@
+using System.Globalization;
+using Otto.Ipc.Native;
+
+namespace Otto.Ipc.Mmap.Segments;
+
+// Who is attached. An entry says who somebody was; only the lock on its byte says that somebody is still there.
+//
+//  00       08    0C    10              18           20
+//  +--------+-----+-----+---------------+------------+----------- - -
+//  | ctl    | pid | role| pid namespace | start time | reserved (zero)
+//  +--------+-----+-----+---------------+------------+----------- - -
+//  ctl: state in bits 0..7 (0 free, 1 active), epoch above, one more for each user of the entry
+
+/// <summary>What a participant does; the bits stand in the file.</summary>
+[Flags]
+internal enum ParticipantRoles
+{
+    None = 0,
+    Sends = 1,
+    Receives = 2,
+    TakesWork = 4,
+}
+
+/// <summary>This process's entry in a segment, and its view of the others'.</summary>
+internal sealed class Participants
+{
+    private const long Active = 1;
+    private const long StateMask = 0xFF;
+    private static readonly ulong PidNamespace = ReadNamespace();
+    private static readonly ulong StartTime = ReadStartTime();
+
+    private readonly SegmentFile _segment;
+    private readonly Action<int, int> _sweep;
+    private readonly LivenessLock _probe;
+
+    private Participants(SegmentFile segment, Action<int, int> sweep)
+    {
+        _segment = segment;
+        _sweep = sweep;
+        _probe = LivenessLock.Reopen(segment.File);
+    }
+
+    /// <summary>This participant's number: what shared words name it by.</summary>
+    public int Me { get; private set; } = -1;
+
+    public int Count => _segment.Plan.MaxParticipants;
+
+    /// <summary>Takes a free entry, finishing first what a dead predecessor of that entry left.</summary>
+    /// <param name="segment">Where.</param>
+    /// <param name="roles">What this participant does.</param>
+    /// <param name="sweep">Repairs what a dead participant held, on behalf of a live one; may run in several processes at once.</param>
+    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep)
+    {
+        var participants = new Participants(segment, sweep);
+        try
+        {
+            for (int i = 0; i < participants.Count; i++)
+            {
+                // The write lock is the entry. Until it is held, nothing of the entry may be touched.
+                if (!segment.Hold.TryWrite(LivenessLock.ParticipantByte + i)) continue;
+                participants.Enter(i, roles);
+                return participants;
+            }
+
+            throw new IOException($"{segment.Path} has {participants.Count:N0} participants, which is its limit; dispose one, or create it with a higher MaxParticipants");
+        }
+        catch
+        {
+            participants._probe.Dispose();
+            throw;
+        }
+    }
+
+    public bool IsActive(int participant) => (Volatile.Read(ref Ctl(participant)) & StateMask) == Active;
+
+    public ParticipantRoles Roles(int participant) => (ParticipantRoles)Volatile.Read(ref _segment.Mapping.Int(Offset(participant) + 0x0C));
+
+    public int Pid(int participant) => Volatile.Read(ref _segment.Mapping.Int(Offset(participant) + 0x08));
+
+    public void SetRoles(ParticipantRoles roles) => Volatile.Write(ref _segment.Mapping.Int(Offset(Me) + 0x0C), (int)roles);
+
+    /// <summary>Whether the kernel still holds the participant's lock for it.</summary>
+    public bool IsAlive(int participant) =>
+        participant == Me || (IsActive(participant) && _probe.IsHeldForWriting(LivenessLock.ParticipantByte + participant));
+
+    /// <summary>Repairs what each dead participant left, and frees its entry.</summary>
+    /// <returns>How many were found dead.</returns>
+    public int SweepDead()
+    {
+        int dead = 0;
+        for (int i = 0; i < Count; i++)
+        {
+            if (i != Me && IsActive(i) && !_probe.IsHeldForWriting(LivenessLock.ParticipantByte + i) && TrySweep(i)) dead++;
+        }
+
+        return dead;
+    }
+
+    /// <summary>Frees the entry. What the entry's owner held has been given back before.</summary>
+    public void Leave()
+    {
+        ref long ctl = ref Ctl(Me);
+        // Release: pairs with the acquire in IsActive; the roles must be gone before the entry is.
+        SetRoles(ParticipantRoles.None);
+        if (FaultPoints.On) FaultPoints.Reach("leave.roles");
+        Volatile.Write(ref ctl, Volatile.Read(ref ctl) & ~StateMask);
+        _probe.Dispose();
+    }
+
+    private void Enter(int i, ParticipantRoles roles)
+    {
+        Me = i;
+        if (FaultPoints.On) FaultPoints.Reach("join.locked");
+        ref long ctl = ref Ctl(i);
+        if ((Volatile.Read(ref ctl) & StateMask) != 0)
+        {
+            // The predecessor is dead, or this lock could not be held. Its words name this number, so they are repaired before it is used.
+            _sweep(i, i);
+        }
+
+        SegmentMapping m = _segment.Mapping;
+        long at = Offset(i);
+        m.Int(at + 0x08) = Environment.ProcessId;
+        m.Int(at + 0x0C) = (int)roles;
+        m.Long(at + 0x10) = (long)PidNamespace;
+        m.Long(at + 0x18) = (long)StartTime;
+        if (FaultPoints.On) FaultPoints.Reach("join.described");
+        // Release: pairs with the acquire in IsActive; whoever sees an active entry sees who it is.
+        Volatile.Write(ref ctl, ((((Volatile.Read(ref ctl) >>> 8) + 1) << 8) & ~StateMask) | Active);
+    }
+
+    private bool TrySweep(int dead)
+    {
+        // A descriptor of its own: the lock proves the death, lasts as long as the sweep, and keeps the number from being used again.
+        // Only a read lock, since every step of a sweep may be taken by several at once: a sweeper that is stopped stops nobody.
+        using LivenessLock proof = LivenessLock.Reopen(_segment.File);
+        if (!proof.TryRead(LivenessLock.ParticipantByte + dead)) return false;
+        long seen = Volatile.Read(ref Ctl(dead));
+        if ((seen & StateMask) != Active) return false;
+        _sweep(dead, Me);
+        if (FaultPoints.On) FaultPoints.Reach("sweep.done");
+        // Exact: a later user of the entry has another epoch, and is not freed by a sweeper that was stopped here.
+        return Interlocked.CompareExchange(ref Ctl(dead), seen & ~StateMask, seen) == seen;
+    }
+
+    private ref long Ctl(int participant) => ref _segment.Mapping.Long(Offset(participant));
+
+    private static long Offset(int participant) => SegmentLayout.ParticipantsOffset + (long)participant * SegmentLayout.ParticipantBytes;
+
+    private static ulong ReadNamespace()
+    {
+        string? target = new FileInfo("/proc/self/ns/pid").LinkTarget; // "pid:[4026531836]"
+        return target is not null && ulong.TryParse(target.AsSpan(5).TrimEnd(']'), NumberStyles.None, CultureInfo.InvariantCulture, out ulong inode) ? inode : 0;
+    }
+
+    private static ulong ReadStartTime()
+    {
+        // Field 22, counted after the command name, which may itself hold spaces and parentheses.
+        string stat = File.ReadAllText("/proc/self/stat");
+        string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+        return ulong.Parse(fields[19], CultureInfo.InvariantCulture);
+    }
+}

@@ -1,0 +1,225 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using Otto.Ipc.Native;
+
+namespace Otto.Ipc.Mmap.Segments;
+
+// How a segment comes into being, is found, and goes. A file gets its name only once it is complete, so nothing half-made is ever seen
+// and nothing half-made can leak; a file is checked in full before the first byte of it is mapped.
+
+/// <summary>What a shape contributes to creating and checking a segment.</summary>
+internal interface ISegmentSpec
+{
+    SegmentShape Shape { get; }
+
+    /// <summary>The plan for a segment that does not exist yet.</summary>
+    SegmentPlan NewPlan();
+
+    /// <summary>The plan that an existing header describes; throws where its numbers are impossible or are not the ones asked for.</summary>
+    SegmentPlan PlanOf(in FixedHeader header, string path);
+
+    /// <summary>Writes a new segment's control words and data, which are zero.</summary>
+    void Initialise(SegmentMapping mapping, SegmentPlan plan);
+}
+
+/// <summary>An open segment file: mapped, checked, and held against removal.</summary>
+internal sealed class SegmentFile
+{
+    private const int Tries = 64;
+
+    private SegmentFile(SafeFileHandle file, LivenessLock hold, SegmentMapping mapping, SegmentPlan plan, string path)
+    {
+        File = file;
+        Hold = hold;
+        Mapping = mapping;
+        Plan = plan;
+        Path = path;
+    }
+
+    public SafeFileHandle File { get; }
+
+    /// <summary>Carries the read lock that keeps the segment from being removed, and this participant's own locks.</summary>
+    public LivenessLock Hold { get; }
+
+    public SegmentMapping Mapping { get; }
+
+    public SegmentPlan Plan { get; }
+
+    public string Path { get; }
+
+    public static string PathOf(string directory, ChannelName name, SegmentShape shape) =>
+        System.IO.Path.Combine(directory, $"{name.Value}.{NameOf(shape)}");
+
+    public static SegmentFile OpenOrCreate(string? directory, ChannelName name, ISegmentSpec spec)
+    {
+        string checkedDirectory = SegmentDirectory.Ensure(directory);
+        string path = PathOf(checkedDirectory, name, spec.Shape);
+        for (int i = 0; i < Tries; i++)
+        {
+            if ((TryOpen(path, spec) ?? TryCreate(checkedDirectory, path, spec)) is { } opened) return opened;
+        }
+
+        throw new IOException($"{path} came and went {Tries} times while it was being opened; is something removing it in a loop?");
+    }
+
+    /// <summary>Removes a segment that nobody is attached to.</summary>
+    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <exception cref="IOException">Somebody is attached.</exception>
+    public static bool Remove(string? directory, ChannelName name, SegmentShape shape)
+    {
+        string path = PathOf(SegmentDirectory.Ensure(directory), name, shape);
+        using SafeFileHandle? file = OpenChecked(path, out _);
+        if (file is null) return false;
+        using LivenessLock remover = LivenessLock.Reopen(file);
+        if (!remover.TryWrite(LivenessLock.SegmentByte)) throw new IOException($"{path} is in use; it was not removed");
+        Retire(file, path);
+        return true;
+    }
+
+    public void Close()
+    {
+        Mapping.Unmap();
+        File.Dispose();
+        // Last: until here others see this participant as alive, so nothing it touched was given away under it.
+        Hold.Dispose();
+    }
+
+    private static string NameOf(SegmentShape shape) => shape switch
+    {
+        SegmentShape.Stream => "stream",
+        SegmentShape.Queue => "queue",
+        SegmentShape.Topic => "topic",
+        _ => "pool",
+    };
+
+    private static SegmentFile? TryOpen(string path, ISegmentSpec spec)
+    {
+        SafeFileHandle? file = OpenChecked(path, out FileStatus status);
+        if (file is null) return null;
+        LivenessLock? hold = null;
+        try
+        {
+            if (status.Size < SegmentLayout.DataAlignment)
+                throw new CorruptSegmentException($"{path}: {status.Size:N0} bytes cannot be a segment, which has at least {SegmentLayout.DataAlignment:N0}");
+            hold = LivenessLock.Reopen(file);
+            // The lock comes before the look at state and link count: a remover that has the write lock has not yet retired it, or has.
+            if (!hold.TryRead(LivenessLock.SegmentByte)) return null;
+            Span<byte> bytes = stackalloc byte[SegmentLayout.HeaderBytes];
+            if (RandomAccess.Read(file, bytes, 0) < bytes.Length) throw new CorruptSegmentException($"{path}: the header could not be read");
+            FixedHeader header = SegmentLayout.Read(bytes, status.Size, spec.Shape, path);
+            if (header.State == SegmentLayout.StateRetired || Libc.Status((int)file.DangerousGetHandle()).Links == 0) return null;
+            if (header.State != SegmentLayout.StateReady) throw new CorruptSegmentException($"{path}: state is {header.State}, expected {SegmentLayout.StateReady}");
+            if (header.BootId != BootId)
+            {
+                // Its locks and its processes are another boot's. Whoever gets the write lock clears it away; everybody tries again.
+                hold.Release(LivenessLock.SegmentByte);
+                if (hold.TryWrite(LivenessLock.SegmentByte)) Retire(file, path);
+                return null;
+            }
+
+            SegmentPlan plan = spec.PlanOf(header, path);
+            if (plan.FileSize != header.FileSize || plan.DataOffset != header.DataOffset)
+                throw new CorruptSegmentException($"{path}: the header's parts need {plan.FileSize:N0} bytes from {plan.DataOffset:N0}, it says {header.FileSize:N0} from {header.DataOffset:N0}");
+            var opened = new SegmentFile(file, hold, new SegmentMapping(file, plan.FileSize), plan, path);
+            file = null;
+            hold = null;
+            return opened;
+        }
+        finally
+        {
+            file?.Dispose();
+            hold?.Dispose();
+        }
+    }
+
+    private static SegmentFile? TryCreate(string directory, string path, ISegmentSpec spec)
+    {
+        SegmentPlan plan = spec.NewPlan();
+        int fd = Libc.Open(directory, Libc.O_TMPFILE | Libc.O_RDWR | Libc.O_CLOEXEC, 0x180 /* 0600 */);
+        if (fd < 0)
+        {
+            throw Marshal.GetLastPInvokeError() is Libc.EOPNOTSUPP or Libc.EISDIR
+                ? new IOException($"the file system of {directory} has no unnamed files (O_TMPFILE); name a directory on tmpfs, ext4 or xfs in OTTO_SHM_DIR")
+                : Libc.Failure("open(O_TMPFILE)", directory);
+        }
+
+        SafeFileHandle? file = new(fd, ownsHandle: true);
+        LivenessLock? hold = null;
+        SegmentMapping? mapping = null;
+        try
+        {
+            LivenessLock.RequireConflicts(file, directory);
+            Allocate(fd, plan.FileSize, path, directory);
+            mapping = new SegmentMapping(file, plan.FileSize);
+            spec.Initialise(mapping, plan);
+            SegmentLayout.Write(plan, Guid.NewGuid(), BootId).CopyTo(mapping.Bytes(0, SegmentLayout.HeaderBytes));
+            if (FaultPoints.On) FaultPoints.Reach("create.initialised");
+            hold = LivenessLock.Reopen(file);
+            if (!hold.TryRead(LivenessLock.SegmentByte)) throw Libc.Failure("F_OFD_SETLK", path);
+            if (Libc.LinkAt(Libc.AT_FDCWD, $"/proc/self/fd/{fd}", Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW) != 0)
+            {
+                if (Marshal.GetLastPInvokeError() == Libc.EEXIST) return null; // somebody was quicker: open theirs
+                throw Libc.Failure("linkat", path);
+            }
+
+            if (FaultPoints.On) FaultPoints.Reach("create.linked");
+            var created = new SegmentFile(file, hold, mapping, plan, path);
+            file = null;
+            hold = null;
+            mapping = null;
+            return created;
+        }
+        finally
+        {
+            mapping?.Unmap();
+            file?.Dispose();
+            hold?.Dispose();
+        }
+    }
+
+    /// <summary>Every byte gets its storage now: a page that cannot be had later would be a SIGBUS, which nobody can catch.</summary>
+    private static void Allocate(int fd, long bytes, string path, string directory)
+    {
+        int error;
+        do error = Libc.PosixFallocate(fd, 0, bytes);
+        while (error == Libc.EINTR);
+        if (error == 0) return;
+        if (error != Libc.ENOSPC) throw Libc.Failure("posix_fallocate", path, error);
+        long free = new DriveInfo(directory).AvailableFreeSpace;
+        throw new IOException($"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, free some (otto ipc ls), or name another directory in OTTO_SHM_DIR", error);
+    }
+
+    private static SafeFileHandle? OpenChecked(string path, out FileStatus status)
+    {
+        status = default;
+        int fd = Libc.Open(path, Libc.O_RDWR | Libc.O_NOFOLLOW | Libc.O_CLOEXEC | Libc.O_NONBLOCK, 0);
+        if (fd < 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            if (error == Libc.ENOENT) return null;
+            if (error == Libc.EACCES) throw new UnauthorizedAccessException($"{path} may not be opened by uid {Libc.GetEuid()}");
+            throw error == Libc.ELOOP ? new IOException($"{path} is a symbolic link; links are not followed") : Libc.Failure("open", path, error);
+        }
+
+        var file = new SafeFileHandle(fd, ownsHandle: true);
+        status = Libc.Status(fd);
+        uint me = Libc.GetEuid();
+        string? problem =
+            !status.IsRegularFile ? "is not a regular file"
+            : status.Uid != me ? $"belongs to uid {status.Uid}, not to {me}"
+            : (status.Permissions & 0x3F) != 0 ? $"has mode {Convert.ToString(status.Permissions, 8)}; a segment has 600"
+            : null;
+        if (problem is null) return file;
+        file.Dispose();
+        throw new UnauthorizedAccessException($"{path} {problem}; it was left alone");
+    }
+
+    private static void Retire(SafeFileHandle file, string path)
+    {
+        RandomAccess.Write(file, BitConverter.GetBytes(SegmentLayout.StateRetired), SegmentLayout.StateOffset);
+        // Only the name that still leads to this very file is taken away.
+        if (Libc.Status(path) is { } named && named.Inode == Libc.Status((int)file.DangerousGetHandle()).Inode) _ = Libc.Unlink(path);
+    }
+
+    private static readonly Guid BootId = Guid.Parse(System.IO.File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
+}

@@ -1,0 +1,48 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
+using Otto.Ipc.Native;
+
+namespace Otto.Ipc.Mmap.Segments;
+
+// The one type that holds a pointer into shared memory. Everyone else gets a ref or a Span; offsets are checked by whoever computes them.
+
+/// <summary>A segment's bytes in this process.</summary>
+internal sealed unsafe class SegmentMapping
+{
+    private byte* _base;
+
+    public SegmentMapping(SafeFileHandle file, long length)
+    {
+        void* address = Libc.Mmap(null, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_SHARED, (int)file.DangerousGetHandle(), 0);
+        if ((nint)address == -1) throw Libc.Failure("mmap", $"{length:N0} bytes");
+        GC.KeepAlive(file);
+        _base = (byte*)address;
+        Length = length;
+    }
+
+    public long Length { get; }
+
+    /// <summary>Whether the bytes are gone; asked by holders of a Memory, which outlives the leases it was handed out with.</summary>
+    public bool IsUnmapped => _base is null;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref long Long(long offset) => ref *(long*)(_base + offset);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref int Int(long offset) => ref *(int*)(_base + offset);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Span<byte> Bytes(long offset, int length) => new(_base + offset, length);
+
+    /// <summary>A word's address for the kernel, which waits on addresses.</summary>
+    public nint Address(long offset) => (nint)(_base + offset);
+
+    /// <summary>Gives the address range back. The caller has made sure that no call and no lease is left.</summary>
+    public void Unmap()
+    {
+        byte* address = _base;
+        if (address is null) return;
+        _base = null;
+        _ = Libc.Munmap(address, (nuint)Length);
+    }
+}

@@ -1,0 +1,238 @@
+using System.Runtime.CompilerServices;
+using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Streams;
+
+// The sender keeps its own tail and a copy of the head, so that it reads the receiver's line only when the copy says full. A frame is
+// written first and published by one store of the tail: a sender that dies before it leaves nothing behind, at whichever instruction.
+
+internal sealed class RingSender : MessageSender, IReadiness
+{
+    private const int WarmBytes = 128;
+    private readonly StreamEnd _end;
+    private readonly SegmentMapping _map;
+    private readonly LaneOffsets _lane;
+    private readonly Doorbell _receiverBell;
+    private readonly SpinBudget _spin;
+    private readonly WaitMode _waitMode;
+    private long _tail;
+    private long _cachedHead;
+    private long _reservedAt = -1;
+    private long _padding;
+    private int _wanted;
+    private bool _completed;
+
+    public RingSender(SegmentFile segment, MmapStreamOptions options)
+    {
+        _map = segment.Mapping;
+        _lane = RingLayout.Lane(segment.Plan, lane: 0);
+        _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this);
+        _spin = new SpinBudget(options.SpinLimit);
+        _waitMode = options.WaitMode;
+        MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
+        _end = new StreamEnd(segment, ParticipantRoles.Sends, roleByte: 1, _lane.SenderBell, this);
+        try
+        {
+            // Acquire: pairs with the release in Publish of the sender before this one, which may have been another process.
+            _tail = Volatile.Read(ref _map.Long(_lane.Tail));
+            _cachedHead = ReadHead();
+            Volatile.Write(ref _map.Long(_lane.Completed), 0);
+            _end.StartHousekeeping();
+        }
+        catch
+        {
+            _end.Dispose();
+            throw;
+        }
+    }
+
+    public override int MaxMessageBytes { get; }
+
+    /// <summary>Whether the frame that the present waiter wants has room.</summary>
+    public bool IsReady => HasRoom(_tail, ReadHead(), _wanted, out _);
+
+    public override bool TrySend(ReadOnlySpan<byte> message)
+    {
+        _end.Enter();
+        if (!TryClaim(message.Length))
+        {
+            _end.Exit();
+            return false;
+        }
+
+        message.CopyTo(_map.Bytes(PayloadAt(_tail + _padding), message.Length));
+        Publish(message.Length);
+        _end.Exit();
+        return true;
+    }
+
+    public override bool TryReserve(int maxBytes, out WriteSlot slot)
+    {
+        _end.Enter();
+        if (!TryClaim(maxBytes))
+        {
+            _end.Exit();
+            slot = default;
+            return false;
+        }
+
+        // The end stays entered until commit or abort: that is what makes overlapping use throw.
+        _reservedAt = _tail;
+        slot = new WriteSlot(this, new SlotToken(_tail, 0), _map.Bytes(PayloadAt(_tail + _padding), maxBytes));
+        return true;
+    }
+
+    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
+    {
+        CheckSize(bytes);
+        _end.Enter();
+        try
+        {
+            _wanted = bytes;
+            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode);
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellation = default)
+    {
+        CheckSize(bytes);
+        _end.Enter();
+        try
+        {
+            _wanted = bytes;
+            await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
+    public override void Complete()
+    {
+        _end.Enter();
+        _completed = true;
+        if (FaultPoints.On) FaultPoints.Reach("stream.complete.before");
+        // Release: pairs with the acquire in RingReceiver.IsCompleted; every frame is published before the end is said.
+        Volatile.Write(ref _map.Long(_lane.Completed), _tail + 1);
+        _receiverBell.Signal();
+        _end.Exit();
+    }
+
+    public override void Dispose() => _end.Dispose();
+
+    protected override bool CommitSlot(in SlotToken token, int bytes)
+    {
+        if (_reservedAt != token.Word) return false;
+        _reservedAt = -1;
+        Publish(bytes);
+        _end.Exit();
+        return true;
+    }
+
+    protected override void AbortSlot(in SlotToken token)
+    {
+        if (_reservedAt != token.Word) return;
+        _reservedAt = -1;
+        _end.Exit();
+    }
+
+    /// <summary>Finds room for a frame at the tail; sets the padding that comes before it.</summary>
+    private bool TryClaim(int bytes)
+    {
+        if ((uint)bytes > (uint)MaxMessageBytes || _completed) ThrowRefused(bytes);
+        if (HasRoom(_tail, _cachedHead, bytes, out _padding)) return true;
+        RefreshHead();
+        return HasRoom(_tail, _cachedHead, bytes, out _padding);
+    }
+
+    private void RefreshHead()
+    {
+        try
+        {
+            _cachedHead = ReadHead();
+        }
+        catch (CorruptSegmentException)
+        {
+            _end.Exit();
+            throw;
+        }
+    }
+
+    private bool HasRoom(long tail, long head, int bytes, out long padding)
+    {
+        long frame = RingLayout.FrameBytes(bytes);
+        long toEnd = _lane.Capacity - (tail & (_lane.Capacity - 1));
+        padding = toEnd < frame ? toEnd : 0;
+        return tail + padding + frame - head <= _lane.Capacity;
+    }
+
+    private long PayloadAt(long position) => _lane.Data + (position & (_lane.Capacity - 1)) + RingLayout.FrameHeader;
+
+    private void Publish(int bytes)
+    {
+        if (FaultPoints.On) FaultPoints.Reach("stream.publish.payload");
+        long at = _tail;
+        if (_padding != 0)
+        {
+            _map.Long(PayloadAt(at) - RingLayout.FrameHeader) = RingLayout.Header((int)_padding - RingLayout.FrameHeader, RingLayout.TypePadding);
+            at += _padding;
+        }
+
+        _map.Long(PayloadAt(at) - RingLayout.FrameHeader) = RingLayout.Header(bytes, RingLayout.TypeMessage);
+        _tail = at + RingLayout.FrameBytes(bytes);
+        if (FaultPoints.On) FaultPoints.Reach("stream.publish.frame");
+        // Release: pairs with the acquire of the tail in RingReceiver; the frames must be visible before the tail that covers them.
+        Volatile.Write(ref _map.Long(_lane.Tail), _tail);
+        if (FaultPoints.On) FaultPoints.Reach("stream.publish.tail");
+        _receiverBell.Signal();
+        WarmNextFrame();
+    }
+
+    /// <summary>
+    /// Writes into the room that the next frame will take, so that its cache lines come back from the receiver's core while this one
+    /// does something else, instead of when the next message is on its way.
+    /// </summary>
+    private void WarmNextFrame()
+    {
+        if (_tail + WarmBytes - _cachedHead > _lane.Capacity || (_tail & (_lane.Capacity - 1)) > _lane.Capacity - WarmBytes) return;
+        long next = PayloadAt(_tail) - RingLayout.FrameHeader;
+        _map.Long(next) = 0;
+        _map.Long(next + 64) = 0;
+    }
+
+    /// <summary>The receiver's head, checked: it is shared, so it may hold anything.</summary>
+    private long ReadHead()
+    {
+        // Acquire: pairs with the release in RingReceiver.ReleaseLease; the receiver is done with the bytes before they are written again.
+        long head = Volatile.Read(ref _map.Long(_lane.Head));
+        long tail = _tail;
+        if (tail - head < 0 || tail - head > _lane.Capacity || ((head | tail) & 7) != 0 || head < 0)
+            throw new CorruptSegmentException($"{_end.Segment.Path}: head {head:N0} and tail {tail:N0} cannot be of a ring of {_lane.Capacity:N0} bytes");
+        return head;
+    }
+
+    private void CheckSize(int bytes)
+    {
+        if ((uint)bytes > (uint)MaxMessageBytes) throw TooLarge(bytes);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void ThrowRefused(int bytes)
+    {
+        _end.Exit();
+        throw _completed && (uint)bytes <= (uint)MaxMessageBytes
+            ? new InvalidOperationException("this sender said that no more would come; open another to go on")
+            : TooLarge(bytes);
+    }
+
+    private ArgumentOutOfRangeException TooLarge(int bytes) => new(
+        nameof(bytes),
+        $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}, half the ring of {_lane.Capacity:N0}; raise Capacity, or cut the message");
+}

@@ -1,0 +1,112 @@
+using System.Runtime.CompilerServices;
+using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Streams;
+
+// What both ends of a stream share: the segment, the exclusive role, and a gate that costs a call two plain stores, since an end is
+// used by one thread at a time. Dispose pays instead: it passes a barrier on every thread, then leaves the closing to whoever is last.
+
+internal sealed class StreamEnd : IClosableEnd, IHousekept
+{
+    private readonly Participants _participants;
+    private readonly Lock _closing = new();
+    private readonly Doorbell _ownBell;
+    private bool _busy;
+    private volatile bool _closed;
+    private bool _released;
+
+    public StreamEnd(SegmentFile segment, ParticipantRoles role, int roleByte, long bellOffset, IReadiness readiness)
+    {
+        Segment = segment;
+        try
+        {
+            if (!segment.Hold.TryWrite(LivenessLock.RoleByte + roleByte))
+                throw new IOException($"{segment.Path} has a {(role == ParticipantRoles.Sends ? "sender" : "receiver")} already, and it is alive; dispose it first");
+            // A dead end leaves nothing to repair: what it had not published is invisible, what it had not read is still there.
+            _participants = Participants.Join(segment, role, static (_, _) => { });
+        }
+        catch
+        {
+            segment.Close();
+            throw;
+        }
+
+        _ownBell = new Doorbell(segment.Mapping, bellOffset, readiness);
+    }
+
+    public SegmentFile Segment { get; }
+
+    public bool IsClosed => _closed;
+
+    /// <summary>Rings for this end's own waiter.</summary>
+    public Doorbell Bell => _ownBell;
+
+    public void StartHousekeeping() => Housekeeper.Register(this);
+
+    /// <summary>Begins a call. Every call that returns from here ends with <see cref="Exit"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Enter()
+    {
+        if (_busy) ThrowOverlap();
+        // Pairs with Dispose by its process-wide barrier: either Dispose sees this call, or this call sees that it is closed.
+        Volatile.Write(ref _busy, true);
+        if (_closed) ThrowClosed();
+    }
+
+    /// <summary>Ends a call, a reservation or a lease.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Exit()
+    {
+        Volatile.Write(ref _busy, false);
+        if (_closed) Release();
+    }
+
+    public void Dispose()
+    {
+        if (_closed) return;
+        _closed = true;
+        Interlocked.MemoryBarrierProcessWide();
+        lock (_closing)
+        {
+            if (!_released) _ownBell.Ring();
+        }
+
+        // A call, reservation or lease in flight is left to finish; its Exit does the rest.
+        if (!Volatile.Read(ref _busy)) Release();
+    }
+
+    public void Look()
+    {
+        lock (_closing)
+        {
+            if (_released) return;
+            if (_ownBell.SomeoneWaits && _ownBell.Readiness.IsReady) _ownBell.Ring();
+            _participants.SweepDead();
+        }
+    }
+
+    private void Release()
+    {
+        lock (_closing)
+        {
+            if (_released) return;
+            _released = true;
+            _participants.Leave();
+            Segment.Close();
+        }
+
+        Housekeeper.Unregister(this);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void ThrowOverlap() =>
+        throw new InvalidOperationException("this end is in use: it serves one thread at a time, and a reserved slot or a lease must be disposed before the next call");
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void ThrowClosed()
+    {
+        Exit();
+        throw new ObjectDisposedException(nameof(StreamEnd), "this end of the stream was disposed");
+    }
+}
