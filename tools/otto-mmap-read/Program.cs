@@ -26,7 +26,7 @@ command.Add(json);
 
 command.SetAction(parsed =>
 {
-    var reading = new RegionReading(RegionChoice.Location(choice, parsed), parsed.GetValue(key), choice.Timeout(parsed), parsed.GetValue(fallback), parsed.GetValue(json));
+    var reading = new RegionReading(choice.Location(parsed), parsed.GetValue(key), choice.Timeout(parsed), parsed.GetValue(fallback), parsed.GetValue(json));
     return parsed.GetValue(follow) ? reading.Follow() : reading.Once();
 });
 return ToolCommand.Run("otto-mmap-read", command, args);

@@ -36,7 +36,7 @@ command.SetAction(parsed =>
         CapacityBytes = parsed.GetValue(size) is { } text ? ParseSize(text) : new RegionOptions().CapacityBytes,
         LockTimeout = choice.Timeout(parsed) ?? new RegionOptions().LockTimeout,
     };
-    RegionLocation location = RegionChoice.Location(choice, parsed);
+    RegionLocation location = choice.Location(parsed);
     string name = parsed.GetValue(key)!;
     bool isJson = parsed.GetResult(json) is not null;
     string? given = parsed.GetValue(json);

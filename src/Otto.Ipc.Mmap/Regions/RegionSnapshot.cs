@@ -30,8 +30,18 @@ public sealed class RegionSnapshot
 
     /// <summary>The value of a key.</summary>
     /// <param name="key">The key.</param>
-    /// <returns>The value, or null where the region does not have the key. JSON's <c>null</c> is a value.</returns>
-    public JsonElement? this[string key] => Root.TryGetProperty(key, out JsonElement value) ? value : null;
+    /// <returns>The value, or null where the region does not have the key. JSON's <c>null</c> is a value; of a repeated key the last counts.</returns>
+    public JsonElement? this[string key]
+    {
+        get
+        {
+            JsonElement? found = null;
+            foreach (JsonProperty property in Root.EnumerateObject())
+                if (HasName(property, key))
+                    found = property.Value;
+            return found;
+        }
+    }
 
     /// <summary>Whether both hold the same text, byte for byte.</summary>
     /// <param name="other">The other.</param>
@@ -40,5 +50,18 @@ public sealed class RegionSnapshot
     {
         ArgumentNullException.ThrowIfNull(other);
         return _text.AsSpan().SequenceEqual(other._text);
+    }
+
+    private static bool HasName(JsonProperty property, string key)
+    {
+        try
+        {
+            return property.NameEquals(key);
+        }
+        catch (InvalidOperationException)
+        {
+            // An escaped half of a surrogate pair: other languages write it, and it is no key of ours.
+            return false;
+        }
     }
 }
