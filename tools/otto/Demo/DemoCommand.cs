@@ -71,8 +71,8 @@ internal static class DemoCommand
         foreach (DemoOutcome o in outcomes)
             table.AddRow(o.Route, Number(o.Tasks), Number(o.TasksPerSecond), $"{o.OverheadP50Us:0.0} µs", $"{o.OverheadP99Us:0.0} µs", Number(o.Lost), Number(o.Duplicated));
         AnsiConsole.Write(table);
-        AnsiConsole.WriteLine($"{outcomes[0].Tasks / 2:N0} files below {directory}; a task for vision and one for voice each.");
-        AnsiConsole.WriteLine("overhead: enqueue to handler start of tasks sent one at a time, sleeping and waking included.");
+        Console.WriteLine($"{outcomes[0].Tasks / 2:N0} files below {directory}; a task for vision and one for voice each.");
+        Console.WriteLine("overhead: enqueue to handler start of tasks sent one at a time, sleeping and waking included.");
     }
 
     private static void Warn(IReadOnlyList<string> failures)
