@@ -1,24 +1,18 @@
 using Otto.Ipc.Peer;
 
-// The other process of the tests: one verb a run, told on the command line, heard on standard output.
+// The other process of a test. One verb a role; a group of verbs has a file of its own. It says "ready" when the test may begin, and
+// answers nothing on stdout that a test does not read.
 
 return args switch
 {
-    ["stream-send", .. var rest] => StreamVerbs.Send(rest),
-    ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
-    ["queue-send", .. var rest] => QueueVerbs.Send(rest),
-    ["queue-work", .. var rest] => QueueVerbs.Work(rest),
-    ["queue-hold", .. var rest] => QueueVerbs.Hold(rest),
-    ["queue-keep", .. var rest] => QueueVerbs.Keep(rest),
-    ["queue-letters", .. var rest] => QueueVerbs.Letters(rest),
-    ["open", .. var rest] => SegmentVerbs.Open(rest),
-    ["remove", .. var rest] => SegmentVerbs.Remove(rest),
-    ["hostile", .. var rest] => HostileVerbs.Run(rest),
-    _ => Usage(args),
+    ["region-set", .. var rest] => RegionVerbs.Set(rest),
+    ["region-count", .. var rest] => RegionVerbs.Count(rest),
+    ["region-rewrite", .. var rest] => RegionVerbs.Rewrite(rest),
+    _ => Unknown(args),
 };
 
-static int Usage(string[] args)
+static int Unknown(string[] args)
 {
-    Console.Error.WriteLine($"no such verb: {string.Join(' ', args)}");
+    Console.Error.WriteLine($"Otto.Ipc.Peer: no verb '{string.Join(' ', args)}'");
     return 2;
 }

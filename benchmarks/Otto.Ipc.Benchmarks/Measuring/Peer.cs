@@ -1,0 +1,45 @@
+using System.Diagnostics;
+
+namespace Otto.Ipc.Benchmarks.Measuring;
+
+// The other process is this program again, told by hidden arguments what to be.
+
+internal sealed class Peer : IDisposable
+{
+    private readonly Process _process;
+
+    public Peer(params string[] arguments)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true };
+        start.ArgumentList.Add("peer");
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        _process = Process.Start(start)!;
+    }
+
+    /// <summary>Whether the other side still runs; a wait for it checks this, so that a crash there is not a hang here.</summary>
+    public bool IsRunning => !_process.HasExited;
+
+    public void Dispose()
+    {
+        if (!_process.WaitForExit(TimeSpan.FromSeconds(20))) _process.Kill();
+        _process.Dispose();
+    }
+}
+
+/// <summary>A directory for the segments of one measurement, gone afterwards.</summary>
+internal sealed class ScratchDirectory : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("otto-bench-").FullName;
+
+    public static ScratchDirectory InSharedMemory() => new();
+
+    private ScratchDirectory()
+    {
+        if (!Directory.Exists("/dev/shm")) return;
+        Directory.Delete(Path);
+        Path = System.IO.Path.Combine("/dev/shm", $"otto-bench-{Environment.ProcessId}-{Guid.NewGuid():N}");
+        if (OperatingSystem.IsLinux()) Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}

@@ -1,0 +1,74 @@
+using System.CommandLine;
+using System.Globalization;
+using Otto.Ipc.Benchmarks.Measuring;
+using Otto.Ipc.Benchmarks.Queues;
+using Otto.Ipc.Benchmarks.Streams;
+
+// eng/bench SCENARIO [--json FILE] [--quick] [--runs N] [--floor PROGRAM]
+
+if (args is ["peer", .. string[] role]) return RunPeer(role);
+
+var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line" };
+var quick = new Option<bool>("--quick") { Description = "A tenth of the messages: to see that it runs, not to quote" };
+var runs = new Option<int>("--runs") { Description = "Counted runs of each scenario; the median is reported", DefaultValueFactory = _ => 5 };
+var floorProgram = new Option<FileInfo?>("--floor") { Description = "A program that does the same work in bare C; it is run between our runs" };
+runs.Validators.Add(r =>
+{
+    if (r.GetValue(runs) is < 1 or > 100) r.AddError("--runs must be 1 to 100");
+});
+
+var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are medians, and ratios to a peer that runs in between.")
+{
+    Scenario("stream", "A ring between two processes: throughput, and round trips spinning and blocking", (report, floor, n, scale) =>
+    {
+        foreach ((int bytes, long messages) in ((int, long)[])[(64, 20_000_000), (1024, 5_000_000), (65_536, 200_000)])
+            StreamScenarios.Throughput(report, floor, bytes, messages / scale, n);
+        foreach (bool spin in (bool[])[true, false])
+        {
+            foreach (int bytes in (int[])[64, 1024, 65_536])
+                StreamScenarios.RoundTrip(report, floor, bytes, spin, (spin ? 200_000 : 30_000) / scale, n);
+        }
+    }),
+    Scenario("queue", "Tasks through a no-op worker: in this process, and across processes", (report, floor, n, scale) =>
+    {
+        InProcessScenario.Throughput(report, bytes: 200, tasks: 5_000_000 / scale, n);
+        QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 1, n);
+        QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 2, n);
+    }),
+};
+
+return root.Parse(args).Invoke();
+
+Command Scenario(string name, string description, Action<Report, Floor, int, int> measure)
+{
+    var command = new Command(name, description) { json, quick, runs, floorProgram };
+    command.SetAction(parsed =>
+    {
+        using var report = new Report(parsed.GetValue(json));
+        var floor = new Floor(parsed.GetValue(floorProgram)?.FullName);
+        if (!floor.IsThere) Console.Error.WriteLine("  no --floor program: ratios to bare C are left out");
+        measure(report, floor, parsed.GetValue(runs), parsed.GetValue(quick) ? 10 : 1);
+        report.Print();
+    });
+    return command;
+}
+
+static int RunPeer(string[] role)
+{
+    int Number(int index) => int.Parse(role[index], CultureInfo.InvariantCulture);
+    switch (role[0])
+    {
+        case "stream-drain":
+            StreamScenarios.Drain(role[1], Number(2), Number(3), Number(4));
+            return 0;
+        case "stream-echo":
+            StreamScenarios.Echo(role[1], Number(2), Number(3), Number(4), role[5] == "spin");
+            return 0;
+        case "queue-work":
+            QueueScenarios.Work(role[1], Number(2));
+            return 0;
+        default:
+            Console.Error.WriteLine($"no such peer: {role[0]}");
+            return 2;
+    }
+}
