@@ -49,6 +49,6 @@ public static class Payload
             if (i is < 8 or >= HeaderBytes) crc = BitOperations.Crc32C(crc, message[i]);
         }
 
-        return BitOperations.Crc32C(~crc, message.Length);
+        return BitOperations.Crc32C(~crc, (uint)message.Length);
     }
 }

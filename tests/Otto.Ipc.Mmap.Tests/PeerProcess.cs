@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Mmap.Tests;
@@ -7,7 +8,7 @@ namespace Otto.Ipc.Mmap.Tests;
 // Another process, started, heard, signalled and ended for certain.
 
 /// <summary>A run of Otto.Ipc.Peer.</summary>
-internal sealed class PeerProcess : IDisposable
+internal sealed partial class PeerProcess : IDisposable
 {
     private readonly Process _process;
     private readonly List<string> _lines = [];
@@ -27,8 +28,6 @@ internal sealed class PeerProcess : IDisposable
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Peer.dll"));
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         start.Environment["OTTO_SHM_DIR"] = directory;
-        start.Environment["DOTNET_TieredCompilation"] = "1";
-        start.Environment["DOTNET_DbgEnableMiniDump"] = "0";
         foreach ((string name, string value) in environment) start.Environment[name] = value;
         _process = Process.Start(start) ?? throw new InvalidOperationException("no process was started");
         _reading = Task.WhenAll(Watch.OnThread(ReadLines), Watch.OnThread(() => _errors = _process.StandardError.ReadToEnd()));
@@ -103,7 +102,7 @@ internal sealed class PeerProcess : IDisposable
 
     public void Signal(int number)
     {
-        if (!HasExited) Native.Kill(_process.Id, number);
+        if (!HasExited) _ = SendSignal(_process.Id, number);
     }
 
     /// <summary>Whether every thread is stopped, as the kernel tells it.</summary>
@@ -148,12 +147,6 @@ internal sealed class PeerProcess : IDisposable
     private static string Host() =>
         Environment.ProcessPath is { } path && Path.GetFileName(path) == "dotnet" ? path : "dotnet";
 
-    private static class Native
-    {
-        public static void Kill(int pid, int signal)
-        {
-            using var kill = Process.Start("kill", [$"-{signal.ToString(CultureInfo.InvariantCulture)}", pid.ToString(CultureInfo.InvariantCulture)]);
-            kill.WaitForExit();
-        }
-    }
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int SendSignal(int pid, int signal);
 }
