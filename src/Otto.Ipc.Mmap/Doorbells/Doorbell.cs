@@ -15,13 +15,15 @@ namespace Otto.Ipc.Mmap.Doorbells;
 //  signaller:   publish; read the word; where F is set, fence and read it again; where W is set, CAS to {sequence + 1, W clear} and wake all
 //
 // Everybody is woken, since W is cleared for all: waking one would strand the second, and a woken worker that dies takes its wake along.
-// A crash between publishing and waking leaves W set: the housekeeper of each waiting process looks once a second and rings for itself.
+// A signaller that dies or stops between publishing and waking wakes nobody, whether W is still set or not: the housekeeper of each
+// process that waits looks once a second, and rings for itself.
 // F is what makes a busy stream free of fences and a sleepy one free of membarrier: docs/decisions/0002-the-waiter-pays-for-the-fence.md.
 
 internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness readiness, bool signallersFence)
 {
     private const int Waiting = 1, Fencing = 2, Sequence = 4;
     private const int LooksUntilCalm = 64;
+    private int _waiters;
     private bool _fencing;
     private int _looks;
 
@@ -29,6 +31,9 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
 
     /// <summary>The word's address, for those who wait on many words at once.</summary>
     public nint Address => mapping.Address(offset);
+
+    /// <summary>Whether somebody waits through this object. The word cannot tell: a signaller may have cleared it and then died.</summary>
+    public bool HasWaiters => Volatile.Read(ref _waiters) != 0;
 
     private ref int Word => ref mapping.Int(offset);
 
@@ -51,6 +56,7 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
         int seen = Volatile.Read(ref Word);
         // Full fence: pairs with the waiter's OR. It either sees the new sequence and does not sleep, or slept before and is woken.
         Interlocked.CompareExchange(ref Word, (seen & ~Waiting) + Sequence, seen);
+        if (FaultPoints.On) FaultPoints.Reach("doorbell.ring.word");
         Futex.WakeAll(Address);
     }
 
@@ -72,16 +78,24 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
         stop.ThrowIfStopped();
         if (readiness.IsReady) return;
         using CancellationTokenRegistration wakeOnCancel = stop.Cancellation.UnsafeRegister(static bell => ((Doorbell)bell!).Ring(), this);
-        for (int pause = 1; ; pause = Math.Min(pause + 1, (int)PortablePause.Longest.TotalMilliseconds))
+        Interlocked.Increment(ref _waiters);
+        try
         {
-            bool @short = mode == WaitMode.Portable || !Futex.HasWaitVector;
-            int seen = 0;
-            if (@short ? readiness.IsReady : Announce(out seen, out @short)) return;
-            stop.ThrowIfStopped();
-            if (@short) await Task.Delay(pause, CancellationToken.None).ConfigureAwait(false);
-            else await AsyncDoorbells.WaitAsync(this, seen).ConfigureAwait(false);
-            stop.ThrowIfStopped();
-            if (readiness.IsReady) return;
+            for (int pause = 1; ; pause = Math.Min(pause + 1, (int)PortablePause.Longest.TotalMilliseconds))
+            {
+                bool @short = mode == WaitMode.Portable || !Futex.HasWaitVector;
+                int seen = 0;
+                if (@short ? readiness.IsReady : Announce(out seen, out @short)) return;
+                stop.ThrowIfStopped();
+                if (@short) await Task.Delay(pause, CancellationToken.None).ConfigureAwait(false);
+                else await AsyncDoorbells.WaitAsync(this, seen).ConfigureAwait(false);
+                stop.ThrowIfStopped();
+                if (readiness.IsReady) return;
+            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiters);
         }
     }
 
@@ -127,29 +141,37 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
         using CancellationTokenRegistration wakeOnCancel = stop.Cancellation.UnsafeRegister(static bell => ((Doorbell)bell!).Ring(), this);
         long start = Stopwatch.GetTimestamp();
         var portable = new PortablePause();
-        while (true)
+        Interlocked.Increment(ref _waiters);
+        try
         {
-            stop.ThrowIfStopped();
-            TimeSpan? left = null;
-            if (timeout != Timeout.InfiniteTimeSpan)
+            while (true)
             {
-                left = timeout - Stopwatch.GetElapsedTime(start);
-                if (left <= TimeSpan.Zero) return readiness.IsReady;
-            }
+                stop.ThrowIfStopped();
+                TimeSpan? left = null;
+                if (timeout != Timeout.InfiniteTimeSpan)
+                {
+                    left = timeout - Stopwatch.GetElapsedTime(start);
+                    if (left <= TimeSpan.Zero) return readiness.IsReady;
+                }
 
-            if (mode == WaitMode.Portable)
-            {
-                portable.Pause(left);
+                if (mode == WaitMode.Portable)
+                {
+                    portable.Pause(left);
+                    if (readiness.IsReady) return true;
+                    continue;
+                }
+
+                if (Announce(out int seen, out bool @short)) return true;
+                // A stop that came before the announcement rang a word that nobody slept on yet.
+                stop.ThrowIfStopped();
+                if (@short && (left is null || left > PortablePause.Longest)) left = PortablePause.Longest;
+                Futex.Wait(Address, seen, left);
                 if (readiness.IsReady) return true;
-                continue;
             }
-
-            if (Announce(out int seen, out bool @short)) return true;
-            // A stop that came before the announcement rang a word that nobody slept on yet.
-            stop.ThrowIfStopped();
-            if (@short && (left is null || left > PortablePause.Longest)) left = PortablePause.Longest;
-            Futex.Wait(Address, seen, left);
-            if (readiness.IsReady) return true;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiters);
         }
     }
 }
