@@ -194,7 +194,7 @@ internal sealed class SegmentFile
         if (error == 0) return;
         if (error != Libc.ENOSPC) throw Libc.Failure("posix_fallocate", path, error);
         long free = new DriveInfo(directory).AvailableFreeSpace;
-        throw new IOException($"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, free some (otto ipc ls), or name another directory in OTTO_SHM_DIR", error);
+        throw new IOException($"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, remove what nobody needs there, or name another directory in OTTO_SHM_DIR", error);
     }
 
     private static SafeFileHandle? OpenChecked(string path, out FileStatus status)
