@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Otto.Ipc;
 
 // The sending end of a stream. A transport fills in reserve, commit and wait; everything else is said once, here.
@@ -86,6 +88,7 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// <param name="token">What the slot was made with.</param>
     protected abstract void AbortSlot(in SlotToken token);
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendWhenThereIsRoomAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation)
     {
         do await WaitToSendAsync(message.Length, cancellation).ConfigureAwait(false);

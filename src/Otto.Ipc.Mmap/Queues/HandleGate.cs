@@ -5,7 +5,7 @@ namespace Otto.Ipc.Mmap.Queues;
 
 internal sealed class HandleGate(Action close) : Doorbells.IClosableEnd
 {
-    private const long Closed = 1L << 62;
+    private const long Closed = 1L << 62, Released = 1L << 61;
     private long _inFlight;
 
     public bool IsClosed => (Volatile.Read(ref _inFlight) & Closed) != 0;
@@ -17,9 +17,23 @@ internal sealed class HandleGate(Action close) : Doorbells.IClosableEnd
         throw new ObjectDisposedException(nameof(IWorkQueue), "this handle of the queue was disposed");
     }
 
-    public void Exit()
+    /// <summary>Enters for ending a slot or a lease, which may happen after the handle was closed, or may have happened before.</summary>
+    /// <returns><see langword="false"/> where the handle's memory is gone, so that whatever it was has ended.</returns>
+    public bool TryEnterLate()
     {
-        if (Interlocked.Decrement(ref _inFlight) == Closed) close();
+        // What is still open counts itself, so for it the release lies ahead; a stale copy may come at any time, and must touch nothing then.
+        if ((Interlocked.Increment(ref _inFlight) & Released) == 0) return true;
+        Interlocked.Decrement(ref _inFlight);
+        return false;
+    }
+
+    /// <summary>Ends what was in flight.</summary>
+    /// <param name="count">How many: a call alone, or a call and the slot or lease that it ended.</param>
+    public void Exit(int count = 1)
+    {
+        // Whoever turns "closed, nothing in flight" into "released" closes, so it is done once, and never under somebody who entered meanwhile.
+        if (Interlocked.Add(ref _inFlight, -count) == Closed
+            && Interlocked.CompareExchange(ref _inFlight, Closed | Released, Closed) == Closed) close();
     }
 
     /// <summary>Refuses new calls.</summary>

@@ -16,8 +16,10 @@ internal sealed class Membership(SegmentMapping map, long wordOffset, Participan
         Changed();
     }
 
+    public void Changed() => Changed(map, wordOffset);
+
     // Full fence: pairs with the acquire in OtherWorkers; the roles are visible before the word that says they changed.
-    public void Changed() => Interlocked.Increment(ref map.Int(wordOffset));
+    public static void Changed(SegmentMapping map, long wordOffset) => Interlocked.Increment(ref map.Int(wordOffset));
 
     public int OtherWorkers()
     {

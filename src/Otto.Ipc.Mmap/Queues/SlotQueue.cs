@@ -38,8 +38,8 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         _layout = new QueueLayout(plan);
         _free = new IndexQueue(_map, plan.Control(0), plan.Control(1), _layout.FreeCells, _layout.Cells, segment.Path);
         _ready = new IndexQueue(_map, plan.Control(2), plan.Control(3), _layout.ReadyCells, _layout.Cells, segment.Path);
-        _workerBell = new Doorbell(_map, plan.Control(4), new NotEmpty(_ready));
-        _senderBell = new Doorbell(_map, plan.Control(5), new NotEmpty(_free));
+        _workerBell = new Doorbell(_map, plan.Control(4), new NotEmpty(_ready), signallersFence: true);
+        _senderBell = new Doorbell(_map, plan.Control(5), new NotEmpty(_free), signallersFence: true);
         _sweep = new QueueSweep(_map, _layout, _free, _ready);
         _gate = new HandleGate(Release);
         _memories = new SlotMemory?[_layout.Slots];
@@ -48,7 +48,7 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         _waitMode = options.WaitMode;
         try
         {
-            _participants = Participants.Join(segment, ParticipantRoles.Sends, _sweep.Run);
+            _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
             _membership = new Membership(_map, plan.Control(6), _participants);
             Look();
         }
@@ -219,7 +219,12 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
             for (int i = 0; i < _layout.Slots; i++) states[(int)SlotWord.State(Volatile.Read(ref Word(i)))]++;
             TimeSpan oldest = default;
             if (_ready.TryPeek(out _, out long cell) && IndexCell.Slot(cell) is var slot && slot < _layout.Slots && IsLive(cell, Volatile.Read(ref Word(slot)), SlotState.Filled))
-                oldest = TimeSpan.FromMilliseconds(Math.Max(0, Environment.TickCount64 - Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.SentAt))));
+            {
+                // The time is shared, so it may be anything: an age lies between nothing and the machine's own.
+                long now = Environment.TickCount64;
+                oldest = TimeSpan.FromMilliseconds(now - Math.Clamp(Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.SentAt)), 0, now));
+            }
+
             return new WorkQueueCounts(
                 states[(int)SlotState.Filled], states[(int)SlotState.Leased], states[(int)SlotState.Dead], states[(int)SlotState.Released], oldest);
         }
@@ -269,10 +274,9 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         lock (_closing)
         {
             if (_released) return;
-            if (_workerBell.SomeoneWaits && _workerBell.Readiness.IsReady) _workerBell.Ring();
-            if (_senderBell.SomeoneWaits && _senderBell.Readiness.IsReady) _senderBell.Ring();
+            if (_workerBell.HasWaiters && _workerBell.Readiness.IsReady) _workerBell.Ring();
+            if (_senderBell.HasWaiters && _senderBell.Readiness.IsReady) _senderBell.Ring();
             if (_participants.SweepDead() == 0) return;
-            _membership.Changed();
             _workerBell.Ring();
             _senderBell.Ring();
         }
@@ -297,10 +301,19 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
     bool IWriteSlotOwner.Commit(in SlotToken token, int bytes)
     {
         // The word is exact: a slot that was committed or aborted through another copy of the struct has moved on.
-        if (Volatile.Read(ref Word(token.Index)) != token.Word) return false;
-        Fill(token.Index, token.Word, bytes);
-        _gate.Exit();
-        return true;
+        if (!_gate.TryEnterLate()) return false;
+        int leaving = 1;
+        try
+        {
+            if (Volatile.Read(ref Word(token.Index)) != token.Word) return false;
+            leaving = 2;
+            Fill(token.Index, token.Word, bytes);
+            return true;
+        }
+        finally
+        {
+            _gate.Exit(leaving);
+        }
     }
 
     void IWriteSlotOwner.Abort(in SlotToken token) => End(token, SlotState.Released, SlotWord.Attempts(token.Word), _free, _senderBell);
@@ -375,27 +388,45 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
 
     private bool End(in SlotToken token, SlotState state, int attempts, IndexQueue queue, Doorbell bell)
     {
-        long next = SlotWord.NextLap(token.Word, state, _participants.Me, attempts);
-        // Exact, full fence: this is the completion, or the return. The one who moves the word owes the cell.
-        if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
-        if (FaultPoints.On) FaultPoints.Reach("queue.end.word");
-        queue.Push(token.Index, SlotWord.Lap(next));
-        if (FaultPoints.On) FaultPoints.Reach("queue.end.pushed");
-        if (bell.SomeoneWaits) bell.Ring();
-        _gate.Exit();
-        return true;
+        if (!_gate.TryEnterLate()) return false;
+        int leaving = 1;
+        try
+        {
+            long next = SlotWord.NextLap(token.Word, state, _participants.Me, attempts);
+            // Exact, full fence: this is the completion, or the return. The one who moves the word owes the cell.
+            if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
+            leaving = 2;
+            if (FaultPoints.On) FaultPoints.Reach("queue.end.word");
+            if (!FaultPoints.On || !FaultPoints.Plants("queue.end.forgets-cells")) queue.Push(token.Index, SlotWord.Lap(next));
+            if (FaultPoints.On) FaultPoints.Reach("queue.end.pushed");
+            if (bell.SomeoneWaits) bell.Ring();
+            return true;
+        }
+        finally
+        {
+            _gate.Exit(leaving);
+        }
     }
 
     private bool GiveUp(in SlotToken token, int attempts, string reason)
     {
-        if (Volatile.Read(ref Word(token.Index)) != token.Word) return false;
-        _sweep.WriteNote(token.Index, reason);
-        if (FaultPoints.On) FaultPoints.Reach("queue.give-up.note");
-        long dead = SlotWord.Make(SlotState.Dead, SlotWord.Nobody, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(token.Word));
-        // Full fence: the note is visible before the state that says it is there.
-        if (Interlocked.CompareExchange(ref Word(token.Index), dead, token.Word) != token.Word) return false;
-        _gate.Exit();
-        return true;
+        if (!_gate.TryEnterLate()) return false;
+        int leaving = 1;
+        try
+        {
+            if (Volatile.Read(ref Word(token.Index)) != token.Word) return false;
+            _sweep.WriteNote(token.Index, reason);
+            if (FaultPoints.On) FaultPoints.Reach("queue.give-up.note");
+            long dead = SlotWord.Make(SlotState.Dead, SlotWord.Nobody, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(token.Word));
+            // Full fence: the note is visible before the state that says it is there.
+            if (Interlocked.CompareExchange(ref Word(token.Index), dead, token.Word) != token.Word) return false;
+            leaving = 2;
+            return true;
+        }
+        finally
+        {
+            _gate.Exit(leaving);
+        }
     }
 
     private bool MoveDead(DeadLetterId id, SlotState state, IndexQueue queue, Doorbell bell)
@@ -448,10 +479,19 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
             if (_released) return;
             _released = true;
             _participants.Leave();
+            // Again, after the roles are gone: TakesWork may have been set beside the dispose.
+            _membership.Changed();
             _segment.Close();
         }
 
         Housekeeper.Unregister(this);
+    }
+
+    /// <summary>Repairs what a dead participant left. It may have been a worker, so whoever counts workers counts again.</summary>
+    private void Repair(int dead, int me)
+    {
+        _sweep.Run(dead, me);
+        Membership.Changed(_map, _segment.Plan.Control(6));
     }
 
     private void CheckSize(int bytes)

@@ -28,10 +28,10 @@ internal static class FaultPoints
     public static void Reach(string point)
     {
         if (point != Target.Name || Interlocked.Increment(ref _hits) != Target.Hit) return;
-        long kill = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 129 : 62;
-        Libc.Syscall(kill, Environment.ProcessId, Target.Signal, 0, 0, 0, 0);
-        // A signal to the own process is delivered before the call returns, but not necessarily to this thread.
-        while (Target.Signal == SigKill) Thread.Sleep(Timeout.Infinite);
+        bool arm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
+        nint thread = (nint)Libc.Syscall(arm ? 178 : 186 /* gettid */, 0, 0, 0, 0, 0, 0);
+        // To this very thread (tgkill): a signal to the process may be another thread's to take, and this one would run on meanwhile.
+        Libc.Syscall(arm ? 131 : 234, Environment.ProcessId, thread, Target.Signal, 0, 0, 0);
     }
 
     private static (string, int, int) Parse(string? value)

@@ -54,14 +54,8 @@ internal sealed class Participants
         var participants = new Participants(segment, sweep);
         try
         {
-            for (int i = 0; i < participants.Count; i++)
-            {
-                // The write lock is the entry. Until it is held, nothing of the entry may be touched.
-                if (!segment.Hold.TryWrite(LivenessLock.ParticipantByte + i)) continue;
-                participants.Enter(i, roles);
-                return participants;
-            }
-
+            // Clean entries first. Whoever takes a dead one's entry keeps all others from sweeping it, for as long as it is stopped in there.
+            if (participants.TryEnterAny(roles, alsoDead: false) || participants.TryEnterAny(roles, alsoDead: true)) return participants;
             throw new IOException($"{segment.Path} has {participants.Count:N0} participants, which is its limit; dispose one, or create it with a higher MaxParticipants");
         }
         catch
@@ -84,13 +78,14 @@ internal sealed class Participants
         participant == Me || (IsActive(participant) && _probe.IsHeldForWriting(LivenessLock.ParticipantByte + participant));
 
     /// <summary>Repairs what each dead participant left, and frees its entry.</summary>
-    /// <returns>How many were found dead.</returns>
+    /// <returns>How many were swept here.</returns>
     public int SweepDead()
     {
         int dead = 0;
         for (int i = 0; i < Count; i++)
         {
-            if (i != Me && IsActive(i) && !_probe.IsHeldForWriting(LivenessLock.ParticipantByte + i) && TrySweep(i)) dead++;
+            if (i == Me || !IsActive(i)) continue;
+            if ((!_probe.IsHeldForWriting(LivenessLock.ParticipantByte + i) || FaultPoints.Plants("sweep.without-proof")) && TrySweep(i)) dead++;
         }
 
         return dead;
@@ -107,6 +102,25 @@ internal sealed class Participants
         _probe.Dispose();
     }
 
+    private bool TryEnterAny(ParticipantRoles roles, bool alsoDead)
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            if (!alsoDead && IsActive(i)) continue;
+            // The write lock is the entry. Until it is held, nothing of the entry may be touched.
+            if (!_segment.Hold.TryWrite(LivenessLock.ParticipantByte + i)) continue;
+            if (alsoDead || !IsActive(i))
+            {
+                Enter(i, roles);
+                return true;
+            }
+
+            _segment.Hold.Release(LivenessLock.ParticipantByte + i); // somebody joined and died since the first look
+        }
+
+        return false;
+    }
+
     private void Enter(int i, ParticipantRoles roles)
     {
         Me = i;
@@ -115,6 +129,8 @@ internal sealed class Participants
         if ((Volatile.Read(ref ctl) & StateMask) != 0)
         {
             // The predecessor is dead, or this lock could not be held. Its words name this number, so they are repaired before it is used.
+            // Its roles go first: under this lock its entry looks alive to whoever counts workers.
+            SetRoles(ParticipantRoles.None);
             _sweep(i, i);
         }
 
@@ -134,13 +150,16 @@ internal sealed class Participants
         // A descriptor of its own: the lock proves the death, lasts as long as the sweep, and keeps the number from being used again.
         // Only a read lock, since every step of a sweep may be taken by several at once: a sweeper that is stopped stops nobody.
         using LivenessLock proof = LivenessLock.Reopen(_segment.File);
-        if (!proof.TryRead(LivenessLock.ParticipantByte + dead)) return false;
+        if (!proof.TryRead(LivenessLock.ParticipantByte + dead) && !FaultPoints.Plants("sweep.without-proof")) return false;
         long seen = Volatile.Read(ref Ctl(dead));
         if ((seen & StateMask) != Active) return false;
         _sweep(dead, Me);
         if (FaultPoints.On) FaultPoints.Reach("sweep.done");
         // Exact: a later user of the entry has another epoch, and is not freed by a sweeper that was stopped here.
-        return Interlocked.CompareExchange(ref Ctl(dead), seen & ~StateMask, seen) == seen;
+        Interlocked.CompareExchange(ref Ctl(dead), seen & ~StateMask, seen);
+        if (FaultPoints.On) FaultPoints.Reach("sweep.freed");
+        // True whoever freed it: what this sweep appended has to be rung for.
+        return true;
     }
 
     private ref long Ctl(int participant) => ref _segment.Mapping.Long(Offset(participant));

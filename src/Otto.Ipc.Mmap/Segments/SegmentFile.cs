@@ -107,7 +107,15 @@ internal sealed class SegmentFile
             Span<byte> bytes = stackalloc byte[SegmentLayout.HeaderBytes];
             if (RandomAccess.Read(file, bytes, 0) < bytes.Length) throw new CorruptSegmentException($"{path}: the header could not be read");
             FixedHeader header = SegmentLayout.Read(bytes, status.Size, spec.Shape, path);
-            if (header.State == SegmentLayout.StateRetired || Libc.Status((int)file.DangerousGetHandle()).Links == 0) return null;
+            if (Libc.Status((int)file.DangerousGetHandle()).Links == 0) return null;
+            if (header.State == SegmentLayout.StateRetired)
+            {
+                // Retired but still named: its remover died in between. Whoever comes next takes the name away.
+                hold.Release(LivenessLock.SegmentByte);
+                if (hold.TryWrite(LivenessLock.SegmentByte)) Retire(file, path);
+                return null;
+            }
+
             if (header.State != SegmentLayout.StateReady) throw new CorruptSegmentException($"{path}: state is {header.State}, expected {SegmentLayout.StateReady}");
             if (header.BootId != BootId)
             {
@@ -217,6 +225,7 @@ internal sealed class SegmentFile
     private static void Retire(SafeFileHandle file, string path)
     {
         RandomAccess.Write(file, BitConverter.GetBytes(SegmentLayout.StateRetired), SegmentLayout.StateOffset);
+        if (FaultPoints.On) FaultPoints.Reach("remove.retired");
         // Only the name that still leads to this very file is taken away.
         if (Libc.Status(path) is { } named && named.Inode == Libc.Status((int)file.DangerousGetHandle()).Inode) _ = Libc.Unlink(path);
     }

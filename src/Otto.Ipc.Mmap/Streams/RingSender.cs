@@ -18,7 +18,8 @@ internal sealed class RingSender : MessageSender, IReadiness
     private readonly WaitMode _waitMode;
     private long _tail;
     private long _cachedHead;
-    private long _reservedAt = -1;
+    private long _reservations;
+    private long _open;
     private long _padding;
     private int _wanted;
     private bool _completed;
@@ -27,7 +28,7 @@ internal sealed class RingSender : MessageSender, IReadiness
     {
         _map = segment.Mapping;
         _lane = RingLayout.Lane(segment.Plan, lane: 0);
-        _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this);
+        _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this, signallersFence: false);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
@@ -78,8 +79,9 @@ internal sealed class RingSender : MessageSender, IReadiness
         }
 
         // The end stays entered until commit or abort: that is what makes overlapping use throw.
-        _reservedAt = _tail;
-        slot = new WriteSlot(this, new SlotToken(_tail, 0), _map.Bytes(PayloadAt(_tail + _padding), maxBytes));
+        // Numbered, since an aborted reservation leaves the tail where it was, and a copy of its slot must not pass for the next one.
+        _open = ++_reservations;
+        slot = new WriteSlot(this, new SlotToken(_open, 0), _map.Bytes(PayloadAt(_tail + _padding), maxBytes));
         return true;
     }
 
@@ -129,8 +131,8 @@ internal sealed class RingSender : MessageSender, IReadiness
 
     protected override bool CommitSlot(in SlotToken token, int bytes)
     {
-        if (_reservedAt != token.Word) return false;
-        _reservedAt = -1;
+        if (_open != token.Word) return false;
+        _open = 0;
         Publish(bytes);
         _end.Exit();
         return true;
@@ -138,8 +140,8 @@ internal sealed class RingSender : MessageSender, IReadiness
 
     protected override void AbortSlot(in SlotToken token)
     {
-        if (_reservedAt != token.Word) return;
-        _reservedAt = -1;
+        if (_open != token.Word) return;
+        _open = 0;
         _end.Exit();
     }
 
@@ -157,6 +159,7 @@ internal sealed class RingSender : MessageSender, IReadiness
         try
         {
             _cachedHead = ReadHead();
+            _end.Bell.LookedAwake();
         }
         catch (CorruptSegmentException)
         {
@@ -177,6 +180,7 @@ internal sealed class RingSender : MessageSender, IReadiness
 
     private void Publish(int bytes)
     {
+        if (FaultPoints.On && FaultPoints.Plants("stream.publish.tail-first")) Volatile.Write(ref _map.Long(_lane.Tail), _tail + _padding + RingLayout.FrameBytes(bytes));
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.payload");
         long at = _tail;
         if (_padding != 0)

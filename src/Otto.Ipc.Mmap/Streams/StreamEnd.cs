@@ -32,7 +32,7 @@ internal sealed class StreamEnd : IClosableEnd, IHousekept
             throw;
         }
 
-        _ownBell = new Doorbell(segment.Mapping, bellOffset, readiness);
+        _ownBell = new Doorbell(segment.Mapping, bellOffset, readiness, signallersFence: false);
     }
 
     public SegmentFile Segment { get; }
@@ -81,7 +81,7 @@ internal sealed class StreamEnd : IClosableEnd, IHousekept
         lock (_closing)
         {
             if (_released) return;
-            if (_ownBell.SomeoneWaits && _ownBell.Readiness.IsReady) _ownBell.Ring();
+            if (_ownBell.HasWaiters && _ownBell.Readiness.IsReady) _ownBell.Ring();
             _participants.SweepDead();
         }
     }

@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Otto.Ipc.Native;
+
+namespace Otto.Ipc.Mmap.Regions;
+
+// The writers' lock: flock, because bash and Python have it too. The kernel drops it with its holder, so it never needs breaking.
+
+internal static class RegionLock
+{
+    private const int SpinsBeforeSleep = 20;
+
+    /// <summary>Opens the region, takes its lock and makes sure that the path still leads to the locked file.</summary>
+    /// <returns>Null where there is no region. The lock is dropped when the file is disposed.</returns>
+    /// <exception cref="TimeoutException">Others held the lock all the time.</exception>
+    public static RegionFile? Acquire(string path, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (RegionFile.TryOpen(path, forWriting: true) is { } file)
+        {
+            bool keep = false;
+            try
+            {
+                Wait(file, start, timeout, cancellationToken);
+                keep = file.IsCurrent();
+                if (keep)
+                {
+                    file.Refresh();
+                    return file;
+                }
+            }
+            finally
+            {
+                if (!keep) file.Dispose();
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Takes the lock if nobody has it.</summary>
+    public static bool TryAcquire(RegionFile file)
+    {
+        while (Libc.Flock(file.Descriptor, Libc.LOCK_EX | Libc.LOCK_NB) != 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            if (error == Libc.EAGAIN) return false;
+            if (error != Libc.EINTR) throw Libc.Failure("flock", file.Path, error);
+        }
+
+        return true;
+    }
+
+    /// <summary>Drops the lock now: closing alone leaves it with a child that was forked meanwhile and has not yet called exec.</summary>
+    public static void Release(RegionFile file) => _ = Libc.Flock(file.Descriptor, Libc.LOCK_UN);
+
+    // flock cannot be given a time limit, nor be cancelled; so it is asked again and again, at most a thousand times a second.
+    private static void Wait(RegionFile file, long start, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        for (int attempt = 0; !TryAcquire(file); attempt++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (timeout != Timeout.InfiniteTimeSpan && Stopwatch.GetElapsedTime(start) >= timeout)
+                throw new TimeoutException($"the region {file.Path} was locked by {Holder(file)} for {timeout.TotalSeconds:0.###} s; nothing was written");
+            if (attempt < SpinsBeforeSleep) Thread.Yield();
+            else Thread.Sleep(1);
+        }
+    }
+
+    /// <summary>Who holds the lock, for a person to read: the kernel lists it in /proc/locks.</summary>
+    private static string Holder(RegionFile file)
+    {
+        try
+        {
+            string inode = $":{file.Status.Inode} ";
+            foreach (string line in File.ReadLines("/proc/locks"))
+            {
+                if (!line.Contains(" FLOCK ", StringComparison.Ordinal) || line.Contains("->", StringComparison.Ordinal) || !line.Contains(inode, StringComparison.Ordinal)) continue;
+                string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                if (fields.Length > 4 && int.TryParse(fields[4], NumberStyles.None, CultureInfo.InvariantCulture, out int pid)) return $"process {pid}{Condition(pid)}";
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+        }
+
+        return "another process";
+    }
+
+    private static string Condition(int pid)
+    {
+        // The flock program of a shell script: the lock stays with the descriptor that the script gave it.
+        string path = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat");
+        if (!File.Exists(path)) return ", which has ended and left its descriptor to another,";
+        string stat = File.ReadAllText(path);
+        int end = stat.LastIndexOf(')');
+        string name = stat[(stat.IndexOf('(', StringComparison.Ordinal) + 1)..end];
+        return stat[end + 2] is 'T' or 't' ? $" ({name}), which is stopped," : $" ({name})";
+    }
+}

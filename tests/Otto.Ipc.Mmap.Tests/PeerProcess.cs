@@ -1,0 +1,152 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Otto.Ipc.Conformance;
+
+namespace Otto.Ipc.Mmap.Tests;
+
+// Another process, started, heard, signalled and ended for certain.
+
+/// <summary>A run of Otto.Ipc.Peer.</summary>
+internal sealed partial class PeerProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly List<string> _lines = [];
+    private readonly string _what;
+    private readonly Task _reading;
+    private string _errors = "";
+
+    public PeerProcess(string directory, (string Name, string Value)[] environment, string[] arguments)
+    {
+        _what = string.Join(' ', arguments.Concat(environment.Select(e => $"{e.Name}={e.Value}")));
+        var start = new ProcessStartInfo(Host())
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardInput = true,
+            RedirectStandardError = true,
+        };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Peer.dll"));
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        start.Environment["OTTO_SHM_DIR"] = directory;
+        foreach ((string name, string value) in environment) start.Environment[name] = value;
+        _process = Process.Start(start) ?? throw new InvalidOperationException("no process was started");
+        _reading = Task.WhenAll(Watch.OnThread(ReadLines), Watch.OnThread(() => _errors = _process.StandardError.ReadToEnd()));
+    }
+
+    public int Id => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>When its last descriptor was closed, in Stopwatch ticks: a death by SIGKILL shows here.</summary>
+    public long EndedAt { get; private set; }
+
+    public string Errors => _errors;
+
+    public IReadOnlyList<string> Lines
+    {
+        get
+        {
+            lock (_lines) return [.. _lines];
+        }
+    }
+
+    /// <summary>Waits for a line that begins like this.</summary>
+    public string WaitFor(string beginning, TimeSpan? limit = null)
+    {
+        string? found = null;
+        Watch.Until(
+            () =>
+            {
+                lock (_lines) found = _lines.Find(line => line.StartsWith(beginning, StringComparison.Ordinal));
+                if (found is null && HasExited && _reading.IsCompleted)
+                {
+                    lock (_lines) found = _lines.Find(line => line.StartsWith(beginning, StringComparison.Ordinal));
+                    if (found is null) Assert.Fail($"'{_what}' ended with {_process.ExitCode} before it said '{beginning}'; it said: {Tail()}");
+                }
+
+                return found is not null;
+            },
+            $"'{beginning}' from '{_what}'",
+            limit);
+        return found!;
+    }
+
+    public void Say(string line)
+    {
+        try
+        {
+            _process.StandardInput.WriteLine(line);
+            _process.StandardInput.Flush();
+        }
+        catch (IOException)
+        {
+            // It is gone; whoever waits for its answer will hear so.
+        }
+    }
+
+    /// <summary>Waits for it to end by itself.</summary>
+    /// <returns>The exit code; 128 and the signal where a signal ended it.</returns>
+    public int WaitForExit()
+    {
+        if (!_process.WaitForExit(Watch.Limit)) Assert.Fail($"'{_what}' does not end; it said: {Tail()}");
+        _reading.Wait(Watch.Limit);
+        return _process.ExitCode;
+    }
+
+    public void Kill()
+    {
+        Signal(9);
+        _process.WaitForExit();
+        _reading.Wait(Watch.Limit);
+    }
+
+    public void Signal(int number)
+    {
+        if (!HasExited) _ = SendSignal(_process.Id, number);
+    }
+
+    /// <summary>Whether every thread is stopped, as the kernel tells it.</summary>
+    public bool IsStopped
+    {
+        get
+        {
+            try
+            {
+                string stat = File.ReadAllText($"/proc/{_process.Id.ToString(CultureInfo.InvariantCulture)}/stat");
+                return stat[stat.LastIndexOf(')') + 2] == 'T';
+            }
+            catch (IOException)
+            {
+                return false;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        Signal(18); // a stopped process dies of SIGKILL too, but its parent should not find it stopped
+        if (!HasExited) Kill();
+        _reading.Wait(Watch.Limit);
+        _process.Dispose();
+    }
+
+    public override string ToString() => $"{_what} (pid {_process.Id})";
+
+    private string Tail() => string.Join(" | ", Lines.TakeLast(5)) + " " + _errors;
+
+    private void ReadLines()
+    {
+        while (_process.StandardOutput.ReadLine() is { } line)
+        {
+            lock (_lines) _lines.Add(line);
+        }
+
+        EndedAt = Stopwatch.GetTimestamp();
+    }
+
+    private static string Host() =>
+        Environment.ProcessPath is { } path && Path.GetFileName(path) == "dotnet" ? path : "dotnet";
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int SendSignal(int pid, int signal);
+}

@@ -1,0 +1,61 @@
+using System.Runtime.InteropServices;
+
+namespace Otto.Tools;
+
+// Standard output by write(2): Console hides that the reader has gone, and FileStream forgets where a shell's >> stood.
+
+internal static unsafe partial class StandardOutput
+{
+    private const int Descriptor = 1, Eintr = 4, Eagain = 11, Epipe = 32;
+    private const short Pollerr = 8, Pollout = 4;
+
+    /// <summary>Writes the bytes and a line's end.</summary>
+    /// <exception cref="BrokenPipeException">Nobody reads any more.</exception>
+    public static void WriteLine(ReadOnlySpan<byte> bytes)
+    {
+        // In one call where possible, so that a follower's lines are whole in whatever reads them.
+        byte[] line = [.. bytes, (byte)'\n'];
+        int done = 0;
+        while (done < line.Length)
+        {
+            nint written;
+            fixed (byte* at = &line[done]) written = Write(Descriptor, at, line.Length - done);
+            if (written >= 0)
+            {
+                done += (int)written;
+                continue;
+            }
+
+            int error = Marshal.GetLastPInvokeError();
+            if (error == Epipe) throw new BrokenPipeException();
+            if (error == Eagain) Poll(Pollout, -1);
+            else if (error != Eintr) throw new IOException($"writing to standard output failed: {Marshal.GetPInvokeErrorMessage(error)} (errno {error})");
+        }
+    }
+
+    /// <summary>Whether the reader of a pipe has gone, which a follower with nothing to write would not notice.</summary>
+    public static bool IsBroken => (Poll(0, 0) & Pollerr) != 0;
+
+    private static short Poll(short events, int milliseconds)
+    {
+        var entry = new PollEntry { Descriptor = Descriptor, Events = events };
+        return Poll(ref entry, 1, milliseconds) > 0 ? entry.Returned : (short)0;
+    }
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    private static partial nint Write(int descriptor, byte* bytes, nint length);
+
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
+    private static partial int Poll(ref PollEntry entry, ulong count, int milliseconds);
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct PollEntry
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
+}
+
+/// <summary>Nobody reads standard output any more: the end of the work, without words.</summary>
+internal sealed class BrokenPipeException : IOException;
