@@ -43,8 +43,8 @@ internal struct EnvelopeHeader
         if (traced)
         {
             Span<byte> trace = bytes[(EnvelopeLayout.FixedBytes + name.Length)..];
-            Trace.TraceId.CopyTo(trace);
-            Trace.SpanId.CopyTo(trace[16..]);
+            Trace.TraceId.CopyTo(trace[..16]);
+            Trace.SpanId.CopyTo(trace.Slice(16, 8));
             trace[24] = (byte)Trace.TraceFlags;
         }
 

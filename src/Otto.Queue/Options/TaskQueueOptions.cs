@@ -182,6 +182,9 @@ public sealed class TaskQueueOptions
         HandlerOptions o = task.Options;
         string of = $"task '{task.Name}': ";
         CheckRange(of + "Retry", o.Retries, 0, 1000);
+        int attempts = SharedMemoryRoute.MaxAttempts ?? Ipc.Mmap.MmapQueueOptions.DefaultMaxAttempts;
+        Check(!task.Handles || !SharedMemoryRoute.Enabled || o.Retries < attempts,
+            $"{of}Retry({o.Retries}) makes {o.Retries + 1} attempts, more than the {attempts} after which its segment gives a task up; raise SharedMemory.MaxAttempts");
         Check(o.FirstDelay >= TimeSpan.Zero && o.FirstDelay <= o.MaxDelay, $"{of}Backoff from {o.FirstDelay} up to {o.MaxDelay}: the first must be 0 or more and not above the last");
         Check(o.MaxDelay <= TimeSpan.FromDays(1), $"{of}Backoff of {o.MaxDelay} is longer than a day");
         Check(o.BackoffFactor is >= 1 and <= 100, string.Create(CultureInfo.InvariantCulture, $"{of}Backoff's factor must be 1 to 100: {o.BackoffFactor}"));

@@ -4,7 +4,7 @@ namespace Otto.Queue;
 
 // One queue on one route beyond this process, as the workers see it: is there something to lease, and who says so when there is.
 
-internal sealed class RouteQueue : IDisposable
+internal sealed class RouteQueue : IAsyncDisposable
 {
     private static readonly TimeSpan AfterTrouble = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
@@ -16,6 +16,8 @@ internal sealed class RouteQueue : IDisposable
     private System.Runtime.CompilerServices.ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _waiting;
     private volatile bool _taking;
     private volatile bool _paused;
+    private volatile bool _asking;
+    private TaskCompletionSource? _closing;
     private int _mayHaveWork = 1;
     private int _givenBackInARow;
     private long _sent;
@@ -87,6 +89,7 @@ internal sealed class RouteQueue : IDisposable
 
     private void AskToBeTold()
     {
+        _asking = true;
 #pragma warning disable CA2012 // Consumed once, by OnReady: an await here would allocate.
         _waiting = Queue.WaitToLeaseAsync(_stop.Token).ConfigureAwait(false).GetAwaiter();
 #pragma warning restore CA2012
@@ -108,6 +111,12 @@ internal sealed class RouteQueue : IDisposable
         {
             Trouble(e);
             return;
+        }
+        finally
+        {
+            _asking = false;
+            Interlocked.MemoryBarrier(); // Pairs with the one in DisposeAsync: either it sees that nobody asks, or we see that it waits.
+            Volatile.Read(ref _closing)?.TrySetResult();
         }
 
         Volatile.Write(ref _mayHaveWork, 1);
@@ -147,11 +156,16 @@ internal sealed class RouteQueue : IDisposable
         _lane.Roster?.Signal();
     }
 
-    public void Dispose()
+    /// <summary>Closes the queue once nobody waits in it any more, so that its participant is gone when this ends (leases aside).</summary>
+    public async ValueTask DisposeAsync()
     {
         StopTaking();
-        _resume.Dispose();
-        Queue.Dispose();
+        await _resume.DisposeAsync().ConfigureAwait(false);
+        TaskCompletionSource closing = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Volatile.Write(ref _closing, closing);
+        Interlocked.MemoryBarrier();
+        if (_asking) await closing.Task.ConfigureAwait(false);
+        await Queue.DisposeAsync().ConfigureAwait(false);
         _stop.Dispose();
     }
 }

@@ -18,7 +18,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         {
             ulong number = _owner.NextNumber();
             if (lane.TryHandOver(new QueuedTask { Task = task, Binding = binding, Number = number, EnqueuedAt = lane.Clock.Timestamp }))
-                return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, RouteReasons.WorkerHere));
+                return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, lane.ReasonHere));
         }
 
         return JudgeAsync(binding, task, options ?? EnqueueOptions.Default, cancellation);
@@ -98,7 +98,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
             {
                 if (TryPlaceHere(binding, task, null, null, ref placing))
                 {
-                    placing.Reason = options.Route is not null ? RouteReasons.Pinned : lane.State == LaneState.Created ? RouteReasons.OnlyRoute : RouteReasons.WorkerHere;
+                    placing.Reason = options.Route is not null ? RouteReasons.Pinned : lane.ReasonHere;
                     return true;
                 }
 

@@ -5,7 +5,7 @@ namespace Otto.Queue;
 
 // One queue as this process sees it: the ring of objects, the routes beyond, the workers that take from both in turn.
 
-internal sealed class Lane : IDisposable
+internal sealed class Lane : IAsyncDisposable
 {
     /// <summary>How long the last worker awake looks round before it sleeps: a wake-up costs about as much.</summary>
     internal static readonly long SearchTicks = Stopwatch.Frequency / 1_000_000 * 30;
@@ -70,6 +70,9 @@ internal sealed class Lane : IDisposable
     internal WorkerRoster? Roster { get; private set; }
 
     internal string SpilledReason { get; }
+
+    /// <summary>Why a task may go into the ring.</summary>
+    internal string ReasonHere { get; private set; } = RouteReasons.OnlyRoute;
 
     internal KeyValuePair<string, object?> NameTag { get; }
 
@@ -141,7 +144,7 @@ internal sealed class Lane : IDisposable
             }
             catch
             {
-                foreach (RouteQueue route in routes) route.Dispose();
+                foreach (RouteQueue route in routes) await route.DisposeAsync().ConfigureAwait(false);
                 throw;
             }
 
@@ -160,6 +163,7 @@ internal sealed class Lane : IDisposable
         foreach (TaskBinding binding in _bindings) binding.Prepare(services);
         if (HandlesAny)
         {
+            ReasonHere = RouteReasons.WorkerHere;
             Roster = new WorkerRoster(this, _handled[0].Concurrency);
             foreach (RouteQueue route in _routes) route.StartTaking();
             _takesHere = _takesWaiting = true;
@@ -332,11 +336,11 @@ internal sealed class Lane : IDisposable
     }
 
     /// <summary>Lets go of everything; a route's participant lives on until its last lease has ended.</summary>
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
         _state = (int)LaneState.Stopped;
         Waiting.Dispose();
-        foreach (RouteQueue route in _routes) route.Dispose();
+        foreach (RouteQueue route in _routes) await route.DisposeAsync().ConfigureAwait(false);
         _opening.Dispose();
         // Not _abort and _stopping: handlers that would not end still hold their tokens, and without a timer there is nothing to free.
     }

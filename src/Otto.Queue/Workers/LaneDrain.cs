@@ -44,7 +44,7 @@ internal static class LaneDrain
         }
 
         DrainReport report = new(Completed(lane) - completedBefore, lane.HandedOverBy, lost, quiet ? 0 : lane.Roster!.Awake, lane.Clock.Provider.GetElapsedTime(start));
-        lane.Dispose();
+        await lane.DisposeAsync().ConfigureAwait(false);
         string handedOver = report.HandedOver.Count == 0 ? "none"
             : string.Join(", ", report.HandedOver.Select(static h => string.Create(CultureInfo.InvariantCulture, $"{h.Value} to {h.Key}")));
         lane.Log.Stopped(lane.Name, report.Elapsed.TotalMilliseconds, report.Completed, handedOver, lost, report.StillRunning);
