@@ -11,8 +11,19 @@ public sealed record MmapStreamOptions
     /// <summary>The default <see cref="Capacity"/>: 1 MiB.</summary>
     public const int DefaultCapacity = 1 << 20;
 
+    /// <summary>The default <see cref="MaxSenders"/>: 4.</summary>
+    public const int DefaultMaxSenders = 4;
+
+    internal const int MostSenders = 256;
+
     /// <summary>Bytes of a lane's ring: a power of two from 4,096 to 1 GiB. The largest message is half of it, less 8 bytes.</summary>
     public int? Capacity { get; init; }
+
+    /// <summary>
+    /// How many senders the stream can have at once: 1 to 256. Each has a lane of its own, <see cref="Capacity"/> bytes, and all of them
+    /// are allocated when the stream is created.
+    /// </summary>
+    public int? MaxSenders { get; init; }
 
     /// <summary>How long a waiter looks before it sleeps, at most; it adapts below that to what paid off. Zero never spins. Default 50 µs.</summary>
     public TimeSpan SpinLimit { get; init; } = TimeSpan.FromMicroseconds(50);
@@ -24,6 +35,8 @@ public sealed record MmapStreamOptions
     {
         if (Capacity is { } c && !IsCapacity(c))
             throw new ArgumentOutOfRangeException(nameof(Capacity), $"capacity must be a power of two from 4,096 to {1 << 30:N0}: {c:N0}");
+        if (MaxSenders is < 1 or > MostSenders)
+            throw new ArgumentOutOfRangeException(nameof(MaxSenders), $"max senders must be 1 to {MostSenders}: {MaxSenders:N0}");
         if (SpinLimit < TimeSpan.Zero || SpinLimit > TimeSpan.FromSeconds(1))
             throw new ArgumentOutOfRangeException(nameof(SpinLimit), $"spin limit must be 0 to 1 s: {SpinLimit}");
         if (!Enum.IsDefined(WaitMode)) throw new ArgumentOutOfRangeException(nameof(WaitMode), $"no such wait mode: {(int)WaitMode}");

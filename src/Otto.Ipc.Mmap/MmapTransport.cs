@@ -44,7 +44,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport
     /// <exception cref="SegmentMismatchException">The stream exists with another size or version.</exception>
     /// <exception cref="CorruptSegmentException">The stream's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
-    /// <exception cref="IOException">The stream has a live sender, or there is no room for it; the message has the numbers.</exception>
+    /// <exception cref="IOException">The stream has all the live senders it can have, or there is no room for it; the message has the numbers.</exception>
     public MessageSender OpenSender(ChannelName name, MmapStreamOptions? options = null)
     {
         options ??= new MmapStreamOptions();

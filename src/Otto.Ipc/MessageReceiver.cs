@@ -7,10 +7,12 @@ namespace Otto.Ipc;
 /// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> where it is noticed.
 /// <see cref="Dispose"/> is safe beside calls in flight and may be called again.
 /// A message whose lease was never disposed is given to the next receiver of the stream.
+/// Order is kept for each sender. Between senders there is none: each that has something waiting gets its turn.
 /// </remarks>
 public abstract class MessageReceiver : IDisposable, IAsyncDisposable, IReadLeaseOwner
 {
-    /// <summary>Whether the sender said that no more will come and all that it sent was read.</summary>
+    /// <summary>Whether there was a sender, every sender said that no more will come, and all that they sent was read.</summary>
+    /// <remarks>One sender that ended without saying so keeps this <see langword="false"/> until a successor completes in its place.</remarks>
     public abstract bool IsCompleted { get; }
 
     /// <summary>Takes the next message, if there is one, without copying it.</summary>

@@ -47,8 +47,12 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
     public abstract ValueTask WaitToSendAsync(int bytes, CancellationToken cancellation = default);
 
-    /// <summary>Says that no more will come: the receiver's waits end once it has read what was sent.</summary>
-    /// <remarks>Further sends throw <see cref="InvalidOperationException"/>. A sender that is only disposed, or dies, may have a successor, so its receiver goes on waiting.</remarks>
+    /// <summary>Says that no more will come from this sender: the receiver's waits end once every sender said so and all was read.</summary>
+    /// <remarks>
+    /// Further sends throw <see cref="InvalidOperationException"/>. A sender that is only disposed, or dies, may have a successor, so the
+    /// receiver goes on waiting; the next sender to open takes its place, and is the one to complete it. Opening a sender on a completed
+    /// stream begins it anew.
+    /// </remarks>
     public abstract void Complete();
 
     /// <summary>Sends a copy of <paramref name="message"/>, waiting for room as long as it takes.</summary>

@@ -6,6 +6,7 @@ namespace Otto.Ipc.Mmap.Streams;
 //
 //  control words, 128 bytes each:   0 bell of the receiver ("something was sent")
 //                                   for lane n, from 1 + 4n:  tail, head, bell of the sender ("something was read"), completed
+//                                   last: lanes in use, the highest lane that ever had a sender, plus one
 //
 //  frame, 8-aligned:   0        4        8
 //                      +--------+--------+---------- - -
@@ -16,6 +17,7 @@ namespace Otto.Ipc.Mmap.Streams;
 //  Positions count bytes from the stream's beginning and never go back; a position's place is its remainder by the capacity.
 //  tail is stored by the sender alone, head by the receiver alone: head <= tail <= head + capacity, all multiples of 8.
 //  completed is zero, or the tail at which the sender said that no more would come, plus one.
+//  lanes in use only grows, by a CAS of a sender that holds its lane and has not yet published there: a receiver need not look further.
 
 internal static class RingLayout
 {
@@ -25,9 +27,11 @@ internal static class RingLayout
 
     private const int WordsPerLane = 4;
 
-    public static int ControlWords(int lanes) => 1 + lanes * WordsPerLane;
+    public static int ControlWords(int lanes) => 2 + lanes * WordsPerLane;
 
     public static long ReceiverBell(SegmentPlan plan) => plan.Control(0);
+
+    public static long LanesInUse(SegmentPlan plan) => plan.Control(1 + plan.ParameterA * WordsPerLane);
 
     public static LaneOffsets Lane(SegmentPlan plan, int lane)
     {
@@ -51,21 +55,25 @@ internal readonly record struct LaneOffsets(long Tail, long Head, long SenderBel
 /// <summary>Makes and checks stream segments.</summary>
 internal sealed class StreamSpec(MmapStreamOptions options) : ISegmentSpec
 {
-    private const int Lanes = 1;
-    private const int MaxParticipants = 16;
 
     public SegmentShape Shape => SegmentShape.Stream;
 
-    public SegmentPlan NewPlan() => Plan(options.Capacity ?? MmapStreamOptions.DefaultCapacity, Lanes, MaxParticipants);
+    public SegmentPlan NewPlan()
+    {
+        int lanes = options.MaxSenders ?? MmapStreamOptions.DefaultMaxSenders;
+        return Plan(options.Capacity ?? MmapStreamOptions.DefaultCapacity, lanes, Math.Max(16, lanes + 8));
+    }
 
     public SegmentPlan PlanOf(in FixedHeader header, string path)
     {
         if (!MmapStreamOptions.IsCapacity(header.Capacity)) throw new CorruptSegmentException($"{path}: capacity is {header.Capacity:N0}, not a power of two from 4,096 to 1 GiB");
-        if (header.ParameterA is < 1 or > 256) throw new CorruptSegmentException($"{path}: {header.ParameterA:N0} lanes, expected 1 to 256");
+        if (header.ParameterA is < 1 or > MmapStreamOptions.MostSenders) throw new CorruptSegmentException($"{path}: {header.ParameterA:N0} lanes, expected 1 to {MmapStreamOptions.MostSenders}");
         if (header.MaxParticipants is < 1 or > SegmentLayout.MaxParticipantsLimit)
             throw new CorruptSegmentException($"{path}: {header.MaxParticipants:N0} participants, expected 1 to {SegmentLayout.MaxParticipantsLimit:N0}");
         if (options.Capacity is { } wanted && wanted != header.Capacity)
             throw new SegmentMismatchException($"{path}: capacity {wanted:N0} was asked for, the stream has {header.Capacity:N0}; leave it out, or remove the stream first");
+        if (options.MaxSenders is { } senders && senders != header.ParameterA)
+            throw new SegmentMismatchException($"{path}: {senders:N0} senders at most were asked for, the stream can have {header.ParameterA:N0}; leave it out, or remove the stream first");
         return Plan(header.Capacity, header.ParameterA, header.MaxParticipants);
     }
 

@@ -4,37 +4,40 @@ using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Streams;
 
-// The receiver keeps its own head and a copy of the tail, so that it reads the sender's line only when the copy is used up. The head is
-// stored when a lease ends: a receiver that dies before it leaves the frame to its successor. Each length is read once, then checked.
+// The receiver stays with a lane while it pays, for a bounded run, and then gives each other lane in use its turn. While nothing comes
+// it looks at one word a lane that nobody writes. The head is stored when a lease ends: a receiver that dies before it leaves the frame
+// to its successor.
 
 internal sealed class RingReceiver : MessageReceiver, IReadiness
 {
     private readonly StreamEnd _end;
     private readonly SegmentMapping _map;
-    private readonly LaneOffsets _lane;
-    private readonly Doorbell _senderBell;
+    private readonly LaneReader[] _lanes;
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
-    private long _head;
-    private long _cachedTail;
-    private long _leasedAt = -1;
+    private LaneReader _lane;
+    private long _leases;
+    private long _open;
     private long _leasedBytes;
 
     public RingReceiver(SegmentFile segment, MmapStreamOptions options)
     {
         _map = segment.Mapping;
-        _lane = RingLayout.Lane(segment.Plan, lane: 0);
-        _senderBell = new Doorbell(_map, _lane.SenderBell, this, signallersFence: false);
+        _lanes = new LaneReader[segment.Plan.ParameterA];
+        for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new LaneReader(segment, i, this);
+        _lane = _lanes[0];
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _end = new StreamEnd(segment, ParticipantRoles.Receives, roleByte: 0, RingLayout.ReceiverBell(segment.Plan), this);
+        if (!segment.Hold.TryWrite(LivenessLock.RoleByte))
+        {
+            segment.Close();
+            throw new IOException($"{segment.Path} has a receiver already, and it is alive; dispose it first");
+        }
+
+        _end = new StreamEnd(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan), this);
         try
         {
-            // Acquire: pairs with the release in ReleaseLease of the receiver before this one.
-            _head = Volatile.Read(ref _map.Long(_lane.Head));
-            _cachedTail = _head;
-            if (_head < 0 || (_head & 7) != 0) throw Corrupt($"head is {_head:N0}, which no receiver stored");
-            _ = ReadTail();
+            foreach (LaneReader lane in _lanes) lane.Resume();
             _end.StartHousekeeping();
         }
         catch
@@ -45,21 +48,23 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     }
 
     /// <summary>Whether the present waiter has something to look at: a frame, or the end.</summary>
-    public bool IsReady => ReadTail() != _head || SenderCompleted;
+    public bool IsReady => HasFrames() || AllCompleted();
 
     public override bool IsCompleted
     {
         get
         {
             _end.Enter();
-            bool completed = SenderCompleted;
-            _end.Exit();
-            return completed;
+            try
+            {
+                return AllCompleted();
+            }
+            finally
+            {
+                _end.Exit();
+            }
         }
     }
-
-    // Acquire: pairs with the release in RingSender.Complete. Only a completion at this very position counts: all before it was read.
-    private bool SenderCompleted => Volatile.Read(ref _map.Long(_lane.Completed)) == _head + 1;
 
     public override bool TryReceive(out ReadLease lease)
     {
@@ -71,29 +76,32 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
             return false;
         }
 
-        // The end stays entered until the lease ends.
-        _leasedAt = _head;
+        // The end stays entered until the lease ends. Numbered, since two lanes may be at the same position.
+        _open = ++_leases;
         _leasedBytes = RingLayout.FrameBytes(length);
-        lease = new ReadLease(this, new SlotToken(_head, 0), _map.Bytes(payloadAt, length));
+        lease = new ReadLease(this, new SlotToken(_open, 0), _map.Bytes(payloadAt, length));
         return true;
     }
 
     public override bool TryReceive(Span<byte> destination, out int bytes)
     {
         _end.Enter();
-        try
-        {
-            if (!TryNext(out long payloadAt, out bytes)) return false;
-            if (bytes > destination.Length)
-                throw new ArgumentException($"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream", nameof(destination));
-            _map.Bytes(payloadAt, bytes).CopyTo(destination);
-            Consume(RingLayout.FrameBytes(bytes));
-            return true;
-        }
-        finally
+        if (!TryNext(out long payloadAt, out bytes))
         {
             _end.Exit();
+            return false;
         }
+
+        if (bytes > destination.Length)
+        {
+            _end.Exit();
+            throw new ArgumentException($"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream", nameof(destination));
+        }
+
+        _map.Bytes(payloadAt, bytes).CopyTo(destination);
+        _lane.Consume(RingLayout.FrameBytes(bytes));
+        _end.Exit();
+        return true;
     }
 
     public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default)
@@ -101,7 +109,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Enter();
         try
         {
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode) && ReadTail() != _head;
+            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode) && HasFrames();
         }
         finally
         {
@@ -116,7 +124,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         try
         {
             await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
-            return ReadTail() != _head;
+            return HasFrames();
         }
         finally
         {
@@ -128,52 +136,33 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
 
     protected override void ReleaseLease(in SlotToken token)
     {
-        if (_leasedAt != token.Word) return;
-        _leasedAt = -1;
-        Consume(_leasedBytes);
+        if (_open != token.Word) return;
+        _open = 0;
+        _lane.Consume(_leasedBytes);
         _end.Exit();
     }
 
-    /// <summary>Finds the next message, stepping over padding.</summary>
-    private bool TryNext(out long payloadAt, out int length)
-    {
-        payloadAt = 0;
-        length = 0;
-        // At most twice: padding reaches to the end of the ring, and a message begins there.
-        for (int step = 0; step < 2; step++)
-        {
-            if (_head == _cachedTail)
-            {
-                RefreshTail();
-                if (_head == _cachedTail) return false;
-            }
+    /// <summary>Finds the next message, here or in another lane. Leaves the end where it throws.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryNext(out long payloadAt, out int length) => _lane.TryNext(out payloadAt, out length) || TryNextSlowly(out payloadAt, out length);
 
-            long offset = _head & (_lane.Capacity - 1);
-            long header = _map.Long(_lane.Data + offset);
-            length = (int)header;
-            int type = (int)(header >> 32);
-            long limit = Math.Min(_cachedTail - _head, _lane.Capacity - offset);
-            if (length < 0 || RingLayout.FrameBytes(length) > limit) ThrowFrame(header, limit);
-            if (type == RingLayout.TypeMessage)
-            {
-                payloadAt = _lane.Data + offset + RingLayout.FrameHeader;
-                return true;
-            }
-
-            if (type != RingLayout.TypePadding || RingLayout.FrameBytes(length) != _lane.Capacity - offset) ThrowFrame(header, limit);
-            Consume(_lane.Capacity - offset);
-        }
-
-        ThrowFrame(0, 0);
-        return false;
-    }
-
-    private void RefreshTail()
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryNextSlowly(out long payloadAt, out int length)
     {
         try
         {
-            _cachedTail = ReadTail();
-            if (_cachedTail != _head) _end.Bell.LookedAwake();
+            if (_lane.TryNextSlowly(out payloadAt, out length)) return true;
+            int inUse = SenderLane.InUse(_end.Segment), first = _lane.Index;
+            for (int step = 1; step <= inUse; step++)
+            {
+                // Moved to before it is looked at: a lane whose bytes are wrong throws, and the next call goes on behind it.
+                _lane = _lanes[(first + step) % inUse];
+                if (!_lane.TryBeginRun()) continue;
+                _end.Bell.LookedAwake();
+                if (_lane.TryNextSlowly(out payloadAt, out length)) return true;
+            }
+
+            return false;
         }
         catch (CorruptSegmentException)
         {
@@ -182,33 +171,26 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         }
     }
 
-    private void Consume(long bytes)
+    private bool HasFrames()
     {
-        if (FaultPoints.On) FaultPoints.Reach("stream.consume.before");
-        _head += bytes;
-        // Release: pairs with the acquire in RingSender.ReadHead; the bytes are read before the sender may write over them.
-        Volatile.Write(ref _map.Long(_lane.Head), _head);
-        if (FaultPoints.On) FaultPoints.Reach("stream.consume.head");
-        _senderBell.Signal();
+        int inUse = SenderLane.InUse(_end.Segment);
+        for (int i = 0; i < inUse; i++)
+        {
+            if (_lanes[i].HasFrames) return true;
+        }
+
+        return false;
     }
 
-    /// <summary>The sender's tail, checked: it is shared, so it may hold anything.</summary>
-    private long ReadTail()
+    /// <summary>Whether every lane that ever had a sender was completed by its last one, and read.</summary>
+    private bool AllCompleted()
     {
-        // Acquire: pairs with the release in RingSender.Publish; the frames up to it are whole.
-        long tail = Volatile.Read(ref _map.Long(_lane.Tail));
-        long head = _head;
-        if (tail - head < 0 || tail - head > _lane.Capacity || (tail & 7) != 0)
-            throw Corrupt($"tail {tail:N0} cannot follow head {head:N0} in a ring of {_lane.Capacity:N0} bytes");
-        return tail;
-    }
+        int inUse = SenderLane.InUse(_end.Segment);
+        for (int i = 0; i < inUse; i++)
+        {
+            if (!_lanes[i].IsCompleted) return false;
+        }
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private void ThrowFrame(long header, long limit)
-    {
-        _end.Exit();
-        throw Corrupt($"the frame at {_head:N0} has length {(int)header:N0} and type {header >> 32}, with {limit:N0} bytes there");
+        return inUse > 0;
     }
-
-    private CorruptSegmentException Corrupt(string what) => new($"{_end.Segment.Path}: {what}");
 }

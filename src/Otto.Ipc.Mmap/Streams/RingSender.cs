@@ -27,18 +27,21 @@ internal sealed class RingSender : MessageSender, IReadiness
     public RingSender(SegmentFile segment, MmapStreamOptions options)
     {
         _map = segment.Mapping;
-        _lane = RingLayout.Lane(segment.Plan, lane: 0);
+        _lane = RingLayout.Lane(segment.Plan, SenderLane.Take(segment));
         _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this, signallersFence: false);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
-        _end = new StreamEnd(segment, ParticipantRoles.Sends, roleByte: 1, _lane.SenderBell, this);
+        _end = new StreamEnd(segment, ParticipantRoles.Sends, _lane.SenderBell, this);
         try
         {
             // Acquire: pairs with the release in Publish of the sender before this one, which may have been another process.
             _tail = Volatile.Read(ref _map.Long(_lane.Tail));
             _cachedHead = ReadHead();
+            if (FaultPoints.On) FaultPoints.Reach("stream.open.before");
+            // Pairs with the read in LaneReader.IsCompleted; the first frame's release store comes after it.
             Volatile.Write(ref _map.Long(_lane.Completed), 0);
+            if (FaultPoints.On) FaultPoints.Reach("stream.open.completed");
             _end.StartHousekeeping();
         }
         catch
@@ -121,8 +124,9 @@ internal sealed class RingSender : MessageSender, IReadiness
         _end.Enter();
         _completed = true;
         if (FaultPoints.On) FaultPoints.Reach("stream.complete.before");
-        // Release: pairs with the acquire in RingReceiver.IsCompleted; every frame is published before the end is said.
+        // Release: pairs with the acquire in LaneReader.IsCompleted; every frame is published before the end is said.
         Volatile.Write(ref _map.Long(_lane.Completed), _tail + 1);
+        if (FaultPoints.On) FaultPoints.Reach("stream.complete.word");
         _receiverBell.Signal();
         _end.Exit();
     }
@@ -192,7 +196,7 @@ internal sealed class RingSender : MessageSender, IReadiness
         _map.Long(PayloadAt(at) - RingLayout.FrameHeader) = RingLayout.Header(bytes, RingLayout.TypeMessage);
         _tail = at + RingLayout.FrameBytes(bytes);
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.frame");
-        // Release: pairs with the acquire of the tail in RingReceiver; the frames must be visible before the tail that covers them.
+        // Release: pairs with the acquire of the tail in LaneReader; the frames must be visible before the tail that covers them.
         Volatile.Write(ref _map.Long(_lane.Tail), _tail);
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.tail");
         _receiverBell.Signal();
@@ -214,7 +218,7 @@ internal sealed class RingSender : MessageSender, IReadiness
     /// <summary>The receiver's head, checked: it is shared, so it may hold anything.</summary>
     private long ReadHead()
     {
-        // Acquire: pairs with the release in RingReceiver.ReleaseLease; the receiver is done with the bytes before they are written again.
+        // Acquire: pairs with the release in LaneReader.Consume; the receiver is done with the bytes before they are written again.
         long head = Volatile.Read(ref _map.Long(_lane.Head));
         long tail = _tail;
         if (tail - head < 0 || tail - head > _lane.Capacity || ((head | tail) & 7) != 0 || head < 0)

@@ -16,13 +16,12 @@ internal sealed class StreamEnd : IClosableEnd, IHousekept
     private volatile bool _closed;
     private bool _released;
 
-    public StreamEnd(SegmentFile segment, ParticipantRoles role, int roleByte, long bellOffset, IReadiness readiness)
+    /// <summary>Joins the stream. The caller holds the lock of its exclusive role; the segment is this end's to close from here on.</summary>
+    public StreamEnd(SegmentFile segment, ParticipantRoles role, long bellOffset, IReadiness readiness)
     {
         Segment = segment;
         try
         {
-            if (!segment.Hold.TryWrite(LivenessLock.RoleByte + roleByte))
-                throw new IOException($"{segment.Path} has a {(role == ParticipantRoles.Sends ? "sender" : "receiver")} already, and it is alive; dispose it first");
             // A dead end leaves nothing to repair: what it had not published is invisible, what it had not read is still there.
             _participants = Participants.Join(segment, role, static (_, _) => { });
         }

@@ -16,6 +16,18 @@ public sealed class PortableMmapStreams : StreamConformance
     protected override IStreamHarness CreateHarness() => new StreamHarness(WaitMode.Portable);
 }
 
+[Parallelizable]
+public sealed class MmapStreamSenders : StreamSendersConformance
+{
+    protected override IStreamHarness CreateHarness() => new StreamHarness(WaitMode.Auto);
+}
+
+[Parallelizable]
+public sealed class PortableMmapStreamSenders : StreamSendersConformance
+{
+    protected override IStreamHarness CreateHarness() => new StreamHarness(WaitMode.Portable);
+}
+
 internal sealed class StreamHarness(WaitMode mode) : IStreamHarness
 {
     private readonly TestPlace _place = new();
