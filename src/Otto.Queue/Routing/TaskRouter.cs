@@ -17,7 +17,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         if (options is null && binding.HandledHere && lane.AcceptsHere && !roundTrip && !_telemetry.ObservesSending)
         {
             ulong number = _owner.NextNumber();
-            if (lane.TryHandOver(new QueuedTask { Task = task, Binding = binding, Number = number, EnqueuedAt = lane.Clock.Timestamp }))
+            if (lane.TryHandOver(new QueuedTask { Task = task, Binding = binding, Number = number, EnqueuedMicroseconds = _telemetry.TimesWaits ? lane.Clock.Now : lane.Clock.RoughlyNow }))
                 return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, lane.ReasonHere));
         }
 
@@ -29,7 +29,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     {
         if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<TaskReceipt>(cancellation);
         if (!lane.IsOpen || QueueTelemetry.Traces) return WaitAndPlaceAsync(binding, task, options, cancellation);
-        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Timestamp };
+        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Now };
         return TryPlace(binding, task, options, ref placing)
             ? new ValueTask<TaskReceipt>(Receive(binding, placing))
             : WaitAndPlaceAsync(binding, task, options, placing, cancellation);
@@ -40,7 +40,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     {
         if (!lane.IsOpen && lane.State < LaneState.Draining) await lane.OpenAsync(cancellation).ConfigureAwait(false);
         using Activity? activity = QueueTelemetry.StartSend(lane, binding);
-        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Timestamp, Trace = (activity ?? Activity.Current)?.Context ?? default };
+        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Now, Trace = (activity ?? Activity.Current)?.Context ?? default };
         activity?.SetTag("messaging.message.id", new TaskId(_owner.Producer, placing.Number).ToString());
         return TryPlace(binding, task, options, ref placing)
             ? Receive(binding, placing)
@@ -130,7 +130,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
             : null;
         object handed = roundTrip ? binding.RoundTrip(task) : task;
         placing.Route = Route.InProcess;
-        return lane.TryHandOver(new QueuedTask { Task = handed, Binding = binding, Number = placing.Number, EnqueuedAt = placing.EnqueuedAt, Baggage = baggage });
+        return lane.TryHandOver(new QueuedTask { Task = handed, Binding = binding, Number = placing.Number, EnqueuedMicroseconds = placing.EnqueuedAt, Baggage = baggage });
     }
 
     private bool TryPlaceBeyond<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, bool spilled, bool draining, ref Placing placing)
@@ -252,7 +252,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
 
     private EnvelopeHeader Header(in Placing placing) => new()
     {
-        Id = new TaskId(_owner.Producer, placing.Number), EnqueuedMicroseconds = lane.Clock.ToMicroseconds(placing.EnqueuedAt), Trace = placing.Trace,
+        Id = new TaskId(_owner.Producer, placing.Number), EnqueuedMicroseconds = placing.EnqueuedAt, Trace = placing.Trace,
     };
 
     private QueueFullException Full()

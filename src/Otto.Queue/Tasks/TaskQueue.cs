@@ -45,12 +45,13 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         Producer = TaskId.NewProducer();
         DeadLetters = new TaskDeadLetters(this);
 
+        HashSet<string> handled = [.. options.Declarations.Where(static d => d.Handles).Select(static d => d.QueueName)];
         Dictionary<string, Lane> lanes = [];
         List<TaskBinding> bindings = [];
         foreach (TaskDeclaration declaration in options.Declarations)
         {
             if (!lanes.TryGetValue(declaration.QueueName, out Lane? lane))
-                lanes.Add(declaration.QueueName, lane = new Lane(this, declaration.QueueName, options, _clock, _telemetry, _log));
+                lanes.Add(declaration.QueueName, lane = new Lane(this, declaration.QueueName, handled.Contains(declaration.QueueName), options, _clock, _telemetry, _log));
             TaskBinding binding = declaration.Bind(lane, options.SerializerOf(declaration));
             lane.Add(binding);
             bindings.Add(binding);
