@@ -106,6 +106,24 @@ internal sealed class DemoTests : ToolTest
         Assert.That(result.Output, Is.EqualTo("0\n"));
     }
 
+    [Test]
+    public void A_full_file_system_is_said_with_numbers_and_leaves_nothing()
+    {
+        string small = Path.Combine(Folder, "small");
+        Directory.CreateDirectory(small);
+        if (Bash($"mount -t tmpfs -o size=1m,mode=700 tmpfs '{small}'").Code != 0) Assert.Ignore("mounting a small file system needs root");
+        try
+        {
+            Result result = Bash($"OTTO_SHM_DIR='{small}' otto demo '{MakeFiles(1)}'; echo \"$? $(ls -A '{small}')\"");
+            Assert.That(result.Output, Is.EqualTo("5 \n"), result.ToString());
+            Assert.That(result.Errors, Does.Match(@"needs [\d,]+ bytes and .* has [\d,]+ free"));
+        }
+        finally
+        {
+            Bash($"umount '{small}'");
+        }
+    }
+
     private string MakeFiles(int count)
     {
         string directory = Path.Combine(Folder, "files");
