@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Otto.Queue;
 
-// Where a task goes, judged again for each task: the first line that fits. The judgement reads top down in TryPlace.
+// Where a task goes, judged again for each task: the first line that fits. The judgement reads top down in TryJudge.
 
 internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTrip)
 {
@@ -77,9 +77,22 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         return new TaskReceipt(new TaskId(_owner.Producer, placing.Number), placing.Route, placing.Reason!);
     }
 
+    private bool TryPlace<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, ref Placing placing)
+        where TTask : notnull
+    {
+        try
+        {
+            return TryJudge(binding, task, options, ref placing);
+        }
+        catch (ObjectDisposedException) when (lane.State >= LaneState.Draining)
+        {
+            throw Stopped(binding); // The stop overtook us on our way to the segment; nothing was sent.
+        }
+    }
+
     /// <summary>Gives the task to the first route that fits.</summary>
     /// <returns><see langword="false"/> where the caller must wait, as <paramref name="placing"/> says for what.</returns>
-    private bool TryPlace<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, ref Placing placing)
+    private bool TryJudge<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, ref Placing placing)
         where TTask : notnull
     {
         placing.WaitHere = false;
@@ -87,7 +100,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         bool draining = lane.State >= LaneState.Draining;
         // A handler that is still running may finish what it began: its follow-ups go to others.
         if (draining && (lane.State == LaneState.Stopped || lane.Routes.Length == 0 || !_owner.InsideHandler))
-            throw new QueueStoppedException($"queue '{lane.Name}' is stopping and takes no new tasks; '{binding.Name}' was not enqueued");
+            throw Stopped(binding);
 
         if (options.Durability != Durability.None) return TryPlaceDurable(binding, task, options, ref placing);
 
@@ -254,6 +267,8 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     {
         Id = new TaskId(_owner.Producer, placing.Number), EnqueuedMicroseconds = placing.EnqueuedAt, Trace = placing.Trace,
     };
+
+    private QueueStoppedException Stopped(TaskBinding binding) => new($"queue '{lane.Name}' is stopping and takes no new tasks; '{binding.Name}' was not enqueued");
 
     private QueueFullException Full()
     {

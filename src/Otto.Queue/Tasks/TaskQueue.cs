@@ -175,7 +175,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         {
             yield return new Measurement<int>(lane.Ring.Count + lane.Waiting.Count, lane.NameTag, QueueTelemetry.RouteTag(Route.InProcess));
             foreach (RouteQueue route in lane.Routes)
-                yield return new Measurement<int>(route.Queue.GetCounts().Ready, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
+                if (route.CountReady() is { } ready) yield return new Measurement<int>(ready, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
         }
     }
 }
