@@ -89,9 +89,9 @@ internal sealed partial class PeerProcess : IDisposable
 
     /// <summary>Waits for it to end by itself.</summary>
     /// <returns>The exit code; 128 and the signal where a signal ended it.</returns>
-    public int WaitForExit()
+    public int WaitForExit(TimeSpan? limit = null)
     {
-        if (!_process.WaitForExit(Watch.Limit)) Assert.Fail($"'{_what}' does not end; it said: {Tail()}");
+        if (!_process.WaitForExit(limit ?? Watch.Limit)) Assert.Fail($"'{_what}' does not end; it said: {Tail()}");
         _reading.Wait(Watch.Limit);
         return _process.ExitCode;
     }

@@ -1,18 +1,17 @@
-using System.Globalization;
 using Otto.Ipc.Mmap;
 
 namespace Otto.Ipc.Peer;
 
 internal static class SegmentVerbs
 {
-    /// <summary>NAME: waits for the order, opens the queue at once, says which file it got, and stays until the input ends.</summary>
+    /// <summary>NAME: waits for the order, opens the queue at once, says which file it got, and stays until it is told to finish.</summary>
     public static int Open(string[] arguments)
     {
         Talk.Say("ready");
-        Console.In.ReadLine();
+        Talk.AwaitOrder();
         using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
-        Talk.Say($"inode {Inode(arguments[0])}");
-        Console.In.ReadLine();
+        Talk.Say($"inode {Inode()}");
+        Talk.AwaitSecondOrder();
         return 0;
     }
 
@@ -24,15 +23,12 @@ internal static class SegmentVerbs
         return 0;
     }
 
-    /// <summary>The inode of the mapping that this process has of the segment: what it talks through, whatever its name leads to now.</summary>
-    private static string Inode(string name)
+    /// <summary>The inode of the mapping that this process has: what it talks through, whatever the name leads to now.</summary>
+    private static string Inode()
     {
-        foreach (string line in File.ReadLines("/proc/self/maps"))
-        {
-            if (line.Contains($"/{name}.queue", StringComparison.Ordinal))
-                return ulong.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[4], CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture);
-        }
-
-        return "none";
+        // The creator's mapping has no name of its own: the file got one only afterwards.
+        string directory = Environment.GetEnvironmentVariable("OTTO_SHM_DIR")! + "/";
+        string line = File.ReadLines("/proc/self/maps").Single(line => line.Contains(directory, StringComparison.Ordinal));
+        return line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[4];
     }
 }

@@ -11,6 +11,7 @@ internal static class Talk
 {
     private static readonly Stream Out = Console.OpenStandardOutput();
     private static readonly Lock Gate = new();
+    private static readonly ManualResetEventSlim ToldAgain = new();
     private static readonly CancellationTokenSource Told = Listen();
 
     /// <summary>Cancelled when the test says to finish.</summary>
@@ -25,6 +26,8 @@ internal static class Talk
     }
 
     public static void AwaitOrder() => Finish.WaitHandle.WaitOne();
+
+    public static void AwaitSecondOrder() => ToldAgain.Wait();
 
     /// <summary>Waits as <paramref name="wait"/> does, until it returns or the test says to finish.</summary>
     public static void UntilTold(Action<CancellationToken> wait)
@@ -45,6 +48,8 @@ internal static class Talk
         {
             _ = Console.In.ReadLine();
             told.Cancel();
+            _ = Console.In.ReadLine();
+            ToldAgain.Set();
         })
         { IsBackground = true }.Start();
         return told;

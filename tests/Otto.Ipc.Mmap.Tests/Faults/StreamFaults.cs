@@ -69,7 +69,7 @@ public sealed class StreamFaults
         Assert.That(first, Is.EqualTo(Enumerable.Range(0, first.Count)));
         Assert.That(second, Is.EqualTo(Enumerable.Range(second[0], 200 - second[0])));
         // Between the two nothing is missing, and at most the frame in hand is read again.
-        Assert.That(second[0], Is.EqualTo(point == "stream.consume.before" && Last(victim, "got") != Last(victim, "read") ? first[^1] : first[^1] + 1));
+        Assert.That(second[0], Is.EqualTo(point == "stream.consume.before" && first.Count != Numbers(victim, "read").Count ? first[^1] : first[^1] + 1));
     }
 
     [Test]
