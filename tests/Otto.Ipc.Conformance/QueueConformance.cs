@@ -24,6 +24,9 @@ public abstract partial class QueueConformance
 
     protected IWorkQueue Queue => _queue ??= Harness.Open();
 
+    /// <summary>How often a wait is cancelled beside a send.</summary>
+    protected virtual int Cancellations => 3_000;
+
     private IQueueHarness Harness => _harness ??= CreateHarness();
 
     /// <summary>Makes a queue that no other test knows.</summary>

@@ -24,6 +24,9 @@ public abstract partial class StreamConformance
 
     protected MessageReceiver Receiver => _receiver ??= Harness.OpenReceiver();
 
+    /// <summary>How often a wait is cancelled beside a send.</summary>
+    protected virtual int Cancellations => 3_000;
+
     private IStreamHarness Harness => _harness ??= CreateHarness();
 
     /// <summary>Makes a stream that no other test knows.</summary>

@@ -14,7 +14,9 @@ internal sealed partial class PeerProcess : IDisposable
     private readonly List<string> _lines = [];
     private readonly string _what;
     private readonly Task _reading;
+    private readonly int _id;
     private string _errors = "";
+    private bool _disposed;
 
     public PeerProcess(string directory, (string Name, string Value)[] environment, string[] arguments)
     {
@@ -30,12 +32,13 @@ internal sealed partial class PeerProcess : IDisposable
         start.Environment["OTTO_SHM_DIR"] = directory;
         foreach ((string name, string value) in environment) start.Environment[name] = value;
         _process = Process.Start(start) ?? throw new InvalidOperationException("no process was started");
+        _id = _process.Id;
         _reading = Task.WhenAll(Watch.OnThread(ReadLines), Watch.OnThread(() => _errors = _process.StandardError.ReadToEnd()));
     }
 
-    public int Id => _process.Id;
+    public int Id => _id;
 
-    public bool HasExited => _process.HasExited;
+    public bool HasExited => _disposed || _process.HasExited;
 
     /// <summary>When its last descriptor was closed, in Stopwatch ticks: a death by SIGKILL shows here.</summary>
     public long EndedAt { get; private set; }
@@ -86,9 +89,9 @@ internal sealed partial class PeerProcess : IDisposable
 
     /// <summary>Waits for it to end by itself.</summary>
     /// <returns>The exit code; 128 and the signal where a signal ended it.</returns>
-    public int WaitForExit()
+    public int WaitForExit(TimeSpan? limit = null)
     {
-        if (!_process.WaitForExit(Watch.Limit)) Assert.Fail($"'{_what}' does not end; it said: {Tail()}");
+        if (!_process.WaitForExit(limit ?? Watch.Limit)) Assert.Fail($"'{_what}' does not end; it said: {Tail()}");
         _reading.Wait(Watch.Limit);
         return _process.ExitCode;
     }
@@ -102,7 +105,7 @@ internal sealed partial class PeerProcess : IDisposable
 
     public void Signal(int number)
     {
-        if (!HasExited) _ = SendSignal(_process.Id, number);
+        if (!HasExited) _ = SendSignal(_id, number);
     }
 
     /// <summary>Whether every thread is stopped, as the kernel tells it.</summary>
@@ -112,7 +115,7 @@ internal sealed partial class PeerProcess : IDisposable
         {
             try
             {
-                string stat = File.ReadAllText($"/proc/{_process.Id.ToString(CultureInfo.InvariantCulture)}/stat");
+                string stat = File.ReadAllText($"/proc/{_id.ToString(CultureInfo.InvariantCulture)}/stat");
                 return stat[stat.LastIndexOf(')') + 2] == 'T';
             }
             catch (IOException)
@@ -124,13 +127,15 @@ internal sealed partial class PeerProcess : IDisposable
 
     public void Dispose()
     {
+        if (_disposed) return;
         Signal(18); // a stopped process dies of SIGKILL too, but its parent should not find it stopped
         if (!HasExited) Kill();
         _reading.Wait(Watch.Limit);
         _process.Dispose();
+        _disposed = true;
     }
 
-    public override string ToString() => $"{_what} (pid {_process.Id})";
+    public override string ToString() => $"{_what} (pid {_id})";
 
     private string Tail() => string.Join(" | ", Lines.TakeLast(5)) + " " + _errors;
 

@@ -8,6 +8,17 @@ return args switch
     ["region-set", .. var rest] => RegionVerbs.Set(rest),
     ["region-count", .. var rest] => RegionVerbs.Count(rest),
     ["region-rewrite", .. var rest] => RegionVerbs.Rewrite(rest),
+    ["stream-send", .. var rest] => StreamVerbs.Send(rest),
+    ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
+    ["queue-send", .. var rest] => QueueVerbs.Send(rest),
+    ["queue-work", .. var rest] => QueueVerbs.Work(rest),
+    ["queue-hold", .. var rest] => QueueVerbs.Hold(rest),
+    ["queue-keep", .. var rest] => QueueVerbs.Keep(rest),
+    ["queue-letters", .. var rest] => QueueVerbs.Letters(rest),
+    ["queue-stay", .. var rest] => QueueVerbs.Stay(rest),
+    ["segment-open", .. var rest] => SegmentVerbs.Open(rest),
+    ["segment-remove", .. var rest] => SegmentVerbs.Remove(rest),
+    ["hostile", .. var rest] => HostileVerbs.Run(rest),
     _ => Unknown(args),
 };
 

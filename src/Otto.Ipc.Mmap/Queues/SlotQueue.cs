@@ -480,7 +480,7 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
             _released = true;
             _participants.Leave();
             // Again, after the roles are gone: TakesWork may have been set beside the dispose.
-            _membership.Changed();
+            if (_takesWork) _membership.Changed();
             _segment.Close();
         }
 

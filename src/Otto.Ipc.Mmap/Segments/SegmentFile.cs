@@ -128,6 +128,8 @@ internal sealed class SegmentFile
             SegmentPlan plan = spec.PlanOf(header, path);
             if (plan.FileSize != header.FileSize || plan.DataOffset != header.DataOffset)
                 throw new CorruptSegmentException($"{path}: the header's parts need {plan.FileSize:N0} bytes from {plan.DataOffset:N0}, it says {header.FileSize:N0} from {header.DataOffset:N0}");
+            // A copy made by a tool may have holes, and touching one on a full file system would be a SIGBUS.
+            if (status.AllocatedBytes < status.Size) Allocate((int)file.DangerousGetHandle(), plan.FileSize, path, System.IO.Path.GetDirectoryName(path)!);
             var opened = new SegmentFile(file, hold, new SegmentMapping(file, plan.FileSize), plan, path);
             file = null;
             hold = null;

@@ -15,8 +15,8 @@ internal struct QueuedTask
     /// <summary>The low half of the id; the high half is the queue's.</summary>
     internal ulong Number;
 
-    /// <summary>A timestamp of the queue's clock.</summary>
-    internal long EnqueuedAt;
+    /// <summary>When, by the queue's clock; exact to some milliseconds unless somebody measures waits.</summary>
+    internal long EnqueuedMicroseconds;
 
     /// <summary>What only some tasks carry; <see langword="null"/> on the fast path.</summary>
     internal TaskBaggage? Baggage;

@@ -59,6 +59,19 @@ internal sealed class RouteQueue : IAsyncDisposable
         _stop.Cancel();
     }
 
+    /// <summary>How many messages wait; <see langword="null"/> where that cannot be told any more.</summary>
+    internal int? CountReady()
+    {
+        try
+        {
+            return Queue.GetCounts().Ready;
+        }
+        catch (Exception e) when (e is ObjectDisposedException or IOException)
+        {
+            return null;
+        }
+    }
+
     internal bool TrySend(ReadOnlySpan<byte> message)
     {
         if (!Queue.TrySend(message)) return false;

@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Otto.Queue;
 
-// Where a task goes, judged again for each task: the first line that fits. The judgement reads top down in TryPlace.
+// Where a task goes, judged again for each task: the first line that fits. The judgement reads top down in TryJudge.
 
 internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTrip)
 {
@@ -17,7 +17,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         if (options is null && binding.HandledHere && lane.AcceptsHere && !roundTrip && !_telemetry.ObservesSending)
         {
             ulong number = _owner.NextNumber();
-            if (lane.TryHandOver(new QueuedTask { Task = task, Binding = binding, Number = number, EnqueuedAt = lane.Clock.Timestamp }))
+            if (lane.TryHandOver(new QueuedTask { Task = task, Binding = binding, Number = number, EnqueuedMicroseconds = _telemetry.TimesWaits ? lane.Clock.Now : lane.Clock.RoughlyNow }))
                 return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, lane.ReasonHere));
         }
 
@@ -29,7 +29,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     {
         if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<TaskReceipt>(cancellation);
         if (!lane.IsOpen || QueueTelemetry.Traces) return WaitAndPlaceAsync(binding, task, options, cancellation);
-        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Timestamp };
+        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Now };
         return TryPlace(binding, task, options, ref placing)
             ? new ValueTask<TaskReceipt>(Receive(binding, placing))
             : WaitAndPlaceAsync(binding, task, options, placing, cancellation);
@@ -40,7 +40,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     {
         if (!lane.IsOpen && lane.State < LaneState.Draining) await lane.OpenAsync(cancellation).ConfigureAwait(false);
         using Activity? activity = QueueTelemetry.StartSend(lane, binding);
-        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Timestamp, Trace = (activity ?? Activity.Current)?.Context ?? default };
+        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Now, Trace = (activity ?? Activity.Current)?.Context ?? default };
         activity?.SetTag("messaging.message.id", new TaskId(_owner.Producer, placing.Number).ToString());
         return TryPlace(binding, task, options, ref placing)
             ? Receive(binding, placing)
@@ -77,9 +77,22 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         return new TaskReceipt(new TaskId(_owner.Producer, placing.Number), placing.Route, placing.Reason!);
     }
 
+    private bool TryPlace<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, ref Placing placing)
+        where TTask : notnull
+    {
+        try
+        {
+            return TryJudge(binding, task, options, ref placing);
+        }
+        catch (ObjectDisposedException) when (lane.State >= LaneState.Draining)
+        {
+            throw Stopped(binding); // The stop overtook us on our way to the segment; nothing was sent.
+        }
+    }
+
     /// <summary>Gives the task to the first route that fits.</summary>
     /// <returns><see langword="false"/> where the caller must wait, as <paramref name="placing"/> says for what.</returns>
-    private bool TryPlace<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, ref Placing placing)
+    private bool TryJudge<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, ref Placing placing)
         where TTask : notnull
     {
         placing.WaitHere = false;
@@ -87,7 +100,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         bool draining = lane.State >= LaneState.Draining;
         // A handler that is still running may finish what it began: its follow-ups go to others.
         if (draining && (lane.State == LaneState.Stopped || lane.Routes.Length == 0 || !_owner.InsideHandler))
-            throw new QueueStoppedException($"queue '{lane.Name}' is stopping and takes no new tasks; '{binding.Name}' was not enqueued");
+            throw Stopped(binding);
 
         if (options.Durability != Durability.None) return TryPlaceDurable(binding, task, options, ref placing);
 
@@ -130,7 +143,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
             : null;
         object handed = roundTrip ? binding.RoundTrip(task) : task;
         placing.Route = Route.InProcess;
-        return lane.TryHandOver(new QueuedTask { Task = handed, Binding = binding, Number = placing.Number, EnqueuedAt = placing.EnqueuedAt, Baggage = baggage });
+        return lane.TryHandOver(new QueuedTask { Task = handed, Binding = binding, Number = placing.Number, EnqueuedMicroseconds = placing.EnqueuedAt, Baggage = baggage });
     }
 
     private bool TryPlaceBeyond<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, bool spilled, bool draining, ref Placing placing)
@@ -252,8 +265,10 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
 
     private EnvelopeHeader Header(in Placing placing) => new()
     {
-        Id = new TaskId(_owner.Producer, placing.Number), EnqueuedMicroseconds = lane.Clock.ToMicroseconds(placing.EnqueuedAt), Trace = placing.Trace,
+        Id = new TaskId(_owner.Producer, placing.Number), EnqueuedMicroseconds = placing.EnqueuedAt, Trace = placing.Trace,
     };
+
+    private QueueStoppedException Stopped(TaskBinding binding) => new($"queue '{lane.Name}' is stopping and takes no new tasks; '{binding.Name}' was not enqueued");
 
     private QueueFullException Full()
     {

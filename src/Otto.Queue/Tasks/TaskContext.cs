@@ -31,7 +31,7 @@ public sealed class TaskContext
     /// <summary>The last attempt that will be made: failing it puts the task among the dead letters.</summary>
     public int MaxAttempts { get; internal set; }
 
-    /// <summary>When the task was enqueued, by the producer's clock.</summary>
+    /// <summary>When the task was enqueued, by the producer's clock; within a process exact to some milliseconds, unless somebody listens to wait durations.</summary>
     public DateTimeOffset EnqueuedAt => QueueClock.ToDateTime(EnqueuedMicroseconds);
 
     /// <summary>The queue, to enqueue follow-up tasks.</summary>

@@ -45,12 +45,13 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         Producer = TaskId.NewProducer();
         DeadLetters = new TaskDeadLetters(this);
 
+        HashSet<string> handled = [.. options.Declarations.Where(static d => d.Handles).Select(static d => d.QueueName)];
         Dictionary<string, Lane> lanes = [];
         List<TaskBinding> bindings = [];
         foreach (TaskDeclaration declaration in options.Declarations)
         {
             if (!lanes.TryGetValue(declaration.QueueName, out Lane? lane))
-                lanes.Add(declaration.QueueName, lane = new Lane(this, declaration.QueueName, options, _clock, _telemetry, _log));
+                lanes.Add(declaration.QueueName, lane = new Lane(this, declaration.QueueName, handled.Contains(declaration.QueueName), options, _clock, _telemetry, _log));
             TaskBinding binding = declaration.Bind(lane, options.SerializerOf(declaration));
             lane.Add(binding);
             bindings.Add(binding);
@@ -174,7 +175,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         {
             yield return new Measurement<int>(lane.Ring.Count + lane.Waiting.Count, lane.NameTag, QueueTelemetry.RouteTag(Route.InProcess));
             foreach (RouteQueue route in lane.Routes)
-                yield return new Measurement<int>(route.Queue.GetCounts().Ready, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
+                if (route.CountReady() is { } ready) yield return new Measurement<int>(ready, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
         }
     }
 }

@@ -4,37 +4,33 @@ namespace Otto.Queue;
 
 internal sealed class QueueClock
 {
-    private const long MicrosecondsASecond = 1_000_000;
     private static readonly long LongestMicroseconds = (DateTimeOffset.MaxValue - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
 
+    private readonly bool _system;
     private readonly long _startTimestamp;
+    private readonly long _startTick;
     private readonly long _startMicroseconds;
     private readonly long _frequency;
-    private readonly bool _nanoseconds;
 
     internal QueueClock(TimeProvider provider)
     {
         Provider = provider;
+        _system = ReferenceEquals(provider, TimeProvider.System);
         _startTimestamp = provider.GetTimestamp();
+        _startTick = Environment.TickCount64;
         _startMicroseconds = (provider.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
         _frequency = provider.TimestampFrequency;
-        _nanoseconds = _frequency == 1_000_000_000;
     }
 
     internal TimeProvider Provider { get; }
 
-    /// <summary>Microseconds since 1970, monotonic within this process.</summary>
-    internal long Now => ToMicroseconds(Provider.GetTimestamp());
-
     internal long Timestamp => Provider.GetTimestamp();
 
-    /// <summary>A timestamp of this process as microseconds since 1970.</summary>
-    internal long ToMicroseconds(long timestamp)
-    {
-        long elapsed = timestamp - _startTimestamp;
-        long microseconds = _nanoseconds ? elapsed / 1000 : (long)((Int128)elapsed * MicrosecondsASecond / _frequency);
-        return _startMicroseconds + microseconds;
-    }
+    /// <summary>Microseconds since 1970, exact and monotonic within this process.</summary>
+    internal long Now => _startMicroseconds + (long)((Provider.GetTimestamp() - _startTimestamp) * (Int128)1_000_000 / _frequency);
+
+    /// <summary>The same to within some milliseconds, at a fifth of the cost: an exact look at the clock is a good part of what a task costs in process.</summary>
+    internal long RoughlyNow => _system ? _startMicroseconds + ((Environment.TickCount64 - _startTick) * 1000) : Now;
 
     /// <summary>Another process's microseconds as a date; nonsense is clamped, not thrown at a handler.</summary>
     internal static DateTimeOffset ToDateTime(long microseconds)

@@ -43,6 +43,8 @@ internal sealed class QueueTelemetry : IDisposable
 
     internal bool ObservesSending => _sent.Enabled || _routed.Enabled || Source.HasListeners();
 
+    internal bool TimesWaits => _waited.Enabled;
+
     internal bool ObservesHandling => _consumed.Enabled || _waited.Enabled || _processed.Enabled || Source.HasListeners();
 
     internal static KeyValuePair<string, object?> RouteTag(Route route) => new("otto.route", RouteNames[(int)route]);
@@ -84,7 +86,7 @@ internal sealed class QueueTelemetry : IDisposable
         long start = lane.Clock.Timestamp;
         KeyValuePair<string, object?> route = RouteTag(context.Route);
         if (_consumed.Enabled) _consumed.Add(1, System, lane.NameTag, binding.NameTag, route);
-        if (_waited.Enabled) _waited.Record(Math.Max(0, lane.Clock.ToMicroseconds(start) - context.EnqueuedMicroseconds) / 1e6, lane.NameTag, binding.NameTag, route);
+        if (_waited.Enabled) _waited.Record(Math.Max(0, lane.Clock.Now - context.EnqueuedMicroseconds) / 1e6, lane.NameTag, binding.NameTag, route);
 
         Activity.Current = null; // What the worker ran before is not this task's parent.
         using Activity? activity = Source.HasListeners()

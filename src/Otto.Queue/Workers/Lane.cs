@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Otto.Ipc;
 
 namespace Otto.Queue;
@@ -7,9 +6,6 @@ namespace Otto.Queue;
 
 internal sealed class Lane : IAsyncDisposable
 {
-    /// <summary>How long the last worker awake looks round before it sleeps: a wake-up costs about as much.</summary>
-    internal static readonly long SearchTicks = Stopwatch.Frequency / 1_000_000 * 30;
-
     private readonly CancellationTokenSource _abort = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _opening = new(1, 1);
@@ -29,7 +25,7 @@ internal sealed class Lane : IAsyncDisposable
     private long _rejected;
     private long _handedOver;
 
-    internal Lane(TaskQueue owner, string name, TaskQueueOptions options, QueueClock clock, QueueTelemetry telemetry, QueueLog log)
+    internal Lane(TaskQueue owner, string name, bool handlesAny, TaskQueueOptions options, QueueClock clock, QueueTelemetry telemetry, QueueLog log)
     {
         Owner = owner;
         Name = name;
@@ -38,7 +34,8 @@ internal sealed class Lane : IAsyncDisposable
         Log = log;
         _options = options;
         _localWeight = options.InProcessRoute.Weight;
-        Ring = new TaskRing(options.InProcessRoute.Capacity);
+        // Where nothing is handled nothing is ever put in, so the ring need not be there.
+        Ring = new TaskRing(handlesAny ? options.InProcessRoute.Capacity : 1);
         Waiting = new WaitingRoom(clock, options.InProcessRoute.Capacity, () => Roster?.Signal());
         Failures = new FailureDesk(this);
         RoomHere = new RoomSignal(options.InProcessRoute.Capacity);

@@ -59,7 +59,7 @@ internal static class LaneDrain
                 Binding = task.Binding,
                 Id = new TaskId(lane.Owner.Producer, task.Number),
                 Task = task.Task,
-                EnqueuedMicroseconds = lane.Clock.ToMicroseconds(task.EnqueuedAt),
+                EnqueuedMicroseconds = task.EnqueuedMicroseconds,
                 Trace = task.Baggage?.Trace ?? default,
                 Lease = task.Baggage?.Kept ?? default,
                 LeasedBy = task.Baggage?.KeptBy,

@@ -9,8 +9,10 @@ namespace Otto.Queue;
 
 internal sealed class Worker : IThreadPoolWorkItem
 {
-    // After so many tasks in a row the thread goes back to the pool, so that other work of the program has its turn.
+    // After so many tasks, or so long, in a row the thread goes back to the pool, so that other work of the program has its turn.
     private const int Quantum = 2048;
+    private const int LookEvery = 16;
+    private const int QuantumMilliseconds = 20;
 
     private readonly Lane _lane;
     private readonly WorkerRoster _roster;
@@ -91,8 +93,10 @@ internal sealed class Worker : IThreadPoolWorkItem
 
     private void Loop(bool searching)
     {
+        long start = Environment.TickCount64;
         for (int left = Quantum; left > 0; left--)
         {
+            if (left % LookEvery == 0 && Environment.TickCount64 - start > QuantumMilliseconds) break;
             if (!_lane.TryTake(this, look: false))
             {
                 searching = searching || _roster.TryBeginSearch();
@@ -114,6 +118,7 @@ internal sealed class Worker : IThreadPoolWorkItem
             if (!RunOne()) return;
         }
 
+        if (searching) _roster.EndSearchEmpty();
         _phase = Phase.Yielded;
         Schedule();
     }
@@ -122,14 +127,16 @@ internal sealed class Worker : IThreadPoolWorkItem
     private bool Search()
     {
         if (Environment.ProcessorCount == 1) return _lane.TryTake(this, look: false);
-        long until = Stopwatch.GetTimestamp() + Lane.SearchTicks;
+        long until = Stopwatch.GetTimestamp() + _roster.SearchTicks;
+        bool found;
         do
         {
             Thread.SpinWait(8);
-            if (_lane.TryTake(this, look: true)) return true;
+            found = _lane.TryTake(this, look: true);
         }
-        while (Stopwatch.GetTimestamp() < until);
-        return _lane.TryTake(this, look: false);
+        while (!found && Stopwatch.GetTimestamp() < until);
+        _roster.NoteSearch(found);
+        return found || _lane.TryTake(this, look: false);
     }
 
     internal void Load(in QueuedTask task)
@@ -148,7 +155,7 @@ internal sealed class Worker : IThreadPoolWorkItem
             _trace = baggage.Trace;
         }
 
-        Describe(task.Binding, new TaskId(_lane.Owner.Producer, task.Number), 1, Route.InProcess, _lane.Clock.ToMicroseconds(task.EnqueuedAt));
+        Describe(task.Binding, new TaskId(_lane.Owner.Producer, task.Number), 1, Route.InProcess, task.EnqueuedMicroseconds);
         _context.Decoded = true;
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Otto.Queue;
@@ -7,9 +8,14 @@ namespace Otto.Queue;
 
 internal sealed class WorkerRoster
 {
+    // A wake-up costs about as much as the longest search.
+    private static readonly long LongestSearch = Stopwatch.Frequency / 1_000_000 * 30;
+    private static readonly long ShortestSearch = Stopwatch.Frequency / 1_000_000 * 2;
+
     private readonly Lane _lane;
     private readonly Worker[] _workers;
     private TaskCompletionSource? _quiet;
+    private long _searchTicks = LongestSearch;
     private Hot _hot;
 
     internal WorkerRoster(Lane lane, int count)
@@ -32,9 +38,11 @@ internal sealed class WorkerRoster
     /// <summary>Says that there may be work. What was published before is seen by the worker that looks.</summary>
     internal void Signal()
     {
-        // Full fence: pairs with the one in Park. Either we see the parked worker, or it sees what we published.
+        // No fence: Park brings one to every processor. Either we see the parked worker, or it sees what we published.
+        if (Volatile.Read(ref _hot.IdleTop) == 0) return;
+        // Full fence: pairs with the one in EndSearchFound. If somebody still searches after it, that worker will see what we published.
         Interlocked.MemoryBarrier();
-        if (Volatile.Read(ref _hot.IdleTop) != 0 && Volatile.Read(ref _hot.Searching) == 0) Wake();
+        if (Volatile.Read(ref _hot.Searching) == 0) Wake();
     }
 
     private void Wake()
@@ -60,6 +68,11 @@ internal sealed class WorkerRoster
     /// <returns><see langword="false"/> where another does already.</returns>
     internal bool TryBeginSearch() => Interlocked.CompareExchange(ref _hot.Searching, 1, 0) == 0;
 
+    /// <summary>How long a search may take: as long as it pays, and hardly at all once it does not.</summary>
+    internal long SearchTicks => _searchTicks;
+
+    internal void NoteSearch(bool paid) => _searchTicks = paid ? LongestSearch : Math.Max(ShortestSearch, _searchTicks / 2);
+
     /// <summary>Ends the search of a worker that found something.</summary>
     internal void EndSearchFound()
     {
@@ -83,8 +96,9 @@ internal sealed class WorkerRoster
         }
         while (Interlocked.CompareExchange(ref _hot.IdleTop, self, top) != top);
 
-        // Full fence: pairs with the one in Signal.
         int awake = Interlocked.Decrement(ref _hot.Awake);
+        // A fence on every processor: pairs with the plain look in Signal. Whoever goes to sleep pays, not whoever brings work.
+        Interlocked.MemoryBarrierProcessWide();
         if (_lane.HasWork) Wake();
         else if (awake == 0) Volatile.Read(ref _quiet)?.TrySetResult();
     }

@@ -13,6 +13,9 @@ public sealed class MmapQueues : QueueConformance
 [Parallelizable]
 public sealed class PortableMmapQueues : QueueConformance
 {
+    // A portable wait ends only at its next look, milliseconds later.
+    protected override int Cancellations => 300;
+
     protected override IQueueHarness CreateHarness() => new QueueHarness(WaitMode.Portable);
 }
 

@@ -13,6 +13,9 @@ public sealed class MmapStreams : StreamConformance
 [Parallelizable]
 public sealed class PortableMmapStreams : StreamConformance
 {
+    // A portable wait ends only at its next look, milliseconds later.
+    protected override int Cancellations => 300;
+
     protected override IStreamHarness CreateHarness() => new StreamHarness(WaitMode.Portable);
 }
 

@@ -1,0 +1,100 @@
+using System.Diagnostics;
+using Otto.Ipc.Conformance;
+using Otto.Ipc.Mmap.Queues;
+using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Mmap.Streams;
+
+namespace Otto.Ipc.Mmap.Tests.Faults;
+
+// A signaller that dies between publishing and waking has told nobody. Whoever sleeps must find out by itself, within two seconds.
+
+[TestFixture]
+[Parallelizable(ParallelScope.All)]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class DoorbellFaults
+{
+    private readonly TestPlace _place = new();
+
+    [TearDown]
+    public void GiveBack() => _place.Dispose();
+
+    [Test]
+    public void A_worker_wakes_although_its_senders_wake_up_never_came(
+        [Values("queue.fill.pushed", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal, [Values("complete", "async")] string mode)
+    {
+        MmapQueueOptions options = QueueScenario.Options;
+        _place.Transport.OpenQueue(QueueScenario.Name, options).Dispose();
+        using PeerProcess worker = _place.Start("queue-work", QueueScenario.Name, mode);
+        worker.WaitFor("ready");
+        AwaitWaiter(_place.PathOf(QueueScenario.Name, SegmentShape.Queue), new QueueSpec(options).NewPlan().Control(4));
+        using PeerProcess sender = _place.StartWith([("OTTO_FAULT_AT", $"{point}:1:{signal}")], "queue-send", QueueScenario.Name, "1", "1");
+        Watch.Until(() => sender.HasExited || sender.IsStopped, "the sender to go down");
+        long down = Stopwatch.GetTimestamp();
+        worker.WaitFor("done 1:0");
+        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
+        Finish(sender, worker, signal);
+    }
+
+    [Test]
+    public void A_sender_wakes_although_its_workers_wake_up_never_came(
+        [Values("queue.end.pushed", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal)
+    {
+        MmapQueueOptions options = QueueScenario.Options;
+        using (IWorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name, options))
+        {
+            for (int i = 0; i < QueueScenario.Slots; i++) queue.TrySend(Payload.Make(9, i, 20));
+        }
+
+        using PeerProcess sender = _place.Start("queue-send", QueueScenario.Name, "1", "1");
+        sender.WaitFor("intent 1:0");
+        AwaitWaiter(_place.PathOf(QueueScenario.Name, SegmentShape.Queue), new QueueSpec(options).NewPlan().Control(5));
+        using PeerProcess worker = _place.StartWith([("OTTO_FAULT_AT", $"{point}:1:{signal}")], "queue-work", QueueScenario.Name);
+        Watch.Until(() => worker.HasExited || worker.IsStopped, "the worker to go down");
+        long down = Stopwatch.GetTimestamp();
+        sender.WaitFor("sent 1:0");
+        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
+        using PeerProcess relief = _place.Start("queue-work", QueueScenario.Name);
+        Finish(worker, sender, signal);
+        relief.Say("finish");
+        Assert.That(relief.WaitForExit(), Is.Zero, relief.Errors);
+    }
+
+    [Test]
+    public void A_receiver_wakes_although_its_senders_wake_up_never_came(
+        [Values("stream.publish.tail", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal)
+    {
+        using PeerProcess receiver = _place.Start("stream-receive", "frames");
+        receiver.WaitFor("ready");
+        AwaitWaiter(_place.PathOf("frames", SegmentShape.Stream), RingLayout.ReceiverBell(new StreamSpec(new MmapStreamOptions { Capacity = 4096 }).NewPlan()));
+        using PeerProcess sender = _place.StartWith([("OTTO_FAULT_AT", $"{point}:1:{signal}")], "stream-send", "frames", "0", "1");
+        Watch.Until(() => sender.HasExited || sender.IsStopped, "the sender to go down");
+        long down = Stopwatch.GetTimestamp();
+        receiver.WaitFor("got 0");
+        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
+        Finish(sender, receiver, signal);
+    }
+
+    private static void Finish(PeerProcess victim, PeerProcess other, string signal)
+    {
+        victim.Signal(18);
+        victim.Say("finish");
+        Assert.That(victim.WaitForExit(), Is.EqualTo(signal == "KILL" ? 137 : 0), victim.Errors);
+        other.Say("finish");
+        Assert.That(other.WaitForExit(), Is.Zero, other.Errors);
+    }
+
+    /// <summary>Waits until somebody announced that it waits, by the bit in the file.</summary>
+    private static void AwaitWaiter(string path, long bell)
+    {
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+        byte[] word = new byte[4];
+        Watch.Until(
+            () =>
+            {
+                file.Position = bell;
+                file.ReadExactly(word);
+                return (word[0] & 1) != 0;
+            },
+            "somebody to wait");
+    }
+}

@@ -1,0 +1,139 @@
+using System.Globalization;
+using Otto.Ipc.Mmap.Queues;
+using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Mmap.Streams;
+
+namespace Otto.Ipc.Mmap.Tests.Segments;
+
+// The bytes in the file, as docs/layouts.md has them: a program in another language attaches by these. The checksums were computed
+// by another implementation.
+
+[TestFixture]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class GoldenBytes
+{
+    private static readonly Guid Id = Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"), Boot = Guid.Parse("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0");
+    private static readonly MmapStreamOptions Stream = new() { Capacity = 4096 };
+    private static readonly MmapQueueOptions Queue = new() { Slots = 2, SlotBytes = 16, MaxAttempts = 5, MaxParticipants = 2 };
+    private readonly TestPlace _place = new();
+
+    [TearDown]
+    public void GiveBack() => _place.Dispose();
+
+    [Test]
+    public void The_header_of_a_stream() => Same(
+        SegmentLayout.Write(new StreamSpec(Stream).NewPlan(), Id, Boot),
+        """
+            4F 54 54 4F 49 50 43 31 01 00 00 00 00 00 00 00
+            00 10 01 00 00 00 00 00 00 00 01 00 00 00 00 00
+            00 10 00 00 00 00 00 00 01 00 00 00 10 00 00 00
+            00 11 22 33 44 55 66 77 88 99 AA BB CC DD EE FF
+            0F 1E 2D 3C 4B 5A 69 78 87 96 A5 B4 C3 D2 E1 F0
+            01 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+            00 00 00 00 00 00 00 00 50 19 04 1A 00 00 00 00
+            01 00 00 00 00 00 00 00
+        """);
+
+    [Test]
+    public void The_header_of_a_queue() => Same(
+        SegmentLayout.Write(new QueueSpec(Queue).NewPlan(), Id, Boot),
+        """
+            4F 54 54 4F 49 50 43 31 01 00 00 00 00 00 00 00
+            00 10 01 00 00 00 00 00 00 00 01 00 00 00 00 00
+            02 00 00 00 00 00 00 00 02 00 00 00 02 00 00 00
+            00 11 22 33 44 55 66 77 88 99 AA BB CC DD EE FF
+            0F 1E 2D 3C 4B 5A 69 78 87 96 A5 B4 C3 D2 E1 F0
+            10 00 00 00 05 00 00 00 00 00 00 00 00 00 00 00
+            00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+            00 00 00 00 00 00 00 00 0E AA 2B 17 00 00 00 00
+            01 00 00 00 00 00 00 00
+        """);
+
+    [Test]
+    public void A_fresh_stream_is_all_zero_after_its_participants()
+    {
+        using MessageSender sender = _place.Transport.OpenSender("frames", Stream);
+        byte[] file = Bytes("frames", SegmentShape.Stream);
+        Assert.That(file, Has.Length.EqualTo(0x11000));
+        Assert.That(file.AsSpan(0x1800).ContainsAnyExcept((byte)0), Is.False);
+        // One participant: active, in its entry's first epoch, and it sends.
+        Assert.That(BitConverter.ToInt64(file, 0x1000), Is.EqualTo(0x101));
+        Assert.That(BitConverter.ToInt32(file, 0x100C), Is.EqualTo(1));
+        Assert.That(BitConverter.ToInt32(file, 0x1008), Is.EqualTo(Environment.ProcessId));
+    }
+
+    [Test]
+    public void Two_frames_of_a_stream()
+    {
+        using MessageSender sender = _place.Transport.OpenSender("frames", Stream);
+        sender.TrySend("hello"u8);
+        sender.TrySend([]);
+        byte[] file = Bytes("frames", SegmentShape.Stream);
+        Same(file[0x10000..0x10018], "05 00 00 00 01 00 00 00 68 65 6C 6C 6F 00 00 00 00 00 00 00 01 00 00 00");
+        Assert.That(BitConverter.ToInt64(file, 0x1880), Is.EqualTo(24), "tail");
+        Assert.That(BitConverter.ToInt64(file, 0x1900), Is.Zero, "head");
+    }
+
+    [Test]
+    public void The_end_of_the_ring_is_padding()
+    {
+        using MessageSender sender = _place.Transport.OpenSender("frames", Stream);
+        using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
+        for (int i = 0; i < 2; i++)
+        {
+            sender.TrySend(new byte[2032]); // 2,040 bytes each with their headers
+            receiver.TryReceive(new byte[2032], out _);
+        }
+
+        sender.TrySend(new byte[16]);
+        byte[] file = Bytes("frames", SegmentShape.Stream);
+        Same(file[0x10FF0..0x10FF8], "08 00 00 00 FF FF FF FF");
+        Same(file[0x10000..0x10008], "10 00 00 00 01 00 00 00");
+        Assert.That(BitConverter.ToInt64(file, 0x1880), Is.EqualTo(4096 + 24), "tail");
+    }
+
+    [Test]
+    public void A_fresh_queue()
+    {
+        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
+        byte[] file = Bytes("jobs", SegmentShape.Queue);
+        Assert.That(file, Has.Length.EqualTo(0x11000));
+        // Control words: free tail is 2, all others zero.
+        Assert.That(BitConverter.ToInt64(file, 0x1180), Is.EqualTo(2));
+        for (int i = 0; i < 8; i++)
+        {
+            if (i != 1) Assert.That(BitConverter.ToInt64(file, 0x1100 + i * 0x80), Is.Zero, $"control word {i}");
+        }
+
+        // 128 cells of the free index queue: slots 0 and 1 of cycle 0, the rest of the cycle before; 128 of the ready one.
+        Same(file[0x10000..0x10018], "00 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 FF FF FF FF");
+        for (int i = 2; i < 256; i++) Assert.That(BitConverter.ToInt64(file, 0x10000 + i * 8), Is.EqualTo(-1L << 32), $"cell {i}");
+        // Two slots of 0x140 bytes: Released, owned by nobody, lap 0.
+        Same(file[0x10800..0x10808], "F0 FF 00 00 00 00 00 00");
+        Same(file[0x10940..0x10948], "F0 FF 00 00 00 00 00 00");
+        Assert.That(file.AsSpan(0x10808, 0x138).ContainsAnyExcept((byte)0), Is.False);
+    }
+
+    [Test]
+    public void A_message_in_a_queue()
+    {
+        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
+        queue.TrySend("hello"u8);
+        byte[] file = Bytes("jobs", SegmentShape.Queue);
+        // Filled (2) by participant 0, no attempts, lap 1; length 5, kind 0.
+        Same(file[0x10800..0x10810], "02 00 00 01 00 00 00 00 05 00 00 00 00 00 00 00");
+        Same(file[0x10830..0x10835], "68 65 6C 6C 6F");
+        // Its cell: cycle 0, lap 1, slot 0. The ready tail is 1, the free head too.
+        Same(file[0x10400..0x10408], "00 00 10 00 00 00 00 00");
+        Assert.That((BitConverter.ToInt64(file, 0x1280), BitConverter.ToInt64(file, 0x1100)), Is.EqualTo((1, 1)));
+    }
+
+    private byte[] Bytes(string name, SegmentShape shape) => File.ReadAllBytes(_place.PathOf(name, shape));
+
+    private static void Same(byte[] actual, string expected)
+    {
+        byte[] bytes = [.. expected.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(hex => byte.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
+        Assert.That(Convert.ToHexString(actual), Is.EqualTo(Convert.ToHexString(bytes)));
+    }
+}

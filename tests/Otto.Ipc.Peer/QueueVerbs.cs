@@ -1,0 +1,161 @@
+using Otto.Ipc.Conformance;
+using Otto.Ipc.Mmap;
+using static System.Globalization.CultureInfo;
+
+namespace Otto.Ipc.Peer;
+
+internal static class QueueVerbs
+{
+    /// <summary>NAME SENDER COUNT MODE: sends COUNT messages, and more until it is told to finish. MODE: send, reserve or abort (every other slot).</summary>
+    public static int Send(string[] arguments)
+    {
+        int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
+        string mode = arguments.Length > 3 ? arguments[3] : "send";
+        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        Talk.Say("ready");
+        for (int i = 0; i < count || !Talk.ToldToFinish; i++)
+        {
+            int bytes = Payload.HeaderBytes + i * 7 % 100;
+            bool abort = mode == "abort" && i % 2 == 0;
+            Talk.Say(abort ? $"abort {sender}:{i}" : $"intent {sender}:{i}");
+            while (!(mode == "send" ? queue.TrySend(Payload.Make(sender, i, bytes)) : TryInPlace(queue, sender, i, bytes, abort)))
+                queue.WaitToSend(Timeout.InfiniteTimeSpan);
+            if (!abort) Talk.Say($"sent {sender}:{i}");
+            if (i >= 20) Thread.Sleep(1); // a trickle, so that two cores suffice for all
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+
+    /// <summary>NAME MODE: works until told to finish and the queue is empty. MODE: complete, abandon (first attempts), give-up (every fourth), async.</summary>
+    public static int Work(string[] arguments)
+    {
+        string mode = arguments.Length > 1 ? arguments[1] : "complete";
+        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        queue.TakesWork = true;
+        Talk.Say("ready");
+        int count = 0;
+        while (true)
+        {
+            if (!queue.TryLease(out WorkLease lease))
+            {
+                if (Talk.ToldToFinish) break;
+                // Without a time limit, so that a wake-up that gets lost is seen as a stall.
+                if (mode == "async") Talk.UntilTold(stop => queue.WaitToLeaseAsync(stop).AsTask().GetAwaiter().GetResult());
+                else Talk.UntilTold(stop => queue.WaitToLease(Timeout.InfiniteTimeSpan, stop));
+                continue;
+            }
+
+            bool whole = Payload.TryRead(lease.Payload.Span, out int sender, out int sequence);
+            Talk.Say($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
+            if (mode == "abandon" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon() ? "abandoned" : "lost")} {sender}:{sequence}");
+            else if (mode == "give-up" && ++count % 4 == 0) Talk.Say($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
+            else Talk.Say($"{(lease.Complete() ? "done" : "lost")} {sender}:{sequence}");
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+
+    /// <summary>NAME COUNT: leases COUNT messages and holds them until it is told to finish; completes them then.</summary>
+    public static int Hold(string[] arguments)
+    {
+        int count = int.Parse(arguments[1], InvariantCulture);
+        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        Talk.Say("ready");
+        var held = new List<(WorkLease Lease, string Id)>();
+        while (held.Count < count)
+        {
+            if (!queue.TryLease(out WorkLease lease))
+            {
+                queue.WaitToLease(Timeout.InfiniteTimeSpan);
+                continue;
+            }
+
+            bool whole = Payload.TryRead(lease.Payload.Span, out int sender, out int sequence);
+            Talk.Say($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
+            held.Add((lease, $"{sender}:{sequence}"));
+        }
+
+        Talk.Say("holding");
+        Talk.AwaitOrder();
+        foreach ((WorkLease lease, string id) in held) Talk.Say($"{(lease.Complete() ? "done" : "lost")} {id}");
+        Talk.Say("finished");
+        return 0;
+    }
+
+    /// <summary>NAME SENDER COUNT: keeps messages for itself and completes each.</summary>
+    public static int Keep(string[] arguments)
+    {
+        int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
+        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        Talk.Say("ready");
+        for (int i = 0; i < count || !Talk.ToldToFinish; i++)
+        {
+            Talk.Say($"intent {sender}:{i}");
+            WorkLease lease;
+            while (!queue.TryKeep(Payload.Make(sender, i, 50), out lease)) queue.WaitToSend(Timeout.InfiniteTimeSpan);
+            Talk.Say($"sent {sender}:{i}");
+            Talk.Say($"lease {sender}:{i} {lease.Attempt}");
+            Talk.Say($"{(lease.Complete() ? "done" : "lost")} {sender}:{i}");
+            if (i >= 20) Thread.Sleep(1);
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+
+    /// <summary>NAME: requeues and drops dead letters by turns, until told to finish.</summary>
+    public static int Letters(string[] arguments)
+    {
+        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        Talk.Say("ready");
+        int count = 0;
+        while (!Talk.ToldToFinish)
+        {
+            foreach (DeadLetter letter in queue.GetDeadLetters())
+            {
+                Payload.TryRead(letter.Payload.Span, out int sender, out int sequence);
+                if (count++ % 2 == 0)
+                {
+                    Talk.Say($"requeue {sender}:{sequence}");
+                    if (queue.Requeue(letter.Id)) Talk.Say($"requeued {sender}:{sequence}");
+                }
+                else
+                {
+                    Talk.Say($"drop {sender}:{sequence}");
+                    if (queue.Drop(letter.Id)) Talk.Say($"dropped {sender}:{sequence}");
+                }
+            }
+
+            Thread.Sleep(1);
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+
+    /// <summary>NAME: opens the queue, says how many others work, and stays until it is told to finish.</summary>
+    public static int Stay(string[] arguments)
+    {
+        using (IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]))
+        {
+            if (arguments.Contains("worker")) queue.TakesWork = true;
+            Talk.Say("ready");
+            Talk.AwaitOrder();
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+
+    private static bool TryInPlace(IWorkQueue queue, int sender, int sequence, int bytes, bool abort)
+    {
+        if (!queue.TryReserve(bytes, out WriteSlot slot)) return false;
+        Payload.Fill(slot.Bytes, sender, sequence);
+        if (abort) slot.Dispose();
+        else slot.Commit(bytes);
+        return true;
+    }
+}

@@ -1,0 +1,71 @@
+using Otto.Ipc.Conformance;
+using Otto.Ipc.Mmap;
+using static System.Globalization.CultureInfo;
+
+namespace Otto.Ipc.Peer;
+
+internal static class StreamVerbs
+{
+    private static readonly MmapStreamOptions Options = new() { Capacity = 4096 };
+
+    /// <summary>NAME FIRST COUNT: sends messages FIRST and up until it is told to finish, at least COUNT of them; then completes the stream if COUNT is negative.</summary>
+    public static int Send(string[] arguments)
+    {
+        int first = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
+        bool complete = count < 0;
+        count = Math.Abs(count);
+        using MessageSender sender = new MmapTransport().OpenSender(arguments[0], Options);
+        Talk.Say("ready");
+        for (int i = first; i < first + count || !Talk.ToldToFinish; i++)
+        {
+            int bytes = Payload.HeaderBytes + i % 180;
+            Talk.Say($"intent {i}");
+            while (true)
+            {
+                if (i % 2 == 0)
+                {
+                    if (sender.TrySend(Payload.Make(1, i, bytes))) break;
+                }
+                else if (sender.TryReserve(200, out WriteSlot slot))
+                {
+                    Payload.Fill(slot.Bytes[..bytes], 1, i);
+                    slot.Commit(bytes);
+                    break;
+                }
+
+                sender.WaitToSend(200, Timeout.InfiniteTimeSpan);
+            }
+
+            Talk.Say($"sent {i}");
+            if (i >= first + count) Thread.Sleep(1); // a trickle, until the test has seen enough
+        }
+
+        if (complete) sender.Complete();
+        Talk.Say("finished");
+        return 0;
+    }
+
+    /// <summary>NAME: receives until it is told to finish and the stream is empty, or the stream completes.</summary>
+    public static int Receive(string[] arguments)
+    {
+        using MessageReceiver receiver = new MmapTransport().OpenReceiver(arguments[0], Options);
+        Talk.Say("ready");
+        while (true)
+        {
+            if (!receiver.TryReceive(out ReadLease lease))
+            {
+                if (receiver.IsCompleted || Talk.ToldToFinish) break;
+                // Without a time limit, so that a wake-up that gets lost is seen as a stall.
+                Talk.UntilTold(stop => receiver.WaitToReceive(Timeout.InfiniteTimeSpan, stop));
+                continue;
+            }
+
+            Talk.Say(Payload.TryRead(lease.Bytes, out _, out int sequence) ? $"got {sequence}" : $"torn {sequence}");
+            lease.Dispose();
+            Talk.Say($"read {sequence}");
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+}
