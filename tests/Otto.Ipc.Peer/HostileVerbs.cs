@@ -145,7 +145,7 @@ internal static class HostileVerbs
             {
                 (0, _) => random.Next(0x90),
                 (1, _) => 0x1000 + random.Next(participants * 16) * 8L,
-                (2 or 3 or 4, true) => control + random.Next(5) * 128,
+                (2 or 3 or 4, true) => control + random.Next(18) * 128,
                 (2 or 3 or 4, false) => control + random.Next(8) * 128,
                 (5 or 6, true) => data + random.Next(512) * 8L,
                 (5, false) => data + random.Next(128) * 8L,

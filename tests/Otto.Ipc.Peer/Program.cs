@@ -10,6 +10,8 @@ return args switch
     ["region-rewrite", .. var rest] => RegionVerbs.Rewrite(rest),
     ["stream-send", .. var rest] => StreamVerbs.Send(rest),
     ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
+    ["lane-send", .. var rest] => LaneVerbs.Send(rest),
+    ["lane-receive", .. var rest] => LaneVerbs.Receive(rest),
     ["queue-send", .. var rest] => QueueVerbs.Send(rest),
     ["queue-work", .. var rest] => QueueVerbs.Work(rest),
     ["queue-hold", .. var rest] => QueueVerbs.Hold(rest),

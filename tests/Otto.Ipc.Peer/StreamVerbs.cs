@@ -6,7 +6,7 @@ namespace Otto.Ipc.Peer;
 
 internal static class StreamVerbs
 {
-    private static readonly MmapStreamOptions Options = new() { Capacity = 4096 };
+    private static readonly MmapStreamOptions Options = new() { Capacity = 4096, MaxSenders = 1 };
 
     /// <summary>NAME FIRST COUNT: sends messages FIRST and up until it is told to finish, at least COUNT of them; then completes the stream if COUNT is negative.</summary>
     public static int Send(string[] arguments)

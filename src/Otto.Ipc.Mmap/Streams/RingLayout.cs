@@ -31,7 +31,8 @@ internal static class RingLayout
 
     public static long ReceiverBell(SegmentPlan plan) => plan.Control(0);
 
-    public static long LanesInUse(SegmentPlan plan) => plan.Control(1 + plan.ParameterA * WordsPerLane);
+    public static LaneTable Lanes(SegmentFile segment) =>
+        new(segment, segment.Plan.Control(1 + segment.Plan.ParameterA * WordsPerLane), segment.Plan.ParameterA);
 
     public static LaneOffsets Lane(SegmentPlan plan, int lane)
     {

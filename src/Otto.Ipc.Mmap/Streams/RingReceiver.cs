@@ -13,6 +13,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private readonly StreamEnd _end;
     private readonly SegmentMapping _map;
     private readonly LaneReader[] _lanes;
+    private readonly LaneTable _table;
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
     private LaneReader _lane;
@@ -26,6 +27,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _lanes = new LaneReader[segment.Plan.ParameterA];
         for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new LaneReader(segment, i, this);
         _lane = _lanes[0];
+        _table = RingLayout.Lanes(segment);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         if (!segment.Hold.TryWrite(LivenessLock.RoleByte))
@@ -152,7 +154,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         try
         {
             if (_lane.TryNextSlowly(out payloadAt, out length)) return true;
-            int inUse = SenderLane.InUse(_end.Segment), first = _lane.Index;
+            int inUse = _table.InUse, first = _lane.Index;
             for (int step = 1; step <= inUse; step++)
             {
                 // Moved to before it is looked at: a lane whose bytes are wrong throws, and the next call goes on behind it.
@@ -173,7 +175,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
 
     private bool HasFrames()
     {
-        int inUse = SenderLane.InUse(_end.Segment);
+        int inUse = _table.InUse;
         for (int i = 0; i < inUse; i++)
         {
             if (_lanes[i].HasFrames) return true;
@@ -185,7 +187,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     /// <summary>Whether every lane that ever had a sender was completed by its last one, and read.</summary>
     private bool AllCompleted()
     {
-        int inUse = SenderLane.InUse(_end.Segment);
+        int inUse = _table.InUse;
         for (int i = 0; i < inUse; i++)
         {
             if (!_lanes[i].IsCompleted) return false;

@@ -13,7 +13,7 @@ namespace Otto.Ipc.Mmap.Tests.Segments;
 public sealed class GoldenBytes
 {
     private static readonly Guid Id = Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"), Boot = Guid.Parse("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0");
-    private static readonly MmapStreamOptions Stream = new() { Capacity = 4096 };
+    private static readonly MmapStreamOptions Stream = new() { Capacity = 4096, MaxSenders = 1 };
     private static readonly MmapQueueOptions Queue = new() { Slots = 2, SlotBytes = 16, MaxAttempts = 5, MaxParticipants = 2 };
     private readonly TestPlace _place = new();
 
@@ -51,11 +51,13 @@ public sealed class GoldenBytes
         """);
 
     [Test]
-    public void A_fresh_stream_is_all_zero_after_its_participants()
+    public void A_fresh_stream_says_after_its_participants_that_one_lane_is_in_use_and_nothing_else()
     {
         using MessageSender sender = _place.Transport.OpenSender("frames", Stream);
         byte[] file = Bytes("frames", SegmentShape.Stream);
         Assert.That(file, Has.Length.EqualTo(0x11000));
+        Assert.That(BitConverter.ToInt64(file, 0x1A80), Is.EqualTo(1), "lanes in use");
+        file[0x1A80] = 0;
         Assert.That(file.AsSpan(0x1800).ContainsAnyExcept((byte)0), Is.False);
         // One participant: active, in its entry's first epoch, and it sends.
         Assert.That(BitConverter.ToInt64(file, 0x1000), Is.EqualTo(0x101));

@@ -94,6 +94,8 @@ public sealed class RefusedSegments
         _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 8192 }).Dispose();
         var thrown = Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenReceiver("frames", new MmapStreamOptions { Capacity = 4096 }));
         Assert.That(thrown!.Message, Does.Contain("4,096").And.Contain("8,192"));
+        thrown = Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenReceiver("frames", new MmapStreamOptions { MaxSenders = 7 }));
+        Assert.That(thrown!.Message, Does.Contain("7 senders").And.Contain("can have 4"));
     }
 
     [Test]

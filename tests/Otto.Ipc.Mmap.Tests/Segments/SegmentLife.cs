@@ -181,9 +181,15 @@ public sealed partial class SegmentLife
     }
 
     [Test]
-    public void A_second_live_sender_or_receiver_of_a_stream_is_refused()
+    public void A_sender_too_many_and_a_second_receiver_of_a_stream_are_refused()
     {
-        using MessageSender sender = _place.Transport.OpenSender("frames");
+        using (_place.Transport.OpenSender("shared", new MmapStreamOptions { MaxSenders = 2 }))
+        using (_place.Transport.OpenSender("shared"))
+        {
+            Assert.That(() => _place.Transport.OpenSender("shared"), Throws.InstanceOf<IOException>().With.Message.Contains("2 live senders"));
+        }
+
+        using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { MaxSenders = 1 });
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         Assert.That(() => _place.Transport.OpenSender("frames"), Throws.InstanceOf<IOException>().With.Message.Contains("sender already"));
         Assert.That(() => _place.Transport.OpenReceiver("frames"), Throws.InstanceOf<IOException>().With.Message.Contains("receiver already"));
@@ -196,6 +202,7 @@ public sealed partial class SegmentLife
     {
         Assert.That(() => _place.Transport.OpenSender("s", new MmapStreamOptions { Capacity = 5000 }), Says("5,000"));
         Assert.That(() => _place.Transport.OpenSender("s", new MmapStreamOptions { Capacity = 2048 }), Says("2,048"));
+        Assert.That(() => _place.Transport.OpenSender("s", new MmapStreamOptions { MaxSenders = 257 }), Says("257"));
         Assert.That(() => _place.Transport.OpenReceiver("s", new MmapStreamOptions { SpinLimit = TimeSpan.FromSeconds(2) }), Says("00:00:02"));
         Assert.That(() => _place.Transport.OpenReceiver("s", new MmapStreamOptions { WaitMode = (WaitMode)9 }), Says("9"));
         Assert.That(() => _place.Transport.OpenQueue("q", new MmapQueueOptions { Slots = 0 }), Says("0"));
