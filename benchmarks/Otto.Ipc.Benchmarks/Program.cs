@@ -31,7 +31,7 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
     }),
     Scenario("queue", "Tasks through a no-op worker: in this process, and across processes", (report, floor, n, scale) =>
     {
-        InProcessScenario.Throughput(report, bytes: 200, tasks: 5_000_000 / scale, n);
+        InProcessScenario.ThroughputAsync(report, bytes: 200, tasks: 5_000_000 / scale, n).GetAwaiter().GetResult();
         QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 1, n);
         QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 2, n);
     }),

@@ -6,6 +6,8 @@ namespace Otto.Tools;
 
 internal static class ToolErrors
 {
+    private const int NoSpace = 28; // ENOSPC
+
     public static int Report(string tool, Exception error)
     {
         if (error is BrokenPipeException) return ExitCode.Done;
@@ -18,7 +20,7 @@ internal static class ToolErrors
 
     private static int Code(Exception error) => error switch
     {
-        RegionFullException => ExitCode.Full,
+        RegionFullException or IOException { HResult: NoSpace } => ExitCode.Full,
         FileNotFoundException => ExitCode.NoSegment,
         UnauthorizedAccessException => ExitCode.Denied,
         TimeoutException => ExitCode.TimedOut,

@@ -19,6 +19,8 @@ internal sealed class Report(FileInfo? json) : IDisposable
 
     public void Print()
     {
+        // Without a terminal there is no width to fit into.
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 160;
         var table = new Table().Border(TableBorder.Simple);
         foreach (string heading in (string[])["scenario", "transport", "mode", "bytes", "median", "p99", "peer", "ratio", "spread"]) table.AddColumn(heading);
         foreach (Result r in _results)

@@ -91,10 +91,10 @@ internal static class QueueScenarios
             if (!queue.TryLease(out WorkLease lease))
             {
                 if (queue.WaitToLease(Pause) || completed == 0) continue;
-                // Nothing to do for a while: the sender may be waiting to hear how far this worker got.
+                // Nothing to do for a while: the sender may be waiting to hear how far this worker got. It does not listen while it sends,
+                // so an answer that has no room is kept for the next pause.
                 BinaryPrimitives.WriteInt64LittleEndian(answer, completed);
-                completed = 0;
-                Send(done, answer);
+                if (done.TrySend(answer)) completed = 0;
                 continue;
             }
 

@@ -11,7 +11,7 @@ namespace Otto.Ipc.Benchmarks.Streams;
 
 internal static class StreamScenarios
 {
-    private const int Capacity = 1 << 22;
+    private const int Capacity = 1 << 22, EchoCapacity = 1 << 20;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     public static void Throughput(Report report, Floor floor, int bytes, long messages, int runs)
@@ -154,7 +154,7 @@ internal static class StreamScenarios
         }
     }
 
-    private static MmapStreamOptions Options(bool spin) => new() { Capacity = Capacity, SpinLimit = spin ? TimeSpan.FromSeconds(1) : TimeSpan.Zero };
+    private static MmapStreamOptions Options(bool spin) => new() { Capacity = EchoCapacity, SpinLimit = spin ? TimeSpan.FromSeconds(1) : TimeSpan.Zero };
 
     private static void Receive(MessageReceiver receiver, byte[] copy, bool spin)
     {

@@ -6,22 +6,26 @@ namespace Otto.Ipc.Mmap.Doorbells;
 
 // Waking without burning: one word a direction, and no system call while the other side is awake.
 //
-//  31                             1   0
-//  +------------------------------+---+
-//  | sequence                     | W |   W: somebody waits
-//  +------------------------------+---+
+//  31                         2   1   0
+//  +--------------------------+---+---+
+//  | sequence                 | F | W |   W: somebody waits   F: signallers fence before they look
+//  +--------------------------+---+---+
 //
-//  waiter:      OR W into the word; fence; look again; sleep while the word holds the value seen
-//  signaller:   publish; fence; read the word; where W is set: CAS to {sequence + 1, 0} and wake everybody
+//  waiter:      OR W and F into the word; where F was clear, fence for everybody; look again; sleep while the word holds the value seen
+//  signaller:   publish; read the word; where F is set, fence and read it again; where W is set, CAS to {sequence + 1, W clear} and wake all
 //
 // Everybody is woken, since W is cleared for all: waking one would strand the second, and a woken worker that dies takes its wake along.
 // A signaller that dies or stops between publishing and waking wakes nobody, whether W is still set or not: the housekeeper of each
 // process that waits looks once a second, and rings for itself.
+// F is what makes a busy stream free of fences and a sleepy one free of membarrier: docs/decisions/0002-the-waiter-pays-for-the-fence.md.
 
-internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness readiness)
+internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness readiness, bool signallersFence)
 {
-    private const int Waiting = 1;
+    private const int Waiting = 1, Fencing = 2, Sequence = 4;
+    private const int LooksUntilCalm = 64;
     private int _waiters;
+    private bool _fencing;
+    private int _looks;
 
     public IReadiness Readiness => readiness;
 
@@ -38,11 +42,12 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
     /// <summary>Whether somebody waits. The caller has published and fenced.</summary>
     public bool SomeoneWaits => (Volatile.Read(ref mapping.Int(offset)) & Waiting) != 0;
 
-    /// <summary>Tells who waits that something was published; called after publishing.</summary>
+    /// <summary>Tells who waits that something was published; called after publishing, without a fence.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Signal()
     {
-        Fences.Signaller();
-        if (SomeoneWaits) Ring();
+        if (!Fences.Asymmetric) Interlocked.MemoryBarrier();
+        if ((Volatile.Read(ref mapping.Int(offset)) & (Waiting | Fencing)) != 0) SignalSlowly();
     }
 
     /// <summary>Wakes everybody who waits, whether or not there is a reason.</summary>
@@ -50,9 +55,18 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
     {
         int seen = Volatile.Read(ref Word);
         // Full fence: pairs with the waiter's OR. It either sees the new sequence and does not sleep, or slept before and is woken.
-        Interlocked.CompareExchange(ref Word, (seen & ~Waiting) + 2, seen);
+        Interlocked.CompareExchange(ref Word, (seen & ~Waiting) + Sequence, seen);
         if (FaultPoints.On) FaultPoints.Reach("doorbell.ring.word");
         Futex.WakeAll(Address);
+    }
+
+    /// <summary>The waiting side looked and was busy: after a while of that signallers need not fence any more.</summary>
+    public void LookedAwake()
+    {
+        if (!_fencing || ++_looks < LooksUntilCalm) return;
+        _fencing = false;
+        // Safe at any time: a waiter whose OR comes after this finds F clear, and fences for everybody.
+        Interlocked.And(ref Word, ~Fencing);
     }
 
     /// <summary>Waits without holding a thread until ready.</summary>
@@ -91,10 +105,27 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
     /// <returns><see langword="true"/> where there is nothing to wait for any more.</returns>
     public bool Announce(out int seen, out bool @short)
     {
-        // Full fence: pairs with the CAS in Ring, and by Fences.Waiter with the plain read in Signal.
-        seen = Interlocked.Or(ref Word, Waiting) | Waiting;
-        @short = !Fences.Waiter();
+        @short = false;
+        // Full fence: pairs with the CAS in Ring, and with the fence of a signaller that saw F.
+        int before = Interlocked.Or(ref Word, Waiting | Fencing);
+        seen = before | Waiting | Fencing;
+        if (!signallersFence)
+        {
+            // A signaller that read the word before F was set must not have published after: reach it wherever it stands.
+            if ((before & Fencing) == 0) Fences.ReachSignallers();
+            @short = !Fences.SignallersReached;
+            _fencing = true;
+            _looks = 0;
+        }
+
         return readiness.IsReady;
+    }
+
+    private void SignalSlowly()
+    {
+        // Pairs with the OR in Announce: either the waiter's last look sees what was published, or this sees W.
+        Interlocked.MemoryBarrier();
+        if (SomeoneWaits) Ring();
     }
 
     /// <summary>Blocks until ready, for this long at most.</summary>

@@ -38,8 +38,8 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         _layout = new QueueLayout(plan);
         _free = new IndexQueue(_map, plan.Control(0), plan.Control(1), _layout.FreeCells, _layout.Cells, segment.Path);
         _ready = new IndexQueue(_map, plan.Control(2), plan.Control(3), _layout.ReadyCells, _layout.Cells, segment.Path);
-        _workerBell = new Doorbell(_map, plan.Control(4), new NotEmpty(_ready));
-        _senderBell = new Doorbell(_map, plan.Control(5), new NotEmpty(_free));
+        _workerBell = new Doorbell(_map, plan.Control(4), new NotEmpty(_ready), signallersFence: true);
+        _senderBell = new Doorbell(_map, plan.Control(5), new NotEmpty(_free), signallersFence: true);
         _sweep = new QueueSweep(_map, _layout, _free, _ready);
         _gate = new HandleGate(Release);
         _memories = new SlotMemory?[_layout.Slots];

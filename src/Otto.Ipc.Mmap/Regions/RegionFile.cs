@@ -6,7 +6,7 @@ using Otto.Ipc.Native;
 namespace Otto.Ipc.Mmap.Regions;
 
 // One open descriptor on a region, for one operation. The only place that opens, makes, reads or writes the file; it never maps it
-// (docs/decisions/0010-the-region-is-read-and-written-by-calls.md).
+// (docs/decisions/0005-the-region-is-read-and-written-by-calls.md).
 
 internal sealed class RegionFile : IDisposable
 {

@@ -90,7 +90,10 @@ internal static class RegionLock
 
     private static string Condition(int pid)
     {
-        string stat = File.ReadAllText($"/proc/{pid}/stat");
+        // The flock program of a shell script: the lock stays with the descriptor that the script gave it.
+        string path = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat");
+        if (!File.Exists(path)) return ", which has ended and left its descriptor to another,";
+        string stat = File.ReadAllText(path);
         int end = stat.LastIndexOf(')');
         string name = stat[(stat.IndexOf('(', StringComparison.Ordinal) + 1)..end];
         return stat[end + 2] is 'T' or 't' ? $" ({name}), which is stopped," : $" ({name})";

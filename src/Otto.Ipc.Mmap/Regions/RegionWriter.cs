@@ -38,13 +38,15 @@ internal static class RegionWriter
     }
 
     /// <summary>Brings the front up to a committed slot that a dead writer left, if the lock is free. Whoever opens a region calls it.</summary>
-    public static void FinishDeadWriter(string path)
+    /// <returns>False where there is no region.</returns>
+    public static bool FinishDeadWriter(string path)
     {
         using RegionFile? file = RegionFile.TryOpen(path, forWriting: false);
-        if (file is not { IsWritable: true } || RegionReader.Trailer(file, out _) is not { State.IsCommitted: true }) return;
+        if (file is null) return false;
+        if (!file.IsWritable || RegionReader.Trailer(file, out _) is not { State.IsCommitted: true }) return true;
 
         // Not had: its holder is at work and will settle it, or is stopped, and readers use the slot.
-        if (!RegionLock.TryAcquire(file)) return;
+        if (!RegionLock.TryAcquire(file)) return true;
         try
         {
             file.Refresh();
@@ -54,6 +56,8 @@ internal static class RegionWriter
         {
             RegionLock.Release(file);
         }
+
+        return true;
     }
 
     // The text that counts, after a dead writer's work is finished, and the trailer if there is one to write by.

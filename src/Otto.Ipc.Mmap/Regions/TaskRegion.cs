@@ -216,10 +216,7 @@ public sealed class TaskRegion
 
     private static TaskRegion OpenPath(string path, RegionOptions options)
     {
-        using (RegionFile? file = RegionFile.TryOpen(path, forWriting: false))
-            if (file is null)
-                throw Missing(path);
-        RegionWriter.FinishDeadWriter(path);
+        if (!RegionWriter.FinishDeadWriter(path)) throw Missing(path);
         return new TaskRegion(path, options);
     }
 

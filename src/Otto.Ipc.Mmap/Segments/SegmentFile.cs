@@ -128,6 +128,8 @@ internal sealed class SegmentFile
             SegmentPlan plan = spec.PlanOf(header, path);
             if (plan.FileSize != header.FileSize || plan.DataOffset != header.DataOffset)
                 throw new CorruptSegmentException($"{path}: the header's parts need {plan.FileSize:N0} bytes from {plan.DataOffset:N0}, it says {header.FileSize:N0} from {header.DataOffset:N0}");
+            // A copy made by a tool may have holes, and touching one on a full file system would be a SIGBUS.
+            if (status.AllocatedBytes < status.Size) Allocate((int)file.DangerousGetHandle(), plan.FileSize, path, System.IO.Path.GetDirectoryName(path)!);
             var opened = new SegmentFile(file, hold, new SegmentMapping(file, plan.FileSize), plan, path);
             file = null;
             hold = null;
@@ -194,7 +196,7 @@ internal sealed class SegmentFile
         if (error == 0) return;
         if (error != Libc.ENOSPC) throw Libc.Failure("posix_fallocate", path, error);
         long free = new DriveInfo(directory).AvailableFreeSpace;
-        throw new IOException($"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, free some (otto ipc ls), or name another directory in OTTO_SHM_DIR", error);
+        throw new IOException($"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, remove what nobody needs there, or name another directory in OTTO_SHM_DIR", error);
     }
 
     private static SafeFileHandle? OpenChecked(string path, out FileStatus status)

@@ -24,7 +24,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     {
         _map = segment.Mapping;
         _lane = RingLayout.Lane(segment.Plan, lane: 0);
-        _senderBell = new Doorbell(_map, _lane.SenderBell, this);
+        _senderBell = new Doorbell(_map, _lane.SenderBell, this, signallersFence: false);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         _end = new StreamEnd(segment, ParticipantRoles.Receives, roleByte: 0, RingLayout.ReceiverBell(segment.Plan), this);
@@ -173,6 +173,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         try
         {
             _cachedTail = ReadTail();
+            if (_cachedTail != _head) _end.Bell.LookedAwake();
         }
         catch (CorruptSegmentException)
         {

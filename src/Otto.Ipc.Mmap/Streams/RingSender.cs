@@ -28,7 +28,7 @@ internal sealed class RingSender : MessageSender, IReadiness
     {
         _map = segment.Mapping;
         _lane = RingLayout.Lane(segment.Plan, lane: 0);
-        _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this);
+        _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this, signallersFence: false);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
@@ -159,6 +159,7 @@ internal sealed class RingSender : MessageSender, IReadiness
         try
         {
             _cachedHead = ReadHead();
+            _end.Bell.LookedAwake();
         }
         catch (CorruptSegmentException)
         {

@@ -32,7 +32,7 @@ internal sealed class StreamEnd : IClosableEnd, IHousekept
             throw;
         }
 
-        _ownBell = new Doorbell(segment.Mapping, bellOffset, readiness);
+        _ownBell = new Doorbell(segment.Mapping, bellOffset, readiness, signallersFence: false);
     }
 
     public SegmentFile Segment { get; }

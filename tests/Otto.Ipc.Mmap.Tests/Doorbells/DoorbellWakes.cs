@@ -29,7 +29,7 @@ public sealed class DoorbellWakes
     public async Task Every_waiter_wakes_in_every_round([Values] WaitMode mode, [Values(0, 50)] int spinMicroseconds)
     {
         const int Rounds = 300, Waiters = 4;
-        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready);
+        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
         using var start = new Barrier(Waiters + 1);
         Task[] waiters = [.. Enumerable.Range(0, Waiters).Select(w => Watch.OnThread(() =>
         {
@@ -62,7 +62,7 @@ public sealed class DoorbellWakes
     public async Task More_async_waiters_than_one_thread_can_serve_all_wake_and_hold_no_thread_each()
     {
         const int Waiters = 300;
-        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready);
+        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
         int threads = Directory.GetDirectories("/proc/self/task").Length;
         Task[] waits = [.. Enumerable.Range(0, Waiters).Select(_ => bell.WaitAsync(new WaitStop(new Open(), default), WaitMode.Auto).AsTask())];
         Assert.That(Directory.GetDirectories("/proc/self/task"), Has.Length.LessThan(threads + 50));
@@ -75,7 +75,7 @@ public sealed class DoorbellWakes
     [Test]
     public async Task Rings_for_nothing_wake_nobody_for_good()
     {
-        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready);
+        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
         Task<bool> waiting = Watch.OnThread(() => bell.Wait(new SpinBudget(TimeSpan.Zero), Watch.Limit, new WaitStop(new Open(), default), WaitMode.Auto));
         for (int i = 0; i < 10_000; i++) bell.Ring();
         Assert.That(waiting.IsCompleted, Is.False);

@@ -19,7 +19,7 @@ internal abstract class RegionTest
     [SetUp]
     public void MakeFolder()
     {
-        Folder = $"/dev/shm/otto-test-{Environment.ProcessId}-{TestContext.CurrentContext.Test.ID}";
+        Folder = $"/dev/shm/otto-region-test-{Environment.ProcessId}-{TestContext.CurrentContext.Test.ID}";
         Directory.CreateDirectory(Folder);
     }
 

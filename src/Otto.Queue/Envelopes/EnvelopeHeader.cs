@@ -1,0 +1,106 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+
+namespace Otto.Queue;
+
+// What an envelope says about its task, read once into locals from bytes that another process wrote and may have written wrongly.
+
+/// <summary>The fields of an envelope that do not point into its bytes.</summary>
+internal struct EnvelopeHeader
+{
+    internal TaskId Id;
+    internal long EnqueuedMicroseconds;
+    internal long NotBeforeMicroseconds;
+
+    /// <summary>Attempts made before this message was written; the transport counts those made since.</summary>
+    internal int AttemptsBefore;
+
+    internal byte Format;
+    internal ActivityContext Trace;
+
+    /// <summary>Writes the fixed part, name and trace in front of a payload that follows.</summary>
+    /// <param name="buffer">An empty buffer.</param>
+    /// <param name="name">The task's name as UTF-8.</param>
+    internal readonly void Write(EnvelopeBuffer buffer, ReadOnlySpan<byte> name)
+    {
+        bool traced = Trace.TraceId != default;
+        int length = EnvelopeLayout.FixedBytes + name.Length + (traced ? EnvelopeLayout.TraceBytes : 0);
+        Span<byte> bytes = buffer.GetSpan(length)[..length];
+        bytes[EnvelopeLayout.MagicAt] = EnvelopeLayout.Magic;
+        bytes[EnvelopeLayout.VersionAt] = EnvelopeLayout.Version;
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.FlagsAt..], traced ? EnvelopeLayout.HasTrace : (ushort)0);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.HeaderBytesAt..], (ushort)length);
+        bytes[EnvelopeLayout.NameLengthAt] = (byte)name.Length;
+        bytes[EnvelopeLayout.KeyLengthAt] = 0;
+        Id.WriteTo(bytes[EnvelopeLayout.IdAt..]);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes[EnvelopeLayout.EnqueuedAt..], EnqueuedMicroseconds);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes[EnvelopeLayout.NotBeforeAt..], NotBeforeMicroseconds);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.AttemptsAt..], (ushort)Math.Min(AttemptsBefore, ushort.MaxValue));
+        bytes[EnvelopeLayout.FormatAt] = Format;
+        bytes[EnvelopeLayout.ReservedAt] = 0;
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[EnvelopeLayout.PayloadBytesAt..], 0);
+        name.CopyTo(bytes[EnvelopeLayout.FixedBytes..]);
+        if (traced)
+        {
+            Span<byte> trace = bytes[(EnvelopeLayout.FixedBytes + name.Length)..];
+            Trace.TraceId.CopyTo(trace[..16]);
+            Trace.SpanId.CopyTo(trace.Slice(16, 8));
+            trace[24] = (byte)Trace.TraceFlags;
+        }
+
+        buffer.Advance(length);
+    }
+
+    /// <summary>Says how long the payload has become.</summary>
+    /// <param name="message">The whole envelope, payload included.</param>
+    internal static void Seal(Span<byte> message)
+    {
+        int header = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.HeaderBytesAt..]);
+        BinaryPrimitives.WriteUInt32LittleEndian(message[EnvelopeLayout.PayloadBytesAt..], (uint)(message.Length - header));
+    }
+
+    /// <summary>Reads an envelope, believing none of it.</summary>
+    /// <param name="message">The message, as long as its transport says.</param>
+    /// <param name="header">The fields.</param>
+    /// <param name="name">The task's name, inside <paramref name="message"/>.</param>
+    /// <param name="payloadAt">Where the payload starts; it reaches to the end.</param>
+    /// <returns><see langword="null"/> where it is an envelope, else what is wrong with it.</returns>
+    internal static string? Read(ReadOnlySpan<byte> message, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt)
+    {
+        header = default;
+        name = default;
+        payloadAt = 0;
+        if (message.Length < EnvelopeLayout.FixedBytes) return $"envelope: {message.Length:N0} bytes are fewer than the {EnvelopeLayout.FixedBytes} of its fixed part";
+        if (message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic) return $"envelope: starts with 0x{message[EnvelopeLayout.MagicAt]:X2}, not 0x{EnvelopeLayout.Magic:X2}";
+        if (message[EnvelopeLayout.VersionAt] != EnvelopeLayout.Version) return $"envelope: version {message[EnvelopeLayout.VersionAt]}, this worker reads {EnvelopeLayout.Version}";
+        ushort flags = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.FlagsAt..]);
+        if ((flags & ~EnvelopeLayout.KnownFlags) != 0) return $"envelope: flags 0x{flags:X4}, this worker knows 0x{EnvelopeLayout.KnownFlags:X4}";
+
+        int nameBytes = message[EnvelopeLayout.NameLengthAt];
+        int keyBytes = message[EnvelopeLayout.KeyLengthAt];
+        int headerBytes = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.HeaderBytesAt..]);
+        int traceBytes = (flags & EnvelopeLayout.HasTrace) != 0 ? EnvelopeLayout.TraceBytes : 0;
+        int expected = EnvelopeLayout.FixedBytes + nameBytes + keyBytes + traceBytes;
+        if (headerBytes != expected) return $"envelope: header of {headerBytes} bytes, its parts make {expected}";
+        if (headerBytes > message.Length) return $"envelope: header of {headerBytes} bytes in a message of {message.Length:N0}";
+        if (nameBytes is 0 or > EnvelopeLayout.MaxNameBytes) return $"envelope: name of {nameBytes} bytes, 1 to {EnvelopeLayout.MaxNameBytes} expected";
+        uint payloadBytes = BinaryPrimitives.ReadUInt32LittleEndian(message[EnvelopeLayout.PayloadBytesAt..]);
+        if (payloadBytes != (uint)(message.Length - headerBytes)) return $"envelope: payload of {payloadBytes:N0} bytes stated, {message.Length - headerBytes:N0} present";
+
+        header.Id = TaskId.ReadFrom(message[EnvelopeLayout.IdAt..]);
+        header.EnqueuedMicroseconds = BinaryPrimitives.ReadInt64LittleEndian(message[EnvelopeLayout.EnqueuedAt..]);
+        header.NotBeforeMicroseconds = BinaryPrimitives.ReadInt64LittleEndian(message[EnvelopeLayout.NotBeforeAt..]);
+        header.AttemptsBefore = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.AttemptsAt..]);
+        header.Format = message[EnvelopeLayout.FormatAt];
+        name = message.Slice(EnvelopeLayout.FixedBytes, nameBytes);
+        if (traceBytes != 0)
+        {
+            ReadOnlySpan<byte> trace = message.Slice(headerBytes - EnvelopeLayout.TraceBytes, EnvelopeLayout.TraceBytes);
+            header.Trace = new ActivityContext(
+                ActivityTraceId.CreateFromBytes(trace[..16]), ActivitySpanId.CreateFromBytes(trace.Slice(16, 8)), (ActivityTraceFlags)trace[24], isRemote: true);
+        }
+
+        payloadAt = headerBytes;
+        return null;
+    }
+}

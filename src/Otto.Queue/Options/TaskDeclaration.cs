@@ -1,0 +1,35 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Otto.Queue;
+
+// What a program said about one task name, kept until the queue is built: the generic type argument must survive until then without reflection.
+
+internal abstract class TaskDeclaration(string name, Type taskType, HandlerOptions options)
+{
+    internal string Name { get; } = name;
+
+    internal Type TaskType { get; } = taskType;
+
+    internal HandlerOptions Options { get; } = options;
+
+    internal string QueueName => Options.QueueName ?? Name;
+
+    internal abstract bool Handles { get; }
+
+    /// <summary>Registers the handler's type; <see langword="null"/> where there is none to register.</summary>
+    internal Action<IServiceCollection>? Register { get; init; }
+
+    internal abstract TaskBinding Bind(Lane lane, ITaskSerializer serializer);
+}
+
+internal sealed class TaskDeclaration<TTask>(string name, HandlerOptions options) : TaskDeclaration(name, typeof(TTask), options)
+    where TTask : notnull
+{
+    internal Func<TTask, TaskContext, CancellationToken, ValueTask>? Invoke { get; init; }
+
+    internal Func<IServiceProvider?, ITaskHandler<TTask>>? Resolve { get; init; }
+
+    internal override bool Handles => Invoke is not null || Resolve is not null;
+
+    internal override TaskBinding Bind(Lane lane, ITaskSerializer serializer) => new TaskBinding<TTask>(this, lane, serializer);
+}

@@ -1,0 +1,34 @@
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// The seam at which a further route (Redis) joins: whatever can open a work queue by name can carry tasks.
+
+/// <summary>A route that leaves this process. Implement it to carry tasks by another way, and add it with <see cref="TaskQueueOptions.AddRoute"/>.</summary>
+/// <remarks>
+/// Routes are tried in the order of <see cref="Route"/>. Messages are envelopes as documented in <c>docs/envelope.md</c>.
+/// <see cref="IWorkQueue.OtherWorkers"/> and <see cref="IWorkQueue.TrySend"/> are called for each task: they must not block.
+/// </remarks>
+public interface ITaskRoute
+{
+    /// <summary>Which route this is; each can be present once.</summary>
+    Route Route { get; }
+
+    /// <summary>What a task survives once this route has accepted it.</summary>
+    Durability Durability { get; }
+
+    /// <summary>How many tasks in a row a worker takes from this route before the next has its turn; at least 1.</summary>
+    int Weight { get; }
+
+    /// <summary>What a producer meets where this route is full.</summary>
+    WhenFull WhenFull { get; }
+
+    /// <summary>Why a task is given to this route although no worker is known there, for receipts.</summary>
+    string NobodyKnownReason { get; }
+
+    /// <summary>Opens the queue of that name on this route. Called once a queue; the caller disposes it.</summary>
+    /// <param name="queue">The queue.</param>
+    /// <param name="cancellationToken">Gives up opening.</param>
+    /// <returns>The queue.</returns>
+    ValueTask<IWorkQueue> OpenAsync(ChannelName queue, CancellationToken cancellationToken);
+}

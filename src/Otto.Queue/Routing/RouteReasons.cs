@@ -1,0 +1,18 @@
+namespace Otto.Queue;
+
+// The words on receipts. They are constants (or made once a queue), so that giving a reason costs nothing and a counter can be split by it.
+
+internal static class RouteReasons
+{
+    internal const string WorkerHere = "worker here has room";
+    internal const string OnlyRoute = "the only route: waits for the worker here to start";
+    internal const string WorkerAttached = "worker attached on this machine";
+    internal const string WorkerElsewhere = "worker known on this route";
+    internal const string SegmentKeeps = "nobody is known: the segment keeps it";
+    internal const string Pinned = "pinned";
+    internal const string Kept = "durability Process: kept in the segment, worker here has room";
+    internal const string Durable = "durability asked for";
+    internal const string Draining = "the queue here is draining";
+
+    internal static string Spilled(int capacity) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"spilled: the queue here is full ({capacity:N0})");
+}

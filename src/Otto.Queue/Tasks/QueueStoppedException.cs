@@ -1,0 +1,25 @@
+namespace Otto.Queue;
+
+// Refusal because of a stop, apart from "full": a caller may retry a full queue, never a stopped one.
+
+/// <summary>A task was refused because the queue is stopping or has stopped. The task was not enqueued.</summary>
+public sealed class QueueStoppedException : InvalidOperationException
+{
+    /// <summary>Makes the exception without words.</summary>
+    public QueueStoppedException()
+    {
+    }
+
+    /// <summary>Makes the exception.</summary>
+    /// <param name="message">Which queue stopped.</param>
+    public QueueStoppedException(string message) : base(message)
+    {
+    }
+
+    /// <summary>Makes the exception.</summary>
+    /// <param name="message">Which queue stopped.</param>
+    /// <param name="innerException">What caused it.</param>
+    public QueueStoppedException(string message, Exception innerException) : base(message, innerException)
+    {
+    }
+}

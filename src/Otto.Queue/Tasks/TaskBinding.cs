@@ -1,0 +1,141 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Otto.Queue;
+
+// A task's name tied to its type, serialiser, handler and lane: found once an enqueue and once a message, after that everything is a direct call.
+
+internal abstract class TaskBinding(TaskDeclaration declaration, Lane lane, ITaskSerializer serializer)
+{
+    internal string Name { get; } = declaration.Name;
+
+    internal byte[] NameUtf8 { get; } = Encoding.UTF8.GetBytes(declaration.Name);
+
+    internal Lane Lane { get; } = lane;
+
+    internal ITaskSerializer Serializer { get; } = serializer;
+
+    internal bool HandledHere { get; } = declaration.Handles;
+
+    internal RetryPolicy Retry { get; } = new(declaration.Options);
+
+    internal TimeSpan? Timeout { get; } = declaration.Options.TimeoutAfter;
+
+    internal int Concurrency { get; } = declaration.Options.ConcurrencyLimit ?? Environment.ProcessorCount;
+
+    internal KeyValuePair<string, object?> NameTag { get; } = new("otto.task.name", declaration.Name);
+
+    /// <summary>Makes ready to run tasks: resolves the handler where one instance serves them all.</summary>
+    internal abstract void Prepare(IServiceProvider? services);
+
+    internal abstract ValueTask RunAsync(object task, TaskContext context, CancellationToken cancellation);
+
+    internal abstract ValueTask RunSerializedAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellation);
+
+    /// <summary>Writes a whole envelope. The caller returns the buffer.</summary>
+    internal abstract EnvelopeBuffer Write(object task, in EnvelopeHeader header);
+
+    /// <summary>What the task would be after a trip through another route.</summary>
+    internal abstract object RoundTrip(object task);
+}
+
+internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lane lane, ITaskSerializer serializer) : TaskBinding(declaration, lane, serializer)
+    where TTask : notnull
+{
+    private Func<TTask, TaskContext, CancellationToken, ValueTask>? _invoke;
+    private Func<IServiceProvider?, ITaskHandler<TTask>>? _resolve;
+    private IServiceScopeFactory? _scopes;
+    private IServiceProvider? _services;
+
+    internal override void Prepare(IServiceProvider? services)
+    {
+        if (!HandledHere) return;
+        _services = services;
+        _scopes = declaration.Options.ScopeEach ? services?.GetService<IServiceScopeFactory>() : null;
+        _invoke = declaration.Invoke;
+        if (_invoke is not null) return;
+        if (_scopes is not null) _resolve = declaration.Resolve;
+        else _invoke = declaration.Resolve!(services).HandleAsync;
+    }
+
+    internal override ValueTask RunAsync(object task, TaskContext context, CancellationToken cancellation)
+        // Unchecked: the ring only ever holds what EnqueueAsync<TTask> put there for this binding.
+        => Run(typeof(TTask).IsValueType ? (TTask)task : Unsafe.As<object, TTask>(ref task), context, cancellation);
+
+    internal override ValueTask RunSerializedAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellation)
+    {
+        TTask task = Serializer.Deserialize<TTask>(payload);
+        context.Decoded = true;
+        return Run(task, context, cancellation);
+    }
+
+    private ValueTask Run(TTask task, TaskContext context, CancellationToken cancellation)
+    {
+        if (_scopes is not null) return RunInScopeAsync(task, context, cancellation);
+        context.Services = _services;
+        return _invoke!(task, context, cancellation);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask RunInScopeAsync(TTask task, TaskContext context, CancellationToken cancellation)
+    {
+        AsyncServiceScope scope = _scopes!.CreateAsyncScope();
+        try
+        {
+            context.Services = scope.ServiceProvider;
+            if (_invoke is not null) await _invoke(task, context, cancellation).ConfigureAwait(false);
+            else await _resolve!(scope.ServiceProvider).HandleAsync(task, context, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            context.Services = null;
+            await scope.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    internal override EnvelopeBuffer Write(object task, in EnvelopeHeader header) => WriteTyped((TTask)task, header);
+
+    internal EnvelopeBuffer WriteTyped(TTask task, EnvelopeHeader header)
+    {
+        EnvelopeBuffer buffer = EnvelopeBuffer.Rent();
+        header.Format = Serializer.Format;
+        header.Write(buffer, NameUtf8);
+        try
+        {
+            Serializer.Serialize(task, buffer);
+        }
+        catch (Exception e)
+        {
+            buffer.Return();
+            throw new TaskSerializationException($"task '{Name}' ({typeof(TTask)}) cannot be serialised: {e.Message}", e);
+        }
+
+        EnvelopeHeader.Seal(buffer.Written);
+        return buffer;
+    }
+
+    internal override object RoundTrip(object task)
+    {
+        EnvelopeBuffer first = WriteTyped((TTask)task, default);
+        try
+        {
+            int payloadAt = EnvelopeLayout.FixedBytes + NameUtf8.Length;
+            byte[] payload = first.WrittenMemory[payloadAt..].ToArray();
+            TTask copy = Serializer.Deserialize<TTask>(payload);
+            EnvelopeBuffer second = WriteTyped(copy, default);
+            bool same = second.WrittenMemory.Span[payloadAt..].SequenceEqual(payload);
+            second.Return();
+            return same ? copy : throw new TaskSerializationException(
+                $"task '{Name}' ({typeof(TTask)}) does not survive serialising: written again after it was read, it differs");
+        }
+        catch (Exception e) when (e is not TaskSerializationException)
+        {
+            throw new TaskSerializationException($"task '{Name}' ({typeof(TTask)}) cannot be read back from what it was written as: {e.Message}", e);
+        }
+        finally
+        {
+            first.Return();
+        }
+    }
+}

@@ -1,0 +1,181 @@
+using System.Collections.Frozen;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Otto.Queue;
+
+// The queue itself, with or without a host: it ties names to lanes, and starts and stops them together.
+
+/// <summary>Tasks from here to whoever works on them: this process, this machine, then further.</summary>
+/// <remarks>
+/// Safe for use by any number of threads. Tasks can be enqueued before <see cref="StartAsync"/>, and in a program that never starts it and only produces.
+/// A queue starts and stops once.
+/// </remarks>
+public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
+{
+    // Flows into whatever a handler starts: how an enqueue knows that it must not wait.
+    private static readonly AsyncLocal<TaskQueue?> Handling = new();
+
+    private readonly TaskQueueOptions _options;
+    private readonly FrozenDictionary<Type, TaskBinding[]> _byType;
+    private readonly FrozenDictionary<string, TaskBinding> _byName;
+    private readonly Lane[] _lanes;
+    private readonly QueueClock _clock;
+    private readonly QueueTelemetry _telemetry;
+    private readonly QueueLog _log;
+    private ExecutionContext? _handlerContext;
+    private Task<DrainReport>? _stopping;
+    private readonly Lock _lifecycle = new();
+    private bool _started;
+    private ulong _number;
+
+    /// <summary>Makes a queue. Nothing is opened before <see cref="StartAsync"/> or the first task.</summary>
+    /// <param name="options">What it does; checked here, and not to be changed afterwards.</param>
+    /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other; the message carries the numbers.</exception>
+    public TaskQueue(TaskQueueOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Freeze();
+        _options = options;
+        _clock = new QueueClock(options.TimeProvider);
+        _log = new QueueLog((ILogger?)options.LoggerFactory?.CreateLogger(QueueTelemetry.SourceName) ?? NullLogger.Instance);
+        _telemetry = new QueueTelemetry(ObserveDepth);
+        Producer = TaskId.NewProducer();
+        DeadLetters = new TaskDeadLetters(this);
+
+        HashSet<string> handled = [.. options.Declarations.Where(static d => d.Handles).Select(static d => d.QueueName)];
+        Dictionary<string, Lane> lanes = [];
+        List<TaskBinding> bindings = [];
+        foreach (TaskDeclaration declaration in options.Declarations)
+        {
+            if (!lanes.TryGetValue(declaration.QueueName, out Lane? lane))
+                lanes.Add(declaration.QueueName, lane = new Lane(this, declaration.QueueName, handled.Contains(declaration.QueueName), options, _clock, _telemetry, _log));
+            TaskBinding binding = declaration.Bind(lane, options.SerializerOf(declaration));
+            lane.Add(binding);
+            bindings.Add(binding);
+        }
+
+        _lanes = [.. lanes.Values];
+        _byName = bindings.ToFrozenDictionary(static b => b.Name);
+        _byType = options.Declarations.GroupBy(static d => d.TaskType).ToFrozenDictionary(static g => g.Key, g => g.Select(d => _byName[d.Name]).ToArray());
+    }
+
+    /// <inheritdoc/>
+    public TaskDeadLetters DeadLetters { get; }
+
+    internal ulong Producer { get; }
+
+    internal IReadOnlyList<Lane> Lanes => _lanes;
+
+    internal bool InsideHandler => Handling.Value == this;
+
+    internal ulong NextNumber() => Interlocked.Increment(ref _number);
+
+    /// <inheritdoc/>
+    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        where TTask : notnull
+    {
+        ArgumentNullException.ThrowIfNull(task);
+        if (!_byType.TryGetValue(typeof(TTask), out TaskBinding[]? bindings) || bindings.Length != 1) throw UnknownType(typeof(TTask), bindings);
+        TaskBinding<TTask> binding = (TaskBinding<TTask>)bindings[0];
+        return binding.Lane.Router.EnqueueAsync(binding, task, options, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        where TTask : notnull
+    {
+        ArgumentNullException.ThrowIfNull(task);
+        if (!_byName.TryGetValue(name, out TaskBinding? found))
+            throw new ArgumentException($"no task is declared with the name '{name}'; declared: {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}", nameof(name));
+        if (found is not TaskBinding<TTask> binding)
+            throw new ArgumentException($"task '{name}' was not declared with the type {typeof(TTask)}", nameof(task));
+        return binding.Lane.Router.EnqueueAsync(binding, task, options, cancellationToken);
+    }
+
+    /// <summary>Opens the routes, announces this process as a worker for what it handles, and starts working.</summary>
+    /// <param name="cancellationToken">Gives up starting.</param>
+    /// <returns>Ends when every queue runs.</returns>
+    /// <exception cref="InvalidOperationException">It was started or stopped before.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        lock (_lifecycle)
+        {
+            if (_started || _stopping is not null) throw new InvalidOperationException("this queue was started or stopped before; a queue starts once");
+            _started = true;
+        }
+
+        foreach (Lane lane in _lanes)
+        {
+            await lane.StartAsync(_options.Services, cancellationToken).ConfigureAwait(false);
+            if (lane.Roster is { } roster)
+                _log.Started(lane.Name, roster.Workers.Length, string.Join(", ", lane.Bindings.Where(static b => b.HandledHere).Select(static b => b.Name)),
+                    string.Join(", ", lane.Routes.Select(static r => r.Route.Route).Prepend(Route.InProcess)));
+        }
+    }
+
+    /// <summary>Stops gracefully: refuses new tasks, hands over what was not started, lets running handlers finish, and says what became of everything.</summary>
+    /// <param name="cancellationToken">Ends the patience with running handlers before <see cref="TaskQueueOptions.DrainTimeout"/> does; the stop itself goes on.</param>
+    /// <returns>The numbers, the same for every call.</returns>
+    public Task<DrainReport> StopAsync(CancellationToken cancellationToken = default)
+    {
+        lock (_lifecycle) return _stopping ??= Task.Run(() => StopOnceAsync(cancellationToken), CancellationToken.None);
+    }
+
+    private async Task<DrainReport> StopOnceAsync(CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        using CancellationTokenSource timeout = new(_options.DrainTimeout, _options.TimeProvider);
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        DrainReport[] reports = await Task.WhenAll(_lanes.Select(lane => LaneDrain.RunAsync(lane, deadline.Token))).ConfigureAwait(false);
+        return DrainReport.Sum(reports, Stopwatch.GetElapsedTime(start));
+    }
+
+    /// <summary>Stops gracefully, if that was not done, and lets go of everything.</summary>
+    /// <returns>Ends when all is closed.</returns>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync().ConfigureAwait(false);
+        _telemetry.Dispose();
+    }
+
+    /// <summary>What each queue did in this process.</summary>
+    /// <returns>One entry a queue, in the order of their declaration.</returns>
+    public IReadOnlyList<QueueStatistics> GetStatistics() => [.. _lanes.Select(static lane => lane.GetStatistics())];
+
+    /// <summary>Makes the calling pool thread run in the handlers' context: clean, but for the mark that says so.</summary>
+    internal void EnterHandlers()
+    {
+        if (_handlerContext is { } context)
+        {
+            ExecutionContext.Restore(context);
+            return;
+        }
+
+        // The first worker's thread comes clean from the pool; its context, marked, serves all others.
+        Handling.Value = this;
+        _handlerContext = ExecutionContext.Capture();
+    }
+
+    /// <summary>Undoes what a handler may have set in its context, which would leak into the next task.</summary>
+    internal void LeaveHandler()
+    {
+        if (!ReferenceEquals(ExecutionContext.Capture(), _handlerContext)) ExecutionContext.Restore(_handlerContext!);
+    }
+
+    private ArgumentException UnknownType(Type type, TaskBinding[]? bindings) => new(bindings is null
+        ? $"no task is declared with the type {type}; declare it with Handle or Send; declared: {string.Join(", ", _byType.Keys.Select(static t => t.Name).Order(StringComparer.Ordinal))}"
+        : $"{bindings.Length} tasks are declared with the type {type}; say which: {string.Join(", ", bindings.Select(static b => b.Name))}");
+
+    private IEnumerable<Measurement<int>> ObserveDepth()
+    {
+        foreach (Lane lane in _lanes)
+        {
+            yield return new Measurement<int>(lane.Ring.Count + lane.Waiting.Count, lane.NameTag, QueueTelemetry.RouteTag(Route.InProcess));
+            foreach (RouteQueue route in lane.Routes)
+                if (route.CountReady() is { } ready) yield return new Measurement<int>(ready, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
+        }
+    }
+}

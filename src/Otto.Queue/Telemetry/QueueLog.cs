@@ -1,0 +1,46 @@
+using Microsoft.Extensions.Logging;
+
+namespace Otto.Queue;
+
+// Everything that the queue says, in one place: event ids are stable, so that alerts can be set on them.
+
+internal sealed partial class QueueLog(ILogger logger)
+{
+    private readonly ILogger _logger = logger;
+
+    [LoggerMessage(1, LogLevel.Information, "Queue '{Queue}' runs with {Concurrency} workers for {Tasks}; routes: {Routes}")]
+    internal partial void Started(string queue, int concurrency, string tasks, string routes);
+
+    [LoggerMessage(2, LogLevel.Information, "Queue '{Queue}' stopped after {ElapsedMilliseconds:0} ms: {Completed} completed meanwhile, handed over: {HandedOver}, lost: {Lost}, still running: {StillRunning}")]
+    internal partial void Stopped(string queue, double elapsedMilliseconds, long completed, string handedOver, int lost, int stillRunning);
+
+    [LoggerMessage(3, LogLevel.Warning, "Task '{Task}' {Id} failed in attempt {Attempt} of {Limit}; tried again in {DelayMilliseconds:0} ms")]
+    internal partial void Retrying(string task, TaskId id, int attempt, int limit, double delayMilliseconds, Exception error);
+
+    [LoggerMessage(4, LogLevel.Error, "Task '{Task}' {Id} is given up and lies among the dead letters: {Reason}")]
+    internal partial void GaveUp(string task, TaskId id, string reason, Exception error);
+
+    [LoggerMessage(5, LogLevel.Error, "Task '{Task}' {Id} is given up, and no route could keep it as a dead letter: {Reason}")]
+    internal partial void GaveUpUnkept(string task, TaskId id, string reason, Exception error);
+
+    [LoggerMessage(6, LogLevel.Error, "A message in queue '{Queue}' on {Route} cannot be run and lies among the dead letters: {Reason}")]
+    internal partial void Unreadable(string queue, Route route, string reason);
+
+    [LoggerMessage(7, LogLevel.Warning, "No handler here for task '{Task}', taken from queue '{Queue}' on {Route}: given back, uncounted; said once a name")]
+    internal partial void NoHandler(string queue, string task, Route route);
+
+    [LoggerMessage(8, LogLevel.Error, "Queue '{Queue}' cannot take from {Route}; looked at again in a second")]
+    internal partial void RouteFailed(string queue, Route route, Exception error);
+
+    [LoggerMessage(9, LogLevel.Warning, "Task '{Task}' {Id} was done, but its lease had ended already: it may run again")]
+    internal partial void LeaseEnded(string task, TaskId id);
+
+    [LoggerMessage(10, LogLevel.Error, "Task '{Task}' {Id} could not be handed over to {Route}")]
+    internal partial void HandOverFailed(string task, TaskId id, Route route, Exception error);
+
+    [LoggerMessage(11, LogLevel.Error, "Task '{Task}' {Id} is lost with this stop: no route could take it")]
+    internal partial void LostAtStop(string task, TaskId id);
+
+    [LoggerMessage(12, LogLevel.Error, "A worker of queue '{Queue}' met trouble after its task had ended")]
+    internal partial void WorkerTrouble(string queue, Exception error);
+}

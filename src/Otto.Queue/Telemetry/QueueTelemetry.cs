@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
+
+namespace Otto.Queue;
+
+// Traces and meters, by the OpenTelemetry messaging conventions. Every call is behind a look at whether anybody listens, so that silence costs nothing.
+
+internal sealed class QueueTelemetry : IDisposable
+{
+    internal const string SourceName = "Otto.Queue";
+
+    private static readonly ActivitySource Source = new(SourceName);
+    private static readonly string[] RouteNames = Enum.GetNames<Route>();
+    private static readonly KeyValuePair<string, object?> System = new("messaging.system", "otto");
+
+    private readonly Meter _meter = new(SourceName);
+    private readonly Counter<long> _sent;
+    private readonly Counter<long> _routed;
+    private readonly Counter<long> _spilled;
+    private readonly Counter<long> _consumed;
+    private readonly Counter<long> _retried;
+    private readonly Counter<long> _dead;
+    private readonly Counter<long> _givenBack;
+    private readonly Histogram<double> _waited;
+    private readonly Histogram<double> _processed;
+
+    internal QueueTelemetry(Func<IEnumerable<Measurement<int>>> depth)
+    {
+        _sent = _meter.CreateCounter<long>("messaging.client.sent.messages", "{message}", "Tasks accepted.");
+        _routed = _meter.CreateCounter<long>("otto.queue.route", "{message}", "Tasks accepted, by route and reason.");
+        _spilled = _meter.CreateCounter<long>("otto.queue.spilled", "{message}", "Tasks that went to another route because the queue in the process was full.");
+        _consumed = _meter.CreateCounter<long>("messaging.client.consumed.messages", "{message}", "Tasks given to a handler.");
+        _retried = _meter.CreateCounter<long>("otto.queue.retried", "{message}", "Failed attempts that will be made again.");
+        _dead = _meter.CreateCounter<long>("otto.queue.dead", "{message}", "Tasks given up.");
+        _givenBack = _meter.CreateCounter<long>("otto.queue.given_back", "{message}", "Tasks leased for which no handler was here.");
+        _waited = _meter.CreateHistogram<double>("otto.queue.wait.duration", "s", "From enqueue to the start of the handler.");
+        _processed = _meter.CreateHistogram<double>("messaging.process.duration", "s", "How long the handler took.");
+        _meter.CreateObservableUpDownCounter("otto.queue.depth", depth, "{message}", "Tasks that wait, by queue and route.");
+    }
+
+    internal static bool Traces => Source.HasListeners();
+
+    internal bool ObservesSending => _sent.Enabled || _routed.Enabled || Source.HasListeners();
+
+    internal bool TimesWaits => _waited.Enabled;
+
+    internal bool ObservesHandling => _consumed.Enabled || _waited.Enabled || _processed.Enabled || Source.HasListeners();
+
+    internal static KeyValuePair<string, object?> RouteTag(Route route) => new("otto.route", RouteNames[(int)route]);
+
+    internal static Activity? StartSend(Lane lane, TaskBinding binding)
+    {
+        if (!Source.HasListeners()) return null;
+        Activity? activity = Source.StartActivity($"send {lane.Name}", ActivityKind.Producer);
+        return activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "send").SetTag("messaging.destination.name", lane.Name).SetTag("otto.task.name", binding.Name);
+    }
+
+    internal void Sent(Lane lane, TaskBinding binding, Route route, string reason)
+    {
+        if (_sent.Enabled) _sent.Add(1, System, lane.NameTag, binding.NameTag);
+        if (_routed.Enabled) _routed.Add(1, lane.NameTag, RouteTag(route), new KeyValuePair<string, object?>("otto.reason", reason));
+        if (_spilled.Enabled && ReferenceEquals(reason, lane.SpilledReason)) _spilled.Add(1, lane.NameTag, RouteTag(route));
+        Activity.Current?.SetTag("otto.route", RouteNames[(int)route]).SetTag("otto.reason", reason);
+    }
+
+    internal void Retried(Lane lane, TaskBinding binding)
+    {
+        if (_retried.Enabled) _retried.Add(1, lane.NameTag, binding.NameTag);
+    }
+
+    internal void Dead(Lane lane, TaskBinding binding)
+    {
+        if (_dead.Enabled) _dead.Add(1, lane.NameTag, binding.NameTag);
+    }
+
+    internal void GivenBack(Lane lane)
+    {
+        if (_givenBack.Enabled) _givenBack.Add(1, lane.NameTag);
+    }
+
+    /// <summary>Runs a task with somebody watching.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    internal async ValueTask ObserveAsync(Lane lane, TaskBinding binding, object? task, ReadOnlyMemory<byte> payload, TaskContext context, ActivityContext producer, CancellationToken cancellation)
+    {
+        long start = lane.Clock.Timestamp;
+        KeyValuePair<string, object?> route = RouteTag(context.Route);
+        if (_consumed.Enabled) _consumed.Add(1, System, lane.NameTag, binding.NameTag, route);
+        if (_waited.Enabled) _waited.Record(Math.Max(0, lane.Clock.Now - context.EnqueuedMicroseconds) / 1e6, lane.NameTag, binding.NameTag, route);
+
+        Activity.Current = null; // What the worker ran before is not this task's parent.
+        using Activity? activity = Source.HasListeners()
+            ? Source.StartActivity($"process {lane.Name}", ActivityKind.Consumer, producer, links: producer == default ? null : [new ActivityLink(producer)])
+            : null;
+        activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "process").SetTag("messaging.destination.name", lane.Name)
+            .SetTag("messaging.message.id", context.Id.ToString()).SetTag("otto.task.name", binding.Name).SetTag("otto.route", route.Value).SetTag("otto.attempt", context.Attempt);
+        object? failure = null;
+        try
+        {
+            if (task is not null) await binding.RunAsync(task, context, cancellation).ConfigureAwait(false);
+            else await binding.RunSerializedAsync(payload, context, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            failure = e.GetType().FullName;
+            activity?.SetStatus(ActivityStatusCode.Error, e.Message);
+            throw;
+        }
+        finally
+        {
+            if (_processed.Enabled)
+            {
+                double seconds = lane.Clock.Provider.GetElapsedTime(start).TotalSeconds;
+                if (failure is null) _processed.Record(seconds, lane.NameTag, binding.NameTag, route);
+                else _processed.Record(seconds, lane.NameTag, binding.NameTag, route, new KeyValuePair<string, object?>("error.type", failure));
+            }
+        }
+    }
+
+    public void Dispose() => _meter.Dispose();
+}

@@ -1,0 +1,344 @@
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// One queue as this process sees it: the ring of objects, the routes beyond, the workers that take from both in turn.
+
+internal sealed class Lane : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _abort = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly SemaphoreSlim _opening = new(1, 1);
+    private readonly TaskQueueOptions _options;
+    private readonly List<TaskBinding> _bindings = [];
+    private readonly HashSet<string> _unhandledNames = [];
+    private readonly Dictionary<Route, int> _handedOverBy = [];
+    private readonly int _localWeight;
+    private TaskBinding[] _handled = [];
+    private volatile RouteQueue[] _routes = [];
+    private volatile bool _open;
+    private volatile bool _acceptsHere;
+    private volatile bool _takesHere;
+    private volatile bool _takesWaiting;
+    private volatile int _state;
+    private long _spilled;
+    private long _rejected;
+    private long _handedOver;
+
+    internal Lane(TaskQueue owner, string name, bool handlesAny, TaskQueueOptions options, QueueClock clock, QueueTelemetry telemetry, QueueLog log)
+    {
+        Owner = owner;
+        Name = name;
+        Clock = clock;
+        Telemetry = telemetry;
+        Log = log;
+        _options = options;
+        _localWeight = options.InProcessRoute.Weight;
+        // Where nothing is handled nothing is ever put in, so the ring need not be there.
+        Ring = new TaskRing(handlesAny ? options.InProcessRoute.Capacity : 1);
+        Waiting = new WaitingRoom(clock, options.InProcessRoute.Capacity, () => Roster?.Signal());
+        Failures = new FailureDesk(this);
+        RoomHere = new RoomSignal(options.InProcessRoute.Capacity);
+        SpilledReason = RouteReasons.Spilled(options.InProcessRoute.Capacity);
+        NameTag = new("messaging.destination.name", name);
+        Router = new TaskRouter(this, options.InProcessRoute, options.RoundTripEveryTask);
+    }
+
+    internal TaskQueue Owner { get; }
+
+    internal string Name { get; }
+
+    internal QueueClock Clock { get; }
+
+    internal QueueTelemetry Telemetry { get; }
+
+    internal QueueLog Log { get; }
+
+    internal TaskRouter Router { get; }
+
+    internal TaskRing Ring { get; }
+
+    internal WaitingRoom Waiting { get; }
+
+    internal FailureDesk Failures { get; }
+
+    internal RoomSignal RoomHere { get; }
+
+    internal WorkerRoster? Roster { get; private set; }
+
+    internal string SpilledReason { get; }
+
+    /// <summary>Why a task may go into the ring.</summary>
+    internal string ReasonHere { get; private set; } = RouteReasons.OnlyRoute;
+
+    internal KeyValuePair<string, object?> NameTag { get; }
+
+    internal LaneState State => (LaneState)_state;
+
+    internal RouteQueue[] Routes => _routes;
+
+    internal bool IsOpen => _open;
+
+    /// <summary>Whether tasks for a handler here may be put into the ring.</summary>
+    internal bool AcceptsHere => _acceptsHere;
+
+    /// <summary>Fires when a stop begins.</summary>
+    internal CancellationToken Stopping => _stopping.Token;
+
+    /// <summary>Fires when a stop has run out of time; running handlers see it.</summary>
+    internal CancellationToken Abort => _abort.Token;
+
+    internal bool HandlesAny => _handled.Length > 0;
+
+    internal IReadOnlyList<TaskBinding> Bindings => _bindings;
+
+    internal long Spilled => Volatile.Read(ref _spilled);
+
+    internal long Rejected => Volatile.Read(ref _rejected);
+
+    internal long HandedOver => Volatile.Read(ref _handedOver);
+
+    /// <summary>Whether a worker that looked now would find something.</summary>
+    internal bool HasWork
+    {
+        get
+        {
+            if (_takesHere && Ring.HasReady) return true;
+            if (_takesWaiting && Waiting.HasReady) return true;
+            foreach (RouteQueue route in _routes)
+                if (route.MayHaveWork) return true;
+            return false;
+        }
+    }
+
+    internal void Add(TaskBinding binding)
+    {
+        _bindings.Add(binding);
+        if (!binding.HandledHere) return;
+        _handled = [.. _handled, binding];
+        // With no other route there is nobody else to give a task to before the start, so the ring keeps it.
+        _acceptsHere = _options.InProcessRoute.Enabled && _options.Routes.Count == 0;
+    }
+
+    internal TaskBinding? FindHandled(ReadOnlySpan<byte> name)
+    {
+        foreach (TaskBinding binding in _handled)
+            if (name.SequenceEqual(binding.NameUtf8)) return binding;
+        return null;
+    }
+
+    internal async ValueTask OpenAsync(CancellationToken cancellation)
+    {
+        await _opening.WaitAsync(cancellation).ConfigureAwait(false);
+        try
+        {
+            if (_open) return;
+            List<RouteQueue> routes = [];
+            try
+            {
+                foreach (ITaskRoute route in _options.Routes)
+                    routes.Add(new RouteQueue(route, await route.OpenAsync(Name, cancellation).ConfigureAwait(false), this));
+            }
+            catch
+            {
+                foreach (RouteQueue route in routes) await route.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+
+            _routes = [.. routes];
+            _open = true;
+        }
+        finally
+        {
+            _opening.Release();
+        }
+    }
+
+    internal async ValueTask StartAsync(IServiceProvider? services, CancellationToken cancellation)
+    {
+        await OpenAsync(cancellation).ConfigureAwait(false);
+        foreach (TaskBinding binding in _bindings) binding.Prepare(services);
+        if (HandlesAny)
+        {
+            ReasonHere = RouteReasons.WorkerHere;
+            Roster = new WorkerRoster(this, _handled[0].Concurrency);
+            foreach (RouteQueue route in _routes) route.StartTaking();
+            _takesHere = _takesWaiting = true;
+            _acceptsHere = _options.InProcessRoute.Enabled;
+        }
+
+        _state = (int)LaneState.Running;
+        Roster?.Signal();
+    }
+
+    /// <summary>Puts a task's object into the ring and wakes a worker.</summary>
+    internal bool TryHandOver(in QueuedTask task)
+    {
+        if (!Ring.TryEnqueue(task)) return false;
+        Roster?.Signal();
+        return true;
+    }
+
+    /// <summary>Finds the next task for a worker: retries first, then each source in turn by weight.</summary>
+    /// <param name="worker">Who gets it.</param>
+    /// <param name="look">Whether to look on every route, told or not.</param>
+    internal bool TryTake(Worker worker, bool look)
+    {
+        if (_takesWaiting && Waiting.TryTake(out WaitingTask? waiting))
+        {
+            worker.Load(waiting!);
+            return true;
+        }
+
+        RouteQueue[] routes = _routes;
+        for (int sources = routes.Length + 1; sources >= 0; sources--)
+        {
+            if (worker.Turn == 0)
+            {
+                if (worker.Credit > 0 && _takesHere && Ring.TryDequeue(out QueuedTask task))
+                {
+                    worker.Credit--;
+                    if (RoomHere.HasWaiters) RoomHere.NoteTaken(Ring.Count);
+                    worker.Load(task);
+                    return true;
+                }
+            }
+            else
+            {
+                RouteQueue route = routes[worker.Turn - 1];
+                while (worker.Credit > 0 && route.TryLease(look, out WorkLease lease))
+                {
+                    worker.Credit--;
+                    if (worker.TryLoad(route, lease)) return true;
+                }
+            }
+
+            worker.Turn = worker.Turn >= routes.Length ? 0 : worker.Turn + 1;
+            worker.Credit = worker.Turn == 0 ? _localWeight : routes[worker.Turn - 1].Route.Weight;
+        }
+
+        return false;
+    }
+
+    internal QueueStatistics GetStatistics()
+    {
+        long completed = 0, failed = 0;
+        if (Roster is { } roster)
+        {
+            foreach (Worker worker in roster.Workers)
+            {
+                completed += worker.Completed;
+                failed += worker.Failed;
+            }
+        }
+
+        return new QueueStatistics(
+            Name, Ring.Count + Waiting.Count, Ring.Added, _routes.Sum(static r => r.Sent), completed, failed, Failures.Retried, Failures.Buried, Failures.Lost,
+            Spilled, Rejected, _routes.Sum(static r => r.GivenBack));
+    }
+
+    internal void NoteSpilled() => Interlocked.Increment(ref _spilled);
+
+    internal void NoteRejected() => Interlocked.Increment(ref _rejected);
+
+    internal void NoteHandedOver(Route route)
+    {
+        Interlocked.Increment(ref _handedOver);
+        lock (_handedOverBy) _handedOverBy[route] = _handedOverBy.GetValueOrDefault(route) + 1;
+    }
+
+    internal IReadOnlyDictionary<Route, int> HandedOverBy
+    {
+        get
+        {
+            lock (_handedOverBy) return new Dictionary<Route, int>(_handedOverBy);
+        }
+    }
+
+    /// <summary>Gives an object to the first route that has room, attempts and all.</summary>
+    internal bool TryHandOver(WaitingTask task)
+    {
+        foreach (RouteQueue route in _routes)
+        {
+            try
+            {
+                EnvelopeBuffer buffer = task.Binding.Write(task.Task!, new EnvelopeHeader
+                {
+                    Id = task.Id, EnqueuedMicroseconds = task.EnqueuedMicroseconds, AttemptsBefore = task.AttemptsMade, Trace = task.Trace,
+                });
+                try
+                {
+                    if (buffer.Length > route.Queue.MaxMessageBytes || !route.TrySend(buffer.Written)) continue;
+                }
+                finally
+                {
+                    buffer.Return();
+                }
+
+                NoteHandedOver(route.Route.Route);
+                return true;
+            }
+            catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException or InvalidOperationException)
+            {
+                Log.HandOverFailed(task.Binding.Name, task.Id, route.Route.Route, e);
+            }
+        }
+
+        return false;
+    }
+
+    internal void Bury(RouteQueue by, in WorkLease lease, string reason) => Failures.BuryMessage(by, lease, reason);
+
+    /// <summary>Gives back a message for which no handler is here, and says so once a name.</summary>
+    internal void GiveBack(RouteQueue by, in WorkLease lease, ReadOnlySpan<byte> name)
+    {
+        string text = System.Text.Encoding.UTF8.GetString(name); // Before the lease ends: the bytes are the segment's.
+        by.GiveBack(lease);
+        Telemetry.GivenBack(this);
+        lock (_unhandledNames)
+        {
+            // Bounded: the names come from other processes.
+            if (_unhandledNames.Count >= 100 || !_unhandledNames.Add(text)) return;
+        }
+
+        Log.NoHandler(Name, text, by.Route.Route);
+    }
+
+    /// <summary>Begins a stop: nothing new is taken in or up.</summary>
+    internal void BeginDrain()
+    {
+        _state = (int)LaneState.Draining;
+        _acceptsHere = false;
+        _takesHere = false;
+        _takesWaiting = false;
+        Ring.Seal();
+        foreach (RouteQueue route in _routes) route.StopTaking();
+        _stopping.Cancel();
+        RoomHere.ReleaseAll();
+    }
+
+    /// <summary>Lets workers run what no route could take.</summary>
+    internal void RunLeftover()
+    {
+        _takesWaiting = true;
+        Roster?.Signal();
+    }
+
+    internal void AbortRunning()
+    {
+        _takesWaiting = false;
+        _abort.Cancel();
+        if (Roster is null) return;
+        foreach (Worker worker in Roster.Workers) worker.CancelRunning();
+    }
+
+    /// <summary>Lets go of everything; a route's participant lives on until its last lease has ended.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _state = (int)LaneState.Stopped;
+        Waiting.Dispose();
+        foreach (RouteQueue route in _routes) await route.DisposeAsync().ConfigureAwait(false);
+        _opening.Dispose();
+        // Not _abort and _stopping: handlers that would not end still hold their tokens, and without a timer there is nothing to free.
+    }
+}

@@ -1,0 +1,85 @@
+using System.Globalization;
+
+namespace Otto.Queue;
+
+// A graceful stop of one lane: refuse new, hand over what nobody has started, finish what runs, report numbers.
+
+internal static class LaneDrain
+{
+    // How long handlers get to give way once their token has fired.
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
+
+    /// <summary>Stops a lane.</summary>
+    /// <param name="lane">The lane.</param>
+    /// <param name="deadline">Fires when running handlers must give way.</param>
+    internal static async Task<DrainReport> RunAsync(Lane lane, CancellationToken deadline)
+    {
+        long start = lane.Clock.Timestamp;
+        long completedBefore = Completed(lane);
+        lane.BeginDrain();
+
+        // Not yet started: others may start it at once. What no route takes is still run here, while time lasts.
+        foreach (WaitingTask task in TakeAll(lane))
+            if (!TryPassOn(lane, task)) lane.Waiting.AddReady(task);
+        lane.RunLeftover();
+
+        bool quiet = true;
+        if (lane.Roster is { } roster)
+        {
+            quiet = await roster.WaitUntilQuietAsync(deadline).ConfigureAwait(false);
+            if (!quiet)
+            {
+                lane.AbortRunning();
+                using CancellationTokenSource grace = new(Grace);
+                quiet = await roster.WaitUntilQuietAsync(grace.Token).ConfigureAwait(false);
+            }
+        }
+
+        int lost = 0;
+        foreach (WaitingTask task in lane.Waiting.TakeAll())
+        {
+            if (TryPassOn(lane, task)) continue;
+            lost++;
+            lane.Log.LostAtStop(task.Binding.Name, task.Id);
+        }
+
+        DrainReport report = new(Completed(lane) - completedBefore, lane.HandedOverBy, lost, quiet ? 0 : lane.Roster!.Awake, lane.Clock.Provider.GetElapsedTime(start));
+        await lane.DisposeAsync().ConfigureAwait(false);
+        string handedOver = report.HandedOver.Count == 0 ? "none"
+            : string.Join(", ", report.HandedOver.Select(static h => string.Create(CultureInfo.InvariantCulture, $"{h.Value} to {h.Key}")));
+        lane.Log.Stopped(lane.Name, report.Elapsed.TotalMilliseconds, report.Completed, handedOver, lost, report.StillRunning);
+        return report;
+    }
+
+    private static IEnumerable<WaitingTask> TakeAll(Lane lane)
+    {
+        while (lane.Ring.TryDequeueSealed(out QueuedTask task))
+            yield return new WaitingTask
+            {
+                Binding = task.Binding,
+                Id = new TaskId(lane.Owner.Producer, task.Number),
+                Task = task.Task,
+                EnqueuedMicroseconds = task.EnqueuedMicroseconds,
+                Trace = task.Baggage?.Trace ?? default,
+                Lease = task.Baggage?.Kept ?? default,
+                LeasedBy = task.Baggage?.KeptBy,
+            };
+        foreach (WaitingTask task in lane.Waiting.TakeAll()) yield return task;
+    }
+
+    private static bool TryPassOn(Lane lane, WaitingTask task)
+    {
+        if (task.LeasedBy is not { } by) return lane.TryHandOver(task);
+        // It is in the segment already: an attempt that was made counts, one that was not does not.
+        if (task.Lease.Abandon(countAttempt: task.AttemptsMade > 0)) lane.NoteHandedOver(by.Route.Route);
+        return true;
+    }
+
+    private static long Completed(Lane lane)
+    {
+        long completed = 0;
+        if (lane.Roster is { } roster)
+            foreach (Worker worker in roster.Workers) completed += worker.Completed;
+        return completed;
+    }
+}

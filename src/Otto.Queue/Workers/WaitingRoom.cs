@@ -1,0 +1,120 @@
+namespace Otto.Queue;
+
+// Where failed tasks sit out their back-off: bounded, with one timer for all of them.
+// A task that lives in a segment goes back there when its time has come (docs/decisions/0021); an object goes to the next worker.
+
+internal sealed class WaitingRoom : IDisposable
+{
+    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
+
+    private readonly Lock _lock = new();
+    private readonly PriorityQueue<WaitingTask, long> _later = new();
+    private readonly Queue<WaitingTask> _ready = new();
+    private readonly QueueClock _clock;
+    private readonly int _bound;
+    private readonly Action _wake;
+    private readonly ITimer _timer;
+    private volatile bool _hasReady;
+
+    internal WaitingRoom(QueueClock clock, int bound, Action wake)
+    {
+        _clock = clock;
+        _bound = bound;
+        _wake = wake;
+        _timer = clock.Provider.CreateTimer(static room => ((WaitingRoom)room!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Whether a task can be taken now.</summary>
+    internal bool HasReady => _hasReady;
+
+    internal int Count
+    {
+        get
+        {
+            lock (_lock) return _later.Count + _ready.Count;
+        }
+    }
+
+    /// <summary>Lets a task wait.</summary>
+    /// <returns><see langword="false"/> where the room is full: the worker must sit out the delay itself, which bounds what can pile up.</returns>
+    internal bool TryAdd(WaitingTask task, TimeSpan delay)
+    {
+        lock (_lock)
+        {
+            if (_later.Count + _ready.Count >= _bound) return false;
+            long due = _clock.After(delay);
+            bool first = !_later.TryPeek(out _, out long earliest) || due < earliest;
+            _later.Enqueue(task, due);
+            if (first) _timer.Change(delay < Shortest ? Shortest : delay, Timeout.InfiniteTimeSpan);
+            return true;
+        }
+    }
+
+    /// <summary>Puts a task where the next worker finds it, whatever the bound: used where it was taken from something bounded.</summary>
+    internal void AddReady(WaitingTask task)
+    {
+        lock (_lock)
+        {
+            _ready.Enqueue(task);
+            _hasReady = true;
+        }
+    }
+
+    internal bool TryTake(out WaitingTask? task)
+    {
+        task = null;
+        if (!_hasReady) return false;
+        lock (_lock)
+        {
+            bool taken = _ready.TryDequeue(out task);
+            _hasReady = _ready.Count > 0;
+            return taken;
+        }
+    }
+
+    /// <summary>Empties the room, for a stop.</summary>
+    internal List<WaitingTask> TakeAll()
+    {
+        lock (_lock)
+        {
+            List<WaitingTask> all = [.. _ready];
+            while (_later.TryDequeue(out WaitingTask? task, out _)) all.Add(task);
+            _ready.Clear();
+            _hasReady = false;
+            return all;
+        }
+    }
+
+    private void OnTimer()
+    {
+        List<WaitingTask>? goBack = null;
+        bool wake;
+        lock (_lock)
+        {
+            long now = _clock.Timestamp;
+            while (_later.TryPeek(out WaitingTask? task, out long due))
+            {
+                if (due > now)
+                {
+                    // A timer may fire a little early by this clock.
+                    TimeSpan left = TimeSpan.FromSeconds((due - now) / (double)_clock.Provider.TimestampFrequency);
+                    _timer.Change(left < Shortest ? Shortest : left, Timeout.InfiniteTimeSpan);
+                    break;
+                }
+
+                _later.Dequeue();
+                if (task.LeasedBy is null) _ready.Enqueue(task);
+                else (goBack ??= []).Add(task);
+            }
+
+            wake = _hasReady = _ready.Count > 0;
+        }
+
+        // Outside the lock, and not left to a worker: workers elsewhere may be free while all of ours are busy.
+        if (goBack is not null)
+            foreach (WaitingTask task in goBack) task.Lease.Abandon(countAttempt: true);
+        if (wake) _wake();
+    }
+
+    public void Dispose() => _timer.Dispose();
+}

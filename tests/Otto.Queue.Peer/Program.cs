@@ -1,0 +1,58 @@
+using System.Globalization;
+using Otto.Queue;
+
+// The other process of the tests: a worker or producer that speaks one line for each thing that happened, so that tests wait for events and not for time.
+//   work DIR QUEUE            runs tasks: writes "done NUMBER attempt A" for each
+//   hang DIR QUEUE            starts one task, writes "started NUMBER attempt A", and never ends it
+//   keep DIR QUEUE COUNT      enqueues COUNT durable tasks to its own hanging worker, writes "kept COUNT"
+//   send DIR QUEUE COUNT      enqueues COUNT tasks and ends
+
+string mode = args[0];
+string queue = args[2];
+int count = args.Length > 3 ? int.Parse(args[3], CultureInfo.InvariantCulture) : 0;
+TaskQueueOptions options = new();
+options.SharedMemory(s => s.Directory = args[1]);
+TaskCompletionSource never = new();
+
+switch (mode)
+{
+    case "work":
+        options.Handle<byte[]>(queue, static (task, context, _) =>
+        {
+            Say($"done {BitConverter.ToInt32(task)} attempt {context.Attempt}");
+            return default;
+        }, static h => h.Concurrency(1));
+        break;
+    case "hang" or "keep":
+        options.Handle<byte[]>(queue, async (task, context, _) =>
+        {
+            Say($"started {BitConverter.ToInt32(task)} attempt {context.Attempt}");
+            await never.Task;
+        }, static h => h.Concurrency(1));
+        break;
+    default:
+        options.Send<byte[]>(queue);
+        break;
+}
+
+await using TaskQueue tasks = new(options);
+await tasks.StartAsync();
+Say("ready");
+for (int i = 0; i < count; i++)
+    await tasks.EnqueueAsync(BitConverter.GetBytes(i), mode == "keep" ? new() { Durability = Durability.Process } : null);
+if (count > 0) Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
+if (mode == "send") return;
+
+// Until told to stop, gracefully, by a line or the end of input.
+await Task.Run(Console.In.ReadLine);
+DrainReport report = await tasks.StopAsync();
+Say($"stopped completed {report.Completed} handed {report.HandedOverTotal} lost {report.Lost}");
+
+static void Say(string line)
+{
+    lock (Console.Out)
+    {
+        Console.Out.WriteLine(line);
+        Console.Out.Flush();
+    }
+}

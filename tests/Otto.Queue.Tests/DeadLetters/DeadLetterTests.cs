@@ -1,0 +1,109 @@
+using System.Text;
+using Otto.Ipc;
+using Otto.Queue.Tests.Support;
+
+namespace Otto.Queue.Tests.DeadLetters;
+
+/// <summary>What is given up can be seen, tried again, or dropped, wherever it lived.</summary>
+internal sealed class DeadLetterTests : QueueTest
+{
+    [TestCase(Durability.None)]
+    [TestCase(Durability.Process)]
+    public async Task A_given_up_task_is_kept_with_its_error_whatever_its_durability(Durability durability)
+    {
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
+        TaskReceipt receipt = await queue.EnqueueAsync(new Job(7), new() { Durability = durability });
+        await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
+
+        DeadTask dead = (await queue.DeadLetters.ListAsync("jobs")).Single();
+
+        Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, Route.SharedMemory, 1, "attempt 1 of 1: IOException: no")));
+        Assert.That(await queue.DeadLetters.DropAsync(dead), Is.True);
+        Assert.That(await queue.DeadLetters.DropAsync(dead), Is.False);
+        Assert.That(Inspect("jobs"), Has.Property("Dead").EqualTo(0));
+    }
+
+    [Test]
+    public async Task With_no_route_to_keep_it_a_given_up_task_is_counted_as_lost()
+    {
+        TaskQueue queue = await StartAsync(InProcessOnly().Handle<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
+        await queue.EnqueueAsync(new Job(1));
+        await Eventually.Holds(() => queue.GetStatistics()[0].Lost == 1);
+        Assert.That(queue.GetStatistics()[0].DeadLettered, Is.Zero);
+    }
+
+    [Test]
+    public async Task Another_process_can_look_and_requeue()
+    {
+        TaskQueue worker = await StartAsync(Options().Handle<Job>("jobs", static (_, context, _) => context.Route == Route.InProcess ? throw new IOException("no") : default, h => h.Retry(0)));
+        await worker.EnqueueAsync(new Job(1));
+        await Eventually.Holds(() => worker.GetStatistics()[0].DeadLettered == 1);
+        TaskQueue inspector = Make(Options().Send<Job>("jobs"));
+
+        DeadTask dead = (await inspector.DeadLetters.ListAsync()).Single();
+        Assert.That(await inspector.DeadLetters.RequeueAsync(dead), Is.True);
+
+        await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
+    }
+
+    [Test]
+    public async Task A_message_that_says_it_was_tried_too_often_is_not_tried_again()
+    {
+        using IWorkQueue segment = OpenSegment("jobs");
+        segment.TrySend(new TestEnvelope { Name = "jobs", AttemptsBefore = 4, Payload = """{"Number":1}""" }.ToArray());
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default, h => h.Retry(3)));
+
+        await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
+        Assert.That(segment.GetDeadLetters().Single().Reason, Is.EqualTo("attempt 5 of at most 4: earlier workers died over it or gave it up"));
+    }
+
+    [Test]
+    public async Task A_payload_that_is_no_such_task_is_given_up_at_once()
+    {
+        using IWorkQueue segment = OpenSegment("jobs");
+        segment.TrySend(new TestEnvelope { Name = "jobs", Payload = "{\"Number\":" }.ToArray());
+        segment.TrySend(new TestEnvelope { Name = "jobs", Payload = "null" }.ToArray());
+        segment.TrySend(new TestEnvelope { Name = "jobs", Payload = "7", Format = 200 }.ToArray());
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default, h => h.Retry(3)));
+
+        await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 3);
+        Assert.That(segment.GetDeadLetters().Select(static d => d.Reason), Is.EqualTo(new[]
+        {
+            segment.GetDeadLetters()[0].Reason,
+            "payload: JsonException: the payload is null",
+            "payload: format 200, the handler of 'jobs' reads 1",
+        }));
+        Assert.That(segment.GetDeadLetters()[0].Reason, Does.StartWith("payload: JsonReaderException:").Or.StartWith("payload: JsonException:"));
+    }
+
+    [Test]
+    public async Task Bytes_that_are_no_envelope_are_given_up_with_a_reason_and_the_worker_goes_on()
+    {
+        using IWorkQueue segment = OpenSegment("jobs");
+        byte[] good = new TestEnvelope { Name = "jobs", Payload = """{"Number":1}""" }.ToArray();
+        Random random = new(20260101);
+        int hostile = 0;
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default, h => h.Concurrency(1)));
+        for (int i = 0; i < 500; i++)
+        {
+            byte[] bad = i % 2 == 0 ? good[..random.Next(good.Length)] : (byte[])good.Clone();
+            // Flip bits in the fixed part, where each has a meaning that is checked (the id, times and attempts may hold anything).
+            if (i % 2 == 1) bad[random.Next(8)] ^= (byte)(1 << random.Next(8));
+            if (bad.Length == good.Length && EnvelopeHeader.Read(bad, out _, out ReadOnlySpan<byte> name, out _) is null && name.SequenceEqual("jobs"u8)) continue;
+            if (!segment.TrySend(bad)) break;
+            hostile++;
+        }
+
+        segment.TrySend(good);
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
+        await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered + Inspect("jobs").Ready >= hostile);
+        Assert.That(segment.GetDeadLetters(1000).Select(static d => d.Reason), Has.All.StartsWith("envelope: "));
+    }
+
+    [Test]
+    public void A_queue_that_is_not_there_lists_those_that_are()
+    {
+        TaskQueue queue = Make(Options().Send<Job>("jobs").Send<byte[]>("bytes"));
+        Assert.That(async () => await queue.DeadLetters.ListAsync("jbos"), Throws.ArgumentException.With.Message.Contains("there are: jobs, bytes"));
+    }
+}

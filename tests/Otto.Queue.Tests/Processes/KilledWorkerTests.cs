@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using Otto.Queue.Tests.Support;
+
+namespace Otto.Queue.Tests.Processes;
+
+/// <summary>Real processes, really killed.</summary>
+internal sealed class KilledWorkerTests : QueueTest
+{
+    [Test]
+    public async Task The_task_of_a_killed_worker_runs_again_elsewhere_as_attempt_2_within_two_seconds()
+    {
+        using PeerProcess victim = PeerProcess.Start("hang", Segments, "jobs");
+        await victim.SaysAsync("ready");
+        TaskQueue producer = Make(Options().Send<byte[]>("jobs"));
+        await producer.EnqueueAsync(BitConverter.GetBytes(7));
+        await victim.SaysAsync("started 7 attempt 1");
+        using PeerProcess heir = PeerProcess.Start("work", Segments, "jobs");
+        await heir.SaysAsync("ready");
+
+        long killed = Stopwatch.GetTimestamp();
+        victim.Kill();
+        await heir.SaysAsync("done 7 attempt 2");
+
+        Assert.That(Stopwatch.GetElapsedTime(killed), Is.LessThan(TimeSpan.FromSeconds(2)));
+        await heir.StopAsync();
+    }
+
+    [Test]
+    public async Task Durable_tasks_of_a_killed_process_run_elsewhere_the_one_it_had_begun_as_attempt_2()
+    {
+        using PeerProcess victim = PeerProcess.Start("keep", Segments, "jobs", "20");
+        await victim.SaysAsync("kept 20");
+        await victim.SaysAsync("started 0 attempt 1");
+        victim.Kill();
+
+        Dictionary<int, int> attempts = [];
+        TaskQueue heir = await StartAsync(Options().Handle<byte[]>("jobs", (task, context, _) =>
+        {
+            lock (attempts) attempts.Add(BitConverter.ToInt32(task), context.Attempt);
+            return default;
+        }));
+
+        await Eventually.Holds(() => heir.GetStatistics()[0].Completed == 20);
+        Assert.That(attempts.Keys, Is.EquivalentTo(Enumerable.Range(0, 20)));
+        Assert.That(attempts[0], Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task A_worker_stopped_gracefully_hands_its_tasks_to_the_next()
+    {
+        using PeerProcess first = PeerProcess.Start("hang", Segments, "jobs");
+        await first.SaysAsync("ready");
+        using PeerProcess sender = PeerProcess.Start("send", Segments, "jobs", "50");
+        await sender.SaysAsync("sent 50");
+        await sender.ExitAsync();
+        using PeerProcess second = PeerProcess.Start("work", Segments, "jobs");
+
+        await second.SaysAsync("done ", 49); // One is in the hanging worker's hands.
+        first.Kill();
+
+        await second.SaysAsync("done ", 50);
+        Assert.That(second.Lines.Count(static l => l.EndsWith("attempt 2", StringComparison.Ordinal)), Is.EqualTo(1));
+        await second.StopAsync();
+        Assert.That(Inspect("jobs"), Is.EqualTo(Inspect("jobs") with { Ready = 0, Leased = 0, Dead = 0 }));
+    }
+}

@@ -1,0 +1,177 @@
+using Otto.Queue.Tests.Support;
+
+namespace Otto.Queue.Tests.Routing;
+
+/// <summary>Full means spill, wait or reject: never a silent drop, never without bound.</summary>
+internal sealed class FullTests : QueueTest
+{
+    private readonly SemaphoreSlim _gate = new(0);
+    private TaskCompletionSource _started = new();
+
+    [SetUp]
+    public void CloseTheGate()
+    {
+        while (_gate.Wait(0)) { }
+        _started = new TaskCompletionSource();
+    }
+
+    private async ValueTask WaitAtTheGate(Job job, TaskContext context, CancellationToken cancellation)
+    {
+        _started.TrySetResult();
+        await _gate.WaitAsync(cancellation);
+    }
+
+    /// <summary>A queue with room for four, whose one worker is busy and whose ring is full.</summary>
+    private async Task<TaskQueue> MakeFullAsync(TaskQueueOptions options, WhenFull whenFull)
+    {
+        TaskQueue queue = await StartAsync(options.InProcess(o => { o.Capacity = 4; o.WhenFull = whenFull; }).Handle<Job>("jobs", WaitAtTheGate, h => h.Concurrency(1)));
+        await queue.EnqueueAsync(new Job(0));
+        await _started.Task.Soon();
+        for (int i = 1; i <= 4; i++) Assert.That((await queue.EnqueueAsync(new Job(i))).Route, Is.EqualTo(Route.InProcess));
+        return queue;
+    }
+
+    [Test]
+    public async Task Spill_sends_what_has_no_room_to_the_segment_and_counts_it()
+    {
+        TaskQueue queue = await MakeFullAsync(Options(), WhenFull.Spill);
+
+        TaskReceipt receipt = await queue.EnqueueAsync(new Job(5));
+
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.SharedMemory, "spilled: the queue here is full (4)")));
+        Assert.That(queue.GetStatistics()[0].Spilled, Is.EqualTo(1));
+        _gate.Release(6);
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 6);
+    }
+
+    [Test]
+    public async Task Reject_names_the_numbers()
+    {
+        TaskQueue queue = await MakeFullAsync(Options(), WhenFull.Reject);
+
+        Assert.That(async () => await queue.EnqueueAsync(new Job(5)),
+            Throws.TypeOf<QueueFullException>().With.Message.StartsWith("queue 'jobs' is full: 4 of 4 tasks wait here (SharedMemory: 1,024 of 1,024 free)"));
+        Assert.That(queue.GetStatistics()[0].Rejected, Is.EqualTo(1));
+        _gate.Release(5);
+    }
+
+    [Test]
+    public async Task Wait_goes_on_as_soon_as_a_worker_has_taken_one()
+    {
+        TaskQueue queue = await MakeFullAsync(Options(), WhenFull.Wait);
+
+        Task<TaskReceipt> waiting = queue.EnqueueAsync(new Job(5)).AsTask();
+        Assert.That(waiting.IsCompleted, Is.False);
+        _gate.Release();
+
+        Assert.That((await waiting.Soon()).Route, Is.EqualTo(Route.InProcess));
+        _gate.Release(5);
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 6);
+    }
+
+    [Test]
+    public async Task Waiting_can_be_cancelled_and_then_nothing_was_enqueued()
+    {
+        TaskQueue queue = await MakeFullAsync(Options(), WhenFull.Wait);
+        using CancellationTokenSource cancel = new();
+
+        Task<TaskReceipt> waiting = queue.EnqueueAsync(new Job(5), null, cancel.Token).AsTask();
+        await cancel.CancelAsync();
+
+        Assert.That(async () => await waiting.Soon(), Throws.InstanceOf<OperationCanceledException>());
+        _gate.Release(5);
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 5);
+        Assert.That(queue.GetStatistics()[0].HandedInProcess, Is.EqualTo(5));
+    }
+
+    [Test]
+    public async Task A_stop_refuses_those_who_wait()
+    {
+        TaskQueue queue = await MakeFullAsync(InProcessOnly(), WhenFull.Wait);
+        Task<TaskReceipt> waiting = queue.EnqueueAsync(new Job(5)).AsTask();
+
+        Task<DrainReport> stop = queue.StopAsync();
+
+        Assert.That(async () => await waiting.Soon(), Throws.TypeOf<QueueStoppedException>());
+        _gate.Release(5);
+        Assert.That((await stop.Soon()).Completed, Is.EqualTo(5));
+    }
+
+    [Test]
+    public async Task With_every_route_full_a_spilling_producer_waits_for_whichever_has_room_first()
+    {
+        TaskQueue queue = await MakeFullAsync(Options().SharedMemory(s => s.Slots = 2), WhenFull.Spill);
+        for (int i = 5; i <= 6; i++) Assert.That((await queue.EnqueueAsync(new Job(i))).Route, Is.EqualTo(Route.SharedMemory));
+
+        Task<TaskReceipt> waiting = queue.EnqueueAsync(new Job(7)).AsTask();
+        Assert.That(waiting.IsCompleted, Is.False);
+        _gate.Release();
+
+        await waiting.Soon();
+        _gate.Release(7);
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 8);
+    }
+
+    [Test]
+    public async Task A_full_segment_rejects_where_it_is_told_to()
+    {
+        TaskQueue queue = Make(Options().SharedMemory(s => { s.Slots = 2; s.WhenFull = WhenFull.Reject; }).Send<Job>("jobs"));
+        for (int i = 0; i < 2; i++) await queue.EnqueueAsync(new Job(i));
+
+        Assert.That(async () => await queue.EnqueueAsync(new Job(2)), Throws.TypeOf<QueueFullException>().With.Message.Contains("SharedMemory: 0 of 2 free"));
+    }
+
+    [Test]
+    public async Task Inside_a_handler_waiting_spills_instead()
+    {
+        TaskCompletionSource<TaskReceipt> follow = new();
+        TaskQueue queue = await StartAsync(Options().InProcess(o => { o.Capacity = 1; o.WhenFull = WhenFull.Wait; })
+            .Handle<Job>("jobs", async (job, context, cancellation) =>
+            {
+                if (job.Number != 0) return;
+                await Task.Yield();
+                await context.Tasks.EnqueueAsync(new Job(1), null, cancellation);
+                follow.TrySetResult(await context.Tasks.EnqueueAsync(new Job(2), null, cancellation));
+            }, h => h.Concurrency(1)));
+
+        await queue.EnqueueAsync(new Job(0));
+
+        Assert.That((await follow.Task.Soon()).Route, Is.EqualTo(Route.SharedMemory));
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 3);
+    }
+
+    [Test]
+    public async Task Inside_a_handler_with_nowhere_to_spill_it_throws_instead_of_locking_up()
+    {
+        TaskCompletionSource<Exception?> refused = new();
+        TaskQueue queue = await StartAsync(InProcessOnly().InProcess(o => { o.Capacity = 1; o.WhenFull = WhenFull.Wait; })
+            .Handle<Job>("jobs", async (job, context, cancellation) =>
+            {
+                if (job.Number != 0) return;
+                try
+                {
+                    await context.Tasks.EnqueueAsync(new Job(1), null, cancellation);
+                    await context.Tasks.EnqueueAsync(new Job(2), null, cancellation);
+                    refused.TrySetResult(null);
+                }
+                catch (Exception e)
+                {
+                    refused.TrySetResult(e);
+                }
+            }, h => h.Concurrency(1)));
+
+        await queue.EnqueueAsync(new Job(0));
+
+        Assert.That(await refused.Task.Soon(), Is.TypeOf<QueueFullException>());
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 2);
+    }
+
+    [Test]
+    public async Task A_task_too_large_for_a_slot_is_refused_with_both_sizes()
+    {
+        TaskQueue queue = Make(Options().Send<byte[]>("bytes"));
+        Assert.That(async () => await queue.EnqueueAsync(new byte[600]),
+            Throws.TypeOf<TaskSerializationException>().With.Message.Contains("of 653 bytes with its envelope exceeds the 512"));
+        await queue.StopAsync();
+    }
+}

@@ -1,0 +1,126 @@
+using Otto.Queue.Tests.Support;
+
+namespace Otto.Queue.Tests.Routing;
+
+/// <summary>Several names in one queue, workers that know only some of them, and fairness between routes.</summary>
+internal sealed class SharedQueueTests : QueueTest
+{
+    [Test]
+    public async Task Several_names_share_one_queue_and_one_segment()
+    {
+        TaskQueue producer = Make(Options().Send<ResizePhoto>("photos.resize", h => h.Queue("media")).Send<Job>("video.cut", h => h.Queue("media")));
+        await producer.EnqueueAsync(new ResizePhoto("a.jpg"));
+        await producer.EnqueueAsync(new Job(1));
+
+        Assert.That(Inspect("media").Ready, Is.EqualTo(2));
+        Assert.That(Directory.GetFiles(Segments), Has.Length.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_worker_without_the_handler_gives_the_task_back_uncounted_and_another_does_it()
+    {
+        TaskQueue photosOnly = await StartAsync(Options().Handle<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media")));
+        TaskQueue producer = Make(Options().Send<Job>("video.cut", h => h.Queue("media")));
+        await producer.EnqueueAsync(new Job(1));
+        await Eventually.Holds(() => photosOnly.GetStatistics()[0].GivenBack >= 2);
+
+        TaskCompletionSource<int> attempt = new();
+        await StartAsync(Options().Handle<Job>("video.cut", (_, context, _) =>
+        {
+            attempt.TrySetResult(context.Attempt);
+            return default;
+        }, h => h.Queue("media")));
+
+        Assert.That(await attempt.Task.Soon(), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task A_worker_that_gives_back_does_not_spin_on_it()
+    {
+        TaskQueue photosOnly = await StartAsync(Options(Time).Handle<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media").Concurrency(1)));
+        TaskQueue producer = Make(Options().Send<Job>("video.cut", h => h.Queue("media")));
+        await producer.EnqueueAsync(new Job(1));
+
+        // The clock stands still, and so does the worker: each time it looks away for twice as long.
+        List<double> pauses = [];
+        for (int i = 1; i <= 12; i++)
+        {
+            await Eventually.Holds(() => photosOnly.GetStatistics()[0].GivenBack == i && Time.NextTimer is not null);
+            pauses.Add(Time.NextTimer!.Value.TotalMilliseconds);
+            Time.Advance(Time.NextTimer.Value);
+        }
+
+        Assert.That(pauses, Is.EqualTo(new double[] { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000 }));
+    }
+
+    [TestCase(3, 1)]
+    [TestCase(1, 3)]
+    [TestCase(4, 4)]
+    public async Task A_worker_takes_from_each_route_by_weight(int here, int shared)
+    {
+        List<Route> order = [];
+        TaskCompletionSource open = new();
+        TaskQueue queue = await StartAsync(Options().InProcess(o => o.Weight = here).SharedMemory(o => o.Weight = shared)
+            .Handle<Job>("jobs", async (_, context, _) =>
+            {
+                order.Add(context.Route);
+                await open.Task;
+            }, h => h.Concurrency(1)));
+        for (int i = 0; i < 200; i++)
+        {
+            await queue.EnqueueAsync(new Job(i), new() { Route = Route.InProcess });
+            await queue.EnqueueAsync(new Job(i), new() { Route = Route.SharedMemory });
+        }
+
+        await Eventually.Holds(() => queue.Lanes[0].Routes[0].MayHaveWork); // The doorbell takes its time on a busy machine.
+        open.SetResult();
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 400);
+
+        // While both have work, each gets its share, give or take one turn.
+        int turns = 100 / Math.Max(here, shared);
+        int looked = turns * (here + shared);
+        Assert.That(order.Take(looked).Count(static r => r == Route.InProcess), Is.EqualTo(turns * here).Within(Math.Max(here, shared)));
+    }
+
+    [Test]
+    public async Task One_worker_never_runs_more_than_its_concurrency_over_all_routes_together()
+    {
+        int running = 0, most = 0;
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", async (_, _, _) =>
+        {
+            int now = Interlocked.Increment(ref running);
+            InterlockedMax(ref most, now);
+            await Task.Yield();
+            Interlocked.Decrement(ref running);
+        }, h => h.Concurrency(3)));
+        for (int i = 0; i < 300; i++) await queue.EnqueueAsync(new Job(i), new() { Route = i % 2 == 0 ? Route.InProcess : Route.SharedMemory });
+
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 300);
+        Assert.That(most, Is.LessThanOrEqualTo(3));
+    }
+
+    [Test]
+    public async Task A_worker_claims_no_more_than_it_can_run()
+    {
+        TaskCompletionSource open = new();
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", async (_, _, _) => await open.Task, h => h.Concurrency(2)));
+        TaskQueue producer = Make(Options().Send<Job>("jobs"));
+        for (int i = 0; i < 10; i++) await producer.EnqueueAsync(new Job(i));
+
+        await Eventually.Holds(() => Inspect("jobs").Leased == 2);
+        Assert.That(Inspect("jobs").Ready, Is.EqualTo(8));
+        open.SetResult();
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 10);
+    }
+
+    private static void InterlockedMax(ref int most, int value)
+    {
+        int seen = Volatile.Read(ref most);
+        while (value > seen)
+        {
+            int before = Interlocked.CompareExchange(ref most, value, seen);
+            if (before == seen) return;
+            seen = before;
+        }
+    }
+}

@@ -1,0 +1,4 @@
+using System.Runtime.Versioning;
+
+// Segments lie in /dev/shm.
+[assembly: SupportedOSPlatform("linux")]

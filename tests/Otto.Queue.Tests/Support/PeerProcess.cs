@@ -1,0 +1,66 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace Otto.Queue.Tests.Support;
+
+// A real second process, to be killed.
+
+internal sealed class PeerProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly ConcurrentQueue<string> _lines = new();
+    private readonly ConcurrentQueue<string> _errors = new();
+
+    private PeerProcess(ProcessStartInfo start)
+    {
+        _process = new Process { StartInfo = start };
+        _process.OutputDataReceived += (_, e) => { if (e.Data is not null) _lines.Enqueue(e.Data); };
+        _process.ErrorDataReceived += (_, e) => { if (e.Data is not null) _errors.Enqueue(e.Data); };
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    internal IReadOnlyCollection<string> Lines => _lines;
+
+    internal static PeerProcess Start(params string[] args)
+    {
+        string dll = typeof(PeerProcess).Assembly.Location.Replace("Otto.Queue.Tests.dll", "Otto.Queue.Peer.dll", StringComparison.Ordinal);
+        ProcessStartInfo start = new(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+        };
+        start.ArgumentList.Add(dll);
+        foreach (string arg in args) start.ArgumentList.Add(arg);
+        return new PeerProcess(start);
+    }
+
+    internal Task SaysAsync(string line) => SaysAsync(line, 1);
+
+    internal async Task SaysAsync(string prefix, int times)
+    {
+        await Eventually.Holds(() => _lines.Count(l => l.StartsWith(prefix, StringComparison.Ordinal)) >= times || _process.HasExited, $"peer says '{prefix}' {times} times; errors: {string.Join('\n', _errors)}");
+        Assert.That(_lines.Count(l => l.StartsWith(prefix, StringComparison.Ordinal)), Is.GreaterThanOrEqualTo(times), string.Join('\n', _errors));
+    }
+
+    /// <summary>SIGKILL: no code of the peer runs after this.</summary>
+    internal void Kill()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+    }
+
+    internal async Task StopAsync()
+    {
+        await _process.StandardInput.WriteLineAsync();
+        await _process.WaitForExitAsync().Soon();
+    }
+
+    internal Task ExitAsync() => _process.WaitForExitAsync().Soon();
+
+    public void Dispose()
+    {
+        if (!_process.HasExited) Kill();
+        _process.Dispose();
+    }
+}

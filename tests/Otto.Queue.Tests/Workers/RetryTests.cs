@@ -1,0 +1,145 @@
+using Otto.Queue.Tests.Support;
+
+namespace Otto.Queue.Tests.Workers;
+
+/// <summary>Retries: how often, after what pause, and never less durable than before.</summary>
+internal sealed class RetryTests : QueueTest
+{
+    [Test]
+    public void Pauses_double_up_to_their_limit()
+    {
+        RetryPolicy policy = new(new HandlerOptions().Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(1), factor: 2, jitter: 0));
+        Assert.That(Enumerable.Range(1, 5).Select(n => policy.DelayAfter(n, 0.5).TotalMilliseconds), Is.EqualTo(new double[] { 200, 400, 800, 1000, 1000 }));
+    }
+
+    [Test]
+    public void Jitter_takes_off_up_to_its_part()
+    {
+        RetryPolicy policy = new(new HandlerOptions().Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), jitter: 0.25));
+        Assert.That(policy.DelayAfter(1, 0).TotalMilliseconds, Is.EqualTo(1000));
+        Assert.That(policy.DelayAfter(1, 1).TotalMilliseconds, Is.EqualTo(750));
+    }
+
+    [Test]
+    public void A_thousandth_pause_does_not_overflow()
+    {
+        RetryPolicy policy = new(new HandlerOptions().Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromDays(1), factor: 100));
+        Assert.That(policy.DelayAfter(1000, 0), Is.EqualTo(TimeSpan.FromDays(1)));
+    }
+
+    [Test]
+    public async Task A_durable_task_keeps_its_place_in_the_segment_through_its_pause()
+    {
+        List<(int Attempt, Route Route)> attempts = [];
+        TaskQueue queue = await StartAsync(Options(Time).Handle<Job>("jobs", (_, context, _) =>
+        {
+            lock (attempts) attempts.Add((context.Attempt, context.Route));
+            return context.Attempt < 3 ? throw new IOException("not yet") : default;
+        }, h => h.Concurrency(1).Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), jitter: 0)));
+
+        await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
+        for (int attempt = 1; attempt <= 2; attempt++)
+        {
+            await Eventually.Holds(() => Time.NextTimer == TimeSpan.FromSeconds(1));
+            Assert.That(Inspect("jobs").Leased, Is.EqualTo(1));
+            Time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
+        Assert.That(attempts, Is.EqualTo(new[] { (1, Route.InProcess), (2, Route.SharedMemory), (3, Route.SharedMemory) }));
+        await Eventually.Holds(() => Inspect("jobs").Leased == 0);
+    }
+
+    [Test]
+    public async Task When_too_many_wait_the_worker_itself_sits_out_the_pause()
+    {
+        int failures = 0;
+        TaskQueue queue = await StartAsync(InProcessOnly(Time).InProcess(o => o.Capacity = 2).Handle<Job>("jobs", (_, context, _) =>
+        {
+            if (context.Attempt > 1) return default;
+            Interlocked.Increment(ref failures);
+            throw new IOException("not yet");
+        }, h => h.Concurrency(1).Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), jitter: 0)));
+
+        // Two wait in the room, the third keeps the worker, the next two fill the ring: a sixth has to wait.
+        for (int i = 0; i < 3; i++)
+        {
+            await queue.EnqueueAsync(new Job(i));
+            await Eventually.Holds(() => Volatile.Read(ref failures) == i + 1);
+        }
+
+        for (int i = 3; i < 5; i++) await queue.EnqueueAsync(new Job(i));
+        Task<TaskReceipt> sixth = queue.EnqueueAsync(new Job(5)).AsTask();
+        Assert.That((sixth.IsCompleted, Volatile.Read(ref failures)), Is.EqualTo((false, 3)));
+
+        while (queue.GetStatistics()[0].Completed < 6)
+        {
+            Time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        await sixth.Soon();
+    }
+
+    [Test]
+    public async Task A_timeout_counts_as_a_failure_and_says_so()
+    {
+        TaskQueue queue = await StartAsync(Options(Time).Handle<Job>("jobs", async (_, _, cancellation)
+            => await Task.Delay(Timeout.Infinite, cancellation), h => h.Retry(0).Timeout(TimeSpan.FromSeconds(30))));
+
+        await queue.EnqueueAsync(new Job(1));
+        await Eventually.Holds(() => Time.NextTimer == TimeSpan.FromSeconds(30));
+        Time.Advance(TimeSpan.FromSeconds(30));
+
+        await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
+        Assert.That((await queue.DeadLetters.ListAsync()).Single().Reason, Is.EqualTo("attempt 1 of 1: TimeoutException: attempt 1 ran longer than 30 s"));
+    }
+
+    [Test]
+    public async Task A_task_that_ends_in_time_leaves_no_timeout_for_the_next()
+    {
+        TaskCompletionSource release = new();
+        List<bool> cancelled = [];
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", async (_, _, cancellation) =>
+        {
+            await release.Task;
+            lock (cancelled) cancelled.Add(cancellation.IsCancellationRequested);
+        }, h => h.Timeout(TimeSpan.FromHours(1)).Concurrency(1)));
+
+        for (int i = 0; i < 100; i++) await queue.EnqueueAsync(new Job(i));
+        release.SetResult();
+
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 100);
+        Assert.That(cancelled, Has.All.False);
+    }
+
+    [Test]
+    public async Task A_handler_that_throws_at_once_and_one_that_throws_later_are_treated_alike()
+    {
+        TaskQueue queue = await StartAsync(Options()
+            .Handle<Job>("at-once", static (_, _, _) => throw new IOException("no"), h => h.Retry(0))
+            .Handle<ResizePhoto>("later", static async (_, _, _) =>
+            {
+                await Task.Yield();
+                throw new IOException("no");
+            }, h => h.Retry(0)));
+
+        await queue.EnqueueAsync(new Job(1));
+        await queue.EnqueueAsync(new ResizePhoto("a"));
+
+        await Eventually.Holds(() => queue.GetStatistics().All(static s => s.DeadLettered == 1));
+        Assert.That((await queue.DeadLetters.ListAsync()).Select(static d => d.Reason), Has.All.EqualTo("attempt 1 of 1: IOException: no"));
+    }
+
+    [Test]
+    public async Task Tasks_that_keep_failing_do_not_keep_others_waiting()
+    {
+        TaskQueue queue = await StartAsync(Options(Time).Handle<Job>("jobs", static (job, _, _) => job.Number == 0 ? throw new IOException("never") : default,
+            h => h.Concurrency(1).Backoff(TimeSpan.FromHours(1), TimeSpan.FromHours(1))));
+
+        await queue.EnqueueAsync(new Job(0));
+        for (int i = 1; i <= 100; i++) await queue.EnqueueAsync(new Job(i));
+
+        await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 100);
+    }
+}

@@ -1,0 +1,76 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+
+namespace Otto.Tools.Tests;
+
+// Runs the tools that eng/build left, with an environment and a directory of regions of the test's own.
+
+[TestFixture]
+internal abstract class ToolTest
+{
+    private static readonly TimeSpan Watchdog = TimeSpan.FromSeconds(60);
+
+    protected string Folder { get; private set; } = "";
+
+    [SetUp]
+    public void MakeFolder()
+    {
+        Folder = $"/dev/shm/otto-tools-{Environment.ProcessId}-{TestContext.CurrentContext.Test.ID}";
+        Directory.CreateDirectory(Folder);
+    }
+
+    [TearDown]
+    public void RemoveFolder() => Directory.Delete(Folder, recursive: true);
+
+    /// <summary>Runs a shell script; the tools are on its path, and regions lie in the test's folder.</summary>
+    protected Result Bash(string script, string? input = null) => Run("bash", ["-c", script], input);
+
+    /// <summary>Starts a program and leaves it running; the caller disposes of it.</summary>
+    protected Process Start(string program, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            StandardOutputEncoding = Encoding.UTF8,
+        };
+        foreach (string name in new[] { "OTTO_MMAP_PATH", "OTTO_PID" }) start.Environment.Remove(name);
+        start.Environment["OTTO_MMAP_DIR"] = Folder;
+        start.Environment["PATH"] = ToolFolder() + ":" + Environment.GetEnvironmentVariable("PATH");
+        // A program's name without a slash is looked up on this process's own path.
+        if (File.Exists(Path.Combine(ToolFolder(), program))) start.FileName = Path.Combine(ToolFolder(), program);
+        return Process.Start(start)!;
+    }
+
+    protected Result Run(string program, string[] arguments, string? input = null)
+    {
+        using Process process = Start(program, arguments);
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
+        if (input is not null) process.StandardInput.Write(input);
+        process.StandardInput.Close();
+        if (!process.WaitForExit(Watchdog))
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} ran for more than {Watchdog}");
+        }
+
+        var result = new Result(process.ExitCode, output.Result, errors.Result);
+        Assert.That(result.Errors, Does.Not.Contain("   at ").And.Not.Contain("Unhandled"), "no stack traces");
+        return result;
+    }
+
+    private static string ToolFolder()
+    {
+        string root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
+        string folder = Path.Combine(root, "artifacts", "bin");
+        return File.Exists(Path.Combine(folder, "otto-mmap-read")) ? folder : throw new InvalidOperationException($"there are no tools in {folder}; run eng/build first");
+    }
+
+    internal sealed record Result(int Code, string Output, string Errors)
+    {
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"exit {Code}\n{Output}\n{Errors}");
+    }
+}

@@ -1,0 +1,95 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Spectre.Console;
+
+namespace Otto.Tools.Demo;
+
+// otto demo: the main job on real files, each way of running it, one table.
+
+internal static class DemoCommand
+{
+    public static Command Create()
+    {
+        var directory = new Argument<string?>("DIR") { Description = "The files to work on. Default: the .NET shared framework's folder.", Arity = ArgumentArity.ZeroOrOne };
+        var json = new Option<string?>("--json") { Description = "Also write each line of the table to FILE as JSON; - for standard output instead of the table.", HelpName = "FILE" };
+        var quick = new Option<bool>("--quick") { Description = "The first 60 files only, and fewer probes: to see that it runs, not to quote." };
+        var command = new Command(
+            "demo",
+            """
+            Runs a small agent system over real files: an indexer finds them, vision analyses each, voice listens to each, the orchestrator
+            keeps the book. Once in one process, once in two; lost and duplicated are counted from the results and must be 0.
+
+            Example:
+              otto demo /usr/share/doc --json result.json
+            """) { directory, json, quick };
+        command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(directory), parsed.GetValue(json), parsed.GetValue(quick), cancellation));
+        return command;
+    }
+
+    /// <summary>The second process; not for people.</summary>
+    public static Command CreateAgents()
+    {
+        var segments = new Argument<string>("SEGMENTS");
+        var directory = new Argument<string>("DIR");
+        var command = new Command(AgentProcess.Command, "The demo's second process.") { segments, directory };
+        command.Hidden = true;
+        command.SetAction((parsed, _) => DemoRun.ServeAgentsAsync(parsed.GetValue(segments)!, parsed.GetValue(directory)!));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(string? directory, string? json, bool quick, CancellationToken cancellation)
+    {
+        string full = Path.GetFullPath(directory ?? DefaultDirectory());
+        if (!Directory.Exists(full))
+        {
+            Console.Error.WriteLine(File.Exists(full) ? $"otto: {full} is a file; name the directory that holds it" : $"otto: {full} does not exist");
+            return ExitCode.Failed;
+        }
+
+        // Opened before the work: a result that cannot be written should not cost the run.
+        await using TextWriter? lines = json is null ? null : json == "-" ? Console.Out : new StreamWriter(json, append: false);
+        DemoSettings settings = DemoSettings.For(full, quick);
+        DemoOutcome[] outcomes =
+        [
+            await DemoRun.InOneProcessAsync(settings, cancellation),
+            await DemoRun.InTwoProcessesAsync(settings, cancellation),
+        ];
+
+        foreach (DemoOutcome outcome in outcomes) lines?.WriteLine(JsonSerializer.Serialize(outcome, OutcomeJson.Default.DemoOutcome));
+        if (json != "-") Print(full, outcomes);
+        Warn(outcomes[0].Failures);
+        return outcomes.All(o => o.Lost == 0 && o.Duplicated == 0) ? ExitCode.Done : ExitCode.Failed;
+    }
+
+    private static void Print(string directory, DemoOutcome[] outcomes)
+    {
+        Table table = new Table().Border(TableBorder.Simple);
+        foreach (string heading in (string[])["route", "tasks", "tasks/s", "overhead p50", "p99", "lost", "duplicated"])
+            table.AddColumn(new TableColumn(heading) { NoWrap = true, Alignment = heading == "route" ? Justify.Left : Justify.Right });
+        foreach (DemoOutcome o in outcomes)
+            table.AddRow(o.Route, Number(o.Tasks), Number(o.TasksPerSecond), $"{o.OverheadP50Us:0.0} µs", $"{o.OverheadP99Us:0.0} µs", Number(o.Lost), Number(o.Duplicated));
+        AnsiConsole.Write(table);
+        Console.WriteLine($"{outcomes[0].Tasks / 2:N0} files below {directory}; a task for vision and one for voice each.");
+        Console.WriteLine("overhead: enqueue to handler start of tasks sent one at a time, sleeping and waking included.");
+    }
+
+    private static void Warn(IReadOnlyList<string> failures)
+    {
+        if (failures.Count == 0) return;
+        Console.Error.WriteLine($"otto: {failures.Count:N0} times a file could not be read, and was reported as such:");
+        foreach (string failure in failures.Take(5)) Console.Error.WriteLine($"  {failure}");
+        if (failures.Count > 5) Console.Error.WriteLine($"  and {failures.Count - 5:N0} more");
+    }
+
+    /// <summary>All frameworks beside the one that runs this: some hundreds of files on every machine that can run it.</summary>
+    private static string DefaultDirectory()
+    {
+        string runtime = RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/');
+        string? shared = Path.GetDirectoryName(Path.GetDirectoryName(runtime));
+        return shared is not null && Path.GetFileName(shared) == "shared" ? shared : runtime;
+    }
+
+    private static string Number(double value) => value.ToString("N0", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using Otto.Queue;
+
+namespace Otto.Tools.Demo;
+
+// One way of running the job: the work on all files, then probes one at a time, since the overhead of a task that waits behind a
+// thousand others would only tell how long the queue was.
+
+internal sealed record DemoSettings(string Directory, int FileLimit, int Probes)
+{
+    public const int WarmUps = 500;
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    public static DemoSettings For(string directory, bool quick) => quick ? new(directory, 60, 1_000) : new(directory, int.MaxValue, 5_000);
+}
+
+internal static class DemoRun
+{
+    private const int Slots = 2048, SlotBytes = 8192;
+
+    public static async Task<DemoOutcome> InOneProcessAsync(DemoSettings settings, CancellationToken cancellation)
+    {
+        using var scratch = new ScratchSegments();
+        var ledger = new Ledger();
+        TaskQueueOptions options = Options(scratch.Path).WithOrchestrator(ledger).WithVisionAndVoice(settings.Directory);
+        return await RunAsync("inprocess", "all agents in this process", options, ledger, settings, null, cancellation);
+    }
+
+    public static async Task<DemoOutcome> InTwoProcessesAsync(DemoSettings settings, CancellationToken cancellation)
+    {
+        using var scratch = new ScratchSegments();
+        var ledger = new Ledger();
+        using var agents = AgentProcess.Start(scratch.Path, settings.Directory);
+        TaskQueueOptions options = Options(scratch.Path).WithOrchestrator(ledger).SendingWork();
+        return await RunAsync("mmap", "vision and voice in a second process", options, ledger, settings, agents, cancellation);
+    }
+
+    /// <summary>The second process: vision and voice until the first one closes its end of standard input, or dies.</summary>
+    public static async Task ServeAgentsAsync(string segments, string directory)
+    {
+        await using var queue = new TaskQueue(Options(segments).WithVisionAndVoice(directory).SendingResults());
+        await queue.StartAsync();
+        Console.WriteLine("ready");
+        while (await Console.In.ReadLineAsync() is not null)
+        {
+        }
+
+        await queue.StopAsync();
+    }
+
+    private static TaskQueueOptions Options(string segments) => new TaskQueueOptions()
+        .Json(DemoJson.Default)
+        .InProcess(o => o.Capacity = 65_536)
+        .SharedMemory(o =>
+        {
+            o.Directory = segments;
+            o.Slots = Slots;
+            o.SlotBytes = SlotBytes;
+        });
+
+    private static async Task<DemoOutcome> RunAsync(
+        string route, string title, TaskQueueOptions options, Ledger ledger, DemoSettings settings, AgentProcess? agents, CancellationToken cancellation)
+    {
+        await using var queue = new TaskQueue(options);
+        await queue.StartAsync(cancellation);
+        if (agents is not null) await agents.ReadyAsync(cancellation);
+
+        long start = Stopwatch.GetTimestamp();
+        await queue.EnqueueAsync(new IndexFolder(settings.Directory, settings.FileLimit), cancellationToken: cancellation);
+        await DemoProgress.ShowAsync(title, ledger, UntilDoneAsync(ledger.WorkDone, ledger, agents, cancellation));
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+
+        for (int i = 0; ledger.Lost == 0 && i < DemoSettings.WarmUps + settings.Probes; i++)
+        {
+            Task answered = ledger.Await(i);
+            await queue.EnqueueAsync(new Probe(i, Stopwatch.GetTimestamp()), cancellationToken: cancellation);
+            if (!answered.IsCompleted) await UntilDoneAsync(answered, ledger, agents, cancellation);
+        }
+
+        agents?.Finish();
+        return DemoOutcome.Of(route, ledger, elapsed, DemoSettings.WarmUps);
+    }
+
+    /// <summary>Waits for news, as long as there is any: what does not come is then counted as lost instead of waited for.</summary>
+    private static async Task UntilDoneAsync(Task done, Ledger ledger, AgentProcess? agents, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            try
+            {
+                await done.WaitAsync(TimeSpan.FromSeconds(1), cancellation);
+                return;
+            }
+            catch (TimeoutException)
+            {
+                if (agents is { HasExited: true }) throw new IOException("the second process ended early; its message is above");
+                if (ledger.Silence <= DemoSettings.Patience) continue;
+                Console.Error.WriteLine($"otto: nothing was heard for {DemoSettings.Patience.TotalSeconds:N0} s; {ledger.Lost:N0} results are counted as lost");
+                return;
+            }
+        }
+    }
+}
+
+/// <summary>A directory for this run's segments, in shared memory where there is some; gone afterwards.</summary>
+internal sealed class ScratchSegments : IDisposable
+{
+    public ScratchSegments()
+    {
+        string parent = Environment.GetEnvironmentVariable("OTTO_SHM_DIR") is { Length: > 0 } named ? named
+            : Directory.Exists("/dev/shm") ? "/dev/shm" : System.IO.Path.GetTempPath();
+        Path = System.IO.Path.Combine(parent, $"otto-demo-{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..8]}");
+    }
+
+    public string Path { get; }
+
+    public void Dispose()
+    {
+        if (Directory.Exists(Path)) Directory.Delete(Path, recursive: true);
+    }
+}
