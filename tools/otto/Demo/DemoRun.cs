@@ -101,21 +101,3 @@ internal static class DemoRun
         }
     }
 }
-
-/// <summary>A directory for this run's segments, in shared memory where there is some; gone afterwards.</summary>
-internal sealed class ScratchSegments : IDisposable
-{
-    public ScratchSegments()
-    {
-        string parent = Environment.GetEnvironmentVariable("OTTO_SHM_DIR") is { Length: > 0 } named ? named
-            : Directory.Exists("/dev/shm") ? "/dev/shm" : System.IO.Path.GetTempPath();
-        Path = System.IO.Path.Combine(parent, $"otto-demo-{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..8]}");
-    }
-
-    public string Path { get; }
-
-    public void Dispose()
-    {
-        if (Directory.Exists(Path)) Directory.Delete(Path, recursive: true);
-    }
-}
