@@ -48,7 +48,8 @@ internal static class DemoRun
         await queue.StopAsync();
     }
 
-    private static TaskQueueOptions Options(string segments) => new TaskQueueOptions()
+    // Nothing is left to drain at the end of a run; an interrupted one should not take long over what nobody will ask for.
+    private static TaskQueueOptions Options(string segments) => new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }
         .Json(DemoJson.Default)
         .InProcess(o => o.Capacity = 65_536)
         .SharedMemory(o =>
