@@ -75,7 +75,7 @@ public sealed class Allocations
     {
         // Without optimisation the compiler makes an object of every asynchronous call.
         if (typeof(MmapTransport).Assembly.GetCustomAttribute<DebuggableAttribute>() is { IsJITOptimizerDisabled: true })
-            Assert.Ignore("the library was built without optimisation; eng/test builds it with");
+            Assert.Ignore("the library was built without optimisation: build it with -c Release");
         using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 1 << 16 });
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);

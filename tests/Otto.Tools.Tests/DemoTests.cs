@@ -107,6 +107,23 @@ internal sealed class DemoTests : ToolTest
     }
 
     [Test]
+    public void An_interrupted_run_and_a_killed_one_leave_nothing_for_long()
+    {
+        Result result = Bash("""
+            mkdir -m 700 "$OTTO_MMAP_DIR/segments"; export OTTO_SHM_DIR=$OTTO_MMAP_DIR/segments
+            until_started() { until grep -q 'vision [1-9]' "$1"; do kill -0 $pid || exit 9; done; }
+            otto demo /usr 2>"$OTTO_MMAP_DIR/first" >&2 & pid=$!
+            until_started "$OTTO_MMAP_DIR/first"; kill -TERM $pid; wait $pid; echo "terminated $?"
+            ls -A "$OTTO_SHM_DIR"
+            otto demo /usr 2>"$OTTO_MMAP_DIR/second" >&2 & pid=$!
+            until_started "$OTTO_MMAP_DIR/second"; kill -KILL $pid; wait $pid 2>/dev/null; echo "killed $?"
+            otto demo --quick >/dev/null 2>&1; echo "then $?"
+            ls -A "$OTTO_SHM_DIR"
+            """);
+        Assert.That(result.Output, Is.EqualTo("terminated 143\nkilled 137\nthen 0\n"), result.ToString());
+    }
+
+    [Test]
     public void A_full_file_system_is_said_with_numbers_and_leaves_nothing()
     {
         string small = Path.Combine(Folder, "small");

@@ -1,30 +1,26 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Queues;
 
-// One handle of a work queue. Each step is one CAS of a slot's word, which says who moves the slot from then on; a cell in an index
-// queue then says where to find it. What a death leaves between the two is repaired by QueueSweep. docs/layouts.md has the table.
+// One handle of a work queue: counts what is in flight on it, checks sizes, waits. The protocol's steps are in SlotMoves; what a death
+// leaves between two of them is repaired by QueueSweep.
 
 internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, IHousekept
 {
     private readonly SegmentFile _segment;
     private readonly SegmentMapping _map;
     private readonly QueueLayout _layout;
-    private readonly IndexQueue _free;
-    private readonly IndexQueue _ready;
-    private readonly Doorbell _workerBell;
-    private readonly Doorbell _senderBell;
+    private readonly GatedBell _workers;
+    private readonly GatedBell _senders;
     private readonly Participants _participants;
     private readonly Membership _membership;
     private readonly QueueSweep _sweep;
+    private readonly SlotMoves _moves;
+    private readonly QueueView _view;
     private readonly HandleGate _gate;
     private readonly SlotMemory?[] _memories;
-    private readonly SpinBudget _workerSpin;
-    private readonly SpinBudget _senderSpin;
-    private readonly WaitMode _waitMode;
     private readonly Lock _closing = new();
     private bool _released;
     private bool _takesWork;
@@ -36,19 +32,18 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         _map = segment.Mapping;
         SegmentPlan plan = segment.Plan;
         _layout = new QueueLayout(plan);
-        _free = new IndexQueue(_map, plan.Control(0), plan.Control(1), _layout.FreeCells, _layout.Cells, segment.Path);
-        _ready = new IndexQueue(_map, plan.Control(2), plan.Control(3), _layout.ReadyCells, _layout.Cells, segment.Path);
-        _workerBell = new Doorbell(_map, plan.Control(4), new NotEmpty(_ready), signallersFence: true);
-        _senderBell = new Doorbell(_map, plan.Control(5), new NotEmpty(_free), signallersFence: true);
-        _sweep = new QueueSweep(_map, _layout, _free, _ready);
+        var free = new IndexQueue(_map, plan.Control(0), plan.Control(1), _layout.FreeCells, _layout.Cells, segment.Path);
+        var ready = new IndexQueue(_map, plan.Control(2), plan.Control(3), _layout.ReadyCells, _layout.Cells, segment.Path);
         _gate = new HandleGate(Release);
+        _workers = new GatedBell(_map, plan.Control(4), ready, _gate, options);
+        _senders = new GatedBell(_map, plan.Control(5), free, _gate, options);
+        _sweep = new QueueSweep(_map, _layout, free, ready);
+        _view = new QueueView(_map, _layout, ready);
         _memories = new SlotMemory?[_layout.Slots];
-        _workerSpin = new SpinBudget(options.SpinLimit);
-        _senderSpin = new SpinBudget(options.SpinLimit);
-        _waitMode = options.WaitMode;
         try
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
+            _moves = new SlotMoves(_map, _layout, free, ready, _workers.Bell, _senders.Bell, _sweep, segment.Path, _participants.Me);
             _membership = new Membership(_map, plan.Control(6), _participants);
             Look();
         }
@@ -108,9 +103,9 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         _gate.Enter();
         try
         {
-            if (!TryTake(_free, SlotState.Released, SlotState.Writing, out int slot, out long word)) return false;
+            if (!_moves.TryClaim(out int slot, out long word)) return false;
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
-            Fill(slot, word, message.Length);
+            _moves.Fill(slot, word, message.Length);
             return true;
         }
         finally
@@ -127,7 +122,7 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         bool reserved = false;
         try
         {
-            if (!TryTake(_free, SlotState.Released, SlotState.Writing, out int index, out long word)) return false;
+            if (!_moves.TryClaim(out int index, out long word)) return false;
             reserved = true; // what is in flight now ends with commit or abort
             slot = new WriteSlot(this, new SlotToken(word, index), _map.Bytes(_layout.Slot(index) + QueueLayout.Payload, maxBytes));
             return true;
@@ -146,14 +141,9 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         bool kept = false;
         try
         {
-            if (!TryTake(_free, SlotState.Released, SlotState.Writing, out int slot, out long word)) return false;
+            if (!_moves.TryClaim(out int slot, out long word)) return false;
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
-            Describe(slot, message.Length);
-            if (FaultPoints.On) FaultPoints.Reach("queue.keep.described");
-            long leased = SlotWord.Move(word, SlotState.Leased, _participants.Me);
-            // Release: the commit. Pairs with the acquire in QueueSweep, which gives the message to others should this process die.
-            Volatile.Write(ref Word(slot), leased);
-            if (FaultPoints.On) FaultPoints.Reach("queue.keep.word");
+            long leased = _moves.Keep(slot, word, message.Length);
             lease = LeaseOf(slot, leased, message.Length);
             kept = true;
             return true;
@@ -171,7 +161,7 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         bool leased = false;
         try
         {
-            if (!TryTake(_ready, SlotState.Filled, SlotState.Leased, out int slot, out long word)) return false;
+            if (!_moves.TryLease(out int slot, out long word)) return false;
             // Read once: it is shared, so it may hold anything, and may change after the check.
             int length = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Length));
             int kind = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Kind));
@@ -186,13 +176,13 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         }
     }
 
-    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default) => Wait(_senderBell, _senderSpin, timeout, cancellation);
+    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default) => _senders.Wait(timeout, cancellation);
 
-    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellation = default) => Wait(_workerBell, _workerSpin, timeout, cancellation);
+    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellation = default) => _workers.Wait(timeout, cancellation);
 
-    public ValueTask WaitToSendAsync(CancellationToken cancellation = default) => WaitAsync(_senderBell, cancellation);
+    public ValueTask WaitToSendAsync(CancellationToken cancellation = default) => _senders.WaitAsync(cancellation);
 
-    public ValueTask WaitToLeaseAsync(CancellationToken cancellation = default) => WaitAsync(_workerBell, cancellation);
+    public ValueTask WaitToLeaseAsync(CancellationToken cancellation = default) => _workers.WaitAsync(cancellation);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default)
@@ -215,18 +205,7 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         _gate.Enter();
         try
         {
-            Span<int> states = stackalloc int[16];
-            for (int i = 0; i < _layout.Slots; i++) states[(int)SlotWord.State(Volatile.Read(ref Word(i)))]++;
-            TimeSpan oldest = default;
-            if (_ready.TryPeek(out _, out long cell) && IndexCell.Slot(cell) is var slot && slot < _layout.Slots && IsLive(cell, Volatile.Read(ref Word(slot)), SlotState.Filled))
-            {
-                // The time is shared, so it may be anything: an age lies between nothing and the machine's own.
-                long now = Environment.TickCount64;
-                oldest = TimeSpan.FromMilliseconds(now - Math.Clamp(Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.SentAt)), 0, now));
-            }
-
-            return new WorkQueueCounts(
-                states[(int)SlotState.Filled], states[(int)SlotState.Leased], states[(int)SlotState.Dead], states[(int)SlotState.Released], oldest);
+            return _view.Count();
         }
         finally
         {
@@ -240,24 +219,7 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         _gate.Enter();
         try
         {
-            var letters = new List<DeadLetter>();
-            for (int i = 0; i < _layout.Slots && letters.Count < max; i++)
-            {
-                long word = Volatile.Read(ref Word(i));
-                if (SlotWord.State(word) != SlotState.Dead) continue;
-                int length = Math.Clamp(_map.Int(_layout.Slot(i) + QueueLayout.Length), 0, _layout.SlotBytes);
-                int noteLength = Math.Clamp(_map.Int(_layout.Slot(i) + QueueLayout.NoteLength), 0, QueueLayout.NoteBytes);
-                var letter = new DeadLetter(
-                    new DeadLetterId(word, i),
-                    _map.Bytes(_layout.Slot(i) + QueueLayout.Payload, length).ToArray(),
-                    SlotWord.Attempts(word),
-                    Encoding.UTF8.GetString(_map.Bytes(_layout.Note(i), noteLength)));
-                // Copied while nobody moved it: the fence keeps the copy before the second look, and a moved word never comes back.
-                Interlocked.MemoryBarrier();
-                if (Volatile.Read(ref Word(i)) == word) letters.Add(letter);
-            }
-
-            return letters;
+            return _view.DeadLetters(max);
         }
         finally
         {
@@ -265,20 +227,20 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         }
     }
 
-    public bool Requeue(DeadLetterId id) => MoveDead(id, SlotState.Filled, _ready, _workerBell);
+    public bool Requeue(DeadLetterId id) => MoveDead(id, Ending.Returned);
 
-    public bool Drop(DeadLetterId id) => MoveDead(id, SlotState.Released, _free, _senderBell);
+    public bool Drop(DeadLetterId id) => MoveDead(id, Ending.Released);
 
     public void Look()
     {
         lock (_closing)
         {
             if (_released) return;
-            if (_workerBell.HasWaiters && _workerBell.Readiness.IsReady) _workerBell.Ring();
-            if (_senderBell.HasWaiters && _senderBell.Readiness.IsReady) _senderBell.Ring();
+            _workers.RingIfMissed();
+            _senders.RingIfMissed();
             if (_participants.SweepDead() == 0) return;
-            _workerBell.Ring();
-            _senderBell.Ring();
+            _workers.Bell.Ring();
+            _senders.Bell.Ring();
         }
     }
 
@@ -286,8 +248,8 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
     {
         if (!_gate.Close()) return;
         // Waiters are calls in flight: they wake, see that the handle is closed, and leave.
-        _workerBell.Ring();
-        _senderBell.Ring();
+        _workers.Bell.Ring();
+        _senders.Bell.Ring();
         if (_takesWork) _membership.Announce(false);
         _gate.Exit();
     }
@@ -300,14 +262,14 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
 
     bool IWriteSlotOwner.Commit(in SlotToken token, int bytes)
     {
-        // The word is exact: a slot that was committed or aborted through another copy of the struct has moved on.
         if (!_gate.TryEnterLate()) return false;
         int leaving = 1;
         try
         {
-            if (Volatile.Read(ref Word(token.Index)) != token.Word) return false;
+            // The word is exact: a slot that was committed or aborted through another copy of the struct has moved on.
+            if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) return false;
             leaving = 2;
-            Fill(token.Index, token.Word, bytes);
+            _moves.Fill(token.Index, token.Word, bytes);
             return true;
         }
         finally
@@ -316,160 +278,60 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
         }
     }
 
-    void IWriteSlotOwner.Abort(in SlotToken token) => End(token, SlotState.Released, SlotWord.Attempts(token.Word), _free, _senderBell);
+    void IWriteSlotOwner.Abort(in SlotToken token) => End(token, Ending.Released);
 
-    bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, SlotState.Released, 0, _free, _senderBell);
+    bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, Ending.Released);
 
     bool IWorkLeaseOwner.Abandon(in SlotToken token, bool countAttempt)
     {
         int attempts = SlotWord.Attempts(token.Word) + (countAttempt ? 1 : 0);
         return countAttempt && attempts >= _layout.MaxAttempts
-            ? GiveUp(token, attempts, $"given back {attempts} times, the queue's limit")
-            : End(token, SlotState.Filled, attempts, _ready, _workerBell);
+            ? End(token, Ending.GivenUp, attempts, $"given back {attempts} times, the queue's limit")
+            : End(token, Ending.Returned, attempts);
     }
 
-    bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason) => GiveUp(token, SlotWord.Attempts(token.Word) + 1, reason);
+    bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason) => End(token, Ending.GivenUp, SlotWord.Attempts(token.Word) + 1, reason);
 
-    /// <summary>Takes the first slot of an index queue by moving its word; steps over cells whose slots have moved on.</summary>
-    private bool TryTake(IndexQueue queue, SlotState from, SlotState to, out int slot, out long word)
-    {
-        for (int i = 0; i < IndexQueue.MostTries; i++)
-        {
-            word = 0;
-            slot = 0;
-            if (!queue.TryPeek(out long head, out long cell)) return false;
-            slot = IndexCell.Slot(cell);
-            if (slot >= _layout.Slots) throw new CorruptSegmentException($"{_segment.Path}: a cell names slot {slot:N0} of {_layout.Slots:N0}");
-            // Acquire: pairs with the release in Fill and the CAS in End; the slot's bytes are those that its word speaks of.
-            long seen = Volatile.Read(ref Word(slot));
-            if (IsLive(cell, seen, from))
-            {
-                word = SlotWord.Move(seen, to, _participants.Me);
-                // Full fence: this is the take. It fails where another took the slot first, or swept it.
-                if (Interlocked.CompareExchange(ref Word(slot), word, seen) != seen) continue;
-                if (FaultPoints.On) FaultPoints.Reach("queue.take.word");
-                queue.Advance(head);
-                if (FaultPoints.On) FaultPoints.Reach("queue.take.head");
-                return true;
-            }
-
-            queue.Advance(head);
-        }
-
-        throw queue.NoProgress("take");
-    }
-
-    private static bool IsLive(long cell, long word, SlotState state) =>
-        SlotWord.State(word) == state && (SlotWord.Lap(word) & IndexCell.LapMask) == IndexCell.Lap(cell);
-
-    private void Describe(int slot, int length)
-    {
-        long at = _layout.Slot(slot);
-        _map.Int(at + QueueLayout.Length) = length;
-        _map.Int(at + QueueLayout.Kind) = QueueLayout.KindInline;
-        _map.Long(at + QueueLayout.SentAt) = Environment.TickCount64;
-        _map.Long(at + QueueLayout.NotBefore) = 0;
-        _map.Int(at + QueueLayout.NoteLength) = 0;
-    }
-
-    private void Fill(int slot, long writing, int length)
-    {
-        Describe(slot, length);
-        if (FaultPoints.On) FaultPoints.Reach("queue.fill.described");
-        long filled = SlotWord.NextLap(writing, SlotState.Filled, _participants.Me, attempts: 0);
-        // Release: the commit. Pairs with the acquire in TryTake. A plain store, since nobody moves what a live participant is writing;
-        // from here on the message survives this process, and a sweeper appends the cell if this process cannot.
-        Volatile.Write(ref Word(slot), filled);
-        if (FaultPoints.On) FaultPoints.Reach("queue.fill.word");
-        _ready.Push(slot, SlotWord.Lap(filled));
-        if (FaultPoints.On) FaultPoints.Reach("queue.fill.pushed");
-        if (_workerBell.SomeoneWaits) _workerBell.Ring();
-    }
-
-    private bool End(in SlotToken token, SlotState state, int attempts, IndexQueue queue, Doorbell bell)
+    /// <summary>Ends what is in flight: a reserved slot or a lease. Allowed after a dispose, which waits for it.</summary>
+    private bool End(in SlotToken token, Ending ending, int attempts = 0, string reason = "")
     {
         if (!_gate.TryEnterLate()) return false;
-        int leaving = 1;
+        bool ended = false;
         try
         {
-            long next = SlotWord.NextLap(token.Word, state, _participants.Me, attempts);
-            // Exact, full fence: this is the completion, or the return. The one who moves the word owes the cell.
-            if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
-            leaving = 2;
-            if (FaultPoints.On) FaultPoints.Reach("queue.end.word");
-            if (!FaultPoints.On || !FaultPoints.Plants("queue.end.forgets-cells")) queue.Push(token.Index, SlotWord.Lap(next));
-            if (FaultPoints.On) FaultPoints.Reach("queue.end.pushed");
-            if (bell.SomeoneWaits) bell.Ring();
-            return true;
+            return ended = Move(token, ending, attempts, reason);
         }
         finally
         {
-            _gate.Exit(leaving);
+            _gate.Exit(ended ? 2 : 1);
         }
     }
 
-    private bool GiveUp(in SlotToken token, int attempts, string reason)
+    private bool Move(in SlotToken token, Ending ending, int attempts, string reason) => ending switch
     {
-        if (!_gate.TryEnterLate()) return false;
-        int leaving = 1;
-        try
-        {
-            if (Volatile.Read(ref Word(token.Index)) != token.Word) return false;
-            _sweep.WriteNote(token.Index, reason);
-            if (FaultPoints.On) FaultPoints.Reach("queue.give-up.note");
-            long dead = SlotWord.Make(SlotState.Dead, SlotWord.Nobody, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(token.Word));
-            // Full fence: the note is visible before the state that says it is there.
-            if (Interlocked.CompareExchange(ref Word(token.Index), dead, token.Word) != token.Word) return false;
-            leaving = 2;
-            return true;
-        }
-        finally
-        {
-            _gate.Exit(leaving);
-        }
-    }
+        Ending.Released => _moves.TryRelease(token),
+        Ending.Returned => _moves.TryReturn(token, attempts),
+        _ => _moves.TryGiveUp(token, attempts, reason),
+    };
 
-    private bool MoveDead(DeadLetterId id, SlotState state, IndexQueue queue, Doorbell bell)
+    private bool MoveDead(DeadLetterId id, Ending ending)
     {
         if ((uint)id.Index >= (uint)_layout.Slots || SlotWord.State(id.Word) != SlotState.Dead) return false;
         _gate.Enter();
-        // What End does for a lease it does for a dead letter: the exact word is the claim. It ends the call too, where it succeeds.
-        if (End(new SlotToken(id.Word, id.Index), state, attempts: 0, queue, bell)) return true;
-        _gate.Exit();
-        return false;
+        try
+        {
+            return Move(new SlotToken(id.Word, id.Index), ending, attempts: 0, "");
+        }
+        finally
+        {
+            _gate.Exit();
+        }
     }
 
     private WorkLease LeaseOf(int slot, long word, int length)
     {
         SlotMemory memory = _memories[slot] ??= new SlotMemory(_map, _layout.Slot(slot) + QueueLayout.Payload, _layout.SlotBytes);
         return new WorkLease(this, new SlotToken(word, slot), memory.Memory[..length], SlotWord.Attempts(word) + 1);
-    }
-
-    private bool Wait(Doorbell bell, SpinBudget spin, TimeSpan timeout, CancellationToken cancellation)
-    {
-        _gate.Enter();
-        try
-        {
-            return bell.Wait(spin, timeout, new WaitStop(_gate, cancellation), _waitMode);
-        }
-        finally
-        {
-            _gate.Exit();
-        }
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask WaitAsync(Doorbell bell, CancellationToken cancellation)
-    {
-        _gate.Enter();
-        try
-        {
-            await bell.WaitAsync(new WaitStop(_gate, cancellation), _waitMode).ConfigureAwait(false);
-        }
-        finally
-        {
-            _gate.Exit();
-        }
     }
 
     private void Release()
@@ -503,17 +365,17 @@ internal sealed class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void ThrowBadSlot(int slot, long word, int length, int kind)
     {
-        _gate.Enter(); // GiveUp ends a lease, which this is not yet
         string problem = $"slot {slot:N0} has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}";
         // Set aside, so that the next lease does not meet it again.
-        if (!GiveUp(new SlotToken(word, slot), SlotWord.Attempts(word), problem)) _gate.Exit();
+        _moves.TryGiveUp(new SlotToken(word, slot), SlotWord.Attempts(word), problem);
         throw new CorruptSegmentException($"{_segment.Path}: {problem}; it was put among the dead letters");
     }
 
-    private ref long Word(int slot) => ref _map.Long(_layout.Slot(slot));
-
-    private sealed class NotEmpty(IndexQueue queue) : IReadiness
+    /// <summary>How a slot or lease ends.</summary>
+    private enum Ending
     {
-        public bool IsReady => !queue.IsEmpty;
+        Released,
+        Returned,
+        GivenUp,
     }
 }

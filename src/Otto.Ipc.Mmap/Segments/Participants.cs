@@ -25,6 +25,7 @@ internal enum ParticipantRoles
 internal sealed class Participants
 {
     private const long Active = 1;
+    private const int LongestSweep = 2_000; // milliseconds
     private const long StateMask = 0xFF;
     private static readonly ulong PidNamespace = ReadNamespace();
     private static readonly ulong StartTime = ReadStartTime();
@@ -54,8 +55,13 @@ internal sealed class Participants
         var participants = new Participants(segment, sweep);
         try
         {
-            // Clean entries first. Whoever takes a dead one's entry keeps all others from sweeping it, for as long as it is stopped in there.
-            if (participants.TryEnterAny(roles, alsoDead: false) || participants.TryEnterAny(roles, alsoDead: true)) return participants;
+            long end = Environment.TickCount64 + LongestSweep;
+            do
+            {
+                // Clean entries first. Whoever takes a dead one's entry keeps all others from sweeping it, for as long as it is stopped in there.
+                if (participants.TryEnterAny(roles, alsoDead: false) || participants.TryEnterAny(roles, alsoDead: true)) return participants;
+            }
+            while (participants.SomeoneSweeps() && Environment.TickCount64 < end);
             throw new IOException($"{segment.Path} has {participants.Count:N0} participants, which is its limit; dispose one, or create it with a higher MaxParticipants");
         }
         catch
@@ -101,6 +107,19 @@ internal sealed class Participants
         if (FaultPoints.On) FaultPoints.Reach("leave.roles");
         Volatile.Write(ref ctl, Volatile.Read(ref ctl) & ~StateMask);
         _probe.Dispose();
+    }
+
+    /// <summary>Whether an entry is kept by nobody but a sweeper, who will be gone in a moment. Pauses that long if so.</summary>
+    private bool SomeoneSweeps()
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            if (_probe.IsHeldForWriting(LivenessLock.ParticipantByte + i)) continue;
+            Thread.Sleep(1);
+            return true;
+        }
+
+        return false;
     }
 
     private bool TryEnterAny(ParticipantRoles roles, bool alsoDead)

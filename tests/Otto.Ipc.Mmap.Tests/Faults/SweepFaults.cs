@@ -113,6 +113,33 @@ public sealed class SweepFaults
     }
 
     [Test]
+    public void A_keeper_of_dead_letters_killed_there_loses_none([Values("queue.end.word", "queue.push.cell", "queue.end.pushed")] string point, [Values(1, 2)] int hit)
+    {
+        using (IWorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name, QueueScenario.Options))
+        {
+            for (int i = 0; i < 2; i++)
+            {
+                queue.TrySend(Payload.Make(9, i, 40));
+                queue.TryLease(out WorkLease lease);
+                lease.DeadLetter("to be kept");
+            }
+        }
+
+        // By turns it requeues one and drops one.
+        using PeerProcess keeper = _place.StartWith([("OTTO_FAULT_AT", $"{point}:{hit}:KILL")], "queue-letters", QueueScenario.Name);
+        Assert.That(keeper.WaitForExit(), Is.EqualTo(137), keeper.Errors);
+        using IWorkQueue other = _place.Transport.OpenQueue(QueueScenario.Name);
+        Watch.Until(() => other.GetCounts().Ready == 1, "the requeued letter");
+        Assert.That(other.GetDeadLetters(), Has.Count.EqualTo(2 - hit));
+        Assert.That(other.TryLease(out WorkLease again), Is.True);
+        Assert.That(again.Payload.ToArray(), Is.EqualTo(Payload.Make(9, 0, 40)));
+        Assert.That(again.Attempt, Is.EqualTo(1));
+        again.Complete();
+        other.Dispose();
+        NoProblems(new QueueScenario(_place));
+    }
+
+    [Test]
     public void A_leaver_killed_on_its_way_out_is_swept()
     {
         _place.Transport.OpenQueue(QueueScenario.Name, QueueScenario.Options with { MaxParticipants = 2 }).Dispose();

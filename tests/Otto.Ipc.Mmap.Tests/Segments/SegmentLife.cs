@@ -181,6 +181,26 @@ public sealed partial class SegmentLife
     }
 
     [Test]
+    public async Task A_joiner_waits_for_a_sweeper_to_be_done_with_the_last_entry()
+    {
+        var options = new MmapQueueOptions { MaxParticipants = 2, Slots = 4 };
+        using IWorkQueue one = _place.Transport.OpenQueue("jobs", options);
+        using var file = File.OpenHandle(_place.PathOf("jobs", SegmentShape.Queue), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        using LivenessLock sweeper = LivenessLock.Reopen(file);
+        Assert.That(sweeper.TryRead(LivenessLock.ParticipantByte + 1), Is.True);
+        using var joining = new ManualResetEventSlim();
+        Task join = Watch.OnThread(() =>
+        {
+            joining.Set();
+            _place.Transport.OpenQueue("jobs", options).Dispose();
+        });
+        joining.Wait();
+        Assert.That(join.Wait(TimeSpan.FromMilliseconds(100)), Is.False);
+        sweeper.Release(LivenessLock.ParticipantByte + 1);
+        await Watch.Over(join);
+    }
+
+    [Test]
     public void A_sender_too_many_and_a_second_receiver_of_a_stream_are_refused()
     {
         using (_place.Transport.OpenSender("shared", new MmapStreamOptions { MaxSenders = 2 }))

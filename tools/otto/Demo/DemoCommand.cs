@@ -24,7 +24,7 @@ internal static class DemoCommand
             Example:
               otto demo /usr/share/doc --json result.json
             """) { directory, json, quick };
-        command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(directory), parsed.GetValue(json), parsed.GetValue(quick), cancellation));
+        command.SetAction((parsed, _) => UntilInterruptedAsync(cancellation => RunAsync(parsed.GetValue(directory), parsed.GetValue(json), parsed.GetValue(quick), cancellation)));
         return command;
     }
 
@@ -37,6 +37,31 @@ internal static class DemoCommand
         command.Hidden = true;
         command.SetAction((parsed, _) => DemoRun.ServeAgentsAsync(parsed.GetValue(segments)!, parsed.GetValue(directory)!));
         return command;
+    }
+
+    /// <summary>Ctrl-C and a polite kill end the run, not the program: what it made is cleaned up. A second one ends the program.</summary>
+    private static async Task<int> UntilInterruptedAsync(Func<CancellationToken, Task<int>> run)
+    {
+        using var interrupted = new CancellationTokenSource();
+        int signal = 0;
+        void Interrupt(PosixSignalContext context, int number)
+        {
+            if (Interlocked.CompareExchange(ref signal, number, 0) != 0) return;
+            context.Cancel = true;
+            interrupted.Cancel();
+        }
+
+        using PosixSignalRegistration onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Interrupt(context, 2));
+        using PosixSignalRegistration onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Interrupt(context, 15));
+        try
+        {
+            return await run(interrupted.Token);
+        }
+        catch (OperationCanceledException) when (signal != 0)
+        {
+            Console.Error.WriteLine("otto: interrupted; nothing was left behind");
+            return 128 + signal; // what a shell reports of a program that a signal ended
+        }
     }
 
     private static async Task<int> RunAsync(string? directory, string? json, bool quick, CancellationToken cancellation)

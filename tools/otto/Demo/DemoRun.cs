@@ -48,7 +48,8 @@ internal static class DemoRun
         await queue.StopAsync();
     }
 
-    private static TaskQueueOptions Options(string segments) => new TaskQueueOptions()
+    // Nothing is left to drain at the end of a run; an interrupted one should not take long over what nobody will ask for.
+    private static TaskQueueOptions Options(string segments) => new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }
         .Json(DemoJson.Default)
         .InProcess(o => o.Capacity = 65_536)
         .SharedMemory(o =>
@@ -99,23 +100,5 @@ internal static class DemoRun
                 return;
             }
         }
-    }
-}
-
-/// <summary>A directory for this run's segments, in shared memory where there is some; gone afterwards.</summary>
-internal sealed class ScratchSegments : IDisposable
-{
-    public ScratchSegments()
-    {
-        string parent = Environment.GetEnvironmentVariable("OTTO_SHM_DIR") is { Length: > 0 } named ? named
-            : Directory.Exists("/dev/shm") ? "/dev/shm" : System.IO.Path.GetTempPath();
-        Path = System.IO.Path.Combine(parent, $"otto-demo-{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..8]}");
-    }
-
-    public string Path { get; }
-
-    public void Dispose()
-    {
-        if (Directory.Exists(Path)) Directory.Delete(Path, recursive: true);
     }
 }

@@ -1,0 +1,63 @@
+using System.Runtime.CompilerServices;
+using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// One direction of waiting on a queue: until an index queue has something. A wait counts as a call in flight.
+
+internal sealed class GatedBell
+{
+    private readonly HandleGate _gate;
+    private readonly SpinBudget _spin;
+    private readonly WaitMode _mode;
+
+    public GatedBell(SegmentMapping map, long offset, IndexQueue queue, HandleGate gate, MmapQueueOptions options)
+    {
+        // A push is a CAS, so signallers have fenced before they look.
+        Bell = new Doorbell(map, offset, new NotEmpty(queue), signallersFence: true);
+        _gate = gate;
+        _spin = new SpinBudget(options.SpinLimit);
+        _mode = options.WaitMode;
+    }
+
+    public Doorbell Bell { get; }
+
+    /// <summary>Rings for waiters of this process whose signaller was stopped or killed before it rang.</summary>
+    public void RingIfMissed()
+    {
+        if (Bell.HasWaiters && Bell.Readiness.IsReady) Bell.Ring();
+    }
+
+    public bool Wait(TimeSpan timeout, CancellationToken cancellation)
+    {
+        _gate.Enter();
+        try
+        {
+            return Bell.Wait(_spin, timeout, new WaitStop(_gate, cancellation), _mode);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask WaitAsync(CancellationToken cancellation)
+    {
+        _gate.Enter();
+        try
+        {
+            await Bell.WaitAsync(new WaitStop(_gate, cancellation), _mode).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    private sealed class NotEmpty(IndexQueue queue) : IReadiness
+    {
+        public bool IsReady => !queue.IsEmpty;
+    }
+}

@@ -1,0 +1,49 @@
+using System.Text;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// Looking at a queue without moving anything: every number may be old by the time it is returned.
+
+internal sealed class QueueView(SegmentMapping map, QueueLayout layout, IndexQueue ready)
+{
+    public WorkQueueCounts Count()
+    {
+        Span<int> states = stackalloc int[16];
+        for (int i = 0; i < layout.Slots; i++) states[(int)SlotWord.State(Volatile.Read(ref Word(i)))]++;
+        TimeSpan oldest = default;
+        if (ready.TryPeek(out _, out long cell) && IndexCell.Slot(cell) is var slot && slot < layout.Slots && SlotMoves.IsLive(cell, Volatile.Read(ref Word(slot)), SlotState.Filled))
+        {
+            // The time is shared, so it may be anything: an age lies between nothing and the machine's own.
+            long now = Environment.TickCount64;
+            oldest = TimeSpan.FromMilliseconds(now - Math.Clamp(Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.SentAt)), 0, now));
+        }
+
+        return new WorkQueueCounts(
+            states[(int)SlotState.Filled], states[(int)SlotState.Leased], states[(int)SlotState.Dead], states[(int)SlotState.Released], oldest);
+    }
+
+    public List<DeadLetter> DeadLetters(int max)
+    {
+        var letters = new List<DeadLetter>();
+        for (int i = 0; i < layout.Slots && letters.Count < max; i++)
+        {
+            long word = Volatile.Read(ref Word(i));
+            if (SlotWord.State(word) != SlotState.Dead) continue;
+            int length = Math.Clamp(map.Int(layout.Slot(i) + QueueLayout.Length), 0, layout.SlotBytes);
+            int noteLength = Math.Clamp(map.Int(layout.Slot(i) + QueueLayout.NoteLength), 0, QueueLayout.NoteBytes);
+            var letter = new DeadLetter(
+                new DeadLetterId(word, i),
+                map.Bytes(layout.Slot(i) + QueueLayout.Payload, length).ToArray(),
+                SlotWord.Attempts(word),
+                Encoding.UTF8.GetString(map.Bytes(layout.Note(i), noteLength)));
+            // Copied while nobody moved it: the fence keeps the copy before the second look, and a moved word never comes back.
+            Interlocked.MemoryBarrier();
+            if (Volatile.Read(ref Word(i)) == word) letters.Add(letter);
+        }
+
+        return letters;
+    }
+
+    private ref long Word(int slot) => ref map.Long(layout.Slot(slot));
+}
