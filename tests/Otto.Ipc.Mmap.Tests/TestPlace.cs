@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Otto.Ipc.Mmap.Segments;
 
@@ -50,20 +51,32 @@ internal sealed class TestPlace : IDisposable
 
         foreach (string path in System.IO.Directory.GetFiles(Directory))
         {
-            string name = Path.GetFileNameWithoutExtension(path);
-            try
-            {
-                // Refused while anybody is attached: that is the leak.
-                _ = path.EndsWith(".stream", StringComparison.Ordinal) ? Transport.RemoveStream(name) : Transport.RemoveQueue(name);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                left.Add($"segment left behind: {e.Message}");
-            }
+            if (Refusal(path) is { } refusal) left.Add($"segment left behind: {refusal}");
         }
 
         left.AddRange(System.IO.Directory.GetFileSystemEntries(Directory).Select(entry => $"file left behind: {entry}"));
         System.IO.Directory.Delete(Directory, recursive: true);
         if (left.Count > 0) Assert.Fail(string.Join(Environment.NewLine, left));
+    }
+
+    /// <summary>Removes a segment; why not, where somebody is attached to it for good.</summary>
+    private string? Refusal(string path)
+    {
+        string name = Path.GetFileNameWithoutExtension(path);
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                _ = path.EndsWith(".stream", StringComparison.Ordinal) ? Transport.RemoveStream(name) : Transport.RemoveQueue(name);
+                return null;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // A process that another test starts just now has our descriptors, and with them our locks, until it executes its program.
+                if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(5)) return e.Message;
+                Thread.Yield();
+            }
+        }
     }
 }
