@@ -73,7 +73,9 @@ public abstract class StreamSendersConformance
     [Test]
     public async Task A_blocked_receiver_wakes_for_a_sender_that_came_later()
     {
-        Task<bool> waiting = Watch.OnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
+        // Opened here: opened on the other thread, it could be another stream's, since each side would make one.
+        MessageReceiver receiver = Receiver;
+        Task<bool> waiting = Watch.OnThread(() => receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
         OpenSender();
         OpenSender().TrySend("later"u8);
         Assert.That(await Watch.Over(waiting), Is.True);
