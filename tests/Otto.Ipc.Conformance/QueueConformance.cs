@@ -19,15 +19,29 @@ public interface IQueueHarness : IDisposable
 public abstract partial class QueueConformance
 {
     private readonly ConcurrentBag<IWorkQueue> _others = [];
+    // A test and a thread that it started may be the first to ask, both at once.
+    private readonly Lock _opening = new();
     private IQueueHarness? _harness;
     private IWorkQueue? _queue;
 
-    protected IWorkQueue Queue => _queue ??= Harness.Open();
+    protected IWorkQueue Queue
+    {
+        get
+        {
+            lock (_opening) return _queue ??= Harness.Open();
+        }
+    }
 
     /// <summary>How often a wait is cancelled beside a send.</summary>
     protected virtual int Cancellations => 3_000;
 
-    private IQueueHarness Harness => _harness ??= CreateHarness();
+    private IQueueHarness Harness
+    {
+        get
+        {
+            lock (_opening) return _harness ??= CreateHarness();
+        }
+    }
 
     /// <summary>Makes a queue that no other test knows.</summary>
     protected abstract IQueueHarness CreateHarness();

@@ -16,18 +16,38 @@ public interface IStreamHarness : IDisposable
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public abstract partial class StreamConformance
 {
+    // A test and a thread that it started may be the first to ask, both at once.
+    private readonly Lock _opening = new();
     private IStreamHarness? _harness;
     private MessageSender? _sender;
     private MessageReceiver? _receiver;
 
-    protected MessageSender Sender => _sender ??= Harness.OpenSender();
+    protected MessageSender Sender
+    {
+        get
+        {
+            lock (_opening) return _sender ??= Harness.OpenSender();
+        }
+    }
 
-    protected MessageReceiver Receiver => _receiver ??= Harness.OpenReceiver();
+    protected MessageReceiver Receiver
+    {
+        get
+        {
+            lock (_opening) return _receiver ??= Harness.OpenReceiver();
+        }
+    }
 
     /// <summary>How often a wait is cancelled beside a send.</summary>
     protected virtual int Cancellations => 3_000;
 
-    private IStreamHarness Harness => _harness ??= CreateHarness();
+    private IStreamHarness Harness
+    {
+        get
+        {
+            lock (_opening) return _harness ??= CreateHarness();
+        }
+    }
 
     /// <summary>Makes a stream that no other test knows.</summary>
     protected abstract IStreamHarness CreateHarness();

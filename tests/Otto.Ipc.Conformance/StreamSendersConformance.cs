@@ -7,12 +7,26 @@ namespace Otto.Ipc.Conformance;
 public abstract class StreamSendersConformance
 {
     private readonly List<MessageSender> _senders = [];
+    // A test and a thread that it started may be the first to ask, both at once.
+    private readonly Lock _opening = new();
     private IStreamHarness? _harness;
     private MessageReceiver? _receiver;
 
-    protected MessageReceiver Receiver => _receiver ??= Harness.OpenReceiver();
+    protected MessageReceiver Receiver
+    {
+        get
+        {
+            lock (_opening) return _receiver ??= Harness.OpenReceiver();
+        }
+    }
 
-    private IStreamHarness Harness => _harness ??= CreateHarness();
+    private IStreamHarness Harness
+    {
+        get
+        {
+            lock (_opening) return _harness ??= CreateHarness();
+        }
+    }
 
     /// <summary>Makes a stream that no other test knows.</summary>
     protected abstract IStreamHarness CreateHarness();
