@@ -48,6 +48,30 @@ public interface IWorkQueue : IDisposable, IAsyncDisposable
     /// <returns>Completes when the message is committed.</returns>
     ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default);
 
+    /// <summary>The longest delay of a message: 3,650 days.</summary>
+    static TimeSpan LongestDelay => TimeSpan.FromDays(3650);
+
+    /// <summary>Sends a copy of <paramref name="message"/> that no worker gets before <paramref name="delay"/> has passed, if there is room.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <param name="delay">How long it waits, at least, by the machine's monotonic clock; zero for none. At most <see cref="LongestDelay"/>.</param>
+    /// <param name="id">Names the message for <see cref="Cancel"/>, as long as it lives.</param>
+    /// <returns><see langword="false"/> where the queue is full; nothing was sent.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>, or the delay its limits; nothing was written.</exception>
+    bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id);
+
+    /// <summary>Sends a copy of <paramref name="message"/> that no worker gets before <paramref name="delay"/> has passed, waiting for room as long as it takes.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <param name="delay">How long it waits, at least, counted from when there is room.</param>
+    /// <param name="cancellation">Stops the waiting; a message that was sent stays sent.</param>
+    /// <returns>Names the message for <see cref="Cancel"/>; completes when the message is committed.</returns>
+    ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellation = default);
+
+    /// <summary>Takes back a message that no worker has begun: one that is ready, delayed, or was given back.</summary>
+    /// <param name="id">Which one, as its sending told.</param>
+    /// <returns><see langword="false"/> where a worker holds it, or it was completed, cancelled or given up.</returns>
+    /// <remarks>Its room can be used again once the queue has come to its turn; that of a delayed one at once.</remarks>
+    bool Cancel(WorkId id);
+
     /// <summary>Takes the next message, if there is one.</summary>
     /// <param name="lease">The message, held until it is completed, abandoned or put among the dead letters.</param>
     /// <returns><see langword="false"/> where no message is ready.</returns>
@@ -68,6 +92,16 @@ public interface IWorkQueue : IDisposable, IAsyncDisposable
     /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
     /// <returns>The message, held until it is completed, abandoned or put among the dead letters.</returns>
     ValueTask<WorkLease> LeaseAsync(CancellationToken cancellation = default);
+
+    /// <summary>Takes as many of the next messages as there are and <paramref name="leases"/> holds.</summary>
+    /// <param name="leases">Where they go, from the beginning.</param>
+    /// <returns>How many were taken.</returns>
+    int LeaseBatch(Span<WorkLease> leases);
+
+    /// <summary>Completes each of <paramref name="leases"/>.</summary>
+    /// <param name="leases">Leases of this queue.</param>
+    /// <returns>How many of them were still held.</returns>
+    int CompleteBatch(ReadOnlySpan<WorkLease> leases);
 
     /// <summary>Stores a message that this process will work on itself: it is leased from the start and never ready, unless this process dies.</summary>
     /// <param name="message">The bytes; may be empty.</param>
@@ -107,7 +141,22 @@ public interface IWorkQueue : IDisposable, IAsyncDisposable
 /// <param name="Dead">Messages given up.</param>
 /// <param name="Free">Messages that could still be sent.</param>
 /// <param name="OldestReadyAge">How long the oldest ready message has waited; zero where there is none.</param>
-public readonly record struct WorkQueueCounts(int Ready, int Leased, int Dead, int Free, TimeSpan OldestReadyAge);
+public readonly record struct WorkQueueCounts(int Ready, int Leased, int Dead, int Free, TimeSpan OldestReadyAge)
+{
+    /// <summary>Messages whose time has not come.</summary>
+    public int Delayed { get; init; }
+
+    /// <summary>Cancelled messages that the queue has not come to yet, so that their room is still taken.</summary>
+    public int Cancelled { get; init; }
+
+    /// <summary>How long the oldest lease has been held; zero where there is none.</summary>
+    public TimeSpan OldestLeaseAge { get; init; }
+}
+
+/// <summary>Names one message of one queue from its sending until it is completed.</summary>
+/// <param name="Use">Which use of its place it is.</param>
+/// <param name="Index">Where it lies.</param>
+public readonly record struct WorkId(long Use, int Index);
 
 /// <summary>Names one dead letter of one queue.</summary>
 /// <param name="Word">The exact state in which it was seen.</param>

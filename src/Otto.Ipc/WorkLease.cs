@@ -39,12 +39,29 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// <param name="countAttempt">Whether this try counts: <see langword="false"/> for work that was never started.</param>
     /// <returns><see langword="false"/> where this lease had ended already.</returns>
     /// <remarks>A counted try past the queue's attempt limit puts the message among the dead letters instead.</remarks>
-    public bool Abandon(bool countAttempt = true) => _owner?.Abandon(_token, countAttempt) ?? false;
+    public bool Abandon(bool countAttempt = true) => Abandon(countAttempt, TimeSpan.Zero);
+
+    /// <summary>Gives the message back, to be leased again once <paramref name="delay"/> has passed.</summary>
+    /// <param name="countAttempt">Whether this try counts.</param>
+    /// <param name="delay">How long nobody gets it, at least: 0 to <see cref="IWorkQueue.LongestDelay"/>. Until then its holder's death does not matter to it.</param>
+    /// <returns><see langword="false"/> where this lease had ended already.</returns>
+    /// <remarks>A counted try past the queue's attempt limit puts the message among the dead letters instead.</remarks>
+    public bool Abandon(bool countAttempt, TimeSpan delay) => _owner?.Abandon(_token, countAttempt, delay) ?? false;
 
     /// <summary>Gives the message up: it stays in the queue's dead-letter list until somebody requeues or drops it.</summary>
     /// <param name="reason">Why, for the person who looks; cut where it is too long to keep.</param>
     /// <returns><see langword="false"/> where this lease had ended already.</returns>
     public bool DeadLetter(string reason) => _owner?.DeadLetter(_token, reason) ?? false;
+
+    /// <summary>For transports: what the lease was made with.</summary>
+    /// <param name="owner">Who asks.</param>
+    /// <param name="token">The token, where <paramref name="owner"/> made this lease.</param>
+    /// <returns>Whether it did.</returns>
+    public bool TryGetToken(IWorkLeaseOwner owner, out SlotToken token)
+    {
+        token = _token;
+        return ReferenceEquals(owner, _owner);
+    }
 
     /// <inheritdoc/>
     public bool Equals(WorkLease other) => ReferenceEquals(_owner, other._owner) && _token == other._token;
@@ -79,8 +96,9 @@ public interface IWorkLeaseOwner
     /// <summary>Ends a lease by giving the message back.</summary>
     /// <param name="token">What the lease was made with.</param>
     /// <param name="countAttempt">Whether the try counts.</param>
+    /// <param name="delay">How long nobody gets it again.</param>
     /// <returns>Whether the lease was still held.</returns>
-    bool Abandon(in SlotToken token, bool countAttempt);
+    bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay);
 
     /// <summary>Ends a lease by giving the message up.</summary>
     /// <param name="token">What the lease was made with.</param>

@@ -4,7 +4,7 @@ using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Queues;
 
-// One direction of waiting on a queue: until an index queue has something. A wait counts as a call in flight.
+// One direction of waiting on a queue. A wait counts as a call in flight.
 
 internal sealed class GatedBell
 {
@@ -12,10 +12,10 @@ internal sealed class GatedBell
     private readonly SpinBudget _spin;
     private readonly WaitMode _mode;
 
-    public GatedBell(SegmentMapping map, long offset, IndexQueue queue, HandleGate gate, MmapQueueOptions options)
+    public GatedBell(SegmentMapping map, long offset, IReadiness readiness, HandleGate gate, MmapQueueOptions options)
     {
         // A push is a CAS, so signallers have fenced before they look.
-        Bell = new Doorbell(map, offset, new NotEmpty(queue), signallersFence: true);
+        Bell = new Doorbell(map, offset, readiness, signallersFence: true);
         _gate = gate;
         _spin = new SpinBudget(options.SpinLimit);
         _mode = options.WaitMode;
@@ -54,10 +54,5 @@ internal sealed class GatedBell
         {
             _gate.Exit();
         }
-    }
-
-    private sealed class NotEmpty(IndexQueue queue) : IReadiness
-    {
-        public bool IsReady => !queue.IsEmpty;
     }
 }

@@ -6,18 +6,19 @@ namespace Otto.Ipc.Mmap.Queues;
 // A queue's control words, index cells and slots. Agrees with docs/layouts.md, which also has the protocol.
 //
 //  control words, 128 bytes each:  0 free head  1 free tail  2 ready head  3 ready tail
-//                                  4 bell of the workers  5 bell of the senders  6 membership (changes when workers come and go)  7 reserved
+//                                  4 bell of the workers  5 bell of the senders  6 membership (changes when workers come and go)
+//                                  7 when to look at the delayed
 //  data:  cells of the free index queue | cells of the ready index queue | slots, 64-aligned
 //
-//  slot:  00       08       0C     10          18          20          28            2C         30
-//         +--------+--------+------+-----------+-----------+-----------+-------------+----------+-------- - - ---------+------- - -
-//         | word   | length | kind | sent at   | not before| reserved  | note length | reserved | payload (slot bytes) | note
-//         +--------+--------+------+-----------+-----------+-----------+-------------+----------+-------- - - ---------+------- - -
+//  slot:  00       08       0C     10          18          20          28            2C          30
+//         +--------+--------+------+-----------+-----------+-----------+-------------+-----------+-------- - - ---------+------- - -
+//         | word   | length | kind | sent at   | not before| use       | note length | leased at | payload (slot bytes) | note
+//         +--------+--------+------+-----------+-----------+-----------+-------------+-----------+-------- - - ---------+------- - -
 //         word is the only field that is ever contended; the rest belongs to whom the word names.
 
 internal sealed class QueueLayout
 {
-    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, NoteLength = 0x28, Payload = 0x30;
+    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, NoteLength = 0x28, LeasedAt = 0x2C, Payload = 0x30;
     public const int NoteBytes = 208;
     public const int KindInline = 0;
     public const int ControlWords = 8;
@@ -102,6 +103,7 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
 
         for (int i = 0; i < layout.Slots; i++) mapping.Long(layout.Slot(i)) = SlotWord.Make(SlotState.Released, SlotWord.Nobody, attempts: 0, lap: 0);
         mapping.Long(plan.Control(1)) = layout.Slots;
+        mapping.Long(plan.Control(7)) = DelayedSlots.Initial;
     }
 
     private static SegmentPlan Plan(int slots, int slotBytes, int maxAttempts, int participants) => new()

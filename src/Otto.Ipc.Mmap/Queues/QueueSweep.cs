@@ -9,12 +9,14 @@ namespace Otto.Ipc.Mmap.Queues;
 //
 //  the dead one's word          becomes            because
 //  Writing                      Released           it was not committed; nobody saw it
-//  Leased                       Filled, counted    the work may have run in part: it is delivered again (or given up at the limit)
+//  Leased, Ending               Filled, counted    the work may have run in part: it is delivered again (or given up at the limit)
 //  Filled,   cell missing       Filled             committed, but not yet visible; or given back, but not yet visible
+//  Cancelled, cell missing      Released           cancelled before it was visible, so nobody would ever come to it
 //  Released, cell missing       Released           completed, but not yet reusable
-//  Filled, Released, cell there unchanged          whole; the owner's name is only a memory
+//  Filled, Cancelled, Released, with their cell: unchanged, whole; the owner's name is only a memory
+//  Delayed                      unchanged          somebody looks now, since the dead one may not have said when to
 
-internal sealed class QueueSweep(SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready)
+internal sealed class QueueSweep(SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, DelayedSlots delayed)
 {
     /// <summary>Repairs what <paramref name="dead"/> left, in the name of <paramref name="me"/>, who owes the cells from then on.</summary>
     public void Run(int dead, int me)
@@ -24,25 +26,37 @@ internal sealed class QueueSweep(SegmentMapping map, QueueLayout layout, IndexQu
         int[] freeLaps = free.Snapshot(layout.Slots);
         int[] readyLaps = ready.Snapshot(layout.Slots);
         bool forgetsCells = FaultPoints.Plants("queue.sweep.forgets-cells"), forgetsLeases = FaultPoints.Plants("queue.sweep.forgets-leases");
+        bool mayHaveDelayed = false;
         for (int slot = 0; slot < layout.Slots; slot++)
         {
             long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
-            if (SlotWord.Owner(word) != dead) continue;
+            // Once more where somebody cancelled the message under our hands: that leaves the dead one's name.
+            for (int i = 0; i < 2 && SlotWord.Owner(word) == dead && !Repair(slot, word); i++) word = Volatile.Read(ref map.Long(layout.Slot(slot)));
+        }
+
+        // It may have died before it said when to look.
+        if (mayHaveDelayed) delayed.Lower(0);
+
+        bool Repair(int slot, long word)
+        {
             int lap = (int)(SlotWord.Lap(word) & IndexCell.LapMask);
             switch (SlotWord.State(word))
             {
                 case SlotState.Writing:
-                    TryMove(slot, word, SlotState.Released, me, 0, free);
-                    break;
-                case SlotState.Leased when !forgetsLeases:
-                    Redeliver(slot, word, me);
-                    break;
+                    return TryMove(slot, word, SlotState.Released, me, 0, free);
+                case SlotState.Leased or SlotState.Ending:
+                    return forgetsLeases || Redeliver(slot, word, me);
                 case SlotState.Filled when readyLaps[slot] != lap && !forgetsCells:
-                    TryMove(slot, word, SlotState.Filled, me, SlotWord.Attempts(word), ready);
-                    break;
+                    return TryMove(slot, word, SlotState.Filled, me, SlotWord.Attempts(word), ready);
+                case SlotState.Cancelled when readyLaps[slot] != lap && !forgetsCells:
+                    return TryMove(slot, word, SlotState.Released, me, 0, free);
                 case SlotState.Released when freeLaps[slot] != lap && !forgetsCells:
-                    TryMove(slot, word, SlotState.Released, me, 0, free);
-                    break;
+                    return TryMove(slot, word, SlotState.Released, me, 0, free);
+                case SlotState.Delayed:
+                    mayHaveDelayed = !forgetsCells;
+                    return true;
+                default:
+                    return true;
             }
         }
     }
@@ -55,30 +69,28 @@ internal sealed class QueueSweep(SegmentMapping map, QueueLayout layout, IndexQu
         map.Int(layout.Slot(slot) + QueueLayout.NoteLength) = written;
     }
 
-    private void Redeliver(int slot, long word, int me)
+    private bool Redeliver(int slot, long word, int me)
     {
         int attempts = SlotWord.Attempts(word) + 1;
         if (attempts < layout.MaxAttempts)
-        {
-            TryMove(slot, word, SlotState.Filled, me, attempts, ready);
-            return;
-        }
+            return TryMove(slot, word, SlotState.Filled, me, attempts, ready);
 
         // Taken over before the note is written, since only the holder may write it; given up after.
-        long mine = SlotWord.Move(word, SlotState.Leased, me);
-        if (mine != word && Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), mine, word) != word) return;
+        long mine = SlotWord.Move(word, SlotState.Ending, me);
+        if (mine != word && Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), mine, word) != word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.sweep.taken-over");
         WriteNote(slot, $"its worker died in attempt {attempts}, the queue's limit");
-        Interlocked.CompareExchange(
-            ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.Nobody, attempts, SlotWord.Lap(word)), mine);
+        return Interlocked.CompareExchange(
+            ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.Nobody, attempts, SlotWord.Lap(word)), mine) == mine;
     }
 
-    private void TryMove(int slot, long word, SlotState state, int me, int attempts, IndexQueue queue)
+    private bool TryMove(int slot, long word, SlotState state, int me, int attempts, IndexQueue queue)
     {
         long next = SlotWord.NextLap(word, state, me, attempts);
         // Exact: one sweeper wins, and owes the cell in its own name; should it die too, its own sweep appends it.
-        if (Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), next, word) != word) return;
+        if (Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), next, word) != word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.sweep.word");
         queue.Push(slot, SlotWord.Lap(next));
+        return true;
     }
 }

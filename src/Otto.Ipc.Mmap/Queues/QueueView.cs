@@ -10,17 +10,31 @@ internal sealed class QueueView(SegmentMapping map, QueueLayout layout, IndexQue
     public WorkQueueCounts Count()
     {
         Span<int> states = stackalloc int[16];
-        for (int i = 0; i < layout.Slots; i++) states[(int)SlotWord.State(Volatile.Read(ref Word(i)))]++;
+        long now = Environment.TickCount64;
+        uint oldestLease = 0;
+        for (int i = 0; i < layout.Slots; i++)
+        {
+            SlotState state = SlotWord.State(Volatile.Read(ref Word(i)));
+            states[(int)state]++;
+            // The low 32 bits of milliseconds: right for ages under 49 days.
+            if (state is SlotState.Leased or SlotState.Ending) oldestLease = Math.Max(oldestLease, (uint)((int)now - Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.LeasedAt))));
+        }
+
         TimeSpan oldest = default;
         if (ready.TryPeek(out _, out long cell) && IndexCell.Slot(cell) is var slot && slot < layout.Slots && SlotMoves.IsLive(cell, Volatile.Read(ref Word(slot)), SlotState.Filled))
         {
-            // The time is shared, so it may be anything: an age lies between nothing and the machine's own.
-            long now = Environment.TickCount64;
-            oldest = TimeSpan.FromMilliseconds(now - Math.Clamp(Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.SentAt)), 0, now));
+            // The times are shared, so they may be anything: an age lies between nothing and the machine's own.
+            long since = Math.Max(Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.SentAt)), Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore)));
+            oldest = TimeSpan.FromMilliseconds(now - Math.Clamp(since, 0, now));
         }
 
         return new WorkQueueCounts(
-            states[(int)SlotState.Filled], states[(int)SlotState.Leased], states[(int)SlotState.Dead], states[(int)SlotState.Released], oldest);
+            states[(int)SlotState.Filled], states[(int)SlotState.Leased] + states[(int)SlotState.Ending], states[(int)SlotState.Dead], states[(int)SlotState.Released], oldest)
+        {
+            Delayed = states[(int)SlotState.Delayed],
+            Cancelled = states[(int)SlotState.Cancelled],
+            OldestLeaseAge = TimeSpan.FromMilliseconds(oldestLease),
+        };
     }
 
     public List<DeadLetter> DeadLetters(int max)

@@ -10,7 +10,7 @@ namespace Otto.Ipc.Mmap.Queues;
 //  lap       one more each time the slot becomes Released or Filled, that is, each time somebody owes it a cell in an index queue. A cell
 //            carries the lap's low bits: it is good while the word has that state and lap, and once it is not, it never is again.
 //  attempts  deliveries that ended badly so far
-//  owner     the participant that moves the slot; in Released and Filled, the one that owes the cell, or owed it
+//  owner     the participant that moves the slot; in Released, Filled and Cancelled, the one that owes the cell, or owed it
 //
 //                 claim              commit              lease                 complete
 //     Released ----------> Writing ----------> Filled ----------> Leased ----------------> Released
@@ -18,7 +18,13 @@ namespace Otto.Ipc.Mmap.Queues;
 //                             +--> Released      |  +----------------+                       |
 //                             | keep             | requeue           | given up              |
 //                             +--> Leased        +--- Dead <---------+                       |
-//                                                       +------------------------------------+ drop
+//                             |                  |      +------------------------------------+ drop
+//                             | commit, delayed  | due                                       |
+//                             +--------------> Delayed <---- Leased (abandon, delayed)       |
+//                                                | cancel                                    |
+//                                                +-------------------------------------------+
+//     Filled ---cancel---> Cancelled ---the queue comes to it---> Released
+//     Leased ---> Ending ---> Delayed or Dead: its holder alone writes the time, or the note
 
 internal enum SlotState
 {
@@ -27,6 +33,9 @@ internal enum SlotState
     Filled = 2,
     Leased = 3,
     Dead = 4,
+    Delayed = 5,
+    Cancelled = 6,
+    Ending = 7,
 }
 
 internal static class SlotWord

@@ -7,7 +7,7 @@ namespace Otto.Queue;
 /// <summary>A route that leaves this process. Implement it to carry tasks by another way, and add it with <see cref="TaskQueueOptions.AddRoute"/>.</summary>
 /// <remarks>
 /// Routes are tried in the order of <see cref="Route"/>. Messages are envelopes as documented in <c>docs/envelope.md</c>.
-/// <see cref="IWorkQueue.OtherWorkers"/> and <see cref="IWorkQueue.TrySend"/> are called for each task: they must not block.
+/// <see cref="IWorkQueue.OtherWorkers"/> and <see cref="IWorkQueue.TrySend(ReadOnlySpan{byte})"/> are called for each task: they must not block.
 /// </remarks>
 public interface ITaskRoute
 {

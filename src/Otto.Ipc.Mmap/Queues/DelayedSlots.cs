@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// Messages that are not ready before a time. They lie in their slots (state Delayed) and in no index queue; one word of the segment says
+// when to look next, and whoever is awake then moves those that are due to ready.
+//
+//  63                        24 23        0
+//  +---------------------------+-----------+
+//  | look at (ms, monotonic)   | version   |   all ones above: nothing is delayed
+//  +---------------------------+-----------+
+//
+//  send:     slot ← Delayed; then look at ← min(look at, its time), version + 1
+//  promote:  read the word; look at every slot; move those due; then CAS the word to the earliest that is left, version + 1
+//
+// Every sender raises the version, even where its time is no earlier, so a promoter that did not see the slot fails to put the word back.
+// A promoter that stops or dies leaves the word as it was: due. A sender that dies before it lowers the word is swept, and the sweep lowers it.
+
+internal sealed class DelayedSlots(SegmentMapping map, QueueLayout layout, long wordOffset)
+{
+    /// <summary>No delayed message: the greatest time.</summary>
+    public const long None = (1L << 40) - 1;
+
+    private const long VersionMask = (1L << 24) - 1;
+
+    /// <summary>Milliseconds of the machine's monotonic clock, which all processes share.</summary>
+    public static long Now => Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000);
+
+    /// <summary>When to look next.</summary>
+    public long LookAt => TimeOf(Volatile.Read(ref Word));
+
+    private ref long Word => ref map.Long(wordOffset);
+
+    public static long Initial => Make(None, 0);
+
+    /// <summary>The time at which a message sent now with this delay is due; never earlier than asked.</summary>
+    public static long DueAfter(TimeSpan delay) => Math.Min(Now + 1 + (long)Math.Ceiling(delay.TotalMilliseconds), None - 1);
+
+    /// <summary>Has somebody look at <paramref name="time"/>, or before. The slot's word was stored before.</summary>
+    /// <returns>Whether nobody would have looked before.</returns>
+    public bool Lower(long time)
+    {
+        while (true)
+        {
+            long seen = Volatile.Read(ref Word);
+            // Full fence: pairs with the read in Promote. A promoter either read the word after this, and then sees the slot, or its CAS fails.
+            if (Interlocked.CompareExchange(ref Word, Make(Math.Min(time, TimeOf(seen)), seen + 1), seen) == seen) return time < TimeOf(seen);
+        }
+    }
+
+    /// <summary>Hands each slot that is due to <paramref name="promote"/>, and notes when to look next.</summary>
+    /// <returns>How many were moved.</returns>
+    public int Promote(long now, Func<int, long, bool> promote)
+    {
+        // Acquire: pairs with the CAS in Lower; a slot whose sender lowered this word before is seen below.
+        long seen = Volatile.Read(ref Word);
+        if (TimeOf(seen) > now) return 0;
+        long next = None;
+        int moved = 0;
+        for (int slot = 0; slot < layout.Slots; slot++)
+        {
+            // Acquire: pairs with the release that made the slot Delayed; its time is the one of this word.
+            long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
+            if (SlotWord.State(word) != SlotState.Delayed) continue;
+            long due = Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore));
+            if (due > now) next = Math.Min(next, due);
+            else if (promote(slot, word)) moved++;
+        }
+
+        if (FaultPoints.On) FaultPoints.Reach("queue.promote.scanned");
+        // Fails where somebody delayed a message meanwhile: then the word stays due, and the next look is soon.
+        Interlocked.CompareExchange(ref Word, Make(next, seen + 1), seen);
+        return moved;
+    }
+
+    private static long TimeOf(long word) => (long)((ulong)word >> 24);
+
+    private static long Make(long time, long version) => time << 24 | (version & VersionMask);
+}

@@ -1,0 +1,77 @@
+using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// What the two sides of a queue wait for. Each look also does what would make it ready and has no one else to do it: senders release
+// cancelled messages, workers make ready what is due, and have themselves woken when the next is.
+
+/// <summary>Whether there may be a free slot.</summary>
+internal sealed class RoomReadiness(IndexQueue free, SlotQueue queue) : IReadiness
+{
+    public bool IsReady => !free.IsEmpty || (queue.Moves.Reap() > 0 && !free.IsEmpty);
+}
+
+/// <summary>Whether there may be a message to lease.</summary>
+internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, SlotQueue queue) : IReadiness, IDisposable
+{
+    private static readonly TimeSpan LongestSleep = TimeSpan.FromDays(1);
+    private readonly Lock _gate = new();
+    private Timer? _timer;
+    private long _wakeAt = DelayedSlots.None;
+    private bool _disposed;
+
+    public bool IsReady
+    {
+        get
+        {
+            if (!ready.IsEmpty) return true;
+            long lookAt = delayed.LookAt;
+            if (lookAt == DelayedSlots.None) return false;
+            long now = DelayedSlots.Now;
+            if (lookAt <= now)
+            {
+                queue.Moves.PromoteDue();
+                if (!ready.IsEmpty) return true;
+                lookAt = delayed.LookAt;
+            }
+
+            // Asked before every sleep, so the timer is set before anybody relies on it; a sender with an earlier time rings, and it is asked again.
+            if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) WakeAt(lookAt, now);
+            return false;
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _disposed = true;
+            _timer?.Dispose();
+        }
+    }
+
+    private void WakeAt(long time, long now)
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            _timer ??= new Timer(static readiness => ((WorkReadiness)readiness!).Wake(), this, Timeout.Infinite, Timeout.Infinite);
+            _timer.Change(TimeSpan.FromMilliseconds(Math.Clamp(time - now, 1, LongestSleep.TotalMilliseconds)), Timeout.InfiniteTimeSpan);
+            Volatile.Write(ref _wakeAt, time);
+        }
+    }
+
+    private void Wake()
+    {
+        Volatile.Write(ref _wakeAt, DelayedSlots.None);
+        try
+        {
+            queue.Look(wake: true);
+        }
+        catch (IOException)
+        {
+            // Hostile bytes: whoever waits meets the same fault on its own call.
+        }
+    }
+}

@@ -1,0 +1,256 @@
+using System.Runtime.CompilerServices;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// What a handle does with messages: each call counts as in flight, and so does each reserved slot and each lease until it ends.
+
+internal sealed partial class SlotQueue
+{
+    public bool TrySend(ReadOnlySpan<byte> message)
+    {
+        CheckSize(message.Length);
+        _gate.Enter();
+        try
+        {
+            if (!_moves.TryClaim(out int slot, out long word)) return false;
+            message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
+            _moves.Fill(slot, word, message.Length);
+            return true;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
+    {
+        CheckSize(message.Length);
+        CheckDelay(delay);
+        id = default;
+        _gate.Enter();
+        try
+        {
+            if (!_moves.TryClaim(out int slot, out long word)) return false;
+            message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
+            id = new WorkId(SlotWord.Lap(word), slot);
+            if (delay == TimeSpan.Zero) _moves.Fill(slot, word, message.Length);
+            else _moves.Delay(slot, word, message.Length, DelayedSlots.DueAfter(delay));
+            return true;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellation = default)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        WorkId id;
+        while (!TrySend(message.Span, delay, out id)) await WaitToSendAsync(cancellation).ConfigureAwait(false);
+        return id;
+    }
+
+    public bool Cancel(WorkId id)
+    {
+        if ((uint)id.Index >= (uint)_layout.Slots) return false;
+        _gate.Enter();
+        try
+        {
+            return _moves.TryCancel(id.Index, id.Use);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public bool TryReserve(int maxBytes, out WriteSlot slot)
+    {
+        CheckSize(maxBytes);
+        slot = default;
+        _gate.Enter();
+        bool reserved = false;
+        try
+        {
+            if (!_moves.TryClaim(out int index, out long word)) return false;
+            reserved = true; // what is in flight now ends with commit or abort
+            slot = new WriteSlot(this, new SlotToken(word, index), _map.Bytes(_layout.Slot(index) + QueueLayout.Payload, maxBytes));
+            return true;
+        }
+        finally
+        {
+            if (!reserved) _gate.Exit();
+        }
+    }
+
+    public bool TryKeep(ReadOnlySpan<byte> message, out WorkLease lease)
+    {
+        CheckSize(message.Length);
+        lease = default;
+        _gate.Enter();
+        bool kept = false;
+        try
+        {
+            if (!_moves.TryClaim(out int slot, out long word)) return false;
+            message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
+            long leased = _moves.Keep(slot, word, message.Length);
+            lease = LeaseOf(slot, leased, message.Length);
+            kept = true;
+            return true;
+        }
+        finally
+        {
+            if (!kept) _gate.Exit();
+        }
+    }
+
+    public bool TryLease(out WorkLease lease)
+    {
+        lease = default;
+        _gate.Enter();
+        bool leased = false;
+        try
+        {
+            if (!_moves.TryLease(out int slot, out long word)) return false;
+            // Read once: it is shared, so it may hold anything, and may change after the check.
+            int length = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Length));
+            int kind = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Kind));
+            if ((uint)length > (uint)_layout.SlotBytes || kind != QueueLayout.KindInline) ThrowBadSlot(slot, word, length, kind);
+            lease = LeaseOf(slot, word, length);
+            leased = true; // what is in flight now ends with the lease
+            return true;
+        }
+        finally
+        {
+            if (!leased) _gate.Exit();
+        }
+    }
+
+    public int LeaseBatch(Span<WorkLease> leases)
+    {
+        int count = 0;
+        while (count < leases.Length && TryLease(out leases[count])) count++;
+        return count;
+    }
+
+    public int CompleteBatch(ReadOnlySpan<WorkLease> leases)
+    {
+        int count = 0;
+        foreach (ref readonly WorkLease lease in leases)
+        {
+            if (lease.TryGetToken(this, out SlotToken token) && End(token, Ending.Released)) count++;
+        }
+
+        return count;
+    }
+
+    bool IWriteSlotOwner.Commit(in SlotToken token, int bytes)
+    {
+        if (!_gate.TryEnterLate()) return false;
+        int leaving = 1;
+        try
+        {
+            // The word is exact: a slot that was committed or aborted through another copy of the struct has moved on.
+            if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) return false;
+            leaving = 2;
+            _moves.Fill(token.Index, token.Word, bytes);
+            return true;
+        }
+        finally
+        {
+            _gate.Exit(leaving);
+        }
+    }
+
+    void IWriteSlotOwner.Abort(in SlotToken token) => End(token, Ending.Released);
+
+    bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, Ending.Released);
+
+    bool IWorkLeaseOwner.Abandon(in SlotToken token, bool countAttempt, TimeSpan delay)
+    {
+        CheckDelay(delay);
+        int attempts = SlotWord.Attempts(token.Word) + (countAttempt ? 1 : 0);
+        if (countAttempt && attempts >= _layout.MaxAttempts) return End(token, Ending.GivenUp, attempts, $"given back {attempts} times, the queue's limit");
+        return delay == TimeSpan.Zero
+            ? End(token, Ending.Returned, attempts)
+            : End(token, Ending.ReturnedLater, attempts, notBefore: DelayedSlots.DueAfter(delay));
+    }
+
+    bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason) => End(token, Ending.GivenUp, SlotWord.Attempts(token.Word) + 1, reason);
+
+    /// <summary>Ends what is in flight: a reserved slot or a lease. Allowed after a dispose, which waits for it.</summary>
+    private bool End(in SlotToken token, Ending ending, int attempts = 0, string reason = "", long notBefore = 0)
+    {
+        if (!_gate.TryEnterLate()) return false;
+        bool ended = false;
+        try
+        {
+            return ended = Move(token, ending, attempts, reason, notBefore);
+        }
+        finally
+        {
+            _gate.Exit(ended ? 2 : 1);
+        }
+    }
+
+    private bool Move(in SlotToken token, Ending ending, int attempts, string reason, long notBefore) => ending switch
+    {
+        Ending.Released => _moves.TryRelease(token),
+        Ending.Returned => _moves.TryReturn(token, attempts),
+        Ending.ReturnedLater => _moves.TryReturnLater(token, attempts, notBefore),
+        _ => _moves.TryGiveUp(token, attempts, reason),
+    };
+
+    private bool MoveDead(DeadLetterId id, Ending ending)
+    {
+        if ((uint)id.Index >= (uint)_layout.Slots || SlotWord.State(id.Word) != SlotState.Dead) return false;
+        _gate.Enter();
+        try
+        {
+            return Move(new SlotToken(id.Word, id.Index), ending, attempts: 0, "", notBefore: 0);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    private WorkLease LeaseOf(int slot, long word, int length)
+    {
+        SlotMemory memory = _memories[slot] ??= new SlotMemory(_map, _layout.Slot(slot) + QueueLayout.Payload, _layout.SlotBytes);
+        return new WorkLease(this, new SlotToken(word, slot), memory.Memory[..length], SlotWord.Attempts(word) + 1);
+    }
+
+    private void CheckSize(int bytes)
+    {
+        if ((uint)bytes > (uint)_layout.SlotBytes)
+            throw new ArgumentOutOfRangeException(nameof(bytes), $"message of {bytes:N0} bytes exceeds the slot's {_layout.SlotBytes:N0}; create the queue with larger SlotBytes, or send a reference");
+    }
+
+    private static void CheckDelay(TimeSpan delay)
+    {
+        if (delay < TimeSpan.Zero || delay > IWorkQueue.LongestDelay)
+            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.LongestDelay.TotalDays:N0} days: {delay}");
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void ThrowBadSlot(int slot, long word, int length, int kind)
+    {
+        string problem = $"slot {slot:N0} has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}";
+        // Set aside, so that the next lease does not meet it again.
+        _moves.TryGiveUp(new SlotToken(word, slot), SlotWord.Attempts(word), problem);
+        throw new CorruptSegmentException($"{_segment.Path}: {problem}; it was put among the dead letters");
+    }
+
+    /// <summary>How a slot or lease ends.</summary>
+    private enum Ending
+    {
+        Released,
+        Returned,
+        ReturnedLater,
+        GivenUp,
+    }
+}
