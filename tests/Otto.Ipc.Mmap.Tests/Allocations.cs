@@ -43,6 +43,8 @@ public sealed class Allocations
         });
     }
 
+    private readonly WorkLease[] _batch = new WorkLease[4];
+
     [Test]
     public void A_message_through_a_queue_allocates_nothing()
     {
@@ -65,6 +67,13 @@ public sealed class Allocations
                 Must(lease.Complete());
             }
 
+            Must(queue.TrySend(Message, TimeSpan.Zero, out WorkId id));
+            Must(queue.Cancel(id));
+            Must(queue.TrySend(Message, TimeSpan.FromHours(1), out id));
+            Must(queue.Cancel(id));
+            Must(queue.TrySend(Message));
+            Must(queue.LeaseBatch(_batch) == 1);
+            Must(queue.CompleteBatch(_batch) == 1);
             Must(queue.OtherWorkers == 0);
             Must(!queue.TryLease(out _));
         });

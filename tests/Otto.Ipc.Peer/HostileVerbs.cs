@@ -108,6 +108,12 @@ internal static class HostileVerbs
             {
                 foreach (DeadLetter letter in queue.GetDeadLetters()) _ = random.Next(2) == 0 ? queue.Drop(letter.Id) : queue.Requeue(letter.Id);
             });
+            refused += Try(() =>
+            {
+                if (queue.TrySend(new byte[10], TimeSpan.FromMilliseconds(random.Next(2)), out WorkId id) && random.Next(2) == 0) queue.Cancel(id);
+                queue.Cancel(new WorkId(random.Next(4), random.Next(8)));
+                queue.CompleteBatch(new WorkLease[2]);
+            });
             refused += Try(() => _ = queue.OtherWorkers);
             refused += Try(() => queue.TakesWork = !queue.TakesWork);
             refused += Try(() => queue.WaitToLease(TimeSpan.FromMilliseconds(1)));
@@ -184,7 +190,7 @@ internal static class HostileVerbs
     {
         if (!queue.TryLease(out WorkLease lease)) return;
         Sum(lease.Payload.Span);
-        _ = random.Next(3) switch { 0 => lease.Complete(), 1 => lease.Abandon(), _ => lease.DeadLetter("hostile") };
+        _ = random.Next(4) switch { 0 => lease.Complete(), 1 => lease.Abandon(), 2 => lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)), _ => lease.DeadLetter("hostile") };
     }
 
     private static void Cancelled(Func<CancellationToken, Task> wait)

@@ -6,7 +6,7 @@ namespace Otto.Ipc.Peer;
 
 internal static class QueueVerbs
 {
-    /// <summary>NAME SENDER COUNT MODE: sends COUNT messages, and more until it is told to finish. MODE: send, reserve or abort (every other slot).</summary>
+    /// <summary>NAME SENDER COUNT MODE: sends COUNT messages, and more until it is told to finish. MODE: send, reserve, abort (every other slot), delay or cancel (every other one, for later or at once).</summary>
     public static int Send(string[] arguments)
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
@@ -18,9 +18,21 @@ internal static class QueueVerbs
             int bytes = Payload.HeaderBytes + i * 7 % 100;
             bool abort = mode == "abort" && i % 2 == 0;
             Talk.Say(abort ? $"abort {sender}:{i}" : $"intent {sender}:{i}");
-            while (!(mode == "send" ? queue.TrySend(Payload.Make(sender, i, bytes)) : TryInPlace(queue, sender, i, bytes, abort)))
-                queue.WaitToSend(Timeout.InfiniteTimeSpan);
+            if (mode is "delay" or "cancel") Talk.Say($"delayed {sender}:{i}");
+            WorkId id = default;
+            while (!(mode switch
+            {
+                "send" => queue.TrySend(Payload.Make(sender, i, bytes)),
+                "delay" or "cancel" => queue.TrySend(Payload.Make(sender, i, bytes), TimeSpan.FromMilliseconds(mode == "delay" ? 1 + i % 3 : i % 4 / 2), out id),
+                _ => TryInPlace(queue, sender, i, bytes, abort),
+            })) queue.WaitToSend(Timeout.InfiniteTimeSpan);
             if (!abort) Talk.Say($"sent {sender}:{i}");
+            if (mode == "cancel" && i % 2 == 0)
+            {
+                Talk.Say($"drop {sender}:{i}");
+                if (queue.Cancel(id)) Talk.Say($"dropped {sender}:{i}");
+            }
+
             if (i >= 20) Thread.Sleep(1); // a trickle, so that two cores suffice for all
         }
 
@@ -28,7 +40,7 @@ internal static class QueueVerbs
         return 0;
     }
 
-    /// <summary>NAME MODE: works until told to finish and the queue is empty. MODE: complete, abandon (first attempts), give-up (every fourth), async.</summary>
+    /// <summary>NAME MODE: works until told to finish and the queue is empty. MODE: complete, abandon or later (first attempts), give-up (every fourth), async.</summary>
     public static int Work(string[] arguments)
     {
         string mode = arguments.Length > 1 ? arguments[1] : "complete";
@@ -50,6 +62,7 @@ internal static class QueueVerbs
             bool whole = Payload.TryRead(lease.Payload.Span, out int sender, out int sequence);
             Talk.Say($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
             if (mode == "abandon" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon() ? "abandoned" : "lost")} {sender}:{sequence}");
+            else if (mode == "later" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)) ? "abandoned" : "lost")} {sender}:{sequence}");
             else if (mode == "give-up" && ++count % 4 == 0) Talk.Say($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
             else Talk.Say($"{(lease.Complete() ? "done" : "lost")} {sender}:{sequence}");
         }

@@ -29,6 +29,7 @@ internal sealed class QueueLedger
             {
                 case "intent": entry.Intended = true; break;
                 case "sent": entry.Sent = true; break;
+                case "delayed": entry.Delayed = true; break;
                 case "abort": entry.Aborted = true; break;
                 case "lease":
                     int attempt = int.Parse(words[2], CultureInfo.InvariantCulture);
@@ -58,6 +59,7 @@ internal sealed class QueueLedger
         {
             if (entry.Sent && !entry.IsOver) _problems.Add($"I1: {id} was sent and never done");
             if (entry.Leases.Count > 0 && !entry.Intended) _problems.Add($"I2: {id} was seen and never begun{(entry.Aborted ? ", it was aborted" : "")}");
+            if (entry.Dropped && entry.Done.Count > 0) _problems.Add($"I4: {id} was dropped or cancelled, and done");
             if (entry.Done.Count > 1 + entry.Requeues) _problems.Add($"I4: {id} was completed {entry.Done.Count} times");
             foreach ((PeerProcess by, long time) in entry.Done)
             {
@@ -112,7 +114,7 @@ internal sealed class QueueLedger
         foreach ((string id, int attempt) in leases)
         {
             if (attempt > 1) return;
-            if (Of(id).Requeues > 0) continue;
+            if (Of(id).Requeues > 0 || Of(id).Delayed) continue;
             string[] parts = id.Split(':');
             int sequence = int.Parse(parts[1], CultureInfo.InvariantCulture);
             if (order.TryGetValue(parts[0], out int last) && sequence <= last) _problems.Add($"order: {peer} got {id} after {parts[0]}:{last}");
@@ -127,6 +129,8 @@ internal sealed class QueueLedger
         public bool Intended { get; set; }
 
         public bool Sent { get; set; }
+
+        public bool Delayed { get; set; }
 
         public bool Aborted { get; set; }
 

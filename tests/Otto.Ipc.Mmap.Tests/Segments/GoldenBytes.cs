@@ -101,9 +101,10 @@ public sealed class GoldenBytes
         using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
         byte[] file = Bytes("jobs", SegmentShape.Queue);
         Assert.That(file, Has.Length.EqualTo(0x11000));
-        // Control words: free tail is 2, all others zero.
+        // Control words: free tail is 2, nothing is delayed, all others zero.
         Assert.That(BitConverter.ToInt64(file, 0x1180), Is.EqualTo(2));
-        for (int i = 0; i < 8; i++)
+        Same(file[0x1480..0x1488], "00 00 00 FF FF FF FF FF");
+        for (int i = 0; i < 7; i++)
         {
             if (i != 1) Assert.That(BitConverter.ToInt64(file, 0x1100 + i * 0x80), Is.Zero, $"control word {i}");
         }
@@ -125,10 +126,31 @@ public sealed class GoldenBytes
         byte[] file = Bytes("jobs", SegmentShape.Queue);
         // Filled (2) by participant 0, no attempts, lap 1; length 5, kind 0.
         Same(file[0x10800..0x10810], "02 00 00 01 00 00 00 00 05 00 00 00 00 00 00 00");
+        // Not before: zero. The use is the lap that the slot had when it was claimed. No note.
+        Same(file[0x10818..0x1082C], "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00");
         Same(file[0x10830..0x10835], "68 65 6C 6C 6F");
         // Its cell: cycle 0, lap 1, slot 0. The ready tail is 1, the free head too.
         Same(file[0x10400..0x10408], "00 00 10 00 00 00 00 00");
         Assert.That((BitConverter.ToInt64(file, 0x1280), BitConverter.ToInt64(file, 0x1100)), Is.EqualTo((1, 1)));
+    }
+
+    [Test]
+    public void A_delayed_message_and_a_cancelled_one_in_a_queue()
+    {
+        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
+        queue.TrySend("later"u8, TimeSpan.FromHours(1), out _);
+        byte[] file = Bytes("jobs", SegmentShape.Queue);
+        // Delayed (5) by participant 0, still lap 0, since nobody owes it a cell; and when to look is its time, version 1.
+        Same(file[0x10800..0x10808], "05 00 00 00 00 00 00 00");
+        Assert.That(BitConverter.ToInt64(file, 0x1480), Is.EqualTo(BitConverter.ToInt64(file, 0x10818) << 24 | 1));
+        queue.TrySend("first"u8);
+        queue.TryLease(out WorkLease lease);
+        lease.Abandon(countAttempt: true);
+        queue.TrySend([], TimeSpan.Zero, out WorkId full);
+        Assert.That(full, Is.EqualTo(default(WorkId)), "two slots, both taken");
+        Assert.That(queue.Cancel(new WorkId(0, 1)), Is.True);
+        // At the head of ready, so it was released at once: Released by participant 0, lap 3 (ready, ready again, released).
+        Same(Bytes("jobs", SegmentShape.Queue)[0x10940..0x10948], "00 00 00 03 00 00 00 00");
     }
 
     private byte[] Bytes(string name, SegmentShape shape) => File.ReadAllBytes(_place.PathOf(name, shape));
