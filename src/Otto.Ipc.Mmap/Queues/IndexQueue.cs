@@ -41,6 +41,7 @@ internal sealed class IndexQueue
     private readonly long _firstCell;
     private readonly int _log2;
     private readonly string _path;
+    private long _headSeen;
 
     public IndexQueue(SegmentMapping map, long headWord, long tailWord, long firstCell, int cells, string path)
     {
@@ -77,8 +78,7 @@ internal sealed class IndexQueue
                 continue;
             }
 
-            // The cell's last entry has been taken once head is past it; head only grows, so a late read errs towards waiting.
-            if (behind != 1 || tail - Volatile.Read(ref _map.Long(_headWord)) >= Cells) continue;
+            if (behind != 1 || !IsTaken(tail)) continue;
             // Full fence: the push. Pairs with the acquire in TryPeek; the slot's word and bytes are visible before its cell. It is
             // also the fence between publishing and looking at the doorbell.
             if (Interlocked.CompareExchange(ref place, IndexCell.Make(CycleOf(tail), lap, slot), seen) != seen) continue;
@@ -88,6 +88,16 @@ internal sealed class IndexQueue
         }
 
         throw NoProgress("append");
+    }
+
+    /// <summary>Whether the entry that the cell of <paramref name="tail"/> held a cycle ago was taken: whether head is past it.</summary>
+    private bool IsTaken(long tail)
+    {
+        // Head only grows, so what was seen of it before errs towards looking again: its line stays with those who take.
+        if (tail - _headSeen < Cells) return true;
+        // Any thread may store here; whichever value stays was true once.
+        _headSeen = Volatile.Read(ref _map.Long(_headWord));
+        return tail - _headSeen < Cells;
     }
 
     /// <summary>Looks at the head's cell.</summary>
