@@ -38,3 +38,13 @@ public interface IQueueTransport : ITransport
     /// <returns>A handle that sends and leases, for any number of threads.</returns>
     ValueTask<IWorkQueue> OpenQueueAsync(ChannelName name, CancellationToken cancellation = default);
 }
+
+/// <summary>A transport with the <em>store</em> shape: the last value for each key, with watch.</summary>
+public interface IStoreTransport : ITransport
+{
+    /// <summary>Opens a store, and creates it where it does not exist.</summary>
+    /// <param name="name">Which store; each has keys of its own.</param>
+    /// <param name="cancellation">Gives up opening.</param>
+    /// <returns>The store, for any number of threads.</returns>
+    ValueTask<IKeyValueStore> OpenStoreAsync(ChannelName name, CancellationToken cancellation = default);
+}
