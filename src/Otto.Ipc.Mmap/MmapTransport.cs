@@ -1,19 +1,20 @@
 using Otto.Ipc.Mmap.Queues;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Streams;
+using Otto.Ipc.Mmap.Topics;
 
 namespace Otto.Ipc.Mmap;
 
 // The door to shared memory: a name and options in, an end of a shape out.
 
-/// <summary>Shared memory as a transport: streams and work queues between processes of one user on one machine.</summary>
+/// <summary>Shared memory as a transport: streams, work queues and topics between processes of one user on one machine.</summary>
 /// <remarks>
 /// What is sent lives in a file under <see cref="MmapTransportOptions.Directory"/> until the machine restarts, whichever process dies.
-/// Nothing is deleted when an end is disposed; <see cref="RemoveStream"/> and <see cref="RemoveQueue"/> do that.
+/// Nothing is deleted when an end is disposed; <see cref="RemoveStream"/>, <see cref="RemoveQueue"/> and <see cref="RemoveTopic"/> do that.
 /// Needs Linux on x64 or arm64 (arm64 is untested), and a file system with locks and unnamed files, such as tmpfs.
 /// Truncating a segment's file from outside is beyond what can be survived; replacing or deleting it is not.
 /// </remarks>
-public sealed class MmapTransport : IStreamTransport, IQueueTransport
+public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTransport
 {
     private readonly string? _directory;
 
@@ -82,6 +83,38 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport
         return new SlotQueue(SegmentFile.OpenOrCreate(_directory, name, new QueueSpec(options)), name, options);
     }
 
+    /// <summary>Opens a publishing end of a topic, and creates the topic where it does not exist.</summary>
+    /// <param name="name">Which topic.</param>
+    /// <param name="options">Sizes, policy and waiting; left out, the topic's own or the defaults.</param>
+    /// <returns>The end, for one thread at a time. It goes on with the numbers of a publisher that left or died.</returns>
+    /// <exception cref="SegmentMismatchException">The topic exists with other sizes, another policy or another version.</exception>
+    /// <exception cref="CorruptSegmentException">The topic's file fails a check.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
+    /// <exception cref="IOException">The topic has all the live publishers it can have, or there is no room for it; the message has the numbers.</exception>
+    public MessagePublisher OpenPublisher(ChannelName name, MmapTopicOptions? options = null)
+    {
+        options ??= new MmapTopicOptions();
+        options.Validate();
+        return new RingPublisher(SegmentFile.OpenOrCreate(_directory, name, new TopicSpec(options)), options);
+    }
+
+    /// <summary>Opens a subscribing end of a topic, and creates the topic where it does not exist.</summary>
+    /// <param name="name">Which topic.</param>
+    /// <param name="options">Sizes, policy and waiting; left out, the topic's own or the defaults.</param>
+    /// <param name="startAt">Where it begins.</param>
+    /// <returns>The end, for one thread at a time; it hears everything that is published after this.</returns>
+    /// <exception cref="SegmentMismatchException">The topic exists with other sizes, another policy or another version.</exception>
+    /// <exception cref="CorruptSegmentException">The topic's file fails a check.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
+    /// <exception cref="IOException">The topic has all the participants it can have, or there is no room for it; the message has the numbers.</exception>
+    public MessageSubscriber OpenSubscriber(ChannelName name, MmapTopicOptions? options = null, StartAt startAt = StartAt.Now)
+    {
+        options ??= new MmapTopicOptions();
+        options.Validate();
+        if (!Enum.IsDefined(startAt)) throw new ArgumentOutOfRangeException(nameof(startAt), $"no such start: {(int)startAt}");
+        return new RingSubscriber(SegmentFile.OpenOrCreate(_directory, name, new TopicSpec(options)), options, startAt);
+    }
+
     /// <summary>Deletes a stream that nobody has open, with all that was not read.</summary>
     /// <param name="name">Which stream.</param>
     /// <returns><see langword="false"/> where there is none.</returns>
@@ -94,6 +127,12 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport
     /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
     public bool RemoveQueue(ChannelName name) => SegmentFile.Remove(_directory, name, SegmentShape.Queue);
 
+    /// <summary>Deletes a topic that nobody has open.</summary>
+    /// <param name="name">Which topic.</param>
+    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
+    public bool RemoveTopic(ChannelName name) => SegmentFile.Remove(_directory, name, SegmentShape.Topic);
+
     ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
         cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));
 
@@ -102,6 +141,12 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport
 
     ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellation) =>
         cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellation) : new(OpenQueue(name));
+
+    ValueTask<MessagePublisher> ITopicTransport.OpenPublisherAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessagePublisher>(cancellation) : new(OpenPublisher(name));
+
+    ValueTask<MessageSubscriber> ITopicTransport.OpenSubscriberAsync(ChannelName name, StartAt startAt, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSubscriber>(cancellation) : new(OpenSubscriber(name, startAt: startAt));
 
     /// <summary>Does nothing: each end is its opener's to dispose.</summary>
     /// <returns>Completes at once.</returns>

@@ -39,6 +39,23 @@ public interface IQueueTransport : ITransport
     ValueTask<IWorkQueue> OpenQueueAsync(ChannelName name, CancellationToken cancellation = default);
 }
 
+/// <summary>A transport with the <em>topic</em> shape: news that every subscriber hears, until it is overwritten.</summary>
+public interface ITopicTransport : ITransport
+{
+    /// <summary>Opens a publishing end, and creates the topic where it does not exist.</summary>
+    /// <param name="name">Which topic.</param>
+    /// <param name="cancellation">Gives up opening.</param>
+    /// <returns>The end, for one thread at a time.</returns>
+    ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellation = default);
+
+    /// <summary>Opens a subscribing end, and creates the topic where it does not exist.</summary>
+    /// <param name="name">Which topic.</param>
+    /// <param name="startAt">Where it begins.</param>
+    /// <param name="cancellation">Gives up opening.</param>
+    /// <returns>The end, for one thread at a time; it hears everything that is published after this.</returns>
+    ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartAt startAt = StartAt.Now, CancellationToken cancellation = default);
+}
+
 /// <summary>A transport with the <em>store</em> shape: the last value for each key, with watch.</summary>
 public interface IStoreTransport : ITransport
 {

@@ -68,7 +68,12 @@ internal sealed class TestPlace : IDisposable
         {
             try
             {
-                _ = path.EndsWith(".stream", StringComparison.Ordinal) ? Transport.RemoveStream(name) : Transport.RemoveQueue(name);
+                _ = Path.GetExtension(path) switch
+                {
+                    ".stream" => Transport.RemoveStream(name),
+                    ".topic" => Transport.RemoveTopic(name),
+                    _ => Transport.RemoveQueue(name),
+                };
                 return null;
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)

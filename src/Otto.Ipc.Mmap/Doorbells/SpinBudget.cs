@@ -50,3 +50,11 @@ internal interface IReadiness
 {
     bool IsReady { get; }
 }
+
+/// <summary>For a bell that is only rung here: whoever waits on it has a bell object of its own.</summary>
+internal sealed class Nobody : IReadiness
+{
+    public static readonly Nobody Waits = new();
+
+    public bool IsReady => false;
+}

@@ -19,6 +19,8 @@ internal enum ParticipantRoles
     Sends = 1,
     Receives = 2,
     TakesWork = 4,
+    Publishes = 8,
+    Subscribes = 16,
 }
 
 /// <summary>This process's entry in a segment, and its view of the others'.</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Ends;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Streams;
@@ -10,7 +11,7 @@ namespace Otto.Ipc.Mmap.Streams;
 
 internal sealed class RingReceiver : MessageReceiver, IReadiness
 {
-    private readonly StreamEnd _end;
+    private readonly SoloEnd _end;
     private readonly SegmentMapping _map;
     private readonly LaneReader[] _lanes;
     private readonly LaneTable _table;
@@ -36,7 +37,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
             throw new IOException($"{segment.Path} has a receiver already, and it is alive; dispose it first");
         }
 
-        _end = new StreamEnd(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan), this);
+        _end = new SoloEnd(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan), this);
         try
         {
             foreach (LaneReader lane in _lanes) lane.Resume();

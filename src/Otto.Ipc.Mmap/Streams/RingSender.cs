@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Ends;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Streams;
@@ -10,7 +11,7 @@ namespace Otto.Ipc.Mmap.Streams;
 internal sealed class RingSender : MessageSender, IReadiness
 {
     private const int WarmBytes = 128;
-    private readonly StreamEnd _end;
+    private readonly SoloEnd _end;
     private readonly SegmentMapping _map;
     private readonly LaneOffsets _lane;
     private readonly Doorbell _receiverBell;
@@ -32,7 +33,7 @@ internal sealed class RingSender : MessageSender, IReadiness
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
-        _end = new StreamEnd(segment, ParticipantRoles.Sends, _lane.SenderBell, this);
+        _end = new SoloEnd(segment, ParticipantRoles.Sends, _lane.SenderBell, this);
         try
         {
             // Acquire: pairs with the release in Publish of the sender before this one, which may have been another process.

@@ -2,12 +2,12 @@ using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
 
-namespace Otto.Ipc.Mmap.Streams;
+namespace Otto.Ipc.Mmap.Ends;
 
-// What both ends of a stream share: the segment, the exclusive role, and a gate that costs a call two plain stores, since an end is
-// used by one thread at a time. Dispose pays instead: it passes a barrier on every thread, then leaves the closing to whoever is last.
+// What the ends of streams and topics share: the segment, their place in it, and a gate that costs a call two plain stores, since such an
+// end is used by one thread at a time. Dispose pays instead: it passes a barrier on every thread, then leaves the closing to whoever is last.
 
-internal sealed class StreamEnd : IClosableEnd, IHousekept
+internal sealed class SoloEnd : IClosableEnd, IHousekept
 {
     private readonly Participants _participants;
     private readonly Lock _closing = new();
@@ -16,14 +16,19 @@ internal sealed class StreamEnd : IClosableEnd, IHousekept
     private volatile bool _closed;
     private bool _released;
 
-    /// <summary>Joins the stream. The caller holds the lock of its exclusive role; the segment is this end's to close from here on.</summary>
-    public StreamEnd(SegmentFile segment, ParticipantRoles role, long bellOffset, IReadiness readiness)
+    /// <summary>Joins. The caller holds the lock of its exclusive role, if it has one; the segment is this end's to close from here on.</summary>
+    /// <param name="segment">Where.</param>
+    /// <param name="role">What this end does.</param>
+    /// <param name="bellOffset">The word that wakes this end.</param>
+    /// <param name="readiness">What this end waits for.</param>
+    /// <param name="repair">Repairs what a dead end left; left out where there is nothing to repair: what it had not published is invisible,
+    /// what it had not read is still there.</param>
+    public SoloEnd(SegmentFile segment, ParticipantRoles role, long bellOffset, IReadiness readiness, Action<int, int>? repair = null)
     {
         Segment = segment;
         try
         {
-            // A dead end leaves nothing to repair: what it had not published is invisible, what it had not read is still there.
-            _participants = Participants.Join(segment, role, static (_, _) => { });
+            _participants = Participants.Join(segment, role, repair ?? (static (_, _) => { }));
         }
         catch
         {
@@ -35,6 +40,12 @@ internal sealed class StreamEnd : IClosableEnd, IHousekept
     }
 
     public SegmentFile Segment { get; }
+
+    /// <summary>This end's number among the participants.</summary>
+    public int Me => _participants.Me;
+
+    /// <summary>What to do before this participant leaves.</summary>
+    public Action? Leaving { get; init; }
 
     public bool IsClosed => _closed;
 
@@ -91,6 +102,7 @@ internal sealed class StreamEnd : IClosableEnd, IHousekept
         {
             if (_released) return;
             _released = true;
+            Leaving?.Invoke();
             _participants.Leave();
             Segment.Close();
         }
@@ -106,6 +118,6 @@ internal sealed class StreamEnd : IClosableEnd, IHousekept
     private void ThrowClosed()
     {
         Exit();
-        throw new ObjectDisposedException(nameof(StreamEnd), "this end of the stream was disposed");
+        throw new ObjectDisposedException(nameof(SoloEnd), "this end was disposed");
     }
 }

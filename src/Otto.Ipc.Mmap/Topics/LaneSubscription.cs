@@ -1,0 +1,206 @@
+using System.Runtime.CompilerServices;
+using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Topics;
+
+// One lane as a subscriber hears it. A frame is copied out first and believed afterwards: only if the publisher had not said, by then, that
+// it may write over it. The number in each frame tells exactly how many messages lie between two that were heard.
+
+internal sealed class LaneSubscription
+{
+    private const int MostTries = 64;
+    private readonly SegmentMapping _map;
+    private readonly TopicLane _lane;
+    private readonly Doorbell? _publisherBell;
+    private readonly string _path;
+    private readonly int _index;
+    private readonly int _maxMessage;
+    private readonly long _position;
+    private long _at;
+    private long _next;
+    private long _cachedTail;
+    private long _told;
+    private long _lost;
+
+    /// <param name="segment">The topic.</param>
+    /// <param name="index">Which lane.</param>
+    /// <param name="position">The word that tells the publisher how far this subscriber has read; zero where nobody asks.</param>
+    public LaneSubscription(SegmentFile segment, int index, long position)
+    {
+        _map = segment.Mapping;
+        _path = segment.Path;
+        _index = index;
+        _lane = TopicLayout.Lane(segment.Plan, index);
+        _maxMessage = TopicLayout.MaxMessage(_lane.Capacity);
+        _position = position;
+        if (position != 0) _publisherBell = new Doorbell(_map, _lane.PublisherBell, Nobody.Waits, signallersFence: false);
+    }
+
+    public int Index => _index;
+
+    /// <summary>Messages lost in this lane so far.</summary>
+    public long Lost { get; private set; }
+
+    /// <summary>Whether there is anything to look at, right or wrong. Asked by any thread.</summary>
+    public bool HasFrames => Volatile.Read(ref _map.Long(_lane.Tail)) != Volatile.Read(ref _at);
+
+    /// <summary>Whether the publisher has left behind what this lane's reading begins with.</summary>
+    public bool IsOvertaken => Volatile.Read(ref _map.Long(_lane.Oldest)) > _at;
+
+    /// <summary>Begins at the tail or at the oldest frame, and tells the publisher so.</summary>
+    public void Begin(StartAt startAt)
+    {
+        for (int i = 0; i < MostTries; i++)
+        {
+            if (TryGoTo(startAt == StartAt.Now ? ReadTail(0) : Volatile.Read(ref _map.Long(_lane.Oldest)), out long number))
+            {
+                _next = number;
+                TellPosition();
+                return;
+            }
+        }
+
+        throw new IOException($"{_path}: lane {_index} is written over faster than it can be read; raise Capacity");
+    }
+
+    /// <summary>Takes the next message.</summary>
+    /// <param name="buffer">Where it goes; grown where it is too small.</param>
+    /// <param name="length">Its bytes.</param>
+    /// <param name="lost">How many messages were lost right before it.</param>
+    /// <returns><see langword="false"/> where there is none now.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryNext(ref byte[] buffer, out int length, out long lost)
+    {
+        lost = 0;
+        length = 0;
+        if (_at == _cachedTail && !TryRefreshTail()) return false;
+        long at = _lane.At(_at), header = _map.Long(at);
+        length = (int)header;
+        // The common case alone: a message that fits, with nothing lost before it. Everything else is told apart in TryNextSlowly.
+        if ((int)(header >> 32) != TopicLayout.TypeMessage || (uint)length > (uint)buffer.Length || _map.Long(at + 8) != _next || _lost != 0
+            || TopicLayout.FrameBytes(length) > Limit())
+            return TryNextSlowly(ref buffer, out length, out lost);
+        _map.Bytes(at + TopicLayout.FrameHeader, length).CopyTo(buffer);
+        // Pairs with the full fence in RingPublisher.TryAnnounceTo: the copy is done before the intent is read.
+        Volatile.ReadBarrier();
+        if (!IsWhole(_at)) return TryNextSlowly(ref buffer, out length, out lost);
+        Step(TopicLayout.FrameBytes(length));
+        _next++;
+        return true;
+    }
+
+    /// <summary>Tells the publisher how far this lane was read, and wakes it if it waits for that.</summary>
+    public void TellPosition()
+    {
+        if (_publisherBell is null || _told == _at) return;
+        _told = _at;
+        if (FaultPoints.On) FaultPoints.Reach("topic.read.before");
+        // Release: pairs with the read in Subscribers.IsBehind; the bytes are copied before the publisher may write over them.
+        Volatile.Write(ref _map.Long(_position), _at);
+        if (FaultPoints.On) FaultPoints.Reach("topic.read.position");
+        _publisherBell.Signal();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryNextSlowly(ref byte[] buffer, out int length, out long lost)
+    {
+        for (int i = 0; i < MostTries; i++)
+        {
+            length = 0;
+            lost = 0;
+            if (_at == _cachedTail && !TryRefreshTail()) return false;
+            long at = _lane.At(_at), header = _map.Long(at), number = _map.Long(at + 8);
+            int type = (int)(header >> 32);
+            length = (int)header;
+            bool plausible = length >= 0 && length <= (type == TopicLayout.TypePadding ? _lane.Capacity : _maxMessage) && TopicLayout.FrameBytes(length) <= Limit()
+                && type is TopicLayout.TypeMessage or TopicLayout.TypePadding && number == _next;
+            if (plausible && type == TopicLayout.TypeMessage)
+            {
+                if (length > buffer.Length) buffer = GC.AllocateUninitializedArray<byte>(Math.Min(_maxMessage, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)length)));
+                _map.Bytes(at + TopicLayout.FrameHeader, length).CopyTo(buffer);
+            }
+
+            Volatile.ReadBarrier(); // as in TryNext
+            if (!IsWhole(_at))
+            {
+                Jump();
+                continue;
+            }
+
+            if (!plausible) throw Corrupt($"the frame at {_at:N0} has length {length:N0}, type {type} and number {number:N0}, expected {_next:N0}, before tail {_cachedTail:N0}");
+            Step(TopicLayout.FrameBytes(length));
+            if (type == TopicLayout.TypePadding) continue;
+            _next++;
+            lost = _lost;
+            _lost = 0;
+            return true;
+        }
+
+        // Written over each time it was about to be read: what is there now is for the next call.
+        length = 0;
+        lost = 0;
+        return false;
+    }
+
+    private void Step(long bytes)
+    {
+        Volatile.Write(ref _at, _at + bytes);
+        if (_publisherBell is not null && _at - _told >= _lane.Chunk) TellPosition();
+    }
+
+    /// <summary>Goes on with the oldest message that is still there, or else with the next one, and counts what lies between.</summary>
+    private void Jump()
+    {
+        long behind = _at;
+        for (int i = 0; i < MostTries; i++)
+        {
+            long to = i < 8 ? Volatile.Read(ref _map.Long(_lane.Oldest)) : ReadTail(behind);
+            if (to <= behind) throw Corrupt($"position {behind:N0} is written over, and oldest is {to:N0}");
+            if (!TryGoTo(to, out long number)) continue;
+            if (number < _next) throw Corrupt($"the frame at {to:N0} has number {number:N0}, after {_next:N0}");
+            _lost += number - _next;
+            Lost += number - _next;
+            _next = number;
+            return;
+        }
+    }
+
+    /// <summary>Moves to the beginning of a frame, if it is still whole.</summary>
+    private bool TryGoTo(long position, out long number)
+    {
+        number = 0;
+        long tail = ReadTail(0);
+        if (position < 0 || position > tail || (position & 15) != 0) throw Corrupt($"position {position:N0} cannot be a frame's, before tail {tail:N0}");
+        number = _map.Long(_lane.At(position) + 8);
+        Volatile.ReadBarrier(); // as in TryNext
+        if (!IsWhole(position)) return false;
+        if (number < 0) throw Corrupt($"the frame at {position:N0} has number {number:N0}");
+        Volatile.Write(ref _at, position);
+        _cachedTail = tail;
+        return true;
+    }
+
+    private bool TryRefreshTail()
+    {
+        _cachedTail = ReadTail(_at);
+        if (_at != _cachedTail) return true;
+        TellPosition();
+        return false;
+    }
+
+    private bool IsWhole(long position) => Volatile.Read(ref _map.Long(_lane.Intent)) - _lane.Capacity <= position;
+
+    /// <summary>The bytes that a frame here can have: to the tail, and to the end of the ring.</summary>
+    private long Limit() => Math.Min(_cachedTail - _at, _lane.Capacity - (_at & (_lane.Capacity - 1)));
+
+    /// <summary>The publisher's tail, checked: it is shared, so it may hold anything.</summary>
+    private long ReadTail(long least)
+    {
+        // Acquire: pairs with the release in RingPublisher.Publish; the frames up to it are whole, as far as they are not written over.
+        long tail = Volatile.Read(ref _map.Long(_lane.Tail));
+        return tail >= least && (tail & 15) == 0 ? tail : throw Corrupt($"tail {tail:N0} cannot follow {least:N0}");
+    }
+
+    private CorruptSegmentException Corrupt(string what) => new($"{_path}: lane {_index}: {what}");
+}

@@ -1,0 +1,278 @@
+using System.Runtime.CompilerServices;
+using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Topics;
+
+// The publisher of one lane. It says ahead, for a sixteenth of the ring at a time, what it may write over (oldest, then intent, then a full
+// fence); within that a message costs its bytes and one store of the tail. It never waits for subscribers, unless the topic's policy is Block.
+
+internal sealed class RingPublisher : MessagePublisher, IReadiness
+{
+    private readonly SoloEnd _end;
+    private readonly SegmentMapping _map;
+    private readonly TopicLane _lane;
+    private readonly Subscribers _subscribers;
+    private readonly Doorbell _bell;
+    private readonly SpinBudget _spin;
+    private readonly WaitMode _waitMode;
+    private long _tail;
+    private long _intent;
+    private long _oldest;
+    private long _number;
+    private long _reservations;
+    private long _open;
+    private long _padding;
+    private int _wanted;
+
+    public RingPublisher(SegmentFile segment, MmapTopicOptions options)
+    {
+        _map = segment.Mapping;
+        LaneTable lanes = TopicLayout.Lanes(segment);
+        int lane;
+        try
+        {
+            lane = lanes.TakeLowest();
+            if (lane < 0)
+                throw new IOException($"{segment.Path} has {lanes.Lanes:N0} live publishers, which is its limit; dispose one, or create the topic with a higher MaxPublishers");
+        }
+        catch
+        {
+            segment.Close();
+            throw;
+        }
+
+        _lane = TopicLayout.Lane(segment.Plan, lane);
+        _subscribers = new Subscribers(segment, lane);
+        _bell = new Doorbell(_map, TopicLayout.SubscribersBell(segment.Plan), this, signallersFence: false);
+        _spin = new SpinBudget(options.SpinLimit);
+        _waitMode = options.WaitMode;
+        MaxMessageBytes = TopicLayout.MaxMessage(_lane.Capacity);
+        _end = new SoloEnd(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair);
+        try
+        {
+            Resume();
+            _end.StartHousekeeping();
+        }
+        catch
+        {
+            _end.Dispose();
+            throw;
+        }
+    }
+
+    public override int MaxMessageBytes { get; }
+
+    /// <summary>Whether no subscriber holds the message that the present waiter wants to publish.</summary>
+    public bool IsReady => _subscribers.Policy != TopicPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
+
+    public override bool TryPublish(ReadOnlySpan<byte> message)
+    {
+        _end.Enter();
+        if (!TryClaim(message.Length))
+        {
+            _end.Exit();
+            return false;
+        }
+
+        message.CopyTo(_map.Bytes(_lane.At(_tail + _padding) + TopicLayout.FrameHeader, message.Length));
+        Publish(message.Length);
+        _end.Exit();
+        return true;
+    }
+
+    public override bool TryReserve(int maxBytes, out WriteSlot slot)
+    {
+        _end.Enter();
+        if (!TryClaim(maxBytes))
+        {
+            _end.Exit();
+            slot = default;
+            return false;
+        }
+
+        // The end stays entered until commit or abort. Numbered, since an aborted reservation leaves the tail where it was.
+        _open = ++_reservations;
+        slot = new WriteSlot(this, new SlotToken(_open, 0), _map.Bytes(_lane.At(_tail + _padding) + TopicLayout.FrameHeader, maxBytes));
+        return true;
+    }
+
+    public override bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
+    {
+        CheckSize(bytes);
+        _end.Enter();
+        try
+        {
+            _wanted = bytes;
+            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode);
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public override async ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellation = default)
+    {
+        CheckSize(bytes);
+        _end.Enter();
+        try
+        {
+            _wanted = bytes;
+            await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
+    public override void Dispose() => _end.Dispose();
+
+    protected override bool CommitSlot(in SlotToken token, int bytes)
+    {
+        if (_open != token.Word) return false;
+        _open = 0;
+        Publish(bytes);
+        _end.Exit();
+        return true;
+    }
+
+    protected override void AbortSlot(in SlotToken token)
+    {
+        if (_open != token.Word) return;
+        _open = 0;
+        _end.Exit();
+    }
+
+    /// <summary>Goes on where the lane's last publisher stopped or died: at the tail. What it had begun behind that was never published.</summary>
+    private void Resume()
+    {
+        // Acquire: pairs with the release in Publish of the publisher before this one, which may have been another process.
+        _tail = Volatile.Read(ref _map.Long(_lane.Tail));
+        _intent = Volatile.Read(ref _map.Long(_lane.Intent));
+        _oldest = Volatile.Read(ref _map.Long(_lane.Oldest));
+        bool fits = _tail >= 0 && _oldest >= 0 && _oldest <= _tail && _tail - _oldest <= _lane.Capacity && ((_tail | _oldest | _intent) & 15) == 0
+            && _intent >= 0 && _intent - _lane.Capacity <= _oldest && (_intent > _tail || (_intent | _tail) == 0);
+        if (!fits)
+            throw new CorruptSegmentException($"{_end.Segment.Path}: tail {_tail:N0}, intent {_intent:N0} and oldest {_oldest:N0} cannot be of a ring of {_lane.Capacity:N0} bytes");
+        // Whatever was being written behind the tail, its first 16 bytes keep the number of the next message.
+        _number = _map.Long(_lane.At(_tail) + 8);
+        if (_number < 0) throw new CorruptSegmentException($"{_end.Segment.Path}: the next message at {_tail:N0} has number {_number:N0}");
+    }
+
+    /// <summary>Finds room for a frame at the tail; sets the padding that comes before it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryClaim(int bytes)
+    {
+        if ((uint)bytes > (uint)MaxMessageBytes) ThrowTooLarge(bytes);
+        long end = EndOf(bytes, out _padding);
+        return end <= _intent || TryAnnounce(end);
+    }
+
+    /// <summary>Where the bytes end that a message would write: its padding, its frame, and the number of the next.</summary>
+    private long EndOf(int bytes, out long padding)
+    {
+        long frame = TopicLayout.FrameBytes(bytes);
+        long toEnd = _lane.Capacity - (_tail & (_lane.Capacity - 1));
+        padding = toEnd < frame ? toEnd : 0;
+        return _tail + padding + frame + TopicLayout.FrameHeader;
+    }
+
+    /// <summary>Says what will be written over next, for this message and many more.</summary>
+    /// <returns><see langword="false"/> where a subscriber holds it.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryAnnounce(long end)
+    {
+        try
+        {
+            long far = Math.Min((end + _lane.Chunk) & -_lane.Chunk, _tail + _lane.Capacity);
+            return TryAnnounceTo(far) || (_subscribers.Policy == TopicPolicy.Block && far != end && TryAnnounceTo(end));
+        }
+        catch
+        {
+            _end.Exit();
+            throw;
+        }
+    }
+
+    private bool TryAnnounceTo(long intent)
+    {
+        long first = intent - _lane.Capacity;
+        if (!_subscribers.LetGo(first, _tail)) return false;
+        long oldest = _oldest;
+        while (oldest < first) oldest += Step(oldest);
+        _oldest = oldest;
+        // Pairs with Subscribers.Enter: who comes in either sees this and begins behind it, or is seen by the second look.
+        Volatile.Write(ref _map.Long(_lane.Oldest), oldest);
+        if (FaultPoints.On) FaultPoints.Reach("topic.publish.oldest");
+        if (_subscribers.Policy != TopicPolicy.Overwrite)
+        {
+            Interlocked.MemoryBarrier();
+            if (!_subscribers.LetGo(first, _tail)) return false;
+        }
+
+        _intent = intent;
+        if (!FaultPoints.On || !FaultPoints.Plants("topic.publish.intent-forgotten")) Volatile.Write(ref _map.Long(_lane.Intent), intent);
+        // Full fence: pairs with the read barrier in LaneSubscription. Nobody sees a byte of what follows and the intent of before.
+        Interlocked.MemoryBarrier();
+        if (FaultPoints.On) FaultPoints.Reach("topic.publish.intent");
+        return true;
+    }
+
+    /// <summary>The bytes of the frame at <paramref name="position"/>, checked: they are shared, so they may be anything.</summary>
+    private long Step(long position)
+    {
+        long header = _map.Long(_lane.At(position)), bytes = TopicLayout.FrameBytes((int)header);
+        int type = (int)(header >> 32);
+        long toEnd = _lane.Capacity - (position & (_lane.Capacity - 1));
+        if ((int)header >= 0 && type is TopicLayout.TypeMessage or TopicLayout.TypePadding && bytes <= toEnd && position + bytes <= _tail) return bytes;
+        _oldest = _tail; // the next call goes on behind it
+        throw new CorruptSegmentException($"{_end.Segment.Path}: the frame at {position:N0} has length {(int)header:N0} and type {type}, before tail {_tail:N0}");
+    }
+
+    private void Publish(int bytes)
+    {
+        if (FaultPoints.On) FaultPoints.Reach("topic.publish.payload");
+        long at = _tail + _padding, end = at + TopicLayout.FrameBytes(bytes);
+        long next = _lane.At(end);
+        _map.Long(next) = 0;
+        _map.Long(next + 8) = _number + 1;
+        if (_padding != 0)
+        {
+            long frame = _lane.At(at);
+            _map.Long(frame) = TopicLayout.Header(bytes, TopicLayout.TypeMessage);
+            _map.Long(frame + 8) = _number;
+        }
+
+        // The number at the tail is there already, and stays: a successor finds it whatever becomes of this one.
+        _map.Long(_lane.At(_tail)) = _padding != 0
+            ? TopicLayout.Header((int)_padding - TopicLayout.FrameHeader, TopicLayout.TypePadding)
+            : TopicLayout.Header(bytes, TopicLayout.TypeMessage);
+        if (FaultPoints.On) FaultPoints.Reach("topic.publish.frame");
+        _tail = end;
+        _number++;
+        // Release: pairs with the acquire of the tail in LaneSubscription; the frames must be visible before the tail that covers them.
+        Volatile.Write(ref _map.Long(_lane.Tail), _tail);
+        if (FaultPoints.On) FaultPoints.Reach("topic.publish.tail");
+        _bell.Signal();
+    }
+
+    private void CheckSize(int bytes)
+    {
+        if ((uint)bytes > (uint)MaxMessageBytes) throw TooLarge(bytes);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void ThrowTooLarge(int bytes)
+    {
+        _end.Exit();
+        throw TooLarge(bytes);
+    }
+
+    private ArgumentOutOfRangeException TooLarge(int bytes) => new(
+        nameof(bytes),
+        $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}, a quarter of the ring of {_lane.Capacity:N0}; raise Capacity, or cut the message");
+}

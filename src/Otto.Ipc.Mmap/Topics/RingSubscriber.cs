@@ -1,0 +1,193 @@
+using System.Runtime.CompilerServices;
+using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Topics;
+
+// A subscriber stays with a lane while it pays, for a bounded run, and then gives each other lane in use its turn. Lanes that come into use
+// later are heard from their first message.
+
+internal sealed class RingSubscriber : MessageSubscriber, IReadiness
+{
+    private const int FirstBuffer = 1024;
+    private const int RunMessages = 128;
+    private readonly SoloEnd _end;
+    private readonly SegmentMapping _map;
+    private readonly LaneSubscription[] _lanes;
+    private readonly LaneTable _table;
+    private readonly Subscribers _subscribers;
+    private readonly SpinBudget _spin;
+    private readonly WaitMode _waitMode;
+    private readonly long _place;
+    private LaneSubscription _lane;
+    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(FirstBuffer);
+    private int _run;
+
+    public RingSubscriber(SegmentFile segment, MmapTopicOptions options, StartAt startAt)
+    {
+        _map = segment.Mapping;
+        _table = TopicLayout.Lanes(segment);
+        _subscribers = new Subscribers(segment, lane: 0);
+        _spin = new SpinBudget(options.SpinLimit);
+        _waitMode = options.WaitMode;
+        _end = new SoloEnd(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this, _subscribers.Repair) { Leaving = Leave };
+        bool hasPlace = _subscribers.Policy != TopicPolicy.Overwrite;
+        _lanes = new LaneSubscription[segment.Plan.ParameterA];
+        for (int i = 0; i < _lanes.Length; i++)
+            _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0);
+        _lane = _lanes[0];
+        try
+        {
+            foreach (LaneSubscription lane in _lanes) lane.Begin(startAt);
+            if (hasPlace)
+            {
+                _place = TopicLayout.Place(segment.Plan, _end.Me);
+                Enter(startAt);
+            }
+
+            _end.StartHousekeeping();
+        }
+        catch
+        {
+            _end.Dispose();
+            throw;
+        }
+    }
+
+    public override long Lost
+    {
+        get
+        {
+            long lost = 0;
+            foreach (LaneSubscription lane in _lanes) lost += lane.Lost;
+            return lost;
+        }
+    }
+
+    /// <summary>Whether the present waiter has something to look at: a frame, or its ejection.</summary>
+    public bool IsReady
+    {
+        get
+        {
+            int inUse = _table.InUse;
+            for (int i = 0; i < inUse; i++)
+            {
+                if (_lanes[i].HasFrames) return true;
+            }
+
+            return IsEjected;
+        }
+    }
+
+    private bool IsEjected => _place != 0 && (Volatile.Read(ref _map.Long(_place)) & TopicLayout.PlaceMask) == TopicLayout.PlaceEjected;
+
+    public override bool TryReceive(out TopicMessage message)
+    {
+        _end.Enter();
+        try
+        {
+            if (IsEjected) ThrowEjected();
+            if (_run-- > 0 && _lane.TryNext(ref _buffer, out int length, out long lost) || TryOthers(out length, out lost))
+            {
+                message = new TopicMessage(_buffer.AsSpan(0, length), lost);
+                return true;
+            }
+
+            message = default;
+            return false;
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
+    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default)
+    {
+        _end.Enter();
+        try
+        {
+            TellPositions();
+            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode);
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public override async ValueTask WaitToReceiveAsync(CancellationToken cancellation = default)
+    {
+        _end.Enter();
+        try
+        {
+            TellPositions();
+            await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
+    public override void Dispose() => _end.Dispose();
+
+    /// <summary>Takes the place, and makes sure that no publisher has passed it by since the positions were chosen.</summary>
+    private void Enter(StartAt startAt)
+    {
+        ref long place = ref _map.Long(_place);
+        if (FaultPoints.On) FaultPoints.Reach("topic.enter.positions");
+        // Release: pairs with the acquire in Subscribers.IsBehind; the positions are there before the place is held.
+        Volatile.Write(ref place, ((((Volatile.Read(ref place) >>> 8) + 1) << 8) & ~TopicLayout.PlaceMask) | TopicLayout.PlaceHeld);
+        if (FaultPoints.On) FaultPoints.Reach("topic.enter.place");
+        foreach (LaneSubscription lane in _lanes)
+        {
+            do
+            {
+                // Full fence: pairs with the one in RingPublisher.TryAnnounceTo.
+                Interlocked.MemoryBarrier();
+                if (!lane.IsOvertaken) break;
+                lane.Begin(startAt);
+            }
+            while (!IsEjected);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryOthers(out int length, out long lost)
+    {
+        length = 0;
+        lost = 0;
+        int inUse = _table.InUse, first = _lane.Index;
+        for (int step = 1; step <= inUse; step++)
+        {
+            // Moved to before it is looked at: a lane whose bytes are wrong throws, and the next call goes on behind it.
+            _lane = _lanes[(first + step) % inUse];
+            _run = RunMessages;
+            if (!_lane.TryNext(ref _buffer, out length, out lost)) continue;
+            _end.Bell.LookedAwake();
+            return true;
+        }
+
+        _run = 0;
+        return false;
+    }
+
+    private void TellPositions()
+    {
+        foreach (LaneSubscription lane in _lanes) lane.TellPosition();
+    }
+
+    private void Leave()
+    {
+        if (_place == 0) return;
+        _subscribers.Leave(_end.Me);
+        _subscribers.RingPublishers();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void ThrowEjected() => throw new SubscriberEjectedException(
+        $"{_end.Segment.Path}: this subscriber fell behind by more than the topic keeps, and was ejected; dispose it and open another, read more often, or raise Capacity");
+}

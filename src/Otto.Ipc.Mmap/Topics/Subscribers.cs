@@ -1,0 +1,85 @@
+using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Topics;
+
+// The subscribers of a topic that can hold a publisher or be ejected: a place each, by their number as participants, and a position in each
+// lane. Under Overwrite nobody has a place, and nothing here is touched.
+//
+//  place  63          8 7      0
+//         +------------+--------+
+//         | epoch      | state  |     free 0, held 1, ejected 2
+//         +------------+--------+
+//
+//  enter:  positions; place ← held (release); full fence; look at oldest again, and begin behind it where it has moved on
+//  hold:   the publisher moves oldest on; full fence; looks at the places again; only then does it say its intent
+//  Either the one who enters sees the new oldest, or the publisher sees the place and the position that it must wait for.
+
+internal sealed class Subscribers(SegmentFile segment, int lane)
+{
+    private readonly SegmentMapping _map = segment.Mapping;
+    private readonly SegmentPlan _plan = segment.Plan;
+
+    public TopicPolicy Policy { get; } = TopicLayout.Policy(segment.Plan);
+
+    /// <summary>Whether every subscriber has read the lane up to <paramref name="position"/>.</summary>
+    /// <param name="position">Up to where.</param>
+    /// <param name="tail">The lane's tail: nobody reads beyond it.</param>
+    public bool HaveReadTo(long position, long tail)
+    {
+        for (int i = 0; i < _plan.MaxParticipants; i++)
+        {
+            if (IsBehind(i, position, tail, out _)) return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Makes sure that nobody needs what lies before <paramref name="position"/>: by the topic's policy.</summary>
+    /// <returns><see langword="false"/> where somebody does, and may hold the publisher.</returns>
+    public bool LetGo(long position, long tail)
+    {
+        if (Policy == TopicPolicy.Overwrite || position <= 0) return true;
+        if (Policy == TopicPolicy.Block) return HaveReadTo(position, tail);
+        for (int i = 0; i < _plan.MaxParticipants; i++)
+        {
+            if (!IsBehind(i, position, tail, out long place)) continue;
+            // Exact: a later subscriber in the same place is not ejected for this one. Should it fail, that one has entered or left meanwhile.
+            Interlocked.CompareExchange(ref _map.Long(TopicLayout.Place(_plan, i)), (place & ~TopicLayout.PlaceMask) | TopicLayout.PlaceEjected, place);
+            if (FaultPoints.On) FaultPoints.Reach("topic.eject.place");
+        }
+
+        return true;
+    }
+
+    /// <summary>Frees what a dead participant held. Several may do this at once: it can have no successor meanwhile.</summary>
+    public void Repair(int dead, int me)
+    {
+        if (Policy == TopicPolicy.Overwrite) return;
+        Leave(dead);
+        RingPublishers();
+    }
+
+    /// <summary>Has publishers that wait for somebody to read on look again.</summary>
+    public void RingPublishers()
+    {
+        for (int i = 0; i < _plan.ParameterA; i++) new Doorbell(_map, TopicLayout.Lane(_plan, i).PublisherBell, Nobody.Waits, signallersFence: true).Ring();
+    }
+
+    public void Leave(int participant)
+    {
+        if (Policy == TopicPolicy.Overwrite) return;
+        ref long place = ref _map.Long(TopicLayout.Place(_plan, participant));
+        Volatile.Write(ref place, Volatile.Read(ref place) & ~TopicLayout.PlaceMask);
+        if (FaultPoints.On) FaultPoints.Reach("topic.leave.place");
+    }
+
+    private bool IsBehind(int participant, long position, long tail, out long place)
+    {
+        // Acquire: pairs with the release in LaneSubscription.Enter; a held place has its positions.
+        place = Volatile.Read(ref _map.Long(TopicLayout.Place(_plan, participant)));
+        if ((place & TopicLayout.PlaceMask) != TopicLayout.PlaceHeld) return false;
+        long read = Volatile.Read(ref _map.Long(TopicLayout.Position(_plan, participant, lane)));
+        return read < position && read <= tail;
+    }
+}

@@ -1,0 +1,93 @@
+using System.Runtime.CompilerServices;
+
+namespace Otto.Ipc;
+
+// The publishing end of a topic. A transport fills in reserve, commit and wait; everything else is said once, here.
+
+/// <summary>The publishing end of a topic: reserve room, write in place, commit; or publish bytes that you already have.</summary>
+/// <remarks>
+/// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> where it is noticed.
+/// <see cref="Dispose"/> is safe beside calls in flight and may be called again.
+/// Whether a slow subscriber can hold a publisher is the topic's policy, chosen when it was made.
+/// </remarks>
+public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSlotOwner
+{
+    /// <summary>The largest message in bytes.</summary>
+    public abstract int MaxMessageBytes { get; }
+
+    /// <summary>Reserves room for a message, to be written in place.</summary>
+    /// <param name="maxBytes">The most bytes that will be committed, 0 to <see cref="MaxMessageBytes"/>.</param>
+    /// <param name="slot">The room. Commit it, or dispose it to publish nothing. Until then no other call is allowed.</param>
+    /// <returns><see langword="false"/> where a subscriber that may hold this publisher has not read far enough: wait with <see cref="WaitToPublish"/>.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxBytes"/> is negative or exceeds the limit; nothing was written.</exception>
+    /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
+    public abstract bool TryReserve(int maxBytes, out WriteSlot slot);
+
+    /// <summary>Publishes a copy of <paramref name="message"/>, if nobody holds this publisher.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <returns><see langword="false"/> where a subscriber holds it; nothing was published.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>; nothing was written.</exception>
+    /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
+    public abstract bool TryPublish(ReadOnlySpan<byte> message);
+
+    /// <summary>Blocks until a message of <paramref name="bytes"/> can be published.</summary>
+    /// <param name="bytes">The size of the message to come.</param>
+    /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
+    /// <param name="cancellation">Stops the waiting; nothing that was published is taken back.</param>
+    /// <returns><see langword="false"/> where the time ran out.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
+    public abstract bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellation = default);
+
+    /// <summary>Waits, without holding a thread, until a message of <paramref name="bytes"/> can be published.</summary>
+    /// <param name="bytes">The size of the message to come.</param>
+    /// <param name="cancellation">Stops the waiting.</param>
+    /// <returns>Completes when it can.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
+    public abstract ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellation = default);
+
+    /// <summary>Publishes a copy of <paramref name="message"/>, waiting as long as a subscriber holds this publisher.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <param name="cancellation">Stops the waiting; a message that was published stays so.</param>
+    /// <returns>Completes when the message is published.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled before.</exception>
+    public ValueTask PublishAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default)
+    {
+        if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled(cancellation);
+        return TryPublish(message.Span) ? default : PublishWhenFreeAsync(message, cancellation);
+    }
+
+    /// <summary>Closes this end. What was published stays until it is overwritten.</summary>
+    public abstract void Dispose();
+
+    /// <summary>Closes this end, as <see cref="Dispose"/> does.</summary>
+    /// <returns>Completes at once.</returns>
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        GC.SuppressFinalize(this);
+        return default;
+    }
+
+    bool IWriteSlotOwner.Commit(in SlotToken token, int bytes) => CommitSlot(token, bytes);
+
+    void IWriteSlotOwner.Abort(in SlotToken token) => AbortSlot(token);
+
+    /// <summary>Publishes what was written into a reserved slot.</summary>
+    /// <param name="token">What the slot was made with.</param>
+    /// <param name="bytes">How many bytes were written.</param>
+    /// <returns><see langword="false"/> where the slot is no longer open.</returns>
+    protected abstract bool CommitSlot(in SlotToken token, int bytes);
+
+    /// <summary>Gives a reserved slot back unpublished; does nothing where it is no longer open.</summary>
+    /// <param name="token">What the slot was made with.</param>
+    protected abstract void AbortSlot(in SlotToken token);
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask PublishWhenFreeAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation)
+    {
+        do await WaitToPublishAsync(message.Length, cancellation).ConfigureAwait(false);
+        while (!TryPublish(message.Span));
+    }
+}

@@ -1,0 +1,64 @@
+namespace Otto.Ipc.Mmap.Tests.Fundamentals;
+
+// How to use a topic, from the first message to the last. Each test is a page; read them in order.
+
+[TestFixture]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class TopicFundamentals
+{
+    private readonly TestPlace _place = new();
+
+    [TearDown]
+    public void GiveBack() => _place.Dispose();
+
+    [Test]
+    public void Page_1_Everybody_who_subscribes_hears_what_is_published()
+    {
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("weather");
+        using MessageSubscriber one = _place.Transport.OpenSubscriber("weather"), two = _place.Transport.OpenSubscriber("weather");
+
+        publisher.TryPublish("rain"u8);
+
+        Assert.That(one.TryReceive(out TopicMessage message), Is.True);
+        Assert.That(message.Bytes.SequenceEqual("rain"u8), Is.True); // a copy of one's own, valid until the next call
+        Assert.That(two.TryReceive(out message), Is.True);
+    }
+
+    [Test]
+    public void Page_2_Whoever_falls_behind_is_told_how_much_it_lost()
+    {
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("ticks", new MmapTopicOptions { Capacity = 4096 });
+        using MessageSubscriber slow = _place.Transport.OpenSubscriber("ticks");
+
+        for (int i = 0; i < 1000; i++) publisher.TryPublish(BitConverter.GetBytes(i)); // never waits for anybody
+
+        slow.TryReceive(out TopicMessage message);
+        Assert.That(message.Lost, Is.EqualTo(BitConverter.ToInt32(message.Bytes)));
+        Assert.That(message.Lost, Is.Positive);
+    }
+
+    [Test]
+    public void Page_3_A_late_subscriber_may_ask_for_what_is_still_there()
+    {
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("weather");
+        publisher.TryPublish("rain"u8);
+
+        using MessageSubscriber late = _place.Transport.OpenSubscriber("weather", startAt: StartAt.Oldest);
+
+        Assert.That(late.TryReceive(out TopicMessage message), Is.True);
+        Assert.That(message.Bytes.SequenceEqual("rain"u8), Is.True);
+    }
+
+    [Test]
+    public void Page_4_Where_nothing_may_be_lost_the_slowest_subscriber_holds_the_publisher()
+    {
+        var options = new MmapTopicOptions { Capacity = 4096, Policy = TopicPolicy.Block };
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("orders", options);
+        using MessageSubscriber slow = _place.Transport.OpenSubscriber("orders");
+
+        while (publisher.TryPublish(new byte[100])) { } // false: somebody has not read far enough
+
+        while (slow.TryReceive(out TopicMessage message)) Assert.That(message.Lost, Is.Zero);
+        Assert.That(publisher.WaitToPublish(100, Timeout.InfiniteTimeSpan), Is.True);
+    }
+}

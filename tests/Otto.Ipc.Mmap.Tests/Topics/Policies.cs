@@ -1,0 +1,234 @@
+using Otto.Ipc.Conformance;
+
+namespace Otto.Ipc.Mmap.Tests.Topics;
+
+// What becomes of a subscriber that falls behind, by the topic's policy.
+
+[TestFixture]
+[Parallelizable(ParallelScope.All)]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class Policies
+{
+    private readonly TestPlace _place = new();
+
+    [TearDown]
+    public void GiveBack() => _place.Dispose();
+
+    [Test]
+    public void Under_Block_the_slowest_subscriber_holds_the_publisher_and_nobody_loses_anything()
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        using MessageSubscriber quick = Subscriber(), slow = Subscriber();
+        int published = Fill(publisher, 0);
+        Assert.That(published, Is.InRange(20, 60));
+        Assert.That(Read(quick), Is.EqualTo(Enumerable.Range(0, published)));
+        Assert.That(publisher.TryPublish(new byte[100]), Is.False, "the slow one has read nothing");
+        Assert.That(publisher.WaitToPublish(100, TimeSpan.Zero), Is.False);
+        Assert.That(Read(slow), Is.EqualTo(Enumerable.Range(0, published)));
+        int more = Fill(publisher, published);
+        Assert.That(more, Is.GreaterThan(published));
+        Assert.That(Read(slow), Is.EqualTo(Enumerable.Range(published, more - published)));
+        Assert.That((slow.Lost, quick.Lost), Is.EqualTo((0, 0)));
+    }
+
+    [Test]
+    public async Task Under_Block_a_publisher_that_waits_is_woken_by_reading([Values] bool blocks)
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        using MessageSubscriber subscriber = Subscriber();
+        Fill(publisher, 0);
+        Task waiting = blocks ? Watch.OnThread(() => publisher.WaitToPublish(900, Timeout.InfiniteTimeSpan)) : publisher.WaitToPublishAsync(900).AsTask();
+        Read(subscriber);
+        await Watch.Over(waiting);
+        Assert.That(publisher.TryPublish(new byte[900]), Is.True);
+    }
+
+    [Test]
+    public async Task Under_Block_a_subscriber_that_leaves_lets_the_publisher_go()
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        MessageSubscriber subscriber = Subscriber();
+        Fill(publisher, 0);
+        ValueTask waiting = publisher.WaitToPublishAsync(900);
+        Assert.That(waiting.IsCompleted, Is.False);
+        subscriber.Dispose();
+        await Watch.Over(waiting);
+        Assert.That(publisher.TryPublish(new byte[900]), Is.True);
+    }
+
+    [Test]
+    public async Task Under_Block_everything_published_at_full_speed_is_heard_by_everybody()
+    {
+        const int Messages = 20_000;
+        using MessageSubscriber one = _place.Transport.OpenSubscriber("news", Options(TopicPolicy.Block)), two = Subscriber();
+        Task publishing = Watch.OnThread(() =>
+        {
+            using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+            for (int i = 0; i < Messages; i++)
+            {
+                byte[] message = Payload.Make(1, i, 12 + i % 400);
+                while (!publisher.TryPublish(message)) Assert.That(publisher.WaitToPublish(message.Length, Watch.Limit), Is.True);
+            }
+        });
+        Task[] hearing = [.. new[] { one, two }.Select(subscriber => Watch.OnThread(() =>
+        {
+            for (int i = 0; i < Messages;)
+            {
+                if (!subscriber.TryReceive(out TopicMessage message))
+                {
+                    Assert.That(subscriber.WaitToReceive(Watch.Limit), Is.True);
+                    continue;
+                }
+
+                Assert.That(message.Lost, Is.Zero);
+                Assert.That(message.Bytes.SequenceEqual(Payload.Make(1, i, 12 + i % 400)), Is.True);
+                i++;
+            }
+        }))];
+        await Watch.Over(Task.WhenAll([publishing, .. hearing]));
+    }
+
+    [Test]
+    public void Under_Block_a_late_subscriber_that_asks_for_the_oldest_holds_it_from_then_on()
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        for (int i = 0; i < 500; i++) Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True, "nobody subscribes, nobody holds it");
+        using MessageSubscriber late = _place.Transport.OpenSubscriber("news", startAt: StartAt.Oldest);
+        int published = Fill(publisher, 500);
+        List<int> heard = Read(late);
+        Assert.That(heard, Is.EqualTo(Enumerable.Range(heard[0], published - heard[0])));
+        Assert.That(heard[0], Is.LessThan(500));
+        Assert.That(late.Lost, Is.Zero);
+    }
+
+    [Test]
+    public async Task Under_Block_subscribers_that_come_and_go_lose_nothing_while_they_are_there()
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        using var stop = new CancellationTokenSource();
+        Task publishing = Watch.OnThread(() =>
+        {
+            for (int i = 0; !stop.IsCancellationRequested; i++)
+            {
+                byte[] message = Payload.Make(1, i, 12 + i % 100);
+                while (!publisher.TryPublish(message)) Assert.That(publisher.WaitToPublish(message.Length, Watch.Limit), Is.True);
+            }
+        });
+        Task[] visiting = [.. Enumerable.Range(0, 2).Select(v => Watch.OnThread(() =>
+        {
+            for (int visit = 0; visit < 150; visit++)
+            {
+                using MessageSubscriber visitor = _place.Transport.OpenSubscriber("news", startAt: (visit + v) % 2 == 0 ? StartAt.Now : StartAt.Oldest);
+                int expected = -1;
+                for (int i = 0; i < 50;)
+                {
+                    if (!visitor.TryReceive(out TopicMessage message))
+                    {
+                        Assert.That(visitor.WaitToReceive(Watch.Limit), Is.True);
+                        continue;
+                    }
+
+                    Assert.That(Payload.TryRead(message.Bytes, out _, out int sequence), Is.True);
+                    Assert.That(message.Lost, Is.Zero);
+                    if (expected >= 0) Assert.That(sequence, Is.EqualTo(expected));
+                    expected = sequence + 1;
+                    i++;
+                }
+            }
+        }))];
+        await Watch.Over(Task.WhenAll(visiting));
+        await stop.CancelAsync();
+        await Watch.Over(publishing);
+    }
+
+    [Test]
+    public void Under_Eject_who_falls_behind_is_told_and_the_others_lose_nothing()
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
+        using MessageSubscriber quick = Subscriber();
+        MessageSubscriber slow = Subscriber();
+        int heard = 0;
+        for (int i = 0; i < 1000; i++)
+        {
+            Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True);
+            if (i % 10 == 9) heard += Read(quick).Count;
+        }
+
+        Assert.That((heard, quick.Lost), Is.EqualTo((1000, 0)));
+        var thrown = Assert.Throws<SubscriberEjectedException>(() => slow.TryReceive(out _));
+        Assert.That(thrown!.Message, Does.Contain("fell behind"));
+        Assert.Throws<SubscriberEjectedException>(() => slow.TryReceive(out _));
+        slow.Dispose();
+        using MessageSubscriber again = Subscriber();
+        publisher.TryPublish(Payload.Make(1, 1000, 100));
+        Assert.That(Read(again), Is.EqualTo(new[] { 1000 }));
+    }
+
+    [Test]
+    public async Task Under_Eject_a_subscriber_that_waits_is_never_ejected_and_one_that_is_does_not_wait()
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
+        using MessageSubscriber waiting = Subscriber(), away = Subscriber();
+        for (int i = 0; i < 300; i++)
+        {
+            Task<bool> wait = Watch.OnThread(() => waiting.WaitToReceive(Timeout.InfiniteTimeSpan));
+            publisher.TryPublish(Payload.Make(1, i, 100));
+            await Watch.Over(wait);
+            Assert.That(Read(waiting), Is.EqualTo(new[] { i }));
+        }
+
+        Assert.That(away.WaitToReceive(Timeout.InfiniteTimeSpan), Is.True, "there is something to hear: that it was ejected");
+        Assert.Throws<SubscriberEjectedException>(() => away.TryReceive(out _));
+    }
+
+    [Test]
+    public void A_policy_that_differs_from_the_topics_is_refused()
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
+        var thrown = Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Policy = TopicPolicy.Block }));
+        Assert.That(thrown!.Message, Does.Contain("Block").And.Contain("Eject"));
+        Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Capacity = 8192 }));
+        Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { MaxPublishers = 9 }));
+        Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { MaxSubscribers = 9 }));
+    }
+
+    [Test]
+    public void Options_that_make_no_topic_are_refused_with_their_numbers()
+    {
+        foreach (MmapTopicOptions options in (MmapTopicOptions[])[new() { Capacity = 1000 }, new() { MaxPublishers = 0 }, new() { MaxSubscribers = 513 }, new() { Policy = (TopicPolicy)7 }])
+            Assert.Throws<ArgumentOutOfRangeException>(() => _place.Transport.OpenPublisher("news", options));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _place.Transport.OpenSubscriber("news", null, (StartAt)5));
+    }
+
+    [Test]
+    public void More_publishers_than_the_topic_can_have_are_refused()
+    {
+        MmapTopicOptions options = Options(TopicPolicy.Overwrite) with { MaxPublishers = 1 };
+        using MessagePublisher first = _place.Transport.OpenPublisher("news", options);
+        Assert.That(Assert.Throws<IOException>(() => _place.Transport.OpenPublisher("news"))!.Message, Does.Contain("1 live publishers"));
+    }
+
+    private static MmapTopicOptions Options(TopicPolicy policy) => new() { Capacity = 4096, Policy = policy, MaxPublishers = 2 };
+
+    private MessagePublisher Publisher(TopicPolicy policy) => _place.Transport.OpenPublisher("news", Options(policy));
+
+    private MessageSubscriber Subscriber() => _place.Transport.OpenSubscriber("news");
+
+    private static int Fill(MessagePublisher publisher, int next)
+    {
+        while (publisher.TryPublish(Payload.Make(1, next, 100))) next++;
+        return next;
+    }
+
+    private static List<int> Read(MessageSubscriber subscriber)
+    {
+        List<int> heard = [];
+        while (subscriber.TryReceive(out TopicMessage message))
+        {
+            Assert.That(Payload.TryRead(message.Bytes, out _, out int sequence), Is.True);
+            heard.Add(sequence);
+        }
+
+        return heard;
+    }
+}
