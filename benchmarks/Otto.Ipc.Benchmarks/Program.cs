@@ -3,6 +3,8 @@ using System.Globalization;
 using Otto.Ipc.Benchmarks.Measuring;
 using Otto.Ipc.Benchmarks.Queues;
 using Otto.Ipc.Benchmarks.Streams;
+using Otto.Ipc.Benchmarks.Topics;
+using Otto.Ipc.Mmap;
 
 // eng/bench SCENARIO [--json FILE] [--quick] [--runs N] [--floor PROGRAM]
 
@@ -35,6 +37,11 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
         QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 1, n);
         QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 2, n);
     }),
+    Scenario("topic", "News to one and two subscribers in other processes", (report, floor, n, scale) =>
+    {
+        foreach ((int subscribers, TopicPolicy policy) in ((int, TopicPolicy)[])[(1, TopicPolicy.Block), (1, TopicPolicy.Overwrite), (2, TopicPolicy.Overwrite)])
+            TopicScenarios.Throughput(report, floor, bytes: 64, messages: 10_000_000 / scale, subscribers, policy, n);
+    }),
 };
 
 return root.Parse(args).Invoke();
@@ -66,6 +73,9 @@ static int RunPeer(string[] role)
             return 0;
         case "queue-work":
             QueueScenarios.Work(role[1], Number(2));
+            return 0;
+        case "topic-hear":
+            TopicScenarios.Hear(role[1], Number(2), Number(3));
             return 0;
         default:
             Console.Error.WriteLine($"no such peer: {role[0]}");

@@ -43,6 +43,28 @@ public sealed class Allocations
         });
     }
 
+    [Test]
+    public void A_message_through_a_topic_allocates_nothing([Values] TopicPolicy policy)
+    {
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = policy });
+        using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
+        AllocatesNothing(() =>
+        {
+            Must(publisher.TryPublish(Message));
+            Must(publisher.TryReserve(Message.Length, out WriteSlot slot));
+            slot.Commit(100);
+            Must(publisher.WaitToPublish(Message.Length, Timeout.InfiniteTimeSpan));
+            Must(subscriber.WaitToReceive(Timeout.InfiniteTimeSpan));
+            for (int i = 0; i < 2; i++)
+            {
+                Must(subscriber.TryReceive(out TopicMessage message));
+                Must(message.Bytes.Length >= 100 && message.Lost == 0);
+            }
+
+            Must(!subscriber.TryReceive(out _));
+        });
+    }
+
     private readonly WorkLease[] _batch = new WorkLease[4];
 
     [Test]

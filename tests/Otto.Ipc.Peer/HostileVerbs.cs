@@ -19,7 +19,7 @@ internal static class HostileVerbs
         {
             Talk.Say($"case {i}");
             long start = Stopwatch.GetTimestamp();
-            refused += arguments[0] == "stream" ? Stream(i) : Queue(i);
+            refused += arguments[0] switch { "stream" => Stream(i), "topic" => Topic(i), _ => Queue(i) };
             if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(2)) Talk.Say($"slow {i} {Stopwatch.GetElapsedTime(start)}");
         }
 
@@ -69,6 +69,56 @@ internal static class HostileVerbs
         });
         refused += Try(() => Transport.RemoveStream(name));
         File.Delete(PathOf(name + ".stream"));
+        return refused;
+    }
+
+    private static int Topic(int number)
+    {
+        var random = new Random(number);
+        string name = $"hostile-{number}";
+        int refused = 0;
+        var options = new MmapTopicOptions { Capacity = 4096, MaxPublishers = 4, MaxSubscribers = 12, Policy = (TopicPolicy)(number % 3) };
+        MessagePublisher publisher = Transport.OpenPublisher(name, options);
+        MessageSubscriber subscriber = Transport.OpenSubscriber(name), slow = Transport.OpenSubscriber(name);
+        for (int i = random.Next(40); i > 0; i--)
+        {
+            publisher.TryPublish(new byte[random.Next(300)]);
+            if (random.Next(2) == 0) refused += Try(() => Hear(subscriber));
+        }
+
+        Corrupt(name + ".topic", random, 16, lanes: true);
+        for (int i = 0; i < 3; i++)
+        {
+            refused += Try(() => publisher.TryPublish(new byte[random.Next(1000)]));
+            refused += Try(() =>
+            {
+                if (!publisher.TryReserve(300, out WriteSlot slot)) return;
+                slot.Bytes.Fill(1);
+                slot.Commit(200);
+            });
+            refused += Try(() => Hear(subscriber));
+            refused += Try(() => Hear(slow));
+            refused += Try(() => subscriber.WaitToReceive(TimeSpan.FromMilliseconds(1)));
+            refused += Try(() => publisher.WaitToPublish(500, TimeSpan.FromMilliseconds(1)));
+            refused += Try(() => Cancelled(stop => subscriber.WaitToReceiveAsync(stop).AsTask()));
+            refused += Try(() => _ = subscriber.Lost);
+        }
+
+        publisher.Dispose();
+        subscriber.Dispose();
+        slow.Dispose();
+        refused += Try(() =>
+        {
+            using MessagePublisher next = Transport.OpenPublisher(name);
+            for (int i = 0; i < 20; i++) next.TryPublish(new byte[400]);
+        });
+        refused += Try(() =>
+        {
+            using MessageSubscriber next = Transport.OpenSubscriber(name, startAt: StartAt.Oldest);
+            for (int i = 0; i < 10; i++) Hear(next);
+        });
+        refused += Try(() => Transport.RemoveTopic(name));
+        File.Delete(PathOf(name + ".topic"));
         return refused;
     }
 
@@ -177,6 +227,11 @@ internal static class HostileVerbs
             segment.Position = at;
             segment.Write(BitConverter.GetBytes(value));
         }
+    }
+
+    private static void Hear(MessageSubscriber subscriber)
+    {
+        if (subscriber.TryReceive(out TopicMessage message)) Sum(message.Bytes);
     }
 
     private static void Read(MessageReceiver receiver)

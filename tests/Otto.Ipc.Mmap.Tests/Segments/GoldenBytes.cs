@@ -2,6 +2,7 @@ using System.Globalization;
 using Otto.Ipc.Mmap.Queues;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Streams;
+using Otto.Ipc.Mmap.Topics;
 
 namespace Otto.Ipc.Mmap.Tests.Segments;
 
@@ -15,6 +16,7 @@ public sealed class GoldenBytes
     private static readonly Guid Id = Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"), Boot = Guid.Parse("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0");
     private static readonly MmapStreamOptions Stream = new() { Capacity = 4096, MaxSenders = 1 };
     private static readonly MmapQueueOptions Queue = new() { Slots = 2, SlotBytes = 16, MaxAttempts = 5, MaxParticipants = 2 };
+    private static readonly MmapTopicOptions Topic = new() { Capacity = 4096, MaxPublishers = 1, MaxSubscribers = 2, Policy = TopicPolicy.Block };
     private readonly TestPlace _place = new();
 
     [TearDown]
@@ -93,6 +95,36 @@ public sealed class GoldenBytes
         Same(file[0x10FF0..0x10FF8], "08 00 00 00 FF FF FF FF");
         Same(file[0x10000..0x10008], "10 00 00 00 01 00 00 00");
         Assert.That(BitConverter.ToInt64(file, 0x1880), Is.EqualTo(4096 + 24), "tail");
+    }
+
+    [Test]
+    public void The_header_of_a_topic() => Assert.That(
+        Convert.ToHexString(SegmentLayout.Write(new TopicSpec(Topic).NewPlan(), Id, Boot).AsSpan(0x20, 0x10)) + Convert.ToHexString(SegmentLayout.Write(new TopicSpec(Topic).NewPlan(), Id, Boot).AsSpan(0x50, 8)),
+        Is.EqualTo("0010000000000000" + "03000000" + "03000000" + "01000000" + "01000000"));
+
+    [Test]
+    public void Two_frames_of_a_topic_and_who_holds_it()
+    {
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", Topic);
+        using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
+        publisher.TryPublish("hello"u8);
+        publisher.TryPublish([]);
+        byte[] file = Bytes("news", SegmentShape.Topic);
+        // 1000 + 3 participants of 80: the control words begin at 1180. Frames of 20 and 10 bytes, then the number of the next message.
+        Same(file[0x10000..0x10040], """
+            05 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00
+            68 65 6C 6C 6F 00 00 00 00 00 00 00 00 00 00 00
+            00 00 00 00 01 00 00 00 01 00 00 00 00 00 00 00
+            00 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00
+            """);
+        Assert.That(BitConverter.ToInt64(file, 0x1200), Is.EqualTo(0x30), "tail");
+        Assert.That(BitConverter.ToInt64(file, 0x1280), Is.EqualTo(0x100), "intent: a sixteenth of the ring at a time");
+        Assert.That(BitConverter.ToInt64(file, 0x1300), Is.Zero, "oldest");
+        Assert.That(BitConverter.ToInt64(file, 0x1400), Is.EqualTo(1), "lanes in use");
+        // Participant 1 subscribes: its place is the third pair of words behind that, held in its first epoch; it has read nothing.
+        Assert.That(BitConverter.ToInt64(file, 0x1580), Is.EqualTo(0x101), "place");
+        while (subscriber.TryReceive(out _)) { }
+        Assert.That(BitConverter.ToInt64(Bytes("news", SegmentShape.Topic), 0x1600), Is.EqualTo(0x30), "position");
     }
 
     [Test]

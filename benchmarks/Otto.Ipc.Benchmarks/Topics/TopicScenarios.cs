@@ -1,0 +1,122 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Globalization;
+using Otto.Ipc.Benchmarks.Measuring;
+using Otto.Ipc.Mmap;
+
+namespace Otto.Ipc.Benchmarks.Topics;
+
+// One publisher, subscribers in processes of their own. Counted is what the slowest subscriber heard, each message copied out and checked;
+// what it lost does not count, and heard and lost together must be all that was published.
+
+internal static class TopicScenarios
+{
+    private const int Capacity = 1 << 22;
+    private const long End = -1;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    public static void Throughput(Report report, Floor floor, int bytes, long messages, int subscribers, TopicPolicy policy, int runs)
+    {
+        using var directory = ScratchDirectory.InSharedMemory();
+        var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });
+        using MessagePublisher publisher = transport.OpenPublisher("news", new MmapTopicOptions { Capacity = Capacity, Policy = policy });
+        using IWorkQueue answers = transport.OpenQueue("answers", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
+        Peer[] peers = [.. Enumerable.Range(0, subscribers).Select(_ => new Peer("topic-hear", directory.Path, Text(messages), Text(runs + 1)))];
+
+        byte[] payload = new byte[bytes];
+        var rates = new List<double>();
+        var lost = new List<double>();
+        var floors = new List<double>();
+        for (int run = 0; run <= runs; run++)
+        {
+            for (int i = 0; i < subscribers; i++) Answer(answers, peers); // ready
+            long start = Stopwatch.GetTimestamp();
+            for (long i = 0; i < messages; i++)
+            {
+                BinaryPrimitives.WriteInt64LittleEndian(payload, i);
+                Publish(publisher, payload);
+            }
+
+            BinaryPrimitives.WriteInt64LittleEndian(payload, End);
+            Publish(publisher, payload);
+            long least = messages;
+            for (int i = 0; i < subscribers; i++) least = Math.Min(least, Answer(answers, peers));
+            double rate = least / Stopwatch.GetElapsedTime(start).TotalSeconds;
+            if (run == 0) continue; // the JIT's run
+            rates.Add(rate);
+            lost.Add(100.0 * (messages - least) / messages);
+            if (floor.RingRate(bytes, messages) is { } bare) floors.Add(bare);
+        }
+
+        foreach (Peer peer in peers) peer.Dispose();
+        Console.Error.WriteLine($"  the slowest subscriber lost {Result.Median(lost):F1} % in the median run");
+        report.Add(new Result
+        {
+            Scenario = "topic.throughput",
+            Transport = "mmap",
+            Mode = $"{policy}, {subscribers} subscriber{(subscribers == 1 ? "" : "s")}",
+            Bytes = bytes,
+            Value = Math.Round(Result.Median(rates)),
+            Unit = "msg/s",
+            Runs = rates.ConvertAll(Math.Round),
+            Peer = floors.Count > 0 ? Result.Median(floors) : null,
+            PeerName = floors.Count > 0 ? "C ring" : null,
+            RatioToPeer = Result.MedianRatio(rates, floors),
+        });
+    }
+
+    /// <summary>The peer of <see cref="Throughput"/>.</summary>
+    public static void Hear(string directory, long messages, int runs)
+    {
+        var transport = new MmapTransport(new MmapTransportOptions { Directory = directory });
+        using MessageSubscriber subscriber = transport.OpenSubscriber("news");
+        using IWorkQueue answers = transport.OpenQueue("answers");
+        byte[] answer = new byte[8];
+        for (int run = 0; run < runs; run++)
+        {
+            answers.TrySend(answer); // ready
+            long heard = 0, lost = 0;
+            while (true)
+            {
+                if (!subscriber.TryReceive(out TopicMessage message))
+                {
+                    if (!subscriber.WaitToReceive(Patience)) throw new TimeoutException("the publisher went silent");
+                    continue;
+                }
+
+                lost += message.Lost;
+                long number = BinaryPrimitives.ReadInt64LittleEndian(message.Bytes);
+                if (number == End) break;
+                if (number != heard + lost) throw new InvalidOperationException($"message {number:N0} came after {heard:N0} heard and {lost:N0} lost");
+                heard++;
+            }
+
+            if (heard + lost != messages) throw new InvalidOperationException($"{heard:N0} heard and {lost:N0} lost are not {messages:N0}");
+            BinaryPrimitives.WriteInt64LittleEndian(answer, heard);
+            answers.TrySend(answer);
+        }
+    }
+
+    private static void Publish(MessagePublisher publisher, ReadOnlySpan<byte> payload)
+    {
+        while (!publisher.TryPublish(payload))
+        {
+            if (!publisher.WaitToPublish(payload.Length, Patience)) throw new TimeoutException("a subscriber holds the publisher");
+        }
+    }
+
+    private static long Answer(IWorkQueue answers, Peer[] peers)
+    {
+        WorkLease lease;
+        while (!answers.TryLease(out lease))
+        {
+            if (!answers.WaitToLease(TimeSpan.FromSeconds(1)) && peers.Any(p => !p.IsRunning)) throw new InvalidOperationException("a subscriber ended early; its message is above");
+        }
+
+        long answer = BinaryPrimitives.ReadInt64LittleEndian(lease.Payload.Span);
+        lease.Complete();
+        return answer;
+    }
+
+    private static string Text(long value) => value.ToString(CultureInfo.InvariantCulture);
+}
