@@ -25,7 +25,8 @@ internal interface ISegmentSpec
 /// <summary>An open segment file: mapped, checked, and held against removal.</summary>
 internal sealed class SegmentFile
 {
-    private const int Tries = 64;
+    private const int Tries = 264, FirstTries = 64;
+    private static readonly TimeSpan TriesPause = TimeSpan.FromMilliseconds(5);
 
     private SegmentFile(SafeFileHandle file, LivenessLock hold, SegmentMapping mapping, SegmentPlan plan, string path)
     {
@@ -57,9 +58,12 @@ internal sealed class SegmentFile
         for (int i = 0; i < Tries; i++)
         {
             if ((TryOpen(path, spec) ?? TryCreate(checkedDirectory, path, spec)) is { } opened) return opened;
+            // Its remover takes a moment; one that was stopped right there takes longer, and only it may take the name away.
+            if (i > FirstTries) Thread.Sleep(TriesPause);
         }
 
-        throw new IOException($"{path} came and went {Tries} times while it was being opened; is something removing it in a loop?");
+        throw new IOException(
+            $"{path} was being removed, or came and went, each of {Tries} times that it was looked at; if its remover is stopped, continue or kill that process, else look for what removes it in a loop");
     }
 
     /// <summary>Removes a segment that nobody is attached to.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Mmap.Tests.Segments;
 
