@@ -21,6 +21,7 @@ internal enum ParticipantRoles
     TakesWork = 4,
     Publishes = 8,
     Subscribes = 16,
+    Lends = 32,
 }
 
 /// <summary>This process's entry in a segment, and its view of the others'.</summary>

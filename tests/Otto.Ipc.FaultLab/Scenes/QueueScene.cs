@@ -12,8 +12,9 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     private const string Name = "jobs", Us = "the others' worker";
     private readonly MessageLedger _ledger = new();
     private readonly Pulse _sends = new(), _works = new();
-    private readonly int _slots = mustReach ? 8 : random.Next(4, 65);
-    private readonly int _mostBytes = mustReach ? 100 : random.Next(13, 250);
+    // What is given up keeps its slot.
+    private readonly int _slots = mustReach ? 8 : fault.Victim.Contains("give-up", StringComparison.Ordinal) ? 512 : random.Next(6, 65);
+    private readonly int _mostBytes = mustReach ? 100 : random.Next(13, 240);
     private IWorkQueue? _sender;
     private IWorkQueue? _worker;
     private Victim? _victim;
