@@ -86,6 +86,22 @@ internal static class FaultPlan
         new("topic", "topic.read.position", 3, "topic-hear Eject"),
         new("topic", "join.described", 1, "topic-hear Overwrite"),
 
+        new("loan", "loan.make.taken", 1, "queue-send 1 5 loan", Fate.NeverSeen),
+        new("loan", "loan.make.file", 1, "queue-send 1 5 loan", Fate.NeverSeen),
+        new("loan", "loan.borrowed", 4, "queue-send 1 5 loan", Fate.NeverSeen),
+        new("loan", "loan.sending", 4, "queue-send 1 5 loan", Fate.NeverSeen),
+        new("loan", "queue.fill.described", 4, "queue-send 1 5 loan", Fate.NeverSeen),
+        new("loan", "queue.fill.word", 4, "queue-send 1 5 loan", Fate.Done),
+        new("loan", "loan.committed", 4, "queue-send 1 5 loan", Fate.Done),
+        new("loan", "loan.sent", 4, "queue-send 1 5 loan", Fate.Done),
+        new("loan", "queue.take.head", 4, "queue-work", Fate.Redelivered),
+        new("loan", "queue.end.word", 4, "queue-work", Fate.Ended),
+        new("loan", "loan.end.before", 3, "queue-work", Fate.Ended),
+        new("loan", "loan.held", 3, "queue-work hold", Fate.Redelivered),
+        new("loan", "loan.let-go.before", 3, "queue-work hold", Fate.Ended),
+        new("loan", "queue.cancel.word", 2, "queue-send 1 9 cancel"),
+        new("segment", "loan.sweep.before", 1, "queue-stay"),
+
         .. Enum.GetValues<RegionWriteStep>().Where(step => step != RegionWriteStep.SaveForeignValue)
             .Select(step => new FaultCase("region", $"region.{step}", 1, "region-set")),
     ];
@@ -100,6 +116,7 @@ internal static class FaultPlan
         ("queue.end.forgets-cells", new("queue", "join.described", 1, "queue-stay"), true, "stayed full"),
         ("stream.publish.tail-first", new("stream", "stream.publish.payload", 30, "lane-send 3 40", Fate.NeverSeen), true, "I"),
         ("topic.publish.intent-forgotten", new("topic", "topic.publish.tail", 30, "topic-publish 3 40 Overwrite", Fate.Done), true, ""),
+        ("loan.sweep.forgets-messages", new("loan", "queue.fill.word", 4, "queue-send 1 5 loan", Fate.Done), true, ""),
         ("region.skip-Commit", new("region", "region.EndFront", 1, "region-set"), true, ""),
         ("region.skip-WriteRedo", new("region", "region.EndFront", 1, "region-set"), true, ""),
     ];

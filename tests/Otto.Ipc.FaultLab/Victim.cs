@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Otto.Ipc.Conformance;
+using Otto.Ipc.Mmap.Loans;
 
 namespace Otto.Ipc.FaultLab;
 
@@ -102,6 +103,23 @@ internal sealed class Place : IDisposable
     public string Directory { get; }
 
     public Mmap.MmapTransport Transport { get; }
+
+    /// <summary>How many blocks of a channel are not free, as its pool's file says.</summary>
+    public int LentBlocks(string channel)
+    {
+        int lent = 0;
+        foreach (string pool in System.IO.Directory.GetFiles(Directory, channel + "-*.pool"))
+        {
+            byte[] bytes = File.ReadAllBytes(pool);
+            long at = BitConverter.ToInt64(bytes, 0x18);
+            for (long i = BitConverter.ToInt64(bytes, 0x20); i > 0; i--, at += PoolLayout.EntryBytes)
+            {
+                if (BlockWord.State(BitConverter.ToInt64(bytes, (int)at)) != BlockState.Free) lent++;
+            }
+        }
+
+        return lent;
+    }
 
     public void Dispose() => System.IO.Directory.Delete(Directory, recursive: true);
 }

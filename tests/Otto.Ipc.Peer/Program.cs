@@ -15,6 +15,7 @@ return args switch
     ["queue-send", .. var rest] => QueueVerbs.Send(rest),
     ["queue-work", .. var rest] => QueueVerbs.Work(rest),
     ["queue-hold", .. var rest] => QueueVerbs.Hold(rest),
+    ["loan-borrow", .. var rest] => QueueVerbs.Borrow(rest),
     ["queue-keep", .. var rest] => QueueVerbs.Keep(rest),
     ["queue-letters", .. var rest] => QueueVerbs.Letters(rest),
     ["queue-stay", .. var rest] => QueueVerbs.Stay(rest),

@@ -30,6 +30,7 @@ internal sealed class LoanPool
     private readonly int _blocks;
     private readonly bool _writableViews;
     private int _hint;
+    private int _outstanding = 1; // one for the handle itself
 
     private LoanPool(SegmentFile segment, string prefix, IBlockReferences references, bool writableViews)
     {
@@ -99,6 +100,7 @@ internal sealed class LoanPool
         int file = Volatile.Read(ref _map.Int(At(index) + PoolLayout.File));
         block = new BlockDescriptor(index, file, BlockWord.Generation(Volatile.Read(ref Word(index))), bytes);
         memory = View(index, file).Writable().Memory[..bytes];
+        Interlocked.Increment(ref _outstanding);
         if (FaultPoints.On) FaultPoints.Reach("loan.borrowed");
         return true;
     }
@@ -119,6 +121,7 @@ internal sealed class LoanPool
         // Fails where somebody has received and completed the message meanwhile: it found it Sending, and freed it.
         TryChange(block, BlockState.Sending, BlockState.Sent, MyBit, 0);
         if (FaultPoints.On) FaultPoints.Reach("loan.sent");
+        Leave();
     }
 
     /// <summary>The message was not sent after all: Sending(me) → Writing(me).</summary>
@@ -126,8 +129,13 @@ internal sealed class LoanPool
 
     /// <summary>Gives a block back unsent: Writing(me) → Free.</summary>
     /// <returns><see langword="false"/> where it is not this participant's to give back.</returns>
-    public bool GiveBack(in BlockDescriptor block) =>
-        Find(block, out long word) && BlockWord.State(word) == BlockState.Writing && BlockWord.Holders(word) == MyBit && Free(block.Block, word);
+    public bool GiveBack(in BlockDescriptor block)
+    {
+        // A copy of a loan that came back long ago may be disposed again after the pool was closed.
+        if (Volatile.Read(ref _outstanding) <= 0 || !Find(block, out long word) || BlockWord.State(word) != BlockState.Writing || BlockWord.Holders(word) != MyBit || !Free(block.Block, word)) return false;
+        Leave();
+        return true;
+    }
 
     /// <summary>The block's bytes, for whoever holds the message that names it.</summary>
     /// <exception cref="CorruptSegmentException">There is no such block.</exception>
@@ -175,6 +183,7 @@ internal sealed class LoanPool
                 long held = BlockWord.State(word) == BlockState.Sending ? BlockWord.Make(BlockState.Sent, block.Generation, MyBit) : word | MyBit;
                 if (held != word && Interlocked.CompareExchange(ref Word(block.Block), held, word) != word) continue;
                 _holds[block.Block]++;
+                Interlocked.Increment(ref _outstanding);
                 if (FaultPoints.On) FaultPoints.Reach("loan.held");
                 return true;
             }
@@ -185,6 +194,12 @@ internal sealed class LoanPool
 
     /// <summary>Lets a block go that <see cref="TryHold"/> kept.</summary>
     public void LetGo(in BlockDescriptor block)
+    {
+        DropHold(block);
+        Leave();
+    }
+
+    private void DropHold(in BlockDescriptor block)
     {
         lock (_gate)
         {
@@ -245,16 +260,13 @@ internal sealed class LoanPool
         return (lent, free, bytes);
     }
 
-    public void Close()
-    {
-        // What was borrowed and never sent goes back; what was sent is its message's.
-        for (int i = 0; i < _blocks; i++)
-        {
-            long word = Volatile.Read(ref Word(i));
-            if (BlockWord.State(word) == BlockState.Writing && BlockWord.Holders(word) == MyBit) Free(i, word);
-            _views[i]?.Unmap();
-        }
+    /// <summary>Closes the pool once nothing that was borrowed or held through it is left: until then its memory stays mapped.</summary>
+    public void Close() => Leave();
 
+    private void Leave()
+    {
+        if (Interlocked.Decrement(ref _outstanding) > 0) return;
+        foreach (BlockView? view in _views) view?.Unmap();
         _participants.Leave();
         _segment.Close();
     }

@@ -55,6 +55,11 @@ internal readonly record struct BlockDescriptor(int Block, int File, long Genera
     /// <summary>Bytes that a descriptor takes in a slot or frame.</summary>
     public const int Bytes = 24;
 
+    /// <summary>The block as a loan names it; how much of it is the message is said when it is sent.</summary>
+    public SlotToken ToToken() => new((long)File << 32 | Generation, Block);
+
+    public static BlockDescriptor Of(in SlotToken token, int bytes) => new(token.Index, (int)(token.Word >> 32), token.Word & BlockWord.GenerationMask, bytes);
+
     public void Write(SegmentMapping map, long at)
     {
         map.Int(at) = Block;

@@ -39,7 +39,7 @@ internal sealed partial class SlotQueue
         try
         {
             if (!Pool.TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory)) return false;
-            loan = new Loan(this, TokenOf(block), memory);
+            loan = new Loan(this, block.ToToken(), memory);
             return lent = true; // what is in flight now ends with the loan
         }
         finally
@@ -57,7 +57,7 @@ internal sealed partial class SlotQueue
         try
         {
             if (!_moves.TryClaim(out int slot, out long word)) return false;
-            BlockDescriptor block = BlockOf(token, bytes);
+            BlockDescriptor block = BlockDescriptor.Of(token, bytes);
             if (!Pool.TryBeginSend(block))
             {
                 _moves.TryRelease(new SlotToken(word, slot));
@@ -77,13 +77,13 @@ internal sealed partial class SlotQueue
     void ILoanOwner.GiveBack(in SlotToken token)
     {
         if (!_gate.TryEnterLate()) return;
-        _gate.Exit(Pool.GiveBack(BlockOf(token, 0)) ? 2 : 1);
+        _gate.Exit(Pool.GiveBack(BlockDescriptor.Of(token, 0)) ? 2 : 1);
     }
 
     void ILoanOwner.LetGo(in SlotToken token)
     {
         if (!_gate.TryEnterLate()) return;
-        Pool.LetGo(BlockOf(token, 0));
+        Pool.LetGo(BlockDescriptor.Of(token, 0));
         _gate.Exit(2);
     }
 
@@ -98,7 +98,7 @@ internal sealed partial class SlotQueue
             BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload);
             if (!Pool.TryHold(block)) throw new InvalidOperationException("this lease has ended");
             held = true; // what is in flight now ends with the hold
-            return new PayloadHold(payload, this, TokenOf(block));
+            return new PayloadHold(payload, this, block.ToToken());
         }
         finally
         {
@@ -253,9 +253,4 @@ internal sealed partial class SlotQueue
         Pool.Look();
         if (swept) Pool.Collect();
     }
-
-    private static SlotToken TokenOf(in BlockDescriptor block) => new((long)block.File << 32 | block.Generation, block.Block);
-
-    private static BlockDescriptor BlockOf(in SlotToken token, int bytes) =>
-        new(token.Index, (int)(token.Word >> 32), token.Word & BlockWord.GenerationMask, bytes);
 }

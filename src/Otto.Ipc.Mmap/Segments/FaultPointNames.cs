@@ -19,5 +19,7 @@ internal static class FaultPointNames
         "queue.cancel.word", "queue.reap.released", "queue.sweep.word", "queue.sweep.taken-over",
         "topic.publish.oldest", "topic.publish.intent", "topic.publish.payload", "topic.publish.frame", "topic.publish.tail",
         "topic.enter.positions", "topic.enter.place", "topic.read.before", "topic.read.position", "topic.leave.place", "topic.eject.place",
+        "loan.make.taken", "loan.make.file", "loan.borrowed", "loan.sending", "loan.committed", "loan.sent", "loan.end.before", "loan.held",
+        "loan.let-go.before", "loan.sweep.before",
     ];
 }

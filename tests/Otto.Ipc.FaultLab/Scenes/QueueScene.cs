@@ -5,9 +5,9 @@ using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.FaultLab.Scenes;
 
-// A queue with a sender and a worker that go on while the victim lies where it fell; afterwards the ledger has to add up.
+// A queue (with small slots: of loans) with a sender and a worker that go on while the victim lies where it fell; afterwards the ledger has to add up.
 
-internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool mustReach) : Scene(fault, kill, random, mustReach)
+internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool mustReach, int slotBytes = 256) : Scene(fault, kill, random, mustReach)
 {
     private const string Name = "jobs", Us = "the others' worker";
     private readonly MessageLedger _ledger = new();
@@ -22,7 +22,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
 
     protected override void Play()
     {
-        var options = new MmapQueueOptions { Slots = _slots, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 };
+        var options = new MmapQueueOptions { Slots = _slots, SlotBytes = slotBytes, MaxAttempts = 10, MaxParticipants = 16 };
         _sender = Place.Transport.OpenQueue(Name, options);
         _worker = Place.Transport.OpenQueue(Name);
         _worker.TakesWork = true;
@@ -186,5 +186,6 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         while (sent <= _sender.Capacity && _sender.TrySend([1])) sent++;
         while (_sender.TryLease(out WorkLease lease) && lease.Complete()) done++;
         if (sent != _sender.Capacity || done != sent) Findings.Add($"slots: of {_sender.Capacity} slots {sent} could be filled and {done} emptied");
+        Soon(() => Place.LentBlocks(Name + ".queue") == 0, "every block to be free again");
     }
 }

@@ -66,6 +66,7 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
         int sent = 0;
         Soon(() => _queue.GetCounts().Free == _queue.Capacity, "every slot to be free");
         while (sent <= _queue.Capacity && _queue.TrySend([1])) sent++;
+        Soon(() => Place.LentBlocks(Name + ".queue") == 0, "every block to be free again");
         if (sent != _queue.Capacity) Findings.Add($"slots: of {_queue.Capacity} slots {sent} could be filled");
     }
 
@@ -85,6 +86,12 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
 
         using var holder = new PeerProcess(Place.Directory, [], ["queue-hold", Name, "3"]);
         holder.WaitFor("holding");
+        using var borrower = Fault.Point == "loan.sweep.before" ? new PeerProcess(Place.Directory, [], ["loan-borrow", Name]) : null;
+        borrower?.WaitFor("holding");
+        // Both at once, as near as can be: one that lived a second longer would sweep the other.
+        borrower?.Signal(9);
+        holder.Signal(9);
+        borrower?.Kill();
         holder.Kill();
     }
 
