@@ -107,7 +107,7 @@ internal sealed class Lab(int seed, TextWriter? json)
     /// <summary>Spoilt segments, in processes that may crash.</summary>
     public void Hostile(int casesAShape)
     {
-        string[] shapes = ["stream", "queue", "topic"];
+        string[] shapes = ["stream", "queue", "topic", "loan"];
         const int Batch = 500;
         (string Shape, int First)[] batches = [.. from first in Enumerable.Range(0, (casesAShape + Batch - 1) / Batch) from shape in shapes select (shape, first * Batch)];
         var totals = shapes.ToDictionary(shape => shape, _ => new int[3]);
