@@ -57,6 +57,7 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
         // Full fence: pairs with the waiter's OR. It either sees the new sequence and does not sleep, or slept before and is woken.
         Interlocked.CompareExchange(ref Word, (seen & ~Waiting) + Sequence, seen);
         if (FaultPoints.On) FaultPoints.Reach("doorbell.ring.word");
+        if (MmapMeter.Wakes.Enabled) MmapMeter.Wakes.Add(1);
         Futex.WakeAll(Address);
     }
 

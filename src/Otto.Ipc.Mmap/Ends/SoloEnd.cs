@@ -95,6 +95,7 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
         {
             if (_released) return;
             if (_ownBell.HasWaiters && _ownBell.Readiness.IsReady) _ownBell.Ring();
+            if (!Segment.IsRetired && Segment.LookAtName()) _ownBell.Ring();
             bool swept = _participants.SweepDead() > 0;
             Looking?.Invoke(swept);
         }

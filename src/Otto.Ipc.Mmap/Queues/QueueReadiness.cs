@@ -9,7 +9,7 @@ namespace Otto.Ipc.Mmap.Queues;
 /// <summary>Whether there may be a free slot.</summary>
 internal sealed class RoomReadiness(IndexQueue free, SlotQueue queue) : IReadiness
 {
-    public bool IsReady => !free.IsEmpty || (queue.Moves.Reap() > 0 && !free.IsEmpty);
+    public bool IsReady => !free.IsEmpty || queue.IsRetired || (queue.Moves.Reap() > 0 && !free.IsEmpty);
 }
 
 /// <summary>Whether there may be a message to lease.</summary>
@@ -25,7 +25,7 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Slot
     {
         get
         {
-            if (!ready.IsEmpty) return true;
+            if (!ready.IsEmpty || queue.IsRetired) return true;
             long lookAt = delayed.LookAt;
             if (lookAt == DelayedSlots.None) return false;
             long now = DelayedSlots.Now;

@@ -56,7 +56,7 @@ internal sealed partial class SlotQueue
         int leaving = 1;
         try
         {
-            if (!_moves.TryClaim(out int slot, out long word)) return false;
+            if (!TryClaim(out int slot, out long word)) return false;
             BlockDescriptor block = BlockDescriptor.Of(token, bytes);
             if (!Pool.TryBeginSend(block))
             {
@@ -154,7 +154,7 @@ internal sealed partial class SlotQueue
         try
         {
             if (!Pool.TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory)) return false;
-            if (!_moves.TryClaim(out int index, out long word))
+            if (!TryClaim(out int index, out long word))
             {
                 Pool.GiveBack(block);
                 return false;
@@ -196,7 +196,7 @@ internal sealed partial class SlotQueue
         word = 0;
         if (!Pool.TryBorrow(message.Length, out block, out Memory<byte> memory)) return false;
         message.CopyTo(memory.Span);
-        if (_moves.TryClaim(out slot, out word)) return true;
+        if (TryClaim(out slot, out word)) return true;
         Pool.GiveBack(block);
         return false;
     }
@@ -209,6 +209,7 @@ internal sealed partial class SlotQueue
         if (delay == TimeSpan.Zero) _moves.Fill(slot, word, block.Length, QueueLayout.KindLoan);
         else _moves.Delay(slot, word, block.Length, DelayedSlots.DueAfter(delay), QueueLayout.KindLoan);
         Pool.EndSend(block);
+        _segment.Meter.Sent(block.Length);
     }
 
     private WorkLease LeaseOfLoan(int slot, long word)

@@ -14,7 +14,8 @@ internal sealed partial class SlotQueue
         _gate.Enter();
         try
         {
-            if (!_moves.TryClaim(out int slot, out long word)) return false;
+            if (!TryClaim(out int slot, out long word)) return false;
+            _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             _moves.Fill(slot, word, message.Length);
             return true;
@@ -34,7 +35,8 @@ internal sealed partial class SlotQueue
         _gate.Enter();
         try
         {
-            if (!_moves.TryClaim(out int slot, out long word)) return false;
+            if (!TryClaim(out int slot, out long word)) return false;
+            _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             id = new WorkId(SlotWord.Lap(word), slot);
             if (delay == TimeSpan.Zero) _moves.Fill(slot, word, message.Length);
@@ -79,7 +81,7 @@ internal sealed partial class SlotQueue
         bool reserved = false;
         try
         {
-            if (!_moves.TryClaim(out int index, out long word)) return false;
+            if (!TryClaim(out int index, out long word)) return false;
             reserved = true; // what is in flight now ends with commit or abort
             slot = new WriteSlot(this, new SlotToken(word, index), _map.Bytes(_layout.Slot(index) + QueueLayout.Payload, maxBytes));
             return true;
@@ -99,7 +101,8 @@ internal sealed partial class SlotQueue
         bool kept = false;
         try
         {
-            if (!_moves.TryClaim(out int slot, out long word)) return false;
+            if (!TryClaim(out int slot, out long word)) return false;
+            _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             long leased = _moves.Keep(slot, word, message.Length);
             lease = LeaseOf(slot, leased, message.Length);
@@ -119,13 +122,14 @@ internal sealed partial class SlotQueue
         bool leased = false;
         try
         {
-            if (!_moves.TryLease(out int slot, out long word)) return false;
+            if (!_moves.TryLease(out int slot, out long word)) return _segment.IsRetired ? throw _segment.Retired() : false;
             // Read once: it is shared, so it may hold anything, and may change after the check.
             int length = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Length));
             int kind = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Kind));
             if (kind == QueueLayout.KindLoan) lease = LeaseOfLoan(slot, word);
             else if ((uint)length > (uint)_layout.SlotBytes || kind != QueueLayout.KindInline) ThrowBadSlot(slot, word, $"has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}");
             else lease = LeaseOf(slot, word, length);
+            _segment.Meter.Received(lease.Payload.Length);
             leased = true; // what is in flight now ends with the lease
             return true;
         }
@@ -162,7 +166,9 @@ internal sealed partial class SlotQueue
             // The word is exact: a slot that was committed or aborted through another copy of the struct has moved on.
             if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) return false;
             leaving = 2;
-            if (!TryCommitLarge(token, bytes)) _moves.Fill(token.Index, token.Word, bytes);
+            if (TryCommitLarge(token, bytes)) return true;
+            _moves.Fill(token.Index, token.Word, bytes);
+            _segment.Meter.Sent(bytes);
             return true;
         }
         finally
@@ -231,6 +237,16 @@ internal sealed partial class SlotQueue
     {
         SlotMemory memory = _memories[slot] ??= new SlotMemory(_map, _layout.Slot(slot) + QueueLayout.Payload, _layout.SlotBytes);
         return new WorkLease(this, new SlotToken(word, slot), memory.Memory[..length], SlotWord.Attempts(word) + 1);
+    }
+
+    /// <summary>Claims a slot for a message to be sent.</summary>
+    /// <exception cref="SegmentRetiredException">Nobody who comes from now on would find the message.</exception>
+    private bool TryClaim(out int slot, out long word)
+    {
+        if (_segment.IsRetired) throw _segment.Retired();
+        if (_moves.TryClaim(out slot, out word)) return true;
+        _segment.Meter.Full();
+        return false;
     }
 
     private void CheckSize(int bytes)

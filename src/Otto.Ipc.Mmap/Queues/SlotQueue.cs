@@ -66,6 +66,9 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
     /// <summary>The protocol's steps, for those who wait.</summary>
     public SlotMoves Moves => _moves;
 
+    /// <summary>Whether the queue was seen to be deleted or replaced.</summary>
+    public bool IsRetired => _segment.IsRetired;
+
     public ChannelName Name { get; }
 
     public int MaxMessageBytes => _layout.SlotBytes < BlockDescriptor.Bytes ? _layout.SlotBytes : Math.Max(_layout.SlotBytes, _options.MaxLoanBytes);
@@ -173,6 +176,12 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
             _workers.RingIfMissed();
             _senders.RingIfMissed();
             if (wake) return;
+            if (!_segment.IsRetired && _segment.LookAtName())
+            {
+                _workers.Bell.Ring();
+                _senders.Bell.Ring();
+            }
+
             LookAtLoans(swept: false);
             if (_participants.SweepDead() == 0) return;
             LookAtLoans(swept: true);

@@ -98,6 +98,7 @@ internal sealed class Participants
             if (IsActive(i) && !_probe.IsHeldForWriting(LivenessLock.ParticipantByte + i) && TrySweep(i)) dead++;
         }
 
+        _segment.Meter.Reclaimed(dead);
         return dead;
     }
 

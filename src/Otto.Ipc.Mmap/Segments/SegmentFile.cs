@@ -28,6 +28,9 @@ internal sealed class SegmentFile
     private const int Tries = 264, FirstTries = 64;
     private static readonly TimeSpan TriesPause = TimeSpan.FromMilliseconds(5);
 
+    private ChannelMeter? _meter;
+    private bool _retired;
+
     private SegmentFile(SafeFileHandle file, LivenessLock hold, SegmentMapping mapping, SegmentPlan plan, Guid id, string path)
     {
         Id = id;
@@ -51,6 +54,26 @@ internal sealed class SegmentFile
     public SegmentPlan Plan { get; }
 
     public string Path { get; }
+
+    /// <summary>Counts what passes here.</summary>
+    public ChannelMeter Meter => _meter ??= new ChannelMeter(this);
+
+    /// <summary>Whether the name was seen to lead elsewhere: whoever comes now meets in another file. Set by <see cref="LookAtName"/>, for good.</summary>
+    public bool IsRetired => Volatile.Read(ref _retired);
+
+    /// <summary>Looks whether the name still leads to this file.</summary>
+    /// <returns>Whether it does not.</returns>
+    public bool LookAtName()
+    {
+        if (_retired) return true;
+        FileStatus own = Libc.Status((int)File.DangerousGetHandle());
+        bool retired = own.Links == 0 || Libc.Status(Path) is not { } named || named.Inode != own.Inode || Mapping.Int(SegmentLayout.StateOffset) == SegmentLayout.StateRetired;
+        if (retired) Volatile.Write(ref _retired, true);
+        return retired;
+    }
+
+    /// <summary>What to tell whoever uses a segment that was retired under it.</summary>
+    public SegmentRetiredException Retired() => new($"{Path} was deleted, replaced or retired while it was open here; whoever opens it now meets elsewhere: dispose this handle and open it anew");
 
     public static string PathOf(string directory, ChannelName name, SegmentShape shape) =>
         System.IO.Path.Combine(directory, $"{name.Value}.{NameOf(shape)}");
@@ -79,9 +102,11 @@ internal sealed class SegmentFile
     /// <summary>Removes a segment that nobody is attached to.</summary>
     /// <returns><see langword="false"/> where there is none.</returns>
     /// <exception cref="IOException">Somebody is attached.</exception>
-    public static bool Remove(string? directory, ChannelName name, SegmentShape shape)
+    public static bool Remove(string? directory, ChannelName name, SegmentShape shape) => RemoveAt(PathOf(SegmentDirectory.Ensure(directory), name, shape));
+
+    /// <summary>As <see cref="Remove"/>, by path.</summary>
+    public static bool RemoveAt(string path)
     {
-        string path = PathOf(SegmentDirectory.Ensure(directory), name, shape);
         using SafeFileHandle? file = OpenChecked(path, out _);
         if (file is null) return false;
         using LivenessLock remover = LivenessLock.Reopen(file);
@@ -105,6 +130,9 @@ internal sealed class SegmentFile
         SegmentShape.Topic => "topic",
         _ => "pool",
     };
+
+    /// <summary>Whether a segment was made before the machine last started: its locks and its processes are gone.</summary>
+    public static bool IsOfAnotherBoot(in FixedHeader header) => header.BootId != BootId;
 
     private static SegmentFile? TryOpen(string path, ISegmentSpec spec)
     {

@@ -24,6 +24,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private long _leases;
     private long _open;
     private long _leasedBytes;
+    private int _leasedLength;
 
     public RingReceiver(SegmentFile segment, MmapStreamOptions options)
     {
@@ -55,7 +56,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     }
 
     /// <summary>Whether the present waiter has something to look at: a frame, or the end.</summary>
-    public bool IsReady => HasFrames() || AllCompleted();
+    public bool IsReady => HasFrames() || AllCompleted() || _end.Segment.IsRetired;
 
     public override bool IsCompleted
     {
@@ -79,6 +80,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         if (!TryNext(out long payloadAt, out int length, out bool isLoan))
         {
             _end.Exit();
+            if (_end.Segment.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
             lease = default;
             return false;
         }
@@ -87,6 +89,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         // The end stays entered until the lease ends. Numbered, since two lanes may be at the same position.
         _open = ++_leases;
         _leasedBytes = RingLayout.FrameBytes(length);
+        _leasedLength = bytes.Length;
         lease = new ReadLease(this, new SlotToken(_open, 0), bytes);
         return true;
     }
@@ -97,6 +100,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         if (!TryNext(out long payloadAt, out bytes, out bool isLoan))
         {
             _end.Exit();
+            if (_end.Segment.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
             return false;
         }
 
@@ -112,6 +116,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
 
         message.CopyTo(destination);
         _lane.Consume(frame);
+        _end.Segment.Meter.Received(bytes);
         EndBlock();
         _end.Exit();
         return true;
@@ -122,7 +127,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Enter();
         try
         {
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode) && HasFrames();
+            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode) && HasFramesOrIsTold();
         }
         finally
         {
@@ -137,7 +142,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         try
         {
             await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
-            return HasFrames();
+            return HasFramesOrIsTold();
         }
         finally
         {
@@ -152,6 +157,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         if (_open != token.Word) return;
         _open = 0;
         _lane.Consume(_leasedBytes);
+        _end.Segment.Meter.Received(_leasedLength);
         EndBlock();
         _end.Exit();
     }
@@ -212,6 +218,12 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
             _end.Exit();
             throw;
         }
+    }
+
+    private bool HasFramesOrIsTold()
+    {
+        if (HasFrames()) return true;
+        return _end.Segment.IsRetired && !AllCompleted() ? throw _end.Segment.Retired() : false;
     }
 
     private bool HasFrames()

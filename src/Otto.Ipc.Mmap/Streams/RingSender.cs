@@ -58,7 +58,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     public override int MaxMessageBytes { get; }
 
     /// <summary>Whether the frame that the present waiter wants has room.</summary>
-    public bool IsReady => HasRoom(_tail, ReadHead(), _wanted, out _);
+    public bool IsReady => HasRoom(_tail, ReadHead(), _wanted, out _) || _end.Segment.IsRetired;
 
     public override bool TrySend(ReadOnlySpan<byte> message)
     {
@@ -205,10 +205,12 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     /// <summary>Finds room for a frame at the tail; sets the padding that comes before it.</summary>
     private bool TryClaim(int bytes)
     {
-        if ((uint)bytes > (uint)MaxMessageBytes || _completed) ThrowRefused(bytes);
+        if ((uint)bytes > (uint)MaxMessageBytes || _completed || _end.Segment.IsRetired) ThrowRefused(bytes);
         if (HasRoom(_tail, _cachedHead, bytes, out _padding)) return true;
         RefreshHead();
-        return HasRoom(_tail, _cachedHead, bytes, out _padding);
+        if (HasRoom(_tail, _cachedHead, bytes, out _padding)) return true;
+        _end.Segment.Meter.Full();
+        return false;
     }
 
     private void RefreshHead()
@@ -253,6 +255,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         Volatile.Write(ref _map.Long(_lane.Tail), _tail);
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.tail");
         _receiverBell.Signal();
+        _end.Segment.Meter.Sent(bytes);
         WarmNextFrame();
     }
 
@@ -288,6 +291,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     private void ThrowRefused(int bytes)
     {
         _end.Exit();
+        if ((uint)bytes <= (uint)MaxMessageBytes && _end.Segment.IsRetired) throw _end.Segment.Retired();
         throw _completed && (uint)bytes <= (uint)MaxMessageBytes
             ? new InvalidOperationException("this sender said that no more would come; open another to go on")
             : TooLarge(bytes);

@@ -69,7 +69,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     public override int MaxMessageBytes { get; }
 
     /// <summary>Whether no subscriber holds the message that the present waiter wants to publish.</summary>
-    public bool IsReady => _subscribers.Policy != TopicPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
+    public bool IsReady => _end.Segment.IsRetired || _subscribers.Policy != TopicPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
 
     public override bool TryPublish(ReadOnlySpan<byte> message)
     {
@@ -220,7 +220,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryClaim(int bytes)
     {
-        if ((uint)bytes > (uint)MaxMessageBytes) ThrowTooLarge(bytes);
+        if ((uint)bytes > (uint)MaxMessageBytes || _end.Segment.IsRetired) ThrowRefused(bytes);
         long end = EndOf(bytes, out _padding);
         return end <= _intent || TryAnnounce(end);
     }
@@ -254,7 +254,12 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     private bool TryAnnounceTo(long intent)
     {
         long first = intent - _lane.Capacity;
-        if (!_subscribers.LetGo(first, _tail)) return false;
+        if (!_subscribers.LetGo(first, _tail))
+        {
+            _end.Segment.Meter.Full();
+            return false;
+        }
+
         long oldest = _oldest;
         while (oldest < first) oldest += Step(oldest);
         _oldest = oldest;
@@ -319,6 +324,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         Volatile.Write(ref _map.Long(_lane.Tail), _tail);
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.tail");
         _bell.Signal();
+        _end.Segment.Meter.Sent(bytes);
     }
 
     private void CheckSize(int bytes)
@@ -327,10 +333,10 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void ThrowTooLarge(int bytes)
+    private void ThrowRefused(int bytes)
     {
         _end.Exit();
-        throw TooLarge(bytes);
+        throw (uint)bytes <= (uint)MaxMessageBytes ? _end.Segment.Retired() : TooLarge(bytes);
     }
 
     private ArgumentOutOfRangeException TooLarge(int bytes) => new(

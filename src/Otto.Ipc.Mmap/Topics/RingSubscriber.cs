@@ -80,7 +80,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
                 if (_lanes[i].HasFrames) return true;
             }
 
-            return IsEjected;
+            return IsEjected || _end.Segment.IsRetired;
         }
     }
 
@@ -97,9 +97,11 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
             {
                 _held = _lane.Held;
                 message = new TopicMessage(_held.File == 0 ? _buffer.AsSpan(0, length) : _loans.Pool.Read(_held).Span, lost);
+                _end.Segment.Meter.Received(message.Bytes.Length);
                 return true;
             }
 
+            if (_end.Segment.IsRetired) throw _end.Segment.Retired();
             message = default;
             return false;
         }

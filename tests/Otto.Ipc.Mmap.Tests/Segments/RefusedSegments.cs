@@ -101,7 +101,7 @@ public sealed class RefusedSegments
     [Test]
     public void Options_left_out_take_the_segments_own()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { MaxLoanBytes = 0 });
         Assert.That((queue.Capacity, queue.MaxMessageBytes), Is.EqualTo((16, 64)));
     }
 

@@ -1,0 +1,64 @@
+using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
+
+namespace Otto.Ipc.Mmap.Segments;
+
+// What is counted for whoever listens; docs/telemetry.md lists names and units. While nobody listens a message costs one look at a flag.
+
+internal static class MmapMeter
+{
+    private static readonly Meter Meter = new("Otto.Ipc.Mmap");
+
+    public static readonly Counter<long> Messages = Meter.CreateCounter<long>("otto.ipc.messages", "{message}", "Messages sent and received");
+
+    public static readonly Counter<long> Bytes = Meter.CreateCounter<long>("otto.ipc.bytes", "By", "Bytes of messages sent and received");
+
+    public static readonly Counter<long> Full = Meter.CreateCounter<long>("otto.ipc.full", "{event}", "Sends that found no room");
+
+    public static readonly Counter<long> Wakes = Meter.CreateCounter<long>("otto.ipc.wakes", "{wake}", "System calls made to wake somebody");
+
+    public static readonly Counter<long> Reclaims = Meter.CreateCounter<long>("otto.ipc.reclaims", "{participant}", "Dead participants whose leavings were repaired");
+}
+
+/// <summary>Counts for one channel.</summary>
+internal sealed class ChannelMeter
+{
+    private readonly KeyValuePair<string, object?> _shape;
+    private readonly KeyValuePair<string, object?> _channel;
+    private static readonly KeyValuePair<string, object?> Out = new("otto.ipc.direction", "sent"), In = new("otto.ipc.direction", "received");
+
+    public ChannelMeter(SegmentFile segment)
+    {
+        _shape = new("otto.ipc.shape", Path.GetExtension(segment.Path).TrimStart('.'));
+        _channel = new("otto.ipc.channel", Path.GetFileNameWithoutExtension(segment.Path));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Sent(int bytes)
+    {
+        if (MmapMeter.Messages.Enabled || MmapMeter.Bytes.Enabled) Count(bytes, Out);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Received(int bytes)
+    {
+        if (MmapMeter.Messages.Enabled || MmapMeter.Bytes.Enabled) Count(bytes, In);
+    }
+
+    public void Full()
+    {
+        if (MmapMeter.Full.Enabled) MmapMeter.Full.Add(1, _channel, _shape);
+    }
+
+    public void Reclaimed(int participants)
+    {
+        if (participants > 0 && MmapMeter.Reclaims.Enabled) MmapMeter.Reclaims.Add(participants, _channel, _shape);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void Count(int bytes, KeyValuePair<string, object?> direction)
+    {
+        MmapMeter.Messages.Add(1, _channel, _shape, direction);
+        MmapMeter.Bytes.Add(bytes, _channel, _shape, direction);
+    }
+}

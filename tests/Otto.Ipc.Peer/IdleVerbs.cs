@@ -1,0 +1,40 @@
+using Otto.Ipc.Mmap;
+
+namespace Otto.Ipc.Peer;
+
+internal static class IdleVerbs
+{
+    /// <summary>NAME: waits in every way there is, for nothing, until it is told to finish.</summary>
+    public static int Run(string[] arguments)
+    {
+        var transport = new MmapTransport();
+        string name = arguments[0];
+        using IWorkQueue queue = transport.OpenQueue(name), blocked = transport.OpenQueue(name);
+        using MessageReceiver receiver = transport.OpenReceiver(name);
+        using MessageSubscriber subscriber = transport.OpenSubscriber(name);
+        queue.TakesWork = true;
+        // A delayed message, long before its time, is no reason to wake either.
+        queue.TrySend("later"u8, TimeSpan.FromDays(1), out _);
+        Task[] waiting =
+        [
+            queue.WaitToLeaseAsync(Talk.Finish).AsTask(),
+            receiver.WaitToReceiveAsync(Talk.Finish).AsTask(),
+            subscriber.WaitToReceiveAsync(Talk.Finish).AsTask(),
+            Task.Factory.StartNew(() => Talk.UntilTold(stop => blocked.WaitToLease(Timeout.InfiniteTimeSpan, stop)), TaskCreationOptions.LongRunning),
+        ];
+        Talk.Say("ready");
+        Talk.AwaitOrder();
+        foreach (Task wait in waiting)
+        {
+            try
+            {
+                wait.GetAwaiter().GetResult();
+            }
+            catch (OperationCanceledException)
+            {
+            }
+        }
+
+        return 0;
+    }
+}
