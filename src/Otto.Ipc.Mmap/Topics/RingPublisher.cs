@@ -49,7 +49,7 @@ internal sealed class RingPublisher : MessagePublisher, IReadiness
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         MaxMessageBytes = TopicLayout.MaxMessage(_lane.Capacity);
-        _end = new SoloEnd(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair);
+        _end = new SoloEnd(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair, TopicLayout.PublisherSeats(segment.Plan));
         try
         {
             Resume();
@@ -205,7 +205,8 @@ internal sealed class RingPublisher : MessagePublisher, IReadiness
         long oldest = _oldest;
         while (oldest < first) oldest += Step(oldest);
         _oldest = oldest;
-        // Pairs with Subscribers.Enter: who comes in either sees this and begins behind it, or is seen by the second look.
+        if (FaultPoints.On) FaultPoints.Reach("topic.publish.announce");
+        // Pairs with RingSubscriber.Enter: who comes in either sees this and begins behind it, or is seen by the second look.
         Volatile.Write(ref _map.Long(_lane.Oldest), oldest);
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.oldest");
         if (_subscribers.Policy != TopicPolicy.Overwrite)

@@ -121,10 +121,10 @@ public sealed class GoldenBytes
         Assert.That(BitConverter.ToInt64(file, 0x1280), Is.EqualTo(0x100), "intent: a sixteenth of the ring at a time");
         Assert.That(BitConverter.ToInt64(file, 0x1300), Is.Zero, "oldest");
         Assert.That(BitConverter.ToInt64(file, 0x1400), Is.EqualTo(1), "lanes in use");
-        // Participant 1 subscribes: its place is the third pair of words behind that, held in its first epoch; it has read nothing.
-        Assert.That(BitConverter.ToInt64(file, 0x1580), Is.EqualTo(0x101), "place");
+        // Participant 1 is the first that can subscribe: its place is the word behind that, held in its first epoch; it has read nothing.
+        Assert.That(BitConverter.ToInt64(file, 0x1480), Is.EqualTo(0x101), "place");
         while (subscriber.TryReceive(out _)) { }
-        Assert.That(BitConverter.ToInt64(Bytes("news", SegmentShape.Topic), 0x1600), Is.EqualTo(0x30), "position");
+        Assert.That(BitConverter.ToInt64(Bytes("news", SegmentShape.Topic), 0x1500), Is.EqualTo(0x30), "position");
     }
 
     [Test]
