@@ -128,6 +128,18 @@ public sealed class GoldenBytes
     }
 
     [Test]
+    public void A_topic_has_the_documented_bytes()
+    {
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", Topic);
+        using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
+        publisher.TryPublish("hello"u8);
+        publisher.TryPublish([]);
+        while (subscriber.TryReceive(out _)) { }
+        byte[] file = Bytes("news", SegmentShape.Topic), documented = DocumentedBytes.Read("golden-topic", 0x11000);
+        Assert.That(Convert.ToHexString(file.AsSpan(0x1180)), Is.EqualTo(Convert.ToHexString(documented.AsSpan(0x1180))));
+    }
+
+    [Test]
     public void A_fresh_queue()
     {
         using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);

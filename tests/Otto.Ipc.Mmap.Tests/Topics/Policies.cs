@@ -4,10 +4,11 @@ namespace Otto.Ipc.Mmap.Tests.Topics;
 
 // What becomes of a subscriber that falls behind, by the topic's policy.
 
-[TestFixture]
+[TestFixture(WaitMode.Auto)]
+[TestFixture(WaitMode.Portable)]
 [Parallelizable(ParallelScope.All)]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-public sealed class Policies
+public sealed class Policies(WaitMode mode)
 {
     private readonly TestPlace _place = new();
 
@@ -263,11 +264,11 @@ public sealed class Policies
         Assert.That(Assert.Throws<IOException>(() => _place.Transport.OpenPublisher("news"))!.Message, Does.Contain("1 live publishers"));
     }
 
-    private static MmapTopicOptions Options(TopicPolicy policy) => new() { Capacity = 4096, Policy = policy, MaxPublishers = 2 };
+    private MmapTopicOptions Options(TopicPolicy policy) => new() { Capacity = 4096, Policy = policy, MaxPublishers = 2, WaitMode = mode };
 
     private MessagePublisher Publisher(TopicPolicy policy) => _place.Transport.OpenPublisher("news", Options(policy));
 
-    private MessageSubscriber Subscriber() => _place.Transport.OpenSubscriber("news");
+    private MessageSubscriber Subscriber() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { WaitMode = mode });
 
     private static int Fill(MessagePublisher publisher, int next)
     {
