@@ -18,8 +18,20 @@ public sealed record MmapQueueOptions
     /// <summary>How many messages the queue holds, ready, leased and dead together: 1 to 1,048,576.</summary>
     public int? Slots { get; init; }
 
-    /// <summary>The largest message in bytes: 1 to 16 MiB. Slots times bytes stay under 2 GiB.</summary>
+    /// <summary>The bytes of a slot: 1 to 16 MiB. A larger message goes into a block of its own. Slots times bytes stay under 2 GiB.</summary>
     public int? SlotBytes { get; init; }
+
+    /// <summary>The default <see cref="MaxLoanBytes"/>: 64 MiB.</summary>
+    public const int DefaultMaxLoanBytes = 64 << 20;
+
+    /// <summary>
+    /// The largest message that this handle sends outside the slots, in a block of its own that is handed over by reference: 0 for none, at
+    /// most 1 GiB. Needs slots of 24 bytes. Blocks are made when they are first needed, and kept for the next. What is received may be of any size.
+    /// </summary>
+    public int MaxLoanBytes { get; init; } = DefaultMaxLoanBytes;
+
+    /// <summary>Whether a received block may be written in place. By default it is mapped for reading only, and a write to it ends the process.</summary>
+    public bool WritableLoans { get; init; }
 
     /// <summary>After how many counted attempts a message goes to the dead letters: 1 to 254.</summary>
     public int? MaxAttempts { get; init; }
@@ -42,6 +54,7 @@ public sealed record MmapQueueOptions
         Check(Slots, 1, MostSlots, nameof(Slots));
         Check(SlotBytes, 1, MostSlotBytes, nameof(SlotBytes));
         Check(MaxAttempts, 1, MostAttempts, nameof(MaxAttempts));
+        Check(MaxLoanBytes, 0, Loans.PoolLayout.MostBlockBytes, nameof(MaxLoanBytes));
         Check(MaxParticipants, 2, Segments.SegmentLayout.MaxParticipantsLimit, nameof(MaxParticipants));
         if (SpinLimit < TimeSpan.Zero || SpinLimit > TimeSpan.FromSeconds(1))
             throw new ArgumentOutOfRangeException(nameof(SpinLimit), $"spin limit must be 0 to 1 s: {SpinLimit}");

@@ -32,6 +32,15 @@ public sealed record MmapTopicOptions
     /// <summary>What happens to a subscriber that falls behind. Default <see cref="TopicPolicy.Overwrite"/>.</summary>
     public TopicPolicy? Policy { get; init; }
 
+    /// <summary>
+    /// The largest block that this end lends: 1 byte to 1 GiB, default 64 MiB. Blocks are made when they are first needed, and kept for the
+    /// next. What is received may be of any size.
+    /// </summary>
+    public int MaxLoanBytes { get; init; } = MmapQueueOptions.DefaultMaxLoanBytes;
+
+    /// <summary>Whether a received block may be written in place. By default it is mapped for reading only, and a write to it ends the process.</summary>
+    public bool WritableLoans { get; init; }
+
     /// <summary>How long a waiter looks before it sleeps, at most; it adapts below that to what paid off. Zero never spins. Default 50 µs.</summary>
     public TimeSpan SpinLimit { get; init; } = TimeSpan.FromMicroseconds(50);
 
@@ -47,6 +56,8 @@ public sealed record MmapTopicOptions
         if (MaxSubscribers is < 1 or > MostSubscribers)
             throw new ArgumentOutOfRangeException(nameof(MaxSubscribers), $"max subscribers must be 1 to {MostSubscribers}: {MaxSubscribers:N0}");
         if (Policy is { } policy && !Enum.IsDefined(policy)) throw new ArgumentOutOfRangeException(nameof(Policy), $"no such policy: {(int)policy}");
+        if (MaxLoanBytes is < 1 or > Loans.PoolLayout.MostBlockBytes)
+            throw new ArgumentOutOfRangeException(nameof(MaxLoanBytes), $"max loan bytes must be 1 to {Loans.PoolLayout.MostBlockBytes:N0}: {MaxLoanBytes:N0}");
         if (SpinLimit < TimeSpan.Zero || SpinLimit > TimeSpan.FromSeconds(1))
             throw new ArgumentOutOfRangeException(nameof(SpinLimit), $"spin limit must be 0 to 1 s: {SpinLimit}");
         if (!Enum.IsDefined(WaitMode)) throw new ArgumentOutOfRangeException(nameof(WaitMode), $"no such wait mode: {(int)WaitMode}");

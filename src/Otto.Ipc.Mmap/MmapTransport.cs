@@ -1,3 +1,4 @@
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Queues;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Streams;
@@ -119,19 +120,19 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="name">Which stream.</param>
     /// <returns><see langword="false"/> where there is none.</returns>
     /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
-    public bool RemoveStream(ChannelName name) => SegmentFile.Remove(_directory, name, SegmentShape.Stream);
+    public bool RemoveStream(ChannelName name) => Remove(name, SegmentShape.Stream);
 
     /// <summary>Deletes a queue that nobody has open, with all that was not done.</summary>
     /// <param name="name">Which queue.</param>
     /// <returns><see langword="false"/> where there is none.</returns>
     /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
-    public bool RemoveQueue(ChannelName name) => SegmentFile.Remove(_directory, name, SegmentShape.Queue);
+    public bool RemoveQueue(ChannelName name) => Remove(name, SegmentShape.Queue);
 
     /// <summary>Deletes a topic that nobody has open.</summary>
     /// <param name="name">Which topic.</param>
     /// <returns><see langword="false"/> where there is none.</returns>
     /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
-    public bool RemoveTopic(ChannelName name) => SegmentFile.Remove(_directory, name, SegmentShape.Topic);
+    public bool RemoveTopic(ChannelName name) => Remove(name, SegmentShape.Topic);
 
     ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
         cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));
@@ -147,6 +148,14 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     ValueTask<MessageSubscriber> ITopicTransport.OpenSubscriberAsync(ChannelName name, StartAt startAt, CancellationToken cancellation) =>
         cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSubscriber>(cancellation) : new(OpenSubscriber(name, startAt: startAt));
+
+    private bool Remove(ChannelName name, SegmentShape shape)
+    {
+        if (!SegmentFile.Remove(_directory, name, shape)) return false;
+        // Whoever lends in a channel has it open, so nobody has its blocks.
+        LoanPool.RemoveAll(SegmentFile.PathOf(SegmentDirectory.Ensure(_directory), name, shape));
+        return true;
+    }
 
     /// <summary>Does nothing: each end is its opener's to dispose.</summary>
     /// <returns>Completes at once.</returns>

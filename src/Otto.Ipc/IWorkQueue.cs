@@ -31,6 +31,22 @@ public interface IWorkQueue : IDisposable, IAsyncDisposable
     /// <returns><see langword="false"/> where the queue is full.</returns>
     bool TryReserve(int maxBytes, out WriteSlot slot);
 
+    /// <summary>Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a small message.</summary>
+    /// <param name="bytes">How many bytes, 1 to <see cref="MaxMessageBytes"/>.</param>
+    /// <param name="loan">The block. Send it, or dispose it.</param>
+    /// <returns><see langword="false"/> where all blocks are lent.</returns>
+    /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>
+    /// <exception cref="NotSupportedException">This queue lends nothing.</exception>
+    bool TryLoan(int bytes, out Loan loan);
+
+    /// <summary>Sends a block that was borrowed here, if there is room for a message.</summary>
+    /// <param name="loan">The block; it is its message's from then on.</param>
+    /// <param name="bytes">How much of it is the message, from its beginning.</param>
+    /// <returns><see langword="false"/> where the queue is full; the loan stays the caller's.</returns>
+    /// <exception cref="ArgumentException">The loan is another queue's.</exception>
+    /// <exception cref="InvalidOperationException">The loan was sent or given back.</exception>
+    bool TrySend(in Loan loan, int bytes);
+
     /// <summary>Blocks until there is room for a message.</summary>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
     /// <param name="cancellation">Stops the waiting.</param>

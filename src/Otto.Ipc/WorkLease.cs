@@ -53,6 +53,11 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// <returns><see langword="false"/> where this lease had ended already.</returns>
     public bool DeadLetter(string reason) => _owner?.DeadLetter(_token, reason) ?? false;
 
+    /// <summary>Keeps the payload readable after this lease has ended.</summary>
+    /// <returns>The payload, until that is disposed: where it is where it is large, a copy where it is small.</returns>
+    /// <exception cref="InvalidOperationException">The lease has ended.</exception>
+    public PayloadHold Hold() => _owner?.Hold(_token, Payload) ?? throw new InvalidOperationException("there is no lease to hold a payload of");
+
     /// <summary>For transports: what the lease was made with.</summary>
     /// <param name="owner">Who asks.</param>
     /// <param name="token">The token, where <paramref name="owner"/> made this lease.</param>
@@ -99,6 +104,13 @@ public interface IWorkLeaseOwner
     /// <param name="delay">How long nobody gets it again.</param>
     /// <returns>Whether the lease was still held.</returns>
     bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay);
+
+    /// <summary>Keeps a lease's payload beyond the lease.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <param name="payload">The payload as the lease has it.</param>
+    /// <returns>The hold.</returns>
+    /// <exception cref="InvalidOperationException">The lease has ended.</exception>
+    PayloadHold Hold(in SlotToken token, ReadOnlyMemory<byte> payload);
 
     /// <summary>Ends a lease by giving the message up.</summary>
     /// <param name="token">What the lease was made with.</param>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Tests;

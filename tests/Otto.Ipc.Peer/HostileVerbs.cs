@@ -19,7 +19,7 @@ internal static class HostileVerbs
         {
             Talk.Say($"case {i}");
             long start = Stopwatch.GetTimestamp();
-            refused += arguments[0] switch { "stream" => Stream(i), "topic" => Topic(i), _ => Queue(i) };
+            refused += arguments[0] switch { "stream" => Stream(i), "topic" => Topic(i), "loan" => Loans(i), _ => Queue(i) };
             if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(2)) Talk.Say($"slow {i} {Stopwatch.GetElapsedTime(start)}");
         }
 
@@ -69,6 +69,62 @@ internal static class HostileVerbs
         });
         refused += Try(() => Transport.RemoveStream(name));
         File.Delete(PathOf(name + ".stream"));
+        return refused;
+    }
+
+    private static int Loans(int number)
+    {
+        var random = new Random(number);
+        string name = $"hostile-{number}";
+        int refused = 0;
+        IWorkQueue queue = Transport.OpenQueue(name, new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8, MaxLoanBytes = 1 << 16 });
+        var held = new List<PayloadHold>();
+        for (int i = random.Next(1, 8); i > 0; i--) queue.TrySend(new byte[random.Next(20_000)]);
+        if (queue.TryLease(out WorkLease first))
+        {
+            held.Add(first.Hold());
+            first.Complete();
+        }
+
+        // In turns the pool, which has entries of 64 bytes at its data, and the slots, which name its blocks.
+        string pool = Directory.GetFiles(Environment.GetEnvironmentVariable("OTTO_SHM_DIR")!, $"{name}.queue-*.pool").SingleOrDefault() ?? "";
+        if (pool.Length > 0 && number % 4 != 0) Corrupt(Path.GetFileName(pool), random, 32, lanes: true);
+        if (number % 4 != 1) Corrupt(name + ".queue", random, 8, lanes: false);
+        for (int i = 0; i < 3; i++)
+        {
+            refused += Try(() => queue.TrySend(new byte[random.Next(20_000)]));
+            refused += Try(() => Work(queue, random));
+            refused += Try(() =>
+            {
+                if (!queue.TryLoan(random.Next(1, 60_000), out Loan loan)) return;
+                loan.Span.Fill(1);
+                if (random.Next(2) == 0 && queue.TrySend(loan, loan.Memory.Length)) return;
+                loan.Dispose();
+            });
+            refused += Try(() =>
+            {
+                if (!queue.TryReserve(5000, out WriteSlot slot)) return;
+                slot.Bytes.Fill(1);
+                if (random.Next(2) == 0) slot.Commit(4000);
+                slot.Dispose();
+            });
+            refused += Try(() => _ = queue.GetDeadLetters());
+            refused += Try(() =>
+            {
+                using IWorkQueue other = Transport.OpenQueue(name);
+                Work(other, random);
+            });
+        }
+
+        foreach (PayloadHold hold in held)
+        {
+            refused += Try(() => Sum(hold.Payload.Span));
+            refused += Try(hold.Dispose);
+        }
+
+        queue.Dispose();
+        refused += Try(() => Transport.RemoveQueue(name));
+        foreach (string left in Directory.GetFiles(Environment.GetEnvironmentVariable("OTTO_SHM_DIR")!, name + ".*")) File.Delete(left);
         return refused;
     }
 

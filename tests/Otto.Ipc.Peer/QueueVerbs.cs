@@ -6,7 +6,7 @@ namespace Otto.Ipc.Peer;
 
 internal static class QueueVerbs
 {
-    /// <summary>NAME SENDER COUNT MODE: sends COUNT messages, and more until it is told to finish. MODE: send, reserve, abort (every other slot), delay or cancel (every other one, for later or at once).</summary>
+    /// <summary>NAME SENDER COUNT MODE: sends COUNT messages, and more until it is told to finish. MODE: send, loan (far over the slot), reserve, abort (every other slot), delay or cancel (every other one, for later or at once).</summary>
     public static int Send(string[] arguments)
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
@@ -15,14 +15,14 @@ internal static class QueueVerbs
         Talk.Say("ready");
         for (int i = 0; i < count || !Talk.ToldToFinish; i++)
         {
-            int bytes = Payload.HeaderBytes + i * 7 % 100;
+            int bytes = Payload.HeaderBytes + i * 7 % 100 + (mode == "loan" ? 20_000 : 0);
             bool abort = mode == "abort" && i % 2 == 0;
             Talk.Say(abort ? $"abort {sender}:{i}" : $"intent {sender}:{i}");
             if (mode is "delay" or "cancel") Talk.Say($"delayed {sender}:{i}");
             WorkId id = default;
             while (!(mode switch
             {
-                "send" => queue.TrySend(Payload.Make(sender, i, bytes)),
+                "send" or "loan" => queue.TrySend(Payload.Make(sender, i, bytes)),
                 "delay" or "cancel" => queue.TrySend(Payload.Make(sender, i, bytes), TimeSpan.FromMilliseconds(mode == "delay" ? 1 + i % 3 : i % 4 / 2), out id),
                 _ => TryInPlace(queue, sender, i, bytes, abort),
             })) queue.WaitToSend(Timeout.InfiniteTimeSpan);
@@ -61,13 +61,27 @@ internal static class QueueVerbs
 
             bool whole = Payload.TryRead(lease.Payload.Span, out int sender, out int sequence);
             Talk.Say($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
+            using PayloadHold? hold = mode == "hold" ? lease.Hold() : null;
             if (mode == "abandon" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon() ? "abandoned" : "lost")} {sender}:{sequence}");
             else if (mode == "later" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)) ? "abandoned" : "lost")} {sender}:{sequence}");
             else if (mode == "give-up" && ++count % 4 == 0) Talk.Say($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
             else Talk.Say($"{(lease.Complete() ? "done" : "lost")} {sender}:{sequence}");
+            if (hold is not null && !Payload.TryRead(hold.Payload.Span, out _, out _)) Talk.Say($"torn {sender}:{sequence}");
         }
 
         Talk.Say("finished");
+        return 0;
+    }
+
+    /// <summary>NAME: borrows three blocks and holds them until it is told to finish.</summary>
+    public static int Borrow(string[] arguments)
+    {
+        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        Loan[] loans = new Loan[3];
+        foreach (ref Loan loan in loans.AsSpan()) queue.TryLoan(10_000, out loan);
+        Talk.Say("holding");
+        Talk.AwaitOrder();
+        foreach (Loan loan in loans) loan.Dispose();
         return 0;
     }
 

@@ -15,6 +15,15 @@ internal static class SegmentVerbs
         return 0;
     }
 
+    /// <summary>NAME: makes a queue of eight slots, and stays until it is told to finish.</summary>
+    public static int Create(string[] arguments)
+    {
+        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0], new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 });
+        Talk.Say("ready");
+        Talk.AwaitOrder();
+        return 0;
+    }
+
     /// <summary>NAME: removes the queue.</summary>
     public static int Remove(string[] arguments)
     {

@@ -45,6 +45,9 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
     /// <summary>This end's number among the participants.</summary>
     public int Me => _participants.Me;
 
+    /// <summary>What else to look after, on the housekeeper's thread, told whether somebody was swept; never after the end was released.</summary>
+    public Action<bool>? Looking { get; init; }
+
     /// <summary>What to do before this participant leaves.</summary>
     public Action? Leaving { get; init; }
 
@@ -93,7 +96,8 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
         {
             if (_released) return;
             if (_ownBell.HasWaiters && _ownBell.Readiness.IsReady) _ownBell.Ring();
-            _participants.SweepDead();
+            bool swept = _participants.SweepDead() > 0;
+            Looking?.Invoke(swept);
         }
     }
 

@@ -20,7 +20,7 @@ internal sealed class QueueLayout
 {
     public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, NoteLength = 0x28, LeasedAt = 0x2C, Payload = 0x30;
     public const int NoteBytes = 208;
-    public const int KindInline = 0;
+    public const int KindInline = 0, KindLoan = 1;
     public const int ControlWords = 8;
 
     public QueueLayout(SegmentPlan plan)

@@ -1,11 +1,12 @@
 using System.Text;
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Queues;
 
 // Looking at a queue without moving anything: every number may be old by the time it is returned.
 
-internal sealed class QueueView(SegmentMapping map, QueueLayout layout, IndexQueue ready)
+internal sealed class QueueView(SegmentMapping map, QueueLayout layout, IndexQueue ready, Func<BlockDescriptor, byte[]> readLoan)
 {
     public WorkQueueCounts Count()
     {
@@ -48,7 +49,9 @@ internal sealed class QueueView(SegmentMapping map, QueueLayout layout, IndexQue
             int noteLength = Math.Clamp(map.Int(layout.Slot(i) + QueueLayout.NoteLength), 0, QueueLayout.NoteBytes);
             var letter = new DeadLetter(
                 new DeadLetterId(word, i),
-                map.Bytes(layout.Slot(i) + QueueLayout.Payload, length).ToArray(),
+                Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.Kind)) == QueueLayout.KindLoan
+                    ? readLoan(BlockDescriptor.Read(map, layout.Slot(i) + QueueLayout.Payload))
+                    : map.Bytes(layout.Slot(i) + QueueLayout.Payload, length).ToArray(),
                 SlotWord.Attempts(word),
                 Encoding.UTF8.GetString(map.Bytes(layout.Note(i), noteLength)));
             // Copied while nobody moved it: the fence keeps the copy before the second look, and a moved word never comes back.
@@ -57,6 +60,26 @@ internal sealed class QueueView(SegmentMapping map, QueueLayout layout, IndexQue
         }
 
         return letters;
+    }
+
+    /// <summary>Adds each block that a message in a slot names.</summary>
+    public void AddReferences(HashSet<(int Block, long Generation)> references)
+    {
+        for (int i = 0; i < layout.Slots; i++)
+        {
+            // Again where the slot moved on under the look; a message never moves to another slot.
+            for (int look = 0; look < 64; look++)
+            {
+                long word = Volatile.Read(ref Word(i));
+                if (SlotWord.State(word) is SlotState.Released or SlotState.Writing) break;
+                bool isLoan = Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.Kind)) == QueueLayout.KindLoan;
+                BlockDescriptor named = BlockDescriptor.Read(map, layout.Slot(i) + QueueLayout.Payload);
+                Interlocked.MemoryBarrier();
+                if (Volatile.Read(ref Word(i)) != word) continue;
+                if (isLoan) references.Add((named.Block, named.Generation));
+                break;
+            }
+        }
     }
 
     private ref long Word(int slot) => ref map.Long(layout.Slot(slot));

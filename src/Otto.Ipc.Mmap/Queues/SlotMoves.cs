@@ -1,4 +1,5 @@
 using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Queues;
@@ -17,12 +18,13 @@ internal sealed class SlotMoves
     private readonly DelayedSlots _delayed;
     private readonly QueueSweep _sweep;
     private readonly Func<int, long, bool> _promote;
+    private readonly Action<BlockDescriptor> _loanEnded;
     private readonly string _path;
     private readonly int _me;
 
     public SlotMoves(
         SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, Doorbell workerBell, Doorbell senderBell, DelayedSlots delayed,
-        QueueSweep sweep, string path, int me)
+        QueueSweep sweep, Action<BlockDescriptor> loanEnded, string path, int me)
     {
         _map = map;
         _layout = layout;
@@ -32,6 +34,7 @@ internal sealed class SlotMoves
         _senderBell = senderBell;
         _delayed = delayed;
         _sweep = sweep;
+        _loanEnded = loanEnded;
         _path = path;
         _me = me;
         _promote = TryPromote;
@@ -55,9 +58,9 @@ internal sealed class SlotMoves
     }
 
     /// <summary>Commits what was written: Writing → Filled, then a ready cell.</summary>
-    public void Fill(int slot, long writing, int length)
+    public void Fill(int slot, long writing, int length, int kind = QueueLayout.KindInline)
     {
-        Describe(slot, writing, length, notBefore: 0);
+        Describe(slot, writing, length, kind, notBefore: 0);
         if (FaultPoints.On) FaultPoints.Reach("queue.fill.described");
         long filled = SlotWord.NextLap(writing, SlotState.Filled, _me, attempts: 0);
         // Release: the commit. Pairs with the acquire in TryTake. A plain store, since nobody moves what a live participant is writing;
@@ -70,9 +73,9 @@ internal sealed class SlotMoves
     }
 
     /// <summary>Commits what was written, for later: Writing → Delayed, then the time to look.</summary>
-    public void Delay(int slot, long writing, int length, long notBefore)
+    public void Delay(int slot, long writing, int length, long notBefore, int kind = QueueLayout.KindInline)
     {
-        Describe(slot, writing, length, notBefore);
+        Describe(slot, writing, length, kind, notBefore);
         if (FaultPoints.On) FaultPoints.Reach("queue.delay.described");
         // Release: the commit. Pairs with the acquire in DelayedSlots.Promote.
         Volatile.Write(ref Word(slot), SlotWord.Move(writing, SlotState.Delayed, _me));
@@ -80,9 +83,9 @@ internal sealed class SlotMoves
     }
 
     /// <summary>Commits what was written without ever making it ready: Writing → Leased.</summary>
-    public long Keep(int slot, long writing, int length)
+    public long Keep(int slot, long writing, int length, int kind = QueueLayout.KindInline)
     {
-        Describe(slot, writing, length, notBefore: 0);
+        Describe(slot, writing, length, kind, notBefore: 0);
         _map.Int(_layout.Slot(slot) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
         if (FaultPoints.On) FaultPoints.Reach("queue.keep.described");
         long leased = SlotWord.Move(writing, SlotState.Leased, _me);
@@ -199,12 +202,18 @@ internal sealed class SlotMoves
     private bool TryMove(in SlotToken token, SlotState state, int attempts, IndexQueue queue, Doorbell bell)
     {
         long next = SlotWord.NextLap(token.Word, state, _me, attempts);
+        // Read before the slot is given away; a claim that is aborted still has its last message's.
+        bool endsLoan = state == SlotState.Released && SlotWord.State(token.Word) != SlotState.Writing
+            && Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) == QueueLayout.KindLoan;
+        BlockDescriptor loan = endsLoan ? BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload) : default;
         // Exact, full fence: this is the completion, or the return. The one who moves the word owes the cell.
         if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.end.word");
         if (!FaultPoints.On || !FaultPoints.Plants("queue.end.forgets-cells")) queue.Push(token.Index, SlotWord.Lap(next));
         if (FaultPoints.On) FaultPoints.Reach("queue.end.pushed");
         if (bell.SomeoneWaits) bell.Ring();
+        // After the message has ended: a block that is freed before could be another's while the message still names it.
+        if (endsLoan) _loanEnded(loan);
         return true;
     }
 
@@ -242,11 +251,11 @@ internal sealed class SlotMoves
     public static bool IsLive(long cell, long word, SlotState state) =>
         SlotWord.State(word) == state && (SlotWord.Lap(word) & IndexCell.LapMask) == IndexCell.Lap(cell);
 
-    private void Describe(int slot, long writing, int length, long notBefore)
+    private void Describe(int slot, long writing, int length, int kind, long notBefore)
     {
         long at = _layout.Slot(slot);
         _map.Int(at + QueueLayout.Length) = length;
-        _map.Int(at + QueueLayout.Kind) = QueueLayout.KindInline;
+        _map.Int(at + QueueLayout.Kind) = kind;
         _map.Long(at + QueueLayout.SentAt) = Environment.TickCount64;
         _map.Long(at + QueueLayout.NotBefore) = notBefore;
         _map.Long(at + QueueLayout.Use) = SlotWord.Lap(writing);

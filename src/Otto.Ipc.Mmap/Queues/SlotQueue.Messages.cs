@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Mmap.Loans;
 
 namespace Otto.Ipc.Mmap.Queues;
 
@@ -9,6 +10,7 @@ internal sealed partial class SlotQueue
     public bool TrySend(ReadOnlySpan<byte> message)
     {
         CheckSize(message.Length);
+        if (message.Length > _layout.SlotBytes) return TrySendLarge(message, TimeSpan.Zero, out _);
         _gate.Enter();
         try
         {
@@ -27,6 +29,7 @@ internal sealed partial class SlotQueue
     {
         CheckSize(message.Length);
         CheckDelay(delay);
+        if (message.Length > _layout.SlotBytes) return TrySendLarge(message, delay, out id);
         id = default;
         _gate.Enter();
         try
@@ -70,6 +73,7 @@ internal sealed partial class SlotQueue
     public bool TryReserve(int maxBytes, out WriteSlot slot)
     {
         CheckSize(maxBytes);
+        if (maxBytes > _layout.SlotBytes) return TryReserveLarge(maxBytes, out slot);
         slot = default;
         _gate.Enter();
         bool reserved = false;
@@ -89,6 +93,7 @@ internal sealed partial class SlotQueue
     public bool TryKeep(ReadOnlySpan<byte> message, out WorkLease lease)
     {
         CheckSize(message.Length);
+        if (message.Length > _layout.SlotBytes) return TryKeepLarge(message, out lease);
         lease = default;
         _gate.Enter();
         bool kept = false;
@@ -118,8 +123,9 @@ internal sealed partial class SlotQueue
             // Read once: it is shared, so it may hold anything, and may change after the check.
             int length = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Length));
             int kind = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Kind));
-            if ((uint)length > (uint)_layout.SlotBytes || kind != QueueLayout.KindInline) ThrowBadSlot(slot, word, length, kind);
-            lease = LeaseOf(slot, word, length);
+            if (kind == QueueLayout.KindLoan) lease = LeaseOfLoan(slot, word);
+            else if ((uint)length > (uint)_layout.SlotBytes || kind != QueueLayout.KindInline) ThrowBadSlot(slot, word, $"has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}");
+            else lease = LeaseOf(slot, word, length);
             leased = true; // what is in flight now ends with the lease
             return true;
         }
@@ -156,7 +162,7 @@ internal sealed partial class SlotQueue
             // The word is exact: a slot that was committed or aborted through another copy of the struct has moved on.
             if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) return false;
             leaving = 2;
-            _moves.Fill(token.Index, token.Word, bytes);
+            if (!TryCommitLarge(token, bytes)) _moves.Fill(token.Index, token.Word, bytes);
             return true;
         }
         finally
@@ -165,7 +171,10 @@ internal sealed partial class SlotQueue
         }
     }
 
-    void IWriteSlotOwner.Abort(in SlotToken token) => End(token, Ending.Released);
+    void IWriteSlotOwner.Abort(in SlotToken token)
+    {
+        if (End(token, Ending.Released)) AbortLarge(token.Index);
+    }
 
     bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, Ending.Released);
 
@@ -226,8 +235,8 @@ internal sealed partial class SlotQueue
 
     private void CheckSize(int bytes)
     {
-        if ((uint)bytes > (uint)_layout.SlotBytes)
-            throw new ArgumentOutOfRangeException(nameof(bytes), $"message of {bytes:N0} bytes exceeds the slot's {_layout.SlotBytes:N0}; create the queue with larger SlotBytes, or send a reference");
+        if ((uint)bytes > (uint)MaxMessageBytes)
+            throw new ArgumentOutOfRangeException(nameof(bytes), $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; raise MaxLoanBytes, create the queue with larger SlotBytes, or send a reference");
     }
 
     private static void CheckDelay(TimeSpan delay)
@@ -237,9 +246,9 @@ internal sealed partial class SlotQueue
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void ThrowBadSlot(int slot, long word, int length, int kind)
+    private void ThrowBadSlot(int slot, long word, string what)
     {
-        string problem = $"slot {slot:N0} has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}";
+        string problem = $"slot {slot:N0} {what}";
         // Set aside, so that the next lease does not meet it again.
         _moves.TryGiveUp(new SlotToken(word, slot), SlotWord.Attempts(word), problem);
         throw new CorruptSegmentException($"{_segment.Path}: {problem}; it was put among the dead letters");

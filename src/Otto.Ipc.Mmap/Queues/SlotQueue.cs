@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Queues;
@@ -7,9 +8,10 @@ namespace Otto.Ipc.Mmap.Queues;
 // One handle of a work queue: counts what is in flight on it, waits, looks after its peers; SlotQueue.Messages.cs sends, leases and ends.
 // The protocol's steps are in SlotMoves; what a death leaves between two of them is repaired by QueueSweep.
 
-internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, IHousekept
+internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, ILoanOwner, IBlockReferences, IHousekept
 {
     private readonly SegmentFile _segment;
+    private readonly MmapQueueOptions _options;
     private readonly SegmentMapping _map;
     private readonly QueueLayout _layout;
     private readonly GatedBell _workers;
@@ -30,6 +32,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
     {
         Name = name;
         _segment = segment;
+        _options = options;
         _map = segment.Mapping;
         SegmentPlan plan = segment.Plan;
         _layout = new QueueLayout(plan);
@@ -41,12 +44,12 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         _workers = new GatedBell(_map, plan.Control(4), _work, _gate, options);
         _senders = new GatedBell(_map, plan.Control(5), new RoomReadiness(free, this), _gate, options);
         _sweep = new QueueSweep(_map, _layout, free, ready, delayed);
-        _view = new QueueView(_map, _layout, ready);
+        _view = new QueueView(_map, _layout, ready, ReadLoan);
         _memories = new SlotMemory?[_layout.Slots];
         try
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
-            _moves = new SlotMoves(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep, segment.Path, _participants.Me);
+            _moves = new SlotMoves(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep, EndLoan, segment.Path, _participants.Me);
             _membership = new Membership(_map, plan.Control(6), _participants);
             Look();
         }
@@ -65,7 +68,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
 
     public ChannelName Name { get; }
 
-    public int MaxMessageBytes => _layout.SlotBytes;
+    public int MaxMessageBytes => _layout.SlotBytes < BlockDescriptor.Bytes ? _layout.SlotBytes : Math.Max(_layout.SlotBytes, _options.MaxLoanBytes);
 
     public int Capacity => _layout.Slots;
 
@@ -169,7 +172,10 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
             if (_released) return;
             _workers.RingIfMissed();
             _senders.RingIfMissed();
-            if (wake || _participants.SweepDead() == 0) return;
+            if (wake) return;
+            LookAtLoans(swept: false);
+            if (_participants.SweepDead() == 0) return;
+            LookAtLoans(swept: true);
             _workers.Bell.Ring();
             _senders.Bell.Ring();
         }
@@ -201,6 +207,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
             // Again, after the roles are gone: TakesWork may have been set beside the dispose.
             if (_takesWork) _membership.Changed();
             _work.Dispose();
+            _pool?.Close();
             _segment.Close();
         }
 

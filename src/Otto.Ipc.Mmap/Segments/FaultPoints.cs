@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -18,6 +19,7 @@ internal static class FaultPoints
     private const int SigKill = 9, SigStop = 19;
     private static readonly string? Planted = Environment.GetEnvironmentVariable("OTTO_FAULT_PLANT");
     private static readonly (string Name, int Hit, int Signal) Target = Parse(Environment.GetEnvironmentVariable("OTTO_FAULT_AT"));
+    private static readonly FrozenSet<string> Known = FaultPointNames.All.ToFrozenSet();
     private static int _hits;
 
     /// <summary>Whether a bug is planted. Asked where it would matter, never on a hot path.</summary>
@@ -27,6 +29,7 @@ internal static class FaultPoints
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Reach(string point)
     {
+        if (!Known.Contains(point)) Environment.FailFast($"fault point '{point}' is not in FaultPointNames");
         if (point != Target.Name || Interlocked.Increment(ref _hits) != Target.Hit) return;
         bool arm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
         nint thread = (nint)Libc.Syscall(arm ? 178 : 186 /* gettid */, 0, 0, 0, 0, 0, 0);

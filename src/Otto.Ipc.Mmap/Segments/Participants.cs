@@ -21,6 +21,7 @@ internal enum ParticipantRoles
     TakesWork = 4,
     Publishes = 8,
     Subscribes = 16,
+    Lends = 32,
 }
 
 /// <summary>The entries that one kind of participant may take, so that one kind cannot crowd out another.</summary>

@@ -25,10 +25,12 @@ internal interface ISegmentSpec
 /// <summary>An open segment file: mapped, checked, and held against removal.</summary>
 internal sealed class SegmentFile
 {
-    private const int Tries = 64;
+    private const int Tries = 264, FirstTries = 64;
+    private static readonly TimeSpan TriesPause = TimeSpan.FromMilliseconds(5);
 
-    private SegmentFile(SafeFileHandle file, LivenessLock hold, SegmentMapping mapping, SegmentPlan plan, string path)
+    private SegmentFile(SafeFileHandle file, LivenessLock hold, SegmentMapping mapping, SegmentPlan plan, Guid id, string path)
     {
+        Id = id;
         File = file;
         Hold = hold;
         Mapping = mapping;
@@ -37,6 +39,9 @@ internal sealed class SegmentFile
     }
 
     public SafeFileHandle File { get; }
+
+    /// <summary>The segment's random identity.</summary>
+    public Guid Id { get; }
 
     /// <summary>Carries the read lock that keeps the segment from being removed, and this participant's own locks.</summary>
     public LivenessLock Hold { get; }
@@ -53,13 +58,22 @@ internal sealed class SegmentFile
     public static SegmentFile OpenOrCreate(string? directory, ChannelName name, ISegmentSpec spec)
     {
         string checkedDirectory = SegmentDirectory.Ensure(directory);
-        string path = PathOf(checkedDirectory, name, spec.Shape);
+        return OpenOrCreateAt(PathOf(checkedDirectory, name, spec.Shape), spec);
+    }
+
+    /// <summary>As <see cref="OpenOrCreate"/>, for a segment beside another one, whose directory was checked.</summary>
+    public static SegmentFile OpenOrCreateAt(string path, ISegmentSpec spec)
+    {
+        string checkedDirectory = System.IO.Path.GetDirectoryName(path)!;
         for (int i = 0; i < Tries; i++)
         {
             if ((TryOpen(path, spec) ?? TryCreate(checkedDirectory, path, spec)) is { } opened) return opened;
+            // Its remover takes a moment; one that was stopped right there takes longer, and only it may take the name away.
+            if (i > FirstTries) Thread.Sleep(TriesPause);
         }
 
-        throw new IOException($"{path} came and went {Tries} times while it was being opened; is something removing it in a loop?");
+        throw new IOException(
+            $"{path} was being removed, or came and went, each of {Tries} times that it was looked at; if its remover is stopped, continue or kill that process, else look for what removes it in a loop");
     }
 
     /// <summary>Removes a segment that nobody is attached to.</summary>
@@ -130,7 +144,7 @@ internal sealed class SegmentFile
                 throw new CorruptSegmentException($"{path}: the header's parts need {plan.FileSize:N0} bytes from {plan.DataOffset:N0}, it says {header.FileSize:N0} from {header.DataOffset:N0}");
             // A copy made by a tool may have holes, and touching one on a full file system would be a SIGBUS.
             if (status.AllocatedBytes < status.Size) Allocate((int)file.DangerousGetHandle(), plan.FileSize, path, System.IO.Path.GetDirectoryName(path)!);
-            var opened = new SegmentFile(file, hold, new SegmentMapping(file, plan.FileSize), plan, path);
+            var opened = new SegmentFile(file, hold, new SegmentMapping(file, plan.FileSize), plan, header.Id, path);
             file = null;
             hold = null;
             return opened;
@@ -140,6 +154,18 @@ internal sealed class SegmentFile
             file?.Dispose();
             hold?.Dispose();
         }
+    }
+
+    /// <summary>Makes a file of this size that is no segment: allocated whole, then linked.</summary>
+    /// <exception cref="IOException">There is no room for it; the message has the numbers.</exception>
+    public static void CreateRaw(string path, long bytes)
+    {
+        string directory = System.IO.Path.GetDirectoryName(path)!;
+        int fd = Libc.Open(directory, Libc.O_TMPFILE | Libc.O_RDWR | Libc.O_CLOEXEC, 0x180 /* 0600 */);
+        if (fd < 0) throw Libc.Failure("open(O_TMPFILE)", directory);
+        using SafeFileHandle file = new(fd, ownsHandle: true);
+        Allocate(fd, bytes, path, directory);
+        if (Libc.LinkAt(Libc.AT_FDCWD, $"/proc/self/fd/{fd}", Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW) != 0) throw Libc.Failure("linkat", path);
     }
 
     private static SegmentFile? TryCreate(string directory, string path, ISegmentSpec spec)
@@ -162,7 +188,8 @@ internal sealed class SegmentFile
             Allocate(fd, plan.FileSize, path, directory);
             mapping = new SegmentMapping(file, plan.FileSize);
             spec.Initialise(mapping, plan);
-            SegmentLayout.Write(plan, Guid.NewGuid(), BootId).CopyTo(mapping.Bytes(0, SegmentLayout.HeaderBytes));
+            Guid id = Guid.NewGuid();
+            SegmentLayout.Write(plan, id, BootId).CopyTo(mapping.Bytes(0, SegmentLayout.HeaderBytes));
             if (FaultPoints.On) FaultPoints.Reach("create.initialised");
             hold = LivenessLock.Reopen(file);
             if (!hold.TryRead(LivenessLock.SegmentByte)) throw Libc.Failure("F_OFD_SETLK", path);
@@ -173,7 +200,7 @@ internal sealed class SegmentFile
             }
 
             if (FaultPoints.On) FaultPoints.Reach("create.linked");
-            var created = new SegmentFile(file, hold, mapping, plan, path);
+            var created = new SegmentFile(file, hold, mapping, plan, id, path);
             file = null;
             hold = null;
             mapping = null;
@@ -199,7 +226,9 @@ internal sealed class SegmentFile
         throw new IOException($"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, remove what nobody needs there, or name another directory in OTTO_SHM_DIR", error);
     }
 
-    private static SafeFileHandle? OpenChecked(string path, out FileStatus status)
+    /// <summary>Opens a file that is this user's alone, and nothing else.</summary>
+    /// <returns><see langword="null"/> where there is none.</returns>
+    public static SafeFileHandle? OpenChecked(string path, out FileStatus status)
     {
         status = default;
         int fd = Libc.Open(path, Libc.O_RDWR | Libc.O_NOFOLLOW | Libc.O_CLOEXEC | Libc.O_NONBLOCK, 0);

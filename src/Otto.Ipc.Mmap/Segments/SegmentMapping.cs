@@ -11,9 +11,9 @@ internal sealed unsafe class SegmentMapping
 {
     private byte* _base;
 
-    public SegmentMapping(SafeFileHandle file, long length)
+    public SegmentMapping(SafeFileHandle file, long length, bool writable = true)
     {
-        void* address = Libc.Mmap(null, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_SHARED, (int)file.DangerousGetHandle(), 0);
+        void* address = Libc.Mmap(null, (nuint)length, writable ? Libc.PROT_READ | Libc.PROT_WRITE : Libc.PROT_READ, Libc.MAP_SHARED, (int)file.DangerousGetHandle(), 0);
         if ((nint)address == -1) throw Libc.Failure("mmap", $"{length:N0} bytes");
         GC.KeepAlive(file);
         _base = (byte*)address;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Streams;
@@ -63,8 +64,9 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
     /// <summary>Finds the next message of the run, stepping over padding.</summary>
     /// <returns><see langword="false"/> where the run is over.</returns>
     /// <exception cref="CorruptSegmentException">A frame fails its check.</exception>
-    public bool TryNextSlowly(out long payloadAt, out int length)
+    public bool TryNextSlowly(out long payloadAt, out int length, out bool isLoan)
     {
+        isLoan = false;
         // At most twice: padding reaches to the end of the ring, and a message begins there.
         for (int step = 0; step < 2; step++)
         {
@@ -72,6 +74,12 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
             if (_head >= _runEnd) return false;
             long offset = _head & (_at.Capacity - 1), header = _map.Long(_at.Data + offset);
             long bytes = RingLayout.FrameBytes((int)header);
+            if ((int)(header >> 32) == RingLayout.TypeLoan && (int)header == BlockDescriptor.Bytes && bytes <= Limit(offset))
+            {
+                length = BlockDescriptor.Bytes;
+                return isLoan = true;
+            }
+
             if ((int)header < 0 || bytes > Limit(offset) || (int)(header >> 32) != RingLayout.TypePadding || bytes != _at.Capacity - offset)
                 throw BadFrame(header, Limit(offset));
             Consume(bytes);

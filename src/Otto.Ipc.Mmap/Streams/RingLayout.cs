@@ -23,6 +23,9 @@ internal static class RingLayout
 {
     public const int FrameHeader = 8;
     public const int TypeMessage = 1;
+
+    /// <summary>The payload names a block.</summary>
+    public const int TypeLoan = 2;
     public const int TypePadding = -1;
 
     private const int WordsPerLane = 4;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Streams;
@@ -17,7 +18,9 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private readonly LaneTable _table;
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
+    private readonly LaneLoans _loans;
     private LaneReader _lane;
+    private BlockDescriptor _leasedBlock;
     private long _leases;
     private long _open;
     private long _leasedBytes;
@@ -29,6 +32,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new LaneReader(segment, i, this);
         _lane = _lanes[0];
         _table = RingLayout.Lanes(segment);
+        _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         if (!segment.Hold.TryWrite(LivenessLock.RoleByte))
@@ -37,7 +41,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
             throw new IOException($"{segment.Path} has a receiver already, and it is alive; dispose it first");
         }
 
-        _end = new SoloEnd(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan), this);
+        _end = new SoloEnd(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan), this) { Looking = _loans.Look, Leaving = _loans.Close };
         try
         {
             foreach (LaneReader lane in _lanes) lane.Resume();
@@ -72,37 +76,43 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     public override bool TryReceive(out ReadLease lease)
     {
         _end.Enter();
-        if (!TryNext(out long payloadAt, out int length))
+        if (!TryNext(out long payloadAt, out int length, out bool isLoan))
         {
             _end.Exit();
             lease = default;
             return false;
         }
 
+        ReadOnlySpan<byte> bytes = isLoan ? OpenBlock(payloadAt) : _map.Bytes(payloadAt, length);
         // The end stays entered until the lease ends. Numbered, since two lanes may be at the same position.
         _open = ++_leases;
         _leasedBytes = RingLayout.FrameBytes(length);
-        lease = new ReadLease(this, new SlotToken(_open, 0), _map.Bytes(payloadAt, length));
+        lease = new ReadLease(this, new SlotToken(_open, 0), bytes);
         return true;
     }
 
     public override bool TryReceive(Span<byte> destination, out int bytes)
     {
         _end.Enter();
-        if (!TryNext(out long payloadAt, out bytes))
+        if (!TryNext(out long payloadAt, out bytes, out bool isLoan))
         {
             _end.Exit();
             return false;
         }
 
+        long frame = RingLayout.FrameBytes(bytes);
+        ReadOnlySpan<byte> message = isLoan ? OpenBlock(payloadAt) : _map.Bytes(payloadAt, bytes);
+        bytes = message.Length;
         if (bytes > destination.Length)
         {
+            _leasedBlock = default;
             _end.Exit();
             throw new ArgumentException($"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream", nameof(destination));
         }
 
-        _map.Bytes(payloadAt, bytes).CopyTo(destination);
-        _lane.Consume(RingLayout.FrameBytes(bytes));
+        message.CopyTo(destination);
+        _lane.Consume(frame);
+        EndBlock();
         _end.Exit();
         return true;
     }
@@ -142,19 +152,49 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         if (_open != token.Word) return;
         _open = 0;
         _lane.Consume(_leasedBytes);
+        EndBlock();
         _end.Exit();
+    }
+
+    /// <summary>The bytes that a frame names. Leaves the end where it throws.</summary>
+    private ReadOnlySpan<byte> OpenBlock(long payloadAt)
+    {
+        try
+        {
+            BlockDescriptor block = BlockDescriptor.Read(_map, payloadAt);
+            ReadOnlySpan<byte> bytes = _loans.Pool.Read(block).Span;
+            _leasedBlock = block;
+            return bytes;
+        }
+        catch
+        {
+            _end.Exit();
+            throw;
+        }
+    }
+
+    /// <summary>Frees the block of a message that was counted as read; after the head, or a death between would lose it.</summary>
+    private void EndBlock()
+    {
+        if (_leasedBlock.File == 0) return;
+        _loans.Pool.End(_leasedBlock);
+        _leasedBlock = default;
     }
 
     /// <summary>Finds the next message, here or in another lane. Leaves the end where it throws.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryNext(out long payloadAt, out int length) => _lane.TryNext(out payloadAt, out length) || TryNextSlowly(out payloadAt, out length);
+    private bool TryNext(out long payloadAt, out int length, out bool isLoan)
+    {
+        isLoan = false;
+        return _lane.TryNext(out payloadAt, out length) || TryNextSlowly(out payloadAt, out length, out isLoan);
+    }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool TryNextSlowly(out long payloadAt, out int length)
+    private bool TryNextSlowly(out long payloadAt, out int length, out bool isLoan)
     {
         try
         {
-            if (_lane.TryNextSlowly(out payloadAt, out length)) return true;
+            if (_lane.TryNextSlowly(out payloadAt, out length, out isLoan)) return true;
             int inUse = _table.InUse, first = _lane.Index;
             for (int step = 1; step <= inUse; step++)
             {
@@ -162,7 +202,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
                 _lane = _lanes[(first + step) % inUse];
                 if (!_lane.TryBeginRun()) continue;
                 _end.Bell.LookedAwake();
-                if (_lane.TryNextSlowly(out payloadAt, out length)) return true;
+                if (_lane.TryNextSlowly(out payloadAt, out length, out isLoan)) return true;
             }
 
             return false;

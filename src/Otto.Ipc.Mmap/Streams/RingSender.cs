@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Streams;
@@ -8,7 +9,7 @@ namespace Otto.Ipc.Mmap.Streams;
 // The sender keeps its own tail and a copy of the head, so that it reads the receiver's line only when the copy says full. A frame is
 // written first and published by one store of the tail: a sender that dies before it leaves nothing behind, at whichever instruction.
 
-internal sealed class RingSender : MessageSender, IReadiness
+internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
 {
     private const int WarmBytes = 128;
     private readonly SoloEnd _end;
@@ -17,6 +18,7 @@ internal sealed class RingSender : MessageSender, IReadiness
     private readonly Doorbell _receiverBell;
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
+    private readonly LaneLoans _loans;
     private long _tail;
     private long _cachedHead;
     private long _reservations;
@@ -33,7 +35,8 @@ internal sealed class RingSender : MessageSender, IReadiness
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
-        _end = new SoloEnd(segment, ParticipantRoles.Sends, _lane.SenderBell, this);
+        _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
+        _end = new SoloEnd(segment, ParticipantRoles.Sends, _lane.SenderBell, this) { Looking = _loans.Look, Leaving = _loans.Close };
         try
         {
             // Acquire: pairs with the release in Publish of the sender before this one, which may have been another process.
@@ -87,6 +90,55 @@ internal sealed class RingSender : MessageSender, IReadiness
         _open = ++_reservations;
         slot = new WriteSlot(this, new SlotToken(_open, 0), _map.Bytes(PayloadAt(_tail + _padding), maxBytes));
         return true;
+    }
+
+    public override bool TryLoan(int bytes, out Loan loan)
+    {
+        _loans.CheckSize(bytes);
+        _end.Enter();
+        try
+        {
+            bool lent = _loans.Pool.TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory);
+            loan = lent ? new Loan(this, block.ToToken(), memory) : default;
+            return lent;
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
+    public override bool TrySend(in Loan loan, int bytes)
+    {
+        if (!loan.TryGetToken(this, out SlotToken token)) throw new ArgumentException("this loan was not borrowed from this sender", nameof(loan));
+        if ((uint)bytes > (uint)loan.Memory.Length) throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be sent");
+        _end.Enter();
+        if (!TryClaim(BlockDescriptor.Bytes))
+        {
+            _end.Exit();
+            return false;
+        }
+
+        var block = BlockDescriptor.Of(token, bytes);
+        if (!_loans.Pool.TryBeginSend(block))
+        {
+            _end.Exit();
+            throw new InvalidOperationException("this loan was sent or given back already");
+        }
+
+        block.Write(_map, PayloadAt(_tail + _padding));
+        Publish(BlockDescriptor.Bytes, RingLayout.TypeLoan);
+        _loans.Pool.EndSend(block);
+        _end.Exit();
+        return true;
+    }
+
+    // A loan may come back on any thread, and after this end was disposed: its pool stays open until then.
+    void ILoanOwner.GiveBack(in SlotToken token) => _loans.Pool.GiveBack(BlockDescriptor.Of(token, 0));
+
+    void ILoanOwner.LetGo(in SlotToken token)
+    {
+        // A sender holds nothing beyond its messages.
     }
 
     public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
@@ -183,7 +235,7 @@ internal sealed class RingSender : MessageSender, IReadiness
 
     private long PayloadAt(long position) => _lane.Data + (position & (_lane.Capacity - 1)) + RingLayout.FrameHeader;
 
-    private void Publish(int bytes)
+    private void Publish(int bytes, int type = RingLayout.TypeMessage)
     {
         if (FaultPoints.On && FaultPoints.Plants("stream.publish.tail-first")) Volatile.Write(ref _map.Long(_lane.Tail), _tail + _padding + RingLayout.FrameBytes(bytes));
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.payload");
@@ -194,7 +246,7 @@ internal sealed class RingSender : MessageSender, IReadiness
             at += _padding;
         }
 
-        _map.Long(PayloadAt(at) - RingLayout.FrameHeader) = RingLayout.Header(bytes, RingLayout.TypeMessage);
+        _map.Long(PayloadAt(at) - RingLayout.FrameHeader) = RingLayout.Header(bytes, type);
         _tail = at + RingLayout.FrameBytes(bytes);
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.frame");
         // Release: pairs with the acquire of the tail in LaneReader; the frames must be visible before the tail that covers them.

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Topics;
@@ -14,6 +15,7 @@ internal sealed class LaneSubscription
     private readonly SegmentMapping _map;
     private readonly TopicLane _lane;
     private readonly Doorbell? _publisherBell;
+    private readonly TopicLoans _loans;
     private readonly string _path;
     private readonly int _index;
     private readonly int _maxMessage;
@@ -29,8 +31,10 @@ internal sealed class LaneSubscription
     /// <param name="index">Which lane.</param>
     /// <param name="position">The word that tells the publisher how far this subscriber has read; zero where nobody asks.</param>
     /// <param name="ejectable">The place that this subscriber can be ejected from; zero where the policy is another.</param>
-    public LaneSubscription(SegmentFile segment, int index, long position, long ejectable)
+    /// <param name="loans">The topic's blocks.</param>
+    public LaneSubscription(SegmentFile segment, int index, long position, long ejectable, TopicLoans loans)
     {
+        _loans = loans;
         _map = segment.Mapping;
         _path = segment.Path;
         _index = index;
@@ -42,6 +46,9 @@ internal sealed class LaneSubscription
     }
 
     public int Index => _index;
+
+    /// <summary>The block that holds the message taken last, where it is in one; held until its taker lets it go.</summary>
+    public BlockDescriptor Held { get; private set; }
 
     /// <summary>Messages lost in this lane so far.</summary>
     public long Lost { get; private set; }
@@ -85,6 +92,7 @@ internal sealed class LaneSubscription
     {
         lost = 0;
         length = 0;
+        Held = default;
         if (_at == _cachedTail && !TryRefreshTail()) return false;
         long at = _lane.At(_at), header = _map.Long(at);
         length = (int)header;
@@ -127,26 +135,35 @@ internal sealed class LaneSubscription
             int type = (int)(header >> 32);
             length = (int)header;
             bool plausible = length >= 0 && length <= (type == TopicLayout.TypePadding ? _lane.Capacity : _maxMessage) && TopicLayout.FrameBytes(length) <= Limit()
-                && type is TopicLayout.TypeMessage or TopicLayout.TypePadding && number == _next;
+                && (type is TopicLayout.TypeMessage or TopicLayout.TypePadding || (type == TopicLayout.TypeLoan && length == BlockDescriptor.Bytes)) && number == _next;
             if (plausible && type == TopicLayout.TypeMessage)
             {
                 if (length > buffer.Length) buffer = GC.AllocateUninitializedArray<byte>(Math.Min(_maxMessage, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)length)));
                 _map.Bytes(at + TopicLayout.FrameHeader, length).CopyTo(buffer);
             }
 
+            BlockDescriptor block = plausible && type == TopicLayout.TypeLoan ? BlockDescriptor.Read(_map, at + TopicLayout.FrameHeader) : default;
             Volatile.ReadBarrier(); // as in TryNext
             if (!IsWhole(_at))
             {
-                if (_ejectable != 0)
-                {
-                    RequireEjected();
-                    length = 0;
-                    return false; // what comes next is that it was ejected, not a message behind a gap
-                }
-
-                Jump();
-                continue;
+                if (TryJump()) continue;
+                length = 0;
+                return false;
             }
+
+            // Held before it is asked once more whether the frame still stands: then the block cannot go while it is read.
+            bool held = block.File != 0 && _loans.Pool.TryHold(block);
+            if (held) Interlocked.MemoryBarrier();
+            if (block.File != 0 && (!IsWhole(_at) || (!held && IsOvertaken)))
+            {
+                if (held) _loans.Pool.LetGo(block);
+                if (TryJump()) continue;
+                length = 0;
+                return false;
+            }
+
+            if (block.File != 0 && !held) throw Corrupt($"the frame at {_at:N0} names block {block.Block:N0}, file {block.File:N0}, generation {block.Generation:N0}, which is not lent");
+            Held = block;
 
             if (!plausible) throw Corrupt($"the frame at {_at:N0} has length {length:N0}, type {type} and number {number:N0}, expected {_next:N0}, before tail {_cachedTail:N0}");
             Step(TopicLayout.FrameBytes(length));
@@ -170,17 +187,29 @@ internal sealed class LaneSubscription
     }
 
     /// <summary>Goes on with the oldest message that is still there, or else with the next one, and counts what lies between.</summary>
-    private void Jump()
+    /// <returns><see langword="false"/> where it was ejected: what comes next is to be told so, not a message from behind the gap.</returns>
+    private bool TryJump()
     {
+        if (_ejectable != 0)
+        {
+            // Acquire: pairs with the CAS in Subscribers.LetGo. A publisher ejects before it moves oldest and intent on, so who is overtaken
+            // and not ejected reads words that no publisher wrote.
+            if ((Volatile.Read(ref _map.Long(_ejectable)) & TopicLayout.PlaceMask) == TopicLayout.PlaceEjected) return false;
+            throw Corrupt($"position {_at:N0} is written over, and its subscriber was not ejected");
+        }
+
         long behind = _at;
         for (int i = 0; i < MostTries; i++)
         {
             long to = i < TriesForOldest ? Volatile.Read(ref _map.Long(_lane.Oldest)) : ReadTail(behind);
+            if (to <= behind && IsWhole(behind)) continue; // only oldest has moved on, a moment ago
             if (to <= behind) throw Corrupt($"position {behind:N0} is written over, and oldest is {to:N0}");
             if (!TryGoTo(to, out long number)) continue;
             CountTo(number);
-            return;
+            break;
         }
+
+        return true;
     }
 
     /// <summary>Counts as lost what lies between the next message and that number.</summary>
@@ -190,14 +219,6 @@ internal sealed class LaneSubscription
         _lost += number - _next;
         Lost += number - _next;
         _next = number;
-    }
-
-    /// <summary>A publisher ejects before it says its intent, so who was overtaken and not ejected reads bytes that no publisher wrote.</summary>
-    private void RequireEjected()
-    {
-        // Acquire: pairs with the CAS in Subscribers.LetGo, which comes before the intent that was just read.
-        if ((Volatile.Read(ref _map.Long(_ejectable)) & TopicLayout.PlaceMask) != TopicLayout.PlaceEjected)
-            throw Corrupt($"position {_at:N0} is written over, and its subscriber was not ejected");
     }
 
     /// <summary>Moves to the beginning of a frame, if it is still whole.</summary>

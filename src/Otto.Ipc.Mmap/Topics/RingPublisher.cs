@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Topics;
@@ -8,7 +9,7 @@ namespace Otto.Ipc.Mmap.Topics;
 // The publisher of one lane. It says ahead, for a sixteenth of the ring at a time, what it may write over (oldest, then intent, then a full
 // fence); within that a message costs its bytes and one store of the tail. It never waits for subscribers, unless the topic's policy is Block.
 
-internal sealed class RingPublisher : MessagePublisher, IReadiness
+internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
 {
     private readonly SoloEnd _end;
     private readonly SegmentMapping _map;
@@ -17,6 +18,8 @@ internal sealed class RingPublisher : MessagePublisher, IReadiness
     private readonly Doorbell _bell;
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
+    private readonly TopicLoans _loans;
+    private readonly List<BlockDescriptor> _overwritten = [];
     private long _tail;
     private long _intent;
     private long _oldest;
@@ -48,8 +51,13 @@ internal sealed class RingPublisher : MessagePublisher, IReadiness
         _bell = new Doorbell(_map, TopicLayout.SubscribersBell(segment.Plan), this, signallersFence: false);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
+        _loans = new TopicLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         MaxMessageBytes = TopicLayout.MaxMessage(_lane.Capacity);
-        _end = new SoloEnd(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair, TopicLayout.PublisherSeats(segment.Plan));
+        _end = new SoloEnd(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair, TopicLayout.PublisherSeats(segment.Plan))
+        {
+            Looking = _loans.Look,
+            Leaving = _loans.Close,
+        };
         try
         {
             Resume();
@@ -96,6 +104,55 @@ internal sealed class RingPublisher : MessagePublisher, IReadiness
         _open = ++_reservations;
         slot = new WriteSlot(this, new SlotToken(_open, 0), _map.Bytes(_lane.At(_tail + _padding) + TopicLayout.FrameHeader, maxBytes));
         return true;
+    }
+
+    public override bool TryLoan(int bytes, out Loan loan)
+    {
+        _loans.CheckSize(bytes);
+        _end.Enter();
+        try
+        {
+            bool lent = _loans.Pool.TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory);
+            loan = lent ? new Loan(this, block.ToToken(), memory) : default;
+            return lent;
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
+    public override bool TryPublish(in Loan loan, int bytes)
+    {
+        if (!loan.TryGetToken(this, out SlotToken token)) throw new ArgumentException("this loan was not borrowed from this publisher", nameof(loan));
+        if ((uint)bytes > (uint)loan.Memory.Length) throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be published");
+        _end.Enter();
+        if (!TryClaim(BlockDescriptor.Bytes))
+        {
+            _end.Exit();
+            return false;
+        }
+
+        var block = BlockDescriptor.Of(token, bytes);
+        if (!_loans.Pool.TryBeginSend(block))
+        {
+            _end.Exit();
+            throw new InvalidOperationException("this loan was published or given back already");
+        }
+
+        block.Write(_map, _lane.At(_tail + _padding) + TopicLayout.FrameHeader);
+        Publish(BlockDescriptor.Bytes, TopicLayout.TypeLoan);
+        _loans.Pool.EndSend(block);
+        _end.Exit();
+        return true;
+    }
+
+    // A loan may come back on any thread, and after this end was disposed: its pool stays open until then.
+    void ILoanOwner.GiveBack(in SlotToken token) => _loans.Pool.GiveBack(BlockDescriptor.Of(token, 0));
+
+    void ILoanOwner.LetGo(in SlotToken token)
+    {
+        // A publisher holds nothing beyond its messages.
     }
 
     public override bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
@@ -220,6 +277,9 @@ internal sealed class RingPublisher : MessagePublisher, IReadiness
         // Full fence: pairs with the read barrier in LaneSubscription. Nobody sees a byte of what follows and the intent of before.
         Interlocked.MemoryBarrier();
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.intent");
+        // After the intent: who holds the block by now may read on, and nobody else will find it.
+        foreach (BlockDescriptor block in _overwritten) _loans.Pool.End(block);
+        _overwritten.Clear();
         return true;
     }
 
@@ -229,12 +289,17 @@ internal sealed class RingPublisher : MessagePublisher, IReadiness
         long header = _map.Long(_lane.At(position)), bytes = TopicLayout.FrameBytes((int)header);
         int type = (int)(header >> 32);
         long toEnd = _lane.Capacity - (position & (_lane.Capacity - 1));
-        if ((int)header >= 0 && type is TopicLayout.TypeMessage or TopicLayout.TypePadding && bytes <= toEnd && position + bytes <= _tail) return bytes;
+        if ((int)header >= 0 && type is TopicLayout.TypeMessage or TopicLayout.TypePadding or TopicLayout.TypeLoan && bytes <= toEnd && position + bytes <= _tail)
+        {
+            if (type == TopicLayout.TypeLoan) _overwritten.Add(BlockDescriptor.Read(_map, _lane.At(position) + TopicLayout.FrameHeader));
+            return bytes;
+        }
+
         _oldest = _tail; // the next call goes on behind it
         throw new CorruptSegmentException($"{_end.Segment.Path}: the frame at {position:N0} has length {(int)header:N0} and type {type}, before tail {_tail:N0}");
     }
 
-    private void Publish(int bytes)
+    private void Publish(int bytes, int type = TopicLayout.TypeMessage)
     {
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.payload");
         long at = _tail + _padding, end = at + TopicLayout.FrameBytes(bytes);
@@ -244,14 +309,14 @@ internal sealed class RingPublisher : MessagePublisher, IReadiness
         if (_padding != 0)
         {
             long frame = _lane.At(at);
-            _map.Long(frame) = TopicLayout.Header(bytes, TopicLayout.TypeMessage);
+            _map.Long(frame) = TopicLayout.Header(bytes, type);
             _map.Long(frame + 8) = _number;
         }
 
         // The number at the tail is there already, and stays: a successor finds it whatever becomes of this one.
         _map.Long(_lane.At(_tail)) = _padding != 0
             ? TopicLayout.Header((int)_padding - TopicLayout.FrameHeader, TopicLayout.TypePadding)
-            : TopicLayout.Header(bytes, TopicLayout.TypeMessage);
+            : TopicLayout.Header(bytes, type);
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.frame");
         _tail = end;
         _number++;

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Topics;
@@ -24,6 +25,8 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     private readonly WaitMode _waitMode;
     private readonly long _place;
     private readonly bool _gathers;
+    private readonly TopicLoans _loans;
+    private BlockDescriptor _held;
     private LaneSubscription _lane;
     private byte[] _buffer = GC.AllocateUninitializedArray<byte>(FirstBuffer);
     private int _run;
@@ -34,10 +37,12 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _map = segment.Mapping;
         _table = TopicLayout.Lanes(segment);
         _subscribers = new Subscribers(segment, lane: 0);
+        _loans = new TopicLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         _end = new SoloEnd(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this, _subscribers.Repair, TopicLayout.SubscriberSeats(segment.Plan))
         {
+            Looking = _loans.Look,
             Leaving = Leave,
         };
         bool hasPlace = _subscribers.Policy != TopicPolicy.Overwrite;
@@ -45,7 +50,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _gathers = segment.Plan.Capacity >= GatheringCapacity && options.SpinLimit > TimeSpan.Zero && Environment.ProcessorCount > 1;
         _lanes = new LaneSubscription[segment.Plan.ParameterA];
         for (int i = 0; i < _lanes.Length; i++)
-            _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0, _subscribers.Policy == TopicPolicy.Eject ? place : 0);
+            _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0, _subscribers.Policy == TopicPolicy.Eject ? place : 0, _loans);
         _lane = _lanes[0];
         try
         {
@@ -97,10 +102,12 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _end.Enter();
         try
         {
+            LetGo();
             if (IsEjected) ThrowEjected();
             if (_run-- > 0 && _lane.TryNext(ref _buffer, out int length, out long lost) || TryOthers(out length, out lost))
             {
-                message = new TopicMessage(_buffer.AsSpan(0, length), lost);
+                _held = _lane.Held;
+                message = new TopicMessage(_held.File == 0 ? _buffer.AsSpan(0, length) : _loans.Pool.Read(_held).Span, lost);
                 _heard++;
                 return true;
             }
@@ -120,6 +127,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _end.Enter();
         try
         {
+            LetGo();
             long lost = 0;
             foreach (LaneSubscription lane in _lanes) lost += lane.Begin(startAt, counts: true);
             return IsEjected ? lost + Enter(startAt, counts: true) : lost;
@@ -223,8 +231,18 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         foreach (LaneSubscription lane in _lanes) lane.TellPosition();
     }
 
+    /// <summary>Lets the block of the message before go; its bytes were valid until now.</summary>
+    private void LetGo()
+    {
+        if (_held.File == 0) return;
+        _loans.Pool.LetGo(_held);
+        _held = default;
+    }
+
     private void Leave()
     {
+        LetGo();
+        _loans.Close();
         if (_place == 0) return;
         _subscribers.Leave(_end.Me);
         _subscribers.RingPublishers();

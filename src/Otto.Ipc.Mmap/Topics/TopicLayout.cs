@@ -24,6 +24,9 @@ internal static class TopicLayout
 {
     public const int FrameHeader = 16;
     public const int TypeMessage = 1;
+
+    /// <summary>The payload names a block.</summary>
+    public const int TypeLoan = 2;
     public const int TypePadding = -1;
 
     /// <summary>A place: bits 0 to 7 say what it is, the rest is one more for each of its users.</summary>

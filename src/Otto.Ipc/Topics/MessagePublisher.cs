@@ -58,6 +58,22 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
         return TryPublish(message.Span) ? default : PublishWhenFreeAsync(message, cancellation);
     }
 
+    /// <summary>Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a small message.</summary>
+    /// <param name="bytes">How many bytes, at least 1; more than <see cref="MaxMessageBytes"/> is what this is for.</param>
+    /// <param name="loan">The block. Send it here, or dispose it; other calls are allowed meanwhile.</param>
+    /// <returns><see langword="false"/> where all blocks are lent.</returns>
+    /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>
+    /// <exception cref="NotSupportedException">This transport lends nothing.</exception>
+    public virtual bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("this transport lends nothing; send the bytes");
+
+    /// <summary>Sends a block that was borrowed here, if there is room for a small message.</summary>
+    /// <param name="loan">The block; it is its message's from then on.</param>
+    /// <param name="bytes">How much of it is the message, from its beginning.</param>
+    /// <returns><see langword="false"/> where there is no room now; the loan stays the caller's.</returns>
+    /// <exception cref="ArgumentException">The loan is another end's.</exception>
+    /// <exception cref="InvalidOperationException">The loan was sent or given back.</exception>
+    public virtual bool TryPublish(in Loan loan, int bytes) => throw new NotSupportedException("this transport lends nothing; send the bytes");
+
     /// <summary>Closes this end. What was published stays until it is overwritten.</summary>
     public abstract void Dispose();
 

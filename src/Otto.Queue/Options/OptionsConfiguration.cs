@@ -38,6 +38,7 @@ internal static class OptionsConfiguration
         keys.On("Directory", s => options.Directory = s.Value);
         keys.On("Slots", s => options.Slots = Number(s));
         keys.On("SlotBytes", s => options.SlotBytes = Number(s));
+        keys.On("MaxLoanBytes", s => options.MaxLoanBytes = Number(s));
         keys.On("MaxAttempts", s => options.MaxAttempts = Number(s));
         keys.On("WhenFull", s => options.WhenFull = Choice<WhenFull>(s));
         keys.On("Weight", s => options.Weight = Number(s));

@@ -1,3 +1,4 @@
+using Otto.Ipc.Mmap;
 using Otto.Ipc;
 
 namespace Otto.Queue;
@@ -16,8 +17,11 @@ public sealed class SharedMemoryOptions
     /// <summary>How many tasks a segment holds; <see langword="null"/> for what an existing segment says, else 1,024.</summary>
     public int? Slots { get; set; }
 
-    /// <summary>How large a task may be, in bytes with its envelope; <see langword="null"/> for what an existing segment says, else 512.</summary>
+    /// <summary>How large a task may be to lie in the segment itself, in bytes with its envelope; <see langword="null"/> for what an existing segment says, else 512.</summary>
     public int? SlotBytes { get; set; }
+
+    /// <summary>How large a task may be at all: beyond <see cref="SlotBytes"/> it lies in a block of its own. 0 for none, at most 1 GiB; default 64 MiB.</summary>
+    public int MaxLoanBytes { get; set; } = MmapQueueOptions.DefaultMaxLoanBytes;
 
     /// <summary>How many attempts a segment counts before it gives a task up by itself; <see langword="null"/> for what an existing segment says, else its default.</summary>
     /// <remarks>A backstop for tasks that kill their worker where no handler's own limit (<see cref="HandlerOptions.Retry"/>) is reached first.</remarks>

@@ -255,7 +255,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         bool tooLarge = bytes > largest;
         if (tooLarge && !spilled)
             throw new TaskSerializationException(string.Create(CultureInfo.InvariantCulture,
-                $"task '{binding.Name}' of {bytes:N0} bytes with its envelope exceeds the {largest:N0} that queue '{lane.Name}' takes on {route.Route.Route}; raise SharedMemory.SlotBytes"));
+                $"task '{binding.Name}' of {bytes:N0} bytes with its envelope exceeds the {largest:N0} that queue '{lane.Name}' takes on {route.Route.Route}; raise SharedMemory.MaxLoanBytes, or SharedMemory.SlotBytes"));
         // A handler that waited for room could be waiting for itself.
         if (route.Route.WhenFull == WhenFull.Reject || _owner.InsideHandler) throw Full();
         placing.WaitHere = spilled;

@@ -24,5 +24,5 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
 
     private IWorkQueue Open(ChannelName queue)
         => new MmapTransport(new MmapTransportOptions { Directory = options.Directory })
-            .OpenQueue(queue, new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxAttempts = options.MaxAttempts });
+            .OpenQueue(queue, new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes, MaxAttempts = options.MaxAttempts });
 }

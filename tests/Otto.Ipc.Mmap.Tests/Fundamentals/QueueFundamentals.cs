@@ -1,3 +1,5 @@
+using Otto.Ipc.Conformance;
+
 namespace Otto.Ipc.Mmap.Tests.Fundamentals;
 
 // How to use a work queue, from the first task to a dead letter. Each test is a page; read them in order.

@@ -197,6 +197,28 @@ public sealed class GoldenBytes
         Same(Bytes("jobs", SegmentShape.Queue)[0x10940..0x10948], "00 00 00 03 00 00 00 00");
     }
 
+    [Test]
+    public void A_block_and_the_message_that_names_it()
+    {
+        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue with { SlotBytes = 24 });
+        queue.TrySend(new byte[5000]);
+        // Kind 1, length of the message; then block 0, its first file, generation 0, 5,000 bytes.
+        byte[] file = Bytes("jobs", SegmentShape.Queue);
+        Same(file[0x10808..0x10810], "88 13 00 00 01 00 00 00");
+        Same(file[0x10830..0x10844], "00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 88 13 00 00");
+        string pool = Directory.GetFiles(_place.Directory, "*.pool").Single();
+        string id = Convert.ToHexString(file.AsSpan(0x30, 4)).ToLowerInvariant();
+        Assert.That(Path.GetFileName(pool), Is.EqualTo($"jobs.queue-{id}.pool"));
+        Assert.That(new FileInfo(Path.Combine(_place.Directory, $"jobs.queue-{id}.0-1.block")).Length, Is.EqualTo(8192));
+        byte[] entries = File.ReadAllBytes(pool);
+        Same(entries[0x28..0x30], "04 00 00 00 20 00 00 00");
+        // Sent (4), nobody holds it; 8,192 bytes in file 1.
+        Same(entries[0x10000..0x10018], "00 00 00 00 04 00 00 00 00 20 00 00 00 00 00 00 01 00 00 00 00 00 00 00");
+        queue.TryLease(out WorkLease lease);
+        lease.Complete();
+        Same(File.ReadAllBytes(pool)[0x10000..0x10008], "00 00 00 00 10 00 00 00"); // Free, generation 1
+    }
+
     private byte[] Bytes(string name, SegmentShape shape) => File.ReadAllBytes(_place.PathOf(name, shape));
 
     private static void Same(byte[] actual, string expected)

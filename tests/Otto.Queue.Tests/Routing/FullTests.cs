@@ -167,11 +167,30 @@ internal sealed class FullTests : QueueTest
     }
 
     [Test]
-    public async Task A_task_too_large_for_a_slot_is_refused_with_both_sizes()
+    public async Task A_task_too_large_for_a_slot_and_for_a_loan_is_refused_with_both_sizes()
     {
-        TaskQueue queue = Make(Options().Send<byte[]>("bytes"));
+        TaskQueue queue = Make(Options().Send<byte[]>("bytes").SharedMemory(o => o.MaxLoanBytes = 600));
         Assert.That(async () => await queue.EnqueueAsync(new byte[600]),
-            Throws.TypeOf<TaskSerializationException>().With.Message.Contains("of 653 bytes with its envelope exceeds the 512"));
+            Throws.TypeOf<TaskSerializationException>().With.Message.Contains("of 653 bytes with its envelope exceeds the 600"));
         await queue.StopAsync();
+    }
+
+    [Test]
+    public async Task A_task_of_megabytes_goes_through_shared_memory_by_itself()
+    {
+        byte[] large = new byte[3_000_000];
+        Random.Shared.NextBytes(large);
+        var heard = new TaskCompletionSource<byte[]>();
+        TaskQueue sender = Make(Options().Send<byte[]>("bytes"));
+        TaskReceipt receipt = await sender.EnqueueAsync(large);
+        Assert.That(receipt.Route, Is.EqualTo(Route.SharedMemory));
+        TaskQueue worker = await StartAsync(Options().Handle<byte[]>("bytes", (task, _, _) =>
+        {
+            heard.TrySetResult(task);
+            return default;
+        }));
+        Assert.That((await heard.Task.Soon()).AsSpan().SequenceEqual(large), Is.True);
+        await worker.StopAsync();
+        await sender.StopAsync();
     }
 }

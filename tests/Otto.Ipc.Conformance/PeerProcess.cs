@@ -1,14 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Otto.Ipc.Conformance;
 
-namespace Otto.Ipc.Mmap.Tests;
+namespace Otto.Ipc.Conformance;
 
 // Another process, started, heard, signalled and ended for certain.
 
 /// <summary>A run of Otto.Ipc.Peer.</summary>
-internal sealed partial class PeerProcess : IDisposable
+public sealed partial class PeerProcess : IDisposable
 {
     private readonly Process _process;
     private readonly List<string> _lines = [];
@@ -18,8 +17,10 @@ internal sealed partial class PeerProcess : IDisposable
     private string _errors = "";
     private bool _disposed;
 
-    public PeerProcess(string directory, (string Name, string Value)[] environment, string[] arguments)
+    public PeerProcess(string directory, IReadOnlyList<(string Name, string Value)> environment, IReadOnlyList<string> arguments)
     {
+        ArgumentNullException.ThrowIfNull(arguments);
+        ArgumentNullException.ThrowIfNull(environment);
         _what = string.Join(' ', arguments.Concat(environment.Select(e => $"{e.Name}={e.Value}")));
         var start = new ProcessStartInfo(Host())
         {

@@ -1,0 +1,426 @@
+using System.Numerics;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Loans;
+
+// The blocks that one channel lends, as one of its handles sees them. The states, who may change them, and what each crash leaves are a
+// table in docs/layouts.md. A block is borrowed, sent with a message, and freed with it; what a death leaves between two of these is found
+// by looking at which blocks the channel's messages still name.
+
+/// <summary>Names every block that a message of the channel speaks of.</summary>
+internal interface IBlockReferences
+{
+    /// <summary>Adds each block that a committed message names, as it stands or stood after the call began.</summary>
+    void AddReferences(HashSet<(int Block, long Generation)> references);
+}
+
+internal sealed class LoanPool
+{
+    /// <summary>Free blocks together may keep this much; what is beyond goes back to the system.</summary>
+    private const long MostKept = 256L << 20;
+
+    private readonly SegmentFile _segment;
+    private readonly SegmentMapping _map;
+    private readonly Participants _participants;
+    private readonly IBlockReferences _references;
+    private readonly BlockView?[] _views;
+    private readonly int[] _holds;
+    private readonly Lock _gate = new();
+    private readonly string _prefix;
+    private readonly int _blocks;
+    private readonly bool _writableViews;
+    private int _hint;
+    private int _outstanding = 1; // one for the handle itself
+
+    private LoanPool(SegmentFile segment, string prefix, IBlockReferences references, bool writableViews)
+    {
+        _segment = segment;
+        _map = segment.Mapping;
+        _prefix = prefix;
+        _references = references;
+        _writableViews = writableViews;
+        _blocks = (int)segment.Plan.Capacity;
+        _views = new BlockView?[_blocks];
+        _holds = new int[_blocks];
+        _participants = Participants.Join(segment, ParticipantRoles.Lends, Repair);
+    }
+
+    private uint MyBit => 1u << _participants.Me;
+
+    /// <summary>Opens the pool of a channel, and makes it where there is none.</summary>
+    /// <param name="channel">The channel's segment.</param>
+    /// <param name="blocks">How many blocks a new pool has.</param>
+    /// <param name="references">What the channel's messages name.</param>
+    /// <param name="writableViews">Whether what is received may be written.</param>
+    public static LoanPool Open(SegmentFile channel, int blocks, IBlockReferences references, bool writableViews)
+    {
+        string prefix = PoolLayout.Prefix(channel.Path, channel.Id);
+        SegmentFile segment = SegmentFile.OpenOrCreateAt(PoolLayout.PoolPath(prefix), new PoolSpec(Math.Clamp(blocks, 1, PoolLayout.MostBlocks)));
+        try
+        {
+            return new LoanPool(segment, prefix, references, writableViews);
+        }
+        catch
+        {
+            segment.Close();
+            throw;
+        }
+    }
+
+    /// <summary>Whether somebody lends in this channel already.</summary>
+    public static bool Exists(SegmentFile channel) => File.Exists(PoolLayout.PoolPath(PoolLayout.Prefix(channel.Path, channel.Id)));
+
+    /// <summary>Deletes the pools of a channel that was removed, of whatever identity, with their blocks.</summary>
+    public static void RemoveAll(string channelPath)
+    {
+        foreach (string file in Directory.GetFiles(Path.GetDirectoryName(channelPath)!, Path.GetFileName(channelPath) + "-????????.*"))
+        {
+            if (file.EndsWith(".pool", StringComparison.Ordinal) || file.EndsWith(".block", StringComparison.Ordinal)) File.Delete(file);
+        }
+    }
+
+    /// <summary>Borrows a block: Free → Writing(me).</summary>
+    /// <returns><see langword="false"/> where all blocks are lent.</returns>
+    /// <exception cref="IOException">There is no room for a block of this size; the message has the numbers.</exception>
+    public bool TryBorrow(int bytes, out BlockDescriptor block, out Memory<byte> memory)
+    {
+        long size = Math.Max(PoolLayout.LeastBlockBytes, (long)BitOperations.RoundUpToPowerOf2((uint)bytes));
+        // What fits best first, then a block without a file, then any that is free; then what deaths have left, once more.
+        if (!TryTake(s => s == size, BlockState.Writing, out int index) && !TryMake(size, out index))
+        {
+            Collect();
+            if (!TryTake(s => s == size, BlockState.Writing, out index) && !TryMake(size, out index))
+            {
+                block = default;
+                memory = default;
+                return false;
+            }
+        }
+
+        int file = Volatile.Read(ref _map.Int(At(index) + PoolLayout.File));
+        block = new BlockDescriptor(index, file, BlockWord.Generation(Volatile.Read(ref Word(index))), bytes);
+        memory = View(index, file).Writable().Memory[..bytes];
+        Interlocked.Increment(ref _outstanding);
+        if (FaultPoints.On) FaultPoints.Reach("loan.borrowed");
+        return true;
+    }
+
+    /// <summary>Begins to send: Writing(me) → Sending(me). The message that names it is committed next.</summary>
+    /// <returns><see langword="false"/> where it is not this participant's to send.</returns>
+    public bool TryBeginSend(in BlockDescriptor block)
+    {
+        bool begun = TryChange(block, BlockState.Writing, BlockState.Sending, MyBit, MyBit);
+        if (FaultPoints.On) FaultPoints.Reach("loan.sending");
+        return begun;
+    }
+
+    /// <summary>The message is committed: Sending(me) → Sent. From here on the block is the message's.</summary>
+    public void EndSend(in BlockDescriptor block)
+    {
+        if (FaultPoints.On) FaultPoints.Reach("loan.committed");
+        // Fails where somebody has received and completed the message meanwhile: it found it Sending, and freed it.
+        TryChange(block, BlockState.Sending, BlockState.Sent, MyBit, 0);
+        if (FaultPoints.On) FaultPoints.Reach("loan.sent");
+        Leave();
+    }
+
+    /// <summary>The message was not sent after all: Sending(me) → Writing(me).</summary>
+    public void CancelSend(in BlockDescriptor block) => TryChange(block, BlockState.Sending, BlockState.Writing, MyBit, MyBit);
+
+    /// <summary>Gives a block back unsent: Writing(me) → Free.</summary>
+    /// <returns><see langword="false"/> where it is not this participant's to give back.</returns>
+    public bool GiveBack(in BlockDescriptor block)
+    {
+        // A copy of a loan that came back long ago may be disposed again after the pool was closed.
+        if (Volatile.Read(ref _outstanding) <= 0 || !Find(block, out long word) || BlockWord.State(word) != BlockState.Writing || BlockWord.Holders(word) != MyBit || !Free(block.Block, word)) return false;
+        Leave();
+        return true;
+    }
+
+    /// <summary>The block's bytes, for whoever holds the message that names it.</summary>
+    /// <exception cref="CorruptSegmentException">There is no such block.</exception>
+    public ReadOnlyMemory<byte> Read(in BlockDescriptor block)
+    {
+        if (!Find(block, out long word) || BlockWord.State(word) is not (BlockState.Sending or BlockState.Sent or BlockState.Held))
+            throw new CorruptSegmentException($"{_segment.Path}: a message speaks of block {block.Block:N0}, file {block.File:N0}, generation {block.Generation:N0}, which is not lent");
+        BlockMapping bytes = View(block.Block, block.File).Readable(_writableViews);
+        if ((uint)block.Length > (uint)bytes.Length)
+            throw new CorruptSegmentException($"{_segment.Path}: a message speaks of {block.Length:N0} bytes of block {block.Block:N0}, which has {bytes.Length:N0}");
+        return bytes.Memory[..block.Length];
+    }
+
+    /// <summary>The message that named the block has come to its end: Sent → Free, or Held while somebody still reads.</summary>
+    public void End(in BlockDescriptor block)
+    {
+        while (Find(block, out long word))
+        {
+            BlockState state = BlockWord.State(word);
+            if (state is not (BlockState.Sending or BlockState.Sent)) return;
+            // The sender may not have come to say that it was sent; its bit says nothing then.
+            uint holders = state == BlockState.Sending ? 0 : BlockWord.Holders(word);
+            if (FaultPoints.On) FaultPoints.Reach("loan.end.before");
+            if (holders == 0)
+            {
+                if (Free(block.Block, word)) return;
+            }
+            else if (Interlocked.CompareExchange(ref Word(block.Block), BlockWord.Make(BlockState.Held, block.Generation, holders), word) == word)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Keeps a block beyond its message: sets this participant's bit. The caller holds the message, or looks afterwards whether it was still there.</summary>
+    /// <returns><see langword="false"/> where the block is gone.</returns>
+    public bool TryHold(in BlockDescriptor block)
+    {
+        lock (_gate)
+        {
+            while (Find(block, out long word))
+            {
+                if (BlockWord.State(word) is not (BlockState.Sent or BlockState.Sending)) return false;
+                // The message was committed, or nobody could hold it: what its sender has not come to say is said here.
+                long held = BlockWord.State(word) == BlockState.Sending ? BlockWord.Make(BlockState.Sent, block.Generation, MyBit) : word | MyBit;
+                if (held != word && Interlocked.CompareExchange(ref Word(block.Block), held, word) != word) continue;
+                _holds[block.Block]++;
+                Interlocked.Increment(ref _outstanding);
+                if (FaultPoints.On) FaultPoints.Reach("loan.held");
+                return true;
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Lets a block go that <see cref="TryHold"/> kept.</summary>
+    public void LetGo(in BlockDescriptor block)
+    {
+        DropHold(block);
+        Leave();
+    }
+
+    private void DropHold(in BlockDescriptor block)
+    {
+        lock (_gate)
+        {
+            if (_holds[block.Block] == 0 || --_holds[block.Block] > 0) return;
+            while (Find(block, out long word))
+            {
+                uint rest = BlockWord.Holders(word) & ~MyBit;
+                if (FaultPoints.On) FaultPoints.Reach("loan.let-go.before");
+                if (BlockWord.State(word) == BlockState.Held && rest == 0)
+                {
+                    if (Free(block.Block, word)) return;
+                }
+                else if (Interlocked.CompareExchange(ref Word(block.Block), BlockWord.Make(BlockWord.State(word), block.Generation, rest), word) == word)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// <summary>Looks for dead borrowers and holders.</summary>
+    public void Look()
+    {
+        if (_participants.SweepDead() > 0) Collect();
+    }
+
+    /// <summary>Frees each block that was sent and that no message names any more: its message's last holder died between completing and freeing.</summary>
+    public void Collect()
+    {
+        var sent = new List<(int Block, long Word)>();
+        for (int i = 0; i < _blocks; i++)
+        {
+            long word = Volatile.Read(ref Word(i));
+            if (BlockWord.State(word) == BlockState.Sent) sent.Add((i, word));
+        }
+
+        if (sent.Count == 0) return;
+        // Seen as sent before the messages are looked at: a message that names it is there by now, or has come to its end.
+        HashSet<(int, long)> references = [];
+        _references.AddReferences(references);
+        foreach ((int block, long word) in sent)
+        {
+            if (!references.Contains((block, BlockWord.Generation(word)))) End(new BlockDescriptor(block, Volatile.Read(ref _map.Int(At(block) + PoolLayout.File)), BlockWord.Generation(word), 0));
+        }
+    }
+
+    public (int Lent, int Free, long Bytes) Count()
+    {
+        int lent = 0, free = 0;
+        long bytes = 0;
+        for (int i = 0; i < _blocks; i++)
+        {
+            if (BlockWord.State(Volatile.Read(ref Word(i))) == BlockState.Free) free++;
+            else lent++;
+            bytes += Math.Clamp(SizeOf(i), 0, PoolLayout.MostBlockBytes);
+        }
+
+        return (lent, free, bytes);
+    }
+
+    /// <summary>Closes the pool once nothing that was borrowed or held through it is left: until then its memory stays mapped.</summary>
+    public void Close() => Leave();
+
+    private void Leave()
+    {
+        if (Interlocked.Decrement(ref _outstanding) > 0) return;
+        foreach (BlockView? view in _views) view?.Unmap();
+        _participants.Leave();
+        _segment.Close();
+    }
+
+    private bool TryTake(Func<long, bool> fits, BlockState to, out int index)
+    {
+        int start = Volatile.Read(ref _hint);
+        for (int i = 0; i < _blocks; i++)
+        {
+            index = (start + i) % _blocks;
+            long word = Volatile.Read(ref Word(index));
+            if (BlockWord.State(word) != BlockState.Free || !fits(SizeOf(index))) continue;
+            if (Interlocked.CompareExchange(ref Word(index), BlockWord.Make(to, BlockWord.Generation(word), MyBit), word) != word) continue;
+            Volatile.Write(ref _hint, index);
+            return true;
+        }
+
+        index = -1;
+        return false;
+    }
+
+    /// <summary>Gives a free entry a file of this size: Free → Making(me) → Writing(me).</summary>
+    private bool TryMake(long size, out int index)
+    {
+        if (!TryTake(s => s == 0, BlockState.Making, out index) && !TryTake(_ => true, BlockState.Making, out index)) return false;
+        if (FaultPoints.On) FaultPoints.Reach("loan.make.taken");
+        long word = Volatile.Read(ref Word(index));
+        try
+        {
+            DropFile(index);
+            int file = Volatile.Read(ref _map.Int(At(index) + PoolLayout.File)) + 1;
+            string path = PoolLayout.BlockPath(_prefix, index, file);
+            // A file of that name is what a maker left that died before it could say so.
+            File.Delete(path);
+            SegmentFile.CreateRaw(path, size);
+            Volatile.Write(ref _map.Int(At(index) + PoolLayout.File), file);
+            if (FaultPoints.On) FaultPoints.Reach("loan.make.file");
+            Volatile.Write(ref _map.Long(At(index) + PoolLayout.Size), size);
+            // Release: the entry says which file it is before anybody can find the block.
+            Volatile.Write(ref Word(index), BlockWord.Make(BlockState.Writing, BlockWord.Generation(word), MyBit));
+            return true;
+        }
+        catch
+        {
+            Free(index, word);
+            throw;
+        }
+    }
+
+    /// <summary>Takes a block's file away. The caller is its maker.</summary>
+    private void DropFile(int index)
+    {
+        if (SizeOf(index) == 0) return;
+        Volatile.Write(ref _map.Long(At(index) + PoolLayout.Size), 0);
+        File.Delete(PoolLayout.BlockPath(_prefix, index, Volatile.Read(ref _map.Int(At(index) + PoolLayout.File))));
+    }
+
+    /// <summary>The exact word → Free, one generation on. Beyond what free blocks may keep, its file goes first.</summary>
+    private bool Free(int index, long word)
+    {
+        long next = BlockWord.Make(BlockState.Free, BlockWord.Generation(word) + 1, 0);
+        if (BlockWord.State(word) == BlockState.Making || !IsTooMuch(index)) return Interlocked.CompareExchange(ref Word(index), next, word) == word;
+        long making = BlockWord.Make(BlockState.Making, BlockWord.Generation(word) + 1, MyBit);
+        if (Interlocked.CompareExchange(ref Word(index), making, word) != word) return false;
+        DropFile(index);
+        Volatile.Write(ref Word(index), BlockWord.Make(BlockState.Free, BlockWord.Generation(making), 0));
+        return true;
+    }
+
+    private bool IsTooMuch(int index)
+    {
+        long kept = SizeOf(index);
+        if (kept < 1 << 20) return false;
+        for (int i = 0; i < _blocks; i++)
+        {
+            if (BlockWord.State(Volatile.Read(ref Word(i))) == BlockState.Free) kept += SizeOf(i);
+        }
+
+        return kept > MostKept;
+    }
+
+    /// <summary>Repairs what a dead participant held. Each step is one exact CAS, so several may do it at once.</summary>
+    private void Repair(int dead, int me)
+    {
+        uint bit = 1u << dead;
+        HashSet<(int, long)>? references = null;
+        for (int i = 0; i < _blocks; i++)
+        {
+            while (Volatile.Read(ref Word(i)) is var word && (BlockWord.Holders(word) & bit) != 0)
+            {
+                long generation = BlockWord.Generation(word);
+                uint rest = BlockWord.Holders(word) & ~bit;
+                long next = BlockWord.State(word) switch
+                {
+                    BlockState.Sent => BlockWord.Make(BlockState.Sent, generation, rest),
+                    BlockState.Held when rest != 0 => BlockWord.Make(BlockState.Held, generation, rest),
+                    // It stopped between naming the block and saying that it had; its message tells.
+                    BlockState.Sending when IsReferenced(i, generation) => BlockWord.Make(BlockState.Sent, generation, 0),
+                    _ => BlockWord.Make(BlockState.Free, generation + 1, 0),
+                };
+                if (FaultPoints.On) FaultPoints.Reach("loan.sweep.before");
+                if (Interlocked.CompareExchange(ref Word(i), next, word) == word) break;
+            }
+        }
+
+        bool IsReferenced(int block, long generation)
+        {
+            if (FaultPoints.Plants("loan.sweep.forgets-messages")) return false;
+            if (references is null)
+            {
+                references = [];
+                _references.AddReferences(references);
+            }
+
+            return references.Contains((block, generation));
+        }
+    }
+
+    private bool TryChange(in BlockDescriptor block, BlockState from, BlockState to, uint holdersFrom, uint holdersTo)
+    {
+        if ((uint)block.Block >= (uint)_blocks) return false;
+        long word = BlockWord.Make(from, block.Generation, holdersFrom);
+        return Interlocked.CompareExchange(ref Word(block.Block), BlockWord.Make(to, block.Generation, holdersTo), word) == word;
+    }
+
+    /// <summary>The word of the block that a descriptor names, while it still does.</summary>
+    private bool Find(in BlockDescriptor block, out long word)
+    {
+        word = 0;
+        if ((uint)block.Block >= (uint)_blocks) return false;
+        // Acquire: pairs with the changes of state; the entry's fields are those of this state.
+        word = Volatile.Read(ref Word(block.Block));
+        return BlockWord.Generation(word) == (block.Generation & BlockWord.GenerationMask);
+    }
+
+    private BlockView View(int index, int file)
+    {
+        BlockView? view = Volatile.Read(ref _views[index]);
+        if (view is not null && view.File == file) return view;
+        lock (_gate)
+        {
+            view = _views[index];
+            if (view is not null && view.File == file) return view;
+            // Another file was made for the entry while nobody held its block: nobody here can be looking at the old one.
+            view?.Unmap();
+            view = new BlockView(file, PoolLayout.BlockPath(_prefix, index, file));
+            Volatile.Write(ref _views[index], view);
+            return view;
+        }
+    }
+
+    private ref long Word(int index) => ref _map.Long(At(index));
+
+    private long SizeOf(int index) => Volatile.Read(ref _map.Long(At(index) + PoolLayout.Size));
+
+    private long At(int index) => _segment.Plan.DataOffset + (long)index * PoolLayout.EntryBytes;
+}

@@ -1,0 +1,256 @@
+using Otto.Ipc.Mmap.Loans;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// Messages over the slot's size, and blocks that a user borrows: the slot holds a descriptor, and the block is the message's from the commit to
+// the message's end. The pool is opened when it is first needed.
+
+internal sealed partial class SlotQueue
+{
+    /// <summary>Blocks beyond one for each slot: those being written, or held beyond their messages.</summary>
+    private const int SpareBlocks = 64;
+
+    private readonly Lock _opening = new();
+    private LoanPool? _pool;
+    private BlockDescriptor[]? _reserved;
+
+    private LoanPool Pool
+    {
+        get
+        {
+            if (Volatile.Read(ref _pool) is { } open) return open;
+            lock (_opening)
+            {
+                if (_pool is null) Volatile.Write(ref _pool, LoanPool.Open(_segment, _layout.Slots + SpareBlocks, this, _options.WritableLoans));
+                return _pool;
+            }
+        }
+    }
+
+    public bool TryLoan(int bytes, out Loan loan)
+    {
+        loan = default;
+        if (_layout.SlotBytes < BlockDescriptor.Bytes || _options.MaxLoanBytes == 0)
+            throw new NotSupportedException($"this queue lends nothing: its slots have {_layout.SlotBytes} bytes, and MaxLoanBytes is {_options.MaxLoanBytes:N0}; use slots of {BlockDescriptor.Bytes} bytes at least, and raise MaxLoanBytes");
+        if (bytes < 1 || bytes > _options.MaxLoanBytes)
+            throw new ArgumentOutOfRangeException(nameof(bytes), $"a loan of {bytes:N0} bytes is not within 1 to {_options.MaxLoanBytes:N0}; raise MaxLoanBytes");
+        _gate.Enter();
+        bool lent = false;
+        try
+        {
+            if (!Pool.TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory)) return false;
+            loan = new Loan(this, block.ToToken(), memory);
+            return lent = true; // what is in flight now ends with the loan
+        }
+        finally
+        {
+            if (!lent) _gate.Exit();
+        }
+    }
+
+    public bool TrySend(in Loan loan, int bytes)
+    {
+        if (!loan.TryGetToken(this, out SlotToken token)) throw new ArgumentException("this loan was not borrowed from this handle of the queue", nameof(loan));
+        if ((uint)bytes > (uint)loan.Memory.Length) throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be sent");
+        _gate.Enter();
+        int leaving = 1;
+        try
+        {
+            if (!_moves.TryClaim(out int slot, out long word)) return false;
+            BlockDescriptor block = BlockDescriptor.Of(token, bytes);
+            if (!Pool.TryBeginSend(block))
+            {
+                _moves.TryRelease(new SlotToken(word, slot));
+                throw new InvalidOperationException("this loan was sent or given back already");
+            }
+
+            Commit(slot, word, block, TimeSpan.Zero, begun: true);
+            leaving = 2; // the call, and the loan
+            return true;
+        }
+        finally
+        {
+            _gate.Exit(leaving);
+        }
+    }
+
+    void ILoanOwner.GiveBack(in SlotToken token)
+    {
+        if (!_gate.TryEnterLate()) return;
+        _gate.Exit(Pool.GiveBack(BlockDescriptor.Of(token, 0)) ? 2 : 1);
+    }
+
+    void ILoanOwner.LetGo(in SlotToken token)
+    {
+        if (!_gate.TryEnterLate()) return;
+        Pool.LetGo(BlockDescriptor.Of(token, 0));
+        _gate.Exit(2);
+    }
+
+    PayloadHold IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload)
+    {
+        _gate.Enter();
+        bool held = false;
+        try
+        {
+            if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) throw new InvalidOperationException("this lease has ended");
+            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new PayloadHold(payload.ToArray());
+            BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload);
+            if (!Pool.TryHold(block)) throw new InvalidOperationException("this lease has ended");
+            held = true; // what is in flight now ends with the hold
+            return new PayloadHold(payload, this, block.ToToken());
+        }
+        finally
+        {
+            if (!held) _gate.Exit();
+        }
+    }
+
+    void IBlockReferences.AddReferences(HashSet<(int Block, long Generation)> references) => _view.AddReferences(references);
+
+    private bool TrySendLarge(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
+    {
+        id = default;
+        _gate.Enter();
+        try
+        {
+            if (!TryFillBlock(message, out BlockDescriptor block, out int slot, out long word)) return false;
+            id = new WorkId(SlotWord.Lap(word), slot);
+            Commit(slot, word, block, delay);
+            return true;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    private bool TryKeepLarge(ReadOnlySpan<byte> message, out WorkLease lease)
+    {
+        lease = default;
+        _gate.Enter();
+        bool kept = false;
+        try
+        {
+            if (!TryFillBlock(message, out BlockDescriptor block, out int slot, out long word)) return false;
+            block.Write(_map, _layout.Slot(slot) + QueueLayout.Payload);
+            Pool.TryBeginSend(block);
+            long leased = _moves.Keep(slot, word, block.Length, QueueLayout.KindLoan);
+            Pool.EndSend(block);
+            lease = LeaseOfLoan(slot, leased);
+            return kept = true; // what is in flight now ends with the lease
+        }
+        finally
+        {
+            if (!kept) _gate.Exit();
+        }
+    }
+
+    private bool TryReserveLarge(int bytes, out WriteSlot slot)
+    {
+        slot = default;
+        _gate.Enter();
+        bool reserved = false;
+        try
+        {
+            if (!Pool.TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory)) return false;
+            if (!_moves.TryClaim(out int index, out long word))
+            {
+                Pool.GiveBack(block);
+                return false;
+            }
+
+            BlockDescriptor[] pending = Volatile.Read(ref _reserved) ?? Interlocked.CompareExchange(ref _reserved, new BlockDescriptor[_layout.Slots], null) ?? _reserved;
+            pending[index] = block;
+            slot = new WriteSlot(this, new SlotToken(word, index), memory.Span);
+            return reserved = true; // what is in flight now ends with commit or abort
+        }
+        finally
+        {
+            if (!reserved) _gate.Exit();
+        }
+    }
+
+    /// <summary>Commits a reserved slot that has a block.</summary>
+    private bool TryCommitLarge(in SlotToken token, int bytes)
+    {
+        if (_reserved is null || _reserved[token.Index].File == 0) return false;
+        BlockDescriptor block = _reserved[token.Index] with { Length = bytes };
+        _reserved[token.Index] = default;
+        Commit(token.Index, token.Word, block, TimeSpan.Zero, Pool.TryBeginSend(block));
+        return true;
+    }
+
+    private void AbortLarge(int slot)
+    {
+        if (_reserved is null || _reserved[slot].File == 0) return;
+        BlockDescriptor block = _reserved[slot];
+        _reserved[slot] = default;
+        Pool.GiveBack(block);
+    }
+
+    /// <summary>Borrows a block, copies a message into it, and claims a slot for it.</summary>
+    private bool TryFillBlock(ReadOnlySpan<byte> message, out BlockDescriptor block, out int slot, out long word)
+    {
+        slot = 0;
+        word = 0;
+        if (!Pool.TryBorrow(message.Length, out block, out Memory<byte> memory)) return false;
+        message.CopyTo(memory.Span);
+        if (_moves.TryClaim(out slot, out word)) return true;
+        Pool.GiveBack(block);
+        return false;
+    }
+
+    /// <summary>Names the block in a claimed slot and commits that.</summary>
+    private void Commit(int slot, long word, in BlockDescriptor block, TimeSpan delay, bool begun = false)
+    {
+        block.Write(_map, _layout.Slot(slot) + QueueLayout.Payload);
+        if (!begun) Pool.TryBeginSend(block);
+        if (delay == TimeSpan.Zero) _moves.Fill(slot, word, block.Length, QueueLayout.KindLoan);
+        else _moves.Delay(slot, word, block.Length, DelayedSlots.DueAfter(delay), QueueLayout.KindLoan);
+        Pool.EndSend(block);
+    }
+
+    private WorkLease LeaseOfLoan(int slot, long word)
+    {
+        BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(slot) + QueueLayout.Payload);
+        try
+        {
+            return new WorkLease(this, new SlotToken(word, slot), Pool.Read(block), SlotWord.Attempts(word) + 1);
+        }
+        catch (CorruptSegmentException e)
+        {
+            ThrowBadSlot(slot, word, e.Message);
+            throw;
+        }
+        catch
+        {
+            // This process cannot read it (no descriptors, too many holders); another may.
+            _moves.TryReturn(new SlotToken(word, slot), SlotWord.Attempts(word));
+            throw;
+        }
+    }
+
+    /// <summary>Frees the block of a message that has come to its end.</summary>
+    private void EndLoan(BlockDescriptor block) => Pool.End(block);
+
+    private byte[] ReadLoan(BlockDescriptor block)
+    {
+        try
+        {
+            return Pool.Read(block).ToArray();
+        }
+        catch (CorruptSegmentException)
+        {
+            return []; // it moved on under the look; the caller looks again at its word
+        }
+    }
+
+    /// <summary>Sweeps borrowers and holders; after a sweep of the queue also what a death left between a message's end and its block's.</summary>
+    private void LookAtLoans(bool swept)
+    {
+        if (_pool is null && !(swept && LoanPool.Exists(_segment))) return;
+        Pool.Look();
+        if (swept) Pool.Collect();
+    }
+}
