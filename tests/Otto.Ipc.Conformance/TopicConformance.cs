@@ -115,6 +115,21 @@ public abstract class TopicConformance
     }
 
     [Test]
+    public void Who_skips_what_has_piled_up_is_told_how_much_that_was()
+    {
+        MessagePublisher publisher = Publisher();
+        MessageSubscriber subscriber = Subscriber();
+        for (int i = 0; i < 10; i++) publisher.TryPublish(Payload.Make(1, i, 30));
+        Assert.That(Next(subscriber, out _), Is.EqualTo(Payload.Make(1, 0, 30)));
+        Assert.That(subscriber.GoOn(StartAt.Oldest), Is.Zero, "nothing was lost, and what was heard is not heard again");
+        Assert.That(Next(subscriber, out _), Is.EqualTo(Payload.Make(1, 1, 30)));
+        Assert.That(subscriber.GoOn(StartAt.Now), Is.EqualTo(8));
+        publisher.TryPublish(Payload.Make(1, 10, 30));
+        Assert.That(Next(subscriber, out long lost), Is.EqualTo(Payload.Make(1, 10, 30)));
+        Assert.That((lost, subscriber.Lost), Is.EqualTo((0L, 8L)));
+    }
+
+    [Test]
     public void Order_is_kept_for_each_of_several_publishers()
     {
         MessagePublisher[] publishers = [Publisher(), Publisher(), Publisher()];

@@ -4,6 +4,7 @@ using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Queues;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Streams;
+using Otto.Ipc.Mmap.Topics;
 
 namespace Otto.Ipc.Mmap.Tests;
 
@@ -110,8 +111,14 @@ public sealed class Allocations
         using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 1 << 16 });
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = TopicPolicy.Block });
+        using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
         AllocatesNothing(() =>
         {
+            Ready(publisher.WaitToPublishAsync(Message.Length));
+            Ready(publisher.PublishAsync(Message));
+            Ready(subscriber.WaitToReceiveAsync());
+            Must(subscriber.TryReceive(out TopicMessage heard) && heard.Bytes.Length == Message.Length);
             Ready(sender.WaitToSendAsync(Message.Length));
             Ready(sender.SendAsync(Message));
             Must(Ready(receiver.WaitToReceiveAsync()));
@@ -154,6 +161,33 @@ public sealed class Allocations
     }
 
     [Test]
+    public void Waiting_for_news_allocates_nothing_a_message()
+    {
+        var options = new MmapTopicOptions { Capacity = 4096, Policy = TopicPolicy.Block, SpinLimit = TimeSpan.Zero };
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", options);
+        using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news", options);
+        long allocated = -1;
+        Task hearing = Watch.OnThread(() =>
+        {
+            for (int i = 0; i < 4_000; i++)
+            {
+                if (i == 2_000) allocated = GC.GetAllocatedBytesForCurrentThread();
+                while (!subscriber.TryReceive(out _)) subscriber.WaitToReceive(Timeout.InfiniteTimeSpan);
+            }
+
+            allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
+        });
+        for (int i = 0; i < 4_000; i++)
+        {
+            // Held every few messages, so both ends sleep by turns.
+            while (!publisher.TryPublish(Message)) Must(publisher.WaitToPublish(Message.Length, Watch.Limit));
+        }
+
+        Assert.That(hearing.Wait(Watch.Limit), Is.True);
+        Assert.That(allocated, Is.Zero);
+    }
+
+    [Test]
     public void While_both_ends_are_awake_no_doorbell_is_touched()
     {
         var streamOptions = new MmapStreamOptions { Capacity = 4096 };
@@ -161,6 +195,10 @@ public sealed class Allocations
         using MessageSender sender = _place.Transport.OpenSender("frames", streamOptions);
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         using IWorkQueue jobs = _place.Transport.OpenQueue("jobs", QueueOptions);
+        var topicOptions = new MmapTopicOptions { Capacity = 4096, Policy = TopicPolicy.Block };
+        SegmentPlan topic = new TopicSpec(topicOptions).NewPlan();
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", topicOptions);
+        using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
         for (int i = 0; i < Rounds; i++)
         {
             Must(sender.TrySend(Message));
@@ -168,10 +206,13 @@ public sealed class Allocations
             read.Dispose();
             Must(jobs.TrySend(Message));
             Must(jobs.TryLease(out WorkLease lease) && lease.Complete());
+            Must(publisher.TryPublish(Message) && subscriber.TryReceive(out _));
         }
 
         Assert.That(Word("frames", SegmentShape.Stream, RingLayout.ReceiverBell(stream)), Is.Zero);
         Assert.That(Word("frames", SegmentShape.Stream, RingLayout.Lane(stream, 0).SenderBell), Is.Zero);
+        Assert.That(Word("news", SegmentShape.Topic, TopicLayout.SubscribersBell(topic)), Is.Zero);
+        Assert.That(Word("news", SegmentShape.Topic, TopicLayout.Lane(topic, 0).PublisherBell), Is.Zero);
         Assert.That(Word("jobs", SegmentShape.Queue, queue.Control(4)), Is.Zero);
         Assert.That(Word("jobs", SegmentShape.Queue, queue.Control(5)), Is.Zero);
     }

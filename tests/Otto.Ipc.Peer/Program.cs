@@ -12,6 +12,8 @@ return args switch
     ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
     ["lane-send", .. var rest] => LaneVerbs.Send(rest),
     ["lane-receive", .. var rest] => LaneVerbs.Receive(rest),
+    ["news-publish", .. var rest] => NewsVerbs.Publish(rest),
+    ["news-hear", .. var rest] => NewsVerbs.Hear(rest),
     ["queue-send", .. var rest] => QueueVerbs.Send(rest),
     ["queue-work", .. var rest] => QueueVerbs.Work(rest),
     ["queue-hold", .. var rest] => QueueVerbs.Hold(rest),

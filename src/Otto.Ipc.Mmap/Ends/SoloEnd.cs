@@ -23,12 +23,13 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
     /// <param name="readiness">What this end waits for.</param>
     /// <param name="repair">Repairs what a dead end left; left out where there is nothing to repair: what it had not published is invisible,
     /// what it had not read is still there.</param>
-    public SoloEnd(SegmentFile segment, ParticipantRoles role, long bellOffset, IReadiness readiness, Action<int, int>? repair = null)
+    /// <param name="seats">Which entries it may take; left out, any.</param>
+    public SoloEnd(SegmentFile segment, ParticipantRoles role, long bellOffset, IReadiness readiness, Action<int, int>? repair = null, Seats? seats = null)
     {
         Segment = segment;
         try
         {
-            _participants = Participants.Join(segment, role, repair ?? (static (_, _) => { }));
+            _participants = Participants.Join(segment, role, repair ?? (static (_, _) => { }), seats ?? Seats.Any);
         }
         catch
         {

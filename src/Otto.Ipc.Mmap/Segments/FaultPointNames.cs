@@ -17,8 +17,9 @@ internal static class FaultPointNames
         "queue.keep.described", "queue.keep.word", "queue.delay.described", "queue.delay.word", "queue.delay.lowered", "queue.promote.scanned",
         "queue.ending.word", "queue.return-later.described", "queue.give-up.note", "queue.give-up.word", "queue.end.word", "queue.end.pushed",
         "queue.cancel.word", "queue.reap.released", "queue.sweep.word", "queue.sweep.taken-over",
-        "topic.publish.oldest", "topic.publish.intent", "topic.publish.payload", "topic.publish.frame", "topic.publish.tail",
-        "topic.enter.positions", "topic.enter.place", "topic.read.before", "topic.read.position", "topic.leave.place", "topic.eject.place",
+        "topic.publish.announce", "topic.publish.oldest", "topic.publish.intent", "topic.publish.payload", "topic.publish.frame",
+        "topic.publish.tail", "topic.enter.positions", "topic.enter.place", "topic.read.header", "topic.read.copied", "topic.read.before",
+        "topic.read.position", "topic.leave.before", "topic.leave.place", "topic.eject.before", "topic.eject.place",
         "loan.make.taken", "loan.make.file", "loan.borrowed", "loan.sending", "loan.committed", "loan.sent", "loan.end.before", "loan.held",
         "loan.let-go.before", "loan.sweep.before",
     ];

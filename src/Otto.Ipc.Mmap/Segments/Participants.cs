@@ -24,6 +24,16 @@ internal enum ParticipantRoles
     Lends = 32,
 }
 
+/// <summary>The entries that one kind of participant may take, so that one kind cannot crowd out another.</summary>
+/// <param name="First">The lowest.</param>
+/// <param name="Count">How many; negative for all.</param>
+/// <param name="Who">Whom the refused one is told of.</param>
+/// <param name="Option">The option that sets how many there are.</param>
+internal readonly record struct Seats(int First, int Count, string Who, string Option)
+{
+    public static readonly Seats Any = new(0, -1, "participants", "MaxParticipants");
+}
+
 /// <summary>This process's entry in a segment, and its view of the others'.</summary>
 internal sealed class Participants
 {
@@ -36,11 +46,13 @@ internal sealed class Participants
     private readonly SegmentFile _segment;
     private readonly Action<int, int> _sweep;
     private readonly LivenessLock _probe;
+    private readonly Seats _seats;
 
-    private Participants(SegmentFile segment, Action<int, int> sweep)
+    private Participants(SegmentFile segment, Action<int, int> sweep, Seats seats)
     {
         _segment = segment;
         _sweep = sweep;
+        _seats = seats.Count < 0 ? seats with { Count = segment.Plan.MaxParticipants } : seats;
         _probe = LivenessLock.Reopen(segment.File);
     }
 
@@ -53,9 +65,12 @@ internal sealed class Participants
     /// <param name="segment">Where.</param>
     /// <param name="roles">What this participant does.</param>
     /// <param name="sweep">Repairs what a dead participant held, on behalf of a live one; may run in several processes at once.</param>
-    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep)
+    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep) => Join(segment, roles, sweep, Seats.Any);
+
+    /// <summary>Takes a free entry of those that <paramref name="seats"/> allows.</summary>
+    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep, Seats seats)
     {
-        var participants = new Participants(segment, sweep);
+        var participants = new Participants(segment, sweep, seats);
         try
         {
             long end = Environment.TickCount64 + LongestSweep;
@@ -65,7 +80,7 @@ internal sealed class Participants
                 if (participants.TryEnterAny(roles, alsoDead: false) || participants.TryEnterAny(roles, alsoDead: true)) return participants;
             }
             while (participants.SomeoneSweeps() && Environment.TickCount64 < end);
-            throw new IOException($"{segment.Path} has {participants.Count:N0} participants, which is its limit; dispose one, or create it with a higher MaxParticipants");
+            throw new IOException($"{segment.Path} has {participants._seats.Count:N0} {seats.Who}, which is its limit; dispose one, or create it with a higher {seats.Option}");
         }
         catch
         {
@@ -116,7 +131,7 @@ internal sealed class Participants
     /// <summary>Whether an entry is kept by nobody but a sweeper, who will be gone in a moment. Pauses that long if so.</summary>
     private bool SomeoneSweeps()
     {
-        for (int i = 0; i < Count; i++)
+        for (int i = _seats.First; i < _seats.First + _seats.Count; i++)
         {
             if (_probe.IsHeldForWriting(LivenessLock.ParticipantByte + i)) continue;
             Thread.Sleep(1);
@@ -128,7 +143,7 @@ internal sealed class Participants
 
     private bool TryEnterAny(ParticipantRoles roles, bool alsoDead)
     {
-        for (int i = 0; i < Count; i++)
+        for (int i = _seats.First; i < _seats.First + _seats.Count; i++)
         {
             if (!alsoDead && IsActive(i)) continue;
             // The write lock is the entry. Until it is held, nothing of the entry may be touched.

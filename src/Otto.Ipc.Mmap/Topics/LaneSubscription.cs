@@ -11,6 +11,7 @@ namespace Otto.Ipc.Mmap.Topics;
 internal sealed class LaneSubscription
 {
     private const int MostTries = 64;
+    private const int TriesForOldest = 8; // beside a publisher that is quicker than these, only the tail stands still long enough
     private readonly SegmentMapping _map;
     private readonly TopicLane _lane;
     private readonly Doorbell? _publisherBell;
@@ -19,6 +20,7 @@ internal sealed class LaneSubscription
     private readonly int _index;
     private readonly int _maxMessage;
     private readonly long _position;
+    private readonly long _ejectable;
     private long _at;
     private long _next;
     private long _cachedTail;
@@ -28,8 +30,9 @@ internal sealed class LaneSubscription
     /// <param name="segment">The topic.</param>
     /// <param name="index">Which lane.</param>
     /// <param name="position">The word that tells the publisher how far this subscriber has read; zero where nobody asks.</param>
+    /// <param name="ejectable">The place that this subscriber can be ejected from; zero where the policy is another.</param>
     /// <param name="loans">The topic's blocks.</param>
-    public LaneSubscription(SegmentFile segment, int index, long position, TopicLoans loans)
+    public LaneSubscription(SegmentFile segment, int index, long position, long ejectable, TopicLoans loans)
     {
         _loans = loans;
         _map = segment.Mapping;
@@ -38,6 +41,7 @@ internal sealed class LaneSubscription
         _lane = TopicLayout.Lane(segment.Plan, index);
         _maxMessage = TopicLayout.MaxMessage(_lane.Capacity);
         _position = position;
+        _ejectable = ejectable;
         if (position != 0) _publisherBell = new Doorbell(_map, _lane.PublisherBell, Nobody.Waits, signallersFence: false);
     }
 
@@ -55,17 +59,24 @@ internal sealed class LaneSubscription
     /// <summary>Whether the publisher has left behind what this lane's reading begins with.</summary>
     public bool IsOvertaken => Volatile.Read(ref _map.Long(_lane.Oldest)) > _at;
 
-    /// <summary>Begins at the tail or at the oldest frame, and tells the publisher so.</summary>
-    public void Begin(StartAt startAt)
+    /// <summary>Goes to the tail, or to the oldest frame that was not heard yet, and tells the publisher so.</summary>
+    /// <param name="startAt">Which of them.</param>
+    /// <param name="counts">Whether what is passed over is lost: who has just come loses nothing.</param>
+    /// <returns>How many messages were lost, with those that no message has told of yet.</returns>
+    public long Begin(StartAt startAt, bool counts)
     {
         for (int i = 0; i < MostTries; i++)
         {
-            if (TryGoTo(startAt == StartAt.Now ? ReadTail(0) : Volatile.Read(ref _map.Long(_lane.Oldest)), out long number))
-            {
-                _next = number;
-                TellPosition();
-                return;
-            }
+            long to = startAt == StartAt.Now || i >= TriesForOldest ? ReadTail(_at) : Math.Max(Volatile.Read(ref _map.Long(_lane.Oldest)), _at);
+            if (!TryGoTo(to, out long number)) continue;
+            if (counts) CountTo(number);
+            _next = number;
+            long lost = _lost;
+            _lost = 0;
+            // Told even where it begins at zero: the word holds what this place's last user had read.
+            _told = -1;
+            TellPosition();
+            return lost;
         }
 
         throw new IOException($"{_path}: lane {_index} is written over faster than it can be read; raise Capacity");
@@ -89,7 +100,9 @@ internal sealed class LaneSubscription
         if ((int)(header >> 32) != TopicLayout.TypeMessage || (uint)length > (uint)buffer.Length || _map.Long(at + 8) != _next || _lost != 0
             || TopicLayout.FrameBytes(length) > Limit())
             return TryNextSlowly(ref buffer, out length, out lost);
+        if (FaultPoints.On) FaultPoints.Reach("topic.read.header");
         _map.Bytes(at + TopicLayout.FrameHeader, length).CopyTo(buffer);
+        if (FaultPoints.On) FaultPoints.Reach("topic.read.copied");
         // Pairs with the full fence in RingPublisher.TryAnnounceTo: the copy is done before the intent is read.
         Volatile.ReadBarrier();
         if (!IsWhole(_at)) return TryNextSlowly(ref buffer, out length, out lost);
@@ -133,8 +146,9 @@ internal sealed class LaneSubscription
             Volatile.ReadBarrier(); // as in TryNext
             if (!IsWhole(_at))
             {
-                Jump();
-                continue;
+                if (TryJump()) continue;
+                length = 0;
+                return false;
             }
 
             // Held before it is asked once more whether the frame still stands: then the block cannot go while it is read.
@@ -143,8 +157,9 @@ internal sealed class LaneSubscription
             if (block.File != 0 && (!IsWhole(_at) || (!held && IsOvertaken)))
             {
                 if (held) _loans.Pool.LetGo(block);
-                Jump();
-                continue;
+                if (TryJump()) continue;
+                length = 0;
+                return false;
             }
 
             if (block.File != 0 && !held) throw Corrupt($"the frame at {_at:N0} names block {block.Block:N0}, file {block.File:N0}, generation {block.Generation:N0}, which is not lent");
@@ -172,21 +187,38 @@ internal sealed class LaneSubscription
     }
 
     /// <summary>Goes on with the oldest message that is still there, or else with the next one, and counts what lies between.</summary>
-    private void Jump()
+    /// <returns><see langword="false"/> where it was ejected: what comes next is to be told so, not a message from behind the gap.</returns>
+    private bool TryJump()
     {
+        if (_ejectable != 0)
+        {
+            // Acquire: pairs with the CAS in Subscribers.LetGo. A publisher ejects before it moves oldest and intent on, so who is overtaken
+            // and not ejected reads words that no publisher wrote.
+            if ((Volatile.Read(ref _map.Long(_ejectable)) & TopicLayout.PlaceMask) == TopicLayout.PlaceEjected) return false;
+            throw Corrupt($"position {_at:N0} is written over, and its subscriber was not ejected");
+        }
+
         long behind = _at;
         for (int i = 0; i < MostTries; i++)
         {
-            long to = i < 8 ? Volatile.Read(ref _map.Long(_lane.Oldest)) : ReadTail(behind);
+            long to = i < TriesForOldest ? Volatile.Read(ref _map.Long(_lane.Oldest)) : ReadTail(behind);
             if (to <= behind && IsWhole(behind)) continue; // only oldest has moved on, a moment ago
             if (to <= behind) throw Corrupt($"position {behind:N0} is written over, and oldest is {to:N0}");
             if (!TryGoTo(to, out long number)) continue;
-            if (number < _next) throw Corrupt($"the frame at {to:N0} has number {number:N0}, after {_next:N0}");
-            _lost += number - _next;
-            Lost += number - _next;
-            _next = number;
-            return;
+            CountTo(number);
+            break;
         }
+
+        return true;
+    }
+
+    /// <summary>Counts as lost what lies between the next message and that number.</summary>
+    private void CountTo(long number)
+    {
+        if (number < _next) throw Corrupt($"the frame at {_at:N0} has number {number:N0}, after {_next:N0}");
+        _lost += number - _next;
+        Lost += number - _next;
+        _next = number;
     }
 
     /// <summary>Moves to the beginning of a frame, if it is still whole.</summary>

@@ -53,7 +53,11 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         _waitMode = options.WaitMode;
         _loans = new TopicLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         MaxMessageBytes = TopicLayout.MaxMessage(_lane.Capacity);
-        _end = new SoloEnd(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair) { Looking = _loans.Look, Leaving = _loans.Close };
+        _end = new SoloEnd(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair, TopicLayout.PublisherSeats(segment.Plan))
+        {
+            Looking = _loans.Look,
+            Leaving = _loans.Close,
+        };
         try
         {
             Resume();
@@ -263,7 +267,8 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         long oldest = _oldest;
         while (oldest < first) oldest += Step(oldest);
         _oldest = oldest;
-        // Pairs with Subscribers.Enter: who comes in either sees this and begins behind it, or is seen by the second look.
+        if (FaultPoints.On) FaultPoints.Reach("topic.publish.announce");
+        // Pairs with RingSubscriber.Enter: who comes in either sees this and begins behind it, or is seen by the second look.
         Volatile.Write(ref _map.Long(_lane.Oldest), oldest);
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.oldest");
         if (_subscribers.Policy != TopicPolicy.Overwrite)

@@ -13,6 +13,9 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 {
     private const int FirstBuffer = 1024;
     private const int RunMessages = 128;
+    private const int BurstMessages = 32;
+    private const int GatheringSpins = 100; // some microseconds, a tenth of what a sleep costs
+    private const int GatheringCapacity = 1 << 18; // what is published meanwhile is a small part of such a ring
     private readonly SoloEnd _end;
     private readonly SegmentMapping _map;
     private readonly LaneSubscription[] _lanes;
@@ -21,11 +24,13 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
     private readonly long _place;
+    private readonly bool _gathers;
     private readonly TopicLoans _loans;
     private BlockDescriptor _held;
     private LaneSubscription _lane;
     private byte[] _buffer = GC.AllocateUninitializedArray<byte>(FirstBuffer);
     private int _run;
+    private int _heard;
 
     public RingSubscriber(SegmentFile segment, MmapTopicOptions options, StartAt startAt)
     {
@@ -35,19 +40,25 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _loans = new TopicLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _end = new SoloEnd(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this, _subscribers.Repair) { Looking = _loans.Look, Leaving = Leave };
+        _end = new SoloEnd(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this, _subscribers.Repair, TopicLayout.SubscriberSeats(segment.Plan))
+        {
+            Looking = _loans.Look,
+            Leaving = Leave,
+        };
         bool hasPlace = _subscribers.Policy != TopicPolicy.Overwrite;
+        long place = hasPlace ? TopicLayout.Place(segment.Plan, _end.Me) : 0;
+        _gathers = segment.Plan.Capacity >= GatheringCapacity && options.SpinLimit > TimeSpan.Zero && Environment.ProcessorCount > 1;
         _lanes = new LaneSubscription[segment.Plan.ParameterA];
         for (int i = 0; i < _lanes.Length; i++)
-            _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0, _loans);
+            _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0, _subscribers.Policy == TopicPolicy.Eject ? place : 0, _loans);
         _lane = _lanes[0];
         try
         {
-            foreach (LaneSubscription lane in _lanes) lane.Begin(startAt);
+            foreach (LaneSubscription lane in _lanes) lane.Begin(startAt, counts: false);
             if (hasPlace)
             {
-                _place = TopicLayout.Place(segment.Plan, _end.Me);
-                Enter(startAt);
+                _place = place;
+                Enter(startAt, counts: false);
             }
 
             _end.StartHousekeeping();
@@ -98,6 +109,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
                 _held = _lane.Held;
                 message = new TopicMessage(_held.File == 0 ? _buffer.AsSpan(0, length) : _loans.Pool.Read(_held).Span, lost);
                 _end.Segment.Meter.Received(message.Bytes.Length);
+                _heard++;
                 return true;
             }
 
@@ -111,12 +123,30 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         }
     }
 
+    public override long GoOn(StartAt startAt)
+    {
+        if (!Enum.IsDefined(startAt)) throw new ArgumentOutOfRangeException(nameof(startAt), $"no such start: {(int)startAt}");
+        _end.Enter();
+        try
+        {
+            LetGo();
+            long lost = 0;
+            foreach (LaneSubscription lane in _lanes) lost += lane.Begin(startAt, counts: true);
+            return IsEjected ? lost + Enter(startAt, counts: true) : lost;
+        }
+        finally
+        {
+            _end.Exit();
+        }
+    }
+
     public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default)
     {
         _end.Enter();
         try
         {
             TellPositions();
+            LetSomeGather();
             return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode);
         }
         finally
@@ -132,6 +162,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         try
         {
             TellPositions();
+            LetSomeGather();
             await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
         }
         finally
@@ -143,8 +174,10 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     public override void Dispose() => _end.Dispose();
 
     /// <summary>Takes the place, and makes sure that no publisher has passed it by since the positions were chosen.</summary>
-    private void Enter(StartAt startAt)
+    /// <returns>How many messages were lost meanwhile, where they count.</returns>
+    private long Enter(StartAt startAt, bool counts)
     {
+        long lost = 0;
         ref long place = ref _map.Long(_place);
         if (FaultPoints.On) FaultPoints.Reach("topic.enter.positions");
         // Release: pairs with the acquire in Subscribers.IsBehind; the positions are there before the place is held.
@@ -157,10 +190,22 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
                 // Full fence: pairs with the one in RingPublisher.TryAnnounceTo.
                 Interlocked.MemoryBarrier();
                 if (!lane.IsOvertaken) break;
-                lane.Begin(startAt);
+                lost += lane.Begin(startAt, counts);
             }
             while (!IsEjected);
         }
+
+        return lost;
+    }
+
+    /// <summary>
+    /// Stays away from a publisher's tail for a moment after a burst. Who reads each message as soon as it is there takes the tail's line
+    /// away from the publisher for each, and both then wait for that line most of the time.
+    /// </summary>
+    private void LetSomeGather()
+    {
+        if (_gathers && _heard >= BurstMessages) Thread.SpinWait(GatheringSpins);
+        _heard = 0;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -207,5 +252,5 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void ThrowEjected() => throw new SubscriberEjectedException(
-        $"{_end.Segment.Path}: this subscriber fell behind by more than the topic keeps, and was ejected; dispose it and open another, read more often, or raise Capacity");
+        $"{_end.Segment.Path}: this subscriber fell behind by more than the topic keeps, and was ejected; go on with GoOn, which says how much was lost; read more often, or raise Capacity");
 }

@@ -27,7 +27,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
     /// <param name="tail">The lane's tail: nobody reads beyond it.</param>
     public bool HaveReadTo(long position, long tail)
     {
-        for (int i = 0; i < _plan.MaxParticipants; i++)
+        for (int i = _plan.ParameterA; i < _plan.MaxParticipants; i++)
         {
             if (IsBehind(i, position, tail, out _)) return false;
         }
@@ -41,9 +41,10 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
     {
         if (Policy == TopicPolicy.Overwrite || position <= 0) return true;
         if (Policy == TopicPolicy.Block) return HaveReadTo(position, tail);
-        for (int i = 0; i < _plan.MaxParticipants; i++)
+        for (int i = _plan.ParameterA; i < _plan.MaxParticipants; i++)
         {
             if (!IsBehind(i, position, tail, out long place)) continue;
+            if (FaultPoints.On) FaultPoints.Reach("topic.eject.before");
             // Exact: a later subscriber in the same place is not ejected for this one. Should it fail, that one has entered or left meanwhile.
             Interlocked.CompareExchange(ref _map.Long(TopicLayout.Place(_plan, i)), (place & ~TopicLayout.PlaceMask) | TopicLayout.PlaceEjected, place);
             if (FaultPoints.On) FaultPoints.Reach("topic.eject.place");
@@ -55,7 +56,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
     /// <summary>Frees what a dead participant held. Several may do this at once: it can have no successor meanwhile.</summary>
     public void Repair(int dead, int me)
     {
-        if (Policy == TopicPolicy.Overwrite) return;
+        if (Policy == TopicPolicy.Overwrite || dead < _plan.ParameterA) return;
         Leave(dead);
         RingPublishers();
     }
@@ -70,6 +71,8 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
     {
         if (Policy == TopicPolicy.Overwrite) return;
         ref long place = ref _map.Long(TopicLayout.Place(_plan, participant));
+        if (FaultPoints.On) FaultPoints.Reach("topic.leave.before");
+        // Pairs with the acquire in IsBehind, and with the exact CAS in LetGo: an ejection that this overtakes is of nobody any more.
         Volatile.Write(ref place, Volatile.Read(ref place) & ~TopicLayout.PlaceMask);
         if (FaultPoints.On) FaultPoints.Reach("topic.leave.place");
     }

@@ -7,7 +7,7 @@ namespace Otto.Ipc.Mmap.Topics;
 //  control words, 128 bytes each:   0 bell of the subscribers ("something was published")
 //                                   for lane n, from 1 + 4n:  tail, intent, oldest, bell of the publisher ("somebody read on")
 //                                   then: lanes in use, the highest lane that ever had a publisher, plus one
-//                                   where subscribers can hold or be ejected, for participant p:  place, then its position in each lane
+//                                   where subscribers can hold or be ejected, for each of them:  place, then its position in each lane
 //
 //  frame, 16-aligned:  0        4        8          10
 //                      +--------+--------+----------+---------- - -
@@ -49,13 +49,20 @@ internal static class TopicLayout
 
     public static TopicPolicy Policy(SegmentPlan plan) => (TopicPolicy)plan.ParameterB;
 
-    public static long Place(SegmentPlan plan, int participant) => plan.Control(FirstPlace(plan) + participant * (1 + plan.ParameterA));
+    /// <summary>Publishers are the participants below the number of lanes, subscribers the others: neither can crowd out the other.</summary>
+    public static Seats PublisherSeats(SegmentPlan plan) => new(0, plan.ParameterA, "live publishers", nameof(MmapTopicOptions.MaxPublishers));
 
-    public static long Position(SegmentPlan plan, int participant, int lane) =>
-        plan.Control(FirstPlace(plan) + participant * (1 + plan.ParameterA) + 1 + lane);
+    public static Seats SubscriberSeats(SegmentPlan plan) =>
+        new(plan.ParameterA, plan.MaxParticipants - plan.ParameterA, "live subscribers", nameof(MmapTopicOptions.MaxSubscribers));
 
-    public static int ControlWords(int lanes, int participants, TopicPolicy policy) =>
-        2 + lanes * WordsPerLane + (policy == TopicPolicy.Overwrite ? 0 : participants * (1 + lanes));
+    /// <param name="plan">The topic's.</param>
+    /// <param name="subscriber">Its number among the participants.</param>
+    public static long Place(SegmentPlan plan, int subscriber) => plan.Control(FirstPlace(plan) + (subscriber - plan.ParameterA) * (1 + plan.ParameterA));
+
+    public static long Position(SegmentPlan plan, int subscriber, int lane) => Place(plan, subscriber) + (1L + lane) * SegmentLayout.ControlBytes;
+
+    public static int ControlWords(int lanes, int subscribers, TopicPolicy policy) =>
+        2 + lanes * WordsPerLane + (policy == TopicPolicy.Overwrite ? 0 : subscribers * (1 + lanes));
 
     public static long FrameBytes(long length) => (FrameHeader + length + 15) & ~15L;
 
@@ -117,7 +124,7 @@ internal sealed class TopicSpec(MmapTopicOptions options) : ISegmentSpec
         ParameterA = lanes,
         ParameterB = (int)policy,
         MaxParticipants = participants,
-        ControlWords = TopicLayout.ControlWords(lanes, participants, policy),
+        ControlWords = TopicLayout.ControlWords(lanes, participants - lanes, policy),
         DataBytes = capacity * lanes,
     };
 

@@ -20,6 +20,12 @@ public abstract class MessageSubscriber : IDisposable, IAsyncDisposable
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
     public abstract bool TryReceive(out TopicMessage message);
 
+    /// <summary>Goes on after an ejection; without one, skips what has piled up.</summary>
+    /// <param name="startAt">With the oldest message that is still there and was not heard yet, or with what is published from now on.</param>
+    /// <returns>How many messages were passed over. They are in <see cref="Lost"/>, and no <see cref="TopicMessage.Lost"/> tells of them again.</returns>
+    /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
+    public abstract long GoOn(StartAt startAt);
+
     /// <summary>Blocks until a message waits.</summary>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
     /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
@@ -77,8 +83,8 @@ public enum StartAt
     Oldest,
 }
 
-/// <summary>A subscriber fell so far behind that its topic went on without it; open another to go on.</summary>
-/// <remarks>Only topics whose policy is to eject do this.</remarks>
+/// <summary>A subscriber fell so far behind that its topic went on without it; <see cref="MessageSubscriber.GoOn"/> goes on and says how much was lost.</summary>
+/// <remarks>Only topics whose policy is to eject do this. No message comes from behind the gap before this was thrown.</remarks>
 public sealed class SubscriberEjectedException : IOException
 {
     /// <summary>Makes the exception.</summary>

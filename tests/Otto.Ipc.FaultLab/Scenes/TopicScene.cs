@@ -21,7 +21,7 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
     protected override void Play()
     {
         // Where somebody is to be ejected by the victim, nobody else may do it before; where somebody is not to be, it needs time to start.
-        bool ejects = Fault.Point == "topic.eject.place";
+        bool ejects = Fault.Point is "topic.eject.before" or "topic.eject.place";
         int capacity = ejects ? 1 << 15 : _policy == TopicPolicy.Eject ? 1 << 22 : MustReach ? 4096 : 4096 << Random.Next(4);
         var options = new MmapTopicOptions { Capacity = capacity, MaxPublishers = 3, MaxSubscribers = 8, Policy = _policy };
         _publisher = Place.Transport.OpenPublisher(Name, options);

@@ -3,6 +3,7 @@ using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Queues;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Streams;
+using Otto.Ipc.Mmap.Topics;
 
 namespace Otto.Ipc.Mmap.Tests.Faults;
 
@@ -72,6 +73,22 @@ public sealed class DoorbellFaults
         receiver.WaitFor("got 0");
         Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
         Finish(sender, receiver, signal);
+    }
+
+    [Test]
+    public void A_subscriber_wakes_although_its_publishers_wake_up_never_came(
+        [Values("topic.publish.tail", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal, [Values] TopicPolicy policy)
+    {
+        using PeerProcess subscriber = _place.Start("news-hear", "news", $"{policy}");
+        subscriber.WaitFor("ready");
+        SegmentPlan plan = new TopicSpec(new MmapTopicOptions { Capacity = 4096, MaxPublishers = 3, MaxSubscribers = 4, Policy = policy }).NewPlan();
+        AwaitWaiter(_place.PathOf("news", SegmentShape.Topic), TopicLayout.SubscribersBell(plan));
+        using PeerProcess publisher = _place.StartWith([("OTTO_FAULT_AT", $"{point}:1:{signal}")], "news-publish", "news", "1", "1", $"{policy}");
+        Watch.Until(() => publisher.HasExited || publisher.IsStopped, "the publisher to go down");
+        long down = Stopwatch.GetTimestamp();
+        subscriber.WaitFor("got 1 0");
+        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
+        Finish(publisher, subscriber, signal);
     }
 
     private static void Finish(PeerProcess victim, PeerProcess other, string signal)

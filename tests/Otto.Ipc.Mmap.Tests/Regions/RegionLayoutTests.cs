@@ -1,5 +1,5 @@
-using System.Globalization;
 using Otto.Ipc.Mmap.Regions;
+using Otto.Ipc.Mmap.Tests.Segments;
 
 namespace Otto.Ipc.Mmap.Tests.Regions;
 
@@ -12,13 +12,13 @@ internal sealed class RegionLayoutTests : RegionTest
     {
         TaskRegion region = TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
         region.Set("k", "v");
-        Assert.That(File.ReadAllBytes(FilePath), Is.EqualTo(Golden("golden-region", 4096)));
+        Assert.That(File.ReadAllBytes(FilePath), Is.EqualTo(DocumentedBytes.Read("golden-region", 4096)));
     }
 
     [Test]
     public void The_documented_bytes_are_read()
     {
-        File.WriteAllBytes(FilePath, Golden("golden-region", 4096));
+        File.WriteAllBytes(FilePath, DocumentedBytes.Read("golden-region", 4096));
         Assert.That(TaskRegion.Open(Location).Get("k")!.Value.GetString(), Is.EqualTo("v"));
     }
 
@@ -72,21 +72,5 @@ internal sealed class RegionLayoutTests : RegionTest
         Assert.That(() => TaskRegion.Create(Location, new RegionOptions { LockTimeout = TimeSpan.FromSeconds(-5) }), Throws.ArgumentException);
         Assert.That(() => TaskRegion.Create(Location, new RegionOptions { SettleTime = TimeSpan.FromHours(1) }), Throws.ArgumentException);
         Assert.That(File.Exists(FilePath), Is.False);
-    }
-
-    private static byte[] Golden(string name, int size)
-    {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
-        byte[] bytes = new byte[size];
-        foreach (string line in File.ReadLines(Path.Combine(root, "docs", "layouts.md")).SkipWhile(l => l != "```" + name).Skip(1).TakeWhile(l => l != "```"))
-        {
-            if (line == "*") continue;
-            string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            int at = int.Parse(fields[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-            foreach (string field in fields.Skip(1)) bytes[at++] = byte.Parse(field, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-        }
-
-        return bytes;
     }
 }

@@ -121,10 +121,22 @@ public sealed class GoldenBytes
         Assert.That(BitConverter.ToInt64(file, 0x1280), Is.EqualTo(0x100), "intent: a sixteenth of the ring at a time");
         Assert.That(BitConverter.ToInt64(file, 0x1300), Is.Zero, "oldest");
         Assert.That(BitConverter.ToInt64(file, 0x1400), Is.EqualTo(1), "lanes in use");
-        // Participant 1 subscribes: its place is the third pair of words behind that, held in its first epoch; it has read nothing.
-        Assert.That(BitConverter.ToInt64(file, 0x1580), Is.EqualTo(0x101), "place");
+        // Participant 1 is the first that can subscribe: its place is the word behind that, held in its first epoch; it has read nothing.
+        Assert.That(BitConverter.ToInt64(file, 0x1480), Is.EqualTo(0x101), "place");
         while (subscriber.TryReceive(out _)) { }
-        Assert.That(BitConverter.ToInt64(Bytes("news", SegmentShape.Topic), 0x1600), Is.EqualTo(0x30), "position");
+        Assert.That(BitConverter.ToInt64(Bytes("news", SegmentShape.Topic), 0x1500), Is.EqualTo(0x30), "position");
+    }
+
+    [Test]
+    public void A_topic_has_the_documented_bytes()
+    {
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", Topic);
+        using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
+        publisher.TryPublish("hello"u8);
+        publisher.TryPublish([]);
+        while (subscriber.TryReceive(out _)) { }
+        byte[] file = Bytes("news", SegmentShape.Topic), documented = DocumentedBytes.Read("golden-topic", 0x11000);
+        Assert.That(Convert.ToHexString(file.AsSpan(0x1180)), Is.EqualTo(Convert.ToHexString(documented.AsSpan(0x1180))));
     }
 
     [Test]

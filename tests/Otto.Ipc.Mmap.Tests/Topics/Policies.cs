@@ -4,10 +4,11 @@ namespace Otto.Ipc.Mmap.Tests.Topics;
 
 // What becomes of a subscriber that falls behind, by the topic's policy.
 
-[TestFixture]
+[TestFixture(WaitMode.Auto)]
+[TestFixture(WaitMode.Portable)]
 [Parallelizable(ParallelScope.All)]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-public sealed class Policies
+public sealed class Policies(WaitMode mode)
 {
     private readonly TestPlace _place = new();
 
@@ -165,6 +166,61 @@ public sealed class Policies
     }
 
     [Test]
+    public void Under_Eject_who_goes_on_is_told_exactly_how_many_it_lost([Values] StartAt startAt)
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
+        using MessageSubscriber slow = Subscriber();
+        int heard = 0, published = 0;
+        long lost = 0;
+        for (int round = 0; round < 10; round++)
+        {
+            for (int i = 0; i < 7 + round * 13; i++) publisher.TryPublish(Payload.Make(1, published++, 20 + i % 200));
+            try
+            {
+                Listen();
+            }
+            catch (SubscriberEjectedException)
+            {
+                lost += slow.GoOn(startAt);
+                Assert.That(slow.TryReceive(out TopicMessage next), Is.EqualTo(startAt == StartAt.Oldest), "now is now, the oldest is still there");
+                if (startAt == StartAt.Oldest) Take(next);
+                Listen();
+            }
+
+            Assert.That(heard + lost, Is.EqualTo(published), "heard and lost together are all that was published");
+        }
+
+        Assert.That((lost, lost > 0), Is.EqualTo((slow.Lost, true)));
+
+        void Listen()
+        {
+            while (slow.TryReceive(out TopicMessage message)) Take(message);
+        }
+
+        void Take(TopicMessage message)
+        {
+            Assert.That(Payload.TryRead(message.Bytes, out _, out int sequence), Is.True, "torn");
+            Assert.That((sequence, message.Lost), Is.EqualTo((heard + lost, 0L)));
+            heard++;
+        }
+    }
+
+    [Test]
+    public void Under_Eject_who_went_on_can_be_ejected_again_and_holds_nobody()
+    {
+        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
+        using MessageSubscriber slow = Subscriber();
+        for (int round = 0; round < 5; round++)
+        {
+            for (int i = 0; i < 100; i++) Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True);
+            Assert.Throws<SubscriberEjectedException>(() => slow.TryReceive(out _));
+            Assert.That(slow.GoOn(StartAt.Now), Is.EqualTo(100));
+        }
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => slow.GoOn((StartAt)7));
+    }
+
+    [Test]
     public async Task Under_Eject_a_subscriber_that_waits_is_never_ejected_and_one_that_is_does_not_wait()
     {
         using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
@@ -208,11 +264,11 @@ public sealed class Policies
         Assert.That(Assert.Throws<IOException>(() => _place.Transport.OpenPublisher("news"))!.Message, Does.Contain("1 live publishers"));
     }
 
-    private static MmapTopicOptions Options(TopicPolicy policy) => new() { Capacity = 4096, Policy = policy, MaxPublishers = 2 };
+    private MmapTopicOptions Options(TopicPolicy policy) => new() { Capacity = 4096, Policy = policy, MaxPublishers = 2, WaitMode = mode };
 
     private MessagePublisher Publisher(TopicPolicy policy) => _place.Transport.OpenPublisher("news", Options(policy));
 
-    private MessageSubscriber Subscriber() => _place.Transport.OpenSubscriber("news");
+    private MessageSubscriber Subscriber() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { WaitMode = mode });
 
     private static int Fill(MessagePublisher publisher, int next)
     {

@@ -1,0 +1,25 @@
+using System.Globalization;
+
+namespace Otto.Ipc.Mmap.Tests.Segments;
+
+// The golden bytes that stand in docs/layouts.md, so that the document cannot say one thing and the code write another.
+
+internal static class DocumentedBytes
+{
+    /// <summary>The bytes of a block, zero where it has no line.</summary>
+    public static byte[] Read(string name, int size)
+    {
+        string root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
+        byte[] bytes = new byte[size];
+        foreach (string line in File.ReadLines(Path.Combine(root, "docs", "layouts.md")).SkipWhile(l => l != "```" + name).Skip(1).TakeWhile(l => l != "```"))
+        {
+            if (line == "*") continue;
+            string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            int at = int.Parse(fields[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            foreach (string field in fields.Skip(1)) bytes[at++] = byte.Parse(field, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+        }
+
+        return bytes;
+    }
+}

@@ -1,0 +1,79 @@
+using Otto.Ipc.Conformance;
+using Otto.Ipc.Mmap;
+using static System.Globalization.CultureInfo;
+
+namespace Otto.Ipc.Peer;
+
+// A small topic with room for three publishers and four subscribers. Each says what it did, so that a checker can add up heard and lost.
+
+internal static class NewsVerbs
+{
+    private const int LargestMessage = 312;
+
+    /// <summary>NAME PUBLISHER COUNT POLICY: publishes COUNT numbered messages and on until it is told to finish.</summary>
+    public static int Publish(string[] arguments)
+    {
+        int me = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
+        using (MessagePublisher publisher = new MmapTransport().OpenPublisher(arguments[0], Options(arguments[3])))
+        {
+            Talk.Say("ready");
+            for (int i = 0; i < count || !Talk.ToldToFinish; i++)
+            {
+                int bytes = Payload.HeaderBytes + i * 7 % 300;
+                Talk.Say($"intent {i}");
+                while (!(i % 2 == 0 ? publisher.TryPublish(Payload.Make(me, i, bytes)) : TryInPlace(publisher, me, i, bytes)))
+                    publisher.WaitToPublish(LargestMessage, Timeout.InfiniteTimeSpan);
+                Talk.Say($"sent {i}");
+                if (i >= count) Thread.Sleep(1); // a trickle, until the test has seen enough
+            }
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+
+    /// <summary>NAME POLICY: hears all that is there and comes until it is told to finish; ejected, it goes on with the oldest.</summary>
+    public static int Hear(string[] arguments)
+    {
+        using (MessageSubscriber subscriber = new MmapTransport().OpenSubscriber(arguments[0], Options(arguments[1]), StartAt.Oldest))
+        {
+            Talk.Say("ready");
+            for (bool told = false; !told;)
+            {
+                told = Talk.ToldToFinish; // before the look: what was published before the order is heard
+                try
+                {
+                    while (subscriber.TryReceive(out TopicMessage message))
+                    {
+                        bool whole = Payload.TryRead(message.Bytes, out int publisher, out int sequence);
+                        Talk.Say($"{(whole ? "got" : "torn")} {publisher} {sequence} {message.Lost}");
+                    }
+
+                    // Without a time limit, so that a wake-up that gets lost is seen as a stall.
+                    if (!told) Talk.UntilTold(stop => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan, stop));
+                }
+                catch (SubscriberEjectedException)
+                {
+                    Talk.Say($"ejected {subscriber.GoOn(StartAt.Oldest)}");
+                    told = false;
+                }
+            }
+
+            Talk.Say($"lost {subscriber.Lost}");
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+
+    private static MmapTopicOptions Options(string policy) =>
+        new() { Capacity = 4096, MaxPublishers = 3, MaxSubscribers = 4, Policy = Enum.Parse<TopicPolicy>(policy) };
+
+    private static bool TryInPlace(MessagePublisher publisher, int me, int sequence, int bytes)
+    {
+        if (!publisher.TryReserve(LargestMessage, out WriteSlot slot)) return false;
+        Payload.Fill(slot.Bytes[..bytes], me, sequence);
+        slot.Commit(bytes);
+        return true;
+    }
+}
