@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Otto.Ipc.Mmap;
+using Otto.Ipc.Mmap.Inspection;
 using static System.Globalization.CultureInfo;
 
 namespace Otto.Ipc.Peer;
@@ -245,8 +246,14 @@ internal static class HostileVerbs
         return refused;
     }
 
-    /// <summary>Overwrites some words of the file, which the mappings share.</summary>
+    /// <summary>Overwrites some words of the file, which the mappings share, and looks at it from outside.</summary>
     private static void Corrupt(string file, Random random, int participants, bool lanes)
+    {
+        Overwrite(file, random, participants, lanes);
+        if (new MmapInspector().Find(file).Count != 1) throw new InvalidOperationException($"{file} is not seen");
+    }
+
+    private static void Overwrite(string file, Random random, int participants, bool lanes)
     {
         using var segment = new FileStream(PathOf(file), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
         long control = 0x1000 + participants * 128L, data = 0x10000, size = segment.Length;

@@ -10,6 +10,7 @@ return args switch
     ["region-rewrite", .. var rest] => RegionVerbs.Rewrite(rest),
     ["stream-send", .. var rest] => StreamVerbs.Send(rest),
     ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
+    ["stream-stay", .. var rest] => StreamVerbs.Stay(rest),
     ["lane-send", .. var rest] => LaneVerbs.Send(rest),
     ["lane-receive", .. var rest] => LaneVerbs.Receive(rest),
     ["news-publish", .. var rest] => NewsVerbs.Publish(rest),

@@ -68,4 +68,17 @@ internal static class StreamVerbs
         Talk.Say("finished");
         return 0;
     }
+
+    /// <summary>NAME: opens the receiving end and stays until it is told to finish.</summary>
+    public static int Stay(string[] arguments)
+    {
+        using (new MmapTransport().OpenReceiver(arguments[0]))
+        {
+            Talk.Say("ready");
+            Talk.AwaitOrder();
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
 }

@@ -1,10 +1,12 @@
 using System.CommandLine;
 using Otto.Tools;
 using Otto.Tools.Demo;
+using Otto.Tools.Ipc;
 
-// The otto tool: one command a concern. Today that is the demo; queues, segments and the store join it.
+// The otto tool: one command a concern. Today these are the demo and the segments; queues and the store join them.
 
 var root = new RootCommand("Otto.Ipc from the command line. Example: otto demo --quick");
 root.Add(DemoCommand.Create());
 root.Add(DemoCommand.CreateAgents());
+root.Add(IpcCommand.Create());
 return ToolCommand.Run("otto", root, args);

@@ -24,10 +24,12 @@ internal sealed class LivenessLock : IDisposable
     private LivenessLock(SafeFileHandle file) => _file = file;
 
     /// <summary>Opens the same file anew: locks belong to the open file description, and one never sees its own as taken.</summary>
-    public static LivenessLock Reopen(SafeFileHandle file)
+    /// <param name="file">Which file.</param>
+    /// <param name="writable">Whether locks for writing will be taken; looking at others' needs none.</param>
+    public static LivenessLock Reopen(SafeFileHandle file, bool writable = true)
     {
         string path = $"/proc/self/fd/{(int)file.DangerousGetHandle()}";
-        int fd = Libc.Open(path, Libc.O_RDWR | Libc.O_CLOEXEC, 0);
+        int fd = Libc.Open(path, (writable ? Libc.O_RDWR : Libc.O_RDONLY) | Libc.O_CLOEXEC, 0);
         GC.KeepAlive(file);
         if (fd < 0) throw Libc.Failure("open", path);
         return new LivenessLock(new SafeFileHandle(fd, ownsHandle: true));

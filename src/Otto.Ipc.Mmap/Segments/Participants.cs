@@ -37,10 +37,13 @@ internal readonly record struct Seats(int First, int Count, string Who, string O
 /// <summary>This process's entry in a segment, and its view of the others'.</summary>
 internal sealed class Participants
 {
-    private const long Active = 1;
+    public const long Active = 1, StateMask = 0xFF;
+    public const int PidField = 0x08, RolesField = 0x0C, NamespaceField = 0x10;
+
+    /// <summary>The pid namespace that this process's pid is of.</summary>
+    public static readonly ulong PidNamespace = ReadNamespace();
+
     private const int LongestSweep = 2_000; // milliseconds
-    private const long StateMask = 0xFF;
-    private static readonly ulong PidNamespace = ReadNamespace();
     private static readonly ulong StartTime = ReadStartTime();
 
     private readonly SegmentFile _segment;

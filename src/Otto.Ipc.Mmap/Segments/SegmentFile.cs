@@ -102,17 +102,21 @@ internal sealed class SegmentFile
     /// <summary>Removes a segment that nobody is attached to.</summary>
     /// <returns><see langword="false"/> where there is none.</returns>
     /// <exception cref="IOException">Somebody is attached.</exception>
-    public static bool Remove(string? directory, ChannelName name, SegmentShape shape) => RemoveAt(PathOf(SegmentDirectory.Ensure(directory), name, shape));
+    public static bool Remove(string? directory, ChannelName name, SegmentShape shape) =>
+        Remove(PathOf(SegmentDirectory.Ensure(directory), name, shape), static (_, _) => null) is { } removal
+        && (removal.Objection is null ? true : throw new IOException($"{removal.Objection}; it was not removed"));
 
-    /// <summary>As <see cref="Remove"/>, by path.</summary>
-    public static bool RemoveAt(string path)
+    /// <summary>Removes a segment that nobody is attached to, unless somebody objects who looks at it while nobody can come in.</summary>
+    /// <returns>What became of it; <see langword="null"/> where there is none.</returns>
+    public static SegmentRemoval? Remove(string path, Func<SafeFileHandle, FileStatus, string?> objection)
     {
-        using SafeFileHandle? file = OpenChecked(path, out _);
-        if (file is null) return false;
+        using SafeFileHandle? file = OpenChecked(path, out FileStatus status);
+        if (file is null) return null;
         using LivenessLock remover = LivenessLock.Reopen(file);
-        if (!remover.TryWrite(LivenessLock.SegmentByte)) throw new IOException($"{path} is in use; it was not removed");
+        if (!remover.TryWrite(LivenessLock.SegmentByte)) return new SegmentRemoval($"{path} is in use");
+        if (objection(file, status) is { } reason) return new SegmentRemoval(reason);
         Retire(file, path);
-        return true;
+        return new SegmentRemoval(null);
     }
 
     public void Close()
@@ -123,7 +127,17 @@ internal sealed class SegmentFile
         Hold.Dispose();
     }
 
-    private static string NameOf(SegmentShape shape) => shape switch
+    /// <summary>The plan that a header describes, held against its own sizes.</summary>
+    /// <exception cref="CorruptSegmentException">Its numbers do not fit each other.</exception>
+    public static SegmentPlan PlanOf(ISegmentSpec spec, in FixedHeader header, string path)
+    {
+        SegmentPlan plan = spec.PlanOf(header, path);
+        return plan.FileSize == header.FileSize && plan.DataOffset == header.DataOffset
+            ? plan
+            : throw new CorruptSegmentException($"{path}: the header's parts need {plan.FileSize:N0} bytes from {plan.DataOffset:N0}, it says {header.FileSize:N0} from {header.DataOffset:N0}");
+    }
+
+    public static string NameOf(SegmentShape shape) => shape switch
     {
         SegmentShape.Stream => "stream",
         SegmentShape.Queue => "queue",
@@ -167,9 +181,7 @@ internal sealed class SegmentFile
                 return null;
             }
 
-            SegmentPlan plan = spec.PlanOf(header, path);
-            if (plan.FileSize != header.FileSize || plan.DataOffset != header.DataOffset)
-                throw new CorruptSegmentException($"{path}: the header's parts need {plan.FileSize:N0} bytes from {plan.DataOffset:N0}, it says {header.FileSize:N0} from {header.DataOffset:N0}");
+            SegmentPlan plan = PlanOf(spec, header, path);
             // A copy made by a tool may have holes, and touching one on a full file system would be a SIGBUS.
             if (status.AllocatedBytes < status.Size) Allocate((int)file.DangerousGetHandle(), plan.FileSize, path, System.IO.Path.GetDirectoryName(path)!);
             var opened = new SegmentFile(file, hold, new SegmentMapping(file, plan.FileSize), plan, header.Id, path);
@@ -256,10 +268,10 @@ internal sealed class SegmentFile
 
     /// <summary>Opens a file that is this user's alone, and nothing else.</summary>
     /// <returns><see langword="null"/> where there is none.</returns>
-    public static SafeFileHandle? OpenChecked(string path, out FileStatus status)
+    public static SafeFileHandle? OpenChecked(string path, out FileStatus status, bool writable = true)
     {
         status = default;
-        int fd = Libc.Open(path, Libc.O_RDWR | Libc.O_NOFOLLOW | Libc.O_CLOEXEC | Libc.O_NONBLOCK, 0);
+        int fd = Libc.Open(path, (writable ? Libc.O_RDWR : Libc.O_RDONLY) | Libc.O_NOFOLLOW | Libc.O_CLOEXEC | Libc.O_NONBLOCK, 0);
         if (fd < 0)
         {
             int error = Marshal.GetLastPInvokeError();
@@ -283,11 +295,17 @@ internal sealed class SegmentFile
 
     private static void Retire(SafeFileHandle file, string path)
     {
-        RandomAccess.Write(file, BitConverter.GetBytes(SegmentLayout.StateRetired), SegmentLayout.StateOffset);
+        // A file too short for a state is no segment; it is not made longer.
+        if (RandomAccess.GetLength(file) >= SegmentLayout.HeaderBytes) RandomAccess.Write(file, BitConverter.GetBytes(SegmentLayout.StateRetired), SegmentLayout.StateOffset);
         if (FaultPoints.On) FaultPoints.Reach("remove.retired");
         // Only the name that still leads to this very file is taken away.
         if (Libc.Status(path) is { } named && named.Inode == Libc.Status((int)file.DangerousGetHandle()).Inode) _ = Libc.Unlink(path);
     }
 
-    private static readonly Guid BootId = Guid.Parse(System.IO.File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
+    /// <summary>This boot of the machine: locks and processes of another are gone.</summary>
+    public static readonly Guid BootId = Guid.Parse(System.IO.File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
 }
+
+/// <summary>What became of a segment that was to be removed.</summary>
+/// <param name="Objection">Why it was left; <see langword="null"/> where it was removed.</param>
+internal readonly record struct SegmentRemoval(string? Objection);

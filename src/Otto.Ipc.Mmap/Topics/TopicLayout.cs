@@ -36,8 +36,11 @@ internal static class TopicLayout
 
     public static long SubscribersBell(SegmentPlan plan) => plan.Control(0);
 
+    /// <summary>The control word that says how many lanes were ever in use.</summary>
+    public static int LanesInUseWord(int lanes) => 1 + lanes * WordsPerLane;
+
     public static LaneTable Lanes(SegmentFile segment) =>
-        new(segment, segment.Plan.Control(1 + segment.Plan.ParameterA * WordsPerLane), segment.Plan.ParameterA);
+        new(segment, segment.Plan.Control(LanesInUseWord(segment.Plan.ParameterA)), segment.Plan.ParameterA);
 
     public static TopicLane Lane(SegmentPlan plan, int lane)
     {

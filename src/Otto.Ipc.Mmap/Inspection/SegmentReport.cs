@@ -1,0 +1,112 @@
+using System.Diagnostics;
+
+namespace Otto.Ipc.Mmap.Inspection;
+
+// What can be seen of one segment from outside, at one moment. Every number may be old by the time it is read.
+
+/// <summary>One segment as it was seen from outside, without attaching to it.</summary>
+public sealed record SegmentReport
+{
+    /// <summary>The channel's name; of a pool, the file name of the channel that lends and a part of that channel's identity.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>What it is.</summary>
+    public required SegmentKind Kind { get; init; }
+
+    /// <summary>Its file.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>The bytes that it takes, of a pool with the files of its blocks.</summary>
+    public required long Bytes { get; init; }
+
+    /// <summary>The user id of its owner.</summary>
+    public required uint Owner { get; init; }
+
+    /// <summary>Whether it can be used as it is.</summary>
+    public required SegmentCondition Condition { get; init; }
+
+    /// <summary>What fails a check, where <see cref="Condition"/> is not <see cref="SegmentCondition.Ready"/>.</summary>
+    public string? Problem { get; init; }
+
+    /// <summary>Whether somebody has it open, by the kernel's word.</summary>
+    public bool InUse { get; init; }
+
+    /// <summary>Its random identity; empty where it has none.</summary>
+    public Guid Id { get; init; }
+
+    /// <summary>How many participants it can have.</summary>
+    public int MaxParticipants { get; init; }
+
+    /// <summary>Who is attached, and who died attached and was not swept yet.</summary>
+    public IReadOnlyList<ParticipantReport> Participants { get; init; } = [];
+
+    /// <summary>What it holds; <see langword="null"/> where that could not be read.</summary>
+    public SegmentDepth? Depth { get; init; }
+
+    /// <summary>When it was looked at, as a <see cref="Stopwatch"/> timestamp.</summary>
+    public long Timestamp { get; init; } = Stopwatch.GetTimestamp();
+
+    /// <summary>What came and went between an earlier look and this one.</summary>
+    /// <param name="earlier">The earlier look at the same segment.</param>
+    /// <returns><see langword="null"/> where the two are not of the same segment, or no time lies between them.</returns>
+    public SegmentRates? RatesSince(SegmentReport earlier)
+    {
+        double seconds = Stopwatch.GetElapsedTime(earlier.Timestamp, Timestamp).TotalSeconds;
+        if (Depth is null || earlier.Depth is null || earlier.Id != Id || earlier.Kind != Kind || seconds <= 0) return null;
+        return new SegmentRates(
+            Rate(Depth.Entered, earlier.Depth.Entered), Depth.Left is { } left && earlier.Depth.Left is { } before ? Rate(left, before) : null, Depth.Unit, TimeSpan.FromSeconds(seconds));
+
+        // What only grows can still be read in the wrong order; a rate is never negative.
+        double Rate(long now, long then) => Math.Max(0, now - then) / seconds;
+    }
+}
+
+/// <summary>What a file in the directory of segments is.</summary>
+public enum SegmentKind
+{
+    /// <summary>A stream.</summary>
+    Stream,
+
+    /// <summary>A work queue.</summary>
+    Queue,
+
+    /// <summary>A topic.</summary>
+    Topic,
+
+    /// <summary>The blocks that a channel lends.</summary>
+    Pool,
+
+    /// <summary>A task's region.</summary>
+    Region,
+}
+
+/// <summary>Whether a segment can be used as it is.</summary>
+public enum SegmentCondition
+{
+    /// <summary>It can.</summary>
+    Ready,
+
+    /// <summary>It was removed, and its remover died before the name was gone; or it is what such a removal left.</summary>
+    Retired,
+
+    /// <summary>It is of another boot of the machine: whoever opens it replaces it.</summary>
+    Stale,
+
+    /// <summary>It fails a check; <see cref="SegmentReport.Problem"/> says which.</summary>
+    Unreadable,
+}
+
+/// <summary>Somebody who is attached to a segment, or died so.</summary>
+/// <param name="Number">The number by which the segment's words name it.</param>
+/// <param name="Pid">The process, in its own pid namespace. For people: it proves nothing.</param>
+/// <param name="Role">What it does: <c>sends</c>, <c>receives</c>, <c>takes work</c>, <c>publishes</c>, <c>subscribes</c>, <c>lends</c>, or several.</param>
+/// <param name="Alive">Whether the kernel holds its lock for it.</param>
+/// <param name="SameNamespace">Whether <paramref name="Pid"/> means the same process here.</param>
+public sealed record ParticipantReport(int Number, int Pid, string Role, bool Alive, bool SameNamespace);
+
+/// <summary>What came and went between two looks at a segment.</summary>
+/// <param name="EnteredPerSecond">What came in, in <paramref name="Unit"/> a second.</param>
+/// <param name="LeftPerSecond">What went; <see langword="null"/> where that leaves no trace in the segment.</param>
+/// <param name="Unit">What is counted: messages, bytes with their frames, loans or writes.</param>
+/// <param name="Over">The time between the looks.</param>
+public sealed record SegmentRates(double EnteredPerSecond, double? LeftPerSecond, string Unit, TimeSpan Over);

@@ -1,0 +1,131 @@
+using System.CommandLine;
+using System.Globalization;
+using Otto.Ipc.Mmap;
+using Otto.Ipc.Mmap.Inspection;
+
+namespace Otto.Tools.Ipc;
+
+// otto ipc: what lies in shared memory here, and who holds it. Looking takes no part in anything; cleaning removes what nobody holds.
+
+internal static class IpcCommand
+{
+    private const double LongestInterval = 3600;
+
+    public static Command Create()
+    {
+        var command = new Command(
+            "ipc",
+            """
+            Shows the segments in shared memory: streams, queues, topics, lent blocks, and regions that lie among them.
+
+            Example:
+              otto ipc ls
+              otto ipc stat jobs --interval 5
+              otto ipc clean --dry-run
+            """);
+        command.Add(CreateList());
+        command.Add(CreateStat());
+        command.Add(CreateClean());
+        return command;
+    }
+
+    private static Command CreateList()
+    {
+        Option<string?> directory = DirectoryOption(), interval = IntervalOption("Look twice, this far apart, and show what came and went a second. Default: look once.");
+        Option<bool> json = JsonOption();
+        var command = new Command(
+            "ls",
+            """
+            Lists the segments: shape, size, owner, who is attached, and what they hold. A pid in brackets is of one that died and was not
+            swept yet.
+
+            Example:
+              otto ipc ls --json | jq -r 'select(.inUse | not) | .name'
+            """) { directory, interval, json };
+        command.SetAction(parsed =>
+        {
+            var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
+            List<SegmentSight> sights = SegmentSight.Look(() => inspector.List(), Seconds(parsed.GetValue(interval)) ?? TimeSpan.Zero);
+            if (sights.Count == 0) Console.Error.WriteLine($"otto: no segments in {inspector.Directory}");
+            else if (parsed.GetValue(json)) SegmentJson.Print(sights);
+            else SegmentTable.Print(sights);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command CreateStat()
+    {
+        var name = new Argument<string>("NAME") { Description = "A channel's name, or the name of a segment's file." };
+        Option<string?> directory = DirectoryOption(), interval = IntervalOption("How far apart the two looks are from which the rates come; 0 looks once. Default: 1.");
+        Option<bool> json = JsonOption();
+        var command = new Command(
+            "stat",
+            """
+            Shows one segment in full: each participant, each lane, how old the oldest message and the oldest lease are, and what comes and
+            goes a second.
+
+            Example:
+              otto ipc stat jobs --json | jq .depth.oldestLeaseSeconds
+            """) { name, directory, interval, json };
+        command.SetAction(parsed =>
+        {
+            var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
+            string wanted = parsed.GetValue(name)!;
+            List<SegmentSight> sights = SegmentSight.Look(() => inspector.Find(wanted), Seconds(parsed.GetValue(interval)) ?? TimeSpan.FromSeconds(1));
+            if (sights.Count == 0)
+            {
+                Console.Error.WriteLine($"otto: no segment '{wanted}' in {inspector.Directory}");
+                return ExitCode.NoSegment;
+            }
+
+            if (parsed.GetValue(json)) SegmentJson.Print(sights);
+            else SegmentDetails.Print(sights);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command CreateClean()
+    {
+        Option<string?> directory = DirectoryOption();
+        Option<bool> json = JsonOption();
+        var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be removed, and what would be left." };
+        var all = new Option<bool>("--all") { Description = "Also remove what nobody has open but somebody may come back for: messages not read or done, dead letters, lent blocks, files that fail a check." };
+        var command = new Command(
+            "clean",
+            """
+            Removes the segments that nobody has open and that hold nothing undone, and says of each other one why it was left. Nobody has a
+            segment open when the kernel holds no lock of a live process on it.
+
+            Example:
+              otto ipc clean --dry-run --all
+            """) { dryRun, all, directory, json };
+        command.SetAction(parsed =>
+        {
+            var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
+            bool dry = parsed.GetValue(dryRun);
+            IReadOnlyList<CleanReport> reports = inspector.Clean(new CleanOptions { DryRun = dry, IncludeUndone = parsed.GetValue(all) });
+            if (reports.Count == 0) Console.Error.WriteLine($"otto: no segments in {inspector.Directory}");
+            foreach (CleanReport report in reports)
+            {
+                if (parsed.GetValue(json)) SegmentJson.Print(report, dry);
+                else Console.WriteLine($"{(report.Removed ? dry ? "would remove" : "removed" : "left")} {Path.GetFileName(report.Segment.Path)} ({Words.Size(report.Segment.Bytes)}): {report.Reason}");
+            }
+
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Option<string?> DirectoryOption() => new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
+
+    private static Option<bool> JsonOption() => new("--json") { Description = "One JSON object a line." };
+
+    // All strings: the parser's generic code over numbers would have to be compiled at each start.
+    private static Option<string?> IntervalOption(string description) => new("--interval") { Description = description, HelpName = "SECONDS" };
+
+    private static TimeSpan? Seconds(string? text) => text is null ? null
+        : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= LongestInterval ? TimeSpan.FromSeconds(seconds)
+        : throw new ArgumentException($"--interval must be 0 to {LongestInterval:N0} seconds: '{text}'");
+}

@@ -1,0 +1,41 @@
+using System.Globalization;
+using Otto.Ipc.Mmap.Inspection;
+using Spectre.Console;
+
+namespace Otto.Tools.Ipc;
+
+// otto ipc stat for people: one segment in full.
+
+internal static class SegmentDetails
+{
+    public static void Print(List<SegmentSight> sights)
+    {
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 240;
+        foreach (SegmentSight sight in sights) Print(sight);
+    }
+
+    private static void Print(SegmentSight sight)
+    {
+        SegmentReport report = sight.Report;
+        Grid grid = new Grid().AddColumn(new GridColumn { NoWrap = true, Padding = new Padding(2, 0, 2, 0) }).AddColumn();
+        Console.WriteLine($"{report.Name}, a {Words.Shape(report.Kind)}");
+        Row("file", $"{report.Path}, {Words.Size(report.Bytes)}, of user {Words.Owner(report.Owner)}");
+        Row("state", $"{Words.Condition(report.Condition)}, {(report.InUse ? "in use" : report.Kind == SegmentKind.Region ? "in use or not is not known" : "nobody has it open")}");
+        if (report.Problem is { } problem) Row("problem", problem);
+        if (report.Depth is { } depth) Row("depth", Words.Depth(depth));
+        if (report.Depth is QueueDepth) Row("oldest", Words.Oldest(report.Depth));
+        if (sight.Rates is { } rates) Row("rates", $"{Words.Rates(rates)}, over {Words.Age(rates.Over)}");
+        if (report.Depth is StreamDepth stream)
+        {
+            Row("receiver", stream.HasReceiver ? "alive" : "none");
+            foreach (StreamLaneDepth lane in stream.Lanes)
+                Row($"lane {lane.Lane.ToString(CultureInfo.InvariantCulture)}", $"{Words.Size(lane.UnreadBytes)} unread, {(lane.HasSender ? "its sender alive" : lane.Completed ? "completed" : "no sender")}");
+        }
+
+        foreach (ParticipantReport p in report.Participants)
+            Row($"participant {p.Number.ToString(CultureInfo.InvariantCulture)}", $"pid {p.Pid.ToString(CultureInfo.InvariantCulture)}{(p.SameNamespace ? "" : " of another namespace")}, {p.Role}, {(p.Alive ? "alive" : "dead, not swept yet")}");
+        AnsiConsole.Write(grid);
+
+        void Row(string what, string value) => grid.AddRow(Markup.Escape(what), Markup.Escape(value));
+    }
+}

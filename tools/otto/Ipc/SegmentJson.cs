@@ -1,0 +1,145 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Otto.Ipc.Mmap.Inspection;
+
+namespace Otto.Tools.Ipc;
+
+// Segments for programs: one object a line. Ages are in seconds, sizes in bytes.
+
+internal static class SegmentJson
+{
+    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public static void Print(List<SegmentSight> sights)
+    {
+        foreach (SegmentSight sight in sights)
+        {
+            PrintLine(json =>
+            {
+                Segment(json, sight.Report);
+                if (sight.Rates is { } rates) Rates(json, rates);
+            });
+        }
+    }
+
+    public static void Print(CleanReport report, bool dryRun) => PrintLine(json =>
+    {
+        json.WriteString("name", report.Segment.Name);
+        json.WriteString("shape", Words.Shape(report.Segment.Kind));
+        json.WriteString("path", report.Segment.Path);
+        json.WriteNumber("bytes", report.Segment.Bytes);
+        json.WriteBoolean("removed", report.Removed && !dryRun);
+        if (dryRun) json.WriteBoolean("wouldRemove", report.Removed);
+        json.WriteString("reason", report.Reason);
+    });
+
+    private static void Segment(Utf8JsonWriter json, SegmentReport report)
+    {
+        json.WriteString("name", report.Name);
+        json.WriteString("shape", Words.Shape(report.Kind));
+        json.WriteString("path", report.Path);
+        json.WriteNumber("bytes", report.Bytes);
+        json.WriteNumber("owner", report.Owner);
+        json.WriteString("condition", Words.Condition(report.Condition));
+        if (report.Problem is { } problem) json.WriteString("problem", problem);
+        json.WriteBoolean("inUse", report.InUse);
+        json.WriteNumber("maxParticipants", report.MaxParticipants);
+        json.WriteStartArray("participants");
+        foreach (ParticipantReport p in report.Participants)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("number", p.Number);
+            json.WriteNumber("pid", p.Pid);
+            json.WriteString("role", p.Role);
+            json.WriteBoolean("alive", p.Alive);
+            if (!p.SameNamespace) json.WriteBoolean("sameNamespace", false);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        if (report.Depth is null) return;
+        json.WriteStartObject("depth");
+        Depth(json, report.Depth);
+        json.WriteEndObject();
+    }
+
+    private static void Depth(Utf8JsonWriter json, SegmentDepth depth)
+    {
+        switch (depth)
+        {
+            case StreamDepth s:
+                json.WriteNumber("unreadBytes", s.UnreadBytes);
+                json.WriteNumber("laneBytes", s.LaneBytes);
+                json.WriteNumber("maxLanes", s.MaxLanes);
+                json.WriteBoolean("hasReceiver", s.HasReceiver);
+                json.WriteStartArray("lanes");
+                foreach (StreamLaneDepth lane in s.Lanes)
+                {
+                    json.WriteStartObject();
+                    json.WriteNumber("lane", lane.Lane);
+                    json.WriteNumber("unreadBytes", lane.UnreadBytes);
+                    json.WriteBoolean("hasSender", lane.HasSender);
+                    json.WriteBoolean("completed", lane.Completed);
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndArray();
+                break;
+            case QueueDepth q:
+                json.WriteNumber("ready", q.Ready);
+                json.WriteNumber("delayed", q.Delayed);
+                json.WriteNumber("leased", q.Leased);
+                json.WriteNumber("dead", q.Dead);
+                json.WriteNumber("cancelled", q.Cancelled);
+                json.WriteNumber("free", q.Free);
+                json.WriteNumber("slots", q.Slots);
+                json.WriteNumber("slotBytes", q.SlotBytes);
+                json.WriteNumber("oldestReadySeconds", q.OldestReadyAge.TotalSeconds);
+                json.WriteNumber("oldestLeaseSeconds", q.OldestLeaseAge.TotalSeconds);
+                break;
+            case TopicDepth t:
+                json.WriteNumber("published", t.Published);
+                json.WriteNumber("keptBytes", t.KeptBytes);
+                json.WriteNumber("laneBytes", t.LaneBytes);
+                json.WriteNumber("lanesInUse", t.LanesInUse);
+                json.WriteNumber("maxLanes", t.MaxLanes);
+                json.WriteString("policy", Words.Policy(t.Policy));
+                break;
+            case PoolDepth p:
+                json.WriteString("channel", p.Channel);
+                json.WriteNumber("lent", p.Lent);
+                json.WriteNumber("free", p.Free);
+                json.WriteNumber("files", p.Files);
+                break;
+            case RegionDepth r:
+                json.WriteNumber("valueBytes", r.ValueBytes);
+                json.WriteNumber("limitBytes", r.LimitBytes);
+                json.WriteNumber("runPid", r.RunPid);
+                break;
+        }
+    }
+
+    private static void Rates(Utf8JsonWriter json, SegmentRates rates)
+    {
+        json.WriteStartObject("rates");
+        json.WriteString("unit", rates.Unit);
+        json.WriteNumber("enteredPerSecond", Math.Round(rates.EnteredPerSecond, 3));
+        if (rates.LeftPerSecond is { } left) json.WriteNumber("leftPerSecond", Math.Round(left, 3));
+        json.WriteNumber("seconds", Math.Round(rates.Over.TotalSeconds, 3));
+        json.WriteEndObject();
+    }
+
+    private static void PrintLine(Action<Utf8JsonWriter> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer, Options))
+        {
+            json.WriteStartObject();
+            write(json);
+            json.WriteEndObject();
+        }
+
+        StandardOutput.WriteLine(buffer.WrittenSpan);
+    }
+}

@@ -1,0 +1,37 @@
+using Otto.Ipc.Mmap.Inspection;
+using Spectre.Console;
+
+namespace Otto.Tools.Ipc;
+
+// otto ipc ls for people: a line a segment.
+
+internal static class SegmentTable
+{
+    public static void Print(List<SegmentSight> sights)
+    {
+        // Without a terminal there is no width to fit into.
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 240;
+        bool rates = sights.Any(sight => sight.Rates is not null), ages = sights.Any(sight => sight.Report.Depth is QueueDepth);
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (string heading in (string[])["name", "shape", "size", "owner", "participants", "depth"]) Add(heading);
+        if (ages) Add("oldest");
+        if (rates) Add("rates");
+        foreach ((SegmentReport report, SegmentRates? rate) in sights)
+        {
+            List<string> cells = [report.Name, Words.Shape(report.Kind), Words.Size(report.Bytes), Words.Owner(report.Owner), Participants(report), Depth(report)];
+            if (ages) cells.Add(Words.Oldest(report.Depth));
+            if (rates) cells.Add(Words.Rates(rate));
+            table.AddRow([.. cells.Select(Markup.Escape)]);
+        }
+
+        AnsiConsole.Write(table);
+
+        void Add(string heading) => table.AddColumn(new TableColumn(heading) { Alignment = heading == "size" ? Justify.Right : Justify.Left });
+    }
+
+    private static string Participants(SegmentReport report) => report.Participants.Count > 0
+        ? string.Join(", ", report.Participants.Select(p => p.Alive ? $"{p.Pid} {p.Role}" : $"[{p.Pid} {p.Role}]"))
+        : report.InUse ? "somebody" : "";
+
+    private static string Depth(SegmentReport report) => report.Condition == SegmentCondition.Ready ? Words.Depth(report.Depth) : $"{Words.Condition(report.Condition)}: {report.Problem}";
+}
