@@ -23,6 +23,7 @@ return args switch
     ["queue-letters", .. var rest] => QueueVerbs.Letters(rest),
     ["queue-stay", .. var rest] => QueueVerbs.Stay(rest),
     ["idle", .. var rest] => IdleVerbs.Run(rest),
+    ["spin"] => SpinVerb.Run(),
     ["topic-publish", .. var rest] => TopicVerbs.Publish(rest),
     ["topic-hear", .. var rest] => TopicVerbs.Hear(rest),
     ["segment-create", .. var rest] => SegmentVerbs.Create(rest),
