@@ -19,6 +19,8 @@ internal sealed class LoanPool
     /// <summary>Free blocks together may keep this much; what is beyond goes back to the system.</summary>
     private const long MostKept = 256L << 20;
 
+    private const long AnySize = -1;
+
     private readonly SegmentFile _segment;
     private readonly SegmentMapping _map;
     private readonly Participants _participants;
@@ -86,10 +88,10 @@ internal sealed class LoanPool
     {
         long size = Math.Max(PoolLayout.LeastBlockBytes, (long)BitOperations.RoundUpToPowerOf2((uint)bytes));
         // What fits best first, then a block without a file, then any that is free; then what deaths have left, once more.
-        if (!TryTake(s => s == size, BlockState.Writing, out int index) && !TryMake(size, out index))
+        if (!TryTake(size, BlockState.Writing, out int index) && !TryMake(size, out index))
         {
             Collect();
-            if (!TryTake(s => s == size, BlockState.Writing, out index) && !TryMake(size, out index))
+            if (!TryTake(size, BlockState.Writing, out index) && !TryMake(size, out index))
             {
                 block = default;
                 memory = default;
@@ -271,14 +273,15 @@ internal sealed class LoanPool
         _segment.Close();
     }
 
-    private bool TryTake(Func<long, bool> fits, BlockState to, out int index)
+    /// <summary>Takes a free block whose file has this size; zero for one without a file.</summary>
+    private bool TryTake(long size, BlockState to, out int index)
     {
         int start = Volatile.Read(ref _hint);
         for (int i = 0; i < _blocks; i++)
         {
             index = (start + i) % _blocks;
             long word = Volatile.Read(ref Word(index));
-            if (BlockWord.State(word) != BlockState.Free || !fits(SizeOf(index))) continue;
+            if (BlockWord.State(word) != BlockState.Free || (size != AnySize && SizeOf(index) != size)) continue;
             if (Interlocked.CompareExchange(ref Word(index), BlockWord.Make(to, BlockWord.Generation(word), MyBit), word) != word) continue;
             Volatile.Write(ref _hint, index);
             return true;
@@ -291,7 +294,7 @@ internal sealed class LoanPool
     /// <summary>Gives a free entry a file of this size: Free → Making(me) → Writing(me).</summary>
     private bool TryMake(long size, out int index)
     {
-        if (!TryTake(s => s == 0, BlockState.Making, out index) && !TryTake(_ => true, BlockState.Making, out index)) return false;
+        if (!TryTake(0, BlockState.Making, out index) && !TryTake(AnySize, BlockState.Making, out index)) return false;
         if (FaultPoints.On) FaultPoints.Reach("loan.make.taken");
         long word = Volatile.Read(ref Word(index));
         try

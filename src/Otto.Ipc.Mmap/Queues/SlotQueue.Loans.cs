@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Loans;
 
 namespace Otto.Ipc.Mmap.Queues;
@@ -107,6 +109,15 @@ internal sealed partial class SlotQueue
     }
 
     void IBlockReferences.AddReferences(HashSet<(int Block, long Generation)> references) => _view.AddReferences(references);
+
+    /// <summary>Waits until a message may fit, for whoever tried in vain.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WaitForRoomAsync(int bytes, int tries, CancellationToken cancellation)
+    {
+        await WaitToSendAsync(cancellation).ConfigureAwait(false);
+        // A slot was free and it still did not fit: blocks are what is missing, and no bell rings for those that somebody holds beyond their message.
+        if (bytes > _layout.SlotBytes && tries > 0) await Task.Delay(Math.Min(tries, (int)PortablePause.Longest.TotalMilliseconds), cancellation).ConfigureAwait(false);
+    }
 
     private bool TrySendLarge(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
     {

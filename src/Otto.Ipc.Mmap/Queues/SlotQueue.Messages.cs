@@ -54,7 +54,7 @@ internal sealed partial class SlotQueue
     {
         cancellation.ThrowIfCancellationRequested();
         WorkId id;
-        while (!TrySend(message.Span, delay, out id)) await WaitToSendAsync(cancellation).ConfigureAwait(false);
+        for (int tries = 0; !TrySend(message.Span, delay, out id); tries++) await WaitForRoomAsync(message.Length, tries, cancellation).ConfigureAwait(false);
         return id;
     }
 

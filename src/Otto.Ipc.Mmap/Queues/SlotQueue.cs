@@ -121,7 +121,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
     public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default)
     {
         cancellation.ThrowIfCancellationRequested();
-        while (!TrySend(message.Span)) await WaitToSendAsync(cancellation).ConfigureAwait(false);
+        for (int tries = 0; !TrySend(message.Span); tries++) await WaitForRoomAsync(message.Length, tries, cancellation).ConfigureAwait(false);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
