@@ -52,13 +52,15 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryNext(out long payloadAt, out int length)
     {
-        long offset = _head & (_at.Capacity - 1);
+        long head = _head, capacity = _at.Capacity, offset = head & (capacity - 1);
         payloadAt = _at.Data + offset + RingLayout.FrameHeader;
         length = 0;
-        if (_head >= _runEnd) return false;
-        long header = _map.Long(payloadAt - RingLayout.FrameHeader);
+        if (head >= _runEnd) return false;
+        // One comparison for the type and the sign: a message's header is its length, and 1 above it.
+        ulong header = (ulong)_map.Long(payloadAt - RingLayout.FrameHeader) - ((ulong)RingLayout.TypeMessage << 32);
+        long frame = RingLayout.FrameBytes((long)header);
         length = (int)header;
-        return (int)(header >> 32) == RingLayout.TypeMessage && length >= 0 && RingLayout.FrameBytes(length) <= Limit(offset);
+        return header <= int.MaxValue && offset + frame <= capacity && head + frame <= _cachedTail;
     }
 
     /// <summary>Finds the next message of the run, stepping over padding.</summary>

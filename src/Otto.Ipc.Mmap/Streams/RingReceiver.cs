@@ -24,7 +24,6 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private long _leases;
     private long _open;
     private long _leasedBytes;
-    private int _leasedLength;
 
     public RingReceiver(SegmentFile segment, MmapStreamOptions options)
     {
@@ -56,7 +55,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     }
 
     /// <summary>Whether the present waiter has something to look at: a frame, or the end.</summary>
-    public bool IsReady => HasFrames() || AllCompleted() || _end.Segment.IsRetired;
+    public bool IsReady => HasFrames() || AllCompleted() || _end.IsRetired;
 
     public override bool IsCompleted
     {
@@ -80,7 +79,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         if (!TryNext(out long payloadAt, out int length, out bool isLoan))
         {
             _end.Exit();
-            if (_end.Segment.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
+            if (_end.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
             lease = default;
             return false;
         }
@@ -89,7 +88,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         // The end stays entered until the lease ends. Numbered, since two lanes may be at the same position.
         _open = ++_leases;
         _leasedBytes = RingLayout.FrameBytes(length);
-        _leasedLength = bytes.Length;
+        _end.Count(bytes.Length);
         lease = new ReadLease(this, new SlotToken(_open, 0), bytes);
         return true;
     }
@@ -100,7 +99,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         if (!TryNext(out long payloadAt, out bytes, out bool isLoan))
         {
             _end.Exit();
-            if (_end.Segment.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
+            if (_end.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
             return false;
         }
 
@@ -116,7 +115,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
 
         message.CopyTo(destination);
         _lane.Consume(frame);
-        _end.Segment.Meter.Received(bytes);
+        _end.Count(bytes);
         EndBlock();
         _end.Exit();
         return true;
@@ -157,7 +156,6 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         if (_open != token.Word) return;
         _open = 0;
         _lane.Consume(_leasedBytes);
-        _end.Segment.Meter.Received(_leasedLength);
         EndBlock();
         _end.Exit();
     }
@@ -223,7 +221,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private bool HasFramesOrIsTold()
     {
         if (HasFrames()) return true;
-        return _end.Segment.IsRetired && !AllCompleted() ? throw _end.Segment.Retired() : false;
+        return _end.IsRetired && !AllCompleted() ? throw _end.Segment.Retired() : false;
     }
 
     private bool HasFrames()

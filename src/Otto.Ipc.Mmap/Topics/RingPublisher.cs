@@ -73,7 +73,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     public override int MaxMessageBytes { get; }
 
     /// <summary>Whether no subscriber holds the message that the present waiter wants to publish.</summary>
-    public bool IsReady => _end.Segment.IsRetired || _subscribers.Policy != TopicPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
+    public bool IsReady => _end.IsRetired || _subscribers.Policy != TopicPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
 
     public override bool TryPublish(ReadOnlySpan<byte> message)
     {
@@ -224,7 +224,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryClaim(int bytes)
     {
-        if ((uint)bytes > (uint)MaxMessageBytes || _end.Segment.IsRetired) ThrowRefused(bytes);
+        if ((uint)bytes > (uint)MaxMessageBytes || _end.IsRetired) ThrowRefused(bytes);
         long end = EndOf(bytes, out _padding);
         return end <= _intent || TryAnnounce(end);
     }
@@ -329,7 +329,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         Volatile.Write(ref _map.Long(_lane.Tail), _tail);
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.tail");
         _bell.Signal();
-        _end.Segment.Meter.Sent(bytes);
+        _end.Count(bytes);
     }
 
     private void CheckSize(int bytes)

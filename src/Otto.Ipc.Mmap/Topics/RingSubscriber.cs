@@ -91,7 +91,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
                 if (_lanes[i].HasFrames) return true;
             }
 
-            return IsEjected || _end.Segment.IsRetired;
+            return IsEjected || _end.IsRetired;
         }
     }
 
@@ -108,12 +108,12 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
             {
                 _held = _lane.Held;
                 message = new TopicMessage(_held.File == 0 ? _buffer.AsSpan(0, length) : _loans.Pool.Read(_held).Span, lost);
-                _end.Segment.Meter.Received(message.Bytes.Length);
+                _end.Count(message.Bytes.Length);
                 _heard++;
                 return true;
             }
 
-            if (_end.Segment.IsRetired) throw _end.Segment.Retired();
+            if (_end.IsRetired) throw _end.Segment.Retired();
             message = default;
             return false;
         }
