@@ -2,6 +2,7 @@ using System.CommandLine;
 using Otto.Tools;
 using Otto.Tools.Demo;
 using Otto.Tools.Ipc;
+using Otto.Tools.Streams;
 
 // The otto tool: one command a concern. Today these are the demo and the segments; queues and the store join them.
 
@@ -9,4 +10,6 @@ var root = new RootCommand("Otto.Ipc from the command line. Example: otto demo -
 root.Add(DemoCommand.Create());
 root.Add(DemoCommand.CreateAgents());
 root.Add(IpcCommand.Create());
+root.Add(StreamCommands.CreateSend());
+root.Add(StreamCommands.CreateReceive());
 return ToolCommand.Run("otto", root, args);
