@@ -1,5 +1,6 @@
 using Otto.Ipc.Files.Places;
 using Otto.Ipc.Files.Stores;
+using Otto.Ipc.Files.Streams;
 
 namespace Otto.Ipc.Files;
 
@@ -11,7 +12,7 @@ namespace Otto.Ipc.Files;
 /// stores in <c>tasks/&lt;task&gt;/output.&lt;task&gt;.json</c>, streams in <c>streams/&lt;name&gt;/</c>, queues in <c>queues/&lt;name&gt;/</c>.</para>
 /// <para>Files are 0600 in directories of 0700. Nothing is deleted when an end is disposed.</para>
 /// </remarks>
-public sealed class FilesTransport : IStoreTransport
+public sealed class FilesTransport : IStoreTransport, IStreamTransport
 {
     private readonly FilesTransportOptions _options;
     private readonly string _root;
@@ -51,8 +52,49 @@ public sealed class FilesTransport : IStoreTransport
     /// <exception cref="UnauthorizedAccessException">A directory is a link, or not this user's alone.</exception>
     public IKeyValueStore OpenStore(ChannelName name) => new JsonStore(RunDirectory.Ensure(_root, "tasks", name.Value), name, _options);
 
+    /// <summary>Opens a stream's sending end, and creates the stream where it does not exist.</summary>
+    /// <param name="name">Which stream.</param>
+    /// <param name="options">Sizes; left out, the stream's own or the defaults.</param>
+    /// <returns>The end, for one thread at a time.</returns>
+    /// <exception cref="ArgumentException">The stream exists with other sizes, or they do not fit together; the message has the numbers.</exception>
+    /// <exception cref="CorruptSegmentException">A file of the stream fails a check; the message says which.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
+    /// <exception cref="IOException">The stream has all the live senders it can have.</exception>
+    public MessageSender OpenSender(ChannelName name, FilesStreamOptions? options = null)
+    {
+        string stream = OpenStream(name, options, out StreamNumbers numbers);
+        return new LogSender(RunDirectory.Ensure(stream, "lanes"), numbers, _options);
+    }
+
+    /// <summary>Opens a stream's receiving end, and creates the stream where it does not exist.</summary>
+    /// <param name="name">Which stream.</param>
+    /// <param name="options">Sizes; left out, the stream's own or the defaults.</param>
+    /// <returns>The end, for one thread at a time.</returns>
+    /// <exception cref="ArgumentException">The stream exists with other sizes, or they do not fit together; the message has the numbers.</exception>
+    /// <exception cref="CorruptSegmentException">A file of the stream fails a check; the message says which.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
+    /// <exception cref="IOException">The stream has a live receiver.</exception>
+    public MessageReceiver OpenReceiver(ChannelName name, FilesStreamOptions? options = null)
+    {
+        string stream = OpenStream(name, options, out StreamNumbers numbers);
+        return new LogReceiver(stream, RunDirectory.Ensure(stream, "lanes"), numbers, _options);
+    }
+
     ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellation) =>
         cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellation) : new(OpenStore(name));
+
+    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));
+
+    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellation) : new(OpenReceiver(name));
+
+    private string OpenStream(ChannelName name, FilesStreamOptions? options, out StreamNumbers numbers)
+    {
+        string stream = RunDirectory.Ensure(_root, "streams", name.Value);
+        numbers = (options ?? new FilesStreamOptions()).Resolve(Path.Combine(stream, "stream.json"));
+        return stream;
+    }
 
     /// <summary>Does nothing: each end is its opener's to dispose.</summary>
     /// <returns>Completes at once.</returns>
