@@ -1,4 +1,5 @@
 using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Queues;
 using Otto.Ipc.Files.Stores;
 using Otto.Ipc.Files.Streams;
 
@@ -12,7 +13,7 @@ namespace Otto.Ipc.Files;
 /// stores in <c>tasks/&lt;task&gt;/output.&lt;task&gt;.json</c>, streams in <c>streams/&lt;name&gt;/</c>, queues in <c>queues/&lt;name&gt;/</c>.</para>
 /// <para>Files are 0600 in directories of 0700. Nothing is deleted when an end is disposed.</para>
 /// </remarks>
-public sealed class FilesTransport : IStoreTransport, IStreamTransport
+public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTransport
 {
     private readonly FilesTransportOptions _options;
     private readonly string _root;
@@ -80,6 +81,19 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport
         return new LogReceiver(stream, RunDirectory.Ensure(stream, "lanes"), numbers, _options);
     }
 
+    /// <summary>Opens a work queue, and creates it where it does not exist.</summary>
+    /// <param name="name">Which queue.</param>
+    /// <param name="options">Sizes and limits; left out, the queue's own or the defaults.</param>
+    /// <returns>A handle that sends and leases, for any number of threads. It lends no blocks: <see cref="IWorkQueue.TryLoan"/> is refused.</returns>
+    /// <exception cref="ArgumentException">The queue exists with other sizes; the message has the numbers.</exception>
+    /// <exception cref="CorruptSegmentException">A file of the queue fails a check; the message says which.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
+    public IWorkQueue OpenQueue(ChannelName name, FilesQueueOptions? options = null)
+    {
+        string queue = RunDirectory.Ensure(_root, "queues", name.Value);
+        return new DirectoryQueue(queue, name, (options ?? new FilesQueueOptions()).Resolve(Path.Combine(queue, "queue.json")), _options);
+    }
+
     ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellation) =>
         cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellation) : new(OpenStore(name));
 
@@ -88,6 +102,9 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport
 
     ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellation) =>
         cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellation) : new(OpenReceiver(name));
+
+    ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellation) : new(OpenQueue(name));
 
     private string OpenStream(ChannelName name, FilesStreamOptions? options, out StreamNumbers numbers)
     {
