@@ -36,7 +36,7 @@ internal sealed class TestPlace : IDisposable
     /// <summary>Starts another process that sees this directory.</summary>
     public PeerProcess Start(params string[] arguments)
     {
-        var peer = new PeerProcess(Directory, [("OTTO_TASKS_DIR", Directory)], arguments);
+        var peer = new PeerProcess(Directory, [("OTTO_TASKS_DIR", Directory), ("OTTO_TRANSPORT", "files")], arguments);
         lock (_peers) _peers.Add(peer);
         return peer;
     }
