@@ -77,6 +77,7 @@ internal sealed partial class ServerLoop
 
         if (connection.IsClosing) connection.Input.Release(Budget);
         else if (!connection.Input.Keep(rest, Budget)) DropCommand(connection, connection.Dialect == Dialect.Binary ? BinaryProtocol.Missing(rest) : 1);
+        connection.Waited = connection.WaitsForReader;
         Send(connection);
         WatchSilence(connection);
     }
