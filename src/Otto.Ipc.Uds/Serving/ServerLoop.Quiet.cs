@@ -36,7 +36,8 @@ internal sealed partial class ServerLoop
     }
 
     /// <summary>After which silence something is to be done about a connection.</summary>
-    private TimeSpan? Silence(Connection connection) => connection.Dialect != Dialect.Text ? null
+    private TimeSpan? Silence(Connection connection) => connection.Dialect == Dialect.Unknown && connection.Input.Kept is [.., (byte)'\n'] ? LongSilence
+        : connection.Dialect != Dialect.Text ? null
         : Options.AnswerFirstCommandWithoutNewline && !connection.SawNewline && connection.Input.KeptBytes > 0 && connection.Skipping == 0 ? ShortSilence
         : Options.CloseAfterAnswer && connection.WasAnswered && !Broker.IsSubscribed(connection) ? LongSilence
         : null;
@@ -48,6 +49,14 @@ internal sealed partial class ServerLoop
         if (Stopwatch.GetElapsedTime(connection.LastInput) < silence)
         {
             WatchSilence(connection);
+            return;
+        }
+
+        if (connection.Dialect == Dialect.Unknown)
+        {
+            // A line of fewer than four bytes is no command, but whoever typed it waits for an answer; no frame stops there for so long.
+            connection.Dialect = Dialect.Text;
+            Process(connection, connection.Input.Kept);
             return;
         }
 
