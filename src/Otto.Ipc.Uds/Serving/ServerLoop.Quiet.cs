@@ -11,6 +11,7 @@ internal sealed partial class ServerLoop
     /// <summary>Tells a subscriber that it is too slow, and closes it once it has read so, or does not read at all.</summary>
     private void Evict(Connection connection)
     {
+        Evicted++;
         _broker.Leave(connection);
         Refuse(connection, ErrorCode.Slow, "events came faster than they were read, for longer than may be; subscribe again, with SNAPSHOT for the values of now");
         connection.IsClosing = connection.IsEvicted = true;

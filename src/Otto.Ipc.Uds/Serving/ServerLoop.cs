@@ -56,6 +56,9 @@ internal sealed partial class ServerLoop : IDisposable
 
     public int Connections => Volatile.Read(ref _count);
 
+    /// <summary>How many subscribers were closed because they were too slow.</summary>
+    public int Evicted { get; private set; }
+
     /// <summary>How often serving a client failed in a way that nobody foresaw; that client was closed.</summary>
     public int Failures { get; private set; }
 
