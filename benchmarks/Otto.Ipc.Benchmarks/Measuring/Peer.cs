@@ -19,6 +19,9 @@ internal sealed class Peer : IDisposable
     /// <summary>Whether the other side still runs; a wait for it checks this, so that a crash there is not a hang here.</summary>
     public bool IsRunning => !_process.HasExited;
 
+    /// <summary>Tells a peer that reads its standard input to end.</summary>
+    public void CloseInput() => _process.StandardInput.Close();
+
     public void Dispose()
     {
         if (!_process.WaitForExit(TimeSpan.FromSeconds(20))) _process.Kill();
