@@ -3,6 +3,7 @@ using System.Globalization;
 using Otto.Ipc.Benchmarks.Loans;
 using Otto.Ipc.Benchmarks.Measuring;
 using Otto.Ipc.Benchmarks.Queues;
+using Otto.Ipc.Benchmarks.Stores;
 using Otto.Ipc.Benchmarks.Streams;
 using Otto.Ipc.Benchmarks.Topics;
 using Otto.Ipc.Benchmarks.Waiting;
@@ -41,6 +42,11 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
     }),
     Scenario("loan", "Blocks of 64 B to 100 MiB handed over by reference", (report, _, n, scale) => LoanScenarios.Handover(report, 2_000 / scale, n)),
     Scenario("idle", "What a process costs that waits and gets nothing", (report, _, n, _) => IdleScenario.Cost(report, n)),
+    Scenario("store", "GET and SET on 64 busy connections: the server of sockets, and redis-server beside it", (report, _, n, scale) =>
+    {
+        StoreScenarios.GetAndSet(report, operations: 4_000_000 / scale, depth: 16, n);
+        StoreScenarios.GetAndSet(report, operations: 1_000_000 / scale, depth: 1, n);
+    }),
     Scenario("topic", "News to one and two subscribers in other processes", (report, floor, n, scale) =>
     {
         foreach ((int subscribers, TopicPolicy policy) in ((int, TopicPolicy)[])[(1, TopicPolicy.Block), (1, TopicPolicy.Overwrite), (2, TopicPolicy.Overwrite)])
@@ -89,6 +95,9 @@ static int RunPeer(string[] role)
             return 0;
         case "topic-hear":
             TopicScenarios.Hear(role[1], Number(2), Number(3));
+            return 0;
+        case "store-serve":
+            OttoServer.Serve(role[1]);
             return 0;
         default:
             Console.Error.WriteLine($"no such peer: {role[0]}");

@@ -29,6 +29,8 @@ return args switch
     ["segment-create", .. var rest] => SegmentVerbs.Create(rest),
     ["segment-open", .. var rest] => SegmentVerbs.Open(rest),
     ["segment-remove", .. var rest] => SegmentVerbs.Remove(rest),
+    ["store-rewrite", .. var rest] => StoreVerbs.Rewrite(rest),
+    ["store-set", .. var rest] => StoreVerbs.Set(rest),
     ["hostile", .. var rest] => HostileVerbs.Run(rest),
     _ => Unknown(args),
 };

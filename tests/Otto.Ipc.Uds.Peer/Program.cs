@@ -1,0 +1,15 @@
+using Otto.Ipc.Uds.Peer;
+
+// The other process of a test: one verb a role. It says "ready" when the test may begin, and ends when its standard input does.
+
+return args switch
+{
+    ["serve", .. var rest] => ServeVerb.Run(rest),
+    _ => Unknown(args),
+};
+
+static int Unknown(string[] args)
+{
+    Console.Error.WriteLine($"Otto.Ipc.Uds.Peer: no verb '{string.Join(' ', args)}'");
+    return 2;
+}
