@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Configuration;
+using Otto.Ipc.Files;
 
 namespace Otto.Ipc.Hosting;
 
@@ -10,7 +11,16 @@ internal static class IpcConfiguration
     /// <exception cref="ArgumentException">A key is unknown, or a value is none; the message has the key's whole path.</exception>
     public static void Apply(OttoIpcOptions options, IConfiguration section)
     {
-        Each(section, ("Transport", s => options.Transport = Text(s)), ("Mmap", s => Each(s, ("Directory", d => options.Mmap = options.Mmap with { Directory = Text(d) }))));
+        Each(
+            section,
+            ("Transport", s => options.Transport = Text(s)),
+            ("Mmap", s => Each(s, ("Directory", d => options.Mmap = options.Mmap with { Directory = Text(d) }))),
+            ("Fifo", s => Each(s, ("Directory", d => options.Fifo = options.Fifo with { Directory = Text(d) }))),
+            ("Files", s => Each(
+                s,
+                ("Directory", d => options.Files = options.Files with { Directory = Text(d) }),
+                ("Flush", f => options.Files = options.Files with { Flush = Choice<FlushLevel>(f) }),
+                ("Watching", w => options.Files = options.Files with { Watching = Choice<WatchMode>(w) }))));
     }
 
     private static void Each(IConfiguration section, params ReadOnlySpan<(string Key, Action<IConfigurationSection> Apply)> known)
@@ -31,6 +41,11 @@ internal static class IpcConfiguration
             throw new ArgumentException($"{child.Path} is not an option; known here: {string.Join(", ", names)}");
         }
     }
+
+    private static T Choice<T>(IConfigurationSection section)
+        where T : struct, Enum =>
+        Enum.TryParse(Text(section), ignoreCase: true, out T value) && Enum.IsDefined(value) ? value
+        : throw new ArgumentException($"{section.Path} is '{section.Value}', which is none of {string.Join(", ", Enum.GetNames<T>())}");
 
     private static string Text(IConfigurationSection section) => section.Value is { Length: > 0 } value ? value : throw new ArgumentException($"{section.Path} is empty; leave it out for the default");
 }

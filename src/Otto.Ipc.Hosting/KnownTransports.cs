@@ -1,3 +1,5 @@
+using Otto.Ipc.Fifo;
+using Otto.Ipc.Files;
 using Otto.Ipc.Mmap;
 
 namespace Otto.Ipc.Hosting;
@@ -6,11 +8,13 @@ namespace Otto.Ipc.Hosting;
 
 internal static class KnownTransports
 {
-    public const string Examples = "mmap: or mmap:///dir";
+    public const string Examples = "mmap:, uds:///run/me/otto.sock, fifo:///dir or files:///dir";
 
     private static readonly (string Scheme, Type Type, Func<string?, OttoIpcOptions, ITransport> Open)[] All =
     [
         ("mmap", typeof(MmapTransport), static (path, options) => new MmapTransport(path is null ? options.Mmap : options.Mmap with { Directory = path })),
+        ("fifo", typeof(FifoTransport), static (path, options) => new FifoTransport(path is null ? options.Fifo : options.Fifo with { Directory = path })),
+        ("files", typeof(FilesTransport), static (path, options) => new FilesTransport(path is null ? options.Files : options.Files with { Directory = path })),
     ];
 
     private static readonly (string Word, Type Shape)[] Shapes =

@@ -1,3 +1,5 @@
+using Otto.Ipc.Fifo;
+using Otto.Ipc.Files;
 using Otto.Ipc.Mmap;
 
 namespace Otto.Ipc.Hosting;
@@ -12,4 +14,10 @@ public sealed class OttoIpcOptions
 
     /// <summary>For shared memory. A path in the address has the last word.</summary>
     public MmapTransportOptions Mmap { get; set; } = new();
+
+    /// <summary>For FIFOs. A path in the address has the last word.</summary>
+    public FifoTransportOptions Fifo { get; set; } = new();
+
+    /// <summary>For files. A path in the address has the last word.</summary>
+    public FilesTransportOptions Files { get; set; } = new();
 }

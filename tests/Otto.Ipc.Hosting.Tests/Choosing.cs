@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Options;
 
 namespace Otto.Ipc.Hosting.Tests;
 
@@ -77,13 +76,13 @@ public sealed class Choosing
         Assert.That(() => OttoTransport.Open(address), Throws.ArgumentException.With.Message.Contains(words));
 
     [Test]
-    public void A_mistake_stops_the_host_from_starting_and_says_where_it_stands()
+    public async Task A_mistake_stops_the_host_from_starting_and_says_where_it_stands()
     {
-        Assert.That(MessageOf(("Transport", "pigeon:")), Does.Contain("Transport: there is no transport 'pigeon'"));
-        Assert.That(MessageOf(("Transprot", "mmap:")), Does.Contain("Otto:Ipc:Transprot is not an option; known here: Transport, Mmap"));
-        Assert.That(MessageOf(("Mmap:Directroy", "/x")), Does.Contain("Otto:Ipc:Mmap:Directroy").And.Contain("Directory"));
+        Assert.That(await MessageOfAsync(("Transport", "pigeon:")), Does.Contain("Transport: there is no transport 'pigeon'"));
+        Assert.That(await MessageOfAsync(("Transprot", "mmap:")), Does.Contain("Otto:Ipc:Transprot is not an option; known here: Transport, Mmap"));
+        Assert.That(await MessageOfAsync(("Mmap:Directroy", "/x")), Does.Contain("Otto:Ipc:Mmap:Directroy").And.Contain("Directory"));
         Environment.SetEnvironmentVariable(OttoTransport.Variable, "nothing:");
-        Assert.That(MessageOf(), Does.Contain("OTTO_TRANSPORT: there is no transport 'nothing'"));
+        Assert.That(await MessageOfAsync(), Does.Contain("OTTO_TRANSPORT: there is no transport 'nothing'"));
     }
 
     [Test]
@@ -116,10 +115,18 @@ public sealed class Choosing
         return builder.Build();
     }
 
-    private static string MessageOf(params (string Key, string Value)[] settings)
+    private static async Task<string> MessageOfAsync(params (string Key, string Value)[] settings)
     {
         using IHost host = HostWith(settings);
-        Exception thrown = Assert.CatchAsync(async () => await host.StartAsync())!;
-        return thrown is OptionsValidationException or ArgumentException ? thrown.Message : throw thrown;
+        try
+        {
+            await host.StartAsync();
+        }
+        catch (ArgumentException e)
+        {
+            return e.Message;
+        }
+
+        return "it started";
     }
 }
