@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Otto.Ipc.Benchmarks.Cli;
 using Otto.Ipc.Benchmarks.Loans;
 using Otto.Ipc.Benchmarks.Measuring;
 using Otto.Ipc.Benchmarks.Queues;
@@ -46,7 +47,9 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
     {
         StoreScenarios.GetAndSet(report, operations: 4_000_000 / scale, depth: 16, n);
         StoreScenarios.GetAndSet(report, operations: 1_000_000 / scale, depth: 1, n);
+        LocalStoreScenarios.GetAndSet(report, operations: 20_000 / scale, keys: 100, n);
     }),
+    Scenario("cli", "What a shell waits for: starting a tool, to its end", (report, _, n, scale) => CliScenario.Start(report, 30 / Math.Min(scale, 5), n)),
     Scenario("topic", "News to one and two subscribers in other processes", (report, floor, n, scale) =>
     {
         foreach ((int subscribers, TopicPolicy policy) in ((int, TopicPolicy)[])[(1, TopicPolicy.Block), (1, TopicPolicy.Overwrite), (2, TopicPolicy.Overwrite)])
