@@ -78,9 +78,8 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Enter();
         if (!TryNext(out long payloadAt, out int length, out bool isLoan))
         {
-            _end.Exit();
-            if (_end.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
             lease = default;
+            ExitEmpty();
             return false;
         }
 
@@ -98,8 +97,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Enter();
         if (!TryNext(out long payloadAt, out bytes, out bool isLoan))
         {
-            _end.Exit();
-            if (_end.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
+            ExitEmpty();
             return false;
         }
 
@@ -160,6 +158,13 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Exit();
     }
 
+    private void ExitEmpty()
+    {
+        bool told = _end.IsRetired && !AllCompleted(); // before leaving: from then on the bytes may go
+        _end.Exit();
+        if (told) throw _end.Segment.Retired();
+    }
+
     /// <summary>The bytes that a frame names. Leaves the end where it throws.</summary>
     private ReadOnlySpan<byte> OpenBlock(long payloadAt)
     {
@@ -170,8 +175,17 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
             _leasedBlock = block;
             return bytes;
         }
+        catch (CorruptSegmentException)
+        {
+            // There is no such block, and there will be none: the message is lost, is told of once, and keeps nobody from what comes after it.
+            _lane.Consume(RingLayout.FrameBytes(BlockDescriptor.Bytes));
+            _lane.EndRun();
+            _end.Exit();
+            throw;
+        }
         catch
         {
+            _lane.EndRun(); // it stays, and the other lanes have their turn
             _end.Exit();
             throw;
         }
