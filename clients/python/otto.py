@@ -401,9 +401,10 @@ class _Bell:
 
     def sleep(self, ready: Callable[[], bool], seconds: float) -> bool:
         """Says that somebody waits, looks again, and sleeps until it rings, for so long at most. Returns whether to look."""
-        self._apply(_OR, _WAITING | _FENCING, ctypes.byref(self._nobody))
-        # Whoever looked at the word before now, and will publish after, is made to pass a barrier.
+        self._apply(_OR, _WAITING, ctypes.byref(self._nobody))
+        # Whoever looked at the word before now, and will publish after, is made to pass a barrier; only then are others told that one was.
         _libc.syscall(ctypes.c_long(_MEMBARRIER), ctypes.c_long(2), ctypes.c_long(0), ctypes.c_long(0))
+        self._apply(_OR, _FENCING, ctypes.byref(self._nobody))
         seen = self._word.value
         _fence()
         if ready() or not seen & _WAITING:
@@ -655,12 +656,12 @@ class StreamReader(_Reader):
         """The next message, its lane, and the position behind it."""
         self._require_open()
         while self._wait(self._ready, timeout):
-            in_use = self._in_use()
+            in_use, first = self._in_use(), self._turn
             for i in range(in_use):
-                lane = (self._turn + i) % in_use
+                lane = (first + i) % in_use
+                self._turn = lane + 1  # whatever is wrong here, the next lane has its turn
                 found = self._look(lane)
                 if found is not None:
-                    self._turn = lane + 1
                     return found[0], lane, found[1]
             if self.completed:
                 return None
@@ -683,7 +684,11 @@ class StreamReader(_Reader):
             if kind != _PADDING:
                 at = lane.data + offset + 8
                 message = s.map[at : at + length]
-                return (s.block(message) if kind == _LOAN else message), head + size
+                try:
+                    return (s.block(message) if kind == _LOAN else message), head + size
+                except FileNotFoundError as error:
+                    self._consume(index, head + size)  # lost, told of once, and in nobody's way
+                    raise CorruptError(f"{s.path}: the block of a message is gone; was it removed? {error}") from None
             head += size
         return None
 
@@ -775,12 +780,12 @@ class TopicReader(_Reader):
         """The next message. Returns None where none came in `timeout` seconds (None: for ever)."""
         self._require_open()
         while self._wait(self._ready, timeout):
-            in_use = self._in_use()
+            in_use, first = self._in_use(), self._turn
             for i in range(in_use):
-                lane = (self._turn + i) % in_use
+                lane = (first + i) % in_use
+                self._turn = lane + 1
                 message = self._look(lane)
                 if message is not None:
-                    self._turn = lane + 1
                     return message
         return None
 
@@ -843,16 +848,20 @@ class TopicReader(_Reader):
                 continue
             if not plausible:
                 raise CorruptError(f"{s.path}: lane {lane}: the frame at {at:,} has length {length:,}, type {kind} and number {number:,}, expected {expected:,}")
+            missing = False
             if kind == _LOAN:
                 try:
                     data = s.block(data)
                 except FileNotFoundError:
-                    data = b""
+                    missing = True
                 # The block stands as long as its message does.
                 if not self._is_whole(lane, at) or s.long(s.word(3 + 4 * lane)) > at:
                     self._jump(lane, expected)
                     continue
             self._at[lane] = at + size
+            if missing:
+                self._next_number[lane] = number + 1
+                raise CorruptError(f"{s.path}: lane {lane}: the block of message {number:,} is gone; was it removed?")
             if kind == _PADDING:
                 continue
             self._next_number[lane] = number + 1
