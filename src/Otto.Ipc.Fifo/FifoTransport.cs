@@ -125,16 +125,17 @@ public sealed class FifoTransport : IStreamTransport
         }
     }
 
-    /// <summary>Deletes the FIFO of a stream that nobody has open.</summary>
+    /// <summary>Deletes the FIFO of a stream that no .NET end has open.</summary>
     /// <param name="name">Which stream.</param>
     /// <returns><see langword="false"/> where there is none.</returns>
-    /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
+    /// <remarks>Another program that has it open keeps what it has; one that waits for the other side to open is let in, and finds nobody.</remarks>
+    /// <exception cref="IOException">A .NET end has it open; it was left alone.</exception>
     public bool RemoveStream(ChannelName name) => StreamFile.Remove(PathOf(name, create: false));
 
-    /// <summary>Deletes both FIFOs of a talk that nobody has open.</summary>
+    /// <summary>Deletes both FIFOs of a talk, as <see cref="RemoveStream"/> does.</summary>
     /// <param name="name">Which talk.</param>
     /// <returns><see langword="false"/> where there is none.</returns>
-    /// <exception cref="IOException">Somebody has one of them open; it was left alone.</exception>
+    /// <exception cref="IOException">A .NET end has one of them open; it was left alone.</exception>
     public bool RemoveDuplex(ChannelName name) => RemoveStream(name.Value + ".to-server") | RemoveStream(name.Value + ".to-client");
 
     ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>

@@ -13,7 +13,7 @@ namespace Otto.Ipc.Fifo.Streams;
 
 internal sealed class SenderPipe : IReadyTarget
 {
-    private const int RetryRest = 2, LongestRetry = 16; // ms, where another sender has the lock, or no receiver is there
+    private const int RetryRest = 2, LongestRetry = 16, LongestCalm = 50; // ms: where another sender has the lock, or no receiver is there
     private readonly Lock _gate = new();
     private readonly StreamFile _file;
     private readonly FifoStreamOptions _options;
@@ -21,6 +21,7 @@ internal sealed class SenderPipe : IReadyTarget
     private byte[] _rest = [];
     private int _restStart, _restEnd;
     private int _fd = -1;
+    private int _seekAfter = 1;
     private bool _locked;
     private bool _receiverLeft;
     private bool _lingering;
@@ -32,7 +33,7 @@ internal sealed class SenderPipe : IReadyTarget
         _options = options;
         _rules = file.Rules;
         Wait = new EndWait(gate, readiness, Signal, this);
-        lock (_gate) Connect();
+        lock (_gate) SeekReceiver();
     }
 
     public FrameRules Rules => _rules;
@@ -136,6 +137,7 @@ internal sealed class SenderPipe : IReadyTarget
             if (_closed) return;
             if (HasRest && !WriteRest()) ComeBack();
             else if (_lingering) EndLinger();
+            else if (!_receiverLeft) SeekReceiver();
         }
 
         Signal.Set();
@@ -184,6 +186,14 @@ internal sealed class SenderPipe : IReadyTarget
         if (_fd < 0) return false;
         PipeCalls.Grow(_fd, _options.PipeBytes);
         return true;
+    }
+
+    /// <summary>Connects as soon as there is a receiver, whether or not the owner has anything to send: a shell's open waits for that.</summary>
+    private void SeekReceiver()
+    {
+        if (Connect()) return;
+        Wait.LookAfter(_seekAfter);
+        _seekAfter = Math.Min(_seekAfter * 2, LongestCalm);
     }
 
     private bool IsWritable()
