@@ -50,7 +50,8 @@ public sealed class FifoTransport : IStreamTransport
     /// <param name="options">Framing and sizes; left out, the transport's.</param>
     /// <returns>
     /// The end, for one thread at a time. Until a receiver is there nothing can be sent: <c>Try…</c> says <see langword="false"/>, waits wait.
-    /// Once the receiver has left, sends and waits throw <see cref="System.Threading.Channels.ChannelClosedException"/>.
+    /// Once the receiver has left, sends and waits throw <see cref="System.Threading.Channels.ChannelClosedException"/> until another one opens,
+    /// which finds what the first had not read.
     /// </returns>
     /// <exception cref="ArgumentException">The other ends use another framing or another limit; the message has both.</exception>
     /// <exception cref="UnauthorizedAccessException">The FIFO or its directory is not this user's alone.</exception>

@@ -136,6 +136,21 @@ internal sealed partial class PipeToolTests : ToolTest
     }
 
     [Test]
+    public void Large_lines_of_several_writers_of_one_producer_stay_whole_under_a_lock()
+    {
+        Result result = Pipe("""
+            line() { printf '%s' "$1"; head -c 100000 /dev/zero | tr '\0' "$1"; echo; }
+            export -f line
+            otto pipe -- bash -c '
+                for i in 1 2 3 4; do
+                    (for n in 1 2 3 4 5; do flock "$OTTO_OUTPUT_PIPE.lock" bash -c "line $i > \$OTTO_OUTPUT_PIPE"; done) &
+                done
+                wait' ::: bash -c 'while read -r line; do echo "${#line} $(tr -s "${line:0:1}" <<< "$line")"; done < "$OTTO_INPUT_PIPE" | sort | uniq -c | tr -s " "'
+            """);
+        Assert.That((result.Code, result.Output, result.Errors), Is.EqualTo((0, " 5 100001 1\n 5 100001 2\n 5 100001 3\n 5 100001 4\n", "")));
+    }
+
+    [Test]
     public void A_cut_frame_of_several_producers_is_said_and_is_a_failure()
     {
         Result result = Pipe("""otto pipe --frames length-prefixed -- bash -c 'printf "\5\0\0\0ab" > "$OTTO_OUTPUT_PIPE"' :+: true ::: bash -c 'wc -c < "$OTTO_INPUT_PIPE"'""");

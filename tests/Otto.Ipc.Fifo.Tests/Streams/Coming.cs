@@ -54,10 +54,34 @@ internal sealed class Coming
         using MessageSender sender = _place.Transport.OpenSender("words", new FifoStreamOptions { MaxMessageBytes = limit });
         using (MessageReceiver receiver = _place.Transport.OpenReceiver("words")) Assert.That(sender.TrySend("x"u8), Is.True);
         var thrown = Assert.Throws<ChannelClosedException>(() => sender.TrySend("y"u8));
-        Assert.That(thrown!.Message, Does.Contain(_place.PathOf("words")).And.Contain("open a sender anew"));
+        Assert.That(thrown!.Message, Does.Contain(_place.PathOf("words")).And.Contain("has left"));
         Assert.Throws<ChannelClosedException>(() => sender.WaitToSend(1, Timeout.InfiniteTimeSpan));
         Assert.That(async () => await sender.SendAsync("z"u8.ToArray()), Throws.InstanceOf<ChannelClosedException>());
         Assert.Throws<ChannelClosedException>(() => sender.TryReserve(1, out _));
+        // What the first had not read is there for the next.
+        using MessageReceiver next = _place.Transport.OpenReceiver("words");
+        Assert.That(sender.TrySend("again"u8), Is.True);
+        Assert.That((next.Next(), next.Next()), Is.EqualTo(("x", "again")));
+    }
+
+    [Test]
+    public void A_receiver_that_leaves_in_the_middle_of_a_frame_leaves_the_news_to_the_next()
+    {
+        var options = new FifoStreamOptions { Framing = FifoFraming.LengthPrefixed };
+        using MessageSender sender = _place.Transport.OpenSender("frames", options);
+        int sent = 0;
+        using (_place.Transport.OpenReceiver("frames"))
+        {
+            while (sender.TrySend(Payload.Make(1, sent, 60_000))) sent++;
+        }
+
+        Assert.Throws<ChannelClosedException>(() => sender.TrySend("lost"u8));
+        using MessageReceiver next = _place.Transport.OpenReceiver("frames");
+        for (int i = 0; i < sent - 1; i++) Assert.That(next.NextBytes(), Is.EqualTo(Payload.Make(1, i, 60_000)));
+        Assert.That(sender.TrySend("too early"u8), Is.False, "half a frame lies in the pipe");
+        Assert.Throws<CutFrameException>(() => next.TryReceive(out _));
+        Assert.That(sender.WaitToSend(5, Watch.Limit) && sender.TrySend("after"u8), Is.True);
+        Assert.That(next.Next(), Is.EqualTo("after"));
     }
 
     [Test]
@@ -131,6 +155,18 @@ internal sealed class Coming
         }
 
         _place.Transport.OpenReceiver("words").Dispose();
+    }
+
+    [Test]
+    public void A_stranger_that_reads_too_is_noticed_when_bytes_are_missing()
+    {
+        using MessageReceiver receiver = _place.Transport.OpenReceiver("words");
+        using MessageSender sender = _place.Transport.OpenSender("words");
+        sender.TrySend("stolen"u8);
+        Assert.That(receiver.TryReceive(out ReadLease lease), Is.True);
+        _place.Python("import os; os.read(os.open('words.fifo', os.O_RDONLY), 100)").Output();
+        lease.Dispose();
+        Assert.That(() => receiver.TryReceive(out _), Throws.InstanceOf<InvalidDataException>().With.Message.Contains("another program reads from it"));
     }
 
     [Test]

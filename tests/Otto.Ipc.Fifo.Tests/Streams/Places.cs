@@ -128,9 +128,8 @@ internal sealed class Places
     public void A_shell_that_waits_at_a_stream_is_let_go_when_it_is_removed()
     {
         _place.Transport.OpenSender("words").Dispose();
-        Program reader = _place.Bash("cat words.fifo"), writer = _place.Bash("echo lost > other.fifo");
         _place.Transport.OpenSender("other").Dispose();
-        // Each stands in open(2) now, or soon, and then finds no FIFO or no directory entry of one.
+        Program reader = _place.Bash("cat words.fifo"), writer = _place.Bash("echo lost > other.fifo");
         Watch.Until(() => reader.IsWaitingInOpen && writer.IsWaitingInOpen, "both to wait in open");
         Assert.That(_place.Transport.RemoveStream("words") && _place.Transport.RemoveStream("other"), Is.True);
         Assert.That(reader.Output(), Is.Empty);
