@@ -25,7 +25,7 @@ runs.Validators.Add(r =>
 
 var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are medians, and ratios to a peer that runs in between.")
 {
-    Scenario("stream", "A ring between two processes: throughput, and round trips spinning and blocking", (report, floor, n, scale) =>
+    Scenario("stream", "A ring, and FIFOs, between two processes: throughput, and round trips spinning and blocking", (report, floor, n, scale) =>
     {
         foreach ((int bytes, long messages) in ((int, long)[])[(64, 20_000_000), (1024, 5_000_000), (65_536, 200_000)])
             StreamScenarios.Throughput(report, floor, bytes, messages / scale, n);
@@ -34,6 +34,10 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
             foreach (int bytes in (int[])[64, 1024, 65_536])
                 StreamScenarios.RoundTrip(report, floor, bytes, spin, (spin ? 200_000 : 30_000) / scale, n);
         }
+
+        foreach ((int bytes, long messages) in ((int, long)[])[(64, 2_000_000), (1024, 1_000_000), (65_536, 50_000)])
+            FifoScenarios.Throughput(report, bytes, messages / scale, n);
+        foreach (int bytes in (int[])[64, 1024, 65_536]) FifoScenarios.RoundTrip(report, floor, bytes, 30_000 / scale, n);
     }),
     Scenario("queue", "Tasks through a no-op worker: in this process, and across processes", (report, floor, n, scale) =>
     {
@@ -83,6 +87,12 @@ static int RunPeer(string[] role)
             return 0;
         case "stream-echo":
             StreamScenarios.Echo(role[1], Number(2), Number(3), Number(4), role[5] == "spin");
+            return 0;
+        case "fifo-drain":
+            FifoScenarios.Drain(role[1], Number(2), Number(3), Number(4));
+            return 0;
+        case "fifo-echo":
+            FifoScenarios.Echo(role[1], Number(2), Number(3), Number(4));
             return 0;
         case "queue-work":
             QueueScenarios.Work(role[1], Number(2));

@@ -11,6 +11,8 @@ return args switch
     ["stream-send", .. var rest] => StreamVerbs.Send(rest),
     ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
     ["stream-stay", .. var rest] => StreamVerbs.Stay(rest),
+    ["fifo-send", .. var rest] => FifoVerbs.Send(rest),
+    ["fifo-receive", .. var rest] => FifoVerbs.Receive(rest),
     ["lane-send", .. var rest] => LaneVerbs.Send(rest),
     ["lane-receive", .. var rest] => LaneVerbs.Receive(rest),
     ["news-publish", .. var rest] => NewsVerbs.Publish(rest),
