@@ -107,13 +107,14 @@ _otto_front() {
   ((shift == 24 && ${#T} == length))
 }
 
-# FILE GENERATION: reads a slot into T, if it holds that generation whole.
+# FILE GENERATION [TEXT]: reads a slot into T, if it holds that generation whole, by its checksum or because it is this text.
 _otto_slot() {
   local at=$((W[6] + ($2 & 1) * (16 + W[5]))) head
   head=($(od -An -v -tu4 --endian=little -j "$at" -N 16 "$1"))
   ((${#head[@]} == 4 && (head[0] | head[1] << 32) == $2 && head[2] <= W[5])) || return 1
-  T=$(tail -c "+$((at + 17))" "$1" | head -c "${head[2]}"; echo .)
+  T=$(dd if="$1" bs=1M iflag=skip_bytes,count_bytes skip=$((at + 16)) count="${head[2]}" status=none; echo .)
   T=${T%.}
+  if (($# == 3)); then [[ $T == "$3" ]]; return; fi
   _otto_slot_crc "$2" "$T"
   ((${#T} == head[2] && REPLY == head[3]))
 }
@@ -144,13 +145,19 @@ _otto_read() {
   return 1
 }
 
-# Moves P to the next of the characters in $1. In steps: bash takes the rest of a long text apart by copying it.
+# A place in T is P; PART is T from BASE on, as far as it was looked at. Bash copies a text to take a character from it, so the text is
+# looked at in parts.
+_otto_part() { ((P - BASE < ${#PART})) || { PART=${T:P:1000} BASE=$P; [[ -n $PART ]]; }; }
+
+# The character at P.
+_otto_char() { _otto_part; REPLY=${PART:P-BASE:1}; }
+
+# Moves P to the next of the characters in $1.
 _otto_seek() {
-  local window before
-  while window=${T:P:256} && [[ -n $window ]]; do
-    before=${window%%[$1]*}
-    ((P += ${#before}, 1))
-    ((${#before} == ${#window})) || return 0
+  local rest before
+  while _otto_part; do
+    rest=${PART:P-BASE} before=${rest%%[$1]*}
+    ((P += ${#before}, ${#before} == ${#rest})) || return 0
   done
   return 1
 }
@@ -159,8 +166,9 @@ _otto_seek() {
 _otto_skip_string() {
   ((P += 1))
   while _otto_seek '"\\'; do
-    if [[ ${T:P:1} == '"' ]]; then ((P += 1)); return 0; fi
-    ((P += 2))
+    _otto_char
+    if [[ $REPLY == '"' ]]; then ((P += 1)); return 0; fi
+    ((P += 2, ESCAPED = 1))
   done
   return 1
 }
@@ -168,13 +176,15 @@ _otto_skip_string() {
 # Moves P behind the value that begins there.
 _otto_skip_value() {
   local depth=0
-  case ${T:P:1} in
+  _otto_char
+  case $REPLY in
     '"') _otto_skip_string; return ;;
     '{' | '[') ;;
     *) _otto_seek ',}'$' \t\r\n'; return ;;
   esac
   while _otto_seek '][{}"'; do
-    case ${T:P:1} in
+    _otto_char
+    case $REPLY in
       '"') _otto_skip_string || return; continue ;;
       '{' | '[') ((depth += 1)) ;;
       *) ((depth -= 1, 1)) ;;
@@ -185,37 +195,38 @@ _otto_skip_value() {
   return 1
 }
 
-_otto_skip_white() { while [[ ${T:P:1} == [$' \t\r\n'] ]]; do ((P += 1)); done; }
+# Moves P behind white space; whether $1 stands there.
+_otto_expect() {
+  _otto_char
+  while [[ $REPLY == [$' \t\r\n'] ]]; do ((P += 1)); _otto_char; done
+  [[ $REPLY == "$1" ]]
+}
 
 # KEY: where its value stands in T, the last one's where there are several; START = END where it has none. LAST is where the object closes.
 _otto_find() {
-  local P=0 name wanted members=0 from
-  START=0 END=0
+  local P=0 PART='' BASE=0 ESCAPED name wanted from
+  START=0 END=0 MEMBERS=0
   _otto_string "$1"
   wanted=$REPLY
-  _otto_skip_white
-  [[ ${T:P:1} == '{' ]] || return 1
+  _otto_expect '{' || return 1
   ((P += 1))
-  while _otto_skip_white && [[ ${T:P:1} == '"' ]]; do
-    from=$P
+  while _otto_expect '"'; do
+    from=$P ESCAPED=0 name=
     _otto_skip_string || return
-    name=${T:from:P-from}
+    ((P - from != ${#wanted} && !ESCAPED)) || name=${T:from:P-from}
     # Another program may escape what need not be.
-    if [[ $name != "$wanted" && $name == *\\* ]]; then _otto_string "$(jq -r . <<<"$name")"; name=$REPLY; fi
-    _otto_skip_white
-    [[ ${T:P:1} == : ]] || return 1
+    if ((ESCAPED)) && [[ $name != "$wanted" ]]; then _otto_string "$(jq -r . <<<"$name")"; name=$REPLY; fi
+    _otto_expect : || return 1
     ((P += 1))
-    _otto_skip_white
-    from=$P
+    _otto_expect '' || from=$P
     _otto_skip_value || return
-    ((members += 1))
+    ((MEMBERS += 1))
     [[ $name != "$wanted" ]] || START=$from END=$P
-    _otto_skip_white
-    [[ ${T:P:1} == , ]] || break
+    _otto_expect , || break
     ((P += 1))
   done
-  LAST=$P MEMBERS=$members
-  [[ ${T:P:1} == '}' ]]
+  LAST=$P
+  _otto_expect '}'
 }
 
 # PATH KEY JSON: sets a key, under the lock.
@@ -242,8 +253,7 @@ _otto_change() {
   fi
   if ((${#W[@]} && 4 + ${#last} <= W[6] && ${#last} <= W[5] && ${#next} <= W[5])); then
     # What a foreign program wrote becomes a generation of its own.
-    T=
-    _otto_slot "$file" "$generation" && [[ $T == "$last" ]] || { _otto_put_slot $((++generation)) "$last" && _otto_put_state $((generation << 1)) || return 1; }
+    _otto_slot "$file" "$generation" "$last" || { _otto_put_slot $((++generation)) "$last" && _otto_put_state $((generation << 1)) || return 1; }
     _otto_put_slot $((++generation)) "$next" && _otto_put_state $((generation << 1 | 1)) && _otto_put_front "$next" && _otto_put_state $((generation << 1)) || return 1
   else
     ((${#W[@]} == 0 || 4 + ${#last} > AT)) || _otto_put_state $((++generation << 1)) || return 1
