@@ -108,6 +108,10 @@ class _Line:
             pass
         self._socket.close()
 
+    def __del__(self) -> None:
+        # A script of three lines need not close its client.
+        self._socket.close()
+
     def _limit(self, deadline: Optional[float]) -> None:
         if deadline is None:
             self._socket.settimeout(None)
