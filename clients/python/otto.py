@@ -24,7 +24,7 @@ import threading
 import time
 from typing import Any, Iterator, NamedTuple, Optional, Union
 
-__all__ = ["OttoClient", "OttoError", "OttoServerMissing", "Event", "Subscription"]
+__all__ = ["OttoClient", "Subscription", "Event", "OttoError", "RefusedError", "ServerMissingError"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -36,6 +36,10 @@ _MAX_KEY = 250
 
 
 class OttoError(Exception):
+    """What was asked for cannot be done; the words say why, and what would help."""
+
+
+class RefusedError(OttoError):
     """The server refused a command. `code` is what a program decides by: BADCMD BADKEY BADJSON TOOBIG DENIED SLOW BUSY."""
 
     def __init__(self, code: str, words: str) -> None:
@@ -43,7 +47,7 @@ class OttoError(Exception):
         self.code = code
 
 
-class OttoServerMissing(ConnectionError):
+class ServerMissingError(OttoError, ConnectionError):
     """Nobody serves at the socket, or the server went away and did not come back."""
 
 
@@ -71,10 +75,10 @@ class _Line:
             self._socket.connect(path)
         except FileNotFoundError as e:
             self._socket.close()
-            raise OttoServerMissing(f"there is no socket {path}; start a server with: otto serve") from e
+            raise ServerMissingError(f"there is no socket {path}; start a server with: otto serve") from e
         except ConnectionRefusedError as e:
             self._socket.close()
-            raise OttoServerMissing(f"nobody serves at {path}; start a server with: otto serve") from e
+            raise ServerMissingError(f"nobody serves at {path}; start a server with: otto serve") from e
         except BaseException:
             self._socket.close()
             raise
@@ -93,11 +97,11 @@ class _Line:
                 return line
             self._searched = len(self._had)
             if self._searched > _MAX_LINE:
-                raise OttoError("TOOBIG", f"the server sent a line of more than {_MAX_LINE} bytes")
+                raise RefusedError("TOOBIG", f"the server sent a line of more than {_MAX_LINE} bytes")
             self._limit(deadline)
             more = self._socket.recv(1 << 16)
             if not more:
-                raise OttoServerMissing("the server closed the connection")
+                raise ServerMissingError("the server closed the connection")
             self._had += more
 
     def close(self) -> None:
@@ -136,8 +140,8 @@ class Subscription:
     def __next__(self) -> Event:
         """Waits for the next event.
 
-        Raises TimeoutError where none came within the subscription's timeout (it can be asked again), OttoError SLOW where this
-        subscriber fell too far behind, OttoServerMissing where the server went away.
+        Raises TimeoutError where none came within the subscription's timeout (it can be asked again), RefusedError SLOW where this
+        subscriber fell too far behind, ServerMissingError where the server went away.
         """
         if self._closed:
             raise StopIteration
@@ -166,8 +170,8 @@ class OttoClient:
     """Keys, topics and progress of an Otto server. Any number of threads may use one client; calls take turns.
 
     A connection is made with the first call, kept, and made anew where the server was started again. No call but waiting for events
-    takes longer than `timeout` seconds: TimeoutError then. OttoServerMissing where nobody serves, PermissionError where the socket is
-    another user's, OttoError where a command was refused, ValueError or TypeError where a key or value cannot be one.
+    takes longer than `timeout` seconds: TimeoutError then. ServerMissingError where nobody serves, PermissionError where the socket is
+    another user's, RefusedError where a command was refused, ValueError or TypeError where a key or value cannot be one.
     """
 
     def __init__(self, socket_path: Optional[str] = None, task: Optional[str] = None, timeout: float = 10.0) -> None:
@@ -210,7 +214,7 @@ class OttoClient:
         words = " ".join(text.split())
         try:
             self._ask(f"PROGRESS {task} {_json(current)} {'-' if total is None else _json(total)} {words}".rstrip())
-        except OttoServerMissing:
+        except ServerMissingError:
             pass
 
     def subscribe(self, pattern: str, snapshot: bool = False, timeout: Optional[float] = None) -> Subscription:
@@ -254,7 +258,7 @@ class OttoClient:
                     line = self._line = self._line or _Line(self.socket_path, self.timeout)
                     line.send("".join(command + "\n" for command in commands), deadline)
                     return _answers(line, len(commands), deadline)
-                except OttoError:
+                except RefusedError:
                     raise
                 except (socket.timeout, TimeoutError) as e:
                     # An answer that comes later would be taken for the next one's.
@@ -264,9 +268,9 @@ class OttoClient:
                     self._drop()
                     # A connection that was kept may have died with the last server.
                     if fresh or attempt == 2:
-                        if isinstance(e, OttoServerMissing) or not isinstance(e, ConnectionError):
+                        if isinstance(e, ServerMissingError) or not isinstance(e, ConnectionError):
                             raise
-                        raise OttoServerMissing(f"the server at {self.socket_path} went away: {e}") from e
+                        raise ServerMissingError(f"the server at {self.socket_path} went away: {e}") from e
                 except BaseException:
                     self._drop()
                     raise
@@ -284,7 +288,7 @@ def _answers(line: _Line, count: int, deadline: float) -> list[str]:
     try:
         while len(answers) < count:
             answers.append(line.receive(deadline))
-    except OttoServerMissing:
+    except ServerMissingError:
         # What it said before it closed is why.
         for answer in answers:
             _check(answer)
@@ -332,14 +336,14 @@ def _value(text: str) -> Any:
 def _check(line: str) -> str:
     if line.startswith("ERROR: "):
         code, _, words = line[len("ERROR: "):].partition(" ")
-        raise OttoError(code, words)
+        raise RefusedError(code, words)
     return line
 
 
 def _event(line: str) -> Event:
     parts = _check(line).split(" ", 4)
     if len(parts) < 4 or parts[0] != "EVENT":
-        raise OttoError("BADCMD", f"the server sent no event: {line[:80]}")
+        raise RefusedError("BADCMD", f"the server sent no event: {line[:80]}")
     kind = parts[2].lower()
     if kind == "lost":
         return Event(int(parts[1]), kind, "", int(parts[3]))

@@ -129,10 +129,10 @@ public sealed class PythonStores
     public void Without_a_server_the_error_says_what_to_do()
     {
         Run("""
-            from otto import OttoClient, OttoServerMissing
+            from otto import OttoClient, ServerMissingError
             try:
                 OttoClient().get("a")
-            except OttoServerMissing as e:
+            except ServerMissingError as e:
                 assert "otto serve" in str(e) and "otto.sock" in str(e), e
             else:
                 raise SystemExit("no error")
@@ -144,14 +144,14 @@ public sealed class PythonStores
     {
         _shop.Serve();
         Process program = _shop.Start("python3", ["-c", """
-            from otto import OttoClient, OttoServerMissing
+            from otto import OttoClient, ServerMissingError
             otto = OttoClient(task="t")
             otto.set("a", 1)
             print("set", flush=True)
             input()
             try:
                 otto.get("t.a")
-            except OttoServerMissing:
+            except ServerMissingError:
                 print("missing", flush=True)
             input()
             otto.set("a", 2)
@@ -206,12 +206,12 @@ public sealed class PythonStores
     {
         _shop.Serve("value=1000");
         Run("""
-            from otto import OttoClient, OttoError
+            from otto import OttoClient, RefusedError
             otto = OttoClient(task="t")
             try:
                 otto.set("a", "x" * 2000)
                 raise SystemExit("no error")
-            except OttoError as e:
+            except RefusedError as e:
                 assert e.code == "TOOBIG", e
             otto.set("a", 1)
             assert otto.get("t.a") == 1
