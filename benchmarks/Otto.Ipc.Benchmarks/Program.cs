@@ -40,10 +40,11 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
         QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 2, n);
     }),
     Scenario("loan", "Blocks of 64 B to 100 MiB handed over by reference", (report, _, n, scale) => LoanScenarios.Handover(report, 2_000 / scale, n)),
-    Scenario("store", "GET and SET on 64 busy connections: the server of sockets, and redis-server beside it", (report, _, n, scale) =>
+    Scenario("store", "GET and SET: the server of sockets on 64 busy connections, redis-server beside it; files by one caller", (report, _, n, scale) =>
     {
         StoreScenarios.GetAndSet(report, operations: 4_000_000 / scale, depth: 16, n);
         StoreScenarios.GetAndSet(report, operations: 1_000_000 / scale, depth: 1, n);
+        CallerScenario.GetAndSetAsync(report, operations: 300_000 / scale, n).GetAwaiter().GetResult();
     }),
     Scenario("topic", "News to one and two subscribers in other processes", (report, floor, n, scale) =>
     {
