@@ -21,7 +21,7 @@ namespace Otto.Ipc.Uds;
 /// </remarks>
 public sealed class UdsClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5), Farewell = TimeSpan.FromSeconds(2);
 
     private readonly SemaphoreSlim _connecting = new(1);
     private readonly string _path;
@@ -147,14 +147,18 @@ public sealed class UdsClient : IAsyncDisposable
     /// <returns>Completes at once.</returns>
     public ValueTask DisposeAsync()
     {
-        Close();
+        _disposed = true;
+        _connection?.Dispose();
         return default;
     }
 
-    internal void Close()
+    /// <summary>Takes nothing more, and closes the connection once what is on its way was answered, or after a while.</summary>
+    internal async Task CloseGentlyAsync()
     {
         _disposed = true;
-        _connection?.Dispose();
+        if (_connection is not { } connection) return;
+        await connection.WhenAnsweredAsync(Farewell).ConfigureAwait(false);
+        connection.Dispose();
     }
 
     /// <summary>The largest value that the server takes.</summary>

@@ -11,7 +11,7 @@ namespace Otto.Ipc.Uds;
 /// <para>A topic keeps nothing for those who come later: <see cref="StartAt.Oldest"/> is not offered. What is lost is counted for the topic, not for each publisher.</para>
 /// <para>Needs Linux on x64 or arm64 (arm64 is untested). Only processes of one user, and root, reach each other.</para>
 /// </remarks>
-public sealed class UdsTransport : IStoreTransport
+public sealed class UdsTransport : IStoreTransport, ITopicTransport
 {
     private readonly SharedClient _shared;
     private int _disposed;
@@ -46,6 +46,49 @@ public sealed class UdsTransport : IStoreTransport
         try
         {
             return new UdsStore(shared, name, await shared.Client.MaxValueBytesAsync(cancellation).ConfigureAwait(false));
+        }
+        catch
+        {
+            shared.Release();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// What was published is with the server a moment later, in the order of all publishers of this transport. Where the connection was lost with messages on
+    /// their way, the next call throws an <see cref="IOException"/>: they may have been heard by nobody.
+    /// </remarks>
+    /// <exception cref="ServerNotFoundException">No server listens.</exception>
+    public async ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellation = default)
+    {
+        _ = name.Value;
+        SharedClient shared = Use();
+        try
+        {
+            return new UdsPublisher(shared, name, await shared.Client.MaxValueBytesAsync(cancellation).ConfigureAwait(false));
+        }
+        catch
+        {
+            shared.Release();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// A lost connection is made again, and told of by a <see cref="SubscriberEjectedException"/> once: how much was published meanwhile is not known.
+    /// </remarks>
+    /// <exception cref="NotSupportedException">It was to start at the oldest message: the server keeps none.</exception>
+    /// <exception cref="ServerNotFoundException">No server listens.</exception>
+    public async ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartAt startAt = StartAt.Now, CancellationToken cancellation = default)
+    {
+        _ = name.Value;
+        if (startAt != StartAt.Now) throw new NotSupportedException("the server of sockets keeps no messages; start at now, or use the mmap transport");
+        SharedClient shared = Use();
+        try
+        {
+            return await UdsSubscriber.OpenAsync(shared, name, cancellation).ConfigureAwait(false);
         }
         catch
         {

@@ -81,6 +81,8 @@ internal sealed class MortalServer(string path) : IDisposable
 {
     private ServerProcess? _process = ServerProcess.Serve(path);
 
+    public int Id => _process!.Id;
+
     public void Kill()
     {
         _process!.Kill();

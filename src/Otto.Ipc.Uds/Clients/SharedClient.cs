@@ -21,6 +21,6 @@ internal sealed class SharedClient(UdsTransportOptions options)
 
     public void Release()
     {
-        if (Interlocked.Decrement(ref _users) == 0) Client.Close();
+        if (Interlocked.Decrement(ref _users) == 0) _ = Client.CloseGentlyAsync();
     }
 }

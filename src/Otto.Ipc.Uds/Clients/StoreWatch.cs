@@ -80,9 +80,11 @@ internal sealed class StoreWatch : IStoreWatch
         try
         {
             stop.ThrowIfCancellationRequested();
-            EventConnection connection = _connection ??= await RejoinAsync(stop).ConfigureAwait(false);
+            bool rejoins = _connection is null;
+            EventConnection connection = _connection ??= await EventConnection.OpenAsync(_client, _pattern, Interests.Keys | Interests.Snapshot, stop).ConfigureAwait(false);
             try
             {
+                if (rejoins) await BeginAnewAsync(connection, stop).ConfigureAwait(false);
                 if (!await connection.NextAsync(stop).ConfigureAwait(false)) Lose(connection);
                 else if (connection.IsAnswer(out _)) TellMissing();
                 else Take(connection.Event());
@@ -107,13 +109,11 @@ internal sealed class StoreWatch : IStoreWatch
         _connection = null;
     }
 
-    private async Task<EventConnection> RejoinAsync(CancellationToken stop)
+    private async Task BeginAnewAsync(EventConnection connection, CancellationToken stop)
     {
-        EventConnection connection = await EventConnection.OpenAsync(_client, _pattern, Interests.Keys | Interests.Snapshot, stop).ConfigureAwait(false);
+        _missing = [.. _known];
         // Its answer comes when the snapshot is complete.
         await connection.AskAsync(WireCommand.Ping, [], stop).ConfigureAwait(false);
-        _missing = [.. _known];
-        return connection;
     }
 
     /// <summary>Learns which keys there are; what changes meanwhile is kept to be told.</summary>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Net.Sockets;
 using Otto.Ipc.Uds.Protocol;
 
@@ -38,6 +39,15 @@ internal sealed class WireConnection : IDisposable
         get
         {
             lock (_gate) return _end is null;
+        }
+    }
+
+    /// <summary>Whether a command could go out now; another caller may be quicker.</summary>
+    public bool HasRoom
+    {
+        get
+        {
+            lock (_gate) return HasRoomNow;
         }
     }
 
@@ -95,15 +105,34 @@ internal sealed class WireConnection : IDisposable
     {
         lock (_gate)
         {
-            if (HasRoom) return Task.CompletedTask;
+            if (HasRoomNow) return Task.CompletedTask;
             _progress ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             return _progress.Task.WaitAsync(cancellation);
         }
     }
 
+    /// <summary>Completes when nothing is on its way any more, or the connection has ended.</summary>
+    public async Task WhenAnsweredAsync(TimeSpan patience)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            Task progress;
+            lock (_gate)
+            {
+                TimeSpan left = patience - Stopwatch.GetElapsedTime(start);
+                if (_asked.Count == 0 || _end is not null || left <= TimeSpan.Zero) return;
+                _progress ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                progress = _progress.Task.WaitAsync(left);
+            }
+
+            await progress.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
     public void Dispose() => End(new ObjectDisposedException(nameof(WireConnection), "this client was disposed"));
 
-    private bool HasRoom => _end is not null || (_asked.Count < MaxInFlight && _outgoing.WrittenCount == 0);
+    private bool HasRoomNow => _end is not null || (_asked.Count < MaxInFlight && _outgoing.WrittenCount == 0);
 
     private async Task SendAsync()
     {
