@@ -1,13 +1,13 @@
 using System.CommandLine;
-using Otto.Tools;
 using Otto.Tools.Demo;
 using Otto.Tools.Ipc;
-using Otto.Tools.Streams;
 using Otto.Tools.Pipe;
-
-// The otto tool: one command a concern. Today these are the demo, the segments and the relay; queues and the store join them.
 using Otto.Tools.Sockets;
-// The otto tool: one command a concern: the server of sockets and what talks to it, the segments, the demo.
+using Otto.Tools.Streams;
+using Otto.Tools;
+
+
+// The otto tool: one command a concern: the server of sockets and what talks to it, streams, the relay, the segments, the demo.
 
 var root = new RootCommand("Otto.Ipc from the command line. Example: otto demo --quick");
 root.Add(DemoCommand.Create());
