@@ -87,8 +87,8 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(unread);
         if (length > (uint)_rules.MaxMessageBytes)
         {
-            Break($"a message in {file.FifoPath} says that it has {length:N0} bytes, over the limit of {_rules.MaxMessageBytes:N0}; its length is {Show(unread[..FrameRules.LengthBytes])}. "
-                + "Raise MaxMessageBytes, or see who writes without lengths");
+            Break($"a message in {file.FifoPath} says that it has {length:N0} bytes, over the limit of {_rules.MaxMessageBytes:N0}; "
+                + $"its length is {Show(unread[..FrameRules.LengthBytes])}. Raise MaxMessageBytes, or see who writes without lengths");
             return false;
         }
 
@@ -137,7 +137,7 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
 
         if (!FifoFile.IsFull(file.FifoPath)) return false;
         if (_rules.Framing == FifoFraming.Lines) SkipLine(view.Unread, view.Unread.Length);
-        else Break($"{view.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath} in pieces too small, and the rest cannot come; have its writer write larger pieces");
+        else Break($"{view.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath}, in pieces too small for the rest to come; have its writer write larger ones");
         return true;
     }
 
@@ -158,7 +158,8 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
 
     private void SkipLine(ReadOnlySpan<byte> line, int bytes)
     {
-        _trouble = new InvalidDataException($"a line in {file.FifoPath} has more than {_rules.MaxMessageBytes:N0} bytes and was skipped; it begins with {Show(line)}. Raise MaxMessageBytes");
+        _trouble = new InvalidDataException(
+            $"a line in {file.FifoPath} has more than {_rules.MaxMessageBytes:N0} bytes and was skipped; it begins with {Show(line)}. Raise MaxMessageBytes");
         _skipping = bytes == line.Length && line[^1] != (byte)'\n';
         Drop(bytes);
     }
