@@ -112,7 +112,7 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
 
         if (end >= 0 && bytes <= _rules.MaxMessageBytes) return true;
         if (end < 0 && unread.Length <= _rules.MaxMessageBytes) return false;
-        SkipLine(unread, end < 0 ? unread.Length : bytes + 1);
+        SkipLine(end < 0 ? unread : unread[..(bytes + 1)]);
         return false;
     }
 
@@ -136,7 +136,7 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
         }
 
         if (!FifoFile.IsFull(file.FifoPath)) return false;
-        if (_rules.Framing == FifoFraming.Lines) SkipLine(view.Unread, view.Unread.Length);
+        if (_rules.Framing == FifoFraming.Lines) SkipLine(view.Unread);
         else Break($"{view.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath}, in pieces too small for the rest to come; have its writer write larger ones");
         return true;
     }
@@ -156,11 +156,14 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
         file.UnlockWriting();
     }
 
-    private void SkipLine(ReadOnlySpan<byte> line, int bytes)
+    /// <summary>Drops a line, or what came of it, and the rest when it comes.</summary>
+    private void SkipLine(ReadOnlySpan<byte> line)
     {
+        _skipping = line[^1] != (byte)'\n';
+        int bytes = line.Length;
+        line = _skipping ? line : line[..^1];
         _trouble = new InvalidDataException(
             $"a line in {file.FifoPath} has more than {_rules.MaxMessageBytes:N0} bytes and was skipped; it begins with {Show(line)}. Raise MaxMessageBytes");
-        _skipping = bytes == line.Length && line[^1] != (byte)'\n';
         Drop(bytes);
     }
 
