@@ -1,39 +1,25 @@
-using System.Diagnostics;
 using System.Globalization;
-using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Fifo.Tests;
 
-// How much of a processor another process takes while it has nothing to do.
+// Whether another process sleeps while it has nothing to do: by what it asks the kernel for, and not by its share of a processor, which on
+// a busy machine is small for everybody.
 
 internal sealed class Idleness(int process)
 {
-    private const double TicksASecond = 100;
+    private const int AWhile = 1000; // ms
 
-    /// <summary>The share of one processor, over a time that begins once the process has settled.</summary>
-    public double ShareOver(TimeSpan time)
+    /// <summary>How many times the process read anything, over a while.</summary>
+    public long Reads()
     {
-        // Its runtime compiles what it began with for a while.
-        double before = Ticks();
-        Watch.Until(
-            () =>
-            {
-                Thread.Sleep(100);
-                double now = Ticks();
-                bool settled = now - before <= 3;
-                before = now;
-                return settled;
-            },
-            "the process to settle: it burns a processor");
-        long start = Stopwatch.GetTimestamp();
-        Thread.Sleep(time);
-        return (Ticks() - before) / TicksASecond / Stopwatch.GetElapsedTime(start).TotalSeconds;
+        long before = ReadCalls();
+        Thread.Sleep(AWhile); // not to let something happen: a time in which nothing may
+        return ReadCalls() - before;
     }
 
-    private double Ticks()
+    private long ReadCalls()
     {
-        string stat = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/stat"));
-        string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return double.Parse(fields[11], CultureInfo.InvariantCulture) + double.Parse(fields[12], CultureInfo.InvariantCulture);
+        string path = string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/io");
+        return long.Parse(File.ReadLines(path).First(line => line.StartsWith("syscr: ", StringComparison.Ordinal))["syscr: ".Length..], CultureInfo.InvariantCulture);
     }
 }

@@ -194,7 +194,8 @@ internal sealed class StreamFile : IDisposable
         if (read != HeaderBytes || BinaryPrimitives.ReadInt32LittleEndian(header) != Magic || !Enum.IsDefined((FifoFraming)framing)
             || limit is < 1 or > FifoStreamOptions.MostMessageBytes)
         {
-            throw new InvalidDataException($"{FifoPath}{Suffix} holds no rules of a stream ({read} of {HeaderBytes} bytes, framing {framing}, limit {limit}); remove it while nobody uses the FIFO");
+            throw new InvalidDataException(
+                $"{FifoPath}{Suffix} holds no rules of a stream ({read} of {HeaderBytes} bytes, framing {framing}, limit {limit}); remove it while nobody uses the FIFO");
         }
 
         return new FrameRules((FifoFraming)framing, limit);

@@ -222,7 +222,8 @@ internal sealed class SenderPipe : IReadyTarget
         if (!_file.HasReceiver)
         {
             Unlock();
-            throw new IOException($"a sender died in the middle of a message in {_file.FifoPath}, and its reader is no receiver that could take it out; close all ends and begin again");
+            throw new IOException(
+                $"a sender died in the middle of a message in {_file.FifoPath}, and its reader is no receiver that could take it out; close all ends and begin again");
         }
 
         if (PipeCalls.Waiting(_fd) == 0)

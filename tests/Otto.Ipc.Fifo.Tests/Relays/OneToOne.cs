@@ -49,6 +49,17 @@ internal sealed class OneToOne
     }
 
     [Test]
+    public void A_producer_that_opens_again_after_everybody_left_is_turned_away()
+    {
+        using var run = new RelayRun(_place);
+        Program producer = run.Produce("echo first > \"$OTTO_OUTPUT_PIPE\"; read -r _; exec 3> \"$OTTO_OUTPUT_PIPE\"; while echo again >&3; do :; done");
+        run.Consume("head -n 1 < \"$OTTO_INPUT_PIPE\"").Output();
+        Assert.That(run.Report().ConsumersLeft, Is.True);
+        producer.Say("go");
+        Assert.That(producer.AwaitExit(), Is.EqualTo(128 + Program.SigPipe));
+    }
+
+    [Test]
     public void A_producer_that_ends_before_the_consumer_has_opened_loses_nothing([Values(1, 60_000, 5_000_000)] int bytes)
     {
         using var run = new RelayRun(_place);

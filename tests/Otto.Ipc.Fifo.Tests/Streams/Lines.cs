@@ -107,7 +107,7 @@ internal sealed class Lines
         Assert.That(receiver.Next(), Is.EqualTo("before"));
         Assert.That(receiver.WaitToReceive(Watch.Limit), Is.True);
         var thrown = Assert.Throws<InvalidDataException>(() => receiver.TryReceive(out _));
-        Assert.That(thrown!.Message, Does.Contain("more than 10 bytes").And.Contain("aaaa").And.Contain("MaxMessageBytes"));
+        Assert.That(thrown!.Message, Does.Contain("more than 10 bytes").And.Contain("begins with 'aaaaaaaaaaa").And.Contain("MaxMessageBytes"));
         Assert.That(receiver.Next(), Is.EqualTo("after"));
         shell.Output();
     }
