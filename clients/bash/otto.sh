@@ -66,14 +66,15 @@ otto_del() {
 }
 
 otto_progress() {
-  local REPLIES=() task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text number='^-?[0-9]+([.][0-9]+)?$' status=0
+  local REPLIES=() task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text words number='^-?[0-9]+([.][0-9]+)?$' status=0
   [[ ${1-} =~ $number && ( ${2:--} == - || ${2-} =~ $number ) ]] || { _otto_say otto_progress "needs a number, and the total or -: '${1-}' '${2-}'"; return 2; }
   _otto_socket
   [[ -S $REPLY ]] || return 0
   _otto_key otto_progress "$task" '' || { _otto_say otto_progress "name the task in OTTO_TASK_NAME"; return 2; }
   text="${*:3}"
-  _otto_ask otto_progress "PROGRESS $task $1 ${2:--} ${text//[$'\r\n']/ }" 2>/dev/null || status=$?
-  ((status == 3)) && return 0
+  words=$(_otto_ask otto_progress "PROGRESS $task $1 ${2:--} ${text//[$'\r\n']/ }" 2>&1) || status=$?
+  case $status in 0 | 3) return 0 ;; esac
+  printf '%s\n' "$words" >&2
   return "$status"
 }
 
@@ -165,10 +166,18 @@ _otto_print() {
   printf '%s\n' "$text"
 }
 
+# WHO: how long to wait at most. Not 0, which to timeout means for ever.
+_otto_limit() {
+  REPLY=${OTTO_TIMEOUT:-10}
+  [[ $REPLY =~ ^[0-9]*[.]?[0-9]+$ && $REPLY =~ [1-9] ]] || { _otto_say "$1" "OTTO_TIMEOUT is no number of seconds: '$REPLY'"; return 2; }
+}
+
 # WHO LINE...: sends commands, and leaves the answers in REPLIES. QUIT makes the server close, so that every netcat ends.
 _otto_ask() {
-  local who=$1 socket answer status=0 limit=${OTTO_TIMEOUT:-10} command
+  local who=$1 socket answer status=0 limit command
   shift
+  _otto_limit "$who" || return
+  limit=$REPLY
   _otto_socket
   socket=$REPLY
   [[ -S $socket ]] || { _otto_say "$who" "no server: there is no socket $socket; start one with otto serve, or name it in OTTO_SOCKET"; return 3; }
