@@ -19,7 +19,14 @@ internal sealed class WireClient : IDisposable
 
     public void Send(byte[] bytes)
     {
-        for (int at = 0; at < bytes.Length;) at += _socket.Send(bytes, at, bytes.Length - at, SocketFlags.None);
+        try
+        {
+            for (int at = 0; at < bytes.Length;) at += _socket.Send(bytes, at, bytes.Length - at, SocketFlags.None);
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.Shutdown)
+        {
+            // The server has closed; what it said before is still to be read.
+        }
     }
 
     /// <summary>Sends as much as the kernel takes now.</summary>

@@ -84,9 +84,16 @@ internal sealed partial class ServerLoop
 
     private void RunLast(Connection connection, ReadOnlySpan<byte> rest)
     {
-        if (rest.IsEmpty) return;
+        // Who closed only its sending side waits for an answer; who has gone altogether may have been killed in the middle of a command.
+        if (rest.IsEmpty || HasGone(connection)) return;
         if (connection.Dialect == Dialect.Text) _text.RunLast(connection, rest);
         else BinaryProtocol.Refuse(connection, ErrorCode.BadCommand, $"the last frame was cut off after {rest.Length:N0} bytes");
+    }
+
+    private static bool HasGone(Connection connection)
+    {
+        var entry = new Libc.PollEntry { Descriptor = connection.Descriptor };
+        return Libc.Poll(ref entry, 1, 0) > 0 && (entry.Returned & (short)Libc.EPOLLHUP) != 0;
     }
 
     private void DropCommand(Connection connection, long missing)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Uds.Tests.Serving;
 
@@ -84,6 +85,22 @@ public sealed class WithoutNewline
         Assert.That(server.Ask("GET k"), Is.EqualTo("1\n"));
         Assert.That(server.Ask("P"), Does.StartWith("ERROR: BADCMD "));
         Assert.That(server.Ask(""), Is.Empty);
+    }
+
+    [Test]
+    public void A_client_that_is_gone_in_the_middle_of_a_command_leaves_the_old_value()
+    {
+        using var server = new TestServer();
+        WireClient other = server.Connect();
+        other.Ask("SET k 1");
+        for (int i = 0; i < 50; i++)
+        {
+            using (WireClient killed = server.Connect()) killed.Send("PING\nSET k 1234");
+            using (WireClient killed = server.Connect()) killed.Send("DELETE k");
+        }
+
+        Watch.Until(() => server.Server.Connections == 1, "all of them are gone");
+        Assert.That(other.Ask("GET k"), Is.EqualTo("1"));
     }
 
     [Test]
