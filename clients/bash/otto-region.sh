@@ -24,6 +24,7 @@ otto_mmap_set() {
   if (($# > 2)) && [[ $2 != --json-value && $2 != -- && $3 != --json-value ]] || (($# > 3)); then task=$1; shift; fi
   _otto_key otto_mmap_set "${1-}" '' || return
   key=$REPLY
+  ((${#key} <= 250)) || { _otto_say otto_mmap_set "key of ${#key} bytes exceeds the limit of 250"; return 2; }
   _otto_value otto_mmap_set "${@:2}" || return
   json=$REPLY
   if [[ " ${*:2} " == *" --json-value "* ]] && ! jq -se 'length == 1' <<<"$json" >/dev/null 2>&1; then

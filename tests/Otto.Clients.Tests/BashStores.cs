@@ -29,10 +29,11 @@ public sealed class BashStores(string netcat)
             otto_list '*.w*'
             otto_del photo.name
             otto_list
+            otto_del photo.name || echo "code $?"
             otto_get photo.name || echo "code $?"
             otto_get photo.name --default none
             """, ("OTTO_TASK_NAME", "photo"), ("OTTO_TASK", "other"));
-        Assert.That(result, Is.EqualTo(new ProgramResult(0, "a.jpg\n\"a.jpg\"\nphoto.name\nphoto.width\nphoto.width\nphoto.width\ncode 1\nnone\n", "otto_get: there is no key 'photo.name'\n")));
+        Assert.That(result, Is.EqualTo(new ProgramResult(0, "a.jpg\n\"a.jpg\"\nphoto.name\nphoto.width\nphoto.width\nphoto.width\ncode 1\ncode 1\nnone\n", "otto_del: there is no key 'photo.name'\notto_get: there is no key 'photo.name'\n")));
     }
 
     [Test]
@@ -132,8 +133,9 @@ public sealed class BashStores(string netcat)
             done
             otto_list $'*\nDELETE precious'; echo $?
             otto_get precious
+            OTTO_TASK=t otto_set "$(printf 'k%.0s' {1..250})" 2 && otto_get "t.$(printf 'k%.0s' {1..250})"
             """);
-        Assert.That(result.Output, Is.EqualTo(string.Concat(Enumerable.Repeat("2\n", 16)) + "1\n"));
+        Assert.That(result.Output, Is.EqualTo(string.Concat(Enumerable.Repeat("2\n", 16)) + "1\n2\n"));
     }
 
     [Test]
