@@ -20,16 +20,19 @@ otto_mmap_get() {
 }
 
 otto_mmap_set() {
-  local LC_ALL=C IFS=$' \t\n' T='' START=0 END=0 W=() AT=0 SIZE=0 task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} key json path fd status=0
+  local LC_ALL=C IFS=$' \t\n' T='' START=0 END=0 W=() AT=0 SIZE=0 task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} key json path fd limit status=0
   if (($# > 2)) && [[ $2 != --json-value && $2 != -- && $3 != --json-value ]] || (($# > 3)); then task=$1; shift; fi
   _otto_key otto_mmap_set "${1-}" '' || return
   key=$REPLY
+  ((${#key} <= 250)) || { _otto_say otto_mmap_set "key of ${#key} bytes exceeds the limit of 250"; return 2; }
   _otto_value otto_mmap_set "${@:2}" || return
   json=$REPLY
   if [[ " ${*:2} " == *" --json-value "* ]] && ! jq -se 'length == 1' <<<"$json" >/dev/null 2>&1; then
     _otto_say otto_mmap_set "the value is not JSON: ${json:0:80}"
     return 2
   fi
+  _otto_limit otto_mmap_set || return
+  limit=$REPLY
   command -v flock >/dev/null || { _otto_say otto_mmap_set "needs flock (util-linux)"; return 1; }
   _otto_region otto_mmap_set "$task" || status=$?
   ((status != 2)) || return 2
@@ -39,8 +42,8 @@ otto_mmap_set() {
     _otto_trusted otto_mmap_set "$path" || return
     exec {fd}<>"$path" || return 4
     status=0
-    if ! flock -w "${OTTO_TIMEOUT:-10}" "$fd"; then
-      _otto_say otto_mmap_set "$path was locked by another for ${OTTO_TIMEOUT:-10} s"
+    if ! flock -w "$limit" "$fd"; then
+      _otto_say otto_mmap_set "$path was locked by another for $limit s"
       status=124
     elif [[ $path -ef /dev/fd/$fd ]]; then
       _otto_change "$path" "$key" "$json" || status=$?
@@ -121,10 +124,12 @@ _otto_slot() {
 
 # WHO PATH: reads what counts into T, without a lock at first; beside writers that never rest, with it.
 _otto_read() {
-  local W=() AT SIZE try before lock=''
+  local W=() AT SIZE try before lock='' limit
+  _otto_limit "$1" || return
+  limit=$REPLY
   for ((try = 0; try < 30; try++)); do
     _otto_trusted "$1" "$2" || return
-    if ((try == 4)) && command -v flock >/dev/null; then exec {lock}<"$2" && flock -s -w "${OTTO_TIMEOUT:-10}" "$lock" || true; fi
+    if ((try == 4)) && command -v flock >/dev/null; then exec {lock}<"$2" && flock -s -w "$limit" "$lock" || true; fi
     ((try < 5)) || sleep 0.005
     _otto_trailer "$2" || continue
     before=${W[*]-}

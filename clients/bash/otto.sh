@@ -5,14 +5,14 @@
 #                                         - instead of either, or nothing, reads standard input (less one newline at its end)
 #   otto_get KEY [--default V] [--json]   prints a value: a string without its quotes (with --json as JSON), all else as JSON
 #   otto_list [GLOB]                      prints the keys that match, one a line
-#   otto_del KEY                          removes a key
+#   otto_del KEY                          removes a key; code 1 where there was none
 #   otto_progress CURRENT [TOTAL [TEXT]]  says how far this task is; without a server it says nothing and is done
 #   otto_mmap_get [TASK] KEY [--default V] [--json]     prints a key of a task's region in shared memory; --all: the whole region
 #   otto_mmap_set [TASK] KEY VALUE        sets a key there, and makes the region where there is none; VALUE as for otto_set
 #
 # otto_set alone puts the task's name in front of the key; the others take whole keys, since a task reads what others have set.
 #
-# Exit codes: 0 done; 1 not found or failed; 2 usage; 3 no server or no region; 4 denied; 5 too big or full; 124 timed out.
+# Exit codes: 0 done; 1 not found or failed; 2 usage; 3 no server or no region; 4 denied; 5 too big, full or busy; 124 timed out.
 # Words go to standard error, data to standard output. Nothing here waits for longer than OTTO_TIMEOUT seconds.
 #
 # From the environment: OTTO_SOCKET (else $XDG_RUNTIME_DIR/otto/otto.sock, else /tmp/otto-<uid>/otto.sock); OTTO_TASK_NAME, or
@@ -62,18 +62,20 @@ otto_del() {
   local REPLIES=()
   (($# == 1)) || { _otto_say otto_del "needs one key"; return 2; }
   _otto_key otto_del "$1" '' || return
-  _otto_ask otto_del "DELETE $REPLY"
+  _otto_ask otto_del "EXISTS $REPLY" "DELETE $REPLY" || return
+  [[ ${REPLIES[0]} == true ]] || { _otto_say otto_del "there is no key '$1'"; return 1; }
 }
 
 otto_progress() {
-  local REPLIES=() task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text number='^-?[0-9]+([.][0-9]+)?$' status=0
+  local REPLIES=() task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text words number='^-?[0-9]+([.][0-9]+)?$' status=0
   [[ ${1-} =~ $number && ( ${2:--} == - || ${2-} =~ $number ) ]] || { _otto_say otto_progress "needs a number, and the total or -: '${1-}' '${2-}'"; return 2; }
   _otto_socket
   [[ -S $REPLY ]] || return 0
   _otto_key otto_progress "$task" '' || { _otto_say otto_progress "name the task in OTTO_TASK_NAME"; return 2; }
   text="${*:3}"
-  _otto_ask otto_progress "PROGRESS $task $1 ${2:--} ${text//[$'\r\n']/ }" 2>/dev/null || status=$?
-  ((status == 3)) && return 0
+  words=$(_otto_ask otto_progress "PROGRESS $task $1 ${2:--} ${text//[$'\r\n']/ }" 2>&1) || status=$?
+  case $status in 0 | 3) return 0 ;; esac
+  printf '%s\n' "$words" >&2
   return "$status"
 }
 
@@ -93,7 +95,10 @@ _otto_key() {
   REPLY=${3:+$3.}$2
   [[ -n $2 ]] || { _otto_say "$1" "a key is empty; use 1 to 250 bytes"; return 2; }
   [[ ! $REPLY =~ [[:space:][:cntrl:]] ]] || { _otto_say "$1" "white space and control characters cannot stand in a key: '$REPLY'"; return 2; }
-  ((${#REPLY} <= 250)) || { _otto_say "$1" "key of ${#REPLY} bytes exceeds the limit of 250"; return 2; }
+  # A store's name and its dot in front do not count.
+  local store=${REPLY:0:101}
+  [[ ${#REPLY} -gt 250 && ${store%.*} =~ ^[A-Za-z0-9._-]+$ && $store == *.* ]] && store=${store%.*}. || store=
+  ((${#REPLY} - ${#store} <= 250)) || { _otto_say "$1" "key of ${#REPLY} bytes exceeds the limit of 250"; return 2; }
 }
 
 # WHO [VALUE | --json-value [JSON] | -]: the value as JSON on one line.
@@ -165,10 +170,18 @@ _otto_print() {
   printf '%s\n' "$text"
 }
 
+# WHO: how long to wait at most. Not 0, which to timeout means for ever.
+_otto_limit() {
+  REPLY=${OTTO_TIMEOUT:-10}
+  [[ $REPLY =~ ^[0-9]*[.]?[0-9]+$ && $REPLY =~ [1-9] ]] || { _otto_say "$1" "OTTO_TIMEOUT is no number of seconds: '$REPLY'"; return 2; }
+}
+
 # WHO LINE...: sends commands, and leaves the answers in REPLIES. QUIT makes the server close, so that every netcat ends.
 _otto_ask() {
-  local who=$1 socket answer status=0 limit=${OTTO_TIMEOUT:-10} command
+  local who=$1 socket answer status=0 limit command
   shift
+  _otto_limit "$who" || return
+  limit=$REPLY
   _otto_socket
   socket=$REPLY
   [[ -S $socket ]] || { _otto_say "$who" "no server: there is no socket $socket; start one with otto serve, or name it in OTTO_SOCKET"; return 3; }
@@ -176,7 +189,7 @@ _otto_ask() {
   [[ -n ${_otto_via:=${OTTO_NETCAT:-}} ]] || _otto_via=$(_otto_netcat)
   case ${OTTO_NETCAT:-$_otto_via} in
     nc) command=(nc -U "$socket") ;;
-    socat) command=(socat -t "$limit" - "UNIX-CONNECT:$socket") ;;
+    socat) command=(socat -t 86400 - "UNIX-CONNECT:$socket") ;;
     *) _otto_say "$who" "needs nc (netcat-openbsd) or socat"; return 1 ;;
   esac
   answer=$(printf '%s\n' "$@" QUIT 2>/dev/null | timeout --foreground -k 1 "$limit" "${command[@]}" 2>/dev/null) || status=$?
@@ -186,7 +199,7 @@ _otto_ask() {
   for answer in "${REPLIES[@]}"; do
     [[ $answer == "ERROR: "* ]] || continue
     _otto_say "$who" "${answer#ERROR: }"
-    case ${answer#ERROR: } in BADCMD* | BADKEY* | BADJSON*) return 2 ;; DENIED*) return 4 ;; TOOBIG*) return 5 ;; *) return 1 ;; esac
+    case ${answer#ERROR: } in BADCMD* | BADKEY* | BADJSON*) return 2 ;; DENIED*) return 4 ;; TOOBIG* | BUSY*) return 5 ;; *) return 1 ;; esac
   done
   ((${#REPLIES[@]} > $#)) || { _otto_say "$who" "the server closed in the middle of its answer"; return 1; }
 }

@@ -228,9 +228,10 @@ class OttoClient:
         keys: list[str] = json.loads(self._ask(f"LIST {_key(pattern)}")[0])
         return keys
 
-    def delete(self, key: str) -> None:
-        """Removes a key; does nothing where there is none."""
-        self._ask(f"DELETE {_key(key)}")
+    def delete(self, key: str) -> bool:
+        """Removes a key; False where there was none."""
+        key = _key(key)
+        return self._ask(f"EXISTS {key}", f"DELETE {key}")[0] == "true"
 
     def publish(self, topic: str, value: Any) -> None:
         """Tells everybody who is subscribed to a topic."""
@@ -340,7 +341,9 @@ def _key(key: str) -> str:
         if character.isspace() or ord(character) < 32 or 127 <= ord(character) < 160:
             raise ValueError(f"key has U+{ord(character):04X} at position {position}; white space and control characters cannot stand in a key")
     length = len(key.encode("utf-8"))
-    if length > _MAX_KEY:
+    # A store's name and its dot in front do not count.
+    store = re.match(r"[A-Za-z0-9._-]{1,100}\.", key)
+    if length - (store.end() if store and length > _MAX_KEY else 0) > _MAX_KEY:
         raise ValueError(f"key of {length} bytes exceeds the limit of {_MAX_KEY}")
     return key
 

@@ -30,8 +30,8 @@ public sealed class PythonStores
                 assert otto.list_keys("t.k?") == [f"t.k{i}" for i in range(10)], otto.list_keys()
                 assert otto.list_keys("nobody*") == []
                 assert otto.exists("t.k0") and not otto.exists("k0")
-                otto.delete("t.k0")
-                otto.delete("t.k0")
+                assert otto.delete("t.k0") is True
+                assert otto.delete("t.k0") is False
                 assert otto.get("t.k0") is None and otto.get("t.k0", 5) == 5
                 otto.set("large", "x" * 1000000)
                 assert otto.get("t.large") == "x" * 1000000
@@ -226,7 +226,7 @@ public sealed class PythonStores
             from otto import OttoClient
             otto = OttoClient(task="t")
             otto.set("precious", 1)
-            for key in ("", "a b", "a\nDELETE t.precious", "a\x00", "a\u2028b", "a\x85", "k" * 251, "ü" * 126):
+            for key in ("", "a b", "a\nDELETE t.precious", "a\x00", "a\u2028b", "a\x85", "k" * 251, "ü" * 126, "ü." + "k" * 249, "s." + "k" * 251):
                 for call in (otto.get, otto.delete, otto.exists, otto.list_keys, otto.subscribe, lambda k: otto.set(k, 1), lambda k: otto.publish(k, 1)):
                     try:
                         call(key)
@@ -240,6 +240,9 @@ public sealed class PythonStores
                 except (ValueError, TypeError):
                     pass
             assert otto.list_keys() == ["t.precious"]
+            # The task's name is a store's, and does not count.
+            otto.set("k" * 250, 1)
+            assert otto.get("t." + "k" * 250) == 1
             """);
     }
 

@@ -44,7 +44,7 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
     {
         get
         {
-            lock (_reading) return !_gate.IsClosed && Volatile.Read(ref _openLease) == 0 && HasEnded();
+            lock (_reading) return !_gate.IsClosed && _openLease == 0 && HasEnded();
         }
     }
 
@@ -139,15 +139,23 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
 
     protected override void ReleaseLease(in SlotToken token)
     {
-        if (token.Word == 0 || Interlocked.CompareExchange(ref _openLease, 0, token.Word) != token.Word) return;
-        try
+        lock (_reading)
         {
-            lock (_reading) _leased!.Advance(_leasedBytes);
+            if (token.Word == 0 || _openLease != token.Word) return;
+            _openLease = 0;
+            try
+            {
+                _leased!.Advance(_leasedBytes);
+            }
+            catch
+            {
+                _gate.Exit();
+                throw;
+            }
         }
-        finally
-        {
-            _gate.Exit();
-        }
+
+        // Outside: the last one out closes.
+        _gate.Exit();
     }
 
     bool? IAwaited.Look()

@@ -25,6 +25,7 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
     public static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
     private readonly Wakeup _wakeup = new();
+    private volatile bool _disposed;
 
     /// <summary>Makes everybody who waits here look again.</summary>
     public void Ring() => _wakeup.Ring();
@@ -50,6 +51,8 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
             }
 
             rung.Wait(Milliseconds(sleep), cancellation);
+            // Before arming anew, which most wake-ups need not do.
+            if (awaited.Look() is { } woken) return woken;
         }
     }
 
@@ -67,10 +70,16 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
             await Task.WhenAny(rung, Task.Delay(Milliseconds(sleep), over.Token)).ConfigureAwait(false);
             await over.CancelAsync().ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
+            if (awaited.Look() is { } woken) return woken;
         }
     }
 
-    public void Dispose() => DirectoryWatcher.Forget(_wakeup);
+    /// <summary>Takes this waiter out of every watch. Who still waits here finds out by its own look.</summary>
+    public void Dispose()
+    {
+        _disposed = true;
+        DirectoryWatcher.Forget(_wakeup);
+    }
 
     /// <summary>Asks to be told of changes.</summary>
     /// <returns>How long to sleep at most.</returns>
@@ -80,6 +89,8 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
         if (told)
         {
             foreach (string place in awaited.Places) told &= DirectoryWatcher.Arm(place, _wakeup);
+            // Disposed meanwhile, perhaps before these were there to be taken out.
+            if (_disposed) DirectoryWatcher.Forget(_wakeup);
         }
 
         TimeSpan most = told ? LongestSleep : options.PollInterval, again = awaited.LookAgainIn;
