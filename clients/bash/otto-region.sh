@@ -6,7 +6,8 @@
 # value in it; W are the trailer's sixteen words, none where there is no trailer; AT is its place, SIZE the file's; fd the locked file.
 
 otto_mmap_get() {
-  local _default='' _has_default='' _json='' _all='' _words=() LC_ALL=C IFS=$' \t\n' T='' START=0 END=0 LAST=0 MEMBERS=0 task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} status=0
+  local LC_ALL=C IFS=$' \t\n' _default='' _has_default='' _json='' _all='' _words=() task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} status=0
+  local T='' START=0 END=0 LAST=0 MEMBERS=0
   _otto_options otto_mmap_get "$@" || return
   [[ -n $_all ]] || ((${#_words[@]} == 0)) || local key="${_words[${#_words[@]} - 1]}"
   case $_all${#_words[@]} in 10 | 1) ;; 11 | 2) task=${_words[0]} ;; *) _otto_say otto_mmap_get "needs [TASK] KEY, or [TASK] --all"; return 2 ;; esac
@@ -62,7 +63,10 @@ _otto_region() {
   local dir=${OTTO_MMAP_DIR:-/dev/shm} pid=${OTTO_PID:-} stat
   REPLY=${OTTO_MMAP_PATH:-}
   if [[ -z $REPLY ]]; then
-    [[ $2 =~ ^[A-Za-z0-9._-]{1,100}$ && $2 != . && $2 != .. ]] || { _otto_say "$1" "'$2' is no task: 1 to 100 letters, digits, '.', '_' or '-'; name it, or set OTTO_TASK_NAME"; return 2; }
+    if [[ ! $2 =~ ^[A-Za-z0-9._-]{1,100}$ || $2 == . || $2 == .. ]]; then
+      _otto_say "$1" "'$2' is no task: 1 to 100 letters, digits, '.', '_' or '-'; name it, or set OTTO_TASK_NAME"
+      return 2
+    fi
     [[ $pid =~ ^[0-9]*$ ]] || { _otto_say "$1" "OTTO_PID is not a pid: '$pid'"; return 2; }
     REPLY=$dir/otto-$pid-$2
     if [[ -z $pid ]]; then
@@ -240,7 +244,10 @@ _otto_change() {
   _otto_trailer "$file" || { _otto_say otto_mmap_set "the region $1 is damaged: its trailer fails a check"; return 1; }
   if ((${#W[@]})); then
     generation=$(((W[8] | W[9] << 32) >> 1))
-    ! ((W[8] & 1)) || _otto_finish "$file" "$generation" || { _otto_say otto_mmap_set "the region $1 is damaged: its slot does not hold what was committed"; return 1; }
+    if ((W[8] & 1)) && ! _otto_finish "$file" "$generation"; then
+      _otto_say otto_mmap_set "the region $1 is damaged: its slot does not hold what was committed"
+      return 1
+    fi
   fi
   _otto_front "$file" || { _otto_say otto_mmap_set "the region $1 is damaged: its length cannot be right"; return 1; }
   last=$T
@@ -258,8 +265,11 @@ _otto_change() {
   fi
   if ((${#W[@]} && 4 + ${#last} <= W[6] && ${#last} <= W[5] && ${#next} <= W[5])); then
     # What a foreign program wrote becomes a generation of its own.
-    _otto_slot "$file" "$generation" "$last" || { _otto_put_slot $((++generation)) "$last" && _otto_put_state $((generation << 1)) || return 1; }
-    _otto_put_slot $((++generation)) "$next" && _otto_put_state $((generation << 1 | 1)) && _otto_put_front "$next" && _otto_put_state $((generation << 1)) || return 1
+    if ! _otto_slot "$file" "$generation" "$last"; then
+      _otto_put_slot $((++generation)) "$last" && _otto_put_state $((generation << 1)) || return 1
+    fi
+    _otto_put_slot $((++generation)) "$next" && _otto_put_state $((generation << 1 | 1)) || return 1
+    _otto_put_front "$next" && _otto_put_state $((generation << 1)) || return 1
   else
     ((${#W[@]} == 0 || 4 + ${#last} > AT)) || _otto_put_state $((++generation << 1)) || return 1
     _otto_put_front "$next" || return 5
@@ -335,7 +345,11 @@ _otto_crc() {
 _otto_make() {
   local LC_ALL=C IFS=$' \t\n' fd W=(1330926671 827213650 1 0 65536 65536 65600) AT=200640 new=$1.new.$BASHPID word bytes= status=0
   [[ -d ${1%/*} ]] || { _otto_say otto_mmap_set "the directory ${1%/*} does not exist; make it, or name another in OTTO_MMAP_DIR"; return 1; }
-  (umask 077; set -o noclobber; head -c 200704 /dev/zero >"$new") 2>/dev/null || { rm -f "$new"; _otto_say otto_mmap_set "cannot make $1: needs 200704 bytes there"; return 5; }
+  if ! (umask 077; set -o noclobber; head -c 200704 /dev/zero >"$new") 2>/dev/null; then
+    rm -f "$new"
+    _otto_say otto_mmap_set "cannot make $1: needs 200704 bytes there"
+    return 5
+  fi
   exec {fd}<>"$new"
   for word in "${W[@]}"; do _otto_bytes "$word" 4; bytes+=$REPLY; done
   _otto_crc $bytes

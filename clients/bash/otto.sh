@@ -210,9 +210,11 @@ _otto_netcat() {
   if help=$(nc -h 2>&1 || true) && [[ $help == *-*U* && $help == *[Uu][Nn][Ii][Xx]* ]]; then echo nc; elif command -v socat >/dev/null; then echo socat; fi
 }
 
-# Regions have a file of their own beside this one.
-if [[ -r ${BASH_SOURCE[0]%/*}/otto-region.sh ]]; then
-  . "${BASH_SOURCE[0]%/*}/otto-region.sh"
+# Regions have a file of their own beside this one. (Found in the current directory, this file's name has no directory.)
+_otto_beside=./${BASH_SOURCE[0]}
+[[ ${BASH_SOURCE[0]} != /* ]] || _otto_beside=${BASH_SOURCE[0]}
+if [[ -r ${_otto_beside%/*}/otto-region.sh ]]; then
+  . "${_otto_beside%/*}/otto-region.sh"
 else
   otto_mmap_get() { _otto_say "${FUNCNAME[0]}" "needs otto-region.sh beside otto.sh"; return 1; }
   otto_mmap_set() { _otto_say "${FUNCNAME[0]}" "needs otto-region.sh beside otto.sh"; return 1; }

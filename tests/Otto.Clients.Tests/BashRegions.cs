@@ -93,6 +93,19 @@ public sealed class BashRegions
         Assert.That(region.Get("middle")!.Value.GetString(), Is.EqualTo(new string('x', 3000)));
     }
 
+    [TestCase("cd clients; . otto.sh", 0)]
+    [TestCase(". clients/otto.sh", 0)]
+    [TestCase(". ./clients/otto.sh", 0)]
+    [TestCase(". \"$PWD/clients/otto.sh\"", 0)]
+    [TestCase("PATH=$PWD/clients:$PATH; . otto.sh", 0)]
+    [TestCase("rm clients/otto-region.sh; . clients/otto.sh", 1)]
+    public void The_file_beside_is_found_however_otto_sh_is_loaded(string load, int code)
+    {
+        Assert.That(_shop.Run("cp", ["-r", Path.Combine(Workshop.Clients, "bash"), "clients"], null).Code, Is.Zero);
+        ProgramResult result = _shop.Run("bash", ["-euc", load + "; otto_mmap_set t k v; otto_mmap_get t k"], null, Here);
+        Assert.That((result.Code, result.Output), Is.EqualTo((code, code == 0 ? "v\n" : "")), result.Errors);
+    }
+
     [TestCaseSource(nameof(Steps))]
     public void What_a_writer_killed_before_a_step_left_is_read_whole_and_finished(string step)
     {

@@ -92,7 +92,11 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
                 if (!TryPeek(out ReadOnlyMemory<byte> line)) return false;
                 ReadOnlyMemory<byte> message = Decode(line);
                 if (message.Length > destination.Length)
-                    throw new ArgumentException($"a message of {message.Length:N0} bytes does not fit into {destination.Length:N0}; it stays for the next call", nameof(destination));
+                {
+                    throw new ArgumentException(
+                        $"a message of {message.Length:N0} bytes does not fit into {destination.Length:N0}; it stays for the next call", nameof(destination));
+                }
+
                 message.Span.CopyTo(destination);
                 bytes = message.Length;
                 _leased!.Advance(_leasedBytes);
@@ -173,7 +177,8 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
         ReadOnlyMemory<byte> message = MessageText.Decode(line);
         return message.Length <= _numbers.MaxMessageBytes
             ? message
-            : throw new CorruptSegmentException($"a line in {_leased!.Files.Directory} stands for a message of {message.Length:N0} bytes, the limit is {_numbers.MaxMessageBytes:N0}");
+            : throw new CorruptSegmentException(
+                $"a line in {_leased!.Files.Directory} stands for a message of {message.Length:N0} bytes, the limit is {_numbers.MaxMessageBytes:N0}");
     }
 
     /// <summary>Looks for a line, beginning with the lane whose turn it is.</summary>

@@ -34,7 +34,8 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
     /// <returns>The answer; false where the time ran out.</returns>
     public bool Wait(IAwaited awaited, TimeSpan timeout, CancellationToken cancellation)
     {
-        if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan) throw new ArgumentOutOfRangeException(nameof(timeout), $"a time limit cannot be negative: {timeout}");
+        if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
+            throw new ArgumentOutOfRangeException(nameof(timeout), $"a time limit cannot be negative: {timeout}");
         cancellation.ThrowIfCancellationRequested();
         if (awaited.Look() is { } now) return now;
         long start = Stopwatch.GetTimestamp();
