@@ -48,6 +48,19 @@ internal sealed class StoreToolTests : ToolTest
     }
 
     [Test]
+    public void The_environment_names_the_transport_where_no_option_does()
+    {
+        Result result = Bash(
+            $$"""
+            export OTTO_TRANSPORT=files://{{Folder}}/run
+            otto set build.step one && otto get build.step && otto get build.step --socket {{Folder}}/none; echo $?
+            OTTO_TRANSPORT=fifo: otto get build.step; echo $?
+            """);
+        Assert.That(result.Output, Is.EqualTo("one\n3\n1\n"), result.ToString());
+        Assert.That(result.Errors, Does.Contain("no server").And.Contain("offers no store"));
+    }
+
+    [Test]
     public void A_socket_can_be_named_as_a_transport()
     {
         Result result = Bash(

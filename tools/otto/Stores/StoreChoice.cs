@@ -12,7 +12,7 @@ internal sealed class StoreChoice
 {
     private readonly Option<string?> _transport = new("--transport")
     {
-        Description = "Another place than the server: files: or mmap:, or one of them with a full path, as in files:///srv/run. A key is TASK.KEY there.",
+        Description = "Another place than the server: files: or mmap:, or one of them with a full path, as in files:///srv/run. A key is TASK.KEY there. Default: OTTO_TRANSPORT, else uds:, the server.",
         HelpName = "ADDRESS",
     };
 
@@ -55,14 +55,15 @@ internal sealed class StoreChoice
     private TaskStores? Elsewhere(ParseResult parsed, out string? socket)
     {
         socket = null;
-        return parsed.GetValue(_transport) is { } address ? OpenElsewhere(parsed, address, out socket) : null;
+        string? address = parsed.GetValue(_transport) ?? (_sockets.Path(parsed) is null ? Environment.GetEnvironmentVariable(OttoTransport.Variable) : null);
+        return string.IsNullOrWhiteSpace(address) ? null : OpenElsewhere(parsed, address, out socket);
     }
 
     // A method of its own: without --transport nothing of the transports is loaded.
     private TaskStores? OpenElsewhere(ParseResult parsed, string address, out string? socket)
     {
         socket = null;
-        if (_sockets.Path(parsed) is not null) throw new ArgumentException("two places: give either --socket or --transport");
+        if (_sockets.Path(parsed) is not null && parsed.GetValue(_transport) is not null) throw new ArgumentException("two places: give either --socket or --transport");
         ITransport transport = OttoTransport.Open(address);
         if (transport is not UdsTransport sockets) return new TaskStores(transport.Shape<IStoreTransport>());
         socket = sockets.SocketPath;
