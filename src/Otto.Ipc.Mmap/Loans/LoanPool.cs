@@ -15,7 +15,7 @@ internal interface IBlockReferences
     bool AddReferences(HashSet<(int Block, long Generation)> references);
 }
 
-internal sealed class LoanPool
+internal sealed partial class LoanPool
 {
     /// <summary>Free blocks together may keep this much; what is beyond goes back to the system.</summary>
     private const long MostKept = 256L << 20;
@@ -287,43 +287,6 @@ internal sealed class LoanPool
         }
     }
 
-    /// <summary>Looks for dead borrowers and holders, and for files that somebody has deleted.</summary>
-    public void Look()
-    {
-        if (_participants.SweepDead() > 0) Collect();
-        if (_segment.IsRetired || _segment.LookAtName() || !Volatile.Read(ref _seated)) return;
-        for (int i = 0; i < LooksAtFiles; i++)
-        {
-            int index = _looked++ % _blocks;
-            if (_views[index] is not { } view || File.Exists(PoolLayout.BlockPath(_prefix, index, view.File))) continue;
-            long word = Volatile.Read(ref Word(index));
-            long writing = BlockWord.Make(BlockState.Writing, BlockWord.Generation(word), MyBit);
-            if (BlockWord.State(word) == BlockState.Free && view.File == Volatile.Read(ref _map.Int(At(index) + PoolLayout.File))
-                && Interlocked.CompareExchange(ref Word(index), writing, word) == word)
-                GiveUp(index);
-        }
-    }
-
-    /// <summary>Frees each block that was sent and that no message names any more: its message's last holder died between completing and freeing.</summary>
-    public void Collect()
-    {
-        var sent = new List<(int Block, long Word)>();
-        for (int i = 0; i < _blocks; i++)
-        {
-            long word = Volatile.Read(ref Word(i));
-            if (BlockWord.State(word) == BlockState.Sent) sent.Add((i, word));
-        }
-
-        if (sent.Count == 0) return;
-        // Seen as sent before the messages are looked at: a message that names it is there by now, or has come to its end.
-        HashSet<(int, long)> references = [];
-        if (!_references.AddReferences(references)) return; // the next look will know
-        foreach ((int block, long word) in sent)
-        {
-            if (!references.Contains((block, BlockWord.Generation(word)))) End(new BlockDescriptor(block, Volatile.Read(ref _map.Int(At(block) + PoolLayout.File)), BlockWord.Generation(word), 0));
-        }
-    }
-
     public (int Lent, int Free, long Bytes) Count()
     {
         int lent = 0, free = 0;
@@ -367,63 +330,6 @@ internal sealed class LoanPool
         return false;
     }
 
-    /// <summary>Gives a free entry a file of this size: Free → Making(me) → Writing(me).</summary>
-    private bool TryMake(long size, out int index)
-    {
-        if (!TryTake(0, BlockState.Making, out index) && !TryTake(AnySize, BlockState.Making, out index)) return false;
-        if (FaultPoints.On) FaultPoints.Reach("loan.make.taken");
-        long word = Volatile.Read(ref Word(index));
-        try
-        {
-            DropFile(index);
-            int file = Volatile.Read(ref _map.Int(At(index) + PoolLayout.File)) + 1;
-            string path = PoolLayout.BlockPath(_prefix, index, file);
-            // A file of that name is what a maker left that died before it could say so.
-            File.Delete(path);
-            SegmentFile.CreateRaw(path, size);
-            Volatile.Write(ref _map.Int(At(index) + PoolLayout.File), file);
-            if (FaultPoints.On) FaultPoints.Reach("loan.make.file");
-            Volatile.Write(ref _map.Long(At(index) + PoolLayout.Size), size);
-            // Release: the entry says which file it is before anybody can find the block.
-            Volatile.Write(ref Word(index), BlockWord.Make(BlockState.Writing, BlockWord.Generation(word), MyBit));
-            return true;
-        }
-        catch
-        {
-            Free(index, word);
-            throw;
-        }
-    }
-
-    /// <summary>Takes a block's file away. The caller is its maker. The file goes also where no size is said: a maker died in between.</summary>
-    private void DropFile(int index)
-    {
-        Volatile.Write(ref _map.Long(At(index) + PoolLayout.Size), 0);
-        if (FaultPoints.On) FaultPoints.Reach("loan.drop.size");
-        File.Delete(PoolLayout.BlockPath(_prefix, index, Volatile.Read(ref _map.Int(At(index) + PoolLayout.File))));
-    }
-
-    /// <summary>Gives a block back whose file is not what its entry says: Writing(me) → Free, without a file.</summary>
-    private void GiveUp(int index)
-    {
-        DropFile(index);
-        Free(index, Volatile.Read(ref Word(index)));
-    }
-
-    /// <summary>Drops the files of free blocks of other sizes, to make room for one.</summary>
-    private void DropFreeFiles(long size)
-    {
-        for (int i = 0; i < _blocks; i++)
-        {
-            long word = Volatile.Read(ref Word(i));
-            if (BlockWord.State(word) != BlockState.Free || SizeOf(i) is 0 || SizeOf(i) == size) continue;
-            long making = BlockWord.Make(BlockState.Making, BlockWord.Generation(word), MyBit);
-            if (Interlocked.CompareExchange(ref Word(i), making, word) != word) continue;
-            DropFile(i);
-            Free(i, making);
-        }
-    }
-
     /// <summary>The exact word → Free, one generation on. Beyond what free blocks may keep, its file goes first.</summary>
     private bool Free(int index, long word)
     {
@@ -434,57 +340,6 @@ internal sealed class LoanPool
         DropFile(index);
         Volatile.Write(ref Word(index), BlockWord.Make(BlockState.Free, BlockWord.Generation(making), 0));
         return true;
-    }
-
-    private bool IsTooMuch(int index)
-    {
-        long kept = SizeOf(index);
-        if (kept < 1 << 20) return false;
-        for (int i = 0; i < _blocks; i++)
-        {
-            if (BlockWord.State(Volatile.Read(ref Word(i))) == BlockState.Free) kept += SizeOf(i);
-        }
-
-        return kept > MostKept;
-    }
-
-    /// <summary>Repairs what a dead participant held. Each step is one exact CAS, so several may do it at once.</summary>
-    private void Repair(int dead, int me)
-    {
-        uint bit = 1u << dead;
-        HashSet<(int, long)>? references = null;
-        bool all = true;
-        for (int i = 0; i < _blocks; i++)
-        {
-            while (Volatile.Read(ref Word(i)) is var word && (BlockWord.Holders(word) & bit) != 0)
-            {
-                long generation = BlockWord.Generation(word);
-                uint rest = BlockWord.Holders(word) & ~bit;
-                long next = BlockWord.State(word) switch
-                {
-                    BlockState.Sent => BlockWord.Make(BlockState.Sent, generation, rest),
-                    BlockState.Held when rest != 0 => BlockWord.Make(BlockState.Held, generation, rest),
-                    // It stopped between naming the block and saying that it had; its message tells.
-                    BlockState.Sending when IsReferenced(i, generation) => BlockWord.Make(BlockState.Sent, generation, 0),
-                    _ => BlockWord.Make(BlockState.Free, generation + 1, 0),
-                };
-                if (FaultPoints.On) FaultPoints.Reach("loan.sweep.before");
-                if (Interlocked.CompareExchange(ref Word(i), next, word) == word) break;
-            }
-        }
-
-        bool IsReferenced(int block, long generation)
-        {
-            if (FaultPoints.Plants("loan.sweep.forgets-messages")) return false;
-            if (references is null)
-            {
-                references = [];
-                all = _references.AddReferences(references);
-            }
-
-            // Not known means that it may be: a block that is kept too long is collected later, one freed too early is another's bytes.
-            return !all || references.Contains((block, generation));
-        }
     }
 
     private bool TryChange(in BlockDescriptor block, BlockState from, BlockState to, uint holdersFrom, uint holdersTo)

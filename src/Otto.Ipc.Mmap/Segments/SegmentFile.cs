@@ -26,7 +26,7 @@ internal interface ISegmentSpec
 /// <summary>An open segment file: mapped, checked, and held against removal.</summary>
 internal sealed class SegmentFile
 {
-    private const int Tries = 264, FirstTries = 64;
+    private const int Tries = 164, FirstTries = 64; // half a second: no call on a damaged segment takes longer than a whole one
     private static readonly TimeSpan TriesPause = TimeSpan.FromMilliseconds(5);
 
     private ChannelMeter? _meter;
