@@ -26,7 +26,7 @@ public sealed class TaskDeadLetters
         {
             if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
             foreach (RouteQueue route in lane.Routes)
-                foreach (DeadLetter letter in route.Queue.GetDeadLetters(max)) found.Add(Read(lane, route, letter));
+                foreach (DeadLetter letter in await route.Channel.GetDeadLettersAsync(max, cancellationToken).ConfigureAwait(false)) found.Add(Read(lane, route, letter));
         }
 
         return found;
@@ -39,7 +39,8 @@ public sealed class TaskDeadLetters
     public async ValueTask<bool> RequeueAsync(DeadTask task, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(task);
-        return (await FindAsync(task, cancellationToken).ConfigureAwait(false)).Queue.Requeue(task.Letter);
+        RouteQueue route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
+        return await route.Channel.RequeueAsync(task.Letter, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Removes a task for good.</summary>
@@ -49,7 +50,8 @@ public sealed class TaskDeadLetters
     public async ValueTask<bool> DropAsync(DeadTask task, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(task);
-        return (await FindAsync(task, cancellationToken).ConfigureAwait(false)).Queue.Drop(task.Letter);
+        RouteQueue route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
+        return await route.Channel.DropAsync(task.Letter, cancellationToken).ConfigureAwait(false);
     }
 
     private static DeadTask Read(Lane lane, RouteQueue route, DeadLetter letter)

@@ -2,12 +2,11 @@ using Otto.Ipc;
 
 namespace Otto.Queue;
 
-// The seam at which a further route (Redis) joins: whatever can open a work queue by name can carry tasks.
+// The seam at which a further route joins, as Redis does: whatever can open a channel by a queue's name can carry tasks.
 
 /// <summary>A route that leaves this process. Implement it to carry tasks by another way, and add it with <see cref="TaskQueueOptions.AddRoute"/>.</summary>
 /// <remarks>
 /// Routes are tried in the order of <see cref="Route"/>. Messages are envelopes as documented in <c>docs/envelope.md</c>.
-/// <see cref="IWorkQueue.OtherWorkers"/> and <see cref="IWorkQueue.TrySend(ReadOnlySpan{byte})"/> are called for each task: they must not block.
 /// </remarks>
 public interface ITaskRoute
 {
@@ -29,6 +28,6 @@ public interface ITaskRoute
     /// <summary>Opens the queue of that name on this route. Called once a queue; the caller disposes it.</summary>
     /// <param name="queue">The queue.</param>
     /// <param name="cancellationToken">Gives up opening.</param>
-    /// <returns>The queue.</returns>
-    ValueTask<IWorkQueue> OpenAsync(ChannelName queue, CancellationToken cancellationToken);
+    /// <returns>The queue's channel. <see cref="TaskChannel.Over"/> makes one of any <see cref="IWorkQueue"/>.</returns>
+    ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken);
 }

@@ -17,10 +17,8 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
 
     public string NobodyKnownReason => RouteReasons.SegmentKeeps;
 
-    public ValueTask<IWorkQueue> OpenAsync(ChannelName queue, CancellationToken cancellationToken)
-        => options.Transport is { } transport
-            ? transport.OpenQueueAsync(queue, cancellationToken)
-            : new ValueTask<IWorkQueue>(Open(queue));
+    public async ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken)
+        => TaskChannel.Over(options.Transport is { } transport ? await transport.OpenQueueAsync(queue, cancellationToken).ConfigureAwait(false) : Open(queue));
 
     private IWorkQueue Open(ChannelName queue)
         => new MmapTransport(new MmapTransportOptions { Directory = options.Directory })

@@ -4,8 +4,10 @@ namespace Otto.Queue;
 
 // One queue as this process sees it: the ring of objects, the routes beyond, the workers that take from both in turn.
 
-internal sealed class Lane : IAsyncDisposable
+internal sealed class Lane : ITaskTaker, IAsyncDisposable
 {
+    private const int FewestForHysteresis = 4;
+
     private readonly CancellationTokenSource _abort = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _opening = new(1, 1);
@@ -14,10 +16,13 @@ internal sealed class Lane : IAsyncDisposable
     private readonly HashSet<string> _unhandledNames = [];
     private readonly Dictionary<Route, int> _handedOverBy = [];
     private readonly int _localWeight;
+    private readonly int _enoughRoomBelow;
+    private readonly bool _spills;
     private TaskBinding[] _handled = [];
     private volatile RouteQueue[] _routes = [];
     private volatile bool _open;
     private volatile bool _acceptsHere;
+    private volatile bool _spillsFromHere;
     private volatile bool _takesHere;
     private volatile bool _takesWaiting;
     private volatile int _state;
@@ -34,6 +39,8 @@ internal sealed class Lane : IAsyncDisposable
         Log = log;
         _options = options;
         _localWeight = options.InProcessRoute.Weight;
+        _enoughRoomBelow = options.InProcessRoute.Capacity - (options.InProcessRoute.Capacity / 4);
+        _spills = options.InProcessRoute.WhenFull == WhenFull.Spill && options.Routes.Count > 0;
         // Where nothing is handled nothing is ever put in, so the ring need not be there.
         Ring = new TaskRing(handlesAny ? options.InProcessRoute.Capacity : 1);
         Waiting = new WaitingRoom(clock, options.InProcessRoute.Capacity, () => Roster?.Signal());
@@ -82,6 +89,17 @@ internal sealed class Lane : IAsyncDisposable
     /// <summary>Whether tasks for a handler here may be put into the ring.</summary>
     internal bool AcceptsHere => _acceptsHere;
 
+    /// <summary>Whether tasks spill although there may be room: from when the ring was full until a quarter of it is free, so that tasks do not change their way with each place.</summary>
+    internal bool SpillsFromHere
+    {
+        get
+        {
+            if (!_spillsFromHere) return false;
+            if (Ring.Count > _enoughRoomBelow) return true;
+            return _spillsFromHere = false;
+        }
+    }
+
     /// <summary>Fires when a stop begins.</summary>
     internal CancellationToken Stopping => _stopping.Token;
 
@@ -91,6 +109,13 @@ internal sealed class Lane : IAsyncDisposable
     internal bool HandlesAny => _handled.Length > 0;
 
     internal IReadOnlyList<TaskBinding> Bindings => _bindings;
+
+    /// <summary>Workers that rest, and the one that asks.</summary>
+    public int FreeSlots => Roster is { } roster ? Math.Max(1, roster.Workers.Length - roster.Awake) : 1;
+
+    public void LeaseLost(TaskId id)
+    {
+    }
 
     internal long Spilled => Volatile.Read(ref _spilled);
 
@@ -174,7 +199,12 @@ internal sealed class Lane : IAsyncDisposable
     /// <summary>Puts a task's object into the ring and wakes a worker.</summary>
     internal bool TryHandOver(in QueuedTask task)
     {
-        if (!Ring.TryEnqueue(task)) return false;
+        if (!Ring.TryEnqueue(task))
+        {
+            if (_spills && Ring.Capacity >= FewestForHysteresis) _spillsFromHere = true;
+            return false;
+        }
+
         Roster?.Signal();
         return true;
     }
@@ -255,8 +285,8 @@ internal sealed class Lane : IAsyncDisposable
         }
     }
 
-    /// <summary>Gives an object to the first route that has room, attempts and all.</summary>
-    internal bool TryHandOver(WaitingTask task)
+    /// <summary>Gives an object to the first route that has room and keeps it no worse, attempts and all.</summary>
+    internal async ValueTask<bool> TryHandOverAsync(WaitingTask task, TimeSpan delay, CancellationToken cancellation)
     {
         foreach (RouteQueue route in _routes)
         {
@@ -266,19 +296,22 @@ internal sealed class Lane : IAsyncDisposable
                 {
                     Id = task.Id, EnqueuedMicroseconds = task.EnqueuedMicroseconds, AttemptsBefore = task.AttemptsMade, Trace = task.Trace,
                 });
+                ValueTask<SendAnswer> sending;
                 try
                 {
-                    if (buffer.Length > route.Queue.MaxMessageBytes || !route.TrySend(buffer.Written)) continue;
+                    if (buffer.Length > route.Channel.MaxMessageBytes) continue;
+                    sending = route.SendAsync(buffer.Written, new SendTerms(task.Id, delay), cancellation);
                 }
                 finally
                 {
                     buffer.Return();
                 }
 
+                if ((await sending.ConfigureAwait(false)).Outcome != SendOutcome.Sent) continue;
                 NoteHandedOver(route.Route.Route);
                 return true;
             }
-            catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException or InvalidOperationException)
+            catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
             {
                 Log.HandOverFailed(task.Binding.Name, task.Id, route.Route.Route, e);
             }

@@ -20,7 +20,7 @@ internal static class LaneDrain
 
         // Not yet started: others may start it at once. What no route takes is still run here, while time lasts.
         foreach (WaitingTask task in TakeAll(lane))
-            if (!TryPassOn(lane, task)) lane.Waiting.AddReady(task);
+            if (!await TryPassOnAsync(lane, task, deadline).ConfigureAwait(false)) lane.Waiting.AddReady(task);
         lane.RunLeftover();
 
         bool quiet = true;
@@ -38,7 +38,7 @@ internal static class LaneDrain
         int lost = 0;
         foreach (WaitingTask task in lane.Waiting.TakeAll())
         {
-            if (TryPassOn(lane, task)) continue;
+            if (await TryPassOnAsync(lane, task, CancellationToken.None).ConfigureAwait(false)) continue;
             lost++;
             lane.Log.LostAtStop(task.Binding.Name, task.Id);
         }
@@ -67,9 +67,9 @@ internal static class LaneDrain
         foreach (WaitingTask task in lane.Waiting.TakeAll()) yield return task;
     }
 
-    private static bool TryPassOn(Lane lane, WaitingTask task)
+    private static async ValueTask<bool> TryPassOnAsync(Lane lane, WaitingTask task, CancellationToken cancellation)
     {
-        if (task.LeasedBy is not { } by) return lane.TryHandOver(task);
+        if (task.LeasedBy is not { } by) return await lane.TryHandOverAsync(task, TimeSpan.Zero, cancellation).ConfigureAwait(false);
         // It is in the segment already: an attempt that was made counts, one that was not does not.
         if (task.Lease.Abandon(countAttempt: task.AttemptsMade > 0)) lane.NoteHandedOver(by.Route.Route);
         return true;

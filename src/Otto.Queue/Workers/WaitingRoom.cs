@@ -1,7 +1,7 @@
 namespace Otto.Queue;
 
-// Where failed tasks sit out their back-off: bounded, with one timer for all of them.
-// A task that lives in a segment goes back there when its time has come (docs/decisions/0021); an object goes to the next worker.
+// Where tasks that live in this process only sit out a back-off or a delay: bounded, with one timer for all of them.
+// A task that lives on a route beyond waits there (docs/decisions/0021).
 
 internal sealed class WaitingRoom : IDisposable
 {
@@ -87,12 +87,11 @@ internal sealed class WaitingRoom : IDisposable
 
     private void OnTimer()
     {
-        List<WaitingTask>? goBack = null;
         bool wake;
         lock (_lock)
         {
             long now = _clock.Timestamp;
-            while (_later.TryPeek(out WaitingTask? task, out long due))
+            while (_later.TryPeek(out _, out long due))
             {
                 if (due > now)
                 {
@@ -102,17 +101,12 @@ internal sealed class WaitingRoom : IDisposable
                     break;
                 }
 
-                _later.Dequeue();
-                if (task.LeasedBy is null) _ready.Enqueue(task);
-                else (goBack ??= []).Add(task);
+                _ready.Enqueue(_later.Dequeue());
             }
 
             wake = _hasReady = _ready.Count > 0;
         }
 
-        // Outside the lock, and not left to a worker: workers elsewhere may be free while all of ours are busy.
-        if (goBack is not null)
-            foreach (WaitingTask task in goBack) task.Lease.Abandon(countAttempt: true);
         if (wake) _wake();
     }
 
