@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration;
 using Otto.Ipc;
 
 namespace Otto.Queue;
@@ -24,6 +25,12 @@ public interface ITaskRoute
 
     /// <summary>Why a task is given to this route although no worker is known there, for receipts.</summary>
     string NobodyKnownReason { get; }
+
+    /// <summary>Reads the route's own section of the configuration, before it is opened.</summary>
+    /// <param name="section">The section, named as the route; it may be empty. A key that is not known is to be refused with an <see cref="ArgumentException"/>.</param>
+    void Configure(IConfiguration section)
+    {
+    }
 
     /// <summary>Opens the queue of that name on this route. Called once a queue; the caller disposes it.</summary>
     /// <param name="queue">The queue.</param>
