@@ -16,6 +16,10 @@ internal struct EnvelopeHeader
     internal int AttemptsBefore;
 
     internal byte Format;
+
+    /// <summary>Whether its producer pinned it to a route.</summary>
+    internal bool Pinned;
+
     internal ActivityContext Trace;
 
     /// <summary>Writes the fixed part, name and trace in front of a payload that follows.</summary>
@@ -28,7 +32,7 @@ internal struct EnvelopeHeader
         Span<byte> bytes = buffer.GetSpan(length)[..length];
         bytes[EnvelopeLayout.MagicAt] = EnvelopeLayout.Magic;
         bytes[EnvelopeLayout.VersionAt] = EnvelopeLayout.Version;
-        BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.FlagsAt..], traced ? EnvelopeLayout.HasTrace : (ushort)0);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.FlagsAt..], (ushort)((traced ? EnvelopeLayout.HasTrace : 0) | (Pinned ? EnvelopeLayout.IsPinned : 0)));
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.HeaderBytesAt..], (ushort)length);
         bytes[EnvelopeLayout.NameLengthAt] = (byte)name.Length;
         bytes[EnvelopeLayout.KeyLengthAt] = 0;
@@ -92,6 +96,7 @@ internal struct EnvelopeHeader
         header.NotBeforeMicroseconds = BinaryPrimitives.ReadInt64LittleEndian(message[EnvelopeLayout.NotBeforeAt..]);
         header.AttemptsBefore = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.AttemptsAt..]);
         header.Format = message[EnvelopeLayout.FormatAt];
+        header.Pinned = (flags & EnvelopeLayout.IsPinned) != 0;
         name = message.Slice(EnvelopeLayout.FixedBytes, nameBytes);
         if (traceBytes != 0)
         {

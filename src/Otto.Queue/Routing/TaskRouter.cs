@@ -34,7 +34,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         using Activity? activity = QueueTelemetry.StartSend(lane, binding);
         Placing placing = new()
         {
-            Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Now, Delay = options.DelayFrom(lane.Clock), Trace = QueueTelemetry.Traces ? (activity ?? Activity.Current)?.Context ?? default : default,
+            Pinned = options.Route is not null, Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Now, Delay = options.DelayFrom(lane.Clock), Trace = QueueTelemetry.Traces ? (activity ?? Activity.Current)?.Context ?? default : default,
         };
         activity?.SetTag("messaging.message.id", new TaskId(_owner.Producer, placing.Number).ToString());
 
@@ -233,6 +233,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         EnqueuedMicroseconds = placing.EnqueuedAt,
         NotBeforeMicroseconds = placing.Delay > TimeSpan.Zero ? placing.EnqueuedAt + (long)placing.Delay.TotalMicroseconds : 0,
         Trace = placing.Trace,
+        Pinned = placing.Pinned,
     };
 
     private SendTerms Terms(in Placing placing) => new(new TaskId(_owner.Producer, placing.Number), placing.Delay);
@@ -243,6 +244,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         internal ulong Number;
         internal long EnqueuedAt;
         internal TimeSpan Delay;
+        internal bool Pinned;
         internal ActivityContext Trace;
         internal bool Waited;
     }

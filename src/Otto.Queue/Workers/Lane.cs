@@ -20,6 +20,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     private readonly bool _spills;
     private TaskBinding[] _handled = [];
     private volatile RouteQueue[] _routes = [];
+    private RouteWatch? _watch;
     private volatile bool _open;
     private volatile bool _acceptsHere;
     private volatile bool _spillsFromHere;
@@ -113,9 +114,10 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     /// <summary>Workers that rest, and the one that asks.</summary>
     public int FreeSlots => Roster is { } roster ? Math.Max(1, roster.Workers.Length - roster.Awake) : 1;
 
-    public void LeaseLost(TaskId id)
-    {
-    }
+    public void LeaseLost(TaskId id) => Log.LeaseLost(Name, id);
+
+    /// <summary>How many waiting tasks were moved on to a route with workers.</summary>
+    internal long MovedOn => _watch?.Moved ?? 0;
 
     internal long Spilled => Volatile.Read(ref _spilled);
 
@@ -172,6 +174,8 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
 
             _routes = [.. routes];
             _open = true;
+            // A segment alone is never lost, and has nowhere to move to.
+            if (routes.Exists(static r => r.Route.Route != Route.SharedMemory)) (_watch = new RouteWatch(this)).Start();
         }
         finally
         {
@@ -369,6 +373,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _state = (int)LaneState.Stopped;
+        if (_watch is { } watch) await watch.DisposeAsync().ConfigureAwait(false);
         Waiting.Dispose();
         foreach (RouteQueue route in _routes) await route.DisposeAsync().ConfigureAwait(false);
         _opening.Dispose();
