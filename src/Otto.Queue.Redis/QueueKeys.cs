@@ -30,6 +30,9 @@ internal sealed class QueueKeys(string queue)
     /// <summary>Where a sleeping worker is nudged: a channel.</summary>
     internal string Nudge(string worker) => $"otto:{{{Queue}}}:nudge:{worker}";
 
+    /// <summary>A task's result, for those who missed its notice.</summary>
+    internal string Result(TaskId id) => $"otto:{{{Queue}}}:result:{id}";
+
     /// <summary>What became of a producer's last batch, for as long as it might ask again.</summary>
     internal string Sent(string producer) => $"otto:{{{Queue}}}:sent:{producer}";
 }

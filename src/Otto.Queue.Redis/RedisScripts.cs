@@ -302,4 +302,49 @@ internal static class RedisScripts
         end
         return 1
         """);
+
+    /// <summary>
+    /// KEYS stream delayed keys; ARGV the task's id, where to go on (empty at first), how many to look at.
+    /// Looks through the delayed, then the stream, some at a time so that nobody waits long for it. Answers 1 taken back, 2 held by a worker, 0 not there; or where to go on.
+    /// </summary>
+    internal static readonly RedisScript Cancel = new(Begin + Pack + """
+        local function release(k) if k ~= '' and redis.call('HGET', KEYS[3], k) == ARGV[1] then redis.call('HDEL', KEYS[3], k) end end
+        if ARGV[2] == '' or string.sub(ARGV[2], 1, 1) == 'd' then
+          local from = ARGV[2] == '' and 0 or tonumber(string.sub(ARGV[2], 2))
+          local some = redis.call('ZRANGE', KEYS[2], from, from + ARGV[3] - 1)
+          for _, p in ipairs(some) do
+            local m, a, k = unpacked(p)
+            if string.sub(m, 9, 24) == ARGV[1] then
+              redis.call('ZREM', KEYS[2], p)
+              release(k)
+              return '1'
+            end
+          end
+          if #some == tonumber(ARGV[3]) then return 'd' .. (from + #some) end
+          return 's-'
+        end
+        local some = redis.call('XRANGE', KEYS[1], string.sub(ARGV[2], 2), '+', 'COUNT', ARGV[3])
+        for _, e in ipairs(some) do
+          local m, a, k = fields(e[2])
+          if string.sub(m, 9, 24) == ARGV[1] then
+            local held = redis.pcall('XPENDING', KEYS[1], 'workers', e[1], e[1], 1)
+            if not held.err and held[1] then return '2' end
+            redis.call('XDEL', KEYS[1], e[1])
+            release(k)
+            return '1'
+          end
+        end
+        if #some == tonumber(ARGV[3]) then return 's(' .. some[#some][1] end
+        return '0'
+        """);
+
+    /// <summary>KEYS a result's key; ARGV events, notice, seconds to keep it (0 for not at all). Tells everybody who listens.</summary>
+    internal static readonly RedisScript Notify = new(Begin + """
+        if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+        redis.call('PUBLISH', ARGV[1], 'n' .. ARGV[2])
+        return 1
+        """);
+
+    /// <summary>KEYS a result's key. Answers the notice, if it is kept.</summary>
+    internal static readonly RedisScript Find = new(Begin + "return redis.call('GET', KEYS[1])");
 }

@@ -97,7 +97,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         for (int i = 0; i < batch.Count; i++)
         {
             arguments[3 + (i * 3)] = (long)Math.Ceiling(batch[i].Terms.Delay.TotalMilliseconds);
-            arguments[4 + (i * 3)] = "";
+            arguments[4 + (i * 3)] = batch[i].Terms.Key ?? "";
             arguments[5 + (i * 3)] = batch[i].Message;
         }
 
@@ -123,6 +123,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     {
         "1" => SendOutcome.Sent,
         "0" => SendOutcome.Full,
+        _ when TaskId.TryParse(answer, out TaskId existing) => new SendAnswer(SendOutcome.Duplicate, existing),
         _ => throw new RedisTroubleException($"the send script answered '{answer}'"),
     };
 

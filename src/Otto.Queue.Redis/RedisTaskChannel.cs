@@ -10,6 +10,9 @@ internal sealed class RedisTaskChannel : TaskChannel
     // How long a close waits for acknowledgements to arrive; what does not arrive runs again elsewhere.
     private static readonly TimeSpan ClosePatience = TimeSpan.FromSeconds(5);
 
+    private const int LookedAtAtOnce = 1000;
+    private const int SecondsResultsAreKept = 600;
+
     private readonly RedisClient _client;
     private readonly QueueKeys _keys;
     private readonly RedisRouteOptions _options;
@@ -22,6 +25,7 @@ internal sealed class RedisTaskChannel : TaskChannel
     private readonly Func<ValueTask> _closed;
     private readonly Lock _lock = new();
     private readonly List<Func<Task>> _subscriptions = [];
+    private volatile Action<ReadOnlyMemory<byte>>? _heard;
     private Task? _disposing;
 
     private RedisTaskChannel(RedisClient client, ChannelName queue, RedisRouteOptions options, Func<ValueTask> closed)
@@ -117,6 +121,35 @@ internal sealed class RedisTaskChannel : TaskChannel
 
     public override ValueTask WaitToLeaseAsync(CancellationToken cancellation) => new(_taker.WaitAsync(cancellation));
 
+    public override async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellation)
+    {
+        byte[] bytes = new byte[TaskId.Size];
+        id.WriteTo(bytes);
+        string at = "";
+        while (true)
+        {
+            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [bytes, at, LookedAtAtOnce]).WaitAsync(cancellation).ConfigureAwait(false)).Text;
+            if (at is "0" or "1" or "2") return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
+        }
+    }
+
+    public override bool CarriesNotices => true;
+
+    public override ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> heard)
+    {
+        _heard = heard; // The channel is subscribed to from the start.
+        return default;
+    }
+
+    public override async ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null)
+        => await _client.RunAsync(RedisScripts.Notify, [_keys.Result(resultOf ?? default)], [_keys.Events, notice.ToArray(), resultOf is null ? 0 : SecondsResultsAreKept]).ConfigureAwait(false);
+
+    public override async ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellation)
+    {
+        RedisReply reply = await _client.RunAsync(RedisScripts.Find, [_keys.Result(id)], []).WaitAsync(cancellation).ConfigureAwait(false);
+        return reply.IsNull ? null : reply.Bytes;
+    }
+
     public override async ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellation)
     {
         RedisReply[] items = (await _client.RunAsync(RedisScripts.Count, [_keys.Stream, _keys.Delayed, _keys.Dead], []).WaitAsync(cancellation).ConfigureAwait(false)).Items;
@@ -162,7 +195,8 @@ internal sealed class RedisTaskChannel : TaskChannel
 
     private void OnEvent(byte[] message)
     {
-        if (message is [(byte)'w', ..]) _pulse.BeatNow();
+        if (message is [(byte)'w']) _pulse.BeatNow();
+        else if (message is [(byte)'n', ..]) _heard?.Invoke(message.AsMemory(1));
     }
 
     private void OnRestored()

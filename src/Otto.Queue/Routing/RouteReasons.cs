@@ -14,6 +14,9 @@ internal static class RouteReasons
     internal const string Durable = "durability asked for";
     internal const string Delayed = "delayed: kept where it outlives this process";
     internal const string DelayedHere = "delayed: the only route keeps it";
+    internal const string Keyed = "key: the widest route, where it is registered";
+    internal const string KeptForKey = "key: kept in the segment, worker here has room";
+    internal const string KeyTaken = "key: taken by a task that is pending or running";
     internal const string Draining = "the queue here is draining";
 
     internal static string PassedOverFull(Route route) => $"spilled: {route} is full";

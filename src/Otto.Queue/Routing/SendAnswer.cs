@@ -13,11 +13,15 @@ public enum SendOutcome
 
     /// <summary>The route cannot be used now. Nothing was sent.</summary>
     Unavailable,
+
+    /// <summary>Another task of the same key is pending or running. Nothing was sent.</summary>
+    Duplicate,
 }
 
 /// <summary>What a channel answered.</summary>
 /// <param name="Outcome">What became of the envelope.</param>
-public readonly record struct SendAnswer(SendOutcome Outcome)
+/// <param name="Existing">With <see cref="SendOutcome.Duplicate"/>: the task that has the key.</param>
+public readonly record struct SendAnswer(SendOutcome Outcome, TaskId Existing = default)
 {
     /// <summary>An answer without more words.</summary>
     /// <param name="outcome">What became of the envelope.</param>

@@ -74,6 +74,34 @@ public abstract class TaskChannel : IAsyncDisposable
     /// <exception cref="IOException">The route is in trouble.</exception>
     public abstract ValueTask WaitToLeaseAsync(CancellationToken cancellation);
 
+    /// <summary>Takes a task back that no worker has begun, or finds out that one has.</summary>
+    /// <param name="id">Which one.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <returns><see cref="CancelOutcome.Requested"/> where a worker holds it; it must be told by a notice.</returns>
+    /// <exception cref="IOException">The route cannot be reached.</exception>
+    public virtual ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellation) => new(CancelOutcome.NotFound);
+
+    /// <summary>Whether notices reach other processes on this route.</summary>
+    public virtual bool CarriesNotices => false;
+
+    /// <summary>Hears from now on what others tell with <see cref="NotifyAsync"/>. Further calls do nothing.</summary>
+    /// <param name="heard">Called for each notice, by any thread, the bytes valid until it returns; must not block.</param>
+    /// <returns>Ends when whatever is told from now on is heard.</returns>
+    public virtual ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> heard) => default;
+
+    /// <summary>Tells everybody who listens on this queue. Not kept: who does not listen, or listens too slowly, misses it.</summary>
+    /// <param name="notice">The notice.</param>
+    /// <param name="resultOf">Where it is a task's result: the task, so that the route may keep it for a while for those who ask later.</param>
+    /// <returns>Ends when it was told.</returns>
+    /// <exception cref="IOException">The route cannot be reached, or the notice is too large for it.</exception>
+    public virtual ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null) => default;
+
+    /// <summary>Asks for the notice of a task's result that may have been missed.</summary>
+    /// <param name="id">The task.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <returns>The notice; <see langword="null"/> where there is none, or the route does not keep them.</returns>
+    public virtual ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellation) => default;
+
     /// <summary>Counts what the queue holds now.</summary>
     /// <param name="cancellation">Gives up.</param>
     /// <returns>The counts, exact only while nobody moves.</returns>
@@ -106,11 +134,12 @@ public abstract class TaskChannel : IAsyncDisposable
     public abstract ValueTask DisposeAsync();
 
     /// <summary>A channel over a work queue in shared memory, or any other.</summary>
-    /// <param name="queue">The queue; disposed with the channel.</param>
+    /// <param name="queue">The queue; disposed with the channel. Keys and cancelling need one that can be searched (<see cref="ISearchableWorkQueue"/>).</param>
+    /// <param name="notices">Carries notices between processes: cancels, results and progress. <see langword="null"/> for none.</param>
     /// <returns>The channel.</returns>
-    public static TaskChannel Over(IWorkQueue queue)
+    public static TaskChannel Over(IWorkQueue queue, ITopicTransport? notices = null)
     {
         ArgumentNullException.ThrowIfNull(queue);
-        return new WorkQueueChannel(queue);
+        return new WorkQueueChannel(queue, notices is null ? null : new TopicNotices(notices, queue.Name));
     }
 }

@@ -19,7 +19,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         {
             ulong number = _owner.NextNumber();
             if (lane.TryHandOver(new QueuedTask { Task = task, Binding = binding, Number = number, EnqueuedMicroseconds = _telemetry.TimesWaits ? lane.Clock.Now : lane.Clock.RoughlyNow }))
-                return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, lane.ReasonHere));
+                return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, lane.ReasonHere) { Queue = lane.Name });
         }
 
         return PlaceAsync(binding, task, options ?? EnqueueOptions.Default, cancellation);
@@ -34,10 +34,31 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         using Activity? activity = QueueTelemetry.StartSend(lane, binding);
         Placing placing = new()
         {
-            Pinned = options.Route is not null, Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Now, Delay = options.DelayFrom(lane.Clock), Trace = QueueTelemetry.Traces ? (activity ?? Activity.Current)?.Context ?? default : default,
+            Number = _owner.NextNumber(), Terms = options.Terms, EnqueuedAt = lane.Clock.Now, Delay = options.DelayFrom(lane.Clock), Trace = QueueTelemetry.Traces ? (activity ?? Activity.Current)?.Context ?? default : default,
         };
         activity?.SetTag("messaging.message.id", new TaskId(_owner.Producer, placing.Number).ToString());
 
+        TaskId id = new(_owner.Producer, placing.Number);
+        if (!options.Result) return await PlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
+        // The place for the result is there before anybody could have one.
+        await lane.Notices.ListenAsync().ConfigureAwait(false);
+        _owner.Results.Open(id, binding);
+        bool sent = false;
+        try
+        {
+            TaskReceipt receipt = await PlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
+            sent = receipt.Outcome == EnqueueOutcome.Accepted;
+            return receipt;
+        }
+        finally
+        {
+            if (!sent) _owner.Results.Forget(id);
+        }
+    }
+
+    private async ValueTask<TaskReceipt> PlaceAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, Placing placing, CancellationToken cancellation)
+        where TTask : notnull
+    {
         Place place = await TryPlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
         while (place.Reason is null)
         {
@@ -49,8 +70,9 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
             if (place.Reason is null) await WaitForRoomAsync(roomHere, there, cancellation).ConfigureAwait(false);
         }
 
+        if (place.Duplicate is { } existing) return new TaskReceipt(existing, place.Route, place.Reason, EnqueueOutcome.Duplicate) { Queue = lane.Name };
         _telemetry.Sent(lane, binding, place.Route, place.Reason);
-        return new TaskReceipt(new TaskId(_owner.Producer, placing.Number), place.Route, place.Reason);
+        return new TaskReceipt(new TaskId(_owner.Producer, placing.Number), place.Route, place.Reason) { Queue = lane.Name };
     }
 
     private async ValueTask WaitForRoomAsync(Task? roomHere, RouteQueue? there, CancellationToken cancellation)
@@ -86,13 +108,17 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         if (options.Route is null or Route.InProcess)
         {
             bool onlyHere = pinnedHere || lane.Routes.Length == 0;
+            // What must outlive a crash, or be known to others, never goes by object reference alone.
+            bool byObjectAlone = options.Durability == Durability.None && placing.Delay == TimeSpan.Zero && options.Key is null && options.Every is null;
             if (!binding.HandledHere || !lane.AcceptsHere)
             {
                 if (onlyHere) throw _refusals.NoRoute(binding, options);
             }
-            else if (options.Durability == Durability.None && (placing.Delay == TimeSpan.Zero || onlyHere))
+            else if (byObjectAlone || (onlyHere && options.Durability == Durability.None))
             {
-                if (TryPlaceHere(binding, task, placing, null, default))
+                if (options.Key is { } key && !lane.KeysHere.TryAdd(key, new TaskId(_owner.Producer, placing.Number)))
+                    return new(new Place(Route.InProcess, RouteReasons.KeyTaken) { Duplicate = lane.KeysHere.GetValueOrDefault(key) });
+                if (TryPlaceHereOrRelease(binding, task, options, placing))
                     return new(new Place(Route.InProcess, pinnedHere ? RouteReasons.Pinned : placing.Delay == TimeSpan.Zero ? lane.ReasonHere : RouteReasons.DelayedHere));
                 if (here.WhenFull == WhenFull.Reject || placing.Delay > TimeSpan.Zero) throw _refusals.Full();
                 bool inside = _owner.InsideHandler;
@@ -100,7 +126,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
                     return inside ? throw _refusals.Full() : new(new Place { WaitHere = true });
                 spilled = true;
             }
-            else if (options.Durability == Durability.Process && placing.Delay == TimeSpan.Zero && lane.Ring.Count < lane.Ring.Capacity)
+            else if (options.Durability <= Durability.Process && placing.Delay == TimeSpan.Zero && lane.Ring.Count < lane.Ring.Capacity)
             {
                 if (TryKeep(binding, task, options, placing) is { Reason: not null } kept) return new(kept);
             }
@@ -109,18 +135,33 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         return PlaceBeyondAsync(binding, task, options, placing, spilled, draining, cancellation);
     }
 
-    private bool TryPlaceHere<TTask>(TaskBinding<TTask> binding, TTask task, in Placing placing, RouteQueue? keptBy, WorkLease kept)
+    private bool TryPlaceHereOrRelease<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, in Placing placing)
+        where TTask : notnull
+    {
+        bool placed = false;
+        try
+        {
+            return placed = TryPlaceHere(binding, task, placing, null, default, keyIsHere: options.Key is not null);
+        }
+        finally
+        {
+            if (!placed && options.Key is { } key) lane.ReleaseKey(key, new TaskId(_owner.Producer, placing.Number));
+        }
+    }
+
+    private bool TryPlaceHere<TTask>(TaskBinding<TTask> binding, TTask task, in Placing placing, RouteQueue? keptBy, WorkLease kept, bool keyIsHere = false)
         where TTask : notnull
     {
         // Once full, tasks go on spilling until there is room worth mentioning; but who has waited takes what there is.
         if (lane.SpillsFromHere && !placing.Waited && keptBy is null) return false;
         object handed = roundTrip ? binding.RoundTrip(task) : task;
+        TaskTerms? terms = keyIsHere ? placing.Terms! with { KeyIsHere = true } : placing.Terms;
         if (placing.Delay > TimeSpan.Zero)
             return lane.Waiting.TryAdd(new WaitingTask
             {
-                Binding = binding, Id = new TaskId(_owner.Producer, placing.Number), Task = handed, EnqueuedMicroseconds = placing.EnqueuedAt, Trace = placing.Trace,
+                Binding = binding, Id = new TaskId(_owner.Producer, placing.Number), Task = handed, EnqueuedMicroseconds = placing.EnqueuedAt, Trace = placing.Trace, Terms = terms, MustWait = true,
             }, placing.Delay);
-        TaskBaggage? baggage = keptBy is not null || placing.Trace.TraceId != default ? new TaskBaggage { Kept = kept, KeptBy = keptBy, Trace = placing.Trace } : null;
+        TaskBaggage? baggage = keptBy is not null || terms is not null || placing.Trace.TraceId != default ? new TaskBaggage { Kept = kept, KeptBy = keptBy, Trace = placing.Trace, Terms = terms } : null;
         return lane.TryHandOver(new QueuedTask { Task = handed, Binding = binding, Number = placing.Number, EnqueuedMicroseconds = placing.EnqueuedAt, Baggage = baggage });
     }
 
@@ -128,17 +169,19 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     private Place TryKeep<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, in Placing placing)
         where TTask : notnull
     {
-        RouteQueue? route = null;
-        foreach (RouteQueue r in lane.Routes)
-            if (r.Channel.CanKeep && r.Route.Durability >= options.Durability) { route = r; break; }
-        if (route is null) return default;
+        // A key is registered in the widest route; where that cannot keep, the whole task goes there.
+        RouteQueue? route = Array.Find(lane.Routes, r => r.Channel.CanKeep && r.Route.Durability >= options.Durability);
+        if (route is null || (options.Key is not null && !ReferenceEquals(route, lane.Routes[^1]))) return default;
         EnvelopeBuffer message = binding.WriteTyped(task, Header(placing));
         try
         {
-            if (message.Length > route.Channel.MaxMessageBytes || route.Channel.Keep(message.Written, Terms(placing), out WorkLease lease).Outcome != SendOutcome.Sent) return default;
+            if (message.Length > route.Channel.MaxMessageBytes) return default;
+            SendAnswer answer = route.Channel.Keep(message.Written, Terms(placing), out WorkLease lease);
+            if (answer.Outcome == SendOutcome.Duplicate) return new Place(route.Route.Route, RouteReasons.KeyTaken) { Duplicate = answer.Existing };
+            if (answer.Outcome != SendOutcome.Sent) return default;
             try
             {
-                if (TryPlaceHere(binding, task, placing, route, lease)) return new Place(Route.InProcess, RouteReasons.Kept);
+                if (TryPlaceHere(binding, task, placing, route, lease)) return new Place(Route.InProcess, options.Durability == Durability.None ? RouteReasons.KeptForKey : RouteReasons.Kept);
             }
             catch
             {
@@ -174,12 +217,13 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
             for (int i = -1; i < routes.Length; i++)
             {
                 RouteQueue route = i < 0 ? best : routes[i];
-                if (i >= 0 && (ReferenceEquals(route, best) || options.Route is not null || route.Route.Durability < options.Durability)) continue;
+                if (i >= 0 && (ReferenceEquals(route, best) || options.Route is not null || options.Key is not null || route.Route.Durability < options.Durability)) continue;
                 largest = Math.Max(largest, route.Channel.MaxMessageBytes);
                 if (message.Length > route.Channel.MaxMessageBytes) continue;
                 fits ??= route;
                 string reason = spilled ? lane.SpilledReason : i >= 0 ? best.PassedOverReason : Reason(route, options, placing, draining);
                 SendAnswer answer = await route.SendAsync(message.Written, Terms(placing), cancellation).ConfigureAwait(false);
+                if (answer.Outcome == SendOutcome.Duplicate) return new Place(route.Route.Route, RouteReasons.KeyTaken) { Duplicate = answer.Existing };
                 if (answer.Outcome != SendOutcome.Sent) continue;
                 if (spilled || i >= 0) lane.NoteSpilled();
                 return new Place(route.Route.Route, reason);
@@ -204,6 +248,8 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     private static RouteQueue? Choose(RouteQueue[] routes, EnqueueOptions options, bool spilled)
     {
         RouteQueue? nearest = null, widest = null;
+        // One register of keys, whoever works where: the widest route, and no other while that is full or out of reach.
+        if (options is { Key: not null, Route: null }) return routes.LastOrDefault(r => r.Route.Durability >= options.Durability);
         foreach (RouteQueue route in routes)
         {
             if (options.Route is { } pin && pin != route.Route.Route || route.Route.Durability < options.Durability) continue;
@@ -221,6 +267,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     {
         if (options.Route is not null) return RouteReasons.Pinned;
         if (draining) return RouteReasons.Draining;
+        if (options.Key is not null) return RouteReasons.Keyed;
         if (options.Durability != Durability.None) return RouteReasons.Durable;
         if (placing.Delay > TimeSpan.Zero) return RouteReasons.Delayed;
         if (route.Channel.OtherWorkers == 0) return route.Route.NobodyKnownReason;
@@ -233,10 +280,13 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         EnqueuedMicroseconds = placing.EnqueuedAt,
         NotBeforeMicroseconds = placing.Delay > TimeSpan.Zero ? placing.EnqueuedAt + (long)placing.Delay.TotalMicroseconds : 0,
         Trace = placing.Trace,
-        Pinned = placing.Pinned,
+        Key = placing.Terms?.Key,
+        Every = placing.Terms?.Every ?? default,
+        WantsResult = placing.Terms?.WantsResult ?? false,
+        Pinned = placing.Terms?.Pinned ?? false,
     };
 
-    private SendTerms Terms(in Placing placing) => new(new TaskId(_owner.Producer, placing.Number), placing.Delay);
+    private SendTerms Terms(in Placing placing) => new(new TaskId(_owner.Producer, placing.Number), placing.Delay, placing.Terms?.Key);
 
     // One task while it looks for its place.
     private struct Placing
@@ -244,7 +294,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         internal ulong Number;
         internal long EnqueuedAt;
         internal TimeSpan Delay;
-        internal bool Pinned;
+        internal TaskTerms? Terms;
         internal ActivityContext Trace;
         internal bool Waited;
     }
@@ -255,5 +305,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         internal bool WaitHere { get; init; }
 
         internal RouteQueue? WaitThere { get; init; }
+
+        internal TaskId? Duplicate { get; init; }
     }
 }

@@ -55,4 +55,13 @@ internal sealed partial class QueueLog(ILogger logger)
 
     [LoggerMessage(16, LogLevel.Warning, "Task {Id} of queue '{Queue}' passed to another worker while it was held here: it may run twice")]
     internal partial void LeaseLost(string queue, TaskId id);
+
+    [LoggerMessage(17, LogLevel.Information, "Task '{Task}' {Id} was cancelled")]
+    internal partial void Cancelled(string task, TaskId id);
+
+    [LoggerMessage(18, LogLevel.Warning, "Task '{Task}' {Id}, which recurs, failed; it is due again in {Seconds:0.###} s")]
+    internal partial void RecurringFailed(string task, TaskId id, double seconds, Exception error);
+
+    [LoggerMessage(19, LogLevel.Warning, "Queue '{Queue}' cannot tell or hear notices on {Route}; cancels, results or progress may not arrive")]
+    internal partial void NoticesFailed(string queue, Route route, Exception error);
 }

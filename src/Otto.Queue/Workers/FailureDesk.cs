@@ -7,19 +7,42 @@ internal sealed class FailureDesk(Lane lane)
     private long _retried;
     private long _buried;
     private long _lost;
+    private long _cancelled;
 
     internal long Retried => Volatile.Read(ref _retried);
 
     internal long Buried => Volatile.Read(ref _buried);
 
+    internal long Cancelled => Volatile.Read(ref _cancelled);
+
     internal long Lost => Volatile.Read(ref _lost);
 
     /// <summary>Decides about a failed attempt. Ends at once unless a route must be asked, or the waiting room is full: then the worker waits here.</summary>
-    internal ValueTask SettleAsync(WaitingTask task, Exception error, bool decoded)
+    /// <param name="task">The task, its attempts counted.</param>
+    /// <param name="error">What its handler threw.</param>
+    /// <param name="end">Why its token had fired, if it had.</param>
+    /// <param name="decoded">Whether the task was read from its bytes, so that the handler is what failed.</param>
+    internal ValueTask SettleAsync(WaitingTask task, Exception error, RunEnd end, bool decoded)
     {
+        if (end == RunEnd.Cancelled)
+        {
+            // Whatever it threw: nobody wants it done any more.
+            if (task.LeasedBy is not null) task.Lease.Complete();
+            NoteCancelled(task);
+            return ValueTask.CompletedTask;
+        }
+
         if (error is OperationCanceledException && lane.Abort.IsCancellationRequested)
         {
             Interrupted(task);
+            return ValueTask.CompletedTask;
+        }
+
+        if (task.Terms is { } terms && terms.Every > TimeSpan.Zero)
+        {
+            // Its next time is its next try.
+            lane.Log.RecurringFailed(task.Binding.Name, task.Id, terms.Every.TotalSeconds, error);
+            ComeAgain(task);
             return ValueTask.CompletedTask;
         }
 
@@ -48,6 +71,33 @@ internal sealed class FailureDesk(Lane lane)
         return lane.Waiting.TryAdd(task, delay) ? ValueTask.CompletedTask : SitOutAsync(task, delay);
     }
 
+    /// <summary>Lets a task that recurs wait for its next time, where it lives.</summary>
+    internal void ComeAgain(WaitingTask task)
+    {
+        TimeSpan every = task.Terms!.Every;
+        if (task.LeasedBy is null)
+            lane.Waiting.TryAdd(new WaitingTask
+            {
+                Binding = task.Binding, Id = task.Id, Task = task.Task, EnqueuedMicroseconds = task.EnqueuedMicroseconds, Trace = task.Trace, Terms = task.Terms, MustWait = true,
+            }, every, whateverTheBound: true);
+        else if (!task.Lease.Abandon(countAttempt: false, every)) lane.Log.LeaseEnded(task.Binding.Name, task.Id);
+    }
+
+    /// <summary>Notes that a task ended because somebody cancelled it.</summary>
+    internal void NoteCancelled(WaitingTask task)
+    {
+        Interlocked.Increment(ref _cancelled);
+        lane.Log.Cancelled(task.Binding.Name, task.Id);
+        End(task, ResultStatus.Cancelled, "");
+    }
+
+    private void End(WaitingTask task, ResultStatus status, string reason)
+    {
+        if (task.Terms is not { } terms) return;
+        if (terms.WantsResult) lane.Results.Failed(task.Id, status, reason);
+        if (terms.KeyIsHere) lane.ReleaseKey(terms.Key!, task.Id);
+    }
+
     private void Retrying(WaitingTask task, TimeSpan delay, Exception error)
     {
         Interlocked.Increment(ref _retried);
@@ -57,7 +107,7 @@ internal sealed class FailureDesk(Lane lane)
 
     private async ValueTask PassOnAsync(WaitingTask task)
     {
-        if (!await lane.TryHandOverAsync(task, TimeSpan.Zero, lane.Abort).ConfigureAwait(false)) lane.Waiting.AddReady(task);
+        if (!await lane.HandOvers.TryAsync(task, TimeSpan.Zero, lane.Abort).ConfigureAwait(false)) lane.Waiting.AddReady(task);
     }
 
     // The bound on waiting tasks: when the room is full the worker's place is what waits, and with it whoever fills the queue.
@@ -80,13 +130,14 @@ internal sealed class FailureDesk(Lane lane)
     {
         if (task.LeasedBy is { } by)
         {
-            if (task.Lease.Abandon(countAttempt: false)) lane.NoteHandedOver(by.Route.Route);
+            if (task.Lease.Abandon(countAttempt: false)) lane.HandOvers.Note(by.Route.Route);
             return;
         }
 
         lane.Waiting.AddReady(new WaitingTask
         {
-            Binding = task.Binding, Id = task.Id, Task = task.Task, AttemptsMade = task.AttemptsMade - 1, EnqueuedMicroseconds = task.EnqueuedMicroseconds, Trace = task.Trace,
+            Binding = task.Binding, Id = task.Id, Task = task.Task, AttemptsMade = task.AttemptsMade - 1, EnqueuedMicroseconds = task.EnqueuedMicroseconds,
+            Trace = task.Trace, Terms = task.Terms,
         });
     }
 
@@ -104,6 +155,7 @@ internal sealed class FailureDesk(Lane lane)
         lane.Telemetry.Dead(lane, task.Binding);
         if (kept) lane.Log.GaveUp(task.Binding.Name, task.Id, reason, error);
         else lane.Log.GaveUpUnkept(task.Binding.Name, task.Id, reason, error);
+        End(task, ResultStatus.Failed, reason);
     }
 
     /// <summary>Puts bytes that are no task of ours among the dead letters.</summary>
@@ -124,7 +176,7 @@ internal sealed class FailureDesk(Lane lane)
             {
                 ValueTask<bool> burying;
                 // Attempts start at none: a requeued letter has them all again, and the reason names those made.
-                EnvelopeBuffer buffer = task.Binding.Write(task.Task!, new EnvelopeHeader { Id = task.Id, EnqueuedMicroseconds = task.EnqueuedMicroseconds, Trace = task.Trace });
+                EnvelopeBuffer buffer = task.Binding.Write(task.Task!, task.Header(attemptsBefore: 0));
                 try
                 {
                     if (buffer.Length > route.Channel.MaxMessageBytes) continue;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Otto.Ipc;
 
 namespace Otto.Queue;
@@ -14,7 +15,6 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     private readonly TaskQueueOptions _options;
     private readonly List<TaskBinding> _bindings = [];
     private readonly HashSet<string> _unhandledNames = [];
-    private readonly Dictionary<Route, int> _handedOverBy = [];
     private readonly int _localWeight;
     private readonly int _enoughRoomBelow;
     private readonly bool _spills;
@@ -29,7 +29,6 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     private volatile int _state;
     private long _spilled;
     private long _rejected;
-    private long _handedOver;
 
     internal Lane(TaskQueue owner, string name, bool handlesAny, TaskQueueOptions options, QueueClock clock, QueueTelemetry telemetry, QueueLog log)
     {
@@ -46,6 +45,11 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         Ring = new TaskRing(handlesAny ? options.InProcessRoute.Capacity : 1);
         Waiting = new WaitingRoom(clock, options.InProcessRoute.Capacity, () => Roster?.Signal());
         Failures = new FailureDesk(this);
+        HandOvers = new HandOvers(this);
+        Notices = new LaneNotices(this);
+        Results = new LaneResults(this);
+        Progress = new ProgressDesk(this);
+        Cancelling = new Cancelling(this);
         RoomHere = new RoomSignal(options.InProcessRoute.Capacity);
         SpilledReason = RouteReasons.Spilled(options.InProcessRoute.Capacity);
         NameTag = new("messaging.destination.name", name);
@@ -69,6 +73,21 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     internal WaitingRoom Waiting { get; }
 
     internal FailureDesk Failures { get; }
+
+    internal HandOvers HandOvers { get; }
+
+    internal LaneNotices Notices { get; }
+
+    internal LaneResults Results { get; }
+
+    internal ProgressDesk Progress { get; }
+
+    internal CancelRequests Cancels { get; } = new();
+
+    internal Cancelling Cancelling { get; }
+
+    /// <summary>The keys of tasks that no route beyond knows of.</summary>
+    internal ConcurrentDictionary<string, TaskId> KeysHere { get; } = new();
 
     internal RoomSignal RoomHere { get; }
 
@@ -114,7 +133,22 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     /// <summary>Workers that rest, and the one that asks.</summary>
     public int FreeSlots => Roster is { } roster ? Math.Max(1, roster.Workers.Length - roster.Awake) : 1;
 
-    public void LeaseLost(TaskId id) => Log.LeaseLost(Name, id);
+    public void LeaseLost(TaskId id)
+    {
+        Log.LeaseLost(Name, id);
+        FireRunning(id, RunEnd.LeaseLost);
+    }
+
+    /// <summary>Fires the token of a task that runs here.</summary>
+    internal bool FireRunning(TaskId id, RunEnd reason)
+    {
+        if (Roster is not { } roster) return false;
+        foreach (Worker worker in roster.Workers)
+            if (worker.Fire(id, reason)) return true;
+        return false;
+    }
+
+    internal void ReleaseKey(string key, TaskId id) => KeysHere.TryRemove(KeyValuePair.Create(key, id));
 
     /// <summary>How many waiting tasks were moved on to a route with workers.</summary>
     internal long MovedOn => _watch?.Moved ?? 0;
@@ -122,8 +156,6 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     internal long Spilled => Volatile.Read(ref _spilled);
 
     internal long Rejected => Volatile.Read(ref _rejected);
-
-    internal long HandedOver => Volatile.Read(ref _handedOver);
 
     /// <summary>Whether a worker that looked now would find something.</summary>
     internal bool HasWork
@@ -189,6 +221,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         foreach (TaskBinding binding in _bindings) binding.Prepare(services);
         if (HandlesAny)
         {
+            await Notices.ListenAsync().ConfigureAwait(false); // Before anything runs that could be cancelled.
             ReasonHere = RouteReasons.WorkerHere;
             Roster = new WorkerRoster(this, _handled[0].Concurrency);
             foreach (RouteQueue route in _routes) route.StartTaking();
@@ -275,55 +308,6 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
 
     internal void NoteRejected() => Interlocked.Increment(ref _rejected);
 
-    internal void NoteHandedOver(Route route)
-    {
-        Interlocked.Increment(ref _handedOver);
-        lock (_handedOverBy) _handedOverBy[route] = _handedOverBy.GetValueOrDefault(route) + 1;
-    }
-
-    internal IReadOnlyDictionary<Route, int> HandedOverBy
-    {
-        get
-        {
-            lock (_handedOverBy) return new Dictionary<Route, int>(_handedOverBy);
-        }
-    }
-
-    /// <summary>Gives an object to the first route that has room and keeps it no worse, attempts and all.</summary>
-    internal async ValueTask<bool> TryHandOverAsync(WaitingTask task, TimeSpan delay, CancellationToken cancellation)
-    {
-        foreach (RouteQueue route in _routes)
-        {
-            try
-            {
-                EnvelopeBuffer buffer = task.Binding.Write(task.Task!, new EnvelopeHeader
-                {
-                    Id = task.Id, EnqueuedMicroseconds = task.EnqueuedMicroseconds, AttemptsBefore = task.AttemptsMade, Trace = task.Trace,
-                });
-                ValueTask<SendAnswer> sending;
-                try
-                {
-                    if (buffer.Length > route.Channel.MaxMessageBytes) continue;
-                    sending = route.SendAsync(buffer.Written, new SendTerms(task.Id, delay), cancellation);
-                }
-                finally
-                {
-                    buffer.Return();
-                }
-
-                if ((await sending.ConfigureAwait(false)).Outcome != SendOutcome.Sent) continue;
-                NoteHandedOver(route.Route.Route);
-                return true;
-            }
-            catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
-            {
-                Log.HandOverFailed(task.Binding.Name, task.Id, route.Route.Route, e);
-            }
-        }
-
-        return false;
-    }
-
     internal void Bury(RouteQueue by, in WorkLease lease, string reason) => Failures.BuryMessage(by, lease, reason);
 
     /// <summary>Gives back a message for which no handler is here, and says so once a name.</summary>
@@ -366,7 +350,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         _takesWaiting = false;
         _abort.Cancel();
         if (Roster is null) return;
-        foreach (Worker worker in Roster.Workers) worker.CancelRunning();
+        foreach (Worker worker in Roster.Workers) worker.Fire(null, RunEnd.Stopped);
     }
 
     /// <summary>Lets go of everything; a route's participant lives on until its last lease has ended.</summary>

@@ -6,6 +6,7 @@ namespace Otto.Queue;
 internal sealed class WaitingRoom : IDisposable
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
 
     private readonly Lock _lock = new();
     private readonly PriorityQueue<WaitingTask, long> _later = new();
@@ -37,15 +38,15 @@ internal sealed class WaitingRoom : IDisposable
 
     /// <summary>Lets a task wait.</summary>
     /// <returns><see langword="false"/> where the room is full: the worker must sit out the delay itself, which bounds what can pile up.</returns>
-    internal bool TryAdd(WaitingTask task, TimeSpan delay)
+    internal bool TryAdd(WaitingTask task, TimeSpan delay, bool whateverTheBound = false)
     {
         lock (_lock)
         {
-            if (_later.Count + _ready.Count >= _bound) return false;
-            long due = _clock.After(delay);
+            if (!whateverTheBound && _later.Count + _ready.Count >= _bound) return false;
+            long due = task.Due = _clock.After(delay);
             bool first = !_later.TryPeek(out _, out long earliest) || due < earliest;
             _later.Enqueue(task, due);
-            if (first) _timer.Change(delay < Shortest ? Shortest : delay, Timeout.InfiniteTimeSpan);
+            if (first) SetTimer(delay);
             return true;
         }
     }
@@ -72,6 +73,31 @@ internal sealed class WaitingRoom : IDisposable
         }
     }
 
+    /// <summary>Takes one task out before its time.</summary>
+    internal WaitingTask? TryRemove(TaskId id)
+    {
+        lock (_lock)
+        {
+            WaitingTask? found = _ready.FirstOrDefault(t => t.Id == id);
+            if (found is not null)
+            {
+                List<WaitingTask> others = [.. _ready.Where(t => t != found)];
+                _ready.Clear();
+                foreach (WaitingTask other in others) _ready.Enqueue(other);
+                _hasReady = _ready.Count > 0;
+                return found;
+            }
+
+            found = _later.UnorderedItems.FirstOrDefault(t => t.Element.Id == id).Element;
+            if (found is not null) _later.Remove(found, out _, out _);
+            return found;
+        }
+    }
+
+    /// <summary>How long until a task is due.</summary>
+    internal TimeSpan TimeLeft(WaitingTask task)
+        => TimeSpan.FromSeconds(Math.Max(0, (task.Due - _clock.Timestamp) / (double)_clock.Provider.TimestampFrequency));
+
     /// <summary>Empties the room, for a stop.</summary>
     internal List<WaitingTask> TakeAll()
     {
@@ -97,7 +123,7 @@ internal sealed class WaitingRoom : IDisposable
                 {
                     // A timer may fire a little early by this clock.
                     TimeSpan left = TimeSpan.FromSeconds((due - now) / (double)_clock.Provider.TimestampFrequency);
-                    _timer.Change(left < Shortest ? Shortest : left, Timeout.InfiniteTimeSpan);
+                    SetTimer(left);
                     break;
                 }
 
@@ -109,6 +135,9 @@ internal sealed class WaitingRoom : IDisposable
 
         if (wake) _wake();
     }
+
+    // A timer takes no more than 49 days; it is set again when it fires early.
+    private void SetTimer(TimeSpan delay) => _timer.Change(delay < Shortest ? Shortest : delay < Longest ? delay : Longest, Timeout.InfiniteTimeSpan);
 
     public void Dispose() => _timer.Dispose();
 }
