@@ -38,8 +38,22 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         };
         activity?.SetTag("messaging.message.id", new TaskId(_owner.Producer, placing.Number).ToString());
 
+        try
+        {
+            return options.Result
+                ? await PlaceForResultAsync(binding, task, options, placing, cancellation).ConfigureAwait(false)
+                : await PlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException) when (lane.State >= LaneState.Draining)
+        {
+            throw _refusals.Stopped(binding); // The stop overtook us on our way to a route; nothing was sent.
+        }
+    }
+
+    private async ValueTask<TaskReceipt> PlaceForResultAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, Placing placing, CancellationToken cancellation)
+        where TTask : notnull
+    {
         TaskId id = new(_owner.Producer, placing.Number);
-        if (!options.Result) return await PlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
         // The place for the result is there before anybody could have one.
         await lane.Notices.ListenAsync().ConfigureAwait(false);
         _owner.Results.Open(id, binding);
@@ -193,10 +207,6 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
             lane.NoteSpilled();
             return new Place(route.Route.Route, lane.SpilledReason);
         }
-        catch (ObjectDisposedException) when (lane.State >= LaneState.Draining)
-        {
-            throw _refusals.Stopped(binding); // The stop overtook us on our way to the segment; nothing was sent.
-        }
         finally
         {
             message.Return();
@@ -228,10 +238,6 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
                 if (spilled || i >= 0) lane.NoteSpilled();
                 return new Place(route.Route.Route, reason);
             }
-        }
-        catch (ObjectDisposedException) when (lane.State >= LaneState.Draining)
-        {
-            throw _refusals.Stopped(binding);
         }
         finally
         {

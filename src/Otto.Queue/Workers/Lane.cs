@@ -301,7 +301,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
 
         return new QueueStatistics(
             Name, Ring.Count + Waiting.Count, Ring.Added, _routes.Sum(static r => r.Sent), completed, failed, Failures.Retried, Failures.Buried, Failures.Lost,
-            Spilled, Rejected, _routes.Sum(static r => r.GivenBack));
+            Spilled, Rejected, Failures.Cancelled, _routes.Sum(static r => r.GivenBack));
     }
 
     internal void NoteSpilled() => Interlocked.Increment(ref _spilled);
