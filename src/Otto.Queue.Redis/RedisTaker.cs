@@ -17,6 +17,7 @@ internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteO
     private readonly Queue<(HeldEntry Entry, WorkLease Lease)> _taken = new();
     private volatile TaskCompletionSource _nudged = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ITaskTaker? _for;
+    private Task<TimeSpan>? _taking;
     private string _cursor = "0-0";
 
     /// <summary>How many are here that nobody has leased yet.</summary>
@@ -50,10 +51,15 @@ internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteO
         while (true)
         {
             (HeldEntry Entry, WorkLease Lease) next;
+            bool last;
             lock (_lock)
             {
                 if (!_taken.TryDequeue(out next)) break;
+                last = _taken.Count == 0;
             }
+
+            // The next ones may come while these are worked on, if there are places for them.
+            if (last && _for is { FreeSlots: > 1 }) _ = TakeOnceAsync();
 
             // What lay here for long, because the workers had other things to do, may be somebody else's soon: rather not begun.
             if (Environment.TickCount64 - next.Entry.TakenAt > _freshMilliseconds) next.Lease.Abandon(countAttempt: false);
@@ -78,7 +84,10 @@ internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteO
             TimeSpan sleep;
             try
             {
-                sleep = await TakeAsync().ConfigureAwait(false);
+                // What was on its way before may have found nothing before our nudge was there to be heard: only our own look sends us to sleep.
+                Task<TimeSpan>? before = Volatile.Read(ref _taking);
+                if (before is { IsCompleted: false } && await before.ConfigureAwait(false) >= TimeSpan.Zero && AtHand > 0) return;
+                sleep = await TakeOnceAsync().ConfigureAwait(false);
             }
             catch (RedisTroubleException e) when (!e.Refused)
             {
@@ -93,19 +102,25 @@ internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteO
     /// <summary>Takes over what dead workers held, if there is a free place for it.</summary>
     internal async Task ReclaimAsync()
     {
-        if (_for is not { } taker || AtHand > 0) return;
+        if (_for is not { FreeSlots: > 0 } taker || AtHand > 0) return;
         RedisReply[] items = (await client.RunAsync(RedisScripts.Reclaim, [keys.Stream, keys.Workers],
-            [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, taker.FreeSlots]).ConfigureAwait(false)).Items;
+            [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, Math.Max(1, taker.FreeSlots)]).ConfigureAwait(false)).Items;
         if (items.Length == 0) return;
         _cursor = items[0].Text;
         Add(HeldEntry.ReadReclaimed(items));
         if (AtHand > 0) Nudge();
     }
 
+    private Task<TimeSpan> TakeOnceAsync()
+    {
+        lock (_lock) return _taking is { IsCompleted: false } taking ? taking : _taking = TakeAsync();
+    }
+
+    // How long to sleep; zero where something came.
     private async Task<TimeSpan> TakeAsync()
     {
         if (_for is not { } taker) return options.PollInterval;
-        RedisReply[] items = (await client.RunAsync(RedisScripts.Take, _takeKeys, [_nudge, worker, taker.FreeSlots, MostMadeReady]).ConfigureAwait(false)).Items;
+        RedisReply[] items = (await client.RunAsync(RedisScripts.Take, _takeKeys, [_nudge, worker, Math.Max(1, taker.FreeSlots), MostMadeReady]).ConfigureAwait(false)).Items;
         if (items.Length != 1)
         {
             Add(HeldEntry.ReadTaken(items));

@@ -45,6 +45,8 @@ internal sealed class RedisTaskChannel : TaskChannel
 
     public override int OtherWorkers => _pulse.OtherWorkers;
 
+    public override bool UsesNetwork => true;
+
     public override string? Trouble => _client.Trouble;
 
     public override WorkQueueCounts LastCounts => _pulse.LastCounts;

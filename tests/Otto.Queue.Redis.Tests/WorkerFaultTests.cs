@@ -27,6 +27,14 @@ internal sealed class WorkerFaultTests : RedisTest
     }
 
     [Test]
+    public async Task Of_a_thousand_tasks_that_each_lose_their_worker_none_is_lost_and_each_runs_once_more()
+    {
+        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        await producer.EnqueueManyAsync(Enumerable.Range(0, 1000).Select(BitConverter.GetBytes));
+        Assert.That(await MassacreOfWorkers.RunAsync(Redis, Name, 1000, () => Server.AskAsync($"XLEN otto:{{{Name}}}:stream").Result == ":0"), Is.GreaterThan(800));
+    }
+
+    [Test]
     public async Task A_paused_worker_loses_its_task_and_its_late_completion_counts_for_nothing()
     {
         using PeerProcess paused = PeerProcess.Start("slow", Redis, Name, "500");

@@ -6,7 +6,7 @@ namespace Otto.Queue;
 /// <remarks>Called by any thread; must not block.</remarks>
 public interface ITaskTaker
 {
-    /// <summary>How many tasks could be started now: no more are claimed at a time. At least 1 while anybody asks.</summary>
+    /// <summary>How many tasks could be started now, or within a moment at the pace at which they end: no more are claimed at a time, and one where a worker asks.</summary>
     int FreeSlots { get; }
 
     /// <summary>Tells that a lease passed to somebody else while it was held here: its handler's token fires, since another may be running the task.</summary>

@@ -18,6 +18,9 @@ public abstract class TaskChannel : IAsyncDisposable
     /// <summary>Why nothing can be sent or taken now, such as a lost connection; <see langword="null"/> while all is well. Never blocks.</summary>
     public virtual string? Trouble => null;
 
+    /// <summary>Whether answers come over the network: workers then leave the thread pool to them more often.</summary>
+    public virtual bool UsesNetwork => false;
+
     /// <summary>What the queue holds, as last known. Never blocks; on a route over the network some seconds old.</summary>
     public abstract WorkQueueCounts LastCounts { get; }
 

@@ -108,6 +108,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(tasks);
         List<TaskReceipt> receipts = [];
+        // Else the first would all wait for the routes to open, and go on in any order.
+        if (_byType.TryGetValue(typeof(TTask), out TaskBinding[]? bindings) && bindings is [{ Lane: { IsOpen: false, State: LaneState.Created } lane }]) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
         // So many at once share a round trip on a route that has round trips; the calls are made in order.
         foreach (TTask[] some in tasks.Chunk(128))
         {

@@ -106,6 +106,9 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
 
     internal bool IsOpen => _open;
 
+    /// <summary>Whether a route here gets its answers over the network.</summary>
+    internal bool UsesNetwork { get; private set; }
+
     /// <summary>Whether tasks for a handler here may be put into the ring.</summary>
     internal bool AcceptsHere => _acceptsHere;
 
@@ -130,8 +133,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
 
     internal IReadOnlyList<TaskBinding> Bindings => _bindings;
 
-    /// <summary>Workers that rest, and the one that asks.</summary>
-    public int FreeSlots => Roster is { } roster ? Math.Max(1, roster.Workers.Length - roster.Awake) : 1;
+    public int FreeSlots => Roster?.FreePlaces ?? 0;
 
     public void LeaseLost(TaskId id)
     {
@@ -205,6 +207,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
             }
 
             _routes = [.. routes];
+            UsesNetwork = routes.Exists(static r => r.Channel.UsesNetwork);
             _open = true;
             // A segment alone is never lost, and has nowhere to move to.
             if (routes.Exists(static r => r.Route.Route != Route.SharedMemory)) (_watch = new RouteWatch(this)).Start();

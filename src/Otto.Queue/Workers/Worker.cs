@@ -13,6 +13,8 @@ internal sealed class Worker : IThreadPoolWorkItem
     private const int Quantum = 2048;
     private const int LookEvery = 16;
     private const int QuantumMilliseconds = 20;
+    // A route over the network gets its answers by the same pool: each must not wait for all the workers' turns.
+    private const int QuantumBesideNetworkMilliseconds = 1;
 
     private readonly Lane _lane;
     private readonly WorkerRoster _roster;
@@ -90,7 +92,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         long start = Environment.TickCount64;
         for (int left = Quantum; left > 0; left--)
         {
-            if (left % LookEvery == 0 && Environment.TickCount64 - start > QuantumMilliseconds) break;
+            if (left % LookEvery == 0 && Environment.TickCount64 - start > (_lane.UsesNetwork ? QuantumBesideNetworkMilliseconds : QuantumMilliseconds)) break;
             if (!_lane.TryTake(this, look: false))
             {
                 searching = searching || _roster.TryBeginSearch();

@@ -124,11 +124,23 @@ internal sealed class RedisServer : IDisposable
         kill.WaitForExit();
     }
 
+    // Below the ports that the system gives out: a client that looks for a dead server on one of those may be given that very port, and meet itself there.
     private static int FreePort()
     {
-        using TcpListener listener = new(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            int port = Random.Shared.Next(20_000, 32_000);
+            try
+            {
+                using TcpListener listener = new(IPAddress.Loopback, port);
+                listener.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Taken: the next.
+            }
+        }
     }
 
     public void Dispose()

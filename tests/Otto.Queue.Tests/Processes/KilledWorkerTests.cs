@@ -46,6 +46,14 @@ internal sealed class KilledWorkerTests : QueueTest
     }
 
     [Test]
+    public async Task Of_a_thousand_tasks_that_each_lose_their_worker_none_is_lost_and_each_runs_once_more()
+    {
+        TaskQueue producer = Make(Options().SharedMemory(static s => { s.Slots = 1024; s.MaxAttempts = 20; }).Send<byte[]>("jobs"));
+        for (int i = 0; i < 1000; i++) await producer.EnqueueAsync(BitConverter.GetBytes(i));
+        Assert.That(await MassacreOfWorkers.RunAsync(Segments, "jobs", 1000, () => Inspect("jobs") is { Ready: 0, Leased: 0, Dead: 0 }), Is.EqualTo(1000));
+    }
+
+    [Test]
     public async Task A_worker_stopped_gracefully_hands_its_tasks_to_the_next()
     {
         using PeerProcess first = PeerProcess.Start("hang", Segments, "jobs");

@@ -61,6 +61,9 @@ internal sealed class PeerProcess : IDisposable
         kill.WaitForExit();
     }
 
+    /// <summary>How often it said something that begins so.</summary>
+    internal int Said(string prefix) => _lines.Count(l => l.StartsWith(prefix, StringComparison.Ordinal));
+
     internal async Task StopAsync()
     {
         await _process.StandardInput.WriteLineAsync();
