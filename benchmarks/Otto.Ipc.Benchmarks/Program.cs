@@ -5,6 +5,7 @@ using Otto.Ipc.Benchmarks.Measuring;
 using Otto.Ipc.Benchmarks.Queues;
 using Otto.Ipc.Benchmarks.Streams;
 using Otto.Ipc.Benchmarks.Topics;
+using Otto.Ipc.Benchmarks.Waiting;
 using Otto.Ipc.Mmap;
 
 // eng/bench SCENARIO [--json FILE] [--quick] [--runs N] [--floor PROGRAM]
@@ -39,6 +40,7 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
         QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 2, n);
     }),
     Scenario("loan", "Blocks of 64 B to 100 MiB handed over by reference", (report, _, n, scale) => LoanScenarios.Handover(report, 2_000 / scale, n)),
+    Scenario("idle", "What a process costs that waits and gets nothing", (report, _, n, _) => IdleScenario.Cost(report, n)),
     Scenario("topic", "News to one and two subscribers in other processes", (report, floor, n, scale) =>
     {
         foreach ((int subscribers, TopicPolicy policy) in ((int, TopicPolicy)[])[(1, TopicPolicy.Block), (1, TopicPolicy.Overwrite), (2, TopicPolicy.Overwrite)])
@@ -78,6 +80,12 @@ static int RunPeer(string[] role)
             return 0;
         case "loan-read":
             LoanScenarios.Read(role[1], long.Parse(role[2], CultureInfo.InvariantCulture));
+            return 0;
+        case "idle-wait":
+            IdleScenario.Wait(role[1]);
+            return 0;
+        case "idle-bare":
+            IdleScenario.Bare();
             return 0;
         case "topic-hear":
             TopicScenarios.Hear(role[1], Number(2), Number(3));

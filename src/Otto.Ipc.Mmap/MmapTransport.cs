@@ -1,6 +1,7 @@
-using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Queues;
+using Otto.Ipc.Mmap.Regions;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Mmap.Stores;
 using Otto.Ipc.Mmap.Streams;
 using Otto.Ipc.Mmap.Topics;
 
@@ -8,15 +9,17 @@ namespace Otto.Ipc.Mmap;
 
 // The door to shared memory: a name and options in, an end of a shape out.
 
-/// <summary>Shared memory as a transport: streams, work queues and topics between processes of one user on one machine.</summary>
+/// <summary>Shared memory as a transport: streams, work queues, topics and stores between processes of one user on one machine.</summary>
 /// <remarks>
 /// What is sent lives in a file under <see cref="MmapTransportOptions.Directory"/> until the machine restarts, whichever process dies.
-/// Nothing is deleted when an end is disposed; <see cref="RemoveStream"/>, <see cref="RemoveQueue"/> and <see cref="RemoveTopic"/> do that.
+/// Nothing is deleted when an end is disposed; <see cref="RemoveStream"/>, <see cref="RemoveQueue"/>, <see cref="RemoveTopic"/> and <see cref="RemoveStore"/> do that.
 /// Needs Linux on x64 or arm64 (arm64 is untested), and a file system with locks and unnamed files, such as tmpfs.
 /// Truncating a segment's file from outside is beyond what can be survived; replacing or deleting it is not.
 /// </remarks>
-public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTransport
+public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTransport, IStoreTransport
 {
+    internal const string StoreSuffix = ".store";
+
     private readonly string? _directory;
 
     /// <summary>Makes the transport; nothing is opened yet.</summary>
@@ -116,6 +119,26 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
         return new RingSubscriber(SegmentFile.OpenOrCreate(_directory, name, new TopicSpec(options)), options, startAt);
     }
 
+    /// <summary>Opens a store, and creates it where it does not exist.</summary>
+    /// <param name="name">Which store. It is a region in the file <c>name.store</c>, so other languages can take part.</param>
+    /// <param name="options">Its size and waiting; left out, the store's own or the defaults.</param>
+    /// <returns>The store, for any number of threads. A value that is set again to what it was is no change to a watch.</returns>
+    /// <exception cref="CorruptSegmentException">The store's file fails a check.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
+    /// <exception cref="RegionFullException">There is no room for it; the message has the numbers.</exception>
+    public IKeyValueStore OpenStore(ChannelName name, MmapStoreOptions? options = null) => new RegionStore(name, StorePath(name), options ?? new MmapStoreOptions());
+
+    /// <summary>Deletes a store with all its values, whoever has it open: their next call says that it is gone.</summary>
+    /// <param name="name">Which store.</param>
+    /// <returns><see langword="false"/> where there is none.</returns>
+    public bool RemoveStore(ChannelName name)
+    {
+        string path = StorePath(name);
+        if (!File.Exists(path)) return false;
+        File.Delete(path);
+        return true;
+    }
+
     /// <summary>Deletes a stream that nobody has open, with all that was not read.</summary>
     /// <param name="name">Which stream.</param>
     /// <returns><see langword="false"/> where there is none.</returns>
@@ -149,13 +172,12 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     ValueTask<MessageSubscriber> ITopicTransport.OpenSubscriberAsync(ChannelName name, StartAt startAt, CancellationToken cancellation) =>
         cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSubscriber>(cancellation) : new(OpenSubscriber(name, startAt: startAt));
 
-    private bool Remove(ChannelName name, SegmentShape shape)
-    {
-        if (!SegmentFile.Remove(_directory, name, shape)) return false;
-        // Whoever lends in a channel has it open, so nobody has its blocks.
-        LoanPool.RemoveAll(SegmentFile.PathOf(SegmentDirectory.Ensure(_directory), name, shape));
-        return true;
-    }
+    ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellation) : new(OpenStore(name));
+
+    private string StorePath(ChannelName name) => Path.Combine(SegmentDirectory.Ensure(_directory), name.Value + StoreSuffix);
+
+    private bool Remove(ChannelName name, SegmentShape shape) => SegmentFile.Remove(_directory, name, shape);
 
     /// <summary>Does nothing: each end is its opener's to dispose.</summary>
     /// <returns>Completes at once.</returns>

@@ -103,6 +103,30 @@ public sealed class Allocations
     }
 
     [Test]
+    public void A_block_handed_over_allocates_nothing_once_it_was_mapped()
+    {
+        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
+        using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 4096 });
+        using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
+        AllocatesNothing(() =>
+        {
+            Must(queue.TryLoan(100_000, out Loan loan));
+            loan.Span[0] = 1;
+            Must(queue.TrySend(loan, 100_000));
+            Must(queue.TryLease(out WorkLease lease));
+            Must(lease.Payload.Span.Length == 100_000);
+            Must(lease.Complete());
+            Must(sender.TryLoan(100_000, out loan));
+            Must(sender.TrySend(loan, 100_000));
+            Must(receiver.TryReceive(out ReadLease read));
+            Must(read.Bytes.Length == 100_000);
+            read.Dispose();
+            Must(queue.TryLoan(100, out loan));
+            loan.Dispose();
+        });
+    }
+
+    [Test]
     public void Asynchronous_calls_that_need_not_wait_allocate_nothing()
     {
         // Without optimisation the compiler makes an object of every asynchronous call.

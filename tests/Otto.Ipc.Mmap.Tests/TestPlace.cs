@@ -73,6 +73,7 @@ internal sealed class TestPlace : IDisposable
                 {
                     ".stream" => Transport.RemoveStream(name),
                     ".topic" => Transport.RemoveTopic(name),
+                    ".store" => Transport.RemoveStore(name),
                     _ => Transport.RemoveQueue(name),
                 };
                 return null;

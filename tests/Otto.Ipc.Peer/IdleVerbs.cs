@@ -1,4 +1,5 @@
 using Otto.Ipc.Mmap;
+using Otto.Ipc.Mmap.Doorbells;
 
 namespace Otto.Ipc.Peer;
 
@@ -35,6 +36,22 @@ internal static class IdleVerbs
             }
         }
 
+        return 0;
+    }
+}
+
+/// <summary>Says how often a wait looks before it sleeps, with the cores that this process may use.</summary>
+internal sealed class SpinVerb : IReadiness
+{
+    private long _looks;
+
+    public bool IsReady => ++_looks < 0;
+
+    public static int Run()
+    {
+        var readiness = new SpinVerb();
+        _ = new SpinBudget(TimeSpan.FromMilliseconds(1)).Spin(readiness);
+        Console.WriteLine($"{readiness._looks} looks");
         return 0;
     }
 }

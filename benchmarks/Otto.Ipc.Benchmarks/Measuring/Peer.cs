@@ -19,6 +19,11 @@ internal sealed class Peer : IDisposable
     /// <summary>Whether the other side still runs; a wait for it checks this, so that a crash there is not a hang here.</summary>
     public bool IsRunning => !_process.HasExited;
 
+    public int Id => _process.Id;
+
+    /// <summary>Ends the input of a peer that runs as long as there is some.</summary>
+    public void End() => _process.StandardInput.Close();
+
     public void Dispose()
     {
         if (!_process.WaitForExit(TimeSpan.FromSeconds(20))) _process.Kill();

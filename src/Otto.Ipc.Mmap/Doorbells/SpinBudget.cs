@@ -18,6 +18,9 @@ internal sealed class SpinBudget
         _budget = _limit / 2;
     }
 
+    /// <summary>How long the next spin looks.</summary>
+    public TimeSpan Budget => TimeSpan.FromTicks(_budget * TimeSpan.TicksPerSecond / Stopwatch.Frequency);
+
     /// <summary>Looks until it is ready or the budget is spent.</summary>
     public bool Spin(IReadiness readiness)
     {

@@ -12,9 +12,13 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
     private readonly Participants _participants;
     private readonly Lock _closing = new();
     private readonly Doorbell _ownBell;
+    private readonly bool _receives;
     private bool _busy;
     private volatile bool _closed;
+    private volatile bool _retired;
     private bool _released;
+    private long _messages, _bytes;
+    private long _messagesTold, _bytesTold;
 
     /// <summary>Joins. The caller holds the lock of its exclusive role, if it has one; the segment is this end's to close from here on.</summary>
     /// <param name="segment">Where.</param>
@@ -27,6 +31,7 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
     public SoloEnd(SegmentFile segment, ParticipantRoles role, long bellOffset, IReadiness readiness, Action<int, int>? repair = null, Seats? seats = null)
     {
         Segment = segment;
+        _receives = role is ParticipantRoles.Receives or ParticipantRoles.Subscribes;
         try
         {
             _participants = Participants.Join(segment, role, repair ?? (static (_, _) => { }), seats ?? Seats.Any);
@@ -53,6 +58,9 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
 
     public bool IsClosed => _closed;
 
+    /// <summary>As <see cref="SegmentFile.IsRetired"/>, where each call finds it.</summary>
+    public bool IsRetired => _retired;
+
     /// <summary>Rings for this end's own waiter.</summary>
     public Doorbell Bell => _ownBell;
 
@@ -76,6 +84,14 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
         if (_closed) Release();
     }
 
+    /// <summary>Counts a message that passed. Two plain additions: the housekeeper tells the meter once a second, and closing tells the rest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Count(int bytes)
+    {
+        _messages++;
+        _bytes += bytes;
+    }
+
     public void Dispose()
     {
         if (_closed) return;
@@ -96,7 +112,13 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
         {
             if (_released) return;
             if (_ownBell.HasWaiters && _ownBell.Readiness.IsReady) _ownBell.Ring();
-            if (!Segment.IsRetired && Segment.LookAtName()) _ownBell.Ring();
+            if (!_retired && Segment.LookAtName())
+            {
+                _retired = true;
+                _ownBell.Ring();
+            }
+
+            TellMeter();
             bool swept = _participants.SweepDead() > 0;
             Looking?.Invoke(swept);
         }
@@ -108,12 +130,20 @@ internal sealed class SoloEnd : IClosableEnd, IHousekept
         {
             if (_released) return;
             _released = true;
+            TellMeter();
             Leaving?.Invoke();
             _participants.Leave();
             Segment.Close();
         }
 
         Housekeeper.Unregister(this);
+    }
+
+    private void TellMeter()
+    {
+        long messages = Volatile.Read(ref _messages), bytes = Volatile.Read(ref _bytes);
+        Segment.Meter.Moved(messages - _messagesTold, bytes - _bytesTold, _receives);
+        (_messagesTold, _bytesTold) = (messages, bytes);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

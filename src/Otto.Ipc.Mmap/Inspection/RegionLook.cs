@@ -16,6 +16,12 @@ internal static class RegionLook
     {
         pid = 0;
         task = "";
+        if (fileName.EndsWith(MmapTransport.StoreSuffix, StringComparison.Ordinal))
+        {
+            task = fileName[..^MmapTransport.StoreSuffix.Length];
+            return ChannelName.TryParse(task, out _);
+        }
+
         if (!fileName.StartsWith(Prefix, StringComparison.Ordinal)) return false;
         int dash = fileName.IndexOf('-', Prefix.Length);
         if (dash < 0 || !int.TryParse(fileName.AsSpan(Prefix.Length, dash - Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out pid)) return false;

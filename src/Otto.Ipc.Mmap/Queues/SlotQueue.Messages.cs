@@ -179,7 +179,10 @@ internal sealed partial class SlotQueue
 
     void IWriteSlotOwner.Abort(in SlotToken token)
     {
-        if (End(token, Ending.Released)) AbortLarge(token.Index);
+        if (!_gate.TryEnterLate()) return;
+        BlockDescriptor block = TakeReserved(token);
+        if (End(token, Ending.Released) && block.File != 0) Pool.GiveBack(block);
+        _gate.Exit();
     }
 
     bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, Ending.Released);

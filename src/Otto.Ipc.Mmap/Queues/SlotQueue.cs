@@ -109,11 +109,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         }
     }
 
-    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default) => _senders.Wait(timeout, cancellation);
-
     public bool WaitToLease(TimeSpan timeout, CancellationToken cancellation = default) => _workers.Wait(timeout, cancellation);
-
-    public ValueTask WaitToSendAsync(CancellationToken cancellation = default) => _senders.WaitAsync(cancellation);
 
     public ValueTask WaitToLeaseAsync(CancellationToken cancellation = default) => _workers.WaitAsync(cancellation);
 

@@ -238,6 +238,31 @@ public sealed class TaskRegion
 
     private static TimeSpan Longer(TimeSpan look) => look * 2 < LongestLook ? look * 2 : LongestLook;
 
+    /// <summary>The region's text now, checked.</summary>
+    internal byte[] ReadText() => RegionReader.Read(FilePath, _options.SettleTime) ?? throw Missing(FilePath);
+
+    /// <summary>Changes the text, unless another writer holds the lock just now.</summary>
+    /// <param name="change">As in <see cref="RegionWriter.Update"/>.</param>
+    /// <param name="changed">Whether there was anything to change.</param>
+    /// <returns><see langword="false"/> where the lock was not had; nothing was done.</returns>
+    internal bool TryChange(Func<byte[], byte[]?> change, out bool changed)
+    {
+        changed = false;
+        using RegionFile file = RegionFile.TryOpen(FilePath, forWriting: true) ?? throw Missing(FilePath);
+        if (!RegionLock.TryAcquire(file)) return false;
+        try
+        {
+            if (!file.IsCurrent()) return false; // replaced while it was opened
+            file.Refresh();
+            changed = RegionWriter.Update(file, change);
+            return true;
+        }
+        finally
+        {
+            RegionLock.Release(file);
+        }
+    }
+
     private RegionSnapshot? TryRead() => RegionReader.Read(FilePath, _options.SettleTime) is { } text ? new RegionSnapshot(text) : null;
 
     private bool Change(Func<byte[], byte[]?> change, CancellationToken cancellationToken)

@@ -3,7 +3,8 @@ using System.Runtime.CompilerServices;
 
 namespace Otto.Ipc.Mmap.Segments;
 
-// What is counted for whoever listens; docs/telemetry.md lists names and units. While nobody listens a message costs one look at a flag.
+// What is counted for whoever listens; docs/telemetry.md lists names and units. A message of a queue costs one look at a flag while nobody listens,
+// one of a stream or topic an addition: the housekeeper tells their sums once a second.
 
 internal static class MmapMeter
 {
@@ -37,6 +38,14 @@ internal sealed class ChannelMeter
     public void Sent(int bytes)
     {
         if (MmapMeter.Messages.Enabled || MmapMeter.Bytes.Enabled) Count(bytes, Out);
+    }
+
+    /// <summary>What passed since the last time.</summary>
+    public void Moved(long messages, long bytes, bool received)
+    {
+        if (messages == 0) return;
+        MmapMeter.Messages.Add(messages, _channel, _shape, received ? In : Out);
+        MmapMeter.Bytes.Add(bytes, _channel, _shape, received ? In : Out);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

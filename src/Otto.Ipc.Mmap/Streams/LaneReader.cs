@@ -52,13 +52,15 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryNext(out long payloadAt, out int length)
     {
-        long offset = _head & (_at.Capacity - 1);
+        long head = _head, capacity = _at.Capacity, offset = head & (capacity - 1);
         payloadAt = _at.Data + offset + RingLayout.FrameHeader;
         length = 0;
-        if (_head >= _runEnd) return false;
-        long header = _map.Long(payloadAt - RingLayout.FrameHeader);
+        if (head >= _runEnd) return false;
+        // One comparison for the type and the sign: a message's header is its length, and 1 above it.
+        ulong header = (ulong)_map.Long(payloadAt - RingLayout.FrameHeader) - ((ulong)RingLayout.TypeMessage << 32);
+        long frame = RingLayout.FrameBytes((long)header);
         length = (int)header;
-        return (int)(header >> 32) == RingLayout.TypeMessage && length >= 0 && RingLayout.FrameBytes(length) <= Limit(offset);
+        return header <= int.MaxValue && offset + frame <= capacity && head + frame <= _cachedTail;
     }
 
     /// <summary>Finds the next message of the run, stepping over padding.</summary>
@@ -90,6 +92,9 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
         throw BadFrame(0, 0);
     }
 
+    /// <summary>Ends the run: the other lanes have their turn.</summary>
+    public void EndRun() => _runEnd = _head;
+
     /// <summary>Counts bytes as read.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Consume(long bytes)
@@ -117,7 +122,7 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
 
     private CorruptSegmentException BadFrame(long header, long limit)
     {
-        _runEnd = _head; // the other lanes go on
+        EndRun();
         return Corrupt($"the frame at {_head:N0} has length {(int)header:N0} and type {header >> 32}, with {limit:N0} bytes there");
     }
 

@@ -48,7 +48,7 @@ internal static class RingLayout
             plan.DataOffset + lane * plan.Capacity, plan.Capacity);
     }
 
-    public static long FrameBytes(int length) => (FrameHeader + (long)length + 7) & ~7L;
+    public static long FrameBytes(long length) => (FrameHeader + length + 7) & ~7L;
 
     public static int MaxMessage(long capacity) => (int)(capacity / 2) - FrameHeader;
 

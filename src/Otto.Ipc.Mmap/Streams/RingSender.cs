@@ -21,6 +21,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     private readonly LaneLoans _loans;
     private long _tail;
     private long _cachedHead;
+    private uint _tooMany;
     private long _reservations;
     private long _open;
     private long _padding;
@@ -35,6 +36,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
+        _tooMany = (uint)MaxMessageBytes + 1;
         _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         _end = new SoloEnd(segment, ParticipantRoles.Sends, _lane.SenderBell, this) { Looking = _loans.Look, Leaving = _loans.Close };
         try
@@ -58,19 +60,20 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     public override int MaxMessageBytes { get; }
 
     /// <summary>Whether the frame that the present waiter wants has room.</summary>
-    public bool IsReady => HasRoom(_tail, ReadHead(), _wanted, out _) || _end.Segment.IsRetired;
+    public bool IsReady => HasRoom(_tail, ReadHead(), _wanted, out _) || _end.IsRetired;
 
     public override bool TrySend(ReadOnlySpan<byte> message)
     {
         _end.Enter();
-        if (!TryClaim(message.Length))
+        if (!TryClaim(message.Length, out long padding))
         {
             _end.Exit();
             return false;
         }
 
-        message.CopyTo(_map.Bytes(PayloadAt(_tail + _padding), message.Length));
-        Publish(message.Length);
+        long at = _tail + padding;
+        message.CopyTo(_map.Bytes(PayloadAt(at), message.Length));
+        Publish(at, message.Length, padding);
         _end.Exit();
         return true;
     }
@@ -78,7 +81,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     public override bool TryReserve(int maxBytes, out WriteSlot slot)
     {
         _end.Enter();
-        if (!TryClaim(maxBytes))
+        if (!TryClaim(maxBytes, out _padding))
         {
             _end.Exit();
             slot = default;
@@ -113,7 +116,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         if (!loan.TryGetToken(this, out SlotToken token)) throw new ArgumentException("this loan was not borrowed from this sender", nameof(loan));
         if ((uint)bytes > (uint)loan.Memory.Length) throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be sent");
         _end.Enter();
-        if (!TryClaim(BlockDescriptor.Bytes))
+        if (!TryClaim(BlockDescriptor.Bytes, out long padding))
         {
             _end.Exit();
             return false;
@@ -126,8 +129,8 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
             throw new InvalidOperationException("this loan was sent or given back already");
         }
 
-        block.Write(_map, PayloadAt(_tail + _padding));
-        Publish(BlockDescriptor.Bytes, RingLayout.TypeLoan);
+        block.Write(_map, PayloadAt(_tail + padding));
+        Publish(_tail + padding, BlockDescriptor.Bytes, padding, RingLayout.TypeLoan);
         _loans.Pool.EndSend(block);
         _end.Exit();
         return true;
@@ -176,6 +179,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     {
         _end.Enter();
         _completed = true;
+        _tooMany = 0;
         if (FaultPoints.On) FaultPoints.Reach("stream.complete.before");
         // Release: pairs with the acquire in LaneReader.IsCompleted; every frame is published before the end is said.
         Volatile.Write(ref _map.Long(_lane.Completed), _tail + 1);
@@ -190,7 +194,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     {
         if (_open != token.Word) return false;
         _open = 0;
-        Publish(bytes);
+        Publish(_tail + _padding, bytes, _padding);
         _end.Exit();
         return true;
     }
@@ -202,13 +206,23 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         _end.Exit();
     }
 
-    /// <summary>Finds room for a frame at the tail; sets the padding that comes before it.</summary>
-    private bool TryClaim(int bytes)
+    /// <summary>Finds room for a frame at the tail, behind so much padding. Leaves the end where it throws.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryClaim(int bytes, out long padding)
     {
-        if ((uint)bytes > (uint)MaxMessageBytes || _completed || _end.Segment.IsRetired) ThrowRefused(bytes);
-        if (HasRoom(_tail, _cachedHead, bytes, out _padding)) return true;
+        padding = 0;
+        long frame = RingLayout.FrameBytes(bytes);
+        return ((_tail & (_lane.Capacity - 1)) + frame <= _lane.Capacity && _tail + frame - _cachedHead <= _lane.Capacity && (uint)bytes < _tooMany && !_end.IsRetired)
+            || TryClaimSlowly(bytes, out padding);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryClaimSlowly(int bytes, out long padding)
+    {
+        if ((uint)bytes >= _tooMany || _end.IsRetired) ThrowRefused(bytes);
+        if (HasRoom(_tail, _cachedHead, bytes, out padding)) return true;
         RefreshHead();
-        if (HasRoom(_tail, _cachedHead, bytes, out _padding)) return true;
+        if (HasRoom(_tail, _cachedHead, bytes, out padding)) return true;
         _end.Segment.Meter.Full();
         return false;
     }
@@ -237,25 +251,25 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
 
     private long PayloadAt(long position) => _lane.Data + (position & (_lane.Capacity - 1)) + RingLayout.FrameHeader;
 
-    private void Publish(int bytes, int type = RingLayout.TypeMessage)
+    /// <param name="at">Where the frame begins: at the tail, or behind padding.</param>
+    /// <param name="bytes">Of its payload, which is written.</param>
+    /// <param name="padding">Bytes from the tail to there.</param>
+    /// <param name="type">What it is.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Publish(long at, int bytes, long padding, int type = RingLayout.TypeMessage)
     {
-        if (FaultPoints.On && FaultPoints.Plants("stream.publish.tail-first")) Volatile.Write(ref _map.Long(_lane.Tail), _tail + _padding + RingLayout.FrameBytes(bytes));
+        long tail = at + RingLayout.FrameBytes(bytes);
+        if (FaultPoints.On && FaultPoints.Plants("stream.publish.tail-first")) Volatile.Write(ref _map.Long(_lane.Tail), tail);
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.payload");
-        long at = _tail;
-        if (_padding != 0)
-        {
-            _map.Long(PayloadAt(at) - RingLayout.FrameHeader) = RingLayout.Header((int)_padding - RingLayout.FrameHeader, RingLayout.TypePadding);
-            at += _padding;
-        }
-
+        if (padding != 0) _map.Long(PayloadAt(at - padding) - RingLayout.FrameHeader) = RingLayout.Header((int)padding - RingLayout.FrameHeader, RingLayout.TypePadding);
         _map.Long(PayloadAt(at) - RingLayout.FrameHeader) = RingLayout.Header(bytes, type);
-        _tail = at + RingLayout.FrameBytes(bytes);
+        _tail = tail;
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.frame");
         // Release: pairs with the acquire of the tail in LaneReader; the frames must be visible before the tail that covers them.
-        Volatile.Write(ref _map.Long(_lane.Tail), _tail);
+        Volatile.Write(ref _map.Long(_lane.Tail), tail);
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.tail");
         _receiverBell.Signal();
-        _end.Segment.Meter.Sent(bytes);
+        _end.Count(bytes);
         WarmNextFrame();
     }
 
@@ -263,10 +277,12 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     /// Writes into the room that the next frame will take, so that its cache lines come back from the receiver's core while this one
     /// does something else, instead of when the next message is on its way.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void WarmNextFrame()
     {
-        if (_tail + WarmBytes - _cachedHead > _lane.Capacity || (_tail & (_lane.Capacity - 1)) > _lane.Capacity - WarmBytes) return;
-        long next = PayloadAt(_tail) - RingLayout.FrameHeader;
+        long offset = _tail & (_lane.Capacity - 1);
+        if (_tail + WarmBytes - _cachedHead > _lane.Capacity || offset > _lane.Capacity - WarmBytes) return;
+        long next = _lane.Data + offset;
         _map.Long(next) = 0;
         _map.Long(next + 64) = 0;
     }
@@ -291,7 +307,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     private void ThrowRefused(int bytes)
     {
         _end.Exit();
-        if ((uint)bytes <= (uint)MaxMessageBytes && _end.Segment.IsRetired) throw _end.Segment.Retired();
+        if ((uint)bytes <= (uint)MaxMessageBytes && _end.IsRetired) throw _end.Segment.Retired();
         throw _completed && (uint)bytes <= (uint)MaxMessageBytes
             ? new InvalidOperationException("this sender said that no more would come; open another to go on")
             : TooLarge(bytes);

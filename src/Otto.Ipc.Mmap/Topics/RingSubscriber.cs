@@ -91,7 +91,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
                 if (_lanes[i].HasFrames) return true;
             }
 
-            return IsEjected || _end.Segment.IsRetired;
+            return IsEjected || _end.IsRetired;
         }
     }
 
@@ -108,12 +108,12 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
             {
                 _held = _lane.Held;
                 message = new TopicMessage(_held.File == 0 ? _buffer.AsSpan(0, length) : _loans.Pool.Read(_held).Span, lost);
-                _end.Segment.Meter.Received(message.Bytes.Length);
+                _end.Count(message.Bytes.Length);
                 _heard++;
                 return true;
             }
 
-            if (_end.Segment.IsRetired) throw _end.Segment.Retired();
+            if (_end.IsRetired) throw _end.Segment.Retired();
             message = default;
             return false;
         }
@@ -218,8 +218,9 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         {
             // Moved to before it is looked at: a lane whose bytes are wrong throws, and the next call goes on behind it.
             _lane = _lanes[(first + step) % inUse];
-            _run = RunMessages;
+            _run = 0;
             if (!_lane.TryNext(ref _buffer, out length, out lost)) continue;
+            _run = RunMessages;
             _end.Bell.LookedAwake();
             return true;
         }

@@ -1,0 +1,876 @@
+"""Otto.Ipc for Python: regions, streams and topics in shared memory.
+
+One file, the standard library only, Python 3.9 or newer, Linux. Formats: docs/layouts.md. What each promises:
+
+    Region        a small JSON object that all processes of a run read and write
+    StreamReader  the one receiver of a stream: takes messages out, in the order of each sender
+    TopicReader   a subscriber of a topic: hears what is published, and how much it missed
+
+    Region("build").update({"step": 3})
+    with StreamReader("frames") as frames:
+        for message in frames:
+            print(len(message))
+
+Bytes from shared memory are checked before they are believed; what fails a check raises CorruptError. Run on x86-64 only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import mmap
+import os
+import platform
+import re
+import stat
+import struct
+import threading
+import time
+from typing import Any, Callable, Iterator, NamedTuple, Optional
+
+__all__ = ["Region", "StreamReader", "TopicReader", "TopicMessage", "OttoError", "CorruptError", "RetiredError"]
+
+
+class OttoError(Exception):
+    """What was asked for cannot be done; the words say why, and what would help."""
+
+
+class CorruptError(OttoError):
+    """Shared bytes fail a check."""
+
+
+class RetiredError(OttoError):
+    """The file was deleted, replaced or retired while it was open here: close this and open it anew."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.match(name) or name in (".", ".."):
+        raise ValueError(f"'{name}' is no name; use 1 to 100 letters, digits, '.', '_' or '-' (a name is never a path)")
+    return name
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return tuple(table)
+
+
+_CRC = _crc_table()
+
+
+def _crc32c(data: bytes) -> int:
+    """CRC-32C, Castagnoli's: initial value and final XOR FFFFFFFF."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+def _open_owned(path: str, flags: int) -> int:
+    """Opens a regular file of this user; links are not followed, and a FIFO does not hang."""
+    fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    found = os.fstat(fd)
+    problem = None
+    if not stat.S_ISREG(found.st_mode):
+        problem = "is not a regular file"
+    elif found.st_uid != os.geteuid():
+        problem = f"belongs to uid {found.st_uid}, this process runs as uid {os.geteuid()}"
+    if problem:
+        os.close(fd)
+        raise OttoError(f"{path} {problem}")
+    return fd
+
+
+# ---------------------------------------------------------------------------------------------------------------- regions
+
+_TRAILER = struct.Struct("<8sIIIIIIQQ16x")
+_SLOT = struct.Struct("<QII")
+_MAX_VALUE = 256 << 20
+
+
+class _Trailer(NamedTuple):
+    at: int
+    flags: int
+    limit: int
+    slot_capacity: int
+    slot_offset: int
+    state: int
+
+    @property
+    def generation(self) -> int:
+        return self.state >> 1
+
+    @property
+    def committed(self) -> bool:
+        return bool(self.state & 1)
+
+    def slot_at(self, generation: int) -> int:
+        return self.slot_offset + (generation & 1) * (_SLOT.size + self.slot_capacity)
+
+
+class Region:
+    """A task's region: one JSON object in a file that every process of the run shares.
+
+    The file is `path`, else the one of OTTO_MMAP_PATH, else otto-<pid>-<task> in OTTO_MMAP_DIR or /dev/shm, where the pid is OTTO_PID, or
+    this process's or the nearest ancestor's that has one. The region must exist: a .NET program or otto-mmap-write makes it.
+
+    Readers take no lock. Writers take the file's flock and write in the steps of docs/layouts.md, so a kill leaves the old or the new value.
+    Each call opens the file anew; an object may be used by any number of threads.
+    """
+
+    def __init__(self, task: str = "", path: Optional[str] = None, timeout: float = 10.0) -> None:
+        """timeout: how many seconds a write waits for another writer's lock."""
+        self.path = path or self._find(task)
+        self._timeout = timeout
+
+    def read(self) -> dict[str, Any]:
+        """The whole value. Raises FileNotFoundError where there is no region, CorruptError where its bytes make no sense."""
+        problem = ""
+        deadline = time.monotonic() + 0.5  # what looks damaged may be a foreign write that goes on
+        overtaken = 0
+        while True:
+            fd = _open_owned(self.path, os.O_RDONLY)
+            try:
+                text = self._try_read(fd, overtaken >= 16)
+                if text is None:
+                    overtaken += 1
+                    continue
+                return self._parse(text)
+            except CorruptError as error:
+                problem = str(error)
+            finally:
+                os.close(fd)
+            if time.monotonic() >= deadline:
+                raise CorruptError(problem)
+            time.sleep(0.001)
+
+    def write(self, value: dict[str, Any]) -> None:
+        """Replaces the whole value. Raises OttoError, with both sizes, where it does not fit; then nothing was changed."""
+        self._change(lambda _: value)
+
+    def update(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Sets these keys and keeps the others, in one step. Returns the new value."""
+        return self._change(lambda old: {**old, **changes})
+
+    def change(self, make: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        """Replaces the value by what `make` makes of it; nobody writes in between. Returns the new value."""
+        return self._change(make)
+
+    # -- finding and opening
+
+    @staticmethod
+    def _find(task: str) -> str:
+        directory = os.environ.get("OTTO_MMAP_DIR") or "/dev/shm"
+        exported = os.environ.get("OTTO_MMAP_PATH")
+        if exported:
+            return os.path.abspath(exported)
+        task = _checked_name(task or os.environ.get("OTTO_TASK_NAME") or os.environ.get("OTTO_TASK") or "")
+        run = os.environ.get("OTTO_PID")
+        if run:
+            if not run.isdigit() or int(run) < 1:
+                raise ValueError(f"OTTO_PID is not a pid: '{run}'")
+            return os.path.join(directory, f"otto-{run}-{task}")
+        pid = os.getpid()
+        for _ in range(256):
+            candidate = os.path.join(directory, f"otto-{pid}-{task}")
+            if os.path.lexists(candidate):
+                return candidate
+            try:
+                with open(f"/proc/{pid}/stat", "rb") as file:
+                    pid = int(file.read().rpartition(b")")[2].split()[1])
+            except (OSError, IndexError, ValueError):
+                break
+            if pid <= 0:
+                break
+        raise FileNotFoundError(f"no region {directory}/otto-<pid>-{task} for this process or its ancestors; set OTTO_MMAP_PATH or OTTO_PID")
+
+    # -- reading
+
+    def _parse(self, text: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(text or b"{}")
+        except ValueError as error:
+            raise CorruptError(f"the region {self.path} holds no JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise CorruptError(f"the region {self.path} holds a {type(value).__name__}, not an object")
+        return value
+
+    def _try_read(self, fd: int, slot_suffices: bool) -> Optional[bytes]:
+        """The text; None where a writer was quicker."""
+        before = self._trailer(fd)
+        if before is None or (not before.committed and 4 + self._front_length(fd) > before.slot_offset):
+            front = self._front(fd)  # nothing but the bytes themselves tells of a write in progress
+            return front if front == self._front(fd) and self._trailer(fd) == before else None
+        if not before.committed:
+            front = self._front(fd)
+            return front if self._trailer(fd) == before else None
+        new = self._slot(fd, before, before.generation)
+        if new is not None and slot_suffices:
+            return new
+        ours = self._front_is_ours(fd, before, self._slot(fd, before, before.generation - 1), new)
+        text = new if ours else self._front(fd)
+        if self._trailer(fd) != before:
+            return None
+        if text is None:
+            raise CorruptError(f"the region {self.path} is damaged: generation {before.generation} is committed, but its slot does not hold it")
+        return text
+
+    def _front_length(self, fd: int) -> int:
+        size = os.fstat(fd).st_size
+        head = os.pread(fd, 4, 0)
+        length = int.from_bytes(head, "little")
+        if len(head) < 4 or length > min(size - 4, _MAX_VALUE):
+            raise CorruptError(f"the region {self.path} is damaged: a length of {length:,} in a file of {size:,} bytes")
+        return length
+
+    def _front(self, fd: int) -> bytes:
+        data = os.pread(fd, 4096, 0)  # length and text in one call, where they are short
+        length = int.from_bytes(data[:4], "little")
+        if len(data) >= 4 + length:
+            return data[4 : 4 + length]
+        text = os.pread(fd, self._front_length(fd), 4)
+        if len(text) < length:
+            raise CorruptError(f"the region {self.path} was cut short while it was read")
+        return text
+
+    def _trailer(self, fd: int) -> Optional[_Trailer]:
+        size = os.fstat(fd).st_size
+        at = (size & ~63) - 64
+        if at < 4:
+            return None
+        data = os.pread(fd, 64, at)
+        if len(data) < 64 or data[:8] != b"OTTORGN1":
+            return None
+        _, version, flags, limit, capacity, offset, crc, state, complement = _TRAILER.unpack(data)
+        if crc != _crc32c(data[:0x1C]):
+            raise CorruptError(f"the region {self.path} is damaged: its trailer's checksum is wrong")
+        if version != 1:
+            raise CorruptError(f"the region {self.path} has version {version}, this client knows 1")
+        fits = capacity <= _MAX_VALUE and offset >= 4 + capacity and offset + 2 * (_SLOT.size + capacity) <= at
+        if not fits or limit > size - 4 or state != complement ^ 0xFFFFFFFFFFFFFFFF:
+            raise CorruptError(f"the region {self.path} is damaged: its trailer's fields do not fit together")
+        return _Trailer(at, flags, limit, capacity, offset, state)
+
+    @staticmethod
+    def _slot_header(generation: int, value: bytes) -> bytes:
+        return _SLOT.pack(generation, len(value), _crc32c(struct.pack("<QI", generation, len(value)) + value))
+
+    def _slot(self, fd: int, trailer: _Trailer, generation: int) -> Optional[bytes]:
+        at = trailer.slot_at(generation)
+        header = os.pread(fd, _SLOT.size, at)
+        if len(header) < _SLOT.size:
+            return None
+        found, length, _ = _SLOT.unpack(header)
+        if found != generation or length > trailer.slot_capacity:
+            return None
+        value = os.pread(fd, length, at + _SLOT.size)
+        return value if self._slot_header(generation, value) == header else None
+
+    def _front_is_ours(self, fd: int, trailer: _Trailer, old: Optional[bytes], new: Optional[bytes]) -> bool:
+        """Whether the front can be a copy of new over old, done to any part; otherwise a foreign program wrote it."""
+        if old is None or new is None:
+            return 4 + int.from_bytes(os.pread(fd, 4, 0), "little") <= trailer.slot_offset
+        front = os.pread(fd, 4 + max(len(old), len(new)), 0)
+        lengths = (len(old).to_bytes(4, "little"), len(new).to_bytes(4, "little"))
+        if any(front[i] not in (lengths[0][i], lengths[1][i]) for i in range(4)):
+            return False
+        return all(front[4 + i] == old[i] or (i < len(new) and front[4 + i] == new[i]) for i in range(len(old)))
+
+    # -- writing
+
+    def _change(self, make: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            fd = _open_owned(self.path, os.O_RDWR)
+            try:
+                self._lock(fd, deadline)
+                try:
+                    # Somebody may have replaced the file while the lock was waited for.
+                    if os.stat(self.path, follow_symlinks=False).st_ino != os.fstat(fd).st_ino:
+                        continue
+                    return self._write_locked(fd, make)
+                finally:
+                    fcntl.flock(fd, fcntl.LOCK_UN)
+            finally:
+                os.close(fd)
+
+    def _lock(self, fd: int, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(f"the region {self.path} was locked by another for {self._timeout:g} s; nothing was written") from None
+                time.sleep(0.001)
+
+    def _write_locked(self, fd: int, make: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        trailer = self._trailer(fd)
+        if trailer is not None and trailer.committed:
+            trailer = self._finish(fd, trailer)
+        old = self._front(fd)
+        value = make(self._parse(old))
+        if not isinstance(value, dict):
+            raise ValueError(f"a region holds an object, not a {type(value).__name__}")
+        new = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        size = os.fstat(fd).st_size
+        limit = trailer.limit if trailer else min(size - 4, _MAX_VALUE)
+        if len(new) > limit:
+            raise OttoError(f"the region {self.path} would need {len(new):,} bytes, it has {limit:,}; nothing was changed. Store less, or make a larger one")
+        os.posix_fallocate(fd, 0, size)  # a full file system is an error before the first byte is changed
+        if trailer is None or 4 + len(old) > trailer.slot_offset or max(len(old), len(new)) > trailer.slot_capacity:
+            if trailer is not None and 4 + len(old) <= trailer.at:
+                self._set_state(fd, trailer, (trailer.generation + 1) << 1)
+            self._put(fd, 0, len(new).to_bytes(4, "little") + new)
+            return value
+        generation = trailer.generation
+        if os.pread(fd, _SLOT.size, trailer.slot_at(generation)) != self._slot_header(generation, old):
+            generation += 1  # a foreign program wrote the front: its value becomes a generation of its own
+            self._put_slot(fd, trailer, generation, old)
+            trailer = self._set_state(fd, trailer, generation << 1)
+        generation += 1
+        self._put_slot(fd, trailer, generation, new)
+        trailer = self._set_state(fd, trailer, generation << 1 | 1)  # the commit
+        self._put(fd, 0, len(new).to_bytes(4, "little") + new)
+        self._set_state(fd, trailer, generation << 1)
+        return value
+
+    def _finish(self, fd: int, trailer: _Trailer) -> _Trailer:
+        """Brings the front up to the slot that a dead writer committed."""
+        new = self._slot(fd, trailer, trailer.generation)
+        if self._front_is_ours(fd, trailer, self._slot(fd, trailer, trailer.generation - 1), new):
+            if new is None:
+                raise CorruptError(f"the region {self.path} is damaged: generation {trailer.generation} is committed, but its slot does not hold it")
+            self._put(fd, 0, len(new).to_bytes(4, "little") + new)
+        return self._set_state(fd, trailer, trailer.generation << 1)
+
+    def _put_slot(self, fd: int, trailer: _Trailer, generation: int, value: bytes) -> None:
+        at = trailer.slot_at(generation)
+        self._put(fd, at + _SLOT.size, value)
+        self._put(fd, at, self._slot_header(generation, value))
+
+    def _set_state(self, fd: int, trailer: _Trailer, state: int) -> _Trailer:
+        self._put(fd, trailer.at + 0x20, struct.pack("<QQ", state, state ^ 0xFFFFFFFFFFFFFFFF))
+        return trailer._replace(state=state)
+
+    @staticmethod
+    def _put(fd: int, at: int, data: bytes) -> None:
+        while data:
+            written = os.pwrite(fd, data, at)
+            data, at = data[written:], at + written
+
+
+# --------------------------------------------------------------------------------------------------------------- segments
+
+_STREAM, _QUEUE, _TOPIC = 1, 2, 3
+_SEGMENT_BYTE, _PARTICIPANT_BYTE, _ROLE_BYTE = (1 << 40) - 1, 1 << 40, (1 << 40) + (1 << 20)
+_HEADER = struct.Struct("<8sIIQQQII16s16sII32xI")
+_LARGEST = 1 << 40
+_FUTEX, _MEMBARRIER = {"x86_64": (202, 324), "aarch64": (98, 283)}.get(platform.machine(), (0, 0))
+_FUTEX_WAIT, _FUTEX_WAKE_OP, _ADD, _OR, _ANDN, _EVERYBODY = 0, 5, 1, 2, 3, 0x7FFFFFFF
+_WAITING, _FENCING, _SEQUENCE = 1, 2, 4
+_MESSAGE, _LOAN, _PADDING = 1, 2, 0xFFFFFFFF
+_OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", 37)
+_LONGEST_SLEEP = 1.0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_barrier = threading.Lock()
+
+
+def _fence() -> None:
+    """Orders what stands before it with what comes after: taking a free lock is a locked instruction."""
+    with _barrier:
+        pass
+
+
+class _Bell:
+    """A doorbell of a segment: sleeping on it, and ringing it. The kernel changes the word for us, as Python has no atomics."""
+
+    def __init__(self, mapped: mmap.mmap, at: int) -> None:
+        self._word = ctypes.c_uint.from_buffer(mapped, at)
+        self._address = ctypes.c_void_p(ctypes.addressof(self._word))
+        self._nobody = ctypes.c_uint(0)
+
+    def sleep(self, ready: Callable[[], bool], seconds: float) -> bool:
+        """Says that somebody waits, looks again, and sleeps until it rings, for so long at most. Returns whether to look."""
+        self._apply(_OR, _WAITING, ctypes.byref(self._nobody))
+        # Whoever looked at the word before now, and will publish after, is made to pass a barrier; only then are others told that one was.
+        _libc.syscall(ctypes.c_long(_MEMBARRIER), ctypes.c_long(2), ctypes.c_long(0), ctypes.c_long(0))
+        self._apply(_OR, _FENCING, ctypes.byref(self._nobody))
+        seen = self._word.value
+        _fence()
+        if ready() or not seen & _WAITING:
+            return True
+        limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e9))
+        _libc.syscall(ctypes.c_long(_FUTEX), self._address, ctypes.c_long(_FUTEX_WAIT), ctypes.c_ulong(seen), limit, None, ctypes.c_long(0))
+        return ready()
+
+    def ring(self) -> None:
+        """Wakes who waits, if anybody does. What they wait for was stored before."""
+        _fence()
+        if self._word.value & _WAITING:
+            self._apply(_ANDN, _WAITING, ctypes.byref(self._nobody))
+            self._apply(_ADD, _SEQUENCE, self._address)
+
+    def _apply(self, operation: int, argument: int, wake: Any) -> None:
+        _libc.syscall(ctypes.c_long(_FUTEX), wake, ctypes.c_long(_FUTEX_WAKE_OP), ctypes.c_long(_EVERYBODY), ctypes.c_long(0), self._address,
+                      ctypes.c_long(operation << 28 | argument << 12 | 0xFFF))
+
+
+class _Segment:
+    """A segment of shared memory, checked and mapped; holds the lock by which others know that it is in use."""
+
+    def __init__(self, name: str, suffix: str, shape: int, directory: Optional[str]) -> None:
+        if not _FUTEX:
+            raise OttoError(f"shared memory segments need Linux on x86-64 or arm64, not {platform.machine()}")
+        directory = directory or os.environ.get("OTTO_SHM_DIR") or f"/dev/shm/otto-{os.geteuid()}"
+        self.path = os.path.join(directory, f"{_checked_name(name)}.{suffix}")
+        found = os.stat(directory, follow_symlinks=False)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o22:
+            raise OttoError(f"{directory} is not a directory of uid {os.geteuid()} that only it can write to")
+        fd = _open_owned(self.path, os.O_RDWR)
+        self.locks = -1
+        try:
+            status = os.fstat(fd)
+            if status.st_mode & 0o77:
+                raise OttoError(f"{self.path} has mode {status.st_mode & 0o777:o}; others could get at it: chmod 600 it")
+            self._inode = status.st_ino
+            self._read_header(os.pread(fd, 0x84, 0), status.st_size, shape)
+            # Locks are on a descriptor that is never mapped, since a mapping would outlive it.
+            self.locks = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+            if not self.lock(_SEGMENT_BYTE, fcntl.F_RDLCK):
+                raise RetiredError(f"{self.path} is being removed; open it again in a moment")
+            self.map = mmap.mmap(fd, self.size)
+        except BaseException:
+            if self.locks >= 0:
+                os.close(self.locks)
+            raise
+        finally:
+            os.close(fd)
+        self.longs = memoryview(self.map).cast("Q")
+        if self.is_retired():
+            self.close()
+            raise RetiredError(f"{self.path} was retired; open it again")
+
+    def _read_header(self, data: bytes, size: int, shape: int) -> None:
+        if len(data) < 0x84 or data[:8] != b"OTTOIPC1":
+            raise CorruptError(f"{self.path} is not a segment of Otto.Ipc")
+        (_, major, _, stated, self.data, self.capacity, found, self.participants, identity, boot, self.lanes, self.policy, crc) = _HEADER.unpack(data[: _HEADER.size])
+        if crc != _crc32c(data[:0x78]):
+            raise CorruptError(f"{self.path}: the header's checksum is wrong")
+        if major != 1:
+            raise CorruptError(f"{self.path} has version {major}, this client knows 1")
+        if found != shape:
+            raise CorruptError(f"{self.path} has shape {found}, expected {shape}")
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            if boot.hex() != file.read().strip().replace("-", ""):
+                raise RetiredError(f"{self.path} was made before the machine last started; whoever creates it next replaces it")
+        self.control = 0x1000 + 0x80 * self.participants
+        fits = stated == size <= _LARGEST and size % 4096 == 0 and 1 <= self.participants <= 4096 and 1 <= self.lanes <= 4096
+        fits = fits and 4096 <= self.capacity <= 1 << 30 and self.capacity & (self.capacity - 1) == 0
+        if not fits or self.control >= self.data or self.data + self.lanes * self.capacity > size:
+            raise CorruptError(f"{self.path}: the header's fields do not fit a file of {size:,} bytes")
+        self.size = size
+        self.identity = identity.hex()[:8]
+
+    def word(self, index: int) -> int:
+        return self.control + 0x80 * index
+
+    def long(self, at: int) -> int:
+        return self.longs[at >> 3]
+
+    def lock(self, byte: int, kind: int) -> bool:
+        try:
+            fcntl.fcntl(self.locks, _OFD_SETLK, struct.pack("@hhqqi4x", kind, os.SEEK_SET, byte, 1, 0))
+            return True
+        except (BlockingIOError, PermissionError):
+            return False
+
+    def lanes_in_use(self, word: int) -> int:
+        return min(self.long(self.word(word)), self.lanes)
+
+    def is_retired(self) -> bool:
+        try:
+            return self.long(0x80) & 0xFFFFFFFF != 1 or os.stat(self.path, follow_symlinks=False).st_ino != self._inode
+        except FileNotFoundError:
+            return True
+
+    def block(self, descriptor: bytes) -> bytes:
+        """The bytes of a message that lies in a block. Raises FileNotFoundError where the block is gone."""
+        block, file, _, length = struct.unpack_from("<IIQI", descriptor)
+        if length > 1 << 30:
+            raise CorruptError(f"{self.path}: a block's message of {length:,} bytes exceeds 1 GiB")
+        fd = _open_owned(f"{self.path}-{self.identity}.{block}-{file}.block", os.O_RDONLY)
+        try:
+            data = bytearray()
+            while len(data) < length:
+                part = os.pread(fd, min(length - len(data), 1 << 26), len(data))
+                if not part:
+                    raise CorruptError(f"{self.path}: block {block} has {len(data):,} bytes, its message {length:,}")
+                data += part
+            return bytes(data)
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        if self.locks >= 0:
+            os.close(self.locks)  # the locks go with it
+            self.locks = -1
+            self.longs.release()
+            try:
+                self.map.close()
+            except BufferError:
+                pass  # another thread still sleeps on a bell; the mapping goes with it
+
+
+class _Reader:
+    """What a stream's and a topic's reader share: waiting, closing."""
+
+    _segment: _Segment
+    _bell: _Bell
+
+    def _open(self, segment: _Segment) -> None:
+        self._segment = segment
+        self._bell = _Bell(segment.map, segment.word(0))
+        self._closed = False
+
+    def _wait(self, ready: Callable[[], bool], timeout: Optional[float]) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not ready():
+            left = _LONGEST_SLEEP if deadline is None else min(deadline - time.monotonic(), _LONGEST_SLEEP)
+            if left <= 0:
+                return False
+            if not self._bell.sleep(ready, left) and self._segment.is_retired():
+                raise RetiredError(f"{self._segment.path} was deleted, replaced or retired while it was open here; close this and open it anew")
+        return True
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ValueError("this reader was closed")
+
+    def _release(self) -> None:
+        """Lets go of everything that stands on the mapping."""
+
+    def close(self) -> None:
+        """Leaves the segment. Safe to call twice; not while another thread uses the reader."""
+        if not self._closed:
+            self._closed = True
+            self._release()
+            del self._bell
+            self._segment.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Lane(NamedTuple):
+    tail: int
+    head: int
+    completed: int
+    data: int
+    bell: _Bell
+
+
+class StreamReader(_Reader):
+    """The receiver of a stream. There can be one at a time, in whatever language; a successor goes on where it stopped.
+
+    Messages come out in the order of each sender. Messages in blocks (loans) are read too. Not for several threads at once.
+    """
+
+    def __init__(self, name: str, directory: Optional[str] = None) -> None:
+        """Opens an existing stream in `directory`, else OTTO_SHM_DIR, else /dev/shm/otto-<uid>.
+
+        Raises FileNotFoundError where there is none, OttoError where it has a live receiver or no room.
+        """
+        segment = _Segment(name, "stream", _STREAM, directory)
+        try:
+            self._open(segment)
+            if not segment.lock(_ROLE_BYTE, fcntl.F_WRLCK):
+                raise OttoError(f"{segment.path} has a receiver already, and it is alive; close it first")
+            self._entry = self._join(segment)
+            self._lanes = [self._lane_at(i) for i in range(segment.lanes)]
+            self._heads = [segment.long(lane.head) for lane in self._lanes]
+        except BaseException:
+            self._lanes: list[_Lane] = []
+            self._entry = -1
+            self._closed = False
+            self.close()
+            raise
+        self._turn = 0
+
+    def __enter__(self) -> StreamReader:
+        return self
+
+    @property
+    def completed(self) -> bool:
+        """Whether every sender said that no more comes, and all was read."""
+        self._require_open()
+        in_use = self._in_use()
+        return in_use > 0 and all(self._segment.long(lane.completed) == head + 1 for lane, head in zip(self._lanes[:in_use], self._heads))
+
+    def receive(self, timeout: Optional[float] = None) -> Optional[bytes]:
+        """Takes the next message; it counts as read. Returns None where none came in `timeout` seconds (None: for ever), or at the end."""
+        found = self._next(timeout)
+        if found is None:
+            return None
+        message, lane, after = found
+        self._consume(lane, after)
+        return message
+
+    def lease(self, timeout: Optional[float] = None) -> _Leased:
+        """For `with`: the next message, or None, which counts as read once the block ends without an error; else it comes again."""
+        return _Leased(self, timeout)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Messages until the stream is completed."""
+        while True:
+            message = self.receive()
+            if message is None:
+                return
+            yield message
+
+    # -- lanes
+
+    def _in_use(self) -> int:
+        return self._segment.lanes_in_use(1 + 4 * self._segment.lanes)
+
+    def _lane_at(self, index: int) -> _Lane:
+        s, first = self._segment, 1 + 4 * index
+        lane = _Lane(s.word(first), s.word(first + 1), s.word(first + 3), s.data + index * s.capacity, _Bell(s.map, s.word(first + 2)))
+        if s.long(lane.head) & 7 or s.long(lane.head) >> 63:
+            raise CorruptError(f"{s.path}: lane {index}: head is {s.long(lane.head):,}, which no receiver stored")
+        return lane
+
+    def _ready(self) -> bool:
+        return any(self._segment.long(lane.tail) != head for lane, head in zip(self._lanes[: self._in_use()], self._heads)) or self.completed
+
+    def _next(self, timeout: Optional[float]) -> Optional[tuple[bytes, int, int]]:
+        """The next message, its lane, and the position behind it."""
+        self._require_open()
+        while self._wait(self._ready, timeout):
+            in_use, first = self._in_use(), self._turn
+            for i in range(in_use):
+                lane = (first + i) % in_use
+                self._turn = lane + 1  # whatever is wrong here, the next lane has its turn
+                found = self._look(lane)
+                if found is not None:
+                    return found[0], lane, found[1]
+            if self.completed:
+                return None
+        return None
+
+    def _look(self, index: int) -> Optional[tuple[bytes, int]]:
+        s, lane, head = self._segment, self._lanes[index], self._heads[index]
+        tail = s.long(lane.tail)
+        _fence()  # the frames up to tail are whole
+        if tail & 7 or not head <= tail <= head + s.capacity:
+            raise CorruptError(f"{s.path}: lane {index}: tail {tail:,} cannot follow head {head:,} in a ring of {s.capacity:,} bytes")
+        while head != tail:
+            offset = head & (s.capacity - 1)
+            limit = min(tail - head, s.capacity - offset)
+            header = s.long(lane.data + offset)
+            length, kind = header & 0xFFFFFFFF, header >> 32
+            size = 8 + length + 7 & ~7
+            if size > limit or kind not in (_MESSAGE, _LOAN, _PADDING) or (kind == _LOAN and length != 24) or (kind == _PADDING and size != s.capacity - offset):
+                raise CorruptError(f"{s.path}: lane {index}: the frame at {head:,} has length {length:,} and type {kind}, with {limit:,} bytes there")
+            if kind != _PADDING:
+                at = lane.data + offset + 8
+                message = s.map[at : at + length]
+                try:
+                    return (s.block(message) if kind == _LOAN else message), head + size
+                except FileNotFoundError as error:
+                    self._consume(index, head + size)  # lost, told of once, and in nobody's way
+                    raise CorruptError(f"{s.path}: the block of a message is gone; was it removed? {error}") from None
+            head += size
+        return None
+
+    def _consume(self, index: int, position: int) -> None:
+        _fence()  # the bytes are copied before the sender may write over them
+        self._heads[index] = position
+        self._segment.longs[self._lanes[index].head >> 3] = position
+        self._lanes[index].bell.ring()
+
+    # -- participant
+
+    @staticmethod
+    def _join(s: _Segment) -> int:
+        for entry in range(s.participants):
+            at = 0x1000 + 0x80 * entry
+            if s.long(at) & 0xFF or not s.lock(_PARTICIPANT_BYTE + entry, fcntl.F_WRLCK):
+                continue
+            if s.long(at) & 0xFF:  # somebody joined and died meanwhile: left to a sweeper
+                s.lock(_PARTICIPANT_BYTE + entry, fcntl.F_UNLCK)
+                continue
+            with open("/proc/self/stat", "rb") as file:
+                started = int(file.read().rpartition(b")")[2].split()[19])
+            s.longs[at + 8 >> 3] = 2 << 32 | os.getpid()
+            s.longs[at + 0x10 >> 3] = os.stat("/proc/self/ns/pid").st_ino
+            s.longs[at + 0x18 >> 3] = started
+            _fence()
+            s.longs[at >> 3] = ((s.long(at) >> 8) + 1 << 8 | 1) & 0xFFFFFFFFFFFFFFFF
+            return entry
+        raise OttoError(f"{s.path} has {s.participants:,} participants, which is its limit; close one")
+
+    def _release(self) -> None:
+        if self._entry >= 0:
+            at = 0x1000 + 0x80 * self._entry
+            self._segment.longs[at + 8 >> 3] &= 0xFFFFFFFF  # no role
+            _fence()
+            self._segment.longs[at >> 3] &= ~0xFF
+        self._lanes.clear()
+
+
+class _Leased:
+    def __init__(self, reader: StreamReader, timeout: Optional[float]) -> None:
+        self._reader, self._timeout = reader, timeout
+        self._found: Optional[tuple[bytes, int, int]] = None
+
+    def __enter__(self) -> Optional[bytes]:
+        self._found = self._reader._next(self._timeout)
+        return None if self._found is None else self._found[0]
+
+    def __exit__(self, kind: Optional[type], *_: object) -> None:
+        if self._found is not None and kind is None:
+            self._reader._consume(self._found[1], self._found[2])
+
+
+class TopicMessage(NamedTuple):
+    """A message of a topic, and how many were lost right before it."""
+
+    data: bytes
+    lost: int
+
+
+class TopicReader(_Reader):
+    """A subscriber of a topic that takes no part: publishers do not know it, never wait for it, and never eject it.
+
+    Under every policy it hears what is still there when it comes to read; what was written over it counts as lost. Any number of these may
+    read one topic. Not for several threads at once.
+    """
+
+    _TRIES = 1000
+
+    def __init__(self, name: str, directory: Optional[str] = None, oldest: bool = False) -> None:
+        """Opens an existing topic, as StreamReader does. oldest: begin with what is still there, not with what comes next."""
+        self._open(_Segment(name, "topic", _TOPIC, directory))
+        s = self._segment
+        self._at = [0] * s.lanes
+        self._next_number = [0] * s.lanes
+        self._missed = [0] * s.lanes
+        self._turn = 0
+        try:
+            for lane in range(s.lanes):
+                self._go_on(lane, oldest)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> TopicReader:
+        return self
+
+    def receive(self, timeout: Optional[float] = None) -> Optional[TopicMessage]:
+        """The next message. Returns None where none came in `timeout` seconds (None: for ever)."""
+        self._require_open()
+        while self._wait(self._ready, timeout):
+            in_use, first = self._in_use(), self._turn
+            for i in range(in_use):
+                lane = (first + i) % in_use
+                self._turn = lane + 1
+                message = self._look(lane)
+                if message is not None:
+                    return message
+        return None
+
+    def __iter__(self) -> Iterator[TopicMessage]:
+        """Messages, for ever."""
+        while True:
+            message = self.receive()
+            if message is not None:
+                yield message
+
+    # -- lanes: word 1 + 4 n is tail, then intent, then oldest
+
+    def _in_use(self) -> int:
+        return self._segment.lanes_in_use(1 + 4 * self._segment.lanes)
+
+    def _ready(self) -> bool:
+        return any(self._tail(lane) != self._at[lane] for lane in range(self._in_use()))
+
+    def _tail(self, lane: int) -> int:
+        return self._segment.long(self._segment.word(1 + 4 * lane))
+
+    def _is_whole(self, lane: int, position: int) -> bool:
+        _fence()  # what was copied was read before the intent is
+        return self._segment.long(self._segment.word(2 + 4 * lane)) - self._segment.capacity <= position
+
+    def _place(self, lane: int, position: int) -> int:
+        return self._segment.data + lane * self._segment.capacity + (position & (self._segment.capacity - 1))
+
+    def _go_on(self, lane: int, oldest: bool) -> int:
+        """Goes to the oldest frame that is there, or to the tail. Returns the number of the message that comes next there."""
+        s = self._segment
+        for attempt in range(self._TRIES):
+            # Beside a publisher that is quicker than a few tries only the tail stands still long enough.
+            position = s.long(s.word(3 + 4 * lane)) if oldest and attempt < self._TRIES // 2 else self._tail(lane)
+            if position & 15 or position > self._tail(lane):
+                raise CorruptError(f"{s.path}: lane {lane}: position {position:,} cannot be a frame's")
+            number = s.long(self._place(lane, position) + 8)
+            if self._is_whole(lane, position):
+                self._at[lane], self._next_number[lane] = position, number
+                return number
+        raise OttoError(f"{s.path}: lane {lane} is written over faster than it can be read; make it with a higher Capacity")
+
+    def _look(self, lane: int) -> Optional[TopicMessage]:
+        s = self._segment
+        for _ in range(self._TRIES):
+            at, expected, tail = self._at[lane], self._next_number[lane], self._tail(lane)
+            if tail == at:
+                return None
+            _fence()  # the frames up to tail are whole, as far as they are not written over
+            if tail & 15 or tail < at:
+                raise CorruptError(f"{s.path}: lane {lane}: tail {tail:,} cannot follow {at:,}")
+            place = self._place(lane, at)
+            header, number = s.long(place), s.long(place + 8)
+            length, kind = header & 0xFFFFFFFF, header >> 32
+            size = 16 + length + 15 & ~15
+            plausible = number == expected and size <= min(tail - at, s.capacity - (at & (s.capacity - 1))) and (kind in (_MESSAGE, _PADDING) or (kind == _LOAN and length == 24))
+            data = s.map[place + 16 : place + 16 + length] if plausible and kind != _PADDING else b""
+            if not self._is_whole(lane, at):
+                self._jump(lane, expected)
+                continue
+            if not plausible:
+                raise CorruptError(f"{s.path}: lane {lane}: the frame at {at:,} has length {length:,}, type {kind} and number {number:,}, expected {expected:,}")
+            missing = False
+            if kind == _LOAN:
+                try:
+                    data = s.block(data)
+                except FileNotFoundError:
+                    missing = True
+                # The block stands as long as its message does.
+                if not self._is_whole(lane, at) or s.long(s.word(3 + 4 * lane)) > at:
+                    self._jump(lane, expected)
+                    continue
+            self._at[lane] = at + size
+            if missing:
+                self._next_number[lane] = number + 1
+                raise CorruptError(f"{s.path}: lane {lane}: the block of message {number:,} is gone; was it removed?")
+            if kind == _PADDING:
+                continue
+            self._next_number[lane] = number + 1
+            lost, self._missed[lane] = self._missed[lane], 0
+            return TopicMessage(data, lost)
+        return None
+
+    def _jump(self, lane: int, expected: int) -> None:
+        number = self._go_on(lane, True)
+        if number < expected:
+            raise CorruptError(f"{self._segment.path}: lane {lane}: message {number:,} after {expected:,}")
+        self._missed[lane] += number - expected

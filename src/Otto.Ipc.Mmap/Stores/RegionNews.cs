@@ -1,0 +1,100 @@
+using Otto.Ipc.Mmap.Regions;
+
+namespace Otto.Ipc.Mmap.Stores;
+
+// One thread for all watches of a store's handle: it sleeps in the kernel until the region changes, and wakes who waits. It is there only
+// while somebody watches.
+
+internal sealed class RegionNews(TaskRegion region) : IDisposable
+{
+    private readonly Lock _gate = new();
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private CancellationTokenSource? _stop;
+    private int _watches;
+    private bool _disposed;
+
+    public TaskRegion Region => region;
+
+    /// <summary>Begins to listen, for one watch.</summary>
+    public void Join()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_watches++ > 0) return;
+            _stop = new CancellationTokenSource();
+            CancellationToken stop = _stop.Token;
+            new Thread(() => Listen(stop)) { IsBackground = true, Name = "otto-store-watch" }.Start();
+        }
+    }
+
+    /// <summary>Ends listening, for one watch.</summary>
+    public void Leave()
+    {
+        lock (_gate)
+        {
+            if (_watches == 0 || --_watches > 0) return;
+            Stop();
+        }
+    }
+
+    /// <summary>Completes with the next change. To be asked for before looking, so that none falls between.</summary>
+    public Task NextChange
+    {
+        get
+        {
+            lock (_gate) return _disposed ? Task.CompletedTask : _changed.Task;
+        }
+    }
+
+    public bool IsDisposed => Volatile.Read(ref _disposed);
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            Volatile.Write(ref _disposed, true);
+            _watches = 0;
+            Stop();
+            _changed.TrySetResult();
+        }
+    }
+
+    private void Stop()
+    {
+        // The thread disposes it: it may still be about to register with it.
+        _stop?.Cancel();
+        _stop = null;
+    }
+
+    private void Listen(CancellationToken stop)
+    {
+        RegionSnapshot? since = null;
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                since = since is null ? region.Read() : region.WaitForChange(since, Timeout.InfiniteTimeSpan, stop);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Gone or damaged: whoever watches looks for itself, and is told what is wrong.
+                since = null;
+                stop.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(200));
+            }
+
+            TaskCompletionSource told;
+            lock (_gate)
+            {
+                told = _changed;
+                if (!_disposed) _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+
+            told.TrySetResult();
+        }
+    }
+}

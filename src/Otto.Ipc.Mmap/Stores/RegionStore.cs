@@ -1,0 +1,118 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Otto.Ipc.Mmap.Regions;
+
+namespace Otto.Ipc.Mmap.Stores;
+
+// A store is a region of a name: one JSON object, which shells and other languages read as docs/layouts.md says. Reading takes no lock;
+// writing takes the region's, and waits for it without holding a thread.
+
+internal sealed class RegionStore : IKeyValueStore
+{
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(5);
+    private readonly TaskRegion _region;
+    private readonly TimeSpan _lockTimeout;
+    private readonly RegionNews _news;
+    private volatile bool _disposed;
+
+    public RegionStore(ChannelName name, string path, MmapStoreOptions options)
+    {
+        Name = name;
+        _lockTimeout = options.LockTimeout;
+        // The name is the path's; the task's name only stands for it.
+        _region = TaskRegion.OpenOrCreate(new RegionLocation(name) { FilePath = path }, options.ToRegion());
+        _news = new RegionNews(_region);
+    }
+
+    public ChannelName Name { get; }
+
+    public int? MaxValueBytes => null;
+
+    public ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellation = default)
+    {
+        StoreKey.Check(key);
+        Enter(cancellation);
+        byte[] text = _region.ReadText();
+        return new(RegionJson.Find(text, key) is { } range ? StoredJson.ToValue(text.AsMemory(range)) : default(ReadOnlyMemory<byte>?));
+    }
+
+    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellation = default)
+    {
+        StoreKey.Check(key);
+        Enter(cancellation);
+        ReadOnlyMemory<byte> json = StoredJson.FromValue(value);
+        await ChangeAsync(text => RegionJson.With(text, key, json.Span), cancellation).ConfigureAwait(false);
+    }
+
+    public ValueTask<bool> DeleteAsync(string key, CancellationToken cancellation = default)
+    {
+        StoreKey.Check(key);
+        Enter(cancellation);
+        return ChangeAsync(text => RegionJson.With(text, key, []), cancellation);
+    }
+
+    public ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellation = default)
+    {
+        var matching = new KeyPattern(pattern);
+        Enter(cancellation);
+        List<string> keys = [.. Values(_region.ReadText()).Keys.Where(key => matching.Matches(key))];
+        keys.Sort(StringComparer.Ordinal);
+        return new(keys);
+    }
+
+    public ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellation = default)
+    {
+        var matching = new KeyPattern(pattern);
+        Enter(cancellation);
+        return new(new RegionStoreWatch(_news, matching, snapshot));
+    }
+
+    /// <summary>Ends the watches. The file stays.</summary>
+    public ValueTask DisposeAsync()
+    {
+        _disposed = true;
+        _news.Dispose();
+        return default;
+    }
+
+    /// <summary>Every key with its value as JSON; of a repeated key the last counts, and what is no key of ours is left out.</summary>
+    internal static Dictionary<string, ReadOnlyMemory<byte>> Values(byte[] text)
+    {
+        var values = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
+        var reader = new Utf8JsonReader(text);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            string? key = RegionJson.Name(ref reader);
+            reader.Read();
+            int start = (int)reader.TokenStartIndex;
+            reader.Skip();
+            if (key is not null && StoreKey.IsValid(key, out _)) values[key] = text.AsMemory(start, (int)reader.BytesConsumed - start);
+        }
+
+        return values;
+    }
+
+    private void Enter(CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(_disposed, this);
+    }
+
+    private async ValueTask<bool> ChangeAsync(Func<byte[], byte[]?> change, CancellationToken cancellation)
+    {
+        bool changed;
+        long start = Stopwatch.GetTimestamp();
+        for (int tries = 0; !_region.TryChange(change, out changed); tries++)
+        {
+            if (Stopwatch.GetElapsedTime(start) >= _lockTimeout && _lockTimeout != Timeout.InfiniteTimeSpan)
+                throw new TimeoutException($"the store {_region.FilePath} was locked by another for {_lockTimeout.TotalSeconds:0.###} s; nothing was written");
+            // Writers are quick, so the first looks only let the others run.
+            if (tries < 20) await Task.Yield();
+            else await Task.Delay(tries < 25 ? TimeSpan.FromMilliseconds(1) : LongestPause, cancellation).ConfigureAwait(false);
+            cancellation.ThrowIfCancellationRequested();
+        }
+
+        return changed;
+    }
+}

@@ -1,0 +1,71 @@
+using System.Runtime.CompilerServices;
+
+namespace Otto.Ipc.Mmap.Stores;
+
+// A watch compares what it told last with what is there when it is asked: so it needs no queue, and who asks rarely is told the newest.
+
+internal sealed class RegionStoreWatch : IStoreWatch
+{
+    private readonly RegionNews _news;
+    private readonly KeyPattern _pattern;
+    private readonly CancellationTokenSource _ended = new();
+    private Dictionary<string, ReadOnlyMemory<byte>> _told;
+    private int _disposed;
+    private int _enumerated;
+
+    public RegionStoreWatch(RegionNews news, KeyPattern pattern, bool snapshot)
+    {
+        _news = news;
+        _pattern = pattern;
+        _told = snapshot ? [] : Matching();
+        news.Join();
+    }
+
+    public IAsyncEnumerator<StoreChange> GetAsyncEnumerator(CancellationToken cancellationToken = default)
+    {
+        if (Interlocked.Exchange(ref _enumerated, 1) != 0) throw new InvalidOperationException("a watch is enumerated once; open another");
+        return ChangesAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return default;
+        _news.Leave();
+        _ended.Cancel(); // not disposed: an enumeration may be about to wait on it
+        return default;
+    }
+
+    private async IAsyncEnumerable<StoreChange> ChangesAsync([EnumeratorCancellation] CancellationToken cancellation)
+    {
+        while (Volatile.Read(ref _disposed) == 0 && !_news.IsDisposed)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            // Asked for before looking: a change after the look completes it.
+            Task change = _news.NextChange;
+            Dictionary<string, ReadOnlyMemory<byte>> now = Matching();
+            Dictionary<string, ReadOnlyMemory<byte>> before = _told;
+            _told = now;
+            foreach ((string key, ReadOnlyMemory<byte> value) in now)
+            {
+                if (!before.TryGetValue(key, out ReadOnlyMemory<byte> old) || !old.Span.SequenceEqual(value.Span)) yield return new StoreChange(StoreChangeKind.Set, key, StoredJson.ToValue(value));
+            }
+
+            foreach (string key in before.Keys)
+            {
+                if (!now.ContainsKey(key)) yield return new StoreChange(StoreChangeKind.Deleted, key, default);
+            }
+
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _ended.Token);
+            await change.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            cancellation.ThrowIfCancellationRequested();
+        }
+    }
+
+    private Dictionary<string, ReadOnlyMemory<byte>> Matching()
+    {
+        Dictionary<string, ReadOnlyMemory<byte>> values = RegionStore.Values(_news.Region.ReadText());
+        if (_pattern.MatchesAll) return values;
+        foreach (string key in values.Keys.Where(key => !_pattern.Matches(key)).ToList()) values.Remove(key);
+        return values;
+    }
+}
