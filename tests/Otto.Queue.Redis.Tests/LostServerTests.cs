@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Otto.Ipc;
 using Otto.Queue.Redis.Tests.Support;
 using Otto.Queue.Tests.Support;
@@ -116,5 +118,25 @@ internal sealed class LostServerTests : RedisTest
         Assert.That(async () => await producer.EnqueueAsync(new Job(1)), Throws.TypeOf<QueueFullException>());
         await Server.AskAsync("CONFIG SET maxmemory 0");
         Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
+    }
+
+    [Test]
+    public async Task The_health_check_says_when_the_server_is_away_and_when_a_task_waits_too_long()
+    {
+        ServiceCollection services = new();
+        services.AddLogging();
+        services.AddOttoQueue(o => o.SharedMemory(static s => s.Enabled = false).Redis(Server.Configuration).Send<Job>(Name)).AddHealthCheck(oldest: TimeSpan.FromMilliseconds(50));
+        await using ServiceProvider provider = services.BuildServiceProvider();
+        TaskQueue queue = provider.GetRequiredService<TaskQueue>();
+        await queue.StartAsync();
+        HealthCheckService health = provider.GetRequiredService<HealthCheckService>();
+        Assert.That((await health.CheckHealthAsync()).Status, Is.EqualTo(HealthStatus.Healthy));
+
+        await queue.EnqueueAsync(new Job(1));
+        await Eventually.Holds(() => health.CheckHealthAsync().Result.Status == HealthStatus.Degraded);
+
+        Server.Kill();
+        await Eventually.Holds(() => health.CheckHealthAsync().Result.Status == HealthStatus.Unhealthy);
+        Assert.That((await health.CheckHealthAsync()).Entries["otto-queue"].Description, Does.Contain($"{Name}/Redis: "));
     }
 }

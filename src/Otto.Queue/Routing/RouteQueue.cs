@@ -87,6 +87,19 @@ internal sealed class RouteQueue : IAsyncDisposable
         }
     }
 
+    /// <summary>How many other workers are known; <see langword="null"/> where that cannot be told any more.</summary>
+    internal int? CountOthers()
+    {
+        try
+        {
+            return Channel.OtherWorkers;
+        }
+        catch (Exception e) when (e is ObjectDisposedException or IOException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Sends an envelope, and counts it.</summary>
     internal ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
     {

@@ -19,9 +19,12 @@ internal static class RouteReasons
     internal const string KeyTaken = "key: taken by a task that is pending or running";
     internal const string Draining = "the queue here is draining";
 
-    internal static string PassedOverFull(Route route) => $"spilled: {route} is full";
+    /// <summary>How each reason begins that means another way than the first choice.</summary>
+    internal const string SpilledStart = "spilled: ";
 
-    internal static string PassedOverDown(Route route) => $"spilled: {route} cannot be reached";
+    internal static string PassedOverFull(Route route) => $"{SpilledStart}{route} is full";
 
-    internal static string Spilled(int capacity) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"spilled: the queue here is full ({capacity:N0})");
+    internal static string PassedOverDown(Route route) => $"{SpilledStart}{route} cannot be reached";
+
+    internal static string Spilled(int capacity) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{SpilledStart}the queue here is full ({capacity:N0})");
 }

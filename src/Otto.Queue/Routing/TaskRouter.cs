@@ -84,6 +84,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
             if (place.Reason is null) await WaitForRoomAsync(roomHere, there, cancellation).ConfigureAwait(false);
         }
 
+        if (place.Duplicate is not null) _telemetry.Duplicate(lane, binding, place.Route);
         if (place.Duplicate is { } existing) return new TaskReceipt(existing, place.Route, place.Reason, EnqueueOutcome.Duplicate) { Queue = lane.Name };
         _telemetry.Sent(lane, binding, place.Route, place.Reason);
         return new TaskReceipt(new TaskId(_owner.Producer, placing.Number), place.Route, place.Reason) { Queue = lane.Name };

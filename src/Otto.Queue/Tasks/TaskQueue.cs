@@ -43,7 +43,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         _options = options;
         _clock = new QueueClock(options.TimeProvider);
         _log = new QueueLog((ILogger?)options.LoggerFactory?.CreateLogger(QueueTelemetry.SourceName) ?? NullLogger.Instance);
-        _telemetry = new QueueTelemetry(ObserveDepth);
+        _telemetry = new QueueTelemetry(ObserveDepth, ObserveWorkers);
         Producer = TaskId.NewProducer();
         DeadLetters = new TaskDeadLetters(this);
         Results = new ResultDesk(_clock);
@@ -269,6 +269,13 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     private ArgumentException UnknownType(Type type, TaskBinding[]? bindings) => new(bindings is null
         ? $"no task is declared with the type {type}; declare it with Handle or Send; declared: {string.Join(", ", _byType.Keys.Select(static t => t.Name).Order(StringComparer.Ordinal))}"
         : $"{bindings.Length} tasks are declared with the type {type}; say which: {string.Join(", ", bindings.Select(static b => b.Name))}");
+
+    private IEnumerable<Measurement<int>> ObserveWorkers()
+    {
+        foreach (Lane lane in _lanes)
+            foreach (RouteQueue route in lane.Routes)
+                if (route.CountOthers() is { } others) yield return new Measurement<int>(others, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
+    }
 
     private IEnumerable<Measurement<int>> ObserveDepth()
     {

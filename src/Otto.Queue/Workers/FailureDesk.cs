@@ -87,6 +87,7 @@ internal sealed class FailureDesk(Lane lane)
     internal void NoteCancelled(WaitingTask task)
     {
         Interlocked.Increment(ref _cancelled);
+        lane.Telemetry.Cancelled(lane, task.Binding);
         lane.Log.Cancelled(task.Binding.Name, task.Id);
         End(task, ResultStatus.Cancelled, "");
     }

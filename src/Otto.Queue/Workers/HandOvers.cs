@@ -16,6 +16,7 @@ internal sealed class HandOvers(Lane lane)
 
     internal void Note(Route route)
     {
+        lane.Telemetry.HandedOver(lane, route);
         lock (_by) _by[route] = _by.GetValueOrDefault(route) + 1;
     }
 

@@ -138,6 +138,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     public void LeaseLost(TaskId id)
     {
         Log.LeaseLost(Name, id);
+        Telemetry.LeaseLost(this);
         FireRunning(id, RunEnd.LeaseLost);
     }
 
