@@ -72,6 +72,29 @@ internal sealed class RedisClient : IAsyncDisposable
         }
     }
 
+    /// <summary>Finds the keys that match a pattern: a look at each key of the server, some at a time.</summary>
+    internal async Task<HashSet<string>> FindKeysAsync(string pattern, CancellationToken cancellation)
+    {
+        HashSet<string> found = [];
+        try
+        {
+            string cursor = "0";
+            do
+            {
+                RedisReply[] page = new RedisReply(await _database.ExecuteAsync("SCAN", cursor, "MATCH", pattern, "COUNT", "1000").WaitAsync(_timeout, cancellation).ConfigureAwait(false)).Items;
+                foreach (RedisReply key in page[1].Items) found.Add(key.Text);
+                cursor = page[0].Text;
+            }
+            while (cursor != "0");
+        }
+        catch (Exception e) when (!cancellation.IsCancellationRequested && Translate(e) is { } trouble)
+        {
+            throw trouble;
+        }
+
+        return found;
+    }
+
     /// <summary>Listens to a channel; restored by itself after a lost connection.</summary>
     /// <returns>Ends the listening.</returns>
     internal async Task<Func<Task>> SubscribeAsync(string channel, Action<byte[]> heard)

@@ -281,6 +281,23 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         return route.Route.Route == Route.SharedMemory ? RouteReasons.WorkerAttached : RouteReasons.WorkerElsewhere;
     }
 
+    /// <summary>Where a task would go now, without sending one.</summary>
+    internal (Route Route, string Reason) Foresee(TaskBinding binding, EnqueueOptions options)
+    {
+        bool here = (options.Route is null or Route.InProcess) && binding.HandledHere && lane.AcceptsHere;
+        bool byObjectAlone = options.Durability == Durability.None && options is { Delay.Ticks: 0, NotBefore: null, Key: null, Every: null };
+        if (options.Route == Route.InProcess || lane.Routes.Length == 0)
+            return here ? (Route.InProcess, options.Route is null ? lane.ReasonHere : RouteReasons.Pinned) : throw _refusals.NoRoute(binding, options);
+        bool spills = lane.SpillsFromHere || lane.Ring.Count >= lane.Ring.Capacity;
+        if (here && !spills && byObjectAlone) return (Route.InProcess, lane.ReasonHere);
+        if (here && !spills && options.Durability <= Durability.Process && options is { Delay.Ticks: 0, NotBefore: null } && Array.Find(lane.Routes, static r => r.Channel.CanKeep) is { } keeps
+            && (options.Key is null || ReferenceEquals(keeps, lane.Routes[^1])))
+            return (Route.InProcess, options.Durability == Durability.None ? RouteReasons.KeptForKey : RouteReasons.Kept);
+        RouteQueue best = Choose(lane.Routes, options, spills) ?? throw _refusals.NoRoute(binding, options);
+        Placing placing = new() { Delay = options.DelayFrom(lane.Clock) };
+        return (best.Route.Route, here && spills && byObjectAlone ? lane.SpilledReason : Reason(best, options, placing, lane.State >= LaneState.Draining));
+    }
+
     private EnvelopeHeader Header(in Placing placing) => new()
     {
         Id = new TaskId(_owner.Producer, placing.Number),

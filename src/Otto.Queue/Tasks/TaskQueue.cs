@@ -169,6 +169,40 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         await foreach (TaskProgress progress in lane.Progress.WatchAsync(receipt.Id, cancellationToken).ConfigureAwait(false)) yield return progress;
     }
 
+    /// <summary>Says where a task would go now and why, and what each route looks like from here. Sends nothing.</summary>
+    /// <param name="task">The task's name.</param>
+    /// <param name="options">What would be asked for it.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The way, the reason, and the routes.</returns>
+    /// <exception cref="ArgumentException">No task of that name is declared.</exception>
+    /// <exception cref="InvalidOperationException">No configured route could take such a task; the message says what is missing.</exception>
+    public async ValueTask<RouteForecast> ForeseeAsync(string task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        if (!_byName.TryGetValue(task, out TaskBinding? binding)) throw new ArgumentException($"no task is declared with the name '{task}'; declared: {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}", nameof(task));
+        Lane lane = binding.Lane;
+        if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
+        (options ??= EnqueueOptions.Default).Check();
+        (Route route, string reason) = lane.Router.Foresee(binding, options);
+        List<RouteSight> sights = [new(Route.InProcess, null, lane.AcceptsHere ? lane.Roster?.Workers.Length ?? 0 : 0, new Ipc.WorkQueueCounts(lane.Ring.Count + lane.Waiting.Count, 0, 0, lane.Ring.Capacity - lane.Ring.Count, TimeSpan.Zero))];
+        foreach (RouteQueue r in lane.Routes)
+        {
+            Ipc.WorkQueueCounts? counts = null;
+            string? trouble = r.Channel.Trouble;
+            try
+            {
+                if (trouble is null) counts = await r.Channel.CountAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                trouble = e.Message;
+            }
+
+            sights.Add(new RouteSight(r.Route.Route, trouble, r.Channel.OtherWorkers, counts));
+        }
+
+        return new RouteForecast(lane.Name, route, reason, sights);
+    }
+
     // A notice can be missed, as when a connection was away: a route that keeps results is asked now and then.
     private async Task LookForResultAsync(Lane lane, TaskId id, CancellationToken stop)
     {
