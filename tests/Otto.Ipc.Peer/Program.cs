@@ -11,6 +11,8 @@ return args switch
     ["stream-send", .. var rest] => StreamVerbs.Send(rest),
     ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
     ["stream-stay", .. var rest] => StreamVerbs.Stay(rest),
+    ["fifo-send", .. var rest] => FifoVerbs.Send(rest),
+    ["fifo-receive", .. var rest] => FifoVerbs.Receive(rest),
     ["lane-send", .. var rest] => LaneVerbs.Send(rest),
     ["lane-receive", .. var rest] => LaneVerbs.Receive(rest),
     ["news-publish", .. var rest] => NewsVerbs.Publish(rest),
@@ -33,6 +35,8 @@ return args switch
     ["segment-create", .. var rest] => SegmentVerbs.Create(rest),
     ["segment-open", .. var rest] => SegmentVerbs.Open(rest),
     ["segment-remove", .. var rest] => SegmentVerbs.Remove(rest),
+    ["store-rewrite", .. var rest] => StoreVerbs.Rewrite(rest),
+    ["store-set", .. var rest] => StoreVerbs.Set(rest),
     ["hostile", .. var rest] => HostileVerbs.Run(rest),
     _ => Unknown(args),
 };

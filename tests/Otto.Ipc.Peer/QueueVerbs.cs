@@ -1,5 +1,4 @@
 using Otto.Ipc.Conformance;
-using Otto.Ipc.Mmap;
 using static System.Globalization.CultureInfo;
 
 namespace Otto.Ipc.Peer;
@@ -11,7 +10,7 @@ internal static class QueueVerbs
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
         string mode = arguments.Length > 3 ? arguments[3] : "send";
-        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
         Talk.Say("ready");
         for (int i = 0; i < count || !Talk.ToldToFinish; i++)
         {
@@ -44,7 +43,7 @@ internal static class QueueVerbs
     public static int Work(string[] arguments)
     {
         string mode = arguments.Length > 1 ? arguments[1] : "complete";
-        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
         queue.TakesWork = true;
         Talk.Say("ready");
         int count = 0;
@@ -76,7 +75,7 @@ internal static class QueueVerbs
     /// <summary>NAME: borrows three blocks and holds them until it is told to finish.</summary>
     public static int Borrow(string[] arguments)
     {
-        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
         Loan[] loans = new Loan[3];
         foreach (ref Loan loan in loans.AsSpan()) queue.TryLoan(10_000, out loan);
         Talk.Say("holding");
@@ -89,7 +88,7 @@ internal static class QueueVerbs
     public static int Hold(string[] arguments)
     {
         int count = int.Parse(arguments[1], InvariantCulture);
-        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
         Talk.Say("ready");
         var held = new List<(WorkLease Lease, string Id)>();
         while (held.Count < count)
@@ -116,7 +115,7 @@ internal static class QueueVerbs
     public static int Keep(string[] arguments)
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
-        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
         Talk.Say("ready");
         for (int i = 0; i < count || !Talk.ToldToFinish; i++)
         {
@@ -136,7 +135,7 @@ internal static class QueueVerbs
     /// <summary>NAME: requeues and drops dead letters by turns, until told to finish.</summary>
     public static int Letters(string[] arguments)
     {
-        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
         Talk.Say("ready");
         int count = 0;
         while (!Talk.ToldToFinish)
@@ -166,7 +165,7 @@ internal static class QueueVerbs
     /// <summary>NAME: opens the queue, says how many others work, and stays until it is told to finish.</summary>
     public static int Stay(string[] arguments)
     {
-        using (IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]))
+        using (IWorkQueue queue = Channels.OpenQueue(arguments[0]))
         {
             if (arguments.Contains("worker")) queue.TakesWork = true;
             Talk.Say("ready");

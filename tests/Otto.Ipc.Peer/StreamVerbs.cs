@@ -14,7 +14,7 @@ internal static class StreamVerbs
         int first = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
         bool complete = count < 0;
         count = Math.Abs(count);
-        using MessageSender sender = new MmapTransport().OpenSender(arguments[0], Options);
+        using MessageSender sender = Channels.OpenSender(arguments[0], Options);
         Talk.Say("ready");
         for (int i = first; i < first + count || !Talk.ToldToFinish; i++)
         {
@@ -48,7 +48,7 @@ internal static class StreamVerbs
     /// <summary>NAME: receives until it is told to finish and the stream is empty, or the stream completes.</summary>
     public static int Receive(string[] arguments)
     {
-        using MessageReceiver receiver = new MmapTransport().OpenReceiver(arguments[0], Options);
+        using MessageReceiver receiver = Channels.OpenReceiver(arguments[0], Options);
         Talk.Say("ready");
         while (true)
         {
@@ -72,7 +72,7 @@ internal static class StreamVerbs
     /// <summary>NAME: opens the receiving end and stays until it is told to finish.</summary>
     public static int Stay(string[] arguments)
     {
-        using (new MmapTransport().OpenReceiver(arguments[0]))
+        using (Channels.OpenReceiver(arguments[0]))
         {
             Talk.Say("ready");
             Talk.AwaitOrder();

@@ -14,12 +14,18 @@ internal static unsafe partial class StandardOutput
     public static void WriteLine(ReadOnlySpan<byte> bytes)
     {
         // In one call where possible, so that a follower's lines are whole in whatever reads them.
-        byte[] line = [.. bytes, (byte)'\n'];
+        Write([.. bytes, (byte)'\n']);
+    }
+
+    /// <summary>Writes the bytes as they are.</summary>
+    /// <exception cref="BrokenPipeException">Nobody reads any more.</exception>
+    public static void Write(ReadOnlySpan<byte> bytes)
+    {
         int done = 0;
-        while (done < line.Length)
+        while (done < bytes.Length)
         {
             nint written;
-            fixed (byte* at = &line[done]) written = Write(Descriptor, at, line.Length - done);
+            fixed (byte* at = bytes[done..]) written = Write(Descriptor, at, bytes.Length - done);
             if (written >= 0)
             {
                 done += (int)written;

@@ -22,7 +22,7 @@ internal sealed class Peer : IDisposable
     public int Id => _process.Id;
 
     /// <summary>Ends the input of a peer that runs as long as there is some.</summary>
-    public void End() => _process.StandardInput.Close();
+    public void CloseInput() => _process.StandardInput.Close();
 
     public void Dispose()
     {

@@ -33,8 +33,8 @@ internal static class IdleScenario
             bareWakes.Add(Math.Round((bareAfter.Switches - bareBefore.Switches) / seconds, 2));
         }
 
-        waiting.End();
-        bare.End();
+        waiting.CloseInput();
+        bare.CloseInput();
         Add("idle.cpu", "% of a core", cpu, bareCpu);
         Add("idle.wakeups", "a second", wakes, bareWakes);
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Runtime.InteropServices;
 using Otto.Ipc.Native;
 
@@ -62,40 +61,9 @@ internal static class RegionLock
         {
             cancellationToken.ThrowIfCancellationRequested();
             if (timeout != Timeout.InfiniteTimeSpan && Stopwatch.GetElapsedTime(start) >= timeout)
-                throw new TimeoutException($"the region {file.Path} was locked by {Holder(file)} for {timeout.TotalSeconds:0.###} s; nothing was written");
+                throw new TimeoutException($"the region {file.Path} was locked by {LockHolder.Describe(file.Status)} for {timeout.TotalSeconds:0.###} s; nothing was written");
             if (attempt < SpinsBeforeSleep) Thread.Yield();
             else Thread.Sleep(1);
         }
-    }
-
-    /// <summary>Who holds the lock, for a person to read: the kernel lists it in /proc/locks.</summary>
-    private static string Holder(RegionFile file)
-    {
-        try
-        {
-            string inode = $":{file.Status.Inode} ";
-            foreach (string line in File.ReadLines("/proc/locks"))
-            {
-                if (!line.Contains(" FLOCK ", StringComparison.Ordinal) || line.Contains("->", StringComparison.Ordinal) || !line.Contains(inode, StringComparison.Ordinal)) continue;
-                string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-                if (fields.Length > 4 && int.TryParse(fields[4], NumberStyles.None, CultureInfo.InvariantCulture, out int pid)) return $"process {pid}{Condition(pid)}";
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-        }
-
-        return "another process";
-    }
-
-    private static string Condition(int pid)
-    {
-        // The flock program of a shell script: the lock stays with the descriptor that the script gave it.
-        string path = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat");
-        if (!File.Exists(path)) return ", which has ended and left its descriptor to another,";
-        string stat = File.ReadAllText(path);
-        int end = stat.LastIndexOf(')');
-        string name = stat[(stat.IndexOf('(', StringComparison.Ordinal) + 1)..end];
-        return stat[end + 2] is 'T' or 't' ? $" ({name}), which is stopped," : $" ({name})";
     }
 }

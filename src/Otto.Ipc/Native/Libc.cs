@@ -65,8 +65,7 @@ internal static unsafe partial class Libc
     /// <summary>What the kernel knows of an open file.</summary>
     public static FileStatus Status(int fd)
     {
-        if (StatX(fd, "", AT_EMPTY_PATH, 0x7FF, out StatXBuffer s) != 0) throw Failure("statx", $"descriptor {fd}");
-        return new FileStatus(s.Uid, s.Mode, s.Links, (long)s.Size, (long)s.Blocks * 512, s.Inode, ((ulong)s.DeviceMajor << 32) | s.DeviceMinor);
+        return StatX(fd, "", AT_EMPTY_PATH, 0x7FF, out StatXBuffer s) == 0 ? s.ToStatus() : throw Failure("statx", $"descriptor {fd}");
     }
 
     /// <summary>What the kernel knows of a path, without following a link at its end; null where there is nothing.</summary>
@@ -75,7 +74,7 @@ internal static unsafe partial class Libc
         const int AT_SYMLINK_NOFOLLOW = 0x100;
         if (StatX(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0x7FF, out StatXBuffer s) != 0)
             return Marshal.GetLastPInvokeError() is ENOENT or 20 ? null : throw Failure("statx", path);
-        return new FileStatus(s.Uid, s.Mode, s.Links, (long)s.Size, (long)s.Blocks * 512, s.Inode, ((ulong)s.DeviceMajor << 32) | s.DeviceMinor);
+        return s.ToStatus();
     }
 
     /// <summary>The last error as an exception that names the call, its object and the reason.</summary>
@@ -106,8 +105,18 @@ internal static unsafe partial class Libc
         [FieldOffset(0x20)] public ulong Inode;
         [FieldOffset(0x28)] public ulong Size;
         [FieldOffset(0x30)] public ulong Blocks;
+        [FieldOffset(0x60)] public long ChangedSeconds;
+        [FieldOffset(0x68)] public uint ChangedNanoseconds;
+        [FieldOffset(0x70)] public long ModifiedSeconds;
+        [FieldOffset(0x78)] public uint ModifiedNanoseconds;
         [FieldOffset(0x88)] public uint DeviceMajor;
         [FieldOffset(0x8C)] public uint DeviceMinor;
+
+        public readonly FileStatus ToStatus() => new(Uid, Mode, Links, (long)Size, (long)Blocks * 512, Inode, ((ulong)DeviceMajor << 32) | DeviceMinor)
+        {
+            Changed = ChangedSeconds * 1_000_000_000 + ChangedNanoseconds,
+            Modified = ModifiedSeconds * 1_000_000_000 + ModifiedNanoseconds,
+        };
     }
 }
 
@@ -122,6 +131,12 @@ internal static unsafe partial class Libc
 internal readonly record struct FileStatus(uint Uid, ushort Mode, uint Links, long Size, long AllocatedBytes, ulong Inode, ulong Device)
 {
     private const int TypeMask = 0xF000;
+
+    /// <summary>When anything about it last changed, its name included: nanoseconds since 1970, as coarse as the kernel keeps them.</summary>
+    public long Changed { get; init; }
+
+    /// <summary>When its bytes last changed: nanoseconds since 1970.</summary>
+    public long Modified { get; init; }
 
     public bool IsRegularFile => (Mode & TypeMask) == 0x8000;
 

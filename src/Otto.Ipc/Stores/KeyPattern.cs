@@ -17,9 +17,17 @@ public sealed class KeyPattern
     /// <param name="pattern">Its text.</param>
     /// <exception cref="ArgumentException">It is empty, too long, or has white space in it.</exception>
     public KeyPattern(string pattern)
+        : this(pattern, MaxLength)
+    {
+    }
+
+    /// <summary>For transports that put something of their own before a pattern: makes one with another limit.</summary>
+    /// <param name="pattern">Its text.</param>
+    /// <param name="maxLength">The longest, in characters.</param>
+    internal KeyPattern(string pattern, int maxLength)
     {
         if (string.IsNullOrEmpty(pattern)) throw new ArgumentException("a pattern is empty; use * for every key", nameof(pattern));
-        if (pattern.Length > MaxLength) throw new ArgumentException($"pattern of {pattern.Length:N0} characters exceeds the limit of {MaxLength}", nameof(pattern));
+        if (pattern.Length > maxLength) throw new ArgumentException($"pattern of {pattern.Length:N0} characters exceeds the limit of {maxLength}", nameof(pattern));
         foreach (char c in pattern)
         {
             if (char.IsWhiteSpace(c) || char.IsControl(c)) throw new ArgumentException($"pattern has U+{(int)c:X4}; no key has white space or control characters", nameof(pattern));

@@ -1,14 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
-using Otto.Ipc.Conformance;
 
-namespace Otto.Ipc.Mmap.Tests.Faults;
+namespace Otto.Ipc.Conformance;
 
-// What everybody said they did with every message, and whether it adds up. It is trusted because it catches planted bugs: see
-// PlantedBugs. What a killed process was about to do and could not report is the only thing that it leaves open.
+// What everybody said they did with every message, and whether it adds up. It is trusted because it catches planted bugs
+// (Otto.Ipc.Mmap.Tests, SweepFaults). What a killed process was about to do and could not report is the only thing that it leaves open.
 
 /// <summary>The checker of the queue.</summary>
-internal sealed class QueueLedger
+public sealed class QueueLedger
 {
     private readonly Dictionary<string, Entry> _entries = [];
     private readonly List<string> _problems = [];

@@ -1,0 +1,229 @@
+using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Waiting;
+
+namespace Otto.Ipc.Fifo.Relays;
+
+// A FIFO alone serves shells badly: the first echo's close ends the reader, and whoever keeps it open for writing keeps its reader from
+// ever leaving. So each program has a FIFO of its own, and a relay stands between that knows when the programs end.
+
+/// <summary>Passes on what producers write into their FIFOs to the FIFOs of consumers, with bounded memory and in the pace of the slowest.</summary>
+/// <remarks>
+/// One or several producers and consumers, each any program that opens a path; every consumer gets everything. Make it, start the programs
+/// with <see cref="OutputPipes"/> and <see cref="InputPipes"/> in their environments, <see cref="RunAsync"/>, and say when each program has
+/// ended: a producer may open and close its FIFO as often as it likes until then. A consumer that closes its FIFO has left; when all
+/// have, the producers' FIFOs are closed, and a producer that goes on writing gets SIGPIPE. A producer that ends before a consumer has
+/// opened loses nothing. Every member is safe for use by several threads.
+/// </remarks>
+public sealed class FifoRelay : IAsyncDisposable
+{
+    private const int FirstRetry = 1, LongestRetry = 16, TurnAwayEvery = 10, StepsInARow = 64; // ms, ms, ms
+    private readonly RelayPlace _place;
+    private readonly WakeSignal _signal = new();
+    private readonly Timer _timer;
+    private readonly List<RelayInlet> _inlets = [];
+    private readonly List<RelayOutlet> _outlets = [];
+    private readonly Lock _gate = new();
+    private Task<FifoRelayReport>? _running;
+    private RelayInlet? _current;
+    private int _run;
+    private int _turn;
+    private int _retry = FirstRetry;
+    private volatile bool _stopping;
+    private Timer? _turningAway;
+
+    /// <summary>Makes the FIFOs. Producers may open and write from now on; nothing is passed on until <see cref="RunAsync"/>.</summary>
+    /// <param name="options">How many programs, and how their bytes are put together; left out, one to one.</param>
+    /// <exception cref="ArgumentException">An option is out of bounds; the message has the numbers.</exception>
+    /// <exception cref="UnauthorizedAccessException">The directory is not this user's alone.</exception>
+    /// <exception cref="IOException">The system refused; the message says what.</exception>
+    public FifoRelay(FifoRelayOptions? options = null)
+    {
+        options ??= new FifoRelayOptions();
+        options.Validate();
+        _timer = new Timer(static signal => ((WakeSignal)signal!).Set(), _signal, Timeout.Infinite, Timeout.Infinite);
+        _place = RelayPlace.Make(options.Directory);
+        try
+        {
+            FifoFraming? framing = options.Producers > 1 ? options.Framing : null;
+            for (int i = 1; i <= options.Producers; i++) _inlets.Add(new RelayInlet(_place.MakeFifo($"output-{i}"), framing, options, _signal));
+            for (int i = 1; i <= options.Consumers; i++) _outlets.Add(new RelayOutlet(_place.MakeFifo($"input-{i}"), options, _signal));
+        }
+        catch
+        {
+            CloseAll();
+            _place.Dispose();
+            throw;
+        }
+
+        OutputPipes = _inlets.ConvertAll(inlet => inlet.Path);
+        InputPipes = _outlets.ConvertAll(outlet => outlet.Path);
+    }
+
+    /// <summary>The FIFO of each producer, for its <c>OTTO_OUTPUT_PIPE</c>.</summary>
+    public IReadOnlyList<string> OutputPipes { get; }
+
+    /// <summary>The FIFO of each consumer, for its <c>OTTO_INPUT_PIPE</c>.</summary>
+    public IReadOnlyList<string> InputPipes { get; }
+
+    /// <summary>Begins to pass on, and goes on until every producer has ended and all was passed on, or every consumer has left.</summary>
+    /// <returns>What became of it; the same task for each call. Faults where the system fails, and cancels where the relay is disposed before the end.</returns>
+    public Task<FifoRelayReport> RunAsync()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_stopping, this);
+            return _running ??= Task.Run(PumpAsync);
+        }
+    }
+
+    /// <summary>Says that a producer has ended: what it wrote is passed on, and then its side is over.</summary>
+    /// <param name="producer">Which one, from 0.</param>
+    public void ProducerEnded(int producer)
+    {
+        _inlets[producer].ProgramEnded = true;
+        _signal.Set();
+    }
+
+    /// <summary>Says that a consumer has ended: nothing more is kept for it.</summary>
+    /// <param name="consumer">Which one, from 0.</param>
+    public void ConsumerEnded(int consumer)
+    {
+        _outlets[consumer].ProgramEnded = true;
+        _signal.Set();
+    }
+
+    /// <summary>Stops, closes and deletes the FIFOs. A program that still waits to open one is let go.</summary>
+    /// <returns>Completes when nothing is left.</returns>
+    public async ValueTask DisposeAsync()
+    {
+        Task? running;
+        lock (_gate)
+        {
+            if (_stopping) return;
+            _stopping = true;
+            running = _running;
+        }
+
+        _signal.Set();
+        if (running is not null) await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_turningAway is not null) await _turningAway.DisposeAsync().ConfigureAwait(false);
+        await _timer.DisposeAsync().ConfigureAwait(false);
+        CloseAll();
+        _place.Dispose();
+        _signal.Close();
+    }
+
+    private async Task<FifoRelayReport> PumpAsync()
+    {
+        try
+        {
+            for (int steps = 1; !IsOver(); steps++)
+            {
+                if (_stopping) throw new OperationCanceledException("the relay was disposed before its end");
+                if (Step())
+                {
+                    if (steps % StepsInARow == 0) await Task.Yield();
+                    continue;
+                }
+
+                Arm();
+                await _signal.WaitAsync().ConfigureAwait(false);
+            }
+
+            bool left = !_inlets.Exists(inlet => inlet.IsBroken) && !_inlets.TrueForAll(inlet => inlet.IsDone);
+            return new FifoRelayReport(_inlets.Sum(inlet => inlet.Bytes), left, [.. _inlets.Select(inlet => inlet.Trouble).OfType<string>()]);
+        }
+        finally
+        {
+            CloseAll();
+            // Programs that open a FIFO now must not wait for ever.
+            if (!_stopping) _turningAway = new Timer(_ => TurnAway(), null, TurnAwayEvery, TurnAwayEvery);
+        }
+    }
+
+    /// <summary>Reads, passes on and looks, once.</summary>
+    /// <returns>Whether something happened, so that it is worth going on at once.</returns>
+    private bool Step()
+    {
+        bool happened = false;
+        foreach (RelayInlet inlet in _inlets) happened |= inlet.Fill();
+        foreach (RelayOutlet outlet in _outlets)
+        {
+            if (!outlet.Look()) continue;
+            happened = true;
+            _retry = FirstRetry;
+        }
+
+        if (_current is null) happened |= TakeTurn();
+        return _current is null ? happened : PassOn(_current) || happened;
+    }
+
+    /// <summary>Chooses whose bytes come next: each producer that has some gets its turn.</summary>
+    private bool TakeTurn()
+    {
+        int inFrame = _inlets.FindIndex(inlet => inlet.IsInFrame);
+        for (int i = 0; i < _inlets.Count; i++)
+        {
+            int turn = inFrame >= 0 ? inFrame : (_turn + i) % _inlets.Count;
+            _run = _inlets[turn].Ready().Length;
+            if (_run == 0) continue;
+            _current = _inlets[turn];
+            _turn = turn + 1;
+            foreach (RelayOutlet outlet in _outlets) outlet.Sent = 0;
+            return true;
+        }
+
+        return false;
+    }
+
+    private bool PassOn(RelayInlet inlet)
+    {
+        bool happened = false, all = true;
+        foreach (RelayOutlet outlet in _outlets)
+        {
+            happened |= outlet.Write(inlet.First(_run));
+            all &= outlet.HasEnded || outlet.Sent == _run;
+        }
+
+        if (!all || _outlets.TrueForAll(outlet => outlet.HasEnded)) return happened;
+        inlet.Consume(_run);
+        _current = null;
+        return true;
+    }
+
+    private bool IsOver()
+    {
+        if (_outlets.TrueForAll(outlet => outlet.HasEnded)) return true;
+        if (_current is not null || !_inlets.Exists(inlet => inlet.IsBroken) && !_inlets.TrueForAll(inlet => inlet.IsDone)) return false;
+        // A consumer that has not opened its FIFO yet must be let in, to find the end.
+        return !_outlets.Exists(outlet => !outlet.HasEnded && !outlet.IsOpen);
+    }
+
+    private void Arm()
+    {
+        foreach (RelayInlet inlet in _inlets) inlet.Arm();
+        foreach (RelayOutlet outlet in _outlets) outlet.Arm(wantsRoom: _current is not null && outlet.Sent < _run);
+        if (!_outlets.Exists(outlet => !outlet.HasEnded && !outlet.IsOpen)) return;
+        _timer.Change(_retry, Timeout.Infinite);
+        _retry = Math.Min(_retry * 2, LongestRetry);
+    }
+
+    private void TurnAway()
+    {
+        try
+        {
+            foreach (RelayInlet inlet in _inlets) inlet.TurnAway();
+            foreach (RelayOutlet outlet in _outlets) outlet.TurnAway();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A FIFO was removed or changed from outside: nobody can wait at it any more.
+        }
+    }
+
+    private void CloseAll()
+    {
+        foreach (RelayInlet inlet in _inlets) inlet.Close();
+        foreach (RelayOutlet outlet in _outlets) outlet.Close();
+    }
+}

@@ -1,0 +1,151 @@
+using Otto.Ipc.Fifo.Native;
+using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Waiting;
+using Otto.Ipc.Native;
+
+namespace Otto.Ipc.Fifo.Relays;
+
+// One producer's FIFO, read into a buffer. The relay holds a writing end of it too, so that the close after one echo is not the end of
+// all: the end is the producer's own, and what lies in the pipe by then is still read.
+
+internal sealed class RelayInlet
+{
+    private const int BufferBytes = 64 * 1024;
+    private readonly FifoFraming? _framing;
+    private readonly bool _untilClosed;
+    private readonly PollerPlace _place;
+    private readonly byte[] _buffer = new byte[BufferBytes + 1]; // one more, to end a line that was left open
+    private RelayFrames _frames;
+    private int _fd, _keeper;
+    private int _filled;
+    private int _toDrain = -1;
+    private volatile bool _programEnded;
+
+    /// <param name="path">The FIFO.</param>
+    /// <param name="framing">How frames are told apart that must stay whole; null where bytes pass as they are.</param>
+    /// <param name="options">The relay's.</param>
+    /// <param name="signal">Who is told when there is something to read.</param>
+    public RelayInlet(string path, FifoFraming? framing, FifoRelayOptions options, WakeSignal signal)
+    {
+        Path = path;
+        _framing = framing;
+        _frames = new RelayFrames(framing);
+        _untilClosed = options.UntilClosed;
+        _place = new PollerPlace(signal);
+        _keeper = -1;
+        _fd = FifoFile.OpenReading(path);
+        _keeper = FifoFile.TryOpenWriting(path);
+        PipeCalls.Grow(_fd, options.PipeBytes);
+    }
+
+    public string Path { get; }
+
+    /// <summary>How many bytes came.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>Whether nothing more will come. What came may still have to be passed on.</summary>
+    public bool HasEnded { get; private set; }
+
+    /// <summary>What could not be passed on whole.</summary>
+    public string? Trouble { get; private set; }
+
+    /// <summary>Whether a part of a frame was passed on whose rest will never come: nothing can follow it.</summary>
+    public bool IsBroken { get; private set; }
+
+    /// <summary>Whether a part of a frame was passed on, so that nobody else's bytes may follow.</summary>
+    public bool IsInFrame => _frames.IsInside;
+
+    /// <summary>Whether everything was passed on.</summary>
+    public bool IsDone => HasEnded && _filled == 0;
+
+    /// <summary>Whether the producer has ended.</summary>
+    public bool ProgramEnded
+    {
+        get => _programEnded;
+        set => _programEnded = value;
+    }
+
+    /// <summary>Reads what there is, as far as there is room for it.</summary>
+    /// <returns>Whether something happened.</returns>
+    public bool Fill()
+    {
+        if (HasEnded) return false;
+        if (_programEnded && _keeper >= 0) BeginEnd();
+        if (_toDrain == 0) return End();
+        int room = BufferBytes - _filled;
+        if (room == 0) return false;
+        int read = PipeCalls.Read(_fd, _buffer.AsSpan(_filled, _toDrain < 0 ? room : Math.Min(room, _toDrain)));
+        if (read == -Libc.EAGAIN) return _toDrain > 0 && End(); // somebody else took what was there
+        if (read < 0) throw Libc.Failure("read", Path, -read);
+        if (read == 0) return End();
+        _filled += read;
+        Bytes += read;
+        if (_toDrain > 0) _toDrain -= read;
+        return true;
+    }
+
+    /// <summary>What may be passed on now: bytes as they are, whole frames, or a part of one that is larger than the buffer.</summary>
+    public ReadOnlySpan<byte> Ready()
+    {
+        ReadOnlySpan<byte> bytes = _buffer.AsSpan(0, _filled);
+        int whole = _frames.Whole(bytes);
+        return whole > 0 || (_filled < BufferBytes && !_frames.IsInside) ? bytes[..whole] : bytes;
+    }
+
+    /// <summary>The beginning of what came.</summary>
+    public ReadOnlySpan<byte> First(int bytes) => _buffer.AsSpan(0, bytes);
+
+    /// <summary>Forgets what was passed on.</summary>
+    public void Consume(int bytes)
+    {
+        _frames.Pass(First(bytes));
+        _buffer.AsSpan(bytes, _filled - bytes).CopyTo(_buffer);
+        _filled -= bytes;
+    }
+
+    /// <summary>Has the signal set when there is more to read.</summary>
+    public void Arm()
+    {
+        if (!HasEnded && _filled < BufferBytes) _place.Arm(_fd, (uint)PipeCalls.POLLIN);
+    }
+
+    /// <summary>Lets in who waits to open the FIFO after the end, and turns him away: his write fails as into any pipe that nobody reads.</summary>
+    public void TurnAway() => _ = Libc.Close(FifoFile.OpenReading(Path));
+
+    public void Close()
+    {
+        HasEnded = true;
+        _place.Leave();
+        if (_keeper >= 0) _ = Libc.Close(_keeper);
+        if (_fd >= 0) _ = Libc.Close(_fd);
+        _fd = _keeper = -1;
+    }
+
+    /// <summary>The producer has ended. All that it wrote is in the pipe now; with others' writing on, that much and no more is read.</summary>
+    private void BeginEnd()
+    {
+        _ = Libc.Close(_keeper);
+        _keeper = -1;
+        if (!_untilClosed) _toDrain = PipeCalls.Waiting(_fd);
+    }
+
+    private bool End()
+    {
+        Close();
+        int open = _filled - _frames.Whole(_buffer.AsSpan(0, _filled));
+        if (open == 0 && !(_frames.IsInside && _filled == 0)) return true;
+        if (_framing == FifoFraming.Lines)
+        {
+            // The next producer's line must not be taken for the rest of this one's.
+            _buffer[_filled++] = (byte)'\n';
+            return true;
+        }
+
+        IsBroken = _frames.IsInside;
+        Trouble = IsBroken
+            ? $"the last frame in {Path} is cut in its middle, of which a part was passed on already: nothing can follow it"
+            : $"the last frame in {Path} is cut: only {open:N0} bytes of it came, and they were dropped";
+        _filled -= open;
+        return true;
+    }
+}

@@ -1,0 +1,119 @@
+using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Queues;
+using Otto.Ipc.Files.Stores;
+using Otto.Ipc.Files.Streams;
+
+namespace Otto.Ipc.Files;
+
+// The door to files: a name in, a store, an end of a stream or a queue out.
+
+/// <summary>Files as a transport: what <c>cat</c>, <c>jq</c> and <c>flock</c> can read and join.</summary>
+/// <remarks>
+/// <para>Everything lies below one directory, see <see cref="FilesTransportOptions.Directory"/>, in the formats that <c>docs/files.md</c> describes:
+/// stores in <c>tasks/&lt;task&gt;/output.&lt;task&gt;.json</c>, streams in <c>streams/&lt;name&gt;/</c>, queues in <c>queues/&lt;name&gt;/</c>.</para>
+/// <para>Files are 0600 in directories of 0700. Nothing is deleted when an end is disposed.</para>
+/// </remarks>
+public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTransport
+{
+    private readonly FilesTransportOptions _options;
+    private readonly string _root;
+
+    /// <summary>Makes the transport; nothing is opened or made yet.</summary>
+    /// <param name="options">Where the files live and how they are written; left out, the defaults.</param>
+    /// <exception cref="ArgumentException">An option is outside its limits; the message has the numbers.</exception>
+    public FilesTransport(FilesTransportOptions? options = null)
+    {
+        _options = options ?? new FilesTransportOptions();
+        _options.Validate();
+        _root = RunDirectory.PathOf(_options.Directory);
+    }
+
+    /// <inheritdoc/>
+    public string Name => "files";
+
+    /// <inheritdoc/>
+    public TransportTraits Traits { get; } = new(
+        Speed: SpeedClass.Fast,
+        Streaming: Support.Yes,
+        Persistent: Persistence.Disk,
+        Debuggable: Ease.Easy,
+        ShellFriendly: Ease.Easy,
+        Bidirectional: false,
+        SetUp: Level.Low,
+        Overhead: Level.Medium,
+        MaxMessageBytes: FilesQueueOptions.MostMessageBytes,
+        Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
+
+    /// <summary>The directory of the run.</summary>
+    public string Directory => _root;
+
+    /// <summary>Opens a task's store; its file is made by the first change.</summary>
+    /// <param name="name">The task.</param>
+    /// <returns>The store, for any number of threads.</returns>
+    /// <exception cref="UnauthorizedAccessException">A directory is a link, or not this user's alone.</exception>
+    public IKeyValueStore OpenStore(ChannelName name) => new JsonStore(RunDirectory.Ensure(_root, "tasks", name.Value), name, _options);
+
+    /// <summary>Opens a stream's sending end, and creates the stream where it does not exist.</summary>
+    /// <param name="name">Which stream.</param>
+    /// <param name="options">Sizes; left out, the stream's own or the defaults.</param>
+    /// <returns>The end, for one thread at a time.</returns>
+    /// <exception cref="ArgumentException">The stream exists with other sizes, or they do not fit together; the message has the numbers.</exception>
+    /// <exception cref="CorruptSegmentException">A file of the stream fails a check; the message says which.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
+    /// <exception cref="IOException">The stream has all the live senders it can have.</exception>
+    public MessageSender OpenSender(ChannelName name, FilesStreamOptions? options = null)
+    {
+        string stream = OpenStream(name, options, out StreamNumbers numbers);
+        return new LogSender(RunDirectory.Ensure(stream, "lanes"), numbers, _options);
+    }
+
+    /// <summary>Opens a stream's receiving end, and creates the stream where it does not exist.</summary>
+    /// <param name="name">Which stream.</param>
+    /// <param name="options">Sizes; left out, the stream's own or the defaults.</param>
+    /// <returns>The end, for one thread at a time.</returns>
+    /// <exception cref="ArgumentException">The stream exists with other sizes, or they do not fit together; the message has the numbers.</exception>
+    /// <exception cref="CorruptSegmentException">A file of the stream fails a check; the message says which.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
+    /// <exception cref="IOException">The stream has a live receiver.</exception>
+    public MessageReceiver OpenReceiver(ChannelName name, FilesStreamOptions? options = null)
+    {
+        string stream = OpenStream(name, options, out StreamNumbers numbers);
+        return new LogReceiver(stream, RunDirectory.Ensure(stream, "lanes"), numbers, _options);
+    }
+
+    /// <summary>Opens a work queue, and creates it where it does not exist.</summary>
+    /// <param name="name">Which queue.</param>
+    /// <param name="options">Sizes and limits; left out, the queue's own or the defaults.</param>
+    /// <returns>A handle that sends and leases, for any number of threads. It lends no blocks: <see cref="IWorkQueue.TryLoan"/> is refused.</returns>
+    /// <exception cref="ArgumentException">The queue exists with other sizes; the message has the numbers.</exception>
+    /// <exception cref="CorruptSegmentException">A file of the queue fails a check; the message says which.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
+    public IWorkQueue OpenQueue(ChannelName name, FilesQueueOptions? options = null)
+    {
+        string queue = RunDirectory.Ensure(_root, "queues", name.Value);
+        return new DirectoryQueue(queue, name, (options ?? new FilesQueueOptions()).Resolve(Path.Combine(queue, "queue.json")), _options);
+    }
+
+    ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellation) : new(OpenStore(name));
+
+    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));
+
+    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellation) : new(OpenReceiver(name));
+
+    ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellation) =>
+        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellation) : new(OpenQueue(name));
+
+    private string OpenStream(ChannelName name, FilesStreamOptions? options, out StreamNumbers numbers)
+    {
+        string stream = RunDirectory.Ensure(_root, "streams", name.Value);
+        numbers = (options ?? new FilesStreamOptions()).Resolve(Path.Combine(stream, "stream.json"));
+        return stream;
+    }
+
+    /// <summary>Does nothing: each end is its opener's to dispose.</summary>
+    /// <returns>Completes at once.</returns>
+    public ValueTask DisposeAsync() => default;
+}

@@ -1,0 +1,228 @@
+using Otto.Ipc.Files.Messages;
+using Otto.Ipc.Files.Places;
+
+namespace Otto.Ipc.Files.Queues;
+
+// Sending: the file is written under a name of this handle's own, then passes the sequence, where room is counted and the rename commits it.
+
+internal sealed partial class DirectoryQueue
+{
+    private readonly Lock _counting = new();
+    private long _roomLeft, _roomAsOf;
+
+    /// <summary>A slot that is being written.</summary>
+    private sealed record OpenSlot(byte[] Buffer, string Reservation);
+
+    public bool TrySend(ReadOnlySpan<byte> message) => TrySend(message, TimeSpan.Zero, out _);
+
+    public bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
+    {
+        CheckSize(message.Length, nameof(message));
+        CheckDelay(delay);
+        _gate.Enter();
+        try
+        {
+            bool sent = TryAdd(message, delay, keep: false, out MessageName name);
+            id = new WorkId(name.Id, 0);
+            return sent;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public bool TryKeep(ReadOnlySpan<byte> message, out WorkLease lease)
+    {
+        CheckSize(message.Length, nameof(message));
+        lease = default;
+        _gate.Enter();
+        bool kept = false;
+        try
+        {
+            kept = TryAdd(message, TimeSpan.Zero, keep: true, out MessageName name);
+            if (kept) lease = Hold(name, message.ToArray());
+            return kept;
+        }
+        finally
+        {
+            if (!kept) _gate.Exit();
+        }
+    }
+
+    public bool TryReserve(int maxBytes, out WriteSlot slot)
+    {
+        CheckSize(maxBytes, nameof(maxBytes));
+        slot = default;
+        _gate.Enter();
+        bool open = false;
+        try
+        {
+            // An empty file keeps the room, so that other processes count it, until the message has a name.
+            string reservation = _me.ReservedPath();
+            open = MayHaveRoom() && _sequence.Pass(() =>
+            {
+                if (!HasRoom(_sequence.Last)) return false;
+                TrustedFile.OpenOrCreate(reservation).Dispose();
+                _sequence.Next();
+                return true;
+            });
+            if (!open) return false;
+            var token = new SlotToken(Interlocked.Increment(ref _tokens), 0);
+            byte[] buffer = new byte[maxBytes];
+            _slots[token.Word] = new OpenSlot(buffer, reservation);
+            slot = new WriteSlot(this, token, buffer);
+            return true;
+        }
+        finally
+        {
+            if (!open) _gate.Exit();
+        }
+    }
+
+    bool IWriteSlotOwner.Commit(in SlotToken token, int bytes)
+    {
+        if (!_gate.TryEnterLate()) return false;
+        int ended = 1;
+        try
+        {
+            if (!_slots.TryRemove(token.Word, out OpenSlot? slot)) return false;
+            ended++;
+            try
+            {
+                string written = Write(slot.Buffer.AsSpan(0, bytes));
+                _sequence.Pass(() => TrustedFile.Move(written, Path.Combine(_files.Ready, NextName().ToString())));
+                Settle(_files.Ready);
+                return true;
+            }
+            finally
+            {
+                TrustedFile.Remove(slot.Reservation);
+            }
+        }
+        finally
+        {
+            _gate.Exit(ended);
+        }
+    }
+
+    void IWriteSlotOwner.Abort(in SlotToken token)
+    {
+        if (!_gate.TryEnterLate()) return;
+        int ended = 1;
+        try
+        {
+            if (!_slots.TryRemove(token.Word, out OpenSlot? slot)) return;
+            ended++;
+            TrustedFile.Remove(slot.Reservation);
+        }
+        finally
+        {
+            _gate.Exit(ended);
+        }
+    }
+
+    public bool Cancel(WorkId id) => Call(() =>
+    {
+        // In the order in which a message moves: one that becomes due meanwhile is found among the ready.
+        foreach (DelayedName delayed in _files.DelayedMessages())
+        {
+            if (delayed.Message.Id == id.Use && TrustedFile.Remove(Path.Combine(_files.Delayed, delayed.ToString()))) return true;
+        }
+
+        foreach (MessageName ready in QueueFiles.MessagesIn(_files.Ready))
+        {
+            if (ready.Id == id.Use && TrustedFile.Remove(Path.Combine(_files.Ready, ready.ToString()))) return true;
+        }
+
+        return false;
+    });
+
+    /// <summary>Puts a message where it belongs, if there is room.</summary>
+    private bool TryAdd(ReadOnlySpan<byte> message, TimeSpan delay, bool keep, out MessageName name)
+    {
+        name = default;
+        if (!MayHaveRoom()) return false;
+        // Written, and on the disk where that is wanted, before anybody has to wait for it.
+        string written = Write(message);
+        MessageName added = default;
+        bool sent = false;
+        try
+        {
+            sent = _sequence.Pass(() =>
+            {
+                if (!HasRoom(_sequence.Last)) return false;
+                added = NextName();
+                string target = keep ? _me.PathOf(added)
+                    : delay > TimeSpan.Zero ? Path.Combine(_files.Delayed, DelayedName.In(delay, added.Id, 1).ToString())
+                    : Path.Combine(_files.Ready, added.ToString());
+                return TrustedFile.Move(written, target) ? true : throw new IOException($"{written} was removed before it was sent");
+            });
+        }
+        finally
+        {
+            if (!sent) TrustedFile.Remove(written);
+        }
+
+        if (!sent) return false;
+        Settle(keep ? _me.DirectoryPath : delay > TimeSpan.Zero ? _files.Delayed : _files.Ready);
+        name = added;
+        return true;
+    }
+
+    private MessageName NextName()
+    {
+        (long id, long time) = _sequence.Next();
+        return new MessageName(time, id, 1);
+    }
+
+    private string Write(ReadOnlySpan<byte> message)
+    {
+        byte[] text = new byte[MessageText.MostBytes(message.Length) + 1];
+        int length = MessageText.Encode(message, text);
+        text[length] = (byte)'\n';
+        string path = _me.NewPath();
+        TrustedFile.WriteNew(path, text.AsSpan(0, length + 1), _options.Flush).Dispose();
+        return path;
+    }
+
+    /// <summary>Puts a change of names on the disk where that is wanted.</summary>
+    private void Settle(string directory)
+    {
+        if (_options.Flush == FlushLevel.FileAndDirectory) TrustedFile.FlushDirectory(directory);
+    }
+
+    private bool MayHaveRoom()
+    {
+        long last = _sequence.LastId;
+        return HasRoom(last == long.MaxValue ? 0 : last);
+    }
+
+    /// <summary>
+    /// Whether a message may be added. Each that was added since the last count took a number, and all else only makes room; so nothing is
+    /// counted while what was left then exceeds the numbers given out since.
+    /// </summary>
+    private bool HasRoom(long last)
+    {
+        lock (_counting)
+        {
+            if (last >= _roomAsOf && _roomLeft - (last - _roomAsOf) > 0) return true;
+            _roomLeft = _numbers.Capacity - _files.CountTaken();
+            _roomAsOf = last;
+            return _roomLeft > 0;
+        }
+    }
+
+    private void CheckSize(int bytes, string parameter)
+    {
+        if ((uint)bytes > (uint)MaxMessageBytes)
+            throw new ArgumentOutOfRangeException(
+                parameter, $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; create the queue with a higher MaxMessageBytes");
+    }
+
+    private static void CheckDelay(TimeSpan delay)
+    {
+        if (delay < TimeSpan.Zero || delay > IWorkQueue.LongestDelay)
+            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.LongestDelay.TotalDays:N0} days: {delay}");
+    }
+}

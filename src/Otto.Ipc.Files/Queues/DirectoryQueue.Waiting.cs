@@ -1,0 +1,90 @@
+using Otto.Ipc.Files.Watching;
+
+namespace Otto.Ipc.Files.Queues;
+
+// Waiting for work and for room. Whoever waits for work also looks once a second whether a worker died.
+
+internal sealed partial class DirectoryQueue
+{
+    private readonly Work _work;
+    private readonly Room _room;
+
+    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellation = default) => Call(() => _waiter.Wait(_work, timeout, cancellation));
+
+    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default) => Call(() => _waiter.Wait(_room, timeout, cancellation));
+
+    public async ValueTask WaitToLeaseAsync(CancellationToken cancellation = default) => await WaitAsync(_work, cancellation).ConfigureAwait(false);
+
+    public async ValueTask WaitToSendAsync(CancellationToken cancellation = default) => await WaitAsync(_room, cancellation).ConfigureAwait(false);
+
+    public async ValueTask<WorkLease> LeaseAsync(CancellationToken cancellation = default)
+    {
+        WorkLease lease;
+        while (!TryLease(out lease)) await WaitAsync(_work, cancellation).ConfigureAwait(false);
+        return lease;
+    }
+
+    public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default) =>
+        await SendAsync(message, TimeSpan.Zero, cancellation).ConfigureAwait(false);
+
+    public async ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellation = default)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        WorkId id;
+        while (!TrySend(message.Span, delay, out id)) await WaitAsync(_room, cancellation).ConfigureAwait(false);
+        return id;
+    }
+
+    private async ValueTask WaitAsync(IAwaited awaited, CancellationToken cancellation)
+    {
+        _gate.Enter();
+        try
+        {
+            await _waiter.WaitAsync(awaited, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>A message to lease.</summary>
+    private sealed class Work(DirectoryQueue queue) : IAwaited
+    {
+        public IEnumerable<string> Places => [queue._files.Ready, queue._files.Delayed];
+
+        public TimeSpan LookAgainIn
+        {
+            get
+            {
+                lock (queue._taking) return queue._ready.NextDueIn;
+            }
+        }
+
+        public bool? Look()
+        {
+            queue._gate.ThrowIfClosed();
+            if (Any()) return true;
+            return queue.SweepNowAndThen() && Any() ? true : null;
+        }
+
+        private bool Any()
+        {
+            lock (queue._taking) return queue._ready.Any();
+        }
+    }
+
+    /// <summary>Room to send.</summary>
+    private sealed class Room(DirectoryQueue queue) : IAwaited
+    {
+        public IEnumerable<string> Places => [queue._files.Ready, queue._files.Delayed, queue._files.Dead, queue._files.Leased, .. queue._files.WorkerDirectories()];
+
+        public TimeSpan LookAgainIn => ChangeWaiter.LongestSleep;
+
+        public bool? Look()
+        {
+            queue._gate.ThrowIfClosed();
+            return queue.MayHaveRoom() ? true : null;
+        }
+    }
+}

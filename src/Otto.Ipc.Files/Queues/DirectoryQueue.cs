@@ -1,0 +1,161 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Watching;
+using Otto.Ipc.Native;
+
+namespace Otto.Ipc.Files.Queues;
+
+// The queue shape over a directory: one file a message, and every step of its life a rename, which happens whole and to one of those who try.
+// This part holds the handle together, looks and sweeps; sending, leasing and waiting have parts of their own.
+
+internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner
+{
+    private static readonly long SweepInterval = Stopwatch.Frequency;
+
+    private readonly QueueFiles _files;
+    private readonly QueueNumbers _numbers;
+    private readonly FilesTransportOptions _options;
+    private readonly Sequence _sequence;
+    private readonly WorkerDirectory _me;
+    private readonly ReadyMessages _ready;
+    private readonly Lock _taking = new();
+    private readonly ChangeWaiter _waiter;
+    private readonly HandleGate _gate;
+    private readonly ConcurrentDictionary<long, MessageName> _held = new();
+    private readonly ConcurrentDictionary<long, OpenSlot> _slots = new();
+    private long _tokens, _sweptAt;
+    private volatile bool _takesWork;
+
+    public DirectoryQueue(string root, ChannelName name, QueueNumbers numbers, FilesTransportOptions options)
+    {
+        Name = name;
+        _numbers = numbers;
+        _options = options;
+        _files = new QueueFiles(root);
+        _sequence = new Sequence(_files, options.LockTimeout);
+        _ready = new ReadyMessages(_files, _sequence);
+        _waiter = new ChangeWaiter(options);
+        _gate = new HandleGate(Leave);
+        _work = new Work(this);
+        _room = new Room(this);
+        _me = WorkerDirectory.Create(_files);
+        SweepDead();
+    }
+
+    public ChannelName Name { get; }
+
+    public int MaxMessageBytes => _numbers.MaxMessageBytes;
+
+    public int Capacity => _numbers.Capacity;
+
+    public bool TakesWork
+    {
+        get => _takesWork;
+        set
+        {
+            Call(() =>
+            {
+                _me.SetTakesWork(value);
+                return _takesWork = value;
+            });
+        }
+    }
+
+    public int OtherWorkers => Call(() => _files.WorkerDirectories().Count(directory => directory != _me.DirectoryPath && WorkerDirectory.Works(directory)));
+
+    public WorkQueueCounts GetCounts() => Call(() =>
+    {
+        lock (_taking) _ready.PromoteDue();
+        List<MessageName> ready = QueueFiles.MessagesIn(_files.Ready);
+        int delayed = _files.DelayedMessages().Count, dead = QueueFiles.MessagesIn(_files.Dead).Count, leased = 0, reserved = 0;
+        long oldestLease = long.MaxValue;
+        foreach (string worker in _files.WorkerDirectories())
+        {
+            foreach (string file in RunDirectory.NamesIn(worker).Where(WorkerDirectory.TakesRoom))
+            {
+                bool message = MessageName.TryParse(file, out _);
+                if (message) leased++;
+                else reserved++;
+                // The rename into the worker's directory was the last change of the file.
+                if (message && Libc.Status(Path.Combine(worker, file)) is { } status) oldestLease = Math.Min(oldestLease, status.Changed);
+            }
+        }
+
+        int free = Math.Max(0, Capacity - ready.Count - delayed - leased - reserved - dead);
+        return new WorkQueueCounts(ready.Count, leased, dead, free, Age(ready.Count == 0 ? long.MaxValue : ready.Min().Time * 1_000_000))
+        {
+            Delayed = delayed,
+            OldestLeaseAge = Age(oldestLease),
+        };
+
+        // The wall clock may have been set back since.
+        static TimeSpan Age(long since) =>
+            since == long.MaxValue ? TimeSpan.Zero : TimeSpan.FromTicks(Math.Max(0, (QueueTime.UnixNanoseconds - since) / TimeSpan.NanosecondsPerTick));
+    });
+
+    public bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("a queue of files lends nothing; send the bytes");
+
+    public bool TrySend(in Loan loan, int bytes) => throw new NotSupportedException("a queue of files lends nothing; send the bytes");
+
+    public void Dispose()
+    {
+        if (!_gate.Close()) return;
+        try
+        {
+            if (_takesWork) _me.SetTakesWork(false);
+            _waiter.Ring();
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        return default;
+    }
+
+    private T Call<T>(Func<T> call)
+    {
+        _gate.Enter();
+        try
+        {
+            return call();
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>Gives back what the dead had, once a second at most.</summary>
+    /// <returns>Whether there was one.</returns>
+    private bool SweepNowAndThen()
+    {
+        long now = Stopwatch.GetTimestamp(), before = Volatile.Read(ref _sweptAt);
+        // Of several threads one sweeps; the others find nothing this time.
+        return now - before >= SweepInterval && Interlocked.CompareExchange(ref _sweptAt, now, before) == before && SweepDead();
+    }
+
+    private bool SweepDead()
+    {
+        Volatile.Write(ref _sweptAt, Stopwatch.GetTimestamp());
+        bool any = false;
+        foreach (string worker in _files.WorkerDirectories())
+        {
+            if (worker != _me.DirectoryPath) any |= WorkerDirectory.TrySweep(worker, (path, message) => GiveBack(path, message, countAttempt: true, "its worker died"));
+        }
+
+        return any;
+    }
+
+    private void Leave()
+    {
+        _waiter.Dispose();
+        _me.Leave((path, message) => GiveBack(path, message, countAttempt: false, ""));
+        _sequence.Dispose();
+    }
+}

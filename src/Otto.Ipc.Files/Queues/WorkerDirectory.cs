@@ -1,0 +1,131 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+using Otto.Ipc.Files.Places;
+using Otto.Ipc.Native;
+
+namespace Otto.Ipc.Files.Queues;
+
+// A handle's own directory. It comes into sight with its lock held, by a rename, and whoever can take the lock later has proof that its owner
+// is gone: a kill, a crash and a power failure all look the same.
+
+internal sealed class WorkerDirectory : IDisposable
+{
+    private const int MostAttempts = 100;
+    private const string LockName = "lock", WorksName = "works", New = ".new", Reserved = ".reserved";
+
+    private readonly SideLock _lock;
+    private long _files;
+
+    private WorkerDirectory(string path, SideLock held)
+    {
+        DirectoryPath = path;
+        _lock = held;
+    }
+
+    public string DirectoryPath { get; }
+
+    /// <summary>Makes a directory for this handle.</summary>
+    public static WorkerDirectory Create(QueueFiles files)
+    {
+        for (int attempt = 0; attempt < MostAttempts; attempt++)
+        {
+            string name = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
+            string hidden = Path.Combine(files.Leased, "." + name), path = Path.Combine(files.Leased, name);
+            RunDirectory.Ensure(hidden);
+            var held = new SideLock(Path.Combine(hidden, LockName));
+            try
+            {
+                // A sweeper may take it for a dead one's until the lock is held, and remove it; then another is made.
+                if (held.TryAcquire() && TrustedFile.Move(hidden, path)) return new WorkerDirectory(path, held);
+            }
+            catch (DirectoryNotFoundException)
+            {
+            }
+            catch
+            {
+                held.Dispose();
+                throw;
+            }
+
+            held.Dispose();
+        }
+
+        throw new IOException($"no directory could be made in {files.Leased}: {MostAttempts} were removed while they were being made");
+    }
+
+    public string PathOf(MessageName name) => Path.Combine(DirectoryPath, name.ToString());
+
+    /// <summary>A name for a file that is being written.</summary>
+    public string NewPath() => Unique(New);
+
+    /// <summary>A name for a file that keeps room for a message.</summary>
+    public string ReservedPath() => Unique(Reserved);
+
+    /// <summary>Says whether this worker takes work.</summary>
+    public void SetTakesWork(bool works)
+    {
+        string path = Path.Combine(DirectoryPath, WorksName);
+        if (works) TrustedFile.OpenOrCreate(path).Dispose();
+        else TrustedFile.Remove(path);
+    }
+
+    /// <summary>Leaves: what is still here goes back, and the directory goes.</summary>
+    public void Leave(Action<string, MessageName> giveBack)
+    {
+        Empty(DirectoryPath, giveBack);
+        Dispose();
+    }
+
+    public void Dispose() => _lock.Dispose();
+
+    /// <summary>Whether a file in a worker's directory takes the room of a message.</summary>
+    public static bool TakesRoom(string file) => file.EndsWith(Reserved, StringComparison.Ordinal) || MessageName.TryParse(file, out _);
+
+    /// <summary>Whether a directory's worker lives and takes work.</summary>
+    public static bool Works(string directory)
+    {
+        if (Libc.Status(Path.Combine(directory, WorksName)) is null) return false;
+        using SafeFileHandle? file = TrustedFile.TryOpen(Path.Combine(directory, LockName), Libc.O_RDONLY);
+        // Shared: whoever else looks at the same moment must not take it for alive.
+        return file is not null && Libc.Flock((int)file.DangerousGetHandle(), Libc.LOCK_SH | Libc.LOCK_NB) != 0;
+    }
+
+    /// <summary>Gives back what a dead worker had, and removes its directory; does nothing where it lives.</summary>
+    /// <returns>Whether it was dead.</returns>
+    public static bool TrySweep(string directory, Action<string, MessageName> giveBack)
+    {
+        string path = Path.Combine(directory, LockName);
+        using SafeFileHandle? file = TrustedFile.TryOpen(path, Libc.O_RDONLY);
+        if (file is not null)
+        {
+            if (!SideLock.TryLock(file, path)) return false;
+            // Another sweeper was quicker, and somebody may have made a lock of that name since.
+            if (Libc.Status(path) is not { } named || named.Inode != TrustedFile.Status(file).Inode) return false;
+        }
+
+        // A directory comes into sight with its lock in it, so one without was swept almost to its end.
+        Empty(directory, giveBack);
+        return true;
+    }
+
+    private static void Empty(string directory, Action<string, MessageName> giveBack)
+    {
+        foreach (string name in RunDirectory.NamesIn(directory))
+        {
+            string path = Path.Combine(directory, name);
+            if (MessageName.TryParse(name, out MessageName message)) giveBack(path, message);
+            else if (name == WorksName || name.EndsWith(New, StringComparison.Ordinal) || name.EndsWith(Reserved, StringComparison.Ordinal)) TrustedFile.Remove(path);
+        }
+
+        TrustedFile.Remove(Path.Combine(directory, LockName));
+        if (Libc.RemoveDirectory(directory) == 0) return;
+        int error = Marshal.GetLastPInvokeError();
+        // Something foreign lies in it; it is not ours to remove.
+        if (error is not (Libc.ENOENT or Libc.ENOTEMPTY or Libc.EEXIST)) throw TrustedFile.Refused("rmdir", directory, error);
+    }
+
+    private string Unique(string extension) =>
+        Path.Combine(DirectoryPath, Interlocked.Increment(ref _files).ToString(CultureInfo.InvariantCulture) + extension);
+}

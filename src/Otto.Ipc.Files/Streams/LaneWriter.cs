@@ -1,0 +1,81 @@
+using Microsoft.Win32.SafeHandles;
+using Otto.Ipc.Files.Places;
+using Otto.Ipc.Native;
+
+namespace Otto.Ipc.Files.Streams;
+
+// Appends lines to a lane, and begins the next piece of its log when one is large enough. A line counts once its line end is written; what a
+// killed sender left unfinished stays as it is, in front of a new piece, which tells the receiver that nobody will finish it.
+
+internal sealed class LaneWriter : IDisposable
+{
+    private readonly LaneFiles _lane;
+    private readonly int _segmentBytes;
+    private readonly FlushLevel _flush;
+    private SafeFileHandle? _segment;
+    private string _path = "";
+    private long _begin;
+    private bool _unfinished;
+
+    /// <summary>Goes on where the lane's last sender ended. The caller holds the lane's lock.</summary>
+    public LaneWriter(LaneFiles lane, int segmentBytes, FlushLevel flush)
+    {
+        _lane = lane;
+        _segmentBytes = segmentBytes;
+        _flush = flush;
+        long[] segments = lane.Segments();
+        if (segments.Length == 0)
+        {
+            Tail = _begin = ReadPosition.Load(lane);
+            return;
+        }
+
+        _begin = segments[^1];
+        _path = lane.SegmentPath(_begin);
+        _segment = TrustedFile.TryOpen(_path, Libc.O_RDWR | Libc.O_APPEND) ?? throw new IOException($"{_path} was removed while it was being opened");
+        LookAtEnd();
+    }
+
+    /// <summary>The position behind all that was written.</summary>
+    public long Tail { get; private set; }
+
+    /// <summary>Appends a line.</summary>
+    /// <param name="line">The line with its end.</param>
+    /// <exception cref="IOException">There is no room for it; the message has the numbers, and nothing was sent.</exception>
+    public void Append(ReadOnlySpan<byte> line)
+    {
+        if (_segment is null || _unfinished || (Tail > _begin && Tail - _begin + line.Length > _segmentBytes)) BeginSegment();
+        try
+        {
+            TrustedFile.Write(_segment!, _path, line, 0);
+        }
+        catch
+        {
+            LookAtEnd();
+            throw;
+        }
+
+        Tail += line.Length;
+        if (_flush != FlushLevel.None) TrustedFile.Flush(_segment!, _path);
+    }
+
+    public void Dispose() => _segment?.Dispose();
+
+    private void BeginSegment()
+    {
+        string path = _lane.SegmentPath(Tail);
+        SafeFileHandle next = TrustedFile.TryCreate(path, Libc.O_RDWR | Libc.O_APPEND)
+            ?? throw new IOException($"{path} exists already: somebody writes to the lane without its lock");
+        if (_flush == FlushLevel.FileAndDirectory) TrustedFile.FlushDirectory(_lane.Directory);
+        _segment?.Dispose();
+        (_segment, _path, _begin, _unfinished) = (next, path, Tail, false);
+    }
+
+    private void LookAtEnd()
+    {
+        long length = RandomAccess.GetLength(_segment!);
+        Tail = _begin + length;
+        Span<byte> last = stackalloc byte[1];
+        _unfinished = length > 0 && (RandomAccess.Read(_segment!, last, length - 1) != 1 || last[0] != '\n');
+    }
+}

@@ -1,0 +1,206 @@
+using Otto.Ipc.Files.Messages;
+using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Watching;
+
+namespace Otto.Ipc.Files.Streams;
+
+// The sending end: a message is a line, appended in one call to a log that is this sender's alone.
+
+internal sealed class LogSender : MessageSender, IAwaited
+{
+    private readonly StreamNumbers _numbers;
+    private readonly LaneFiles _lane;
+    private readonly SideLock _lock;
+    private readonly LaneWriter _log;
+    private readonly ChangeWaiter _waiter;
+    private readonly SoloGate _gate;
+    private byte[] _line = new byte[1024];
+    private byte[] _slot = [];
+    private long _read, _wanted, _slots, _openSlot;
+    private bool _completed;
+
+    public LogSender(string lanes, StreamNumbers numbers, FilesTransportOptions options)
+    {
+        _numbers = numbers;
+        (_lane, _lock) = SenderLane.Take(lanes, numbers.MaxSenders);
+        try
+        {
+            // A new sender begins a completed lane anew.
+            TrustedFile.Remove(_lane.Completed);
+            _log = new LaneWriter(_lane, numbers.SegmentBytes, options.Flush);
+        }
+        catch
+        {
+            _lock.Dispose();
+            throw;
+        }
+
+        _waiter = new ChangeWaiter(options);
+        _gate = new SoloGate(Close);
+    }
+
+    public override int MaxMessageBytes => _numbers.MaxMessageBytes;
+
+    IEnumerable<string> IAwaited.Places => [_lane.Directory];
+
+    TimeSpan IAwaited.LookAgainIn => ChangeWaiter.LongestSleep;
+
+    public override bool TrySend(ReadOnlySpan<byte> message)
+    {
+        CheckSize(message.Length, nameof(message));
+        _gate.Enter();
+        try
+        {
+            ThrowIfCompleted();
+            int line = Encode(message);
+            if (!HasRoom(line)) return false;
+            _log.Append(_line.AsSpan(0, line));
+            return true;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public override bool TryReserve(int maxBytes, out WriteSlot slot)
+    {
+        CheckSize(maxBytes, nameof(maxBytes));
+        slot = default;
+        _gate.Enter();
+        bool open = false;
+        try
+        {
+            ThrowIfCompleted();
+            if (!HasRoom(MessageText.MostBytes(maxBytes) + 1)) return false;
+            if (_slot.Length < maxBytes) _slot = new byte[maxBytes];
+            _openSlot = ++_slots;
+            slot = new WriteSlot(this, new SlotToken(_openSlot, 0), _slot.AsSpan(0, maxBytes));
+            return open = true;
+        }
+        finally
+        {
+            if (!open) _gate.Exit();
+        }
+    }
+
+    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
+    {
+        BeginWait(bytes);
+        try
+        {
+            return _waiter.Wait(this, timeout, cancellation);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellation = default)
+    {
+        BeginWait(bytes);
+        try
+        {
+            await _waiter.WaitAsync(this, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public override void Complete()
+    {
+        _gate.Enter();
+        try
+        {
+            if (_completed) return;
+            TrustedFile.OpenOrCreate(_lane.Completed).Dispose();
+            _completed = true;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public override void Dispose()
+    {
+        _gate.Close();
+        _waiter.Ring();
+    }
+
+    protected override bool CommitSlot(in SlotToken token, int bytes)
+    {
+        if (!EndSlot(token)) return false;
+        try
+        {
+            // The most that it can take was there when it was reserved, and only the receiver changed anything since.
+            _log.Append(_line.AsSpan(0, Encode(_slot.AsSpan(0, bytes))));
+            return true;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    protected override void AbortSlot(in SlotToken token)
+    {
+        if (EndSlot(token)) _gate.Exit();
+    }
+
+    bool? IAwaited.Look()
+    {
+        _gate.ThrowIfClosed();
+        return HasRoom(_wanted) ? true : null;
+    }
+
+    private bool EndSlot(in SlotToken token) => token.Word != 0 && Interlocked.CompareExchange(ref _openSlot, 0, token.Word) == token.Word;
+
+    private void BeginWait(int bytes)
+    {
+        CheckSize(bytes, nameof(bytes));
+        _gate.Enter();
+        _wanted = MessageText.MostBytes(bytes) + 1;
+    }
+
+    private int Encode(ReadOnlySpan<byte> message)
+    {
+        int most = MessageText.MostBytes(message.Length) + 1;
+        if (_line.Length < most) _line = new byte[Math.Max(most, Math.Min(_line.Length * 2, _numbers.MaxLineBytes))];
+        int length = MessageText.Encode(message, _line);
+        _line[length] = (byte)'\n';
+        return length + 1;
+    }
+
+    /// <summary>Whether this many bytes may be appended. What was read last is believed while it suffices: the receiver only goes on.</summary>
+    private bool HasRoom(long bytes)
+    {
+        if (_log.Tail + bytes - _read <= _numbers.Capacity) return true;
+        _read = ReadPosition.Load(_lane);
+        return _log.Tail + bytes - _read <= _numbers.Capacity;
+    }
+
+    private void CheckSize(int bytes, string parameter)
+    {
+        if ((uint)bytes > (uint)_numbers.MaxMessageBytes)
+        {
+            throw new ArgumentOutOfRangeException(
+                parameter, $"message of {bytes:N0} bytes exceeds the limit of {_numbers.MaxMessageBytes:N0}; create the stream with a higher MaxMessageBytes");
+        }
+    }
+
+    private void ThrowIfCompleted()
+    {
+        if (_completed) throw new InvalidOperationException("this sender said that no more will come; open another one to begin the stream anew");
+    }
+
+    private void Close()
+    {
+        _waiter.Dispose();
+        _log.Dispose();
+        _lock.Dispose();
+    }
+}

@@ -1,0 +1,56 @@
+namespace Otto.Ipc.Hosting;
+
+// From a line of text to a transport, and from a transport to a shape.
+
+/// <summary>Opens the transport that a line of text names.</summary>
+public static class OttoTransport
+{
+    /// <summary>The environment variable that overrides what a program was configured with.</summary>
+    public const string Variable = "OTTO_TRANSPORT";
+
+    /// <summary>Opens a transport by its address.</summary>
+    /// <param name="address">
+    /// A transport's name and a colon, and for another place than the usual one three slashes and a full path: <c>mmap:</c>,
+    /// <c>mmap:///dev/shm/mine</c>, <c>uds:///run/me/otto.sock</c>, <c>fifo:///dir</c>, <c>files:///dir</c>.
+    /// </param>
+    /// <param name="options">What else the transports need; left out, the defaults. <see cref="OttoIpcOptions.Transport"/> is not looked at.</param>
+    /// <returns>The transport. Ask it for a shape by <see cref="Shape{T}"/>, or by the interface it implements.</returns>
+    /// <exception cref="ArgumentException">The address is none, or names a transport that does not exist; the message names those that do.</exception>
+    public static ITransport Open(string address, OttoIpcOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        return KnownTransports.Open(TransportAddress.Parse(address), options ?? new OttoIpcOptions());
+    }
+
+    /// <summary>Opens the transport that <c>OTTO_TRANSPORT</c> names, else the one that the options name.</summary>
+    /// <param name="options">The options.</param>
+    /// <returns>The transport.</returns>
+    /// <exception cref="ArgumentException">As <see cref="Open(string, OttoIpcOptions?)"/>; the message says where the address came from.</exception>
+    public static ITransport Open(OttoIpcOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        string? overriding = Environment.GetEnvironmentVariable(Variable);
+        bool overridden = !string.IsNullOrWhiteSpace(overriding);
+        try
+        {
+            return Open(overridden ? overriding! : options.Transport, options);
+        }
+        catch (ArgumentException e)
+        {
+            throw new ArgumentException($"{(overridden ? Variable : "Transport")}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The transport as one that offers a shape.</summary>
+    /// <typeparam name="T">The shape: <see cref="IStreamTransport"/>, <see cref="IQueueTransport"/>, <see cref="ITopicTransport"/> or <see cref="IStoreTransport"/>.</typeparam>
+    /// <param name="transport">The transport.</param>
+    /// <returns>The same object.</returns>
+    /// <exception cref="NotSupportedException">It does not offer the shape; the message says what it offers, and which transports offer the shape.</exception>
+    public static T Shape<T>(this ITransport transport)
+        where T : class, ITransport
+    {
+        ArgumentNullException.ThrowIfNull(transport);
+        return transport as T ?? throw new NotSupportedException(
+            $"the transport '{transport.Name}' offers no {KnownTransports.WordOf(typeof(T))}, it offers: {KnownTransports.ShapesOf(transport.GetType())}. A {KnownTransports.WordOf(typeof(T))} is offered by: {KnownTransports.Offering(typeof(T))}");
+    }
+}

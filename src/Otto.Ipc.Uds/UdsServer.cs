@@ -1,0 +1,94 @@
+using Otto.Ipc.Uds.Listening;
+using Otto.Ipc.Uds.Serving;
+
+namespace Otto.Ipc.Uds;
+
+/// <summary>A server for one socket: a store, topics and progress, for clients of any language. <c>docs/protocol.md</c> says what they speak.</summary>
+/// <remarks>
+/// Runs on one thread of its own until it is disposed. What is stored is in memory and gone with the server. Only processes of this user,
+/// and of root, are served. Safe for use by several threads.
+/// </remarks>
+public sealed class UdsServer : IDisposable, IAsyncDisposable
+{
+    private readonly SocketClaim _claim;
+    private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _disposed;
+
+    private UdsServer(string path, UdsServerOptions options)
+    {
+        SocketPath = path;
+        _claim = SocketClaim.Take(path);
+        try
+        {
+            Loop = new ServerLoop(options, _claim.Listener);
+        }
+        catch
+        {
+            _claim.Dispose();
+            throw;
+        }
+
+        new Thread(Run) { IsBackground = true, Name = "otto server" }.Start();
+    }
+
+    /// <summary>The socket's path.</summary>
+    public string SocketPath { get; }
+
+    /// <summary>How many clients are connected.</summary>
+    public int Connections => Loop.Connections;
+
+    /// <summary>Completes when the server has stopped; fails where it could not go on.</summary>
+    public Task Completion => _completion.Task;
+
+    internal ServerLoop Loop { get; }
+
+    /// <summary>Starts a server; clients can connect when this returns.</summary>
+    /// <param name="options">The path and the bounds; left out, the defaults.</param>
+    /// <returns>The server.</returns>
+    /// <exception cref="SocketInUseException">Another live server has the path; the message says who.</exception>
+    /// <exception cref="UnauthorizedAccessException">The directory is not safe, or not ours.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range, or the path is too long; the message has the numbers.</exception>
+    /// <exception cref="IOException">The socket cannot be made; something else that lies at the path is left alone.</exception>
+    public static UdsServer Start(UdsServerOptions? options = null)
+    {
+        options ??= new UdsServerOptions();
+        options.Validate();
+        string path = SocketPlace.PathOf(options.SocketPath);
+        SocketPlace.EnsureDirectory(path);
+        return new UdsServer(path, options);
+    }
+
+    /// <summary>Stops the server: clients are closed, and the socket is removed. Further calls do nothing.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0) Loop.Stop();
+        Completion.ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
+    }
+
+    /// <summary>Stops the server, as <see cref="Dispose"/> does.</summary>
+    /// <returns>Completes when it has stopped.</returns>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0) Loop.Stop();
+        await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private void Run()
+    {
+        Exception? failure = null;
+        try
+        {
+            Loop.Run();
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+
+        // The name goes first: whoever finds none knows that nobody listens.
+        _claim.Dispose();
+        Loop.Dispose();
+        if (failure is null) _completion.SetResult();
+        else _completion.SetException(failure);
+    }
+}

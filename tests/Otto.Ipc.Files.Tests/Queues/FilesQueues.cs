@@ -1,0 +1,32 @@
+using Otto.Ipc.Conformance;
+
+namespace Otto.Ipc.Files.Tests.Queues;
+
+// The queue suite over a directory: told by the kernel, and by looking.
+
+[Parallelizable]
+public sealed class FilesQueues : QueueConformance
+{
+    protected override IQueueHarness CreateHarness() => new QueueHarness(WatchMode.Notify);
+}
+
+[Parallelizable]
+public sealed class PolledFilesQueues : QueueConformance
+{
+    // A wait that looks ends at its next look, a millisecond later.
+    protected override int Cancellations => 300;
+
+    protected override IQueueHarness CreateHarness() => new QueueHarness(WatchMode.Poll);
+}
+
+internal sealed class QueueHarness(WatchMode watching) : IQueueHarness
+{
+    private readonly TestPlace _place = new(new FilesTransportOptions { Watching = watching, PollInterval = TimeSpan.FromMilliseconds(1) });
+    private readonly FilesQueueOptions _options = new() { Capacity = 16, MaxMessageBytes = 256, MaxAttempts = 5 };
+
+    public int MaxAttempts => 5;
+
+    public IWorkQueue Open() => _place.Transport.OpenQueue("work", _options);
+
+    public void Dispose() => _place.Dispose();
+}

@@ -1,0 +1,39 @@
+using Otto.Ipc.Conformance;
+
+namespace Otto.Ipc.Files.Tests.Streams;
+
+// The stream suites over log files: told by the kernel, and by looking.
+
+[Parallelizable]
+public sealed class FilesStreams : StreamConformance
+{
+    protected override IStreamHarness CreateHarness() => new StreamHarness(WatchMode.Notify);
+}
+
+[Parallelizable]
+public sealed class PolledFilesStreams : StreamConformance
+{
+    // A wait that looks ends at its next look, a millisecond later.
+    protected override int Cancellations => 300;
+
+    protected override IStreamHarness CreateHarness() => new StreamHarness(WatchMode.Poll);
+}
+
+[Parallelizable]
+public sealed class FilesStreamSenders : StreamSendersConformance
+{
+    protected override IStreamHarness CreateHarness() => new StreamHarness(WatchMode.Notify);
+}
+
+internal sealed class StreamHarness(WatchMode watching) : IStreamHarness
+{
+    private readonly TestPlace _place = new(new FilesTransportOptions { Watching = watching, PollInterval = TimeSpan.FromMilliseconds(1) });
+    // Small, so that the log is cut into pieces all the time.
+    private readonly FilesStreamOptions _options = new() { Capacity = 16 * 1024, MaxMessageBytes = 4000, MaxSenders = 4 };
+
+    public MessageSender OpenSender() => _place.Transport.OpenSender("frames", _options);
+
+    public MessageReceiver OpenReceiver() => _place.Transport.OpenReceiver("frames", _options);
+
+    public void Dispose() => _place.Dispose();
+}

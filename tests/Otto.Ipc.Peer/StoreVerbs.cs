@@ -1,0 +1,44 @@
+using System.Text;
+using static System.Globalization.CultureInfo;
+
+namespace Otto.Ipc.Peer;
+
+// Writers of a store: one that rewrites a key until it is killed, one that sets many keys of its own.
+
+internal static class StoreVerbs
+{
+    /// <summary>NAME KEY BYTES COUNT: sets the key to values of one repeated letter, up to BYTES long; COUNT of them, or until it is told to finish or killed where that is 0.</summary>
+    public static int Rewrite(string[] arguments)
+    {
+        int most = int.Parse(arguments[2], InvariantCulture), count = int.Parse(arguments[3], InvariantCulture);
+        IKeyValueStore store = Channels.OpenStore(arguments[0]);
+        Talk.Say("ready");
+        var random = new Random(Environment.ProcessId);
+        for (int i = 0; count == 0 ? !Talk.ToldToFinish : i < count; i++)
+        {
+            Set(store, arguments[1], "\"" + new string((char)('a' + i % 26), random.Next(1, most)) + "\"");
+            if (i == 0) Talk.Say("first");
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+
+    /// <summary>NAME PREFIX COUNT: sets COUNT keys that begin so, each to its number.</summary>
+    public static int Set(string[] arguments)
+    {
+        IKeyValueStore store = Channels.OpenStore(arguments[0]);
+        Talk.Say("ready");
+        for (int i = 0; i < int.Parse(arguments[2], InvariantCulture); i++)
+        {
+            string number = i.ToString(InvariantCulture);
+            Set(store, arguments[1] + number, number);
+            Talk.Say($"set {i}");
+        }
+
+        Talk.Say("finished");
+        return 0;
+    }
+
+    private static void Set(IKeyValueStore store, string key, string json) => store.SetAsync(key, Encoding.UTF8.GetBytes(json)).AsTask().GetAwaiter().GetResult();
+}

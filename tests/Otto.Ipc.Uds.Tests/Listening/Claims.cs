@@ -1,0 +1,233 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using Otto.Ipc.Conformance;
+
+namespace Otto.Ipc.Uds.Tests.Listening;
+
+// Whose the path is: never stolen from the living, taken over from the dead at once, and never open to others, not even for a moment.
+
+[Parallelizable]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class Claims
+{
+    private TestDirectory _directory = null!;
+
+    [SetUp]
+    public void Make() => _directory = new TestDirectory();
+
+    [TearDown]
+    public void Remove() => _directory.Dispose();
+
+    [Test]
+    public void A_second_server_is_told_who_holds_the_socket_and_the_first_goes_on()
+    {
+        using ServerProcess first = ServerProcess.Serve(_directory.SocketPath);
+        var thrown = Assert.Throws<SocketInUseException>(() => UdsServer.Start(Options()));
+        Assert.That(thrown!.HolderPid, Is.EqualTo(first.Id));
+        Assert.That(thrown.Message, Does.Contain(_directory.SocketPath).And.Contain($"process {first.Id} ("));
+        using var second = new ServerProcess("serve", _directory.SocketPath);
+        Assert.That(second.WaitForExit(), Is.EqualTo(4));
+        Assert.That(second.Errors, Does.Contain($"{first.Id}"));
+        using var client = new WireClient(_directory.SocketPath);
+        Assert.That(client.Ask("PING"), Is.EqualTo("PONG"));
+    }
+
+    [Test]
+    public void After_kill_9_a_new_server_takes_over_at_once()
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            using ServerProcess killed = ServerProcess.Serve(_directory.SocketPath);
+            killed.Kill();
+            Assert.That(File.Exists(_directory.SocketPath), Is.True, "what it left is what the next one finds");
+            using UdsServer next = UdsServer.Start(Options());
+            using var client = new WireClient(_directory.SocketPath);
+            Assert.That(client.Ask("PING"), Is.EqualTo("PONG"));
+        }
+    }
+
+    [Test]
+    public void A_server_that_ends_leaves_nothing()
+    {
+        UdsServer.Start(Options()).Dispose();
+        Assert.That(Directory.GetFileSystemEntries(_directory.Path), Is.Empty);
+    }
+
+    [Test]
+    public void Many_servers_that_start_at_once_leave_one()
+    {
+        for (int round = 0; round < 20; round++)
+        {
+            var servers = new UdsServer?[4];
+            Parallel.For(0, servers.Length, i =>
+            {
+                try
+                {
+                    servers[i] = UdsServer.Start(Options());
+                }
+                catch (SocketInUseException)
+                {
+                }
+            });
+            Assert.That(servers.Count(s => s is not null), Is.EqualTo(1));
+            using (var client = new WireClient(_directory.SocketPath)) Assert.That(client.Ask("PING"), Is.EqualTo("PONG"));
+            foreach (UdsServer? server in servers) server?.Dispose();
+        }
+    }
+
+    [Test]
+    public void A_stranger_that_listens_there_is_left_alone()
+    {
+        using (var stranger = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            stranger.Bind(new UnixDomainSocketEndPoint(_directory.SocketPath));
+            stranger.Listen();
+            Assert.That(Assert.Throws<SocketInUseException>(() => UdsServer.Start(Options()))!.HolderPid, Is.EqualTo(Environment.ProcessId));
+            Assert.That(File.Exists(_directory.SocketPath), Is.True);
+        }
+
+        File.Delete(_directory.SocketPath);
+        File.Delete(_directory.SocketPath + ".lock");
+    }
+
+    [Test]
+    public void A_file_that_is_no_socket_is_left_alone()
+    {
+        File.WriteAllText(_directory.SocketPath, "precious");
+        Assert.That(() => UdsServer.Start(Options()), Throws.InstanceOf<IOException>().With.Message.Contains("not a socket"));
+        Assert.That(File.ReadAllText(_directory.SocketPath), Is.EqualTo("precious"));
+        File.Delete(_directory.SocketPath);
+        File.CreateSymbolicLink(_directory.SocketPath, "/tmp/nowhere");
+        Assert.That(() => UdsServer.Start(Options()), Throws.InstanceOf<IOException>().With.Message.Contains("not a socket"));
+        File.Delete(_directory.SocketPath);
+        File.Delete(_directory.SocketPath + ".lock");
+    }
+
+    [Test]
+    public void A_lock_file_that_is_a_link_is_not_followed()
+    {
+        string target = Path.Combine(_directory.Path, "target");
+        File.WriteAllText(target, "precious");
+        File.CreateSymbolicLink(_directory.SocketPath + ".lock", target);
+        Assert.That(() => UdsServer.Start(Options()), Throws.InstanceOf<UnauthorizedAccessException>());
+        Assert.That(File.ReadAllText(target), Is.EqualTo("precious"));
+        File.Delete(_directory.SocketPath + ".lock");
+        File.Delete(target);
+    }
+
+    [Test]
+    public void The_directory_is_0700_and_the_socket_0600_from_the_first_moment_on()
+    {
+        string deep = Path.Combine(_directory.Path, "a", "b"), socket = Path.Combine(deep, "s");
+        bool stop = false;
+        var seen = new HashSet<UnixFileMode>();
+        Task looking = Watch.OnThread(() =>
+        {
+            while (!Volatile.Read(ref stop))
+            {
+                try
+                {
+                    seen.Add(File.GetUnixFileMode(socket));
+                }
+                catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+                {
+                }
+            }
+        });
+        // The umask is the process's: a shell's own would hide what the server does.
+        Outcome outcome = Programs.Bash(socket, $"umask 0; for i in 1 2 3 4 5; do dotnet {AppContext.BaseDirectory}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < /dev/null; done");
+        Assert.That(outcome.ToString(), Is.EqualTo("exit 0\nready\nready\nready\nready\nready\n"));
+        for (int i = 0; i < 200; i++) UdsServer.Start(Options() with { SocketPath = socket }).Dispose();
+        Volatile.Write(ref stop, true);
+        Assert.That(looking.Wait(Watch.Limit), Is.True);
+        Assert.That(seen, Is.EqualTo(new[] { UnixFileMode.UserRead | UnixFileMode.UserWrite }));
+        Assert.That(File.GetUnixFileMode(deep), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute));
+        Directory.Delete(Path.Combine(_directory.Path, "a"), recursive: true);
+    }
+
+    [Test]
+    public void A_directory_that_others_can_write_to_is_refused()
+    {
+        string open = Path.Combine(_directory.Path, "open");
+        Directory.CreateDirectory(open);
+        File.SetUnixFileMode(open, (UnixFileMode)0x1FF);
+        Assert.That(() => UdsServer.Start(Options() with { SocketPath = Path.Combine(open, "s") }), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("777"));
+        Directory.Delete(open);
+    }
+
+    [Test]
+    public void A_path_that_is_too_long_is_refused_with_the_numbers()
+    {
+        string path = Path.Combine(_directory.Path, new string('s', 108));
+        Assert.That(() => UdsServer.Start(Options() with { SocketPath = path }), Throws.ArgumentException.With.Message.Contains($"{path.Length}").And.Message.Contains("107"));
+    }
+
+    [Test]
+    public void Another_user_is_refused_by_the_file_and_by_the_server()
+    {
+        using UdsServer server = UdsServer.Start(Options());
+        const string Ask = "setpriv --reuid=65534 --regid=65534 --clear-groups -- bash -c \"printf 'GET k\\nQUIT\\n' | nc -U $OTTO_SOCKET\"";
+        if (Programs.Bash("", "[ $(id -u) = 0 ]").Code != 0) Assert.Ignore("needs root, to become another user");
+        Assert.That(Programs.Bash(_directory.SocketPath, Ask).Errors, Does.Contain("Permission denied"));
+        // Where the owner opens the way by hand, the server still asks the kernel who it is.
+        File.SetUnixFileMode(_directory.Path, (UnixFileMode)0x1ED);
+        File.SetUnixFileMode(_directory.SocketPath, (UnixFileMode)0x1FF);
+        Assert.That(Programs.Bash(_directory.SocketPath, Ask).Output, Is.EqualTo("ERROR: DENIED uid 65534 may not use the server of uid 0\n"));
+        Assert.That(Programs.Bash(_directory.SocketPath, "printf 'GET k\\nQUIT\\n' | nc -U $OTTO_SOCKET").Output, Is.EqualTo("null\nOK\n"));
+        Watch.Until(() => server.Connections == 0, "nobody is left");
+    }
+
+    [Test]
+    public void Root_may_use_the_server_of_another_user()
+    {
+        if (Programs.Bash("", "[ $(id -u) = 0 ]").Code != 0) Assert.Ignore("needs root, to become another user");
+        string theirs = Path.Combine(_directory.Path, "theirs"), socket = Path.Combine(theirs, "s");
+        Outcome outcome = Programs.Bash(socket, $$"""
+            chmod 755 {{_directory.Path}}
+            install -d -o 65534 -g 65534 -m 700 {{theirs}}
+            mkfifo {{theirs}}/stop
+            HOME=/tmp setpriv --reuid=65534 --regid=65534 --clear-groups -- dotnet {{AppContext.BaseDirectory}}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < <(cat {{theirs}}/stop) &
+            until [ -S $OTTO_SOCKET ]; do read -rt 0.05 <> <(:) || :; done
+            printf 'SET k 1\nGET k\nQUIT\n' | nc -U $OTTO_SOCKET
+            echo > {{theirs}}/stop
+            wait
+            """);
+        if (outcome.Errors.Contains("libhostfxr", StringComparison.Ordinal) || outcome.Errors.Contains("ermission denied", StringComparison.Ordinal))
+            Assert.Ignore("this machine lets nobody else run .NET: " + outcome.Errors);
+        Assert.That(outcome.Output, Is.EqualTo("ready\nOK\n1\nOK\n"), outcome.ToString());
+        Directory.Delete(theirs, recursive: true);
+    }
+
+    [Test]
+    public void The_server_goes_on_when_descriptors_run_out()
+    {
+        using ServerProcess server = ServerProcess.Serve(_directory.SocketPath);
+        Assert.That(Programs.Bash("", $"prlimit --pid {server.Id} --nofile=200:200").Code, Is.Zero);
+        List<WireClient> clients = [];
+        int busy = 0;
+        for (int i = 0; i < 300; i++)
+        {
+            var client = new WireClient(_directory.SocketPath);
+            clients.Add(client);
+            client.Send("PING\n");
+            string? answer = client.ReadLine();
+            if (answer != "PONG")
+            {
+                Assert.That(answer, Does.StartWith("ERROR: BUSY "));
+                busy++;
+            }
+        }
+
+        Assert.That(busy, Is.InRange(100, 299));
+        foreach (WireClient client in clients) client.Dispose();
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            using var client = new WireClient(_directory.SocketPath);
+            if (client.Ask("PING") == "PONG") break;
+            Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(Watch.Limit), "never served again");
+        }
+    }
+
+    private UdsServerOptions Options() => new() { SocketPath = _directory.SocketPath };
+}

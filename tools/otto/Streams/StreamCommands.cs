@@ -1,0 +1,148 @@
+using System.CommandLine;
+using System.Globalization;
+using Otto.Ipc;
+using Otto.Ipc.Hosting;
+
+namespace Otto.Tools.Streams;
+
+// otto send, otto recv: a stream over any transport, from and to a shell's pipe.
+
+internal static class StreamCommands
+{
+    public static Command CreateSend()
+    {
+        Argument<string> channel = ChannelArgument();
+        Option<string?> transport = TransportOption(), timeout = TimeoutOption("How long to wait for room for a message. Default: for ever.");
+        var raw = new Option<bool>("--raw") { Description = "Send all of standard input as one message, byte for byte, instead of a message a line." };
+        var end = new Option<bool>("--end") { Description = "Say afterwards that no more comes from here, so that the receiver ends once it has read everything." };
+        var command = new Command(
+            "send",
+            """
+            Sends standard input into a stream, a message a line.
+
+            Example:
+              tail -F log | otto send lines
+              otto send frames --raw --end < picture.jpg
+            """) { channel, transport, raw, end, timeout };
+        command.SetAction(parsed =>
+        {
+            using MessageSender sender = Open(parsed.GetValue(transport), t => t.OpenSenderAsync(new ChannelName(parsed.GetValue(channel)!)));
+            TimeSpan patience = Seconds(parsed.GetValue(timeout));
+            var input = new StandardInput();
+            if (parsed.GetValue(raw)) Send(sender, input.ReadAll().Span, patience);
+            else
+                while (input.TryReadLine(out ReadOnlyMemory<byte> line)) Send(sender, line.Span, patience);
+            if (parsed.GetValue(end)) sender.Complete();
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    public static Command CreateReceive()
+    {
+        Argument<string> channel = ChannelArgument();
+        Option<string?> transport = TransportOption(), timeout = TimeoutOption("How long to wait for a message; exit code 124 when none came. Default: for ever.");
+        var raw = new Option<bool>("--raw") { Description = "Print one message, byte for byte, and end." };
+        var count = new Option<string?>("--count") { Description = "End after so many messages.", HelpName = "N" };
+        var command = new Command(
+            "recv",
+            """
+            Prints what comes through a stream, a line a message, until its senders have said that no more comes. A message counts as
+            read once it was printed: what a killed otto recv had not printed comes to the next one.
+
+            Example:
+              otto recv lines | while IFS= read -r line; do printf '%s\n' "$line"; done
+              otto recv frames --raw > picture.jpg
+            """) { channel, transport, raw, count, timeout };
+        command.SetAction(parsed =>
+        {
+            bool one = parsed.GetValue(raw);
+            long left = one ? 1 : Count(parsed.GetValue(count));
+            TimeSpan patience = Seconds(parsed.GetValue(timeout));
+            using MessageReceiver receiver = Open(parsed.GetValue(transport), t => t.OpenReceiverAsync(new ChannelName(parsed.GetValue(channel)!)));
+            while (left > 0)
+            {
+                if (!receiver.TryReceive(out ReadLease lease))
+                {
+                    if (receiver.IsCompleted) return one ? ExitCode.Failed : ExitCode.Done;
+                    if (receiver.WaitToReceive(patience) || receiver.IsCompleted) continue;
+                    if (patience == Timeout.InfiniteTimeSpan) continue;
+                    Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"otto: no message came in {patience.TotalSeconds:0.###} s"));
+                    return ExitCode.TimedOut;
+                }
+
+                if (one) StandardOutput.Write(lease.Bytes);
+                else StandardOutput.WriteLine(lease.Bytes);
+                lease.Dispose();
+                left--;
+            }
+
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Send(MessageSender sender, ReadOnlySpan<byte> message, TimeSpan patience)
+    {
+        if (message.Length > sender.MaxMessageBytes && TryLend(sender, message, patience)) return;
+        while (!sender.TrySend(message))
+        {
+            if (!sender.WaitToSend(message.Length, patience)) throw NoRoom(patience);
+        }
+    }
+
+    /// <summary>Sends what is too large for a frame by a block, where the transport lends any.</summary>
+    private static bool TryLend(MessageSender sender, ReadOnlySpan<byte> message, TimeSpan patience)
+    {
+        try
+        {
+            Loan loan;
+            while (!sender.TryLoan(message.Length, out loan))
+            {
+                // All blocks are out; each message that is read brings one back, and with it room for a frame.
+                if (!sender.WaitToSend(sender.MaxMessageBytes, patience)) throw NoRoom(patience);
+                Thread.Sleep(1);
+            }
+
+            message.CopyTo(loan.Span);
+            while (!sender.TrySend(loan, message.Length))
+            {
+                if (!sender.WaitToSend(64, patience)) throw NoRoom(patience);
+            }
+
+            return true;
+        }
+        catch (NotSupportedException)
+        {
+            return false;
+        }
+    }
+
+    private static T Open<T>(string? address, Func<IStreamTransport, ValueTask<T>> open)
+    {
+        var options = new OttoIpcOptions();
+        ITransport transport = address is null ? OttoTransport.Open(options) : OttoTransport.Open(address);
+        return open(transport.Shape<IStreamTransport>()).AsTask().GetAwaiter().GetResult();
+    }
+
+    private static TimeoutException NoRoom(TimeSpan patience) => new(string.Create(CultureInfo.InvariantCulture, $"there was no room for a message in {patience.TotalSeconds:0.###} s; is anybody receiving?"));
+
+    private static Argument<string> ChannelArgument() => new("CHANNEL") { Description = "The stream's name." };
+
+    private static Option<string?> TransportOption() => new("--transport")
+    {
+        Description = "Which transport, and where: mmap:, uds:, fifo:, files:, or one of them with a full path, as in files:///srv/run. Default: OTTO_TRANSPORT, else mmap:.",
+        HelpName = "ADDRESS",
+    };
+
+    // All strings: the parser's generic code over numbers would have to be compiled at each start.
+    private static Option<string?> TimeoutOption(string description) => new("--timeout") { Description = description, HelpName = "SECONDS" };
+
+    private static TimeSpan Seconds(string? text) => text is null ? Timeout.InfiniteTimeSpan
+        : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= 1e6 ? TimeSpan.FromSeconds(seconds)
+        : throw new ArgumentException($"--timeout must be 0 to 1,000,000 seconds: '{text}'");
+
+    private static long Count(string? text) => text is null ? long.MaxValue
+        : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long count) && count > 0 ? count
+        : throw new ArgumentException($"--count must be 1 or more: '{text}'");
+}
