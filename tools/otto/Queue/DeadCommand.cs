@@ -24,7 +24,7 @@ internal static class DeadCommand
               otto queue dead photos --json | jq -r .reason | sort | uniq -c
             """) { name, max, json };
         var place = new QueuePlace(command, withFormat: false);
-        command.SetAction(async (parsed, stop) =>
+        QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             string wanted = parsed.GetValue(name)!;
             int most = QueuePlace.Number(parsed.GetValue(max), "--max", 1, 10_000) ?? 100;
@@ -46,6 +46,7 @@ internal static class DeadCommand
         Argument<string> name = QueueCommand.NameArgument();
         var ids = new Argument<string[]>("ID") { Description = "Which ones, as otto queue dead lists them.", Arity = ArgumentArity.ZeroOrMore };
         var all = new Option<bool>("--all") { Description = "All of them." };
+        Option<bool> json = QueueCommand.JsonOption();
         var command = new Command(
             verb,
             $"""
@@ -53,9 +54,9 @@ internal static class DeadCommand
 
             Example:
               otto queue {verb} photos --all
-            """) { name, ids, all };
+            """) { name, ids, all, json };
         var place = new QueuePlace(command, withFormat: false);
-        command.SetAction(async (parsed, stop) =>
+        QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             string wanted = parsed.GetValue(name)!;
             HashSet<string> which = [.. parsed.GetValue(ids) ?? []];
@@ -74,7 +75,8 @@ internal static class DeadCommand
                 if (!every || moved == before || dead.Count < MostAtOnce) break;
             }
 
-            Console.WriteLine(moved.ToString(CultureInfo.InvariantCulture));
+            if (parsed.GetValue(json)) QueueCommand.Print(new MovedLine(wanted, verb, moved, [.. which]));
+            else Console.WriteLine(moved.ToString(CultureInfo.InvariantCulture));
             foreach (string id in which) Console.Error.WriteLine($"otto: no task {id} is among the dead of '{wanted}'");
             return which.Count == 0 ? ExitCode.Done : ExitCode.Failed;
         });

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Otto.Ipc;
 using Otto.Queue;
+using Otto.Queue.Redis;
 
 namespace Otto.Tools.Queue;
 
@@ -53,7 +54,7 @@ internal static class QueueCommand
               otto queue route photos --redis localhost:6379
             """) { name, durability, key, json };
         var place = new QueuePlace(command, withFormat: false);
-        command.SetAction(async (parsed, stop) =>
+        QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             EnqueueOptions options = new() { Durability = QueuePlace.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None, Key = parsed.GetValue(key) };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!);
@@ -83,7 +84,7 @@ internal static class QueueCommand
               otto queue stat photos --json | jq .ready
             """) { name, json };
         var place = new QueuePlace(command, withFormat: false);
-        command.SetAction(async (parsed, stop) =>
+        QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             string wanted = parsed.GetValue(name)!;
             if (!place.Exists(parsed, wanted)) return Absent(wanted);
@@ -106,6 +107,7 @@ internal static class QueueCommand
     {
         Argument<string> name = NameArgument();
         var id = new Argument<string>("ID") { Description = "The task, as its sending told." };
+        Option<bool> json = JsonOption();
         var command = new Command(
             "cancel",
             """
@@ -113,21 +115,36 @@ internal static class QueueCommand
 
             Example:
               otto queue cancel photos 0af7651916cd43dd8448eb211c80319c
-            """) { name, id };
+            """) { name, id, json };
         var place = new QueuePlace(command, withFormat: false);
-        command.SetAction(async (parsed, stop) =>
+        QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             string wanted = parsed.GetValue(name)!;
             if (!TaskId.TryParse(parsed.GetValue(id), out TaskId task)) throw new ArgumentException($"ID must be 32 hexadecimal digits: '{parsed.GetValue(id)}'");
             if (!place.Exists(parsed, wanted)) return Absent(wanted);
             await using TaskQueue queue = place.Open(parsed, wanted);
             CancelOutcome outcome = await queue.CancelAsync(wanted, task, stop);
-            if (outcome == CancelOutcome.NotFound) Console.Error.WriteLine($"otto: no task {task} is pending or running in '{wanted}'");
+            if (parsed.GetValue(json)) Print(new CancelledLine(task.ToString(), wanted, outcome.ToString()));
+            else if (outcome == CancelOutcome.NotFound) Console.Error.WriteLine($"otto: no task {task} is pending or running in '{wanted}'");
             else Console.WriteLine(outcome == CancelOutcome.Removed ? "removed" : "requested");
             return outcome == CancelOutcome.NotFound ? ExitCode.Failed : ExitCode.Done;
         });
         return command;
     }
+
+    /// <summary>Runs a command whose queue may be out of reach, or full.</summary>
+    public static void SetAction(Command command, Func<ParseResult, CancellationToken, Task<int>> run) => command.SetAction(async (parsed, stop) =>
+    {
+        try
+        {
+            return await run(parsed, stop);
+        }
+        catch (Exception e) when (e is RedisTroubleException or QueueFullException or AggregateException { InnerException: RedisTroubleException or QueueFullException })
+        {
+            Console.Error.WriteLine($"otto: {e.Message}");
+            return (e.InnerException ?? e) is QueueFullException || e is QueueFullException ? ExitCode.Full : ExitCode.NoSegment;
+        }
+    });
 
     public static int Absent(string queue)
     {

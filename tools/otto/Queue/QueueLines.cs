@@ -35,9 +35,21 @@ internal sealed record SentLine(string Id, string Route, string Reason, string O
 /// <summary>A task that was given up.</summary>
 internal sealed record DeadLine(string Id, string Queue, string Route, string Name, int Attempts, string Reason, int PayloadBytes);
 
+/// <summary>What became of given-up tasks that were asked for.</summary>
+internal sealed record MovedLine(string Queue, string Did, int Tasks, string[] Unknown);
+
+/// <summary>What became of a task that was to be cancelled.</summary>
+internal sealed record CancelledLine(string Id, string Queue, string Outcome);
+
+/// <summary>An attempt that a worker made. <paramref name="Error"/> is absent where the task is done.</summary>
+internal sealed record AttemptLine(string Id, string Queue, string Name, string Route, int Attempt, double Seconds, bool Done, string? Error);
+
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RouteLine))]
 [JsonSerializable(typeof(ForecastLine))]
 [JsonSerializable(typeof(SentLine))]
 [JsonSerializable(typeof(DeadLine))]
+[JsonSerializable(typeof(MovedLine))]
+[JsonSerializable(typeof(CancelledLine))]
+[JsonSerializable(typeof(AttemptLine))]
 internal sealed partial class QueueJson : JsonSerializerContext;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Otto.Queue;
+using Otto.Queue.Redis;
 
 namespace Otto.Tools.Queue;
 
@@ -20,6 +21,7 @@ internal static class SendCommand
         var key = new Option<string?>("--key") { Description = "Refuse it while another of this key is pending or running (code 1).", HelpName = "KEY" };
         var durability = new Option<string?>("--durability") { Description = "What it must survive: none, process or cluster. Default: none.", HelpName = "D" };
         var route = new Option<string?>("--route") { Description = "Pin it: mmap or redis.", HelpName = "ROUTE" };
+        var timeout = new Option<string?>("--timeout") { Description = "How long to wait for room before giving up (code 124). Default: for ever.", HelpName = "SECONDS" };
         Option<bool> json = QueueCommand.JsonOption();
         var command = new Command(
             "send",
@@ -29,9 +31,9 @@ internal static class SendCommand
             Example:
               find . -name '*.jpg' | otto queue send photos
               otto queue send photos '{"file":"a.jpg"}' --as json --delay 60 --key a.jpg
-            """) { name, payload, task, delay, every, key, durability, route, json };
+            """) { name, payload, task, delay, every, key, durability, route, timeout, json };
         var place = new QueuePlace(command, withFormat: true);
-        command.SetAction(async (parsed, stop) =>
+        QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             EnqueueOptions options = new()
             {
@@ -42,10 +44,15 @@ internal static class SendCommand
                 Route = QueuePlace.Choice<Route>(parsed.GetValue(route), "--route"),
             };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!, parsed.GetValue(task));
+            RouteForecast forecast = await queue.ForeseeAsync(parsed.GetValue(task) ?? parsed.GetValue(name)!, options, stop);
+            if (forecast.Routes.FirstOrDefault(r => r.Route == forecast.Route)?.Trouble is { } trouble) throw new RedisTroubleException(trouble); // A shell wants to know, not to wait.
+            using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            TimeSpan? most = QueuePlace.Seconds(parsed.GetValue(timeout), "--timeout");
+            if (most is { } time) patience.CancelAfter(time);
             bool asJson = parsed.GetValue(json), allNew = true;
             foreach (ReadOnlyMemory<byte>[] some in Tasks(parsed.GetValue(payload)).Chunk(MostAtOnce))
             {
-                foreach (TaskReceipt receipt in await queue.EnqueueManyAsync(some, options, stop))
+                foreach (TaskReceipt receipt in await SendAsync(queue, some, options, most, patience.Token, stop))
                 {
                     allNew &= receipt.Outcome == EnqueueOutcome.Accepted;
                     if (asJson) QueueCommand.Print(new SentLine(receipt.Id.ToString(), receipt.Route.ToString(), receipt.Reason, receipt.Outcome.ToString()));
@@ -56,6 +63,19 @@ internal static class SendCommand
             return allNew ? ExitCode.Done : ExitCode.Failed;
         });
         return command;
+    }
+
+    private static async Task<IReadOnlyList<TaskReceipt>> SendAsync(
+        TaskQueue queue, ReadOnlyMemory<byte>[] tasks, EnqueueOptions options, TimeSpan? most, CancellationToken patience, CancellationToken stop)
+    {
+        try
+        {
+            return await queue.EnqueueManyAsync(tasks, options, patience);
+        }
+        catch (Exception e) when (patience.IsCancellationRequested && !stop.IsCancellationRequested)
+        {
+            throw new TimeoutException($"no route had room within {most!.Value.TotalSeconds:0.###} s: {e.Message}", e);
+        }
     }
 
     private static IEnumerable<ReadOnlyMemory<byte>> Tasks(string? payload)

@@ -12,6 +12,8 @@ internal static class WorkCommand
 {
     private const int MostStderr = 500;
 
+    private static readonly Lazy<Stream> s_errors = new(Console.OpenStandardError);
+
     public static Command Create()
     {
         Argument<string> name = QueueCommand.NameArgument();
@@ -21,6 +23,7 @@ internal static class WorkCommand
         var retries = new Option<string?>("--retry") { Description = "How often a task is tried again. Default: 3.", HelpName = "N" };
         var timeout = new Option<string?>("--timeout") { Description = "How long a command may take before it is killed and the attempt failed.", HelpName = "SECONDS" };
         var count = new Option<string?>("--count") { Description = "End after so many tasks are over. Default: go on until told to stop.", HelpName = "N" };
+        var json = new Option<bool>("--json") { Description = "One JSON object for each attempt; what the commands print then goes to standard error." };
         var command = new Command(
             "work",
             """
@@ -30,9 +33,9 @@ internal static class WorkCommand
 
             Example:
               otto queue work photos --concurrency 4 -- ./resize.sh
-            """) { name, run, task, concurrency, retries, timeout, count };
+            """) { name, run, task, concurrency, retries, timeout, count, json };
         var place = new QueuePlace(command, withFormat: true);
-        command.SetAction(async (parsed, _) =>
+        QueueCommand.SetAction(command, async (parsed, _) =>
         {
             string queueName = parsed.GetValue(name)!;
             string[] words = parsed.GetValue(run)!;
@@ -43,11 +46,18 @@ internal static class WorkCommand
             TaskCompletionSource enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
             TaskQueueOptions options = place.Options(parsed).Handle<ReadOnlyMemory<byte>>(parsed.GetValue(task) ?? queueName, async (payload, context, cancellation) =>
             {
-                bool last = false;
+                bool last = false, asJson = parsed.GetValue(json);
+                long start = Stopwatch.GetTimestamp();
                 try
                 {
-                    await RunAsync(words, payload, context, cancellation);
+                    await RunAsync(words, payload, context, asJson, cancellation);
                     last = true;
+                    if (asJson) QueueCommand.Print(Attempt(context, start, null));
+                }
+                catch (Exception e) when (asJson)
+                {
+                    QueueCommand.Print(Attempt(context, start, e.Message));
+                    throw;
                 }
                 finally
                 {
@@ -75,9 +85,12 @@ internal static class WorkCommand
         return command;
     }
 
-    private static async Task RunAsync(string[] words, ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellation)
+    private static AttemptLine Attempt(TaskContext context, long start, string? error) => new(
+        context.Id.ToString(), context.Queue, context.Name, context.Route.ToString(), context.Attempt, Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 6), error is null, error);
+
+    private static async Task RunAsync(string[] words, ReadOnlyMemory<byte> payload, TaskContext context, bool keepOutput, CancellationToken cancellation)
     {
-        var start = new ProcessStartInfo(words[0], words[1..]) { RedirectStandardInput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(words[0], words[1..]) { RedirectStandardInput = true, RedirectStandardError = true, RedirectStandardOutput = keepOutput };
         start.Environment["OTTO_TASK_ID"] = context.Id.ToString();
         start.Environment["OTTO_TASK_NAME"] = context.Name;
         start.Environment["OTTO_TASK_QUEUE"] = context.Queue;
@@ -86,6 +99,7 @@ internal static class WorkCommand
         try
         {
             Task<string> errors = process.StandardError.ReadToEndAsync(cancellation);
+            Task passing = keepOutput ? process.StandardOutput.BaseStream.CopyToAsync(s_errors.Value, cancellation) : Task.CompletedTask;
             try
             {
                 await process.StandardInput.BaseStream.WriteAsync(payload, cancellation);
@@ -97,6 +111,7 @@ internal static class WorkCommand
             }
 
             await process.WaitForExitAsync(cancellation);
+            await passing;
             string said = (await errors).Trim();
             if (said.Length > 0) await Console.Error.WriteLineAsync(said);
             if (process.ExitCode != 0) throw new InvalidOperationException($"{words[0]} ended with code {process.ExitCode}{(said.Length == 0 ? "" : $": {said[Math.Max(0, said.Length - MostStderr)..]}")}");
