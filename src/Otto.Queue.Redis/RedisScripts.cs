@@ -250,7 +250,7 @@ internal static class RedisScripts
         return 1
         """);
 
-    /// <summary>KEYS stream delayed dead; answers ready, leased, delayed, dead, age of the oldest ready and idle time of the longest held in ms.</summary>
+    /// <summary>KEYS stream delayed dead; answers ready, leased, delayed, dead, age of the oldest ready in ms, and how many ever entered the stream (-1 before Redis 7).</summary>
     internal static readonly RedisScript Count = new(Begin + Clock + """
         local pending = redis.pcall('XPENDING', KEYS[1], 'workers')
         local leased, last = 0, '0-0'
@@ -262,10 +262,14 @@ internal static class RedisScripts
             if of.name == 'workers' then last = of['last-delivered-id'] end
           end
         end
-        local age, held = 0, 0
+        local age, entered = 0, -1
+        local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
+        if info.err then entered = 0 else
+          for i = 1, #info, 2 do if info[i] == 'entries-added' then entered = info[i + 1] end end
+        end
         local e = redis.call('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', 1)
         if e[1] then age = clock() - tonumber(string.match(e[1][1], '^%d+')) end
-        return {redis.call('XLEN', KEYS[1]) - leased, leased, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]), age}
+        return {redis.call('XLEN', KEYS[1]) - leased, leased, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]), age, entered}
         """);
 
     /// <summary>KEYS stream delayed dead; ARGV capacity, reason, envelope. Answers 1, or 0 where there is no room.</summary>

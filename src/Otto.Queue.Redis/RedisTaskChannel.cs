@@ -155,7 +155,7 @@ internal sealed class RedisTaskChannel : TaskChannel
     public override async ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellation)
     {
         RedisReply[] items = (await _client.RunAsync(RedisScripts.Count, [_keys.Stream, _keys.Delayed, _keys.Dead], []).WaitAsync(cancellation).ConfigureAwait(false)).Items;
-        return RedisPulse.CountsOf(items, _options.Capacity) with { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[4].Number)) };
+        return RedisPulse.CountsOf(items, _options.Capacity) with { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[4].Number)), Entered = items[5].Number is >= 0 and var entered ? entered : null };
     }
 
     public override async ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellation)

@@ -5,6 +5,7 @@ using Otto.Tools.Pipe;
 using Otto.Tools.Queue;
 using Otto.Tools.Sockets;
 using Otto.Tools.Streams;
+using Otto.Tools.Top;
 using Otto.Tools;
 
 // The otto tool: one command a concern: the server of sockets and what talks to it, streams, the relay, the segments, the queues, the demo.
@@ -14,6 +15,7 @@ root.Add(DemoCommand.Create());
 root.Add(DemoCommand.CreateAgents());
 root.Add(IpcCommand.Create());
 root.Add(QueueCommand.Create());
+root.Add(TopCommand.Create());
 root.Add(StreamCommands.CreateSend());
 root.Add(StreamCommands.CreateReceive());
 root.Add(PipeCommand.Create());

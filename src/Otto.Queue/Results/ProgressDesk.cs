@@ -30,7 +30,14 @@ internal sealed class ProgressDesk(Lane lane)
     /// <summary>Passes a report on to those who watch here.</summary>
     internal void Hear(in TaskProgress progress)
     {
-        if (!_watchers.TryGetValue(progress.Id, out Channel<TaskProgress>[]? channels)) return;
+        if (_watchers.IsEmpty) return;
+        Pass(progress.Id, progress);
+        Pass(default, progress); // Who watches no task watches them all.
+    }
+
+    private void Pass(TaskId id, in TaskProgress progress)
+    {
+        if (!_watchers.TryGetValue(id, out Channel<TaskProgress>[]? channels)) return;
         foreach (Channel<TaskProgress> channel in channels) channel.Writer.TryWrite(progress);
     }
 

@@ -169,6 +169,19 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         await foreach (TaskProgress progress in lane.Progress.WatchAsync(receipt.Id, cancellationToken).ConfigureAwait(false)) yield return progress;
     }
 
+    /// <summary>Watches how far the tasks of a queue say they are, whoever sent them and wherever they run.</summary>
+    /// <param name="queue">The queue.</param>
+    /// <param name="cancellationToken">Ends the watching.</param>
+    /// <returns>What their handlers report, at most ten times a second for each that runs in another process; the oldest reports are passed over where you are slow.</returns>
+    /// <exception cref="ArgumentException">There is no such queue here; the message lists those there are.</exception>
+    public async IAsyncEnumerable<TaskProgress> ProgressAsync(string queue, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        Lane lane = FindLane(queue);
+        if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await lane.Notices.ListenAsync().ConfigureAwait(false);
+        await foreach (TaskProgress progress in lane.Progress.WatchAsync(default, cancellationToken).ConfigureAwait(false)) yield return progress;
+    }
+
     /// <summary>Says where a task would go now and why, and what each route looks like from here. Sends nothing.</summary>
     /// <param name="task">The task's name.</param>
     /// <param name="options">What would be asked for it.</param>
