@@ -196,6 +196,12 @@ public sealed class TaskQueueOptions
         return this;
     }
 
+    /// <summary>Whether tasks go where they would without a pin: for tests, which have one route only.</summary>
+    internal bool IgnoresPins { get; set; }
+
+    /// <summary>Adds a filter outside of all others.</summary>
+    internal void FilterFirst(Func<IServiceProvider?, ITaskFilter> filter) => _filters.Insert(0, filter);
+
     /// <summary>Of the routes that were added, keeps only those named.</summary>
     internal void KeepRoutes(IReadOnlyCollection<string> names) => _added.RemoveAll(r => !names.Contains(r.Route.ToString(), StringComparer.OrdinalIgnoreCase));
 

@@ -5,7 +5,7 @@ namespace Otto.Queue;
 
 // Where a task goes, judged again for each task: the first line that fits. The judgement reads top down in TryPlace, then in PlaceBeyondAsync.
 
-internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTrip)
+internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTrip, bool ignoresPins)
 {
     private readonly QueueTelemetry _telemetry = lane.Telemetry;
     private readonly TaskQueue _owner = lane.Owner;
@@ -30,6 +30,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     {
         cancellation.ThrowIfCancellationRequested();
         options.Check();
+        if (ignoresPins && options.Route is not null) options = options with { Route = null };
         if (!lane.IsOpen && lane.State < LaneState.Draining) await lane.OpenAsync(cancellation).ConfigureAwait(false);
         using Activity? activity = QueueTelemetry.StartSend(lane, binding);
         Placing placing = new()

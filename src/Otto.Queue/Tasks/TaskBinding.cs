@@ -41,6 +41,10 @@ internal abstract class TaskBinding(TaskDeclaration declaration, Lane lane, ITas
 
     /// <summary>What the task would be after a trip through another route.</summary>
     internal abstract object RoundTrip(object task);
+
+    /// <summary>Reads a payload and writes it again, which must give the same bytes.</summary>
+    /// <exception cref="TaskSerializationException">It does not, or cannot be read.</exception>
+    internal abstract object Reread(byte[] payload);
 }
 
 internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lane lane, ITaskSerializer serializer) : TaskBinding(declaration, lane, serializer)
@@ -134,25 +138,31 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
 
     internal override object RoundTrip(object task)
     {
-        EnvelopeBuffer first = WriteTyped((TTask)task, default);
+        EnvelopeBuffer buffer = WriteTyped((TTask)task, default);
         try
         {
-            int payloadAt = EnvelopeLayout.FixedBytes + NameUtf8.Length;
-            byte[] payload = first.WrittenMemory[payloadAt..].ToArray();
+            return Reread(buffer.WrittenMemory[(EnvelopeLayout.FixedBytes + NameUtf8.Length)..].ToArray());
+        }
+        finally
+        {
+            buffer.Return();
+        }
+    }
+
+    internal override object Reread(byte[] payload)
+    {
+        try
+        {
             TTask copy = Serializer.Deserialize<TTask>(payload);
-            EnvelopeBuffer second = WriteTyped(copy, default);
-            bool same = second.WrittenMemory.Span[payloadAt..].SequenceEqual(payload);
-            second.Return();
+            EnvelopeBuffer again = WriteTyped(copy, default);
+            bool same = again.WrittenMemory.Span[(EnvelopeLayout.FixedBytes + NameUtf8.Length)..].SequenceEqual(payload);
+            again.Return();
             return same ? copy : throw new TaskSerializationException(
                 $"task '{Name}' ({typeof(TTask)}) does not survive serialising: written again after it was read, it differs");
         }
         catch (Exception e) when (e is not TaskSerializationException)
         {
             throw new TaskSerializationException($"task '{Name}' ({typeof(TTask)}) cannot be read back from what it was written as: {e.Message}", e);
-        }
-        finally
-        {
-            first.Return();
         }
     }
 }

@@ -53,7 +53,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         RoomHere = new RoomSignal(options.InProcessRoute.Capacity);
         SpilledReason = RouteReasons.Spilled(options.InProcessRoute.Capacity);
         NameTag = new("messaging.destination.name", name);
-        Router = new TaskRouter(this, options.InProcessRoute, options.RoundTripEveryTask);
+        Router = new TaskRouter(this, options.InProcessRoute, options.RoundTripEveryTask, options.IgnoresPins);
     }
 
     internal TaskQueue Owner { get; }
