@@ -5,7 +5,7 @@ namespace Otto.Ipc.Benchmarks.Measuring;
 
 // Where results go: a table for people, a file of JSON lines for machines.
 
-internal sealed class Report(FileInfo? json) : IDisposable
+internal sealed class Report(FileInfo? json, bool lines = false) : IDisposable
 {
     private readonly StreamWriter? _lines = json is null ? null : new StreamWriter(json.FullName, append: false) { AutoFlush = true };
     private readonly List<Result> _results = [];
@@ -14,11 +14,13 @@ internal sealed class Report(FileInfo? json) : IDisposable
     {
         _results.Add(result);
         _lines?.WriteLine(result.ToJson());
+        if (lines) Console.WriteLine(result.ToJson());
         Console.Error.WriteLine($"  {result.Scenario} {result.Transport} {result.Mode} {result.Bytes} B: {Number(result)}");
     }
 
     public void Print()
     {
+        if (lines) return;
         // Without a terminal there is no width to fit into.
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 160;
         var table = new Table().Border(TableBorder.Simple);
