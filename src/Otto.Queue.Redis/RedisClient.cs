@@ -37,7 +37,7 @@ internal sealed class RedisClient : IAsyncDisposable
         // Riding out a server that is not there yet is the same as riding out one that went away.
         options.AbortOnConnectFail = false;
         if (string.IsNullOrEmpty(options.ClientName)) options.ClientName = $"otto-{Environment.ProcessId}";
-        return new RedisClient(await ConnectionMultiplexer.ConnectAsync(options).ConfigureAwait(false), owned: true, timeout);
+        return new RedisClient(await Apart(ConnectionMultiplexer.ConnectAsync(options)).ConfigureAwait(false), owned: true, timeout);
     }
 
     /// <summary>Completes when a connection comes or goes, or after a moment.</summary>
@@ -57,13 +57,13 @@ internal sealed class RedisClient : IAsyncDisposable
         {
             try
             {
-                return new RedisReply(await _database.ExecuteAsync("EVALSHA", all).WaitAsync(_timeout).ConfigureAwait(false));
+                return new RedisReply(await Apart(_database.ExecuteAsync("EVALSHA", all)).WaitAsync(_timeout).ConfigureAwait(false));
             }
             catch (RedisServerException e) when (e.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
             {
                 // A server that was restarted, or has never seen the script: it did not run.
                 all[0] = script.Text;
-                return new RedisReply(await _database.ExecuteAsync("EVAL", all).WaitAsync(_timeout).ConfigureAwait(false));
+                return new RedisReply(await Apart(_database.ExecuteAsync("EVAL", all)).WaitAsync(_timeout).ConfigureAwait(false));
             }
         }
         catch (Exception e) when (Translate(e) is { } trouble)
@@ -81,7 +81,7 @@ internal sealed class RedisClient : IAsyncDisposable
             string cursor = "0";
             do
             {
-                RedisReply[] page = new RedisReply(await _database.ExecuteAsync("SCAN", cursor, "MATCH", pattern, "COUNT", "1000").WaitAsync(_timeout, cancellation).ConfigureAwait(false)).Items;
+                RedisReply[] page = new RedisReply(await Apart(_database.ExecuteAsync("SCAN", cursor, "MATCH", pattern, "COUNT", "1000")).WaitAsync(_timeout, cancellation).ConfigureAwait(false)).Items;
                 foreach (RedisReply key in page[1].Items) found.Add(key.Text);
                 cursor = page[0].Text;
             }
@@ -103,7 +103,7 @@ internal sealed class RedisClient : IAsyncDisposable
         ISubscriber subscriber = _multiplexer.GetSubscriber();
         try
         {
-            await subscriber.SubscribeAsync(Literal(channel), handler).WaitAsync(_timeout).ConfigureAwait(false);
+            await Apart(subscriber.SubscribeAsync(Literal(channel), handler)).WaitAsync(_timeout).ConfigureAwait(false);
         }
         catch (Exception e) when (Translate(e) is { } trouble)
         {
@@ -122,6 +122,14 @@ internal sealed class RedisClient : IAsyncDisposable
             }
         };
     }
+
+    // The client completes its answers one after the other on one thread, and what awaits them would go on there: a program that then blocks, for once or for long,
+    // would keep every further answer from everybody. So what awaits goes on elsewhere.
+    private static Task<T> Apart<T>(Task<T> task)
+        => task.ContinueWith(static t => t, CancellationToken.None, TaskContinuationOptions.DenyChildAttach, TaskScheduler.Default).Unwrap();
+
+    private static Task Apart(Task task)
+        => task.ContinueWith(static t => t, CancellationToken.None, TaskContinuationOptions.DenyChildAttach, TaskScheduler.Default).Unwrap();
 
     private static RedisChannel Literal(string channel) => new(channel, RedisChannel.PatternMode.Literal);
 

@@ -21,6 +21,25 @@ internal sealed class QueueOverRedisTests : RedisTest
     }
 
     [Test]
+    public async Task A_program_that_blocks_where_an_await_has_left_it_holds_up_nobody()
+    {
+        using ManualResetEventSlim done = new();
+        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        TaskQueue worker = Make(RedisOnly().Handle<Job>(Name, (_, _, _) =>
+        {
+            done.Set();
+            return default;
+        }));
+        await producer.EnqueueAsync(new Job(1));
+        bool came = await Task.Run(async () =>
+        {
+            await worker.StartAsync().ConfigureAwait(false);
+            return done.Wait(TimeSpan.FromSeconds(20)); // As a Main that reads from a console would.
+        });
+        Assert.That(came, Is.True);
+    }
+
+    [Test]
     public async Task Each_task_takes_the_nearest_way_that_there_is_when_it_is_enqueued()
     {
         TaskQueue far = await StartAsync(RedisOnly().Handle<Job>(Name, Done));
