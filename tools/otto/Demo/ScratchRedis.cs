@@ -11,8 +11,8 @@ namespace Otto.Tools.Demo;
 
 internal sealed class ScratchRedis : IDisposable
 {
-    // The shell keeps the server as its child and ends it when its input closes, so that it cannot outlive us even if we are killed. Ctrl-C is ours to deal with.
-    private const string Guard = "trap '' INT TERM; \"$@\" >/dev/null 2>&1 & read -r _; kill -9 $! 2>/dev/null";
+    // The shell keeps the server as its child and ends it, and removes its directory, when its input closes, so that nothing outlives us even if we are killed. Ctrl-C is ours to deal with.
+    private const string Guard = "trap '' INT TERM; scratch=$1; shift; \"$@\" >/dev/null 2>&1 & read -r _; kill -9 $! 2>/dev/null; wait; rm -rf -- \"$scratch\"";
     private const int Tries = 5;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
@@ -26,7 +26,7 @@ internal sealed class ScratchRedis : IDisposable
         string config = Path.Combine(_directory.FullName, "redis.conf");
         // The directory is the user's alone, so its password is.
         File.WriteAllText(config, string.Create(CultureInfo.InvariantCulture, $"bind 127.0.0.1\nport {_port}\nrequirepass {_password}\ndir {_directory.FullName}\nsave \"\"\nappendonly no\n"));
-        _guard = Process.Start(new ProcessStartInfo("sh", ["-c", Guard, "sh", "redis-server", config]) { RedirectStandardInput = true })!;
+        _guard = Process.Start(new ProcessStartInfo("sh", ["-c", Guard, "sh", _directory.FullName, "redis-server", config]) { RedirectStandardInput = true })!;
     }
 
     /// <summary>In StackExchange.Redis's words.</summary>
@@ -103,6 +103,7 @@ internal sealed class ScratchRedis : IDisposable
         _guard.StandardInput.Close();
         _guard.WaitForExit(Patience);
         _guard.Dispose();
-        _directory.Delete(recursive: true);
+        _directory.Refresh();
+        if (_directory.Exists) _directory.Delete(recursive: true);
     }
 }

@@ -17,7 +17,7 @@ internal sealed class QueuePlace
 
     // All strings: the parser's generic code over numbers would have to be compiled at each start.
     private readonly Option<string?> _directory = new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
-    private readonly Option<string?> _redis = new("--redis") { Description = "Also use this Redis server, such as localhost:6379,password=... Default: OTTO_REDIS, else none.", HelpName = "SERVER" };
+    private readonly Option<string?> _redis = new("--redis") { Description = "Also use this Redis server, such as localhost:6379,password=... Default: OTTO_REDIS; none for none.", HelpName = "SERVER" };
     private readonly Option<string?> _as = new("--as") { Description = "What a payload is: raw bytes, or json for handlers that are written in .NET. Default: raw.", HelpName = "raw|json" };
 
     public QueuePlace(Command command, bool withFormat)
@@ -29,7 +29,7 @@ internal sealed class QueuePlace
 
     public string? Directory(ParseResult parsed) => parsed.GetValue(_directory);
 
-    public string? Redis(ParseResult parsed) => parsed.GetValue(_redis) ?? (Environment.GetEnvironmentVariable("OTTO_REDIS") is { Length: > 0 } named ? named : null);
+    public string? Redis(ParseResult parsed) => (parsed.GetValue(_redis) ?? Environment.GetEnvironmentVariable("OTTO_REDIS")) is { Length: > 0 } and not "none" and var server ? server : null;
 
     /// <summary>Options for a program that works with this queue and has no other.</summary>
     public TaskQueueOptions Options(ParseResult parsed)
