@@ -34,8 +34,11 @@ internal sealed class WorkerFaultTests : RedisTest
         Assert.That(await MassacreOfWorkers.RunAsync(Redis, Name, 1000, () => Server.AskAsync($"XLEN otto:{{{Name}}}:stream").Result == ":0"), Is.GreaterThan(800));
     }
 
-    [Test]
-    public async Task A_paused_worker_loses_its_task_and_its_late_completion_counts_for_nothing()
+    // Leases of a second and a half, and a pause just longer; with OTTO_LONG_TESTS also one of half a minute.
+    private static readonly int[] Pauses = Environment.GetEnvironmentVariable("OTTO_LONG_TESTS") is { Length: > 0 } ? [0, 30] : [0];
+
+    [TestCaseSource(nameof(Pauses))]
+    public async Task A_paused_worker_loses_its_task_and_its_late_completion_counts_for_nothing(int atLeastSeconds)
     {
         using PeerProcess paused = PeerProcess.Start("slow", Redis, Name, "500");
         await paused.SaysAsync("ready");
@@ -43,8 +46,9 @@ internal sealed class WorkerFaultTests : RedisTest
         await producer.EnqueueAsync(BitConverter.GetBytes(3));
         await paused.SaysAsync("started 3 attempt 1");
         paused.Pause();
-        using PeerProcess heir = PeerProcess.Start("slow", Redis, Name, "3000");
+        using PeerProcess heir = PeerProcess.Start("slow", Redis, Name, atLeastSeconds == 0 ? "3000" : $"{(atLeastSeconds + 5) * 1000}");
         await heir.SaysAsync("started 3 attempt 2");
+        await Task.Delay(TimeSpan.FromSeconds(atLeastSeconds)); // The length of the pause is what is tested.
 
         paused.Resume();
         await paused.SaysAsync("done 3 attempt 1");
