@@ -116,7 +116,20 @@ internal sealed class RedisServer : IDisposable
         }
     }
 
-    private bool IsAlive => Directory.Exists($"/proc/{_pid}") && !File.ReadAllText($"/proc/{_pid}/stat").Contains(") Z ", StringComparison.Ordinal);
+    private bool IsAlive
+    {
+        get
+        {
+            try
+            {
+                return !File.ReadAllText($"/proc/{_pid}/stat").Contains(") Z ", StringComparison.Ordinal);
+            }
+            catch (IOException)
+            {
+                return false; // Gone, maybe while we looked.
+            }
+        }
+    }
 
     private void Signal(string name)
     {
