@@ -6,15 +6,18 @@ using Otto.Ipc.Benchmarks.Measuring;
 using Otto.Ipc.Benchmarks.Queues;
 using Otto.Ipc.Benchmarks.Stores;
 using Otto.Ipc.Benchmarks.Streams;
+using Otto.Ipc.Benchmarks.Tasks;
 using Otto.Ipc.Benchmarks.Topics;
 using Otto.Ipc.Benchmarks.Waiting;
 using Otto.Ipc.Mmap;
+using Otto.Queue;
+using Otto.Tools.Demo;
 
 // eng/bench SCENARIO [--json FILE] [--quick] [--runs N] [--floor PROGRAM]
 
 if (args is ["peer", .. string[] role]) return RunPeer(role);
 
-var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line; without FILE print them instead of the table", HelpName = "FILE", Arity = ArgumentArity.ZeroOrOne };
+var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line; without FILE to standard output, in place of the table", Arity = ArgumentArity.ZeroOrOne };
 var quick = new Option<bool>("--quick") { Description = "A tenth of the messages: to see that it runs, not to quote" };
 var runs = new Option<int>("--runs") { Description = "Counted runs of each scenario; the median is reported", DefaultValueFactory = _ => 5 };
 var floorProgram = new Option<FileInfo?>("--floor") { Description = "A program that does the same work in bare C; it is run between our runs" };
@@ -54,6 +57,8 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
         LocalStoreScenarios.GetAndSet(report, operations: 20_000 / scale, keys: 100, n);
     }),
     Scenario("cli", "What a shell waits for: starting a tool, to its end", (report, _, n, scale) => CliScenario.Start(report, 30 / Math.Min(scale, 5), n)),
+    Scenario("task", "Tasks of the queue: how many a second, and how long from enqueue to handler start; in this process, over shared memory and through Redis", (report, _, n, scale) =>
+        MeasureTasksAsync(report, n, scale).GetAwaiter().GetResult()),
     Scenario("topic", "News to one and two subscribers in other processes", (report, floor, n, scale) =>
     {
         foreach ((int subscribers, TopicPolicy policy) in ((int, TopicPolicy)[])[(1, TopicPolicy.Block), (1, TopicPolicy.Overwrite), (2, TopicPolicy.Overwrite)])
@@ -68,13 +73,39 @@ Command Scenario(string name, string description, Action<Report, Floor, int, int
     var command = new Command(name, description) { json, quick, runs, floorProgram };
     command.SetAction(parsed =>
     {
-        using var report = new Report(parsed.GetValue(json), printsLines: parsed.GetResult(json) is not null && parsed.GetValue(json) is null);
+        using var report = new Report(parsed.GetValue(json), lines: parsed.GetResult(json) is { Tokens.Count: 0 });
         var floor = new Floor(parsed.GetValue(floorProgram)?.FullName);
         if (!floor.IsThere) Console.Error.WriteLine("  no --floor program: ratios to bare C are left out");
         measure(report, floor, parsed.GetValue(runs), parsed.GetValue(quick) ? 10 : 1);
         report.Print();
     });
     return command;
+}
+
+static async Task MeasureTasksAsync(Report report, int runs, int scale)
+{
+    await TaskScenarios.InProcessThroughputAsync(report, scope: false, Durability.None, 4_000_000 / scale, runs);
+    await TaskScenarios.InProcessThroughputAsync(report, scope: true, Durability.None, 1_000_000 / scale, runs);
+    await TaskScenarios.InProcessThroughputAsync(report, scope: false, Durability.Process, 1_000_000 / scale, runs);
+    await TaskScenarios.InProcessOverheadAsync(report, awake: true, 50_000 / scale, runs);
+    await TaskScenarios.InProcessOverheadAsync(report, awake: false, 1_000 / scale, runs);
+    foreach ((string format, bool scope) in ((string, bool)[])[("raw", false), ("raw", true), ("json", false), ("json", true)])
+        await TaskScenarios.ThroughputAsync(report, new TaskPlan("mmap", format, scope), 1_000_000 / scale, runs);
+    await TaskScenarios.OverheadAsync(report, new TaskPlan("mmap", "raw", Scope: false), awake: true, 20_000 / scale, runs);
+    await TaskScenarios.OverheadAsync(report, new TaskPlan("mmap", "json", Scope: false), awake: true, 20_000 / scale, runs);
+    await TaskScenarios.OverheadAsync(report, new TaskPlan("mmap", "raw", Scope: false), awake: false, 1_000 / scale, runs);
+    if (!ScratchRedis.IsInstalled)
+    {
+        Console.Error.WriteLine("  redis-server is not installed: the route through Redis is left out (apt-get install redis-server)");
+        return;
+    }
+
+    using ScratchRedis redis = await ScratchRedis.StartAsync(CancellationToken.None);
+    Environment.SetEnvironmentVariable(TaskPlan.RedisVariable, redis.Configuration);
+    foreach ((string format, bool scope) in ((string, bool)[])[("raw", false), ("raw", true), ("json", false)])
+        await TaskScenarios.ThroughputAsync(report, new TaskPlan("redis", format, scope), 200_000 / scale, runs);
+    await TaskScenarios.OneAtATimeAsync(report, 20_000 / scale, runs);
+    await TaskScenarios.OverheadAsync(report, new TaskPlan("redis", "raw", Scope: false), awake: true, 2_000 / scale, runs);
 }
 
 static int RunPeer(string[] role)
@@ -108,6 +139,12 @@ static int RunPeer(string[] role)
             return 0;
         case "topic-hear":
             TopicScenarios.Hear(role[1], Number(2), Number(3));
+            return 0;
+        case "task-work":
+            TaskWorker.ServeOttoAsync(role[1], new TaskPlan(role[2], role[3], role[4] == "scope"), Number(5)).GetAwaiter().GetResult();
+            return 0;
+        case "task-hand":
+            TaskWorker.ServeAsync(role[1], new TaskPlan(role[2], role[3], false), Number(5), static async sink => await (await HandWrittenRedis.ConnectAsync()).StartAsync(sink)).GetAwaiter().GetResult();
             return 0;
         case "store-serve":
             OttoServer.Serve(role[1]);

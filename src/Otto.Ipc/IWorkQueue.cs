@@ -167,6 +167,9 @@ public readonly record struct WorkQueueCounts(int Ready, int Leased, int Dead, i
 
     /// <summary>How long the oldest lease has been held; zero where there is none.</summary>
     public TimeSpan OldestLeaseAge { get; init; }
+
+    /// <summary>How many messages were ever made ready, those that were given back counted again: two looks tell a rate. <see langword="null"/> where nobody counts.</summary>
+    public long? Entered { get; init; }
 }
 
 /// <summary>Names one message of one queue from its sending until it is completed.</summary>

@@ -9,13 +9,16 @@ internal sealed class DemoTests : ToolTest
     [Test]
     public void The_quick_demo_loses_nothing_and_does_nothing_twice_either_way()
     {
-        Result result = Run("otto", ["demo", "--quick", "--json", "-"]);
+        bool redis = Bash("command -v redis-server").Code == 0;
+        Result result = Run("otto", ["demo", "--quick", "--json", "-", "--redis", "own"]);
         Assert.That(result.Code, Is.Zero, result.ToString());
         Outcome[] outcomes = Outcomes(result.Output);
-        Assert.That(outcomes.Select(o => o.Route), Is.EqualTo(new[] { "inprocess", "mmap" }));
+        Assert.That(outcomes.Select(o => o.Route), Is.EqualTo(redis ? ["inprocess", "mmap", "redis"] : new[] { "inprocess", "mmap" }));
         Assert.That(outcomes.Select(o => (o.Tasks, o.Lost, o.Duplicated)), Is.All.EqualTo((120, 0, 0)));
         Assert.That(outcomes.Select(o => o.OverheadP50Us), Is.All.GreaterThan(0));
         Assert.That(outcomes.Select(o => o.OverheadP99Us >= o.OverheadP50Us), Is.All.True);
+        if (redis) Assert.That(outcomes.Select(o => o.RatioToRedis), Is.EqualTo(outcomes.Select(o => Math.Round(outcomes[2].OverheadP50Us / o.OverheadP50Us, 1))));
+        else Assert.That(result.Errors, Does.Contain("redis-server is not installed"));
     }
 
     [Test]
@@ -27,6 +30,31 @@ internal sealed class DemoTests : ToolTest
         Assert.That(result.Output, Does.Contain("inprocess").And.Contain("mmap").And.Contain("3 files below " + files));
         Assert.That(result.Errors, Does.Contain("3 files; vision 3, voice 3"));
         Assert.That(Outcomes(File.ReadAllText(Path.Combine(Folder, "result.json"))).Select(o => o.Tasks), Is.All.EqualTo(6));
+    }
+
+    [Test]
+    public void A_server_that_does_not_answer_is_named()
+    {
+        Result result = Run("otto", ["demo", MakeFiles(1), "--redis", "127.0.0.1:1,connectTimeout=300"]);
+        Assert.That(result.Code, Is.EqualTo(1), result.ToString());
+        Assert.That(result.Errors, Does.Contain("the Redis server cannot be used").And.Contain("127.0.0.1:1"));
+    }
+
+    [Test]
+    public void Its_own_server_dies_with_a_killed_run()
+    {
+        if (Bash("command -v redis-server").Code != 0) Assert.Ignore("redis-server is not installed: apt-get install redis-server");
+        Result result = Bash("""
+            export TMPDIR=$OTTO_MMAP_DIR
+            otto demo --quick --redis own 2>"$OTTO_MMAP_DIR/words" >/dev/null & pid=$!
+            until grep -q 'through Redis' "$OTTO_MMAP_DIR/words"; do kill -0 $pid || exit 9; done
+            ls -d "$TMPDIR"/otto-redis-* | wc -l
+            kill -KILL $pid; wait $pid 2>/dev/null
+            # Its guard removes the directory last, once the server is dead.
+            while ls -d "$TMPDIR"/otto-redis-* 2>/dev/null; do sleep 0.01; done >/dev/null
+            echo gone
+            """);
+        Assert.That(result.Output, Is.EqualTo("1\ngone\n"), result.ToString());
     }
 
     [Test]
@@ -152,5 +180,5 @@ internal sealed class DemoTests : ToolTest
     private static Outcome[] Outcomes(string lines) =>
         [.. lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonSerializer.Deserialize<Outcome>(line, JsonSerializerOptions.Web)!)];
 
-    private sealed record Outcome(string Route, int Tasks, double TasksPerSecond, double OverheadP50Us, double OverheadP99Us, int Lost, int Duplicated);
+    private sealed record Outcome(string Route, int Tasks, double TasksPerSecond, double OverheadP50Us, double OverheadP99Us, int Lost, int Duplicated, double? RatioToRedis = null);
 }

@@ -3,16 +3,20 @@ using Otto.Tools;
 using Otto.Tools.Demo;
 using Otto.Tools.Ipc;
 using Otto.Tools.Pipe;
+using Otto.Tools.Queue;
 using Otto.Tools.Sockets;
 using Otto.Tools.Stores;
 using Otto.Tools.Streams;
+using Otto.Tools.Top;
 
-// The otto tool: one command a concern: the server of sockets and what talks to it, streams, the relay, the segments, the demo.
+// The otto tool: one command a concern: the server of sockets and what talks to it, streams, the relay, the segments, the queues, the demo.
 
 var root = new RootCommand("Otto.Ipc from the command line. Example: otto demo --quick");
 root.Add(DemoCommand.Create());
 root.Add(DemoCommand.CreateAgents());
 root.Add(IpcCommand.Create());
+root.Add(QueueCommand.Create());
+root.Add(TopCommand.Create());
 root.Add(StreamCommands.CreateSend());
 root.Add(StreamCommands.CreateReceive());
 root.Add(PipeCommand.Create());

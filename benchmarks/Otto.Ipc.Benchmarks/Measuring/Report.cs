@@ -3,23 +3,24 @@ using Spectre.Console;
 
 namespace Otto.Ipc.Benchmarks.Measuring;
 
-// Where results go: a table for people, JSON lines for machines, in a file or instead of the table.
+// Where results go: a table for people, a file of JSON lines for machines.
 
-internal sealed class Report(FileInfo? json, bool printsLines) : IDisposable
+internal sealed class Report(FileInfo? json, bool lines = false) : IDisposable
 {
-    private readonly TextWriter? _lines = printsLines ? Console.Out : json is null ? null : new StreamWriter(json.FullName, append: false) { AutoFlush = true };
+    private readonly StreamWriter? _lines = json is null ? null : new StreamWriter(json.FullName, append: false) { AutoFlush = true };
     private readonly List<Result> _results = [];
 
     public void Add(Result result)
     {
         _results.Add(result);
         _lines?.WriteLine(result.ToJson());
+        if (lines) Console.WriteLine(result.ToJson());
         Console.Error.WriteLine($"  {result.Scenario} {result.Transport} {result.Mode} {result.Bytes} B: {Number(result)}");
     }
 
     public void Print()
     {
-        if (printsLines) return;
+        if (lines) return;
         // Without a terminal there is no width to fit into.
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 160;
         var table = new Table().Border(TableBorder.Simple);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Otto.Queue;
 
@@ -26,6 +27,17 @@ public sealed class OttoQueueBuilder
         ArgumentNullException.ThrowIfNull(configure);
         configure(_options);
         foreach (TaskDeclaration declaration in _options.Declarations) declaration.Register?.Invoke(Services);
+        return this;
+    }
+
+    /// <summary>Adds a health check: unhealthy while a configured route is out of reach, degraded while a queue's oldest task has waited for too long.</summary>
+    /// <param name="name">The check's name.</param>
+    /// <param name="oldest">How long a task may wait; 5 minutes by default.</param>
+    /// <returns>This builder.</returns>
+    public OttoQueueBuilder AddHealthCheck(string name = "otto-queue", TimeSpan? oldest = null)
+    {
+        TimeSpan limit = oldest ?? TimeSpan.FromMinutes(5);
+        Services.AddHealthChecks().Add(new HealthCheckRegistration(name, services => new QueueHealthCheck(services.GetRequiredService<TaskQueue>(), limit), HealthStatus.Unhealthy, null));
         return this;
     }
 }

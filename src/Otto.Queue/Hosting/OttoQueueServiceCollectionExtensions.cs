@@ -38,7 +38,11 @@ public static class OttoQueueServiceCollectionExtensions
             options.LoggerFactory ??= provider.GetService<ILoggerFactory>();
             if (provider.GetService<TimeProvider>() is { } time) options.TimeProvider = time;
             if (configuration is not null) OptionsConfiguration.Apply(options, configuration);
-            return new TaskQueue(options);
+            TaskQueueAdjustment[] adjustments = [.. provider.GetServices<TaskQueueAdjustment>()];
+            foreach (TaskQueueAdjustment adjustment in adjustments) adjustment.Options(options);
+            TaskQueue queue = new(options);
+            foreach (TaskQueueAdjustment adjustment in adjustments) adjustment.Made(queue);
+            return queue;
         });
         services.AddSingleton<ITaskQueue>(static provider => provider.GetRequiredService<TaskQueue>());
         services.AddSingleton<IHostedService, TaskQueueHostedService>();

@@ -33,11 +33,18 @@ internal abstract class TaskBinding(TaskDeclaration declaration, Lane lane, ITas
 
     internal abstract ValueTask RunSerializedAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellation);
 
+    /// <summary>Writes a result as its declaration says.</summary>
+    internal abstract void WriteResult(object value, EnvelopeBuffer buffer);
+
     /// <summary>Writes a whole envelope. The caller returns the buffer.</summary>
     internal abstract EnvelopeBuffer Write(object task, in EnvelopeHeader header);
 
     /// <summary>What the task would be after a trip through another route.</summary>
     internal abstract object RoundTrip(object task);
+
+    /// <summary>Reads a payload and writes it again, which must give the same bytes.</summary>
+    /// <exception cref="TaskSerializationException">It does not, or cannot be read.</exception>
+    internal abstract object Reread(byte[] payload);
 }
 
 internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lane lane, ITaskSerializer serializer) : TaskBinding(declaration, lane, serializer)
@@ -47,11 +54,13 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
     private Func<IServiceProvider?, ITaskHandler<TTask>>? _resolve;
     private IServiceScopeFactory? _scopes;
     private IServiceProvider? _services;
+    private ITaskFilter[] _filters = [];
 
     internal override void Prepare(IServiceProvider? services)
     {
         if (!HandledHere) return;
         _services = services;
+        _filters = [.. Lane.Owner.Filters(services)];
         _scopes = declaration.Options.ScopeEach ? services?.GetService<IServiceScopeFactory>() : null;
         _invoke = declaration.Invoke;
         if (_invoke is not null) return;
@@ -74,7 +83,7 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
     {
         if (_scopes is not null) return RunInScopeAsync(task, context, cancellation);
         context.Services = _services;
-        return _invoke!(task, context, cancellation);
+        return _filters.Length == 0 ? _invoke!(task, context, cancellation) : RunThrough(0, _invoke!, task, context, cancellation);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -84,14 +93,26 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
         try
         {
             context.Services = scope.ServiceProvider;
-            if (_invoke is not null) await _invoke(task, context, cancellation).ConfigureAwait(false);
-            else await _resolve!(scope.ServiceProvider).HandleAsync(task, context, cancellation).ConfigureAwait(false);
+            Func<TTask, TaskContext, CancellationToken, ValueTask> invoke = _invoke ?? _resolve!(scope.ServiceProvider).HandleAsync;
+            if (_filters.Length == 0) await invoke(task, context, cancellation).ConfigureAwait(false);
+            else await RunThrough(0, invoke, task, context, cancellation).ConfigureAwait(false);
         }
         finally
         {
             context.Services = null;
             await scope.DisposeAsync().ConfigureAwait(false);
         }
+    }
+
+    private ValueTask RunThrough(int filter, Func<TTask, TaskContext, CancellationToken, ValueTask> invoke, TTask task, TaskContext context, CancellationToken cancellation)
+        => filter == _filters.Length
+            ? invoke(task, context, cancellation)
+            : _filters[filter].InvokeAsync(task, context, token => RunThrough(filter + 1, invoke, task, context, token), cancellation);
+
+    internal override void WriteResult(object value, EnvelopeBuffer buffer)
+    {
+        if (declaration.WriteResult is not { } write) throw new InvalidOperationException($"task '{Name}' was declared without a result");
+        write(value, Serializer, buffer);
     }
 
     internal override EnvelopeBuffer Write(object task, in EnvelopeHeader header) => WriteTyped((TTask)task, header);
@@ -117,25 +138,31 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
 
     internal override object RoundTrip(object task)
     {
-        EnvelopeBuffer first = WriteTyped((TTask)task, default);
+        EnvelopeBuffer buffer = WriteTyped((TTask)task, default);
         try
         {
-            int payloadAt = EnvelopeLayout.FixedBytes + NameUtf8.Length;
-            byte[] payload = first.WrittenMemory[payloadAt..].ToArray();
+            return Reread(buffer.WrittenMemory[(EnvelopeLayout.FixedBytes + NameUtf8.Length)..].ToArray());
+        }
+        finally
+        {
+            buffer.Return();
+        }
+    }
+
+    internal override object Reread(byte[] payload)
+    {
+        try
+        {
             TTask copy = Serializer.Deserialize<TTask>(payload);
-            EnvelopeBuffer second = WriteTyped(copy, default);
-            bool same = second.WrittenMemory.Span[payloadAt..].SequenceEqual(payload);
-            second.Return();
+            EnvelopeBuffer again = WriteTyped(copy, default);
+            bool same = again.WrittenMemory.Span[(EnvelopeLayout.FixedBytes + NameUtf8.Length)..].SequenceEqual(payload);
+            again.Return();
             return same ? copy : throw new TaskSerializationException(
                 $"task '{Name}' ({typeof(TTask)}) does not survive serialising: written again after it was read, it differs");
         }
         catch (Exception e) when (e is not TaskSerializationException)
         {
             throw new TaskSerializationException($"task '{Name}' ({typeof(TTask)}) cannot be read back from what it was written as: {e.Message}", e);
-        }
-        finally
-        {
-            first.Return();
         }
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -25,6 +26,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     private readonly QueueClock _clock;
     private readonly QueueTelemetry _telemetry;
     private readonly QueueLog _log;
+    private ITaskFilter[]? _filters;
     private ExecutionContext? _handlerContext;
     private Task<DrainReport>? _stopping;
     private readonly Lock _lifecycle = new();
@@ -41,9 +43,10 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         _options = options;
         _clock = new QueueClock(options.TimeProvider);
         _log = new QueueLog((ILogger?)options.LoggerFactory?.CreateLogger(QueueTelemetry.SourceName) ?? NullLogger.Instance);
-        _telemetry = new QueueTelemetry(ObserveDepth);
+        _telemetry = new QueueTelemetry(ObserveDepth, ObserveWorkers);
         Producer = TaskId.NewProducer();
         DeadLetters = new TaskDeadLetters(this);
+        Results = new ResultDesk(_clock);
 
         HashSet<string> handled = [.. options.Declarations.Where(static d => d.Handles).Select(static d => d.QueueName)];
         Dictionary<string, Lane> lanes = [];
@@ -65,9 +68,13 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <inheritdoc/>
     public TaskDeadLetters DeadLetters { get; }
 
+    internal ResultDesk Results { get; }
+
     internal ulong Producer { get; }
 
     internal IReadOnlyList<Lane> Lanes => _lanes;
+
+    internal IEnumerable<ITaskFilter> Filters(IServiceProvider? services) => _filters ??= [.. _options.Filters.Select(make => make(services))];
 
     internal bool InsideHandler => Handling.Value == this;
 
@@ -93,6 +100,147 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         if (found is not TaskBinding<TTask> binding)
             throw new ArgumentException($"task '{name}' was not declared with the type {typeof(TTask)}", nameof(task));
         return binding.Lane.Router.EnqueueAsync(binding, task, options, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        where TTask : notnull
+    {
+        ArgumentNullException.ThrowIfNull(tasks);
+        List<TaskReceipt> receipts = [];
+        // Else the first would all wait for the routes to open, and go on in any order.
+        if (_byType.TryGetValue(typeof(TTask), out TaskBinding[]? bindings) && bindings is [{ Lane: { IsOpen: false, State: LaneState.Created } lane }]) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
+        // So many at once share a round trip on a route that has round trips; the calls are made in order.
+        foreach (TTask[] some in tasks.Chunk(128))
+        {
+            Task<TaskReceipt>[] enqueuing = [.. some.Select(task => EnqueueAsync(task, options, cancellationToken).AsTask())];
+            Exception? failure = null;
+            foreach (Task<TaskReceipt> one in enqueuing)
+            {
+                try
+                {
+                    receipts.Add(await one.ConfigureAwait(false));
+                }
+                catch (Exception e)
+                {
+                    failure ??= e;
+                }
+            }
+
+            if (failure is not null)
+                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was refused: {failure.Message}", failure);
+        }
+
+        return receipts;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<CancelOutcome> CancelAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => CancelAsync(receipt.Queue, receipt.Id, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default) => FindLane(queue).Cancelling.CancelAsync(id, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default)
+    {
+        if (receipt.Outcome == EnqueueOutcome.Duplicate) throw new InvalidOperationException($"task {receipt.Id} was enqueued by somebody else, who has its result");
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task looking = LookForResultAsync(FindLane(receipt.Queue), receipt.Id, stop.Token);
+        try
+        {
+            return await Results.WaitAsync<TResult>(receipt.Id, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await looking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => WaitAsync<object?>(receipt, cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<TaskProgress> ProgressAsync(TaskReceipt receipt, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        Lane lane = FindLane(receipt.Queue);
+        if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await lane.Notices.ListenAsync().ConfigureAwait(false);
+        await foreach (TaskProgress progress in lane.Progress.WatchAsync(receipt.Id, cancellationToken).ConfigureAwait(false)) yield return progress;
+    }
+
+    /// <summary>Watches how far the tasks of a queue say they are, whoever sent them and wherever they run.</summary>
+    /// <param name="queue">The queue.</param>
+    /// <param name="cancellationToken">Ends the watching.</param>
+    /// <returns>What their handlers report, at most ten times a second for each that runs in another process; the oldest reports are passed over where you are slow.</returns>
+    /// <exception cref="ArgumentException">There is no such queue here; the message lists those there are.</exception>
+    public async IAsyncEnumerable<TaskProgress> ProgressAsync(string queue, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        Lane lane = FindLane(queue);
+        if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await lane.Notices.ListenAsync().ConfigureAwait(false);
+        await foreach (TaskProgress progress in lane.Progress.WatchAsync(default, cancellationToken).ConfigureAwait(false)) yield return progress;
+    }
+
+    /// <summary>Says where a task would go now and why, and what each route looks like from here. Sends nothing.</summary>
+    /// <param name="task">The task's name.</param>
+    /// <param name="options">What would be asked for it.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The way, the reason, and the routes.</returns>
+    /// <exception cref="ArgumentException">No task of that name is declared.</exception>
+    /// <exception cref="InvalidOperationException">No configured route could take such a task; the message says what is missing.</exception>
+    public async ValueTask<RouteForecast> ForeseeAsync(string task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        if (!_byName.TryGetValue(task, out TaskBinding? binding)) throw new ArgumentException($"no task is declared with the name '{task}'; declared: {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}", nameof(task));
+        Lane lane = binding.Lane;
+        if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
+        (options ??= EnqueueOptions.Default).Check();
+        (Route route, string reason) = lane.Router.Foresee(binding, options);
+        List<RouteSight> sights = [new(Route.InProcess, null, lane.AcceptsHere ? lane.Roster?.Workers.Length ?? 0 : 0, new Ipc.WorkQueueCounts(lane.Ring.Count + lane.Waiting.Count, 0, 0, lane.Ring.Capacity - lane.Ring.Count, TimeSpan.Zero))];
+        foreach (RouteQueue r in lane.Routes)
+        {
+            Ipc.WorkQueueCounts? counts = null;
+            string? trouble = r.Channel.Trouble;
+            try
+            {
+                if (trouble is null) counts = await r.Channel.CountAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                trouble = e.Message;
+            }
+
+            sights.Add(new RouteSight(r.Route.Route, trouble, r.Channel.OtherWorkers, counts));
+        }
+
+        return new RouteForecast(lane.Name, route, reason, sights);
+    }
+
+    // A notice can be missed, as when a connection was away: a route that keeps results is asked now and then.
+    private async Task LookForResultAsync(Lane lane, TaskId id, CancellationToken stop)
+    {
+        for (TimeSpan pause = TimeSpan.FromSeconds(1); Results.Expects(id); pause = pause < TimeSpan.FromSeconds(30) ? pause * 2 : pause)
+        {
+            await Task.Delay(pause, stop).ConfigureAwait(false);
+            foreach (RouteQueue route in lane.Routes)
+            {
+                try
+                {
+                    if (await route.Channel.FindResultAsync(id, stop).ConfigureAwait(false) is { } notice) lane.Notices.Hear(notice);
+                }
+                catch (Exception e) when (e is IOException or ObjectDisposedException)
+                {
+                    // Asked again after the next pause.
+                }
+            }
+        }
+    }
+
+    internal Lane FindLane(string queue)
+    {
+        foreach (Lane lane in _lanes)
+            if (lane.Name == queue) return lane;
+        throw new ArgumentException($"there is no queue '{queue}'; there are: {string.Join(", ", _lanes.Select(static l => l.Name))}", nameof(queue));
     }
 
     /// <summary>Opens the routes, announces this process as a worker for what it handles, and starts working.</summary>
@@ -168,6 +316,13 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     private ArgumentException UnknownType(Type type, TaskBinding[]? bindings) => new(bindings is null
         ? $"no task is declared with the type {type}; declare it with Handle or Send; declared: {string.Join(", ", _byType.Keys.Select(static t => t.Name).Order(StringComparer.Ordinal))}"
         : $"{bindings.Length} tasks are declared with the type {type}; say which: {string.Join(", ", bindings.Select(static b => b.Name))}");
+
+    private IEnumerable<Measurement<int>> ObserveWorkers()
+    {
+        foreach (Lane lane in _lanes)
+            foreach (RouteQueue route in lane.Routes)
+                if (route.CountOthers() is { } others) yield return new Measurement<int>(others, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
+    }
 
     private IEnumerable<Measurement<int>> ObserveDepth()
     {

@@ -14,6 +14,7 @@ namespace Otto.Queue;
 /// <param name="Lost">Tasks given up that no route could keep.</param>
 /// <param name="Spilled">Tasks that went to another route because the queue here was full.</param>
 /// <param name="Rejected">Tasks refused with a <see cref="QueueFullException"/>.</param>
+/// <param name="Cancelled">Tasks that ended here because somebody cancelled them.</param>
 /// <param name="GivenBack">Tasks given back because no handler for them is here.</param>
 public sealed record QueueStatistics(
     string Queue,
@@ -27,4 +28,5 @@ public sealed record QueueStatistics(
     long Lost,
     long Spilled,
     long Rejected,
+    long Cancelled,
     long GivenBack);

@@ -22,10 +22,15 @@ internal sealed class QueueTelemetry : IDisposable
     private readonly Counter<long> _retried;
     private readonly Counter<long> _dead;
     private readonly Counter<long> _givenBack;
+    private readonly Counter<long> _moved;
+    private readonly Counter<long> _cancelled;
+    private readonly Counter<long> _duplicates;
+    private readonly Counter<long> _leasesLost;
+    private readonly Counter<long> _handedOver;
     private readonly Histogram<double> _waited;
     private readonly Histogram<double> _processed;
 
-    internal QueueTelemetry(Func<IEnumerable<Measurement<int>>> depth)
+    internal QueueTelemetry(Func<IEnumerable<Measurement<int>>> depth, Func<IEnumerable<Measurement<int>>> workers)
     {
         _sent = _meter.CreateCounter<long>("messaging.client.sent.messages", "{message}", "Tasks accepted.");
         _routed = _meter.CreateCounter<long>("otto.queue.route", "{message}", "Tasks accepted, by route and reason.");
@@ -34,8 +39,14 @@ internal sealed class QueueTelemetry : IDisposable
         _retried = _meter.CreateCounter<long>("otto.queue.retried", "{message}", "Failed attempts that will be made again.");
         _dead = _meter.CreateCounter<long>("otto.queue.dead", "{message}", "Tasks given up.");
         _givenBack = _meter.CreateCounter<long>("otto.queue.given_back", "{message}", "Tasks leased for which no handler was here.");
+        _moved = _meter.CreateCounter<long>("otto.queue.moved", "{message}", "Tasks moved on from a route without workers, by the route they went to.");
+        _cancelled = _meter.CreateCounter<long>("otto.queue.cancelled", "{message}", "Tasks that ended here because somebody cancelled them.");
+        _duplicates = _meter.CreateCounter<long>("otto.queue.duplicates", "{message}", "Tasks refused because another of their key is pending or running.");
+        _leasesLost = _meter.CreateCounter<long>("otto.queue.leases.lost", "{message}", "Tasks that passed to another worker while they were held here: they may run twice.");
+        _handedOver = _meter.CreateCounter<long>("otto.queue.handed_over", "{message}", "Tasks given to another route by a stop, by the route they went to.");
         _waited = _meter.CreateHistogram<double>("otto.queue.wait.duration", "s", "From enqueue to the start of the handler.");
         _processed = _meter.CreateHistogram<double>("messaging.process.duration", "s", "How long the handler took.");
+        _meter.CreateObservableUpDownCounter("otto.queue.workers", workers, "{worker}", "Live workers other than this process, by queue and route, as last known.");
         _meter.CreateObservableUpDownCounter("otto.queue.depth", depth, "{message}", "Tasks that wait, by queue and route.");
     }
 
@@ -60,7 +71,7 @@ internal sealed class QueueTelemetry : IDisposable
     {
         if (_sent.Enabled) _sent.Add(1, System, lane.NameTag, binding.NameTag);
         if (_routed.Enabled) _routed.Add(1, lane.NameTag, RouteTag(route), new KeyValuePair<string, object?>("otto.reason", reason));
-        if (_spilled.Enabled && ReferenceEquals(reason, lane.SpilledReason)) _spilled.Add(1, lane.NameTag, RouteTag(route));
+        if (_spilled.Enabled && reason.StartsWith(RouteReasons.SpilledStart, StringComparison.Ordinal)) _spilled.Add(1, lane.NameTag, RouteTag(route));
         Activity.Current?.SetTag("otto.route", RouteNames[(int)route]).SetTag("otto.reason", reason);
     }
 
@@ -77,6 +88,31 @@ internal sealed class QueueTelemetry : IDisposable
     internal void GivenBack(Lane lane)
     {
         if (_givenBack.Enabled) _givenBack.Add(1, lane.NameTag);
+    }
+
+    internal void Cancelled(Lane lane, TaskBinding binding)
+    {
+        if (_cancelled.Enabled) _cancelled.Add(1, lane.NameTag, binding.NameTag);
+    }
+
+    internal void Duplicate(Lane lane, TaskBinding binding, Route route)
+    {
+        if (_duplicates.Enabled) _duplicates.Add(1, lane.NameTag, binding.NameTag, RouteTag(route));
+    }
+
+    internal void LeaseLost(Lane lane)
+    {
+        if (_leasesLost.Enabled) _leasesLost.Add(1, lane.NameTag);
+    }
+
+    internal void HandedOver(Lane lane, Route route)
+    {
+        if (_handedOver.Enabled) _handedOver.Add(1, lane.NameTag, RouteTag(route));
+    }
+
+    internal void Moved(Lane lane, Route from, Route to, int count)
+    {
+        if (_moved.Enabled) _moved.Add(count, lane.NameTag, RouteTag(to), new KeyValuePair<string, object?>("otto.route.from", RouteNames[(int)from]));
     }
 
     /// <summary>Runs a task with somebody watching.</summary>

@@ -12,9 +12,15 @@ internal sealed class WorkerRoster
     private static readonly long LongestSearch = Stopwatch.Frequency / 1_000_000 * 30;
     private static readonly long ShortestSearch = Stopwatch.Frequency / 1_000_000 * 2;
 
+    private const int MostEndingSoon = 32;
+
     private readonly Lane _lane;
     private readonly Worker[] _workers;
+    private readonly Lock _pace = new();
     private TaskCompletionSource? _quiet;
+    private long _pacedAt;
+    private long _endedThen;
+    private int _endingSoon;
     private long _searchTicks = LongestSearch;
     private Hot _hot;
 
@@ -34,6 +40,30 @@ internal sealed class WorkerRoster
 
     /// <summary>How many workers are running a task or looking for one.</summary>
     internal int Awake => Volatile.Read(ref _hot.Awake);
+
+    /// <summary>How many tasks could be started now, or within 2 ms at the pace at which tasks have been ending.</summary>
+    /// <remarks>Without the second half a route whose answers take longer than its tasks would get one task a round trip, however fast they end.</remarks>
+    internal int FreePlaces
+    {
+        get
+        {
+            int idle = _workers.Length - Awake;
+            long now = Environment.TickCount64;
+            lock (_pace)
+            {
+                if (now - _pacedAt >= 2)
+                {
+                    long ended = 0;
+                    foreach (Worker worker in _workers) ended += worker.Completed;
+                    _endingSoon = now - _pacedAt > 1000 ? 0 : (int)Math.Min((ended - _endedThen) * 2 / (now - _pacedAt), MostEndingSoon);
+                    _endedThen = ended;
+                    _pacedAt = now;
+                }
+
+                return Math.Max(idle, _endingSoon);
+            }
+        }
+    }
 
     /// <summary>Says that there may be work. What was published before is seen by the worker that looks.</summary>
     internal void Signal()

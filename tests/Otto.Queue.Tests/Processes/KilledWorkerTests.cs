@@ -46,6 +46,41 @@ internal sealed class KilledWorkerTests : QueueTest
     }
 
     [Test]
+    public async Task Of_a_thousand_tasks_that_each_lose_their_worker_none_is_lost_and_each_runs_once_more()
+    {
+        TaskQueue producer = Make(Options().SharedMemory(static s => { s.Slots = 1024; s.MaxAttempts = 20; }).Send<byte[]>("jobs"));
+        for (int i = 0; i < 1000; i++) await producer.EnqueueAsync(BitConverter.GetBytes(i));
+        Assert.That(await MassacreOfWorkers.RunAsync(Segments, "jobs", 1000, () => Inspect("jobs") is { Ready: 0, Leased: 0, Dead: 0 }), Is.EqualTo(1000));
+    }
+
+    // With OTTO_LONG_TESTS also a pause of half a minute.
+    private static readonly int[] Pauses = Environment.GetEnvironmentVariable("OTTO_LONG_TESTS") is { Length: > 0 } ? [1, 30] : [1];
+
+    [TestCaseSource(nameof(Pauses))]
+    public async Task A_paused_worker_keeps_its_task_and_does_it_once_when_it_comes_back(int seconds)
+    {
+        using PeerProcess paused = PeerProcess.Start("slow", Segments, "jobs", "200");
+        await paused.SaysAsync("ready");
+        TaskQueue producer = Make(Options().Send<byte[]>("jobs"));
+        await producer.EnqueueAsync(BitConverter.GetBytes(3));
+        await paused.SaysAsync("started 3 attempt 1");
+        paused.Pause();
+        using PeerProcess other = PeerProcess.Start("work", Segments, "jobs");
+        await other.SaysAsync("ready");
+        for (int i = 10; i < 20; i++) await producer.EnqueueAsync(BitConverter.GetBytes(i));
+        await other.SaysAsync("done ", 10);
+        await Task.Delay(TimeSpan.FromSeconds(seconds)); // The length of the pause is what is tested: other routes would have given the task away.
+        Assert.That(Inspect("jobs").Leased, Is.EqualTo(1), "only its death would free it");
+
+        paused.Resume();
+        await paused.SaysAsync("done 3 attempt 1");
+        await paused.StopAsync();
+        await other.StopAsync();
+        Assert.That(other.Said("done 3"), Is.Zero);
+        Assert.That(Inspect("jobs"), Is.EqualTo(Inspect("jobs") with { Ready = 0, Leased = 0, Dead = 0 }));
+    }
+
+    [Test]
     public async Task A_worker_stopped_gracefully_hands_its_tasks_to_the_next()
     {
         using PeerProcess first = PeerProcess.Start("hang", Segments, "jobs");

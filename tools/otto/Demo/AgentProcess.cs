@@ -7,19 +7,24 @@ namespace Otto.Tools.Demo;
 internal sealed class AgentProcess : IDisposable
 {
     public const string Command = "demo-agents";
+    private const string RedisVariable = "OTTO_DEMO_REDIS";
     private readonly Process _process;
 
     private AgentProcess(Process process) => _process = process;
 
     public bool HasExited => _process.HasExited;
 
-    public static AgentProcess Start(string segments, string directory)
+    /// <summary>In the second process: the server that the first one named. In the environment, since everybody may read a process's arguments.</summary>
+    public static string RedisServer => Environment.GetEnvironmentVariable(RedisVariable) is { Length: > 0 } server ? server : throw new IOException($"{RedisVariable} names no Redis server");
+
+    public static AgentProcess Start(string segments, string directory, string? redis = null)
     {
         string self = Environment.ProcessPath ?? throw new IOException("the program does not know its own path");
         var start = new ProcessStartInfo(self) { RedirectStandardInput = true, RedirectStandardOutput = true };
         // Started through the dotnet host the program is its first argument.
         if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(typeof(AgentProcess).Assembly.Location);
         foreach (string argument in (string[])[Command, segments, directory]) start.ArgumentList.Add(argument);
+        if (redis is not null) start.Environment[RedisVariable] = redis;
         return new AgentProcess(Process.Start(start) ?? throw new IOException($"{self} could not be started"));
     }
 

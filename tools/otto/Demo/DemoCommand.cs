@@ -15,16 +15,18 @@ internal static class DemoCommand
         var directory = new Argument<string?>("DIR") { Description = "The files to work on. Default: the .NET shared framework's folder.", Arity = ArgumentArity.ZeroOrOne };
         var json = new Option<string?>("--json") { Description = "Also write each line of the table to FILE as JSON; - for standard output instead of the table.", HelpName = "FILE" };
         var quick = new Option<bool>("--quick") { Description = "The first 60 files only, and fewer probes: to see that it runs, not to quote." };
+        var redis = new Option<string?>("--redis") { Description = "The third way goes through this server. Default: OTTO_REDIS, else own, one that the demo starts for itself; none leaves it out.", HelpName = "SERVER" };
         var command = new Command(
             "demo",
             """
             Runs a small agent system over real files: an indexer finds them, vision analyses each, voice listens to each, the orchestrator
-            keeps the book. Once in one process, once in two; lost and duplicated are counted from the results and must be 0.
+            keeps the book. Once in one process, once in two, and once in two that share a Redis server alone: one that is named, or one that
+            the demo starts for itself where redis-server is installed. Lost and duplicated are counted from the results and must be 0.
 
             Example:
               otto demo /usr/share/doc --json result.json
-            """) { directory, json, quick };
-        command.SetAction((parsed, _) => UntilInterruptedAsync(cancellation => RunAsync(parsed.GetValue(directory), parsed.GetValue(json), parsed.GetValue(quick), cancellation)));
+            """) { directory, json, quick, redis };
+        command.SetAction((parsed, _) => UntilInterruptedAsync(cancellation => RunAsync(parsed.GetValue(directory), parsed.GetValue(json), parsed.GetValue(quick), parsed.GetValue(redis), cancellation)));
         return command;
     }
 
@@ -64,7 +66,7 @@ internal static class DemoCommand
         }
     }
 
-    private static async Task<int> RunAsync(string? directory, string? json, bool quick, CancellationToken cancellation)
+    private static async Task<int> RunAsync(string? directory, string? json, bool quick, string? redis, CancellationToken cancellation)
     {
         string full = Path.GetFullPath(directory ?? DefaultDirectory());
         if (!Directory.Exists(full))
@@ -80,7 +82,10 @@ internal static class DemoCommand
         [
             await DemoRun.InOneProcessAsync(settings, cancellation),
             await DemoRun.InTwoProcessesAsync(settings, cancellation),
+            .. await ThroughRedisAsync(settings, redis ?? Environment.GetEnvironmentVariable("OTTO_REDIS"), cancellation),
         ];
+        if (outcomes is [.., { Route: "redis", OverheadP50Us: > 0 and var far }])
+            outcomes = [.. outcomes.Select(o => o.OverheadP50Us > 0 ? o with { RatioToRedis = Math.Round(far / o.OverheadP50Us, 1) } : o)];
 
         foreach (DemoOutcome outcome in outcomes) lines?.WriteLine(JsonSerializer.Serialize(outcome, OutcomeJson.Default.DemoOutcome));
         if (json != "-") Print(full, outcomes);
@@ -88,13 +93,28 @@ internal static class DemoCommand
         return outcomes.All(o => o.Lost == 0 && o.Duplicated == 0) ? ExitCode.Done : ExitCode.Failed;
     }
 
+    private static async Task<DemoOutcome[]> ThroughRedisAsync(DemoSettings settings, string? server, CancellationToken cancellation)
+    {
+        if (server == "none") return [];
+        if (server is { Length: > 0 } and not "own") return [await DemoRun.ThroughRedisAsync(settings, server, cancellation)];
+        if (!ScratchRedis.IsInstalled)
+        {
+            Console.Error.WriteLine("otto: redis-server is not installed, so the third way is left out; apt-get install redis-server, or name a server with --redis");
+            return [];
+        }
+
+        using ScratchRedis own = await ScratchRedis.StartAsync(cancellation);
+        return [await DemoRun.ThroughRedisAsync(settings, own.Configuration, cancellation)];
+    }
+
     private static void Print(string directory, DemoOutcome[] outcomes)
     {
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 120; // Without a terminal there is no width to fit into.
         Table table = new Table().Border(TableBorder.Simple);
-        foreach (string heading in (string[])["route", "tasks", "tasks/s", "overhead p50", "p99", "lost", "duplicated"])
+        foreach (string heading in (string[])["route", "tasks", "tasks/s", "overhead p50", "p99", "redis takes", "lost", "duplicated"])
             table.AddColumn(new TableColumn(heading) { NoWrap = true, Alignment = heading == "route" ? Justify.Left : Justify.Right });
         foreach (DemoOutcome o in outcomes)
-            table.AddRow(o.Route, Number(o.Tasks), Number(o.TasksPerSecond), $"{o.OverheadP50Us:0.0} µs", $"{o.OverheadP99Us:0.0} µs", Number(o.Lost), Number(o.Duplicated));
+            table.AddRow(o.Route, Number(o.Tasks), Number(o.TasksPerSecond), $"{o.OverheadP50Us:0.0} µs", $"{o.OverheadP99Us:0.0} µs", o.RatioToRedis is { } ratio ? ratio.ToString("N1", CultureInfo.InvariantCulture) + " x" : "-", Number(o.Lost), Number(o.Duplicated));
         AnsiConsole.Write(table);
         Console.WriteLine($"{outcomes[0].Tasks / 2:N0} files below {directory}; a task for vision and one for voice each.");
         Console.WriteLine("overhead: enqueue to handler start of tasks sent one at a time, sleeping and waking included.");

@@ -15,6 +15,9 @@ namespace Otto.Tools.Demo;
 internal sealed record DemoOutcome(
     string Route, int Tasks, double TasksPerSecond, double OverheadP50Us, double OverheadP99Us, int Lost, int Duplicated)
 {
+    /// <summary>How many times as long a task takes through Redis: its median overhead over this one's. Absent where there was no server.</summary>
+    public double? RatioToRedis { get; init; }
+
     /// <summary>What could not be read, and why.</summary>
     [JsonIgnore]
     public IReadOnlyList<string> Failures { get; init; } = [];
@@ -35,6 +38,6 @@ internal sealed record DemoOutcome(
         sorted.Length == 0 ? 0 : Math.Round(sorted[(int)(part * (sorted.Length - 1))] * 1e6 / Stopwatch.Frequency, 3);
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(DemoOutcome))]
 internal sealed partial class OutcomeJson : JsonSerializerContext;

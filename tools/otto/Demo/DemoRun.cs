@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Otto.Queue;
+using Otto.Queue.Redis;
 
 namespace Otto.Tools.Demo;
 
@@ -35,10 +36,30 @@ internal static class DemoRun
         return await RunAsync("mmap", "vision and voice in a second process", options, ledger, settings, agents, cancellation);
     }
 
+    /// <summary>The same two processes as if they were on two machines: Redis is all they share.</summary>
+    public static async Task<DemoOutcome> ThroughRedisAsync(DemoSettings settings, string server, CancellationToken cancellation)
+    {
+        var ledger = new Ledger();
+        TaskQueueOptions options = RedisOptions(server).WithOrchestrator(ledger).SendingWork();
+        await CheckAloneAsync(server, cancellation);
+        using var agents = AgentProcess.Start("", settings.Directory, server);
+        return await RunAsync("redis", "vision and voice in a second process, through Redis", options, ledger, settings, agents, cancellation);
+    }
+
+    // Two runs over one server would take each other's tasks.
+    private static async Task CheckAloneAsync(string server, CancellationToken cancellation)
+    {
+        await using var look = new TaskQueue(RedisOptions(server).SendingWork());
+        RouteSight sight = (await look.ForeseeAsync("demo.probe", null, cancellation)).Routes[^1];
+        if (sight.Trouble is { } trouble) throw new IOException($"the Redis server cannot be used: {trouble}");
+        if (sight.Workers > 0) throw new IOException("another demo is running over this Redis server; wait until it has ended");
+    }
+
     /// <summary>The second process: vision and voice until the first one closes its end of standard input, or dies.</summary>
     public static async Task ServeAgentsAsync(string segments, string directory)
     {
-        await using var queue = new TaskQueue(Options(segments).WithVisionAndVoice(directory).SendingResults());
+        TaskQueueOptions options = segments.Length > 0 ? Options(segments) : RedisOptions(AgentProcess.RedisServer);
+        await using var queue = new TaskQueue(options.WithVisionAndVoice(directory).SendingResults());
         await queue.StartAsync();
         Console.WriteLine("ready");
         while (await Console.In.ReadLineAsync() is not null)
@@ -58,6 +79,12 @@ internal static class DemoRun
             o.Slots = Slots;
             o.SlotBytes = SlotBytes;
         });
+
+    private static TaskQueueOptions RedisOptions(string server) => new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }
+        .Json(DemoJson.Default)
+        .InProcess(o => o.Capacity = 65_536)
+        .SharedMemory(o => o.Enabled = false)
+        .Redis(server);
 
     private static async Task<DemoOutcome> RunAsync(
         string route, string title, TaskQueueOptions options, Ledger ledger, DemoSettings settings, AgentProcess? agents, CancellationToken cancellation)

@@ -1,0 +1,29 @@
+using Otto.Queue;
+
+// A queue in a console program: no host, no server. Tasks run in this process while it has room; segments in shared memory take what it has not.
+
+int tries = 0;
+await using var queue = new TaskQueue(new TaskQueueOptions()
+    .Handle<CountWords, int>("words.count", static (task, _, _) => new(task.Text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length))
+    .Handle<SendMail>("mail.send", (task, context, _) =>
+    {
+        // The first attempt fails; the next comes by itself.
+        if (Interlocked.Increment(ref tries) == 1) throw new IOException("the mail server is busy");
+        Console.WriteLine($"mail to {task.To} sent on attempt {context.Attempt}");
+        return default;
+    }, static h => h.Retry(3).Backoff(TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(1))));
+await queue.StartAsync();
+
+TaskReceipt counting = await queue.EnqueueAsync(new CountWords("the same object when the worker lives here"), new() { Result = true });
+Console.WriteLine($"{counting.Route}: {counting.Reason}");
+Console.WriteLine($"{await queue.WaitAsync<int>(counting)} words");
+
+TaskReceipt mail = await queue.EnqueueAsync(new SendMail("ada@example.org"), new() { Result = true });
+await queue.WaitAsync(mail);
+
+DrainReport report = await queue.StopAsync();
+Console.WriteLine($"stopped with {report.Lost} tasks lost");
+
+internal sealed record CountWords(string Text);
+
+internal sealed record SendMail(string To);

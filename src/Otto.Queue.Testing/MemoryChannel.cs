@@ -1,0 +1,191 @@
+using Otto.Ipc;
+
+namespace Otto.Queue.Testing;
+
+// One queue in memory. A worker gets a message only when the test gives it out, so that what runs when is the test's decision.
+
+internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChannel, IWorkLeaseOwner
+{
+    private const int Most = 100_000;
+
+    private readonly Dictionary<long, MemoryMessage> _messages = [];
+    private TaskCompletionSource _offered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource? _ended;
+    private ITaskTaker? _taker;
+    private bool _settled;
+
+    internal string Queue => queue;
+
+    /// <summary>What has not ended; call it with the lock held.</summary>
+    internal IEnumerable<MemoryMessage> Alive => _messages.Values.Where(static m => m.DeadBecause is null);
+
+    public override int MaxMessageBytes => 64 << 20;
+
+    public override int OtherWorkers => 0;
+
+    public override WorkQueueCounts LastCounts
+    {
+        get
+        {
+            lock (route.Lock)
+            {
+                int leased = Alive.Count(static m => m.Leased), delayed = Alive.Count(m => !m.Leased && m.Due > route.Clock.Passed);
+                return new WorkQueueCounts(Alive.Count() - leased - delayed, leased, _messages.Count - Alive.Count(), Most - _messages.Count, TimeSpan.Zero) { Delayed = delayed };
+            }
+        }
+    }
+
+    public override long Capacity => Most;
+
+    /// <summary>Whether somebody here would run it.</summary>
+    internal bool Takes(MemoryMessage message) => _taker is not null && (!message.Readable || Handled(message));
+
+    internal bool Handled(MemoryMessage message) => route.Queue.FindLane(queue).Bindings.Any(b => b.HandledHere && b.Name == message.Name);
+
+    /// <summary>Gives a message to the worker.</summary>
+    /// <returns>Ends when the attempt has, and the worker has come back for more.</returns>
+    internal Task RunAsync(MemoryMessage message)
+    {
+        TaskCompletionSource offered;
+        Task ended;
+        lock (route.Lock)
+        {
+            message.Offered = true;
+            _settled = false;
+            ended = (_ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            offered = _offered;
+        }
+
+        offered.TrySetResult();
+        return ended;
+    }
+
+    public override ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
+    {
+        MemoryMessage sent = new(0, message.ToArray(), terms.Key, route.Clock.Passed + terms.Delay);
+        // Before it is there: a task that cannot make the trip is the producer's mistake.
+        if (route.RoundTrip) route.Queue.FindLane(queue).Bindings.Single(b => b.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
+        lock (route.Lock)
+        {
+            if (terms.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other) return new(new SendAnswer(SendOutcome.Duplicate, other.Id));
+            if (_messages.Count >= Most) return new(SendOutcome.Full);
+            Add(sent);
+        }
+
+        return new(SendOutcome.Sent);
+    }
+
+    private void Add(MemoryMessage message)
+    {
+        message.Number = route.NextNumber();
+        _messages.Add(message.Number, message);
+    }
+
+    public override ValueTask WaitToSendAsync(CancellationToken cancellation) => default;
+
+    public override ValueTask<bool> BuryAsync(ReadOnlySpan<byte> message, string reason)
+    {
+        lock (route.Lock) Add(new MemoryMessage(0, message.ToArray(), null, route.Clock.Passed) { DeadBecause = reason, Attempts = 1 });
+        return new(true);
+    }
+
+    public override void StartTaking(ITaskTaker taker) => _taker = taker;
+
+    public override void StopTaking() => _taker = null;
+
+    public override bool TryLease(out WorkLease lease)
+    {
+        lock (route.Lock)
+        {
+            if (Alive.FirstOrDefault(static m => m is { Offered: true, Leased: false }) is { } message)
+            {
+                message.Leased = true;
+                message.Attempts++;
+                lease = new WorkLease(this, new SlotToken(message.Number, message.Attempts), message.Bytes, message.Attempts);
+                return true;
+            }
+
+            // The one worker is back for more: it has dealt with whatever its last task left behind.
+            if (_settled) _ended?.TrySetResult();
+            lease = default;
+            return false;
+        }
+    }
+
+    public override async ValueTask WaitToLeaseAsync(CancellationToken cancellation)
+    {
+        Task offered;
+        lock (route.Lock)
+        {
+            if (_offered.Task.IsCompleted && !Alive.Any(static m => m is { Offered: true, Leased: false })) _offered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            offered = _offered.Task;
+        }
+
+        await offered.WaitAsync(cancellation).ConfigureAwait(false);
+    }
+
+    public bool Complete(in SlotToken token) => End(token, message => _messages.Remove(message.Number));
+
+    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) => End(token, message =>
+    {
+        if (!countAttempt) message.Attempts--;
+        message.Due = route.Clock.Passed + delay;
+        _messages.Remove(message.Number);
+        Add(message); // Behind those that wait already.
+    });
+
+    public bool DeadLetter(in SlotToken token, string reason) => End(token, message => message.DeadBecause = reason);
+
+    // Bytes of their own, which nobody uses again.
+    public PayloadHold Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
+
+    private bool End(in SlotToken token, Action<MemoryMessage> how)
+    {
+        lock (route.Lock)
+        {
+            if (!_messages.TryGetValue(token.Word, out MemoryMessage? message) || !message.Leased || message.Attempts != token.Index) return false;
+            message.Leased = message.Offered = false;
+            how(message);
+            _settled = true;
+            return true;
+        }
+    }
+
+    public override ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellation)
+    {
+        lock (route.Lock)
+        {
+            if (Alive.FirstOrDefault(m => m.Id == id) is not { } message) return new(CancelOutcome.NotFound);
+            if (message.Offered) return new(CancelOutcome.Requested);
+            _messages.Remove(message.Number);
+            return new(CancelOutcome.Removed);
+        }
+    }
+
+    public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellation) => new(LastCounts);
+
+    public override ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellation)
+    {
+        lock (route.Lock)
+            return new([.. _messages.Values.Where(static m => m.DeadBecause is not null).OrderBy(static m => m.Number).Take(max).Select(static m => new DeadLetter(m.Letter, m.Bytes, m.Attempts, m.DeadBecause!))]);
+    }
+
+    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellation)
+    {
+        lock (route.Lock)
+        {
+            if (!_messages.TryGetValue(letter.Word, out MemoryMessage? message) || message.DeadBecause is null) return new(false);
+            message.DeadBecause = null;
+            message.Attempts = 0;
+            message.Due = route.Clock.Passed;
+            return new(true);
+        }
+    }
+
+    public override ValueTask<bool> DropAsync(DeadLetterId letter, CancellationToken cancellation)
+    {
+        lock (route.Lock) return new(_messages.TryGetValue(letter.Word, out MemoryMessage? message) && message.DeadBecause is not null && _messages.Remove(letter.Word));
+    }
+
+    public override ValueTask DisposeAsync() => default;
+}

@@ -1,0 +1,78 @@
+using Otto.Queue.Redis.Tests.Support;
+using Otto.Queue.Tests.Support;
+
+namespace Otto.Queue.Redis.Tests;
+
+/// <summary>Real worker processes, killed and stopped.</summary>
+internal sealed class WorkerFaultTests : RedisTest
+{
+    private string Redis => $"redis:{Server.Configuration}";
+
+    [Test]
+    public async Task The_task_of_a_killed_worker_runs_again_elsewhere_as_attempt_2()
+    {
+        using PeerProcess victim = PeerProcess.Start("hang", Redis, Name);
+        await victim.SaysAsync("ready");
+        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        await producer.EnqueueAsync(BitConverter.GetBytes(7));
+        await victim.SaysAsync("started 7 attempt 1");
+        using PeerProcess heir = PeerProcess.Start("work", Redis, Name);
+        await heir.SaysAsync("ready");
+
+        victim.Kill();
+
+        await heir.SaysAsync("done 7 attempt 2");
+        await heir.StopAsync();
+        await heir.SaysAsync("stopped completed 0");
+    }
+
+    [Test]
+    public async Task Of_a_thousand_tasks_that_each_lose_their_worker_none_is_lost_and_each_runs_once_more()
+    {
+        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        await producer.EnqueueManyAsync(Enumerable.Range(0, 1000).Select(BitConverter.GetBytes));
+        Assert.That(await MassacreOfWorkers.RunAsync(Redis, Name, 1000, () => Server.AskAsync($"XLEN otto:{{{Name}}}:stream").Result == ":0"), Is.GreaterThan(800));
+    }
+
+    // Leases of a second and a half, and a pause just longer; with OTTO_LONG_TESTS also one of half a minute.
+    private static readonly int[] Pauses = Environment.GetEnvironmentVariable("OTTO_LONG_TESTS") is { Length: > 0 } ? [0, 30] : [0];
+
+    [TestCaseSource(nameof(Pauses))]
+    public async Task A_paused_worker_loses_its_task_and_its_late_completion_counts_for_nothing(int atLeastSeconds)
+    {
+        using PeerProcess paused = PeerProcess.Start("slow", Redis, Name, "500");
+        await paused.SaysAsync("ready");
+        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        await producer.EnqueueAsync(BitConverter.GetBytes(3));
+        await paused.SaysAsync("started 3 attempt 1");
+        paused.Pause();
+        using PeerProcess heir = PeerProcess.Start("slow", Redis, Name, atLeastSeconds == 0 ? "3000" : $"{(atLeastSeconds + 5) * 1000}");
+        await heir.SaysAsync("started 3 attempt 2");
+        await Task.Delay(TimeSpan.FromSeconds(atLeastSeconds)); // The length of the pause is what is tested.
+
+        paused.Resume();
+        await paused.SaysAsync("done 3 attempt 1");
+        await paused.StopAsync();
+
+        // Had the late completion counted, the heir's would find nothing.
+        Assert.That((await Counts(producer)).Leased, Is.EqualTo(1));
+        await heir.SaysAsync("done 3 attempt 2");
+        await heir.StopAsync();
+        Assert.That((await Counts(producer)).Leased, Is.Zero);
+        Assert.That(await Server.AskAsync($"XLEN otto:{{{Name}}}:stream"), Is.EqualTo(":0"));
+    }
+
+    [Test]
+    public async Task A_dead_worker_is_known_to_be_gone()
+    {
+        using PeerProcess victim = PeerProcess.Start("work", Redis, Name);
+        await victim.SaysAsync("ready");
+        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        await producer.EnqueueAsync(BitConverter.GetBytes(1));
+        await Eventually.Holds(() => producer.Lanes[0].Routes[0].Channel.OtherWorkers == 1);
+        victim.Kill();
+        await Eventually.Holds(() => producer.Lanes[0].Routes[0].Channel.OtherWorkers == 0);
+    }
+
+    private static async Task<Otto.Ipc.WorkQueueCounts> Counts(TaskQueue queue) => await queue.Lanes[0].Routes[0].Channel.CountAsync(default);
+}

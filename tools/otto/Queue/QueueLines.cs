@@ -1,0 +1,55 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+using Otto.Queue;
+
+namespace Otto.Tools.Queue;
+
+// What the commands print, as words and as JSON.
+
+/// <summary>A route's counts.</summary>
+internal sealed record RouteLine(string Queue, string Route, string? Trouble, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead, int? Free, double? OldestReadySeconds)
+{
+    public static RouteLine Of(string queue, RouteSight sight) => new(
+        queue, sight.Route.ToString(), sight.Trouble, sight.Workers, sight.Counts?.Ready, sight.Counts?.Leased, sight.Counts?.Delayed, sight.Counts?.Dead, sight.Counts?.Free,
+        sight.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null);
+
+    public static string Words(RouteSight sight)
+    {
+        string workers = sight.Workers == 1 ? "1 worker" : string.Create(CultureInfo.InvariantCulture, $"{sight.Workers:N0} workers");
+        if (sight.Trouble is { } trouble) return trouble;
+        if (sight.Counts is not { } c) return workers;
+        string oldest = c.OldestReadyAge > TimeSpan.Zero ? string.Create(CultureInfo.InvariantCulture, $", oldest {c.OldestReadyAge.TotalSeconds:0.000} s") : "";
+        return string.Create(CultureInfo.InvariantCulture, $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{oldest}; {workers}");
+    }
+}
+
+/// <summary>Where a task would go.</summary>
+internal sealed record ForecastLine(string Queue, string Route, string Reason, RouteLine[] Routes)
+{
+    public static ForecastLine Of(RouteForecast f) => new(f.Queue, f.Route.ToString(), f.Reason, [.. f.Routes.Where(static s => s.Route != Otto.Queue.Route.InProcess).Select(s => RouteLine.Of(f.Queue, s))]);
+}
+
+/// <summary>A task that was sent.</summary>
+internal sealed record SentLine(string Id, string Route, string Reason, string Outcome);
+
+/// <summary>A task that was given up.</summary>
+internal sealed record DeadLine(string Id, string Queue, string Route, string Name, int Attempts, string Reason, int PayloadBytes);
+
+/// <summary>What became of given-up tasks that were asked for.</summary>
+internal sealed record MovedLine(string Queue, string Did, int Tasks, string[] Unknown);
+
+/// <summary>What became of a task that was to be cancelled.</summary>
+internal sealed record CancelledLine(string Id, string Queue, string Outcome);
+
+/// <summary>An attempt that a worker made. <paramref name="Error"/> is absent where the task is done.</summary>
+internal sealed record AttemptLine(string Id, string Queue, string Name, string Route, int Attempt, double Seconds, bool Done, string? Error);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(RouteLine))]
+[JsonSerializable(typeof(ForecastLine))]
+[JsonSerializable(typeof(SentLine))]
+[JsonSerializable(typeof(DeadLine))]
+[JsonSerializable(typeof(MovedLine))]
+[JsonSerializable(typeof(CancelledLine))]
+[JsonSerializable(typeof(AttemptLine))]
+internal sealed partial class QueueJson : JsonSerializerContext;

@@ -1,0 +1,79 @@
+using System.Buffers;
+using System.CommandLine;
+using System.Globalization;
+using Otto.Ipc;
+using Otto.Ipc.Mmap;
+using Otto.Ipc.Mmap.Inspection;
+using Otto.Queue;
+using Otto.Queue.Redis;
+
+namespace Otto.Tools.Queue;
+
+// The arguments by which every command for queues says where the queue is, and the queue that they make of them.
+
+internal sealed class QueuePlace
+{
+    private const int Longest = 10_000_000;
+
+    // All strings: the parser's generic code over numbers would have to be compiled at each start.
+    private readonly Option<string?> _directory = new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
+    private readonly Option<string?> _redis = new("--redis") { Description = "Also use this Redis server, such as localhost:6379,password=... Default: OTTO_REDIS; none for none.", HelpName = "SERVER" };
+    private readonly Option<string?> _as = new("--as") { Description = "What a payload is: raw bytes, or json for handlers that are written in .NET. Default: raw.", HelpName = "raw|json" };
+
+    public QueuePlace(Command command, bool withFormat)
+    {
+        command.Add(_directory);
+        command.Add(_redis);
+        if (withFormat) command.Add(_as);
+    }
+
+    public string? Directory(ParseResult parsed) => parsed.GetValue(_directory);
+
+    public string? Redis(ParseResult parsed) => (parsed.GetValue(_redis) ?? Environment.GetEnvironmentVariable("OTTO_REDIS")) is { Length: > 0 } and not "none" and var server ? server : null;
+
+    /// <summary>Options for a program that works with this queue and has no other.</summary>
+    public TaskQueueOptions Options(ParseResult parsed)
+    {
+        TaskQueueOptions options = new TaskQueueOptions().InProcess(static o => o.Enabled = false).SharedMemory(o => o.Directory = Directory(parsed));
+        return Redis(parsed) is { } server ? options.Redis(server) : options;
+    }
+
+    /// <summary>A queue that only sends and looks.</summary>
+    public TaskQueue Open(ParseResult parsed, string queue, string? task = null)
+        => new(Options(parsed).Send<ReadOnlyMemory<byte>>(task ?? queue, h => h.Queue(queue).Serializer(Serializer(parsed))));
+
+    /// <summary>Whether the queue is on a route that can be looked at; looking must not make a segment.</summary>
+    public bool Exists(ParseResult parsed, string queue)
+        => Redis(parsed) is not null || new MmapInspector(new MmapTransportOptions { Directory = Directory(parsed) }).List().Any(s => s.Name == queue && s.Kind == SegmentKind.Queue);
+
+    public ITaskSerializer Serializer(ParseResult parsed) => new Verbatim(parsed.GetValue(_as) switch
+    {
+        null or "raw" => 0,
+        "json" => 1,
+        { } other => throw new ArgumentException($"--as must be raw or json: '{other}'"),
+    });
+
+    public static TimeSpan? Seconds(string? text, string option) => text is null ? null
+        : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= Longest ? TimeSpan.FromSeconds(seconds)
+        : throw new ArgumentException($"{option} must be 0 to {Longest:N0} seconds: '{text}'");
+
+    public static int? Number(string? text, string option, int least, int most) => text is null ? null
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= least && number <= most ? number
+        : throw new ArgumentException($"{option} must be {least:N0} to {most:N0}: '{text}'");
+
+    public static T? Choice<T>(string? text, string option) where T : struct, Enum => text is null ? null
+        : Enum.TryParse(text is "mmap" ? nameof(Route.SharedMemory) : text, ignoreCase: true, out T value) && Enum.IsDefined(value) ? value
+        : throw new ArgumentException($"{option} must be one of {string.Join(", ", Enum.GetNames<T>())}: '{text}'");
+
+    // Bytes as they are, under the format that the other side expects.
+    private sealed class Verbatim(byte format) : ITaskSerializer
+    {
+        public byte Format => format;
+
+        public string? Refuses(Type task) => null;
+
+        public void Serialize<TTask>(TTask task, IBufferWriter<byte> output) => output.Write(((ReadOnlyMemory<byte>)(object)task!).Span);
+
+        public TTask Deserialize<TTask>(ReadOnlyMemory<byte> payload) => (TTask)(object)payload;
+    }
+}

@@ -1,0 +1,99 @@
+using System.CommandLine;
+using System.Text;
+using Otto.Queue;
+using Otto.Queue.Redis;
+
+namespace Otto.Tools.Queue;
+
+// otto queue send: a task from an argument, from standard input, or one from each of its lines.
+
+internal static class SendCommand
+{
+    private const int MostAtOnce = 1024;
+
+    public static Command Create()
+    {
+        Argument<string> name = QueueCommand.NameArgument();
+        var payload = new Argument<string?>("PAYLOAD") { Description = "The task; - for all of standard input. Without it, one task for each line of standard input.", Arity = ArgumentArity.ZeroOrOne };
+        var task = new Option<string?>("--task") { Description = "The task's name. Default: the queue's.", HelpName = "TASK" };
+        var delay = new Option<string?>("--delay") { Description = "How long nobody may begin it.", HelpName = "SECONDS" };
+        var every = new Option<string?>("--every") { Description = "Run it again and again, this long after each end.", HelpName = "SECONDS" };
+        var key = new Option<string?>("--key") { Description = "Refuse it while another of this key is pending or running (code 1).", HelpName = "KEY" };
+        var durability = new Option<string?>("--durability") { Description = "What it must survive: none, process or cluster. Default: none.", HelpName = "D" };
+        var route = new Option<string?>("--route") { Description = "Pin it: mmap or redis.", HelpName = "ROUTE" };
+        var timeout = new Option<string?>("--timeout") { Description = "How long to wait for room before giving up (code 124). Default: for ever.", HelpName = "SECONDS" };
+        Option<bool> json = QueueCommand.JsonOption();
+        var command = new Command(
+            "send",
+            """
+            Sends a task, or one for each line of standard input, and prints each task's id, the way it took, and why.
+
+            Example:
+              find . -name '*.jpg' | otto queue send photos
+              otto queue send photos '{"file":"a.jpg"}' --as json --delay 60 --key a.jpg
+            """) { name, payload, task, delay, every, key, durability, route, timeout, json };
+        var place = new QueuePlace(command, withFormat: true);
+        QueueCommand.SetAction(command, async (parsed, stop) =>
+        {
+            EnqueueOptions options = new()
+            {
+                Delay = QueuePlace.Seconds(parsed.GetValue(delay), "--delay") ?? TimeSpan.Zero,
+                Every = QueuePlace.Seconds(parsed.GetValue(every), "--every"),
+                Key = parsed.GetValue(key),
+                Durability = QueuePlace.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None,
+                Route = QueuePlace.Choice<Route>(parsed.GetValue(route), "--route"),
+            };
+            await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!, parsed.GetValue(task));
+            RouteForecast forecast = await queue.ForeseeAsync(parsed.GetValue(task) ?? parsed.GetValue(name)!, options, stop);
+            if (forecast.Routes.FirstOrDefault(r => r.Route == forecast.Route)?.Trouble is { } trouble) throw new RedisTroubleException(trouble); // A shell wants to know, not to wait.
+            using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            TimeSpan? most = QueuePlace.Seconds(parsed.GetValue(timeout), "--timeout");
+            if (most is { } time) patience.CancelAfter(time);
+            bool asJson = parsed.GetValue(json), allNew = true;
+            foreach (ReadOnlyMemory<byte>[] some in Tasks(parsed.GetValue(payload)).Chunk(MostAtOnce))
+            {
+                foreach (TaskReceipt receipt in await SendAsync(queue, some, options, most, patience.Token, stop))
+                {
+                    allNew &= receipt.Outcome == EnqueueOutcome.Accepted;
+                    if (asJson) QueueCommand.Print(new SentLine(receipt.Id.ToString(), receipt.Route.ToString(), receipt.Reason, receipt.Outcome.ToString()));
+                    else Console.WriteLine($"{receipt.Id} {receipt.Route}: {receipt.Reason}");
+                }
+            }
+
+            return allNew ? ExitCode.Done : ExitCode.Failed;
+        });
+        return command;
+    }
+
+    private static async Task<IReadOnlyList<TaskReceipt>> SendAsync(
+        TaskQueue queue, ReadOnlyMemory<byte>[] tasks, EnqueueOptions options, TimeSpan? most, CancellationToken patience, CancellationToken stop)
+    {
+        try
+        {
+            return await queue.EnqueueManyAsync(tasks, options, patience);
+        }
+        catch (Exception e) when (patience.IsCancellationRequested && !stop.IsCancellationRequested)
+        {
+            throw new TimeoutException($"no route had room within {most!.Value.TotalSeconds:0.###} s: {e.Message}", e);
+        }
+    }
+
+    private static IEnumerable<ReadOnlyMemory<byte>> Tasks(string? payload)
+    {
+        if (payload == "-")
+        {
+            using Stream input = Console.OpenStandardInput();
+            using var all = new MemoryStream();
+            input.CopyTo(all);
+            yield return all.ToArray();
+        }
+        else if (payload is not null)
+        {
+            yield return Encoding.UTF8.GetBytes(payload);
+        }
+        else
+        {
+            while (Console.In.ReadLine() is { } line) yield return Encoding.UTF8.GetBytes(line);
+        }
+    }
+}

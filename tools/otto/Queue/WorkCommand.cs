@@ -1,0 +1,125 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Otto.Queue;
+
+namespace Otto.Tools.Queue;
+
+// otto queue work: a command for each task. Its standard input is the payload; its exit code says whether the task is done.
+
+internal static class WorkCommand
+{
+    private const int MostStderr = 500;
+
+    private static readonly Lazy<Stream> s_errors = new(Console.OpenStandardError);
+
+    public static Command Create()
+    {
+        Argument<string> name = QueueCommand.NameArgument();
+        var run = new Argument<string[]>("COMMAND") { Description = "The program and its arguments, after --.", Arity = ArgumentArity.OneOrMore };
+        var task = new Option<string?>("--task") { Description = "The task's name. Default: the queue's.", HelpName = "TASK" };
+        var concurrency = new Option<string?>("--concurrency") { Description = "How many commands run at once. Default: 1.", HelpName = "N" };
+        var retries = new Option<string?>("--retry") { Description = "How often a task is tried again. Default: 3.", HelpName = "N" };
+        var timeout = new Option<string?>("--timeout") { Description = "How long a command may take before it is killed and the attempt failed.", HelpName = "SECONDS" };
+        var count = new Option<string?>("--count") { Description = "End after so many tasks are over. Default: go on until told to stop.", HelpName = "N" };
+        var json = new Option<bool>("--json") { Description = "One JSON object for each attempt; what the commands print then goes to standard error." };
+        var command = new Command(
+            "work",
+            """
+            Runs a command for each task: the payload on its standard input; OTTO_TASK_ID, OTTO_TASK_NAME, OTTO_TASK_QUEUE, OTTO_TASK_ATTEMPT
+            in its environment. Exit code 0 means done; any other is an attempt that failed, with the end of its standard error as the reason.
+            Ctrl-C finishes what runs and begins nothing.
+
+            Example:
+              otto queue work photos --concurrency 4 -- ./resize.sh
+            """) { name, run, task, concurrency, retries, timeout, count, json };
+        var place = new QueuePlace(command, withFormat: true);
+        QueueCommand.SetAction(command, async (parsed, _) =>
+        {
+            string queueName = parsed.GetValue(name)!;
+            string[] words = parsed.GetValue(run)!;
+            int left = QueuePlace.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
+            int places = Math.Min(left, QueuePlace.Number(parsed.GetValue(concurrency), "--concurrency", 1, 10_000) ?? 1);
+            int retry = QueuePlace.Number(parsed.GetValue(retries), "--retry", 0, 1000) ?? 3;
+            TimeSpan? patience = QueuePlace.Seconds(parsed.GetValue(timeout), "--timeout");
+            TaskCompletionSource enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            TaskQueueOptions options = place.Options(parsed).Handle<ReadOnlyMemory<byte>>(parsed.GetValue(task) ?? queueName, async (payload, context, cancellation) =>
+            {
+                bool last = false, asJson = parsed.GetValue(json);
+                long start = Stopwatch.GetTimestamp();
+                try
+                {
+                    await RunAsync(words, payload, context, asJson, cancellation);
+                    last = true;
+                    if (asJson) QueueCommand.Print(Attempt(context, start, null));
+                }
+                catch (Exception e) when (asJson)
+                {
+                    QueueCommand.Print(Attempt(context, start, e.Message));
+                    throw;
+                }
+                finally
+                {
+                    if ((last || context.Attempt >= context.MaxAttempts) && Interlocked.Decrement(ref left) <= 0) enough.TrySetResult();
+                }
+            }, h =>
+            {
+                h.Queue(queueName).Concurrency(places).Retry(retry).Serializer(place.Serializer(parsed));
+                if (patience is { } time) h.Timeout(time);
+            });
+            await using var queue = new TaskQueue(options);
+            using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop), terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+            await queue.StartAsync(CancellationToken.None);
+            await enough.Task;
+            DrainReport report = await queue.StopAsync(CancellationToken.None);
+            QueueStatistics numbers = queue.GetStatistics()[0];
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"otto: {numbers.Completed:N0} tasks done, {numbers.Failed:N0} attempts failed, {numbers.DeadLettered:N0} given up{(report.StillRunning > 0 ? $", {report.StillRunning} still running" : "")}"));
+            return numbers.DeadLettered > 0 ? ExitCode.Failed : ExitCode.Done;
+
+            void Stop(PosixSignalContext signal)
+            {
+                signal.Cancel = enough.TrySetResult(); // A second one ends the program.
+            }
+        });
+        return command;
+    }
+
+    private static AttemptLine Attempt(TaskContext context, long start, string? error) => new(
+        context.Id.ToString(), context.Queue, context.Name, context.Route.ToString(), context.Attempt, Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 6), error is null, error);
+
+    private static async Task RunAsync(string[] words, ReadOnlyMemory<byte> payload, TaskContext context, bool keepOutput, CancellationToken cancellation)
+    {
+        var start = new ProcessStartInfo(words[0], words[1..]) { RedirectStandardInput = true, RedirectStandardError = true, RedirectStandardOutput = keepOutput };
+        start.Environment["OTTO_TASK_ID"] = context.Id.ToString();
+        start.Environment["OTTO_TASK_NAME"] = context.Name;
+        start.Environment["OTTO_TASK_QUEUE"] = context.Queue;
+        start.Environment["OTTO_TASK_ATTEMPT"] = context.Attempt.ToString(CultureInfo.InvariantCulture);
+        using Process process = Process.Start(start) ?? throw new IOException($"{words[0]} could not be started");
+        try
+        {
+            Task<string> errors = process.StandardError.ReadToEndAsync(cancellation);
+            Task passing = keepOutput ? process.StandardOutput.BaseStream.CopyToAsync(s_errors.Value, cancellation) : Task.CompletedTask;
+            try
+            {
+                await process.StandardInput.BaseStream.WriteAsync(payload, cancellation);
+                process.StandardInput.Close();
+            }
+            catch (IOException)
+            {
+                // It does not want to read all of it.
+            }
+
+            await process.WaitForExitAsync(cancellation);
+            await passing;
+            string said = (await errors).Trim();
+            if (said.Length > 0) await Console.Error.WriteLineAsync(said);
+            if (process.ExitCode != 0) throw new InvalidOperationException($"{words[0]} ended with code {process.ExitCode}{(said.Length == 0 ? "" : $": {said[Math.Max(0, said.Length - MostStderr)..]}")}");
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using System.Diagnostics;
+using Otto.Ipc;
+using Otto.Queue;
+using Otto.Queue.Redis;
+
+namespace Otto.Tools.Top;
+
+// The queues on a server: found by their keys now and then, counted each time, heard over their channels.
+
+internal sealed class RedisLook(string server, ProgressBoard board) : IAsyncDisposable
+{
+    private const int FindEvery = 10;
+
+    private readonly Dictionary<string, (long At, WorkQueueCounts Counts)> _before = [];
+    private TaskQueue? _queues;
+    private CancellationTokenSource _stop = new();
+    private string[] _names = [];
+    private int _looks;
+
+    private const string Route = "Redis";
+
+    public async Task<IEnumerable<QueueSight>> LookAsync(string? only, CancellationToken cancellation)
+    {
+        if (_looks++ % FindEvery == 0 || _names.Length == 0)
+        {
+            try
+            {
+                IReadOnlyList<string> names = only is null ? await RedisQueues.ListAsync(server, cancellation) : [only];
+                if (!names.SequenceEqual(_names)) await WatchAsync([.. names]);
+            }
+            catch (RedisTroubleException e)
+            {
+                if (_names.Length == 0) return [new QueueSight(only ?? "", Route, e.Message, 0, 0, 0, 0, 0, 0, null, null)];
+            }
+        }
+
+        List<QueueSight> sights = [];
+        foreach (string name in _names)
+        {
+            RouteSight sight = (await _queues!.ForeseeAsync(name, null, cancellation)).Routes[^1];
+            sights.Add(Of(name, sight));
+        }
+
+        return sights;
+    }
+
+    private QueueSight Of(string name, RouteSight sight)
+    {
+        if (sight.Counts is not { } counts) return new QueueSight(name, Route, sight.Trouble ?? "not known", 0, 0, 0, 0, 0, 0, null, null);
+        double? entered = null, left = null;
+        long now = Stopwatch.GetTimestamp();
+        if (_before.TryGetValue(name, out (long At, WorkQueueCounts Counts) before) && counts.Entered - before.Counts.Entered is >= 0 and var came)
+        {
+            double seconds = Stopwatch.GetElapsedTime(before.At, now).TotalSeconds;
+            entered = came / seconds;
+            left = Math.Max(0, came - (counts.Ready + counts.Leased) + before.Counts.Ready + before.Counts.Leased) / seconds;
+        }
+
+        _before[name] = (now, counts);
+        return new QueueSight(name, Route, null, sight.Workers, counts.Ready, counts.Leased, counts.Delayed, counts.Dead, Math.Round(counts.OldestReadyAge.TotalSeconds, 3), entered, left);
+    }
+
+    private async Task WatchAsync(string[] names)
+    {
+        await DisposeAsync();
+        _stop = new CancellationTokenSource();
+        _names = names;
+        _queues = null;
+        if (names.Length == 0) return;
+        TaskQueueOptions options = new TaskQueueOptions().InProcess(static o => o.Enabled = false).SharedMemory(static o => o.Enabled = false).Redis(server);
+        foreach (string name in names) options.Send<ReadOnlyMemory<byte>>(name);
+        _queues = new TaskQueue(options);
+        foreach (string name in names) _ = HearAsync(_queues, name, _stop.Token);
+    }
+
+    private async Task HearAsync(TaskQueue queues, string name, CancellationToken stop)
+    {
+        try
+        {
+            await foreach (TaskProgress progress in queues.ProgressAsync(name, stop)) board.Note(progress, name, Route);
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException or ObjectDisposedException)
+        {
+            // Ended, or the server is away: counts say so.
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _stop.Dispose();
+        if (_queues is { } queues) await queues.DisposeAsync();
+    }
+}

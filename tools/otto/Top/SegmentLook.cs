@@ -1,0 +1,70 @@
+using System.Globalization;
+using Otto.Ipc;
+using Otto.Ipc.Mmap;
+using Otto.Ipc.Mmap.Inspection;
+using Otto.Queue;
+
+namespace Otto.Tools.Top;
+
+// The queues in shared memory: counted from outside, so that a look takes no part; heard over their topics, where a worker has made one.
+
+internal sealed class SegmentLook(string? directory, ProgressBoard board) : IAsyncDisposable
+{
+    private readonly MmapTransport _transport = new(new MmapTransportOptions { Directory = directory });
+    private readonly MmapInspector _inspector = new(new MmapTransportOptions { Directory = directory });
+    private readonly Dictionary<string, MessageSubscriber> _heard = [];
+    private Dictionary<string, SegmentReport> _before = [];
+    private int _looks;
+
+    private const string Route = "SharedMemory";
+
+    public IEnumerable<QueueSight> Look(string? only)
+    {
+        _looks++;
+        IReadOnlyList<SegmentReport> reports = _inspector.List();
+        List<QueueSight> sights = [];
+        Dictionary<string, SegmentReport> now = [];
+        HashSet<string> topics = [.. reports.Where(static r => r.Kind == SegmentKind.Topic && r.Condition == SegmentCondition.Ready).Select(static r => r.Name)];
+        foreach (SegmentReport report in reports)
+        {
+            if (report.Kind != SegmentKind.Queue || (only is not null && report.Name != only)) continue;
+            now[report.Path] = report;
+            if (report.Depth is not QueueDepth depth)
+            {
+                sights.Add(new QueueSight(report.Name, Route, report.Problem ?? report.Condition.ToString(), 0, 0, 0, 0, 0, 0, null, null));
+                continue;
+            }
+
+            SegmentRates? rates = _before.TryGetValue(report.Path, out SegmentReport? earlier) ? report.RatesSince(earlier) : null;
+            sights.Add(new QueueSight(
+                report.Name, Route, null, report.Participants.Count(static p => p.Alive && p.Role.Contains("takes work", StringComparison.Ordinal)), depth.Ready, depth.Leased, depth.Delayed, depth.Dead,
+                Math.Round(depth.OldestReadyAge.TotalSeconds, 3), rates?.EnteredPerSecond, rates?.LeftPerSecond));
+            if (topics.Contains(report.Name)) Hear(report.Name);
+        }
+
+        _before = now;
+        return sights;
+    }
+
+    private void Hear(string queue)
+    {
+        try
+        {
+            if (!_heard.TryGetValue(queue, out MessageSubscriber? subscriber)) _heard.Add(queue, subscriber = _transport.OpenSubscriber(queue, startAt: _looks > 1 ? StartAt.Oldest : StartAt.Now)); // Old news only of what was not there before.
+            while (subscriber.TryReceive(out TopicMessage message))
+                if (TaskProgress.TryRead(message.Bytes, out TaskProgress progress)) board.Note(progress, queue, Route);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or ArgumentException)
+        {
+            // The topic ended, or somebody else's lies there: progress is a help, and the next look tries again.
+            if (_heard.Remove(queue, out MessageSubscriber? gone)) gone.Dispose();
+            board.Complain(string.Create(CultureInfo.InvariantCulture, $"progress of '{queue}': {e.Message}"));
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (MessageSubscriber subscriber in _heard.Values) subscriber.Dispose();
+        await _transport.DisposeAsync();
+    }
+}
