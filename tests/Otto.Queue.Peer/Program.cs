@@ -6,12 +6,15 @@ using Otto.Queue;
 //   hang DIR QUEUE            starts one task, writes "started NUMBER attempt A", and never ends it
 //   keep DIR QUEUE COUNT      enqueues COUNT durable tasks to its own hanging worker, writes "kept COUNT"
 //   send DIR QUEUE COUNT      enqueues COUNT tasks and ends
+//   slow DIR QUEUE MS         runs tasks of MS milliseconds each: writes "started NUMBER attempt A", then "done NUMBER attempt A"
+// DIR is a directory of segments, or redis:CONFIGURATION for Redis alone, with leases of 1.5 s.
 
 string mode = args[0];
 string queue = args[2];
 int count = args.Length > 3 ? int.Parse(args[3], CultureInfo.InvariantCulture) : 0;
 TaskQueueOptions options = new();
-options.SharedMemory(s => s.Directory = args[1]);
+if (args[1].StartsWith("redis:", StringComparison.Ordinal)) options.SharedMemory(static s => s.Enabled = false).Redis(args[1][6..], static r => r.LeaseTime = TimeSpan.FromSeconds(1.5));
+else options.SharedMemory(s => s.Directory = args[1]);
 TaskCompletionSource never = new();
 
 switch (mode)
@@ -30,6 +33,14 @@ switch (mode)
             await never.Task;
         }, static h => h.Concurrency(1));
         break;
+    case "slow":
+        options.Handle<byte[]>(queue, async (task, context, _) =>
+        {
+            Say($"started {BitConverter.ToInt32(task)} attempt {context.Attempt}");
+            await Task.Delay(count, CancellationToken.None);
+            Say($"done {BitConverter.ToInt32(task)} attempt {context.Attempt}");
+        }, static h => h.Concurrency(1));
+        break;
     default:
         options.Send<byte[]>(queue);
         break;
@@ -38,9 +49,9 @@ switch (mode)
 await using TaskQueue tasks = new(options);
 await tasks.StartAsync();
 Say("ready");
-for (int i = 0; i < count; i++)
+for (int i = 0; i < count && mode != "slow"; i++)
     await tasks.EnqueueAsync(BitConverter.GetBytes(i), mode == "keep" ? new() { Durability = Durability.Process } : null);
-if (count > 0) Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
+if (count > 0 && mode != "slow") Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
 if (mode == "send") return;
 
 // Until told to stop, gracefully, by a line or the end of input.

@@ -19,6 +19,9 @@ internal sealed class LivenessLock : IDisposable
     /// <summary>Held for writing by the one holder of an exclusive role, such as a stream's receiver.</summary>
     public const long RoleByte = (1L << 40) + (1L << 20);
 
+    /// <summary>Held for writing by whoever looks whether a message is there before it sends one; for microseconds.</summary>
+    public const long TurnByte = (1L << 40) + (1L << 21);
+
     private readonly SafeFileHandle _file;
 
     private LivenessLock(SafeFileHandle file) => _file = file;

@@ -22,11 +22,11 @@ public sealed class TaskDeadLetters
     public async ValueTask<IReadOnlyList<DeadTask>> ListAsync(string? queue = null, int max = 100, CancellationToken cancellationToken = default)
     {
         List<DeadTask> found = [];
-        foreach (Lane lane in queue is null ? _tasks.Lanes : [Find(queue)])
+        foreach (Lane lane in queue is null ? _tasks.Lanes : [_tasks.FindLane(queue)])
         {
             if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
             foreach (RouteQueue route in lane.Routes)
-                foreach (DeadLetter letter in route.Queue.GetDeadLetters(max)) found.Add(Read(lane, route, letter));
+                foreach (DeadLetter letter in await route.Channel.GetDeadLettersAsync(max, cancellationToken).ConfigureAwait(false)) found.Add(Read(lane, route, letter));
         }
 
         return found;
@@ -39,7 +39,8 @@ public sealed class TaskDeadLetters
     public async ValueTask<bool> RequeueAsync(DeadTask task, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(task);
-        return (await FindAsync(task, cancellationToken).ConfigureAwait(false)).Queue.Requeue(task.Letter);
+        RouteQueue route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
+        return await route.Channel.RequeueAsync(task.Letter, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Removes a task for good.</summary>
@@ -49,7 +50,8 @@ public sealed class TaskDeadLetters
     public async ValueTask<bool> DropAsync(DeadTask task, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(task);
-        return (await FindAsync(task, cancellationToken).ConfigureAwait(false)).Queue.Drop(task.Letter);
+        RouteQueue route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
+        return await route.Channel.DropAsync(task.Letter, cancellationToken).ConfigureAwait(false);
     }
 
     private static DeadTask Read(Lane lane, RouteQueue route, DeadLetter letter)
@@ -62,17 +64,10 @@ public sealed class TaskDeadLetters
 
     private async ValueTask<RouteQueue> FindAsync(DeadTask task, CancellationToken cancellation)
     {
-        Lane lane = Find(task.Queue);
+        Lane lane = _tasks.FindLane(task.Queue);
         if (!lane.IsOpen) await lane.OpenAsync(cancellation).ConfigureAwait(false);
         foreach (RouteQueue route in lane.Routes)
             if (route.Route.Route == task.Route) return route;
         throw new ArgumentException($"queue '{task.Queue}' has no route {task.Route} here", nameof(task));
-    }
-
-    private Lane Find(string queue)
-    {
-        foreach (Lane lane in _tasks.Lanes)
-            if (lane.Name == queue) return lane;
-        throw new ArgumentException($"there is no queue '{queue}'; there are: {string.Join(", ", _tasks.Lanes.Select(static l => l.Name))}", nameof(queue));
     }
 }

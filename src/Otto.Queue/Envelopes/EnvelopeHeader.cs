@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Text;
 
 namespace Otto.Queue;
 
@@ -16,6 +17,19 @@ internal struct EnvelopeHeader
     internal int AttemptsBefore;
 
     internal byte Format;
+
+    /// <summary>Whether its producer pinned it to a route.</summary>
+    internal bool Pinned;
+
+    /// <summary>Whether its producer waits for the result.</summary>
+    internal bool WantsResult;
+
+    /// <summary>How long after each end it is due again; zero for once.</summary>
+    internal TimeSpan Every;
+
+    /// <summary>No other task of this key while this one is pending or running.</summary>
+    internal string? Key;
+
     internal ActivityContext Trace;
 
     /// <summary>Writes the fixed part, name and trace in front of a payload that follows.</summary>
@@ -24,14 +38,17 @@ internal struct EnvelopeHeader
     internal readonly void Write(EnvelopeBuffer buffer, ReadOnlySpan<byte> name)
     {
         bool traced = Trace.TraceId != default;
-        int length = EnvelopeLayout.FixedBytes + name.Length + (traced ? EnvelopeLayout.TraceBytes : 0);
+        bool recurs = Every > TimeSpan.Zero;
+        int keyBytes = Key is null ? 0 : Encoding.UTF8.GetByteCount(Key);
+        int length = EnvelopeLayout.FixedBytes + name.Length + keyBytes + (traced ? EnvelopeLayout.TraceBytes : 0) + (recurs ? EnvelopeLayout.EveryBytes : 0);
         Span<byte> bytes = buffer.GetSpan(length)[..length];
         bytes[EnvelopeLayout.MagicAt] = EnvelopeLayout.Magic;
         bytes[EnvelopeLayout.VersionAt] = EnvelopeLayout.Version;
-        BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.FlagsAt..], traced ? EnvelopeLayout.HasTrace : (ushort)0);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.FlagsAt..], (ushort)(
+            (traced ? EnvelopeLayout.HasTrace : 0) | (Pinned ? EnvelopeLayout.IsPinned : 0) | (WantsResult ? EnvelopeLayout.WantsResult : 0) | (recurs ? EnvelopeLayout.Recurs : 0)));
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.HeaderBytesAt..], (ushort)length);
         bytes[EnvelopeLayout.NameLengthAt] = (byte)name.Length;
-        bytes[EnvelopeLayout.KeyLengthAt] = 0;
+        bytes[EnvelopeLayout.KeyLengthAt] = (byte)keyBytes;
         Id.WriteTo(bytes[EnvelopeLayout.IdAt..]);
         BinaryPrimitives.WriteInt64LittleEndian(bytes[EnvelopeLayout.EnqueuedAt..], EnqueuedMicroseconds);
         BinaryPrimitives.WriteInt64LittleEndian(bytes[EnvelopeLayout.NotBeforeAt..], NotBeforeMicroseconds);
@@ -40,9 +57,11 @@ internal struct EnvelopeHeader
         bytes[EnvelopeLayout.ReservedAt] = 0;
         BinaryPrimitives.WriteUInt32LittleEndian(bytes[EnvelopeLayout.PayloadBytesAt..], 0);
         name.CopyTo(bytes[EnvelopeLayout.FixedBytes..]);
+        if (keyBytes > 0) Encoding.UTF8.GetBytes(Key, bytes[(EnvelopeLayout.FixedBytes + name.Length)..]);
+        if (recurs) BinaryPrimitives.WriteInt64LittleEndian(bytes[(length - EnvelopeLayout.EveryBytes)..], (long)Every.TotalMicroseconds);
         if (traced)
         {
-            Span<byte> trace = bytes[(EnvelopeLayout.FixedBytes + name.Length)..];
+            Span<byte> trace = bytes[(EnvelopeLayout.FixedBytes + name.Length + keyBytes)..];
             Trace.TraceId.CopyTo(trace[..16]);
             Trace.SpanId.CopyTo(trace.Slice(16, 8));
             trace[24] = (byte)Trace.TraceFlags;
@@ -50,6 +69,18 @@ internal struct EnvelopeHeader
 
         buffer.Advance(length);
     }
+
+    /// <summary>The key of a message that may be cut short, or anything at all; empty where it has none.</summary>
+    internal static ReadOnlySpan<byte> KeyOf(ReadOnlySpan<byte> message)
+    {
+        if (message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic) return default;
+        int at = EnvelopeLayout.FixedBytes + message[EnvelopeLayout.NameLengthAt], length = message[EnvelopeLayout.KeyLengthAt];
+        return at + length <= message.Length ? message.Slice(at, length) : default;
+    }
+
+    /// <summary>The id of a message that may be cut short, or anything at all.</summary>
+    internal static TaskId IdOf(ReadOnlySpan<byte> message)
+        => message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic ? default : TaskId.ReadFrom(message[EnvelopeLayout.IdAt..]);
 
     /// <summary>Says how long the payload has become.</summary>
     /// <param name="message">The whole envelope, payload included.</param>
@@ -80,7 +111,8 @@ internal struct EnvelopeHeader
         int keyBytes = message[EnvelopeLayout.KeyLengthAt];
         int headerBytes = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.HeaderBytesAt..]);
         int traceBytes = (flags & EnvelopeLayout.HasTrace) != 0 ? EnvelopeLayout.TraceBytes : 0;
-        int expected = EnvelopeLayout.FixedBytes + nameBytes + keyBytes + traceBytes;
+        int everyBytes = (flags & EnvelopeLayout.Recurs) != 0 ? EnvelopeLayout.EveryBytes : 0;
+        int expected = EnvelopeLayout.FixedBytes + nameBytes + keyBytes + traceBytes + everyBytes;
         if (headerBytes != expected) return $"envelope: header of {headerBytes} bytes, its parts make {expected}";
         if (headerBytes > message.Length) return $"envelope: header of {headerBytes} bytes in a message of {message.Length:N0}";
         if (nameBytes is 0 or > EnvelopeLayout.MaxNameBytes) return $"envelope: name of {nameBytes} bytes, 1 to {EnvelopeLayout.MaxNameBytes} expected";
@@ -92,10 +124,20 @@ internal struct EnvelopeHeader
         header.NotBeforeMicroseconds = BinaryPrimitives.ReadInt64LittleEndian(message[EnvelopeLayout.NotBeforeAt..]);
         header.AttemptsBefore = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.AttemptsAt..]);
         header.Format = message[EnvelopeLayout.FormatAt];
+        header.Pinned = (flags & EnvelopeLayout.IsPinned) != 0;
+        header.WantsResult = (flags & EnvelopeLayout.WantsResult) != 0;
+        if (keyBytes != 0) header.Key = Encoding.UTF8.GetString(message.Slice(EnvelopeLayout.FixedBytes + nameBytes, keyBytes));
+        if (everyBytes != 0)
+        {
+            long every = BinaryPrimitives.ReadInt64LittleEndian(message[(headerBytes - EnvelopeLayout.EveryBytes)..]);
+            if (every <= 0 || every > (long)Otto.Ipc.IWorkQueue.LongestDelay.TotalMicroseconds) return $"envelope: recurs every {every:N0} µs";
+            header.Every = TimeSpan.FromMicroseconds(every);
+        }
+
         name = message.Slice(EnvelopeLayout.FixedBytes, nameBytes);
         if (traceBytes != 0)
         {
-            ReadOnlySpan<byte> trace = message.Slice(headerBytes - EnvelopeLayout.TraceBytes, EnvelopeLayout.TraceBytes);
+            ReadOnlySpan<byte> trace = message.Slice(headerBytes - everyBytes - EnvelopeLayout.TraceBytes, EnvelopeLayout.TraceBytes);
             header.Trace = new ActivityContext(
                 ActivityTraceId.CreateFromBytes(trace[..16]), ActivitySpanId.CreateFromBytes(trace.Slice(16, 8)), (ActivityTraceFlags)trace[24], isRemote: true);
         }

@@ -32,8 +32,19 @@ internal static class EnvelopeLayout
     /// <summary>A trace stands after name and key: trace id (16), span id (8), trace flags (1), as in the W3C header but binary.</summary>
     internal const ushort HasTrace = 1;
 
-    internal const ushort KnownFlags = HasTrace;
+    /// <summary>The task was pinned to its route, and is not moved on to another.</summary>
+    internal const ushort IsPinned = 2;
+
+    /// <summary>Its producer waits for the result.</summary>
+    internal const ushort WantsResult = 4;
+
+    /// <summary>The task recurs: how long after each end, in microseconds, stands after the trace.</summary>
+    internal const ushort Recurs = 8;
+
+    internal const ushort KnownFlags = HasTrace | IsPinned | WantsResult | Recurs;
+    internal const int EveryBytes = sizeof(long);
+    internal const int MaxKeyBytes = byte.MaxValue;
     internal const int TraceBytes = 16 + 8 + 1;
     internal const int MaxNameBytes = 100;
-    internal const int MaxHeaderBytes = FixedBytes + byte.MaxValue + byte.MaxValue + TraceBytes;
+    internal const int MaxHeaderBytes = FixedBytes + byte.MaxValue + byte.MaxValue + TraceBytes + EveryBytes;
 }

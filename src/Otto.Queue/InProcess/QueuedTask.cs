@@ -22,7 +22,7 @@ internal struct QueuedTask
     internal TaskBaggage? Baggage;
 }
 
-/// <summary>What a task carries beside itself when it is durable or traced.</summary>
+/// <summary>What a task carries beside itself when it is durable, traced, or asks for more.</summary>
 internal sealed class TaskBaggage
 {
     /// <summary>The task's copy in the segment, held by this process; default where there is none.</summary>
@@ -31,4 +31,6 @@ internal sealed class TaskBaggage
     internal RouteQueue? KeptBy { get; init; }
 
     internal ActivityContext Trace { get; init; }
+
+    internal TaskTerms? Terms { get; init; }
 }

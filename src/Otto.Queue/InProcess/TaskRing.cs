@@ -110,6 +110,23 @@ internal sealed class TaskRing
         }
     }
 
+    /// <summary>Whether a task is in the ring: a look at each cell, for those who are in no hurry.</summary>
+    /// <param name="number">The low half of its id.</param>
+    internal bool Holds(ulong number)
+    {
+        long head = Volatile.Read(ref _positions.Head), tail = Volatile.Read(ref _positions.Tail) & ~SealedBit;
+        for (long at = head; at < tail; at++)
+        {
+            ref Cell cell = ref _cells[(int)at & _mask];
+            long sequence = Volatile.Read(ref cell.Sequence);
+            if (sequence != at + 1 || Volatile.Read(ref cell.Task.Number) != number) continue;
+            Interlocked.MemoryBarrier(); // Keeps the look at the number before the second look at the sequence: else it could be the next turn's.
+            if (Volatile.Read(ref cell.Sequence) == sequence && Volatile.Read(ref _positions.Head) <= at) return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Refuses every further task. What was put in stays in.</summary>
     internal void Seal() => Interlocked.Or(ref _positions.Tail, SealedBit);
 

@@ -17,7 +17,7 @@ internal static class OptionsConfiguration
         keys.On("InProcess", s => Apply(options.InProcessRoute, s));
         keys.On("SharedMemory", s => Apply(options.SharedMemoryRoute, s));
         keys.On("Tasks", s => ApplyTasks(options, s));
-        foreach (ITaskRoute route in options.AddedRoutes) keys.On(route.Route.ToString(), static _ => { }); // That route's own to read.
+        foreach (ITaskRoute route in options.AddedRoutes) keys.On(route.Route.ToString(), route.Configure);
         keys.Run();
     }
 

@@ -29,6 +29,9 @@ internal sealed class TaskDeclaration<TTask>(string name, HandlerOptions options
 
     internal Func<IServiceProvider?, ITaskHandler<TTask>>? Resolve { get; init; }
 
+    /// <summary>Serialises a result; <see langword="null"/> where the handler has none.</summary>
+    internal Action<object, ITaskSerializer, EnvelopeBuffer>? WriteResult { get; init; }
+
     internal override bool Handles => Invoke is not null || Resolve is not null;
 
     internal override TaskBinding Bind(Lane lane, ITaskSerializer serializer) => new TaskBinding<TTask>(this, lane, serializer);

@@ -16,12 +16,15 @@ public sealed class TaskQueueOptions
 {
     private readonly List<TaskDeclaration> _declarations = [];
     private readonly List<ITaskRoute> _added = [];
+    private readonly List<Func<IServiceProvider?, ITaskFilter>> _filters = [];
     private JsonTaskSerializer? _defaultSerializer;
     private bool _frozen;
 
     internal IReadOnlyList<TaskDeclaration> Declarations => _declarations;
 
     internal IReadOnlyList<ITaskRoute> AddedRoutes => _added;
+
+    internal IReadOnlyList<Func<IServiceProvider?, ITaskFilter>> Filters => _filters;
 
     internal InProcessOptions InProcessRoute { get; } = new();
 
@@ -87,6 +90,52 @@ public sealed class TaskQueueOptions
     {
         ArgumentNullException.ThrowIfNull(handler);
         return Declare(new TaskDeclaration<TTask>(name, Configure(configure)) { Invoke = handler });
+    }
+
+    /// <summary>Declares a task with a result and the type that handles it here.</summary>
+    /// <typeparam name="TTask">The task's type.</typeparam>
+    /// <typeparam name="TResult">The result's type.</typeparam>
+    /// <typeparam name="THandler">The handler's type.</typeparam>
+    /// <param name="name">The task's stable name.</param>
+    /// <param name="configure">How it is worked on.</param>
+    /// <returns>These options.</returns>
+    public TaskQueueOptions Handle<TTask, TResult, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(string name, Action<HandlerOptions>? configure = null)
+        where TTask : notnull
+        where THandler : class, ITaskHandler<TTask, TResult>
+        => Declare(new TaskDeclaration<TTask>(name, Configure(configure))
+        {
+            Resolve = static services => new ResultHandler<TTask, TResult>(services is null ? Activator.CreateInstance<THandler>() : ActivatorUtilities.GetServiceOrCreateInstance<THandler>(services)),
+            Register = static services => services.TryAddTransient<THandler>(),
+            WriteResult = ResultHandler<TTask, TResult>.Write,
+        });
+
+    /// <summary>Declares a task with a result and the function that handles it here.</summary>
+    /// <typeparam name="TTask">The task's type.</typeparam>
+    /// <typeparam name="TResult">The result's type.</typeparam>
+    /// <param name="name">The task's stable name.</param>
+    /// <param name="handler">The handler; used by several threads at once where <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
+    /// <param name="configure">How it is worked on.</param>
+    /// <returns>These options.</returns>
+    public TaskQueueOptions Handle<TTask, TResult>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask<TResult>> handler, Action<HandlerOptions>? configure = null)
+        where TTask : notnull
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        return Declare(new TaskDeclaration<TTask>(name, Configure(configure))
+        {
+            Invoke = new ResultHandler<TTask, TResult>(new ResultFunction<TTask, TResult>(handler)).HandleAsync,
+            WriteResult = ResultHandler<TTask, TResult>.Write,
+        });
+    }
+
+    /// <summary>Runs code around every handler here. The first that is added is the outermost.</summary>
+    /// <param name="filter">Makes the filter when the queue starts, with the program's services where it has any; used by several threads at once.</param>
+    /// <returns>These options.</returns>
+    public TaskQueueOptions Filter(Func<IServiceProvider?, ITaskFilter> filter)
+    {
+        ArgumentNullException.ThrowIfNull(filter);
+        ThrowIfFrozen();
+        _filters.Add(filter);
+        return this;
     }
 
     /// <summary>Declares a task that this process only produces: others work on it.</summary>

@@ -1,13 +1,13 @@
+using Microsoft.Extensions.Configuration;
 using Otto.Ipc;
 
 namespace Otto.Queue;
 
-// The seam at which a further route (Redis) joins: whatever can open a work queue by name can carry tasks.
+// The seam at which a further route joins, as Redis does: whatever can open a channel by a queue's name can carry tasks.
 
 /// <summary>A route that leaves this process. Implement it to carry tasks by another way, and add it with <see cref="TaskQueueOptions.AddRoute"/>.</summary>
 /// <remarks>
 /// Routes are tried in the order of <see cref="Route"/>. Messages are envelopes as documented in <c>docs/envelope.md</c>.
-/// <see cref="IWorkQueue.OtherWorkers"/> and <see cref="IWorkQueue.TrySend(ReadOnlySpan{byte})"/> are called for each task: they must not block.
 /// </remarks>
 public interface ITaskRoute
 {
@@ -26,9 +26,15 @@ public interface ITaskRoute
     /// <summary>Why a task is given to this route although no worker is known there, for receipts.</summary>
     string NobodyKnownReason { get; }
 
+    /// <summary>Reads the route's own section of the configuration, before it is opened.</summary>
+    /// <param name="section">The section, named as the route; it may be empty. A key that is not known is to be refused with an <see cref="ArgumentException"/>.</param>
+    void Configure(IConfiguration section)
+    {
+    }
+
     /// <summary>Opens the queue of that name on this route. Called once a queue; the caller disposes it.</summary>
     /// <param name="queue">The queue.</param>
     /// <param name="cancellationToken">Gives up opening.</param>
-    /// <returns>The queue.</returns>
-    ValueTask<IWorkQueue> OpenAsync(ChannelName queue, CancellationToken cancellationToken);
+    /// <returns>The queue's channel. <see cref="TaskChannel.Over"/> makes one of any <see cref="IWorkQueue"/>.</returns>
+    ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken);
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Otto.Ipc;
 
 namespace Otto.Queue;
@@ -8,37 +9,51 @@ internal sealed class RouteQueue : IAsyncDisposable
 {
     private static readonly TimeSpan AfterTrouble = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+    // A route that was full is not the first choice again before this has passed, else each free place would pull tasks back and forth.
+    private const int PassOverMilliseconds = 10;
 
     private readonly CancellationTokenSource _stop = new();
     private readonly Action _onReady;
     private readonly ITimer _resume;
     private readonly Lane _lane;
-    private System.Runtime.CompilerServices.ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _waiting;
+    private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _waiting;
     private volatile bool _taking;
     private volatile bool _paused;
     private volatile bool _asking;
     private TaskCompletionSource? _closing;
+    private readonly string _fullReason;
+    private readonly string _downReason;
+    private long _fullUntil;
+    private volatile bool _wasDown;
     private int _mayHaveWork = 1;
     private int _givenBackInARow;
     private long _sent;
     private long _givenBack;
 
-    internal RouteQueue(ITaskRoute route, IWorkQueue queue, Lane lane)
+    internal RouteQueue(ITaskRoute route, TaskChannel channel, Lane lane)
     {
         Route = route;
-        Queue = queue;
+        Channel = channel;
         _lane = lane;
         _onReady = OnReady;
+        _fullReason = RouteReasons.PassedOverFull(route.Route);
+        _downReason = RouteReasons.PassedOverDown(route.Route);
         _resume = lane.Clock.Provider.CreateTimer(static r => ((RouteQueue)r!).Resume(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     internal ITaskRoute Route { get; }
 
-    internal IWorkQueue Queue { get; }
+    internal TaskChannel Channel { get; }
 
     internal long Sent => Volatile.Read(ref _sent);
 
     internal long GivenBack => Volatile.Read(ref _givenBack);
+
+    /// <summary>Whether the route was full a moment ago, or is in trouble, so that another is tried first.</summary>
+    internal bool IsPassedOver => Environment.TickCount64 < Volatile.Read(ref _fullUntil) || Channel.Trouble is not null;
+
+    /// <summary>Why another route was taken.</summary>
+    internal string PassedOverReason => _wasDown ? _downReason : _fullReason;
 
     /// <summary>Whether a look is worth its while; only hints, but never false where something waits and nobody would be told.</summary>
     internal bool MayHaveWork => _taking && !_paused && Volatile.Read(ref _mayHaveWork) != 0;
@@ -46,7 +61,7 @@ internal sealed class RouteQueue : IAsyncDisposable
     /// <summary>Announces this process as a worker and starts taking.</summary>
     internal void StartTaking()
     {
-        Queue.TakesWork = true;
+        Channel.StartTaking(_lane);
         _taking = true;
     }
 
@@ -55,7 +70,7 @@ internal sealed class RouteQueue : IAsyncDisposable
     {
         if (!_taking) return;
         _taking = false;
-        Queue.TakesWork = false;
+        Channel.StopTaking();
         _stop.Cancel();
     }
 
@@ -64,7 +79,7 @@ internal sealed class RouteQueue : IAsyncDisposable
     {
         try
         {
-            return Queue.GetCounts().Ready;
+            return Channel.LastCounts.Ready;
         }
         catch (Exception e) when (e is ObjectDisposedException or IOException)
         {
@@ -72,11 +87,34 @@ internal sealed class RouteQueue : IAsyncDisposable
         }
     }
 
-    internal bool TrySend(ReadOnlySpan<byte> message)
+    /// <summary>Sends an envelope, and counts it.</summary>
+    internal ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
     {
-        if (!Queue.TrySend(message)) return false;
-        Interlocked.Increment(ref _sent);
-        return true;
+        ValueTask<SendAnswer> sending = Channel.SendAsync(message, terms, cancellation);
+        if (!sending.IsCompletedSuccessfully) return CountAsync(sending);
+        SendAnswer answer = sending.Result;
+        Note(answer.Outcome);
+        return new ValueTask<SendAnswer>(answer);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<SendAnswer> CountAsync(ValueTask<SendAnswer> sending)
+    {
+        SendAnswer answer = await sending.ConfigureAwait(false);
+        Note(answer.Outcome);
+        return answer;
+    }
+
+    private void Note(SendOutcome outcome)
+    {
+        if (outcome == SendOutcome.Sent)
+        {
+            Interlocked.Increment(ref _sent);
+            return;
+        }
+
+        _wasDown = outcome == SendOutcome.Unavailable;
+        Volatile.Write(ref _fullUntil, Environment.TickCount64 + PassOverMilliseconds);
     }
 
     /// <summary>Takes the next message.</summary>
@@ -88,7 +126,7 @@ internal sealed class RouteQueue : IAsyncDisposable
         if (!_taking || _paused || (!look && Volatile.Read(ref _mayHaveWork) == 0)) return false;
         try
         {
-            if (Queue.TryLease(out lease)) return true;
+            if (Channel.TryLease(out lease)) return true;
             // One waiter at a time: whoever turns the hint off is the one to ask.
             if (!look && Interlocked.Exchange(ref _mayHaveWork, 0) != 0) AskToBeTold();
         }
@@ -104,7 +142,7 @@ internal sealed class RouteQueue : IAsyncDisposable
     {
         _asking = true;
 #pragma warning disable CA2012 // Consumed once, by OnReady: an await here would allocate.
-        _waiting = Queue.WaitToLeaseAsync(_stop.Token).ConfigureAwait(false).GetAwaiter();
+        _waiting = Channel.WaitToLeaseAsync(_stop.Token).ConfigureAwait(false).GetAwaiter();
 #pragma warning restore CA2012
         if (_waiting.IsCompleted) OnReady();
         else _waiting.UnsafeOnCompleted(_onReady);
@@ -178,7 +216,7 @@ internal sealed class RouteQueue : IAsyncDisposable
         Volatile.Write(ref _closing, closing);
         Interlocked.MemoryBarrier();
         if (_asking) await closing.Task.ConfigureAwait(false);
-        await Queue.DisposeAsync().ConfigureAwait(false);
+        await Channel.DisposeAsync().ConfigureAwait(false);
         _stop.Dispose();
     }
 }

@@ -12,7 +12,16 @@ internal static class RouteReasons
     internal const string Pinned = "pinned";
     internal const string Kept = "durability Process: kept in the segment, worker here has room";
     internal const string Durable = "durability asked for";
+    internal const string Delayed = "delayed: kept where it outlives this process";
+    internal const string DelayedHere = "delayed: the only route keeps it";
+    internal const string Keyed = "key: the widest route, where it is registered";
+    internal const string KeptForKey = "key: kept in the segment, worker here has room";
+    internal const string KeyTaken = "key: taken by a task that is pending or running";
     internal const string Draining = "the queue here is draining";
+
+    internal static string PassedOverFull(Route route) => $"spilled: {route} is full";
+
+    internal static string PassedOverDown(Route route) => $"spilled: {route} cannot be reached";
 
     internal static string Spilled(int capacity) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"spilled: the queue here is full ({capacity:N0})");
 }

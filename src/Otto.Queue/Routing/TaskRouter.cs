@@ -1,299 +1,311 @@
 using System.Diagnostics;
-using System.Globalization;
+using Otto.Ipc;
 
 namespace Otto.Queue;
 
-// Where a task goes, judged again for each task: the first line that fits. The judgement reads top down in TryJudge.
+// Where a task goes, judged again for each task: the first line that fits. The judgement reads top down in TryPlace, then in PlaceBeyondAsync.
 
 internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTrip)
 {
     private readonly QueueTelemetry _telemetry = lane.Telemetry;
     private readonly TaskQueue _owner = lane.Owner;
+    private readonly RouterRefusals _refusals = new(lane);
 
     internal ValueTask<TaskReceipt> EnqueueAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions? options, CancellationToken cancellation)
         where TTask : notnull
     {
         // The short way: nothing asked for, nobody watches, a worker here has room.
-        if (options is null && binding.HandledHere && lane.AcceptsHere && !roundTrip && !_telemetry.ObservesSending)
+        if (options is null && binding.HandledHere && lane.AcceptsHere && !lane.SpillsFromHere && !roundTrip && !_telemetry.ObservesSending)
         {
             ulong number = _owner.NextNumber();
             if (lane.TryHandOver(new QueuedTask { Task = task, Binding = binding, Number = number, EnqueuedMicroseconds = _telemetry.TimesWaits ? lane.Clock.Now : lane.Clock.RoughlyNow }))
-                return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, lane.ReasonHere));
+                return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, lane.ReasonHere) { Queue = lane.Name });
         }
 
-        return JudgeAsync(binding, task, options ?? EnqueueOptions.Default, cancellation);
+        return PlaceAsync(binding, task, options ?? EnqueueOptions.Default, cancellation);
     }
 
-    private ValueTask<TaskReceipt> JudgeAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, CancellationToken cancellation)
+    private async ValueTask<TaskReceipt> PlaceAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, CancellationToken cancellation)
         where TTask : notnull
     {
-        if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<TaskReceipt>(cancellation);
-        if (!lane.IsOpen || QueueTelemetry.Traces) return WaitAndPlaceAsync(binding, task, options, cancellation);
-        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Now };
-        return TryPlace(binding, task, options, ref placing)
-            ? new ValueTask<TaskReceipt>(Receive(binding, placing))
-            : WaitAndPlaceAsync(binding, task, options, placing, cancellation);
-    }
-
-    private async ValueTask<TaskReceipt> WaitAndPlaceAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, CancellationToken cancellation)
-        where TTask : notnull
-    {
+        cancellation.ThrowIfCancellationRequested();
+        options.Check();
         if (!lane.IsOpen && lane.State < LaneState.Draining) await lane.OpenAsync(cancellation).ConfigureAwait(false);
         using Activity? activity = QueueTelemetry.StartSend(lane, binding);
-        Placing placing = new() { Number = _owner.NextNumber(), EnqueuedAt = lane.Clock.Now, Trace = (activity ?? Activity.Current)?.Context ?? default };
-        activity?.SetTag("messaging.message.id", new TaskId(_owner.Producer, placing.Number).ToString());
-        return TryPlace(binding, task, options, ref placing)
-            ? Receive(binding, placing)
-            : await WaitAndPlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
-    }
-
-    // Full: waits for room on whichever route gets it first, then judges afresh.
-    private async ValueTask<TaskReceipt> WaitAndPlaceAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, Placing placing, CancellationToken cancellation)
-        where TTask : notnull
-    {
-        while (true)
+        Placing placing = new()
         {
-            using CancellationTokenSource woken = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lane.Stopping);
-            Task? roomHere = placing.WaitHere ? lane.RoomHere.Next : null;
-            if (TryPlace(binding, task, options, ref placing)) return Receive(binding, placing);
-            Task? roomThere = placing.WaitThere?.Queue.WaitToSendAsync(woken.Token).AsTask();
-            Task first = (roomHere, roomThere) switch
-            {
-                ({ } a, { } b) => Task.WhenAny(a, b),
-                ({ } a, null) => a,
-                (null, { } b) => b,
-                _ => Task.CompletedTask,
-            };
-            await first.WaitAsync(woken.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await woken.CancelAsync().ConfigureAwait(false);
-            if (roomThere is not null) await roomThere.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            cancellation.ThrowIfCancellationRequested();
-        }
-    }
+            Number = _owner.NextNumber(), Terms = options.Terms, EnqueuedAt = lane.Clock.Now, Delay = options.DelayFrom(lane.Clock), Trace = QueueTelemetry.Traces ? (activity ?? Activity.Current)?.Context ?? default : default,
+        };
+        activity?.SetTag("messaging.message.id", new TaskId(_owner.Producer, placing.Number).ToString());
 
-    private TaskReceipt Receive(TaskBinding binding, in Placing placing)
-    {
-        _telemetry.Sent(lane, binding, placing.Route, placing.Reason!);
-        return new TaskReceipt(new TaskId(_owner.Producer, placing.Number), placing.Route, placing.Reason!);
-    }
-
-    private bool TryPlace<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, ref Placing placing)
-        where TTask : notnull
-    {
+        TaskId id = new(_owner.Producer, placing.Number);
+        if (!options.Result) return await PlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
+        // The place for the result is there before anybody could have one.
+        await lane.Notices.ListenAsync().ConfigureAwait(false);
+        _owner.Results.Open(id, binding);
+        bool sent = false;
         try
         {
-            return TryJudge(binding, task, options, ref placing);
+            TaskReceipt receipt = await PlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
+            sent = receipt.Outcome == EnqueueOutcome.Accepted;
+            return receipt;
         }
-        catch (ObjectDisposedException) when (lane.State >= LaneState.Draining)
+        finally
         {
-            throw Stopped(binding); // The stop overtook us on our way to the segment; nothing was sent.
+            if (!sent) _owner.Results.Forget(id);
         }
+    }
+
+    private async ValueTask<TaskReceipt> PlaceAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, Placing placing, CancellationToken cancellation)
+        where TTask : notnull
+    {
+        Place place = await TryPlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
+        while (place.Reason is null)
+        {
+            // Full: waits for room on whichever route gets it first, then judges afresh; the signal is asked for before the last try, so none is missed.
+            placing.Waited = true;
+            Task? roomHere = place.WaitHere ? lane.RoomHere.Next : null;
+            RouteQueue? there = place.WaitThere;
+            place = await TryPlaceAsync(binding, task, options, placing, cancellation).ConfigureAwait(false);
+            if (place.Reason is null) await WaitForRoomAsync(roomHere, there, cancellation).ConfigureAwait(false);
+        }
+
+        if (place.Duplicate is { } existing) return new TaskReceipt(existing, place.Route, place.Reason, EnqueueOutcome.Duplicate) { Queue = lane.Name };
+        _telemetry.Sent(lane, binding, place.Route, place.Reason);
+        return new TaskReceipt(new TaskId(_owner.Producer, placing.Number), place.Route, place.Reason) { Queue = lane.Name };
+    }
+
+    private async ValueTask WaitForRoomAsync(Task? roomHere, RouteQueue? there, CancellationToken cancellation)
+    {
+        using CancellationTokenSource woken = CancellationTokenSource.CreateLinkedTokenSource(cancellation, lane.Stopping);
+        Task? roomThere = there?.Channel.WaitToSendAsync(woken.Token).AsTask();
+        Task first = (roomHere, roomThere) switch
+        {
+            ({ } a, { } b) => Task.WhenAny(a, b),
+            ({ } a, null) => a,
+            (null, { } b) => b,
+            _ => Task.CompletedTask,
+        };
+        await first.WaitAsync(woken.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await woken.CancelAsync().ConfigureAwait(false);
+        if (roomThere is not null) await roomThere.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellation.ThrowIfCancellationRequested();
     }
 
     /// <summary>Gives the task to the first route that fits.</summary>
-    /// <returns><see langword="false"/> where the caller must wait, as <paramref name="placing"/> says for what.</returns>
-    private bool TryJudge<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, ref Placing placing)
+    /// <returns>Where it went; without a reason it went nowhere, and the place says what to wait for.</returns>
+    private ValueTask<Place> TryPlaceAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, in Placing placing, CancellationToken cancellation)
         where TTask : notnull
     {
-        placing.WaitHere = false;
-        placing.WaitThere = null;
         bool draining = lane.State >= LaneState.Draining;
         // A handler that is still running may finish what it began: its follow-ups go to others.
         if (draining && (lane.State == LaneState.Stopped || lane.Routes.Length == 0 || !_owner.InsideHandler))
-            throw Stopped(binding);
+            throw _refusals.Stopped(binding);
 
-        if (options.Durability != Durability.None) return TryPlaceDurable(binding, task, options, ref placing);
-
+        bool pinnedHere = options.Route == Route.InProcess;
+        if (pinnedHere && options.Durability != Durability.None) throw _refusals.NotDurable(binding, options);
         bool spilled = false;
         if (options.Route is null or Route.InProcess)
         {
-            if (binding.HandledHere && lane.AcceptsHere)
+            bool onlyHere = pinnedHere || lane.Routes.Length == 0;
+            // What must outlive a crash, or be known to others, never goes by object reference alone.
+            bool byObjectAlone = options.Durability == Durability.None && placing.Delay == TimeSpan.Zero && options.Key is null && options.Every is null;
+            if (!binding.HandledHere || !lane.AcceptsHere)
             {
-                if (TryPlaceHere(binding, task, null, null, ref placing))
-                {
-                    placing.Reason = options.Route is not null ? RouteReasons.Pinned : lane.ReasonHere;
-                    return true;
-                }
-
-                if (here.WhenFull == WhenFull.Reject) throw Full();
+                if (onlyHere) throw _refusals.NoRoute(binding, options);
+            }
+            else if (byObjectAlone || (onlyHere && options.Durability == Durability.None))
+            {
+                if (options.Key is { } key && !lane.KeysHere.TryAdd(key, new TaskId(_owner.Producer, placing.Number)))
+                    return new(new Place(Route.InProcess, RouteReasons.KeyTaken) { Duplicate = lane.KeysHere.GetValueOrDefault(key) });
+                if (TryPlaceHereOrRelease(binding, task, options, placing))
+                    return new(new Place(Route.InProcess, pinnedHere ? RouteReasons.Pinned : placing.Delay == TimeSpan.Zero ? lane.ReasonHere : RouteReasons.DelayedHere));
+                if (here.WhenFull == WhenFull.Reject || placing.Delay > TimeSpan.Zero) throw _refusals.Full();
                 bool inside = _owner.InsideHandler;
-                if (options.Route is not null || lane.Routes.Length == 0 || (here.WhenFull == WhenFull.Wait && !inside))
-                {
-                    if (inside) throw Full();
-                    placing.WaitHere = true;
-                    return false;
-                }
-
+                if (onlyHere || (here.WhenFull == WhenFull.Wait && !inside))
+                    return inside ? throw _refusals.Full() : new(new Place { WaitHere = true });
                 spilled = true;
             }
-            else if (options.Route is not null || lane.Routes.Length == 0)
+            else if (options.Durability <= Durability.Process && placing.Delay == TimeSpan.Zero && lane.Ring.Count < lane.Ring.Capacity)
             {
-                throw NoRoute(binding, options);
+                if (TryKeep(binding, task, options, placing) is { Reason: not null } kept) return new(kept);
             }
         }
 
-        return TryPlaceBeyond(binding, task, options, spilled, draining, ref placing);
+        return PlaceBeyondAsync(binding, task, options, placing, spilled, draining, cancellation);
     }
 
-    private bool TryPlaceHere<TTask>(TaskBinding<TTask> binding, TTask task, RouteQueue? keptBy, Otto.Ipc.WorkLease? kept, ref Placing placing)
+    private bool TryPlaceHereOrRelease<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, in Placing placing)
         where TTask : notnull
     {
-        TaskBaggage? baggage = keptBy is not null || placing.Trace.TraceId != default
-            ? new TaskBaggage { Kept = kept.GetValueOrDefault(), KeptBy = keptBy, Trace = placing.Trace }
-            : null;
+        bool placed = false;
+        try
+        {
+            return placed = TryPlaceHere(binding, task, placing, null, default, keyIsHere: options.Key is not null);
+        }
+        finally
+        {
+            if (!placed && options.Key is { } key) lane.ReleaseKey(key, new TaskId(_owner.Producer, placing.Number));
+        }
+    }
+
+    private bool TryPlaceHere<TTask>(TaskBinding<TTask> binding, TTask task, in Placing placing, RouteQueue? keptBy, WorkLease kept, bool keyIsHere = false)
+        where TTask : notnull
+    {
+        // Once full, tasks go on spilling until there is room worth mentioning; but who has waited takes what there is.
+        if (lane.SpillsFromHere && !placing.Waited && keptBy is null) return false;
         object handed = roundTrip ? binding.RoundTrip(task) : task;
-        placing.Route = Route.InProcess;
+        TaskTerms? terms = keyIsHere ? placing.Terms! with { KeyIsHere = true } : placing.Terms;
+        if (placing.Delay > TimeSpan.Zero)
+            return lane.Waiting.TryAdd(new WaitingTask
+            {
+                Binding = binding, Id = new TaskId(_owner.Producer, placing.Number), Task = handed, EnqueuedMicroseconds = placing.EnqueuedAt, Trace = placing.Trace, Terms = terms, MustWait = true,
+            }, placing.Delay);
+        TaskBaggage? baggage = keptBy is not null || terms is not null || placing.Trace.TraceId != default ? new TaskBaggage { Kept = kept, KeptBy = keptBy, Trace = placing.Trace, Terms = terms } : null;
         return lane.TryHandOver(new QueuedTask { Task = handed, Binding = binding, Number = placing.Number, EnqueuedMicroseconds = placing.EnqueuedAt, Baggage = baggage });
     }
 
-    private bool TryPlaceBeyond<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, bool spilled, bool draining, ref Placing placing)
+    // Written to the segment first, where it is ours and never ready, and then handed over as an object.
+    private Place TryKeep<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, in Placing placing)
+        where TTask : notnull
+    {
+        // A key is registered in the widest route; where that cannot keep, the whole task goes there.
+        RouteQueue? route = Array.Find(lane.Routes, r => r.Channel.CanKeep && r.Route.Durability >= options.Durability);
+        if (route is null || (options.Key is not null && !ReferenceEquals(route, lane.Routes[^1]))) return default;
+        EnvelopeBuffer message = binding.WriteTyped(task, Header(placing));
+        try
+        {
+            if (message.Length > route.Channel.MaxMessageBytes) return default;
+            SendAnswer answer = route.Channel.Keep(message.Written, Terms(placing), out WorkLease lease);
+            if (answer.Outcome == SendOutcome.Duplicate) return new Place(route.Route.Route, RouteReasons.KeyTaken) { Duplicate = answer.Existing };
+            if (answer.Outcome != SendOutcome.Sent) return default;
+            try
+            {
+                if (TryPlaceHere(binding, task, placing, route, lease)) return new Place(Route.InProcess, options.Durability == Durability.None ? RouteReasons.KeptForKey : RouteReasons.Kept);
+            }
+            catch
+            {
+                lease.Complete(); // Refused by the round trip: the producer is told, so nobody must find it.
+                throw;
+            }
+
+            lease.Abandon(countAttempt: false); // The ring filled up meanwhile; it is in the segment already, so anyone may have it.
+            lane.NoteSpilled();
+            return new Place(route.Route.Route, lane.SpilledReason);
+        }
+        catch (ObjectDisposedException) when (lane.State >= LaneState.Draining)
+        {
+            throw _refusals.Stopped(binding); // The stop overtook us on our way to the segment; nothing was sent.
+        }
+        finally
+        {
+            message.Return();
+        }
+    }
+
+    private async ValueTask<Place> PlaceBeyondAsync<TTask>(
+        TaskBinding<TTask> binding, TTask task, EnqueueOptions options, Placing placing, bool spilled, bool draining, CancellationToken cancellation)
         where TTask : notnull
     {
         RouteQueue[] routes = lane.Routes;
-        RouteQueue? pinned = options.Route is { } pin and not Route.InProcess ? Find(pin) ?? throw NoRoute(binding, options) : null;
-        RouteQueue best = pinned ?? Choose(routes, spilled);
-        EnvelopeBuffer message = binding.WriteTyped(task, Header(placing));
+        RouteQueue best = Choose(routes, options, spilled) ?? throw _refusals.NoRoute(binding, options);
+        RouteQueue? fits = null;
         int largest = 0;
+        EnvelopeBuffer message = binding.WriteTyped(task, Header(placing));
         try
         {
             for (int i = -1; i < routes.Length; i++)
             {
                 RouteQueue route = i < 0 ? best : routes[i];
-                if (i >= 0 && (ReferenceEquals(route, best) || pinned is not null)) continue;
-                largest = Math.Max(largest, route.Queue.MaxMessageBytes);
-                if (message.Length > route.Queue.MaxMessageBytes || !route.TrySend(message.Written)) continue;
-                placing.Route = route.Route.Route;
-                placing.Reason = pinned is not null ? RouteReasons.Pinned : spilled ? lane.SpilledReason : draining ? RouteReasons.Draining : Known(route);
-                if (spilled) lane.NoteSpilled();
-                return true;
+                if (i >= 0 && (ReferenceEquals(route, best) || options.Route is not null || options.Key is not null || route.Route.Durability < options.Durability)) continue;
+                largest = Math.Max(largest, route.Channel.MaxMessageBytes);
+                if (message.Length > route.Channel.MaxMessageBytes) continue;
+                fits ??= route;
+                string reason = spilled ? lane.SpilledReason : i >= 0 ? best.PassedOverReason : Reason(route, options, placing, draining);
+                SendAnswer answer = await route.SendAsync(message.Written, Terms(placing), cancellation).ConfigureAwait(false);
+                if (answer.Outcome == SendOutcome.Duplicate) return new Place(route.Route.Route, RouteReasons.KeyTaken) { Duplicate = answer.Existing };
+                if (answer.Outcome != SendOutcome.Sent) continue;
+                if (spilled || i >= 0) lane.NoteSpilled();
+                return new Place(route.Route.Route, reason);
             }
-
-            return WaitOrRefuse(binding, best, message.Length, largest, spilled, ref placing);
+        }
+        catch (ObjectDisposedException) when (lane.State >= LaneState.Draining)
+        {
+            throw _refusals.Stopped(binding);
         }
         finally
         {
             message.Return();
         }
-    }
 
-    private bool TryPlaceDurable<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, ref Placing placing)
-        where TTask : notnull
-    {
-        RouteQueue route = FindDurable(binding, options);
-        EnvelopeBuffer message = binding.WriteTyped(task, Header(placing));
-        try
-        {
-            int limit = route.Queue.MaxMessageBytes;
-            if (message.Length > limit) return WaitOrRefuse(binding, route, message.Length, limit, false, ref placing);
-            bool keep = options.Route is null && options.Durability == Durability.Process && binding.HandledHere && lane.AcceptsHere && lane.Ring.Count < lane.Ring.Capacity;
-            if (keep)
-            {
-                if (!route.Queue.TryKeep(message.Written, out Otto.Ipc.WorkLease lease)) return WaitOrRefuse(binding, route, message.Length, limit, false, ref placing);
-                bool placed;
-                try
-                {
-                    placed = TryPlaceHere(binding, task, route, lease, ref placing);
-                }
-                catch
-                {
-                    lease.Complete(); // Refused by the round trip: the producer is told, so nobody must find it.
-                    throw;
-                }
-
-                placing.Reason = placed ? RouteReasons.Kept : lane.SpilledReason;
-                if (placed) return true;
-                lease.Abandon(countAttempt: false); // The ring filled up meanwhile; it is in the segment already, so anyone may have it.
-                placing.Route = route.Route.Route;
-                lane.NoteSpilled();
-                return true;
-            }
-
-            if (!route.TrySend(message.Written)) return WaitOrRefuse(binding, route, message.Length, limit, false, ref placing);
-            placing.Route = route.Route.Route;
-            placing.Reason = options.Route is not null ? RouteReasons.Pinned : RouteReasons.Durable;
-            return true;
-        }
-        finally
-        {
-            message.Return();
-        }
-    }
-
-    private static RouteQueue Choose(RouteQueue[] routes, bool spilled)
-    {
-        foreach (RouteQueue route in routes)
-            if (route.Queue.OtherWorkers > 0) return route;
-        // Nobody is known beyond. A spill stays near, since workers are here; else the widest route finds somebody soonest.
-        return spilled ? routes[0] : routes[^1];
-    }
-
-    private static string Known(RouteQueue route)
-    {
-        if (route.Queue.OtherWorkers == 0) return route.Route.NobodyKnownReason;
-        return route.Route.Route == Route.SharedMemory ? RouteReasons.WorkerAttached : RouteReasons.WorkerElsewhere;
-    }
-
-    private RouteQueue? Find(Route wanted)
-    {
-        foreach (RouteQueue route in lane.Routes)
-            if (route.Route.Route == wanted) return route;
-        return null;
-    }
-
-    private RouteQueue FindDurable(TaskBinding binding, EnqueueOptions options)
-    {
-        foreach (RouteQueue route in lane.Routes)
-            if (route.Route.Durability >= options.Durability && (options.Route is null || options.Route == route.Route.Route)) return route;
-        string missing = options.Durability == Durability.Cluster ? "a route that leaves the machine (add Otto.Queue.Redis)" : "shared memory";
-        throw new InvalidOperationException(options.Route is null
-            ? $"task '{binding.Name}' asks for durability {options.Durability}, which needs {missing}; configured: {Configured()}"
-            : $"task '{binding.Name}' asks for durability {options.Durability} and is pinned to {options.Route}, which cannot give it");
-    }
-
-    private bool WaitOrRefuse(TaskBinding binding, RouteQueue route, int bytes, int largest, bool spilled, ref Placing placing)
-    {
-        bool tooLarge = bytes > largest;
-        if (tooLarge && !spilled)
-            throw new TaskSerializationException(string.Create(CultureInfo.InvariantCulture,
-                $"task '{binding.Name}' of {bytes:N0} bytes with its envelope exceeds the {largest:N0} that queue '{lane.Name}' takes on {route.Route.Route}; raise SharedMemory.MaxLoanBytes, or SharedMemory.SlotBytes"));
+        if (fits is null && !spilled) throw _refusals.TooLarge(binding, best, message.Length, largest);
         // A handler that waited for room could be waiting for itself.
-        if (route.Route.WhenFull == WhenFull.Reject || _owner.InsideHandler) throw Full();
-        placing.WaitHere = spilled;
-        placing.WaitThere = tooLarge ? null : route;
-        return false;
+        if (best.Route.WhenFull == WhenFull.Reject || _owner.InsideHandler) throw _refusals.Full();
+        return new Place { WaitHere = spilled, WaitThere = fits };
+    }
+
+    /// <summary>The route to try first: where a worker is known, nearest first; else where a task is kept best until somebody comes.</summary>
+    private static RouteQueue? Choose(RouteQueue[] routes, EnqueueOptions options, bool spilled)
+    {
+        RouteQueue? nearest = null, widest = null;
+        // One register of keys, whoever works where: the widest route, and no other while that is full or out of reach.
+        if (options is { Key: not null, Route: null }) return routes.LastOrDefault(r => r.Route.Durability >= options.Durability);
+        foreach (RouteQueue route in routes)
+        {
+            if (options.Route is { } pin && pin != route.Route.Route || route.Route.Durability < options.Durability) continue;
+            if (options.Durability != Durability.None && options.Route is null && !route.IsPassedOver) return route; // Durable goes the nearest way that is durable enough.
+            if (options.Durability == Durability.None && !route.IsPassedOver && route.Channel.OtherWorkers > 0) return route;
+            nearest ??= route;
+            if (!route.IsPassedOver || widest is null) widest = route;
+        }
+
+        // Nobody is known beyond. A spill stays near, since workers are here; else the widest route finds somebody soonest.
+        return spilled || options.Durability != Durability.None ? nearest : widest;
+    }
+
+    private static string Reason(RouteQueue route, EnqueueOptions options, in Placing placing, bool draining)
+    {
+        if (options.Route is not null) return RouteReasons.Pinned;
+        if (draining) return RouteReasons.Draining;
+        if (options.Key is not null) return RouteReasons.Keyed;
+        if (options.Durability != Durability.None) return RouteReasons.Durable;
+        if (placing.Delay > TimeSpan.Zero) return RouteReasons.Delayed;
+        if (route.Channel.OtherWorkers == 0) return route.Route.NobodyKnownReason;
+        return route.Route.Route == Route.SharedMemory ? RouteReasons.WorkerAttached : RouteReasons.WorkerElsewhere;
     }
 
     private EnvelopeHeader Header(in Placing placing) => new()
     {
-        Id = new TaskId(_owner.Producer, placing.Number), EnqueuedMicroseconds = placing.EnqueuedAt, Trace = placing.Trace,
+        Id = new TaskId(_owner.Producer, placing.Number),
+        EnqueuedMicroseconds = placing.EnqueuedAt,
+        NotBeforeMicroseconds = placing.Delay > TimeSpan.Zero ? placing.EnqueuedAt + (long)placing.Delay.TotalMicroseconds : 0,
+        Trace = placing.Trace,
+        Key = placing.Terms?.Key,
+        Every = placing.Terms?.Every ?? default,
+        WantsResult = placing.Terms?.WantsResult ?? false,
+        Pinned = placing.Terms?.Pinned ?? false,
     };
 
-    private QueueStoppedException Stopped(TaskBinding binding) => new($"queue '{lane.Name}' is stopping and takes no new tasks; '{binding.Name}' was not enqueued");
-
-    private QueueFullException Full()
-    {
-        lane.NoteRejected();
-        string beyond = lane.Routes.Length == 0 ? "no other route is on" : string.Join(", ", lane.Routes.Select(static r =>
-            string.Create(CultureInfo.InvariantCulture, $"{r.Route.Route}: {r.Queue.GetCounts().Free:N0} of {r.Queue.Capacity:N0} free")));
-        return new QueueFullException(string.Create(CultureInfo.InvariantCulture,
-            $"queue '{lane.Name}' is full: {lane.Ring.Count:N0} of {lane.Ring.Capacity:N0} tasks wait here ({beyond}); raise InProcess.Capacity or SharedMemory.Slots, or let producers wait (WhenFull)"));
-    }
-
-    private InvalidOperationException NoRoute(TaskBinding binding, EnqueueOptions options) => new(options.Route is { } pin
-        ? $"task '{binding.Name}' is pinned to {pin}, but {(pin == Route.InProcess ? "no worker for it runs in this process" : $"that route is not configured; configured: {Configured()}")}"
-        : $"task '{binding.Name}' has no way to go: no worker for it runs in this process, and no other route is on; start the queue, or call SharedMemory()");
-
-    private string Configured() => string.Join(", ", lane.Routes.Select(static r => r.Route.Route).Prepend(Route.InProcess));
+    private SendTerms Terms(in Placing placing) => new(new TaskId(_owner.Producer, placing.Number), placing.Delay, placing.Terms?.Key);
 
     // One task while it looks for its place.
     private struct Placing
     {
         internal ulong Number;
         internal long EnqueuedAt;
+        internal TimeSpan Delay;
+        internal TaskTerms? Terms;
         internal ActivityContext Trace;
-        internal Route Route;
-        internal string? Reason;
-        internal bool WaitHere;
-        internal RouteQueue? WaitThere;
+        internal bool Waited;
+    }
+
+    // Where it went, or what it waits for.
+    private readonly record struct Place(Route Route, string? Reason)
+    {
+        internal bool WaitHere { get; init; }
+
+        internal RouteQueue? WaitThere { get; init; }
+
+        internal TaskId? Duplicate { get; init; }
     }
 }

@@ -17,12 +17,29 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
 
     public string NobodyKnownReason => RouteReasons.SegmentKeeps;
 
-    public ValueTask<IWorkQueue> OpenAsync(ChannelName queue, CancellationToken cancellationToken)
-        => options.Transport is { } transport
-            ? transport.OpenQueueAsync(queue, cancellationToken)
-            : new ValueTask<IWorkQueue>(Open(queue));
+    public async ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken)
+    {
+        if (options.Transport is { } other) return TaskChannel.Over(await other.OpenQueueAsync(queue, cancellationToken).ConfigureAwait(false), other as ITopicTransport);
+        MmapTransport transport = new(new MmapTransportOptions { Directory = options.Directory });
+        return TaskChannel.Over(
+            transport.OpenQueue(queue, new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes, MaxAttempts = options.MaxAttempts }),
+            new NoticeTopics(transport));
+    }
 
-    private IWorkQueue Open(ChannelName queue)
-        => new MmapTransport(new MmapTransportOptions { Directory = options.Directory })
-            .OpenQueue(queue, new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes, MaxAttempts = options.MaxAttempts });
+    // Small rings for many who may speak: whoever falls behind loses the oldest notices and holds nobody up.
+    private sealed class NoticeTopics(MmapTransport transport) : ITopicTransport
+    {
+        private static readonly MmapTopicOptions Options = new() { Capacity = 1 << 14, MaxPublishers = 32, MaxSubscribers = 256, Policy = TopicPolicy.Overwrite };
+
+        public string Name => transport.Name;
+
+        public TransportTraits Traits => transport.Traits;
+
+        public ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellation = default) => new(transport.OpenPublisher(name, Options));
+
+        public ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartAt startAt = StartAt.Now, CancellationToken cancellation = default)
+            => new(transport.OpenSubscriber(name, Options, startAt));
+
+        public ValueTask DisposeAsync() => transport.DisposeAsync();
+    }
 }

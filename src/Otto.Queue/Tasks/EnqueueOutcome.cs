@@ -8,6 +8,6 @@ public enum EnqueueOutcome
     /// <summary>The task was accepted.</summary>
     Accepted,
 
-    /// <summary>A task of the same key is pending or running, so this one was not added. Keys are not offered yet.</summary>
+    /// <summary>A task of the same key is pending or running, so this one was not added.</summary>
     Duplicate,
 }

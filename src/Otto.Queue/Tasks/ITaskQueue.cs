@@ -28,6 +28,49 @@ public interface ITaskQueue
     ValueTask<TaskReceipt> EnqueueAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
         where TTask : notnull;
 
+    /// <summary>Hands over many tasks of one type; on a route with round trips they share some.</summary>
+    /// <typeparam name="TTask">The type it was declared with.</typeparam>
+    /// <param name="tasks">The tasks; enqueued in this order, which is kept as long as none has to wait for room.</param>
+    /// <param name="options">Promises beyond the default, for each.</param>
+    /// <param name="cancellationToken">Stops waiting for room; tasks that were accepted stay accepted.</param>
+    /// <returns>A receipt for each, in order.</returns>
+    /// <exception cref="AggregateException">A task was refused; the message says how many were accepted before.</exception>
+    ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        where TTask : notnull;
+
+    /// <summary>Takes a task back, or asks its handler to stop.</summary>
+    /// <param name="receipt">The task.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>Whether it was taken back, or is running and its token fires, or is over.</returns>
+    ValueTask<CancelOutcome> CancelAsync(TaskReceipt receipt, CancellationToken cancellationToken = default);
+
+    /// <summary>Takes a task back, or asks its handler to stop, from any process that has the queue.</summary>
+    /// <param name="queue">The task's queue.</param>
+    /// <param name="id">The task.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>Whether it was taken back, or is running and its token fires, or is over.</returns>
+    /// <exception cref="ArgumentException">There is no such queue here; the message lists those there are.</exception>
+    ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default);
+
+    /// <summary>Waits for the result of a task that was enqueued here with <see cref="EnqueueOptions.Result"/>. A result is collected once.</summary>
+    /// <typeparam name="TResult">The type that its handler returns.</typeparam>
+    /// <param name="receipt">The task.</param>
+    /// <param name="cancellationToken">Stops the waiting; the task goes on.</param>
+    /// <returns>The result.</returns>
+    /// <exception cref="TaskFailedException">The task was given up or cancelled.</exception>
+    /// <exception cref="InvalidOperationException">It was enqueued without <see cref="EnqueueOptions.Result"/>, or its result was collected.</exception>
+    Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default);
+
+    /// <summary>Waits until a task without a result has ended well.</summary>
+    /// <inheritdoc cref="WaitAsync{TResult}"/>
+    Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default);
+
+    /// <summary>Watches how far a task says it is, from now until its result has come, if it was enqueued with <see cref="EnqueueOptions.Result"/>, else until you stop.</summary>
+    /// <param name="receipt">The task.</param>
+    /// <param name="cancellationToken">Ends the watching.</param>
+    /// <returns>What its handler reports; for one in another process at most ten times a second.</returns>
+    IAsyncEnumerable<TaskProgress> ProgressAsync(TaskReceipt receipt, CancellationToken cancellationToken = default);
+
     /// <summary>The tasks that were given up: list, requeue, drop.</summary>
     TaskDeadLetters DeadLetters { get; }
 }

@@ -33,6 +33,9 @@ internal abstract class TaskBinding(TaskDeclaration declaration, Lane lane, ITas
 
     internal abstract ValueTask RunSerializedAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellation);
 
+    /// <summary>Writes a result as its declaration says.</summary>
+    internal abstract void WriteResult(object value, EnvelopeBuffer buffer);
+
     /// <summary>Writes a whole envelope. The caller returns the buffer.</summary>
     internal abstract EnvelopeBuffer Write(object task, in EnvelopeHeader header);
 
@@ -47,11 +50,13 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
     private Func<IServiceProvider?, ITaskHandler<TTask>>? _resolve;
     private IServiceScopeFactory? _scopes;
     private IServiceProvider? _services;
+    private ITaskFilter[] _filters = [];
 
     internal override void Prepare(IServiceProvider? services)
     {
         if (!HandledHere) return;
         _services = services;
+        _filters = [.. Lane.Owner.Filters(services)];
         _scopes = declaration.Options.ScopeEach ? services?.GetService<IServiceScopeFactory>() : null;
         _invoke = declaration.Invoke;
         if (_invoke is not null) return;
@@ -74,7 +79,7 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
     {
         if (_scopes is not null) return RunInScopeAsync(task, context, cancellation);
         context.Services = _services;
-        return _invoke!(task, context, cancellation);
+        return _filters.Length == 0 ? _invoke!(task, context, cancellation) : RunThrough(0, _invoke!, task, context, cancellation);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -84,14 +89,26 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
         try
         {
             context.Services = scope.ServiceProvider;
-            if (_invoke is not null) await _invoke(task, context, cancellation).ConfigureAwait(false);
-            else await _resolve!(scope.ServiceProvider).HandleAsync(task, context, cancellation).ConfigureAwait(false);
+            Func<TTask, TaskContext, CancellationToken, ValueTask> invoke = _invoke ?? _resolve!(scope.ServiceProvider).HandleAsync;
+            if (_filters.Length == 0) await invoke(task, context, cancellation).ConfigureAwait(false);
+            else await RunThrough(0, invoke, task, context, cancellation).ConfigureAwait(false);
         }
         finally
         {
             context.Services = null;
             await scope.DisposeAsync().ConfigureAwait(false);
         }
+    }
+
+    private ValueTask RunThrough(int filter, Func<TTask, TaskContext, CancellationToken, ValueTask> invoke, TTask task, TaskContext context, CancellationToken cancellation)
+        => filter == _filters.Length
+            ? invoke(task, context, cancellation)
+            : _filters[filter].InvokeAsync(task, context, token => RunThrough(filter + 1, invoke, task, context, token), cancellation);
+
+    internal override void WriteResult(object value, EnvelopeBuffer buffer)
+    {
+        if (declaration.WriteResult is not { } write) throw new InvalidOperationException($"task '{Name}' was declared without a result");
+        write(value, Serializer, buffer);
     }
 
     internal override EnvelopeBuffer Write(object task, in EnvelopeHeader header) => WriteTyped((TTask)task, header);

@@ -11,7 +11,14 @@ public sealed class TaskContext
 {
     internal long EnqueuedMicroseconds;
 
-    internal TaskContext(ITaskQueue tasks) => Tasks = tasks;
+    private readonly Lane _lane;
+    private object? _result;
+
+    internal TaskContext(ITaskQueue tasks, Lane lane)
+    {
+        Tasks = tasks;
+        _lane = lane;
+    }
 
     /// <summary>The task's id, as on its receipt.</summary>
     public TaskId Id { get; internal set; }
@@ -39,6 +46,25 @@ public sealed class TaskContext
 
     /// <summary>This task's services: its own scope where scopes are on. <see langword="null"/> where the program has none.</summary>
     public IServiceProvider? Services { get; internal set; }
+
+    /// <summary>Says how far the task is, for <c>otto top</c> and <see cref="ITaskQueue.ProgressAsync"/>. Cheap enough for a loop: what comes within 100 ms of the last report stays in this process.</summary>
+    /// <param name="done">How much is done, in any unit.</param>
+    /// <param name="total">Of how much; 0 where that is not known.</param>
+    /// <param name="text">What is being done; cut at 200 characters where it leaves the process.</param>
+    public void ReportProgress(double done, double total = 0, string text = "")
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        _lane.Progress.Report(new TaskProgress(Id, done, total, text));
+    }
+
+    internal void SetResult(object? result) => _result = result;
+
+    internal object? TakeResult()
+    {
+        object? result = _result;
+        _result = null;
+        return result;
+    }
 
     /// <summary>Set once the task was read from its bytes, so that a failure is known to be the handler's.</summary>
     internal bool Decoded { get; set; }

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -25,6 +26,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     private readonly QueueClock _clock;
     private readonly QueueTelemetry _telemetry;
     private readonly QueueLog _log;
+    private ITaskFilter[]? _filters;
     private ExecutionContext? _handlerContext;
     private Task<DrainReport>? _stopping;
     private readonly Lock _lifecycle = new();
@@ -44,6 +46,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         _telemetry = new QueueTelemetry(ObserveDepth);
         Producer = TaskId.NewProducer();
         DeadLetters = new TaskDeadLetters(this);
+        Results = new ResultDesk(_clock);
 
         HashSet<string> handled = [.. options.Declarations.Where(static d => d.Handles).Select(static d => d.QueueName)];
         Dictionary<string, Lane> lanes = [];
@@ -65,9 +68,13 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <inheritdoc/>
     public TaskDeadLetters DeadLetters { get; }
 
+    internal ResultDesk Results { get; }
+
     internal ulong Producer { get; }
 
     internal IReadOnlyList<Lane> Lanes => _lanes;
+
+    internal IEnumerable<ITaskFilter> Filters(IServiceProvider? services) => _filters ??= [.. _options.Filters.Select(make => make(services))];
 
     internal bool InsideHandler => Handling.Value == this;
 
@@ -93,6 +100,98 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         if (found is not TaskBinding<TTask> binding)
             throw new ArgumentException($"task '{name}' was not declared with the type {typeof(TTask)}", nameof(task));
         return binding.Lane.Router.EnqueueAsync(binding, task, options, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        where TTask : notnull
+    {
+        ArgumentNullException.ThrowIfNull(tasks);
+        List<TaskReceipt> receipts = [];
+        // So many at once share a round trip on a route that has round trips; the calls are made in order.
+        foreach (TTask[] some in tasks.Chunk(128))
+        {
+            Task<TaskReceipt>[] enqueuing = [.. some.Select(task => EnqueueAsync(task, options, cancellationToken).AsTask())];
+            Exception? failure = null;
+            foreach (Task<TaskReceipt> one in enqueuing)
+            {
+                try
+                {
+                    receipts.Add(await one.ConfigureAwait(false));
+                }
+                catch (Exception e)
+                {
+                    failure ??= e;
+                }
+            }
+
+            if (failure is not null)
+                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was refused: {failure.Message}", failure);
+        }
+
+        return receipts;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<CancelOutcome> CancelAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => CancelAsync(receipt.Queue, receipt.Id, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default) => FindLane(queue).Cancelling.CancelAsync(id, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default)
+    {
+        if (receipt.Outcome == EnqueueOutcome.Duplicate) throw new InvalidOperationException($"task {receipt.Id} was enqueued by somebody else, who has its result");
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task looking = LookForResultAsync(FindLane(receipt.Queue), receipt.Id, stop.Token);
+        try
+        {
+            return await Results.WaitAsync<TResult>(receipt.Id, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await looking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => WaitAsync<object?>(receipt, cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<TaskProgress> ProgressAsync(TaskReceipt receipt, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        Lane lane = FindLane(receipt.Queue);
+        if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await lane.Notices.ListenAsync().ConfigureAwait(false);
+        await foreach (TaskProgress progress in lane.Progress.WatchAsync(receipt.Id, cancellationToken).ConfigureAwait(false)) yield return progress;
+    }
+
+    // A notice can be missed, as when a connection was away: a route that keeps results is asked now and then.
+    private async Task LookForResultAsync(Lane lane, TaskId id, CancellationToken stop)
+    {
+        for (TimeSpan pause = TimeSpan.FromSeconds(1); Results.Expects(id); pause = pause < TimeSpan.FromSeconds(30) ? pause * 2 : pause)
+        {
+            await Task.Delay(pause, stop).ConfigureAwait(false);
+            foreach (RouteQueue route in lane.Routes)
+            {
+                try
+                {
+                    if (await route.Channel.FindResultAsync(id, stop).ConfigureAwait(false) is { } notice) lane.Notices.Hear(notice);
+                }
+                catch (Exception e) when (e is IOException or ObjectDisposedException)
+                {
+                    // Asked again after the next pause.
+                }
+            }
+        }
+    }
+
+    internal Lane FindLane(string queue)
+    {
+        foreach (Lane lane in _lanes)
+            if (lane.Name == queue) return lane;
+        throw new ArgumentException($"there is no queue '{queue}'; there are: {string.Join(", ", _lanes.Select(static l => l.Name))}", nameof(queue));
     }
 
     /// <summary>Opens the routes, announces this process as a worker for what it handles, and starts working.</summary>

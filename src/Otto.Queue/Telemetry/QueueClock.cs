@@ -36,5 +36,7 @@ internal sealed class QueueClock
     internal static DateTimeOffset ToDateTime(long microseconds)
         => DateTimeOffset.UnixEpoch.AddTicks(Math.Clamp(microseconds, 0, LongestMicroseconds) * TimeSpan.TicksPerMicrosecond);
 
-    internal long After(TimeSpan delay) => Timestamp + (long)(delay.TotalSeconds * _frequency);
+    internal long After(TimeSpan delay) => Timestamp + Span(delay);
+
+    internal long Span(TimeSpan time) => (long)(time.TotalSeconds * _frequency);
 }

@@ -43,4 +43,25 @@ internal sealed partial class QueueLog(ILogger logger)
 
     [LoggerMessage(12, LogLevel.Error, "A worker of queue '{Queue}' met trouble after its task had ended")]
     internal partial void WorkerTrouble(string queue, Exception error);
+
+    [LoggerMessage(13, LogLevel.Warning, "Queue '{Queue}' has lost {Route}: {Trouble}; its tasks wait or go another way")]
+    internal partial void RouteLost(string queue, Route route, string trouble);
+
+    [LoggerMessage(14, LogLevel.Information, "Queue '{Queue}' has {Route} back")]
+    internal partial void RouteBack(string queue, Route route);
+
+    [LoggerMessage(15, LogLevel.Information, "Queue '{Queue}': {Count} tasks moved from {From}, where no worker is left, to {To}")]
+    internal partial void Moved(string queue, int count, Route from, Route to);
+
+    [LoggerMessage(16, LogLevel.Warning, "Task {Id} of queue '{Queue}' passed to another worker while it was held here: it may run twice")]
+    internal partial void LeaseLost(string queue, TaskId id);
+
+    [LoggerMessage(17, LogLevel.Information, "Task '{Task}' {Id} was cancelled")]
+    internal partial void Cancelled(string task, TaskId id);
+
+    [LoggerMessage(18, LogLevel.Warning, "Task '{Task}' {Id}, which recurs, failed; it is due again in {Seconds:0.###} s")]
+    internal partial void RecurringFailed(string task, TaskId id, double seconds, Exception error);
+
+    [LoggerMessage(19, LogLevel.Warning, "Queue '{Queue}' cannot tell or hear notices on {Route}; cancels, results or progress may not arrive")]
+    internal partial void NoticesFailed(string queue, Route route, Exception error);
 }

@@ -22,6 +22,7 @@ internal sealed class QueueTelemetry : IDisposable
     private readonly Counter<long> _retried;
     private readonly Counter<long> _dead;
     private readonly Counter<long> _givenBack;
+    private readonly Counter<long> _moved;
     private readonly Histogram<double> _waited;
     private readonly Histogram<double> _processed;
 
@@ -34,6 +35,7 @@ internal sealed class QueueTelemetry : IDisposable
         _retried = _meter.CreateCounter<long>("otto.queue.retried", "{message}", "Failed attempts that will be made again.");
         _dead = _meter.CreateCounter<long>("otto.queue.dead", "{message}", "Tasks given up.");
         _givenBack = _meter.CreateCounter<long>("otto.queue.given_back", "{message}", "Tasks leased for which no handler was here.");
+        _moved = _meter.CreateCounter<long>("otto.queue.moved", "{message}", "Tasks moved on from a route without workers, by the route they went to.");
         _waited = _meter.CreateHistogram<double>("otto.queue.wait.duration", "s", "From enqueue to the start of the handler.");
         _processed = _meter.CreateHistogram<double>("messaging.process.duration", "s", "How long the handler took.");
         _meter.CreateObservableUpDownCounter("otto.queue.depth", depth, "{message}", "Tasks that wait, by queue and route.");
@@ -77,6 +79,11 @@ internal sealed class QueueTelemetry : IDisposable
     internal void GivenBack(Lane lane)
     {
         if (_givenBack.Enabled) _givenBack.Add(1, lane.NameTag);
+    }
+
+    internal void Moved(Lane lane, Route from, Route to, int count)
+    {
+        if (_moved.Enabled) _moved.Add(count, lane.NameTag, RouteTag(to), new KeyValuePair<string, object?>("otto.route.from", RouteNames[(int)from]));
     }
 
     /// <summary>Runs a task with somebody watching.</summary>

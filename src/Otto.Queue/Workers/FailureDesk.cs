@@ -7,49 +7,107 @@ internal sealed class FailureDesk(Lane lane)
     private long _retried;
     private long _buried;
     private long _lost;
+    private long _cancelled;
 
     internal long Retried => Volatile.Read(ref _retried);
 
     internal long Buried => Volatile.Read(ref _buried);
 
+    internal long Cancelled => Volatile.Read(ref _cancelled);
+
     internal long Lost => Volatile.Read(ref _lost);
 
-    /// <summary>Decides about a failed attempt. Ends at once unless the waiting room is full: then the worker waits here.</summary>
-    internal ValueTask SettleAsync(WaitingTask task, Exception error, bool decoded)
+    /// <summary>Decides about a failed attempt. Ends at once unless a route must be asked, or the waiting room is full: then the worker waits here.</summary>
+    /// <param name="task">The task, its attempts counted.</param>
+    /// <param name="error">What its handler threw.</param>
+    /// <param name="end">Why its token had fired, if it had.</param>
+    /// <param name="decoded">Whether the task was read from its bytes, so that the handler is what failed.</param>
+    internal ValueTask SettleAsync(WaitingTask task, Exception error, RunEnd end, bool decoded)
     {
+        if (end == RunEnd.Cancelled)
+        {
+            // Whatever it threw: nobody wants it done any more.
+            if (task.LeasedBy is not null) task.Lease.Complete();
+            NoteCancelled(task);
+            return ValueTask.CompletedTask;
+        }
+
         if (error is OperationCanceledException && lane.Abort.IsCancellationRequested)
         {
             Interrupted(task);
             return ValueTask.CompletedTask;
         }
 
+        if (task.Terms is { } terms && terms.Every > TimeSpan.Zero)
+        {
+            // Its next time is its next try.
+            lane.Log.RecurringFailed(task.Binding.Name, task.Id, terms.Every.TotalSeconds, error);
+            ComeAgain(task);
+            return ValueTask.CompletedTask;
+        }
+
         int limit = task.Binding.Retry.MaxAttempts;
-        if (!decoded || error is TaskSerializationException && task.Task is null)
-        {
-            // The same bytes would fail the same way.
-            Bury(task, $"payload: {error.GetType().Name}: {error.Message}", error);
-            return ValueTask.CompletedTask;
-        }
-
-        if (task.AttemptsMade >= limit)
-        {
-            Bury(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
-            return ValueTask.CompletedTask;
-        }
-
-        Interlocked.Increment(ref _retried);
-        lane.Telemetry.Retried(lane, task.Binding);
-        if (lane.State != LaneState.Running)
-        {
-            // A stop does not wait for back-offs.
-            if (task.LeasedBy is not null) task.Lease.Abandon(countAttempt: true);
-            else if (!lane.TryHandOver(task)) lane.Waiting.AddReady(task);
-            return ValueTask.CompletedTask;
-        }
+        // The same bytes would fail the same way.
+        if (!decoded || error is TaskSerializationException && task.Task is null) return BuryAsync(task, $"payload: {error.GetType().Name}: {error.Message}", error);
+        if (task.AttemptsMade >= limit) return BuryAsync(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
 
         TimeSpan delay = task.Binding.Retry.DelayAfter(task.AttemptsMade, Random.Shared.NextDouble());
-        lane.Log.Retrying(task.Binding.Name, task.Id, task.AttemptsMade, limit, delay.TotalMilliseconds, error);
+        if (task.LeasedBy is not null)
+        {
+            // Given back, not before: its route counts the attempt and keeps the time, so neither depends on this process.
+            if (!task.Lease.Abandon(countAttempt: true, delay))
+            {
+                lane.Log.LeaseEnded(task.Binding.Name, task.Id);
+                return ValueTask.CompletedTask;
+            }
+
+            Retrying(task, delay, error);
+            return ValueTask.CompletedTask;
+        }
+
+        Retrying(task, delay, error);
+        // A stop does not wait for back-offs.
+        if (lane.State != LaneState.Running) return PassOnAsync(task);
         return lane.Waiting.TryAdd(task, delay) ? ValueTask.CompletedTask : SitOutAsync(task, delay);
+    }
+
+    /// <summary>Lets a task that recurs wait for its next time, where it lives.</summary>
+    internal void ComeAgain(WaitingTask task)
+    {
+        TimeSpan every = task.Terms!.Every;
+        if (task.LeasedBy is null)
+            lane.Waiting.TryAdd(new WaitingTask
+            {
+                Binding = task.Binding, Id = task.Id, Task = task.Task, EnqueuedMicroseconds = task.EnqueuedMicroseconds, Trace = task.Trace, Terms = task.Terms, MustWait = true,
+            }, every, whateverTheBound: true);
+        else if (!task.Lease.Abandon(countAttempt: false, every)) lane.Log.LeaseEnded(task.Binding.Name, task.Id);
+    }
+
+    /// <summary>Notes that a task ended because somebody cancelled it.</summary>
+    internal void NoteCancelled(WaitingTask task)
+    {
+        Interlocked.Increment(ref _cancelled);
+        lane.Log.Cancelled(task.Binding.Name, task.Id);
+        End(task, ResultStatus.Cancelled, "");
+    }
+
+    private void End(WaitingTask task, ResultStatus status, string reason)
+    {
+        if (task.Terms is not { } terms) return;
+        if (terms.WantsResult) lane.Results.Failed(task.Id, status, reason);
+        if (terms.KeyIsHere) lane.ReleaseKey(terms.Key!, task.Id);
+    }
+
+    private void Retrying(WaitingTask task, TimeSpan delay, Exception error)
+    {
+        Interlocked.Increment(ref _retried);
+        lane.Telemetry.Retried(lane, task.Binding);
+        lane.Log.Retrying(task.Binding.Name, task.Id, task.AttemptsMade, task.Binding.Retry.MaxAttempts, delay.TotalMilliseconds, error);
+    }
+
+    private async ValueTask PassOnAsync(WaitingTask task)
+    {
+        if (!await lane.HandOvers.TryAsync(task, TimeSpan.Zero, lane.Abort).ConfigureAwait(false)) lane.Waiting.AddReady(task);
     }
 
     // The bound on waiting tasks: when the room is full the worker's place is what waits, and with it whoever fills the queue.
@@ -64,8 +122,7 @@ internal sealed class FailureDesk(Lane lane)
             // A stop: at once, then.
         }
 
-        if (task.LeasedBy is not null) task.Lease.Abandon(countAttempt: true);
-        else lane.Waiting.AddReady(task);
+        lane.Waiting.AddReady(task);
     }
 
     // A stop broke into the attempt; that is not the task's fault, so it does not count.
@@ -73,25 +130,32 @@ internal sealed class FailureDesk(Lane lane)
     {
         if (task.LeasedBy is { } by)
         {
-            task.Lease.Abandon(countAttempt: false);
-            lane.NoteHandedOver(by.Route.Route);
+            if (task.Lease.Abandon(countAttempt: false)) lane.HandOvers.Note(by.Route.Route);
             return;
         }
 
         lane.Waiting.AddReady(new WaitingTask
         {
-            Binding = task.Binding, Id = task.Id, Task = task.Task, AttemptsMade = task.AttemptsMade - 1, EnqueuedMicroseconds = task.EnqueuedMicroseconds, Trace = task.Trace,
+            Binding = task.Binding, Id = task.Id, Task = task.Task, AttemptsMade = task.AttemptsMade - 1, EnqueuedMicroseconds = task.EnqueuedMicroseconds,
+            Trace = task.Trace, Terms = task.Terms,
         });
     }
 
-    private void Bury(WaitingTask task, string reason, Exception error)
+    private ValueTask BuryAsync(WaitingTask task, string reason, Exception error)
     {
-        bool kept = task.LeasedBy is not null ? task.Lease.DeadLetter(reason) : TryBuryObject(task, reason);
+        if (task.LeasedBy is null) return BuryObjectAsync(task, reason, error);
+        NoteBuried(task, reason, error, kept: task.Lease.DeadLetter(reason));
+        return ValueTask.CompletedTask;
+    }
+
+    private void NoteBuried(WaitingTask task, string reason, Exception error, bool kept)
+    {
         if (kept) Interlocked.Increment(ref _buried);
         else Interlocked.Increment(ref _lost);
         lane.Telemetry.Dead(lane, task.Binding);
         if (kept) lane.Log.GaveUp(task.Binding.Name, task.Id, reason, error);
         else lane.Log.GaveUpUnkept(task.Binding.Name, task.Id, reason, error);
+        End(task, ResultStatus.Failed, reason);
     }
 
     /// <summary>Puts bytes that are no task of ours among the dead letters.</summary>
@@ -102,24 +166,28 @@ internal sealed class FailureDesk(Lane lane)
         lane.Log.Unreadable(lane.Name, by.Route.Route, reason);
     }
 
-    // A task that lived in this process only gets a place in the segment's list, where it can be looked at and requeued.
-    private bool TryBuryObject(WaitingTask task, string reason)
+    // A task that lived in this process only gets a place in the list of the nearest route that has one, where it can be looked at and requeued.
+    private async ValueTask BuryObjectAsync(WaitingTask task, string reason, Exception error)
     {
+        bool kept = false;
         foreach (RouteQueue route in lane.Routes)
         {
             try
             {
+                ValueTask<bool> burying;
                 // Attempts start at none: a requeued letter has them all again, and the reason names those made.
-                EnvelopeBuffer buffer = task.Binding.Write(task.Task!, new EnvelopeHeader { Id = task.Id, EnqueuedMicroseconds = task.EnqueuedMicroseconds, Trace = task.Trace });
+                EnvelopeBuffer buffer = task.Binding.Write(task.Task!, task.Header(attemptsBefore: 0));
                 try
                 {
-                    if (buffer.Length <= route.Queue.MaxMessageBytes && route.Queue.TryKeep(buffer.Written, out Otto.Ipc.WorkLease lease))
-                        return lease.DeadLetter(reason);
+                    if (buffer.Length > route.Channel.MaxMessageBytes) continue;
+                    burying = route.Channel.BuryAsync(buffer.Written, reason);
                 }
                 finally
                 {
                     buffer.Return();
                 }
+
+                if (kept = await burying.ConfigureAwait(false)) break;
             }
             catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException)
             {
@@ -127,6 +195,6 @@ internal sealed class FailureDesk(Lane lane)
             }
         }
 
-        return false;
+        NoteBuried(task, reason, error, kept);
     }
 }

@@ -1,29 +1,34 @@
+using System.Collections.Concurrent;
 using Otto.Ipc;
 
 namespace Otto.Queue;
 
 // One queue as this process sees it: the ring of objects, the routes beyond, the workers that take from both in turn.
 
-internal sealed class Lane : IAsyncDisposable
+internal sealed class Lane : ITaskTaker, IAsyncDisposable
 {
+    private const int FewestForHysteresis = 4;
+
     private readonly CancellationTokenSource _abort = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _opening = new(1, 1);
     private readonly TaskQueueOptions _options;
     private readonly List<TaskBinding> _bindings = [];
     private readonly HashSet<string> _unhandledNames = [];
-    private readonly Dictionary<Route, int> _handedOverBy = [];
     private readonly int _localWeight;
+    private readonly int _enoughRoomBelow;
+    private readonly bool _spills;
     private TaskBinding[] _handled = [];
     private volatile RouteQueue[] _routes = [];
+    private RouteWatch? _watch;
     private volatile bool _open;
     private volatile bool _acceptsHere;
+    private volatile bool _spillsFromHere;
     private volatile bool _takesHere;
     private volatile bool _takesWaiting;
     private volatile int _state;
     private long _spilled;
     private long _rejected;
-    private long _handedOver;
 
     internal Lane(TaskQueue owner, string name, bool handlesAny, TaskQueueOptions options, QueueClock clock, QueueTelemetry telemetry, QueueLog log)
     {
@@ -34,10 +39,17 @@ internal sealed class Lane : IAsyncDisposable
         Log = log;
         _options = options;
         _localWeight = options.InProcessRoute.Weight;
+        _enoughRoomBelow = options.InProcessRoute.Capacity - (options.InProcessRoute.Capacity / 4);
+        _spills = options.InProcessRoute.WhenFull == WhenFull.Spill && options.Routes.Count > 0;
         // Where nothing is handled nothing is ever put in, so the ring need not be there.
         Ring = new TaskRing(handlesAny ? options.InProcessRoute.Capacity : 1);
         Waiting = new WaitingRoom(clock, options.InProcessRoute.Capacity, () => Roster?.Signal());
         Failures = new FailureDesk(this);
+        HandOvers = new HandOvers(this);
+        Notices = new LaneNotices(this);
+        Results = new LaneResults(this);
+        Progress = new ProgressDesk(this);
+        Cancelling = new Cancelling(this);
         RoomHere = new RoomSignal(options.InProcessRoute.Capacity);
         SpilledReason = RouteReasons.Spilled(options.InProcessRoute.Capacity);
         NameTag = new("messaging.destination.name", name);
@@ -62,6 +74,21 @@ internal sealed class Lane : IAsyncDisposable
 
     internal FailureDesk Failures { get; }
 
+    internal HandOvers HandOvers { get; }
+
+    internal LaneNotices Notices { get; }
+
+    internal LaneResults Results { get; }
+
+    internal ProgressDesk Progress { get; }
+
+    internal CancelRequests Cancels { get; } = new();
+
+    internal Cancelling Cancelling { get; }
+
+    /// <summary>The keys of tasks that no route beyond knows of.</summary>
+    internal ConcurrentDictionary<string, TaskId> KeysHere { get; } = new();
+
     internal RoomSignal RoomHere { get; }
 
     internal WorkerRoster? Roster { get; private set; }
@@ -82,6 +109,17 @@ internal sealed class Lane : IAsyncDisposable
     /// <summary>Whether tasks for a handler here may be put into the ring.</summary>
     internal bool AcceptsHere => _acceptsHere;
 
+    /// <summary>Whether tasks spill although there may be room: from when the ring was full until a quarter of it is free, so that tasks do not change their way with each place.</summary>
+    internal bool SpillsFromHere
+    {
+        get
+        {
+            if (!_spillsFromHere) return false;
+            if (Ring.Count > _enoughRoomBelow) return true;
+            return _spillsFromHere = false;
+        }
+    }
+
     /// <summary>Fires when a stop begins.</summary>
     internal CancellationToken Stopping => _stopping.Token;
 
@@ -92,11 +130,32 @@ internal sealed class Lane : IAsyncDisposable
 
     internal IReadOnlyList<TaskBinding> Bindings => _bindings;
 
+    /// <summary>Workers that rest, and the one that asks.</summary>
+    public int FreeSlots => Roster is { } roster ? Math.Max(1, roster.Workers.Length - roster.Awake) : 1;
+
+    public void LeaseLost(TaskId id)
+    {
+        Log.LeaseLost(Name, id);
+        FireRunning(id, RunEnd.LeaseLost);
+    }
+
+    /// <summary>Fires the token of a task that runs here.</summary>
+    internal bool FireRunning(TaskId id, RunEnd reason)
+    {
+        if (Roster is not { } roster) return false;
+        foreach (Worker worker in roster.Workers)
+            if (worker.Fire(id, reason)) return true;
+        return false;
+    }
+
+    internal void ReleaseKey(string key, TaskId id) => KeysHere.TryRemove(KeyValuePair.Create(key, id));
+
+    /// <summary>How many waiting tasks were moved on to a route with workers.</summary>
+    internal long MovedOn => _watch?.Moved ?? 0;
+
     internal long Spilled => Volatile.Read(ref _spilled);
 
     internal long Rejected => Volatile.Read(ref _rejected);
-
-    internal long HandedOver => Volatile.Read(ref _handedOver);
 
     /// <summary>Whether a worker that looked now would find something.</summary>
     internal bool HasWork
@@ -147,6 +206,8 @@ internal sealed class Lane : IAsyncDisposable
 
             _routes = [.. routes];
             _open = true;
+            // A segment alone is never lost, and has nowhere to move to.
+            if (routes.Exists(static r => r.Route.Route != Route.SharedMemory)) (_watch = new RouteWatch(this)).Start();
         }
         finally
         {
@@ -160,6 +221,7 @@ internal sealed class Lane : IAsyncDisposable
         foreach (TaskBinding binding in _bindings) binding.Prepare(services);
         if (HandlesAny)
         {
+            await Notices.ListenAsync().ConfigureAwait(false); // Before anything runs that could be cancelled.
             ReasonHere = RouteReasons.WorkerHere;
             Roster = new WorkerRoster(this, _handled[0].Concurrency);
             foreach (RouteQueue route in _routes) route.StartTaking();
@@ -174,7 +236,12 @@ internal sealed class Lane : IAsyncDisposable
     /// <summary>Puts a task's object into the ring and wakes a worker.</summary>
     internal bool TryHandOver(in QueuedTask task)
     {
-        if (!Ring.TryEnqueue(task)) return false;
+        if (!Ring.TryEnqueue(task))
+        {
+            if (_spills && Ring.Capacity >= FewestForHysteresis) _spillsFromHere = true;
+            return false;
+        }
+
         Roster?.Signal();
         return true;
     }
@@ -241,52 +308,6 @@ internal sealed class Lane : IAsyncDisposable
 
     internal void NoteRejected() => Interlocked.Increment(ref _rejected);
 
-    internal void NoteHandedOver(Route route)
-    {
-        Interlocked.Increment(ref _handedOver);
-        lock (_handedOverBy) _handedOverBy[route] = _handedOverBy.GetValueOrDefault(route) + 1;
-    }
-
-    internal IReadOnlyDictionary<Route, int> HandedOverBy
-    {
-        get
-        {
-            lock (_handedOverBy) return new Dictionary<Route, int>(_handedOverBy);
-        }
-    }
-
-    /// <summary>Gives an object to the first route that has room, attempts and all.</summary>
-    internal bool TryHandOver(WaitingTask task)
-    {
-        foreach (RouteQueue route in _routes)
-        {
-            try
-            {
-                EnvelopeBuffer buffer = task.Binding.Write(task.Task!, new EnvelopeHeader
-                {
-                    Id = task.Id, EnqueuedMicroseconds = task.EnqueuedMicroseconds, AttemptsBefore = task.AttemptsMade, Trace = task.Trace,
-                });
-                try
-                {
-                    if (buffer.Length > route.Queue.MaxMessageBytes || !route.TrySend(buffer.Written)) continue;
-                }
-                finally
-                {
-                    buffer.Return();
-                }
-
-                NoteHandedOver(route.Route.Route);
-                return true;
-            }
-            catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException or InvalidOperationException)
-            {
-                Log.HandOverFailed(task.Binding.Name, task.Id, route.Route.Route, e);
-            }
-        }
-
-        return false;
-    }
-
     internal void Bury(RouteQueue by, in WorkLease lease, string reason) => Failures.BuryMessage(by, lease, reason);
 
     /// <summary>Gives back a message for which no handler is here, and says so once a name.</summary>
@@ -329,13 +350,14 @@ internal sealed class Lane : IAsyncDisposable
         _takesWaiting = false;
         _abort.Cancel();
         if (Roster is null) return;
-        foreach (Worker worker in Roster.Workers) worker.CancelRunning();
+        foreach (Worker worker in Roster.Workers) worker.Fire(null, RunEnd.Stopped);
     }
 
     /// <summary>Lets go of everything; a route's participant lives on until its last lease has ended.</summary>
     public async ValueTask DisposeAsync()
     {
         _state = (int)LaneState.Stopped;
+        if (_watch is { } watch) await watch.DisposeAsync().ConfigureAwait(false);
         Waiting.Dispose();
         foreach (RouteQueue route in _routes) await route.DisposeAsync().ConfigureAwait(false);
         _opening.Dispose();

@@ -19,8 +19,14 @@ internal static class LaneDrain
         lane.BeginDrain();
 
         // Not yet started: others may start it at once. What no route takes is still run here, while time lasts.
+        int lost = 0;
         foreach (WaitingTask task in TakeAll(lane))
-            if (!TryPassOn(lane, task)) lane.Waiting.AddReady(task);
+        {
+            if (await TryPassOnAsync(lane, task, deadline).ConfigureAwait(false)) continue;
+            if (!task.MustWait) lane.Waiting.AddReady(task);
+            else if (task.Terms is not { } terms || terms.Every == TimeSpan.Zero) lost += Lose(lane, task); // What recurs ends with its process, where nothing else keeps it.
+        }
+
         lane.RunLeftover();
 
         bool quiet = true;
@@ -35,15 +41,10 @@ internal static class LaneDrain
             }
         }
 
-        int lost = 0;
         foreach (WaitingTask task in lane.Waiting.TakeAll())
-        {
-            if (TryPassOn(lane, task)) continue;
-            lost++;
-            lane.Log.LostAtStop(task.Binding.Name, task.Id);
-        }
+            if (!await TryPassOnAsync(lane, task, CancellationToken.None).ConfigureAwait(false) && !(task.MustWait && task.Terms is { } terms && terms.Every > TimeSpan.Zero)) lost += Lose(lane, task);
 
-        DrainReport report = new(Completed(lane) - completedBefore, lane.HandedOverBy, lost, quiet ? 0 : lane.Roster!.Awake, lane.Clock.Provider.GetElapsedTime(start));
+        DrainReport report = new(Completed(lane) - completedBefore, lane.HandOvers.By, lost, quiet ? 0 : lane.Roster!.Awake, lane.Clock.Provider.GetElapsedTime(start));
         await lane.DisposeAsync().ConfigureAwait(false);
         string handedOver = report.HandedOver.Count == 0 ? "none"
             : string.Join(", ", report.HandedOver.Select(static h => string.Create(CultureInfo.InvariantCulture, $"{h.Value} to {h.Key}")));
@@ -63,16 +64,23 @@ internal static class LaneDrain
                 Trace = task.Baggage?.Trace ?? default,
                 Lease = task.Baggage?.Kept ?? default,
                 LeasedBy = task.Baggage?.KeptBy,
+                Terms = task.Baggage?.Terms,
             };
         foreach (WaitingTask task in lane.Waiting.TakeAll()) yield return task;
     }
 
-    private static bool TryPassOn(Lane lane, WaitingTask task)
+    private static async ValueTask<bool> TryPassOnAsync(Lane lane, WaitingTask task, CancellationToken cancellation)
     {
-        if (task.LeasedBy is not { } by) return lane.TryHandOver(task);
+        if (task.LeasedBy is not { } by) return await lane.HandOvers.TryAsync(task, task.MustWait ? lane.Waiting.TimeLeft(task) : TimeSpan.Zero, cancellation).ConfigureAwait(false);
         // It is in the segment already: an attempt that was made counts, one that was not does not.
-        if (task.Lease.Abandon(countAttempt: task.AttemptsMade > 0)) lane.NoteHandedOver(by.Route.Route);
+        if (task.Lease.Abandon(countAttempt: task.AttemptsMade > 0)) lane.HandOvers.Note(by.Route.Route);
         return true;
+    }
+
+    private static int Lose(Lane lane, WaitingTask task)
+    {
+        lane.Log.LostAtStop(task.Binding.Name, task.Id);
+        return 1;
     }
 
     private static long Completed(Lane lane)

@@ -1,11 +1,12 @@
 namespace Otto.Queue;
 
-// Where failed tasks sit out their back-off: bounded, with one timer for all of them.
-// A task that lives in a segment goes back there when its time has come (docs/decisions/0021); an object goes to the next worker.
+// Where tasks that live in this process only sit out a back-off or a delay: bounded, with one timer for all of them.
+// A task that lives on a route beyond waits there (docs/decisions/0021).
 
 internal sealed class WaitingRoom : IDisposable
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
 
     private readonly Lock _lock = new();
     private readonly PriorityQueue<WaitingTask, long> _later = new();
@@ -37,15 +38,15 @@ internal sealed class WaitingRoom : IDisposable
 
     /// <summary>Lets a task wait.</summary>
     /// <returns><see langword="false"/> where the room is full: the worker must sit out the delay itself, which bounds what can pile up.</returns>
-    internal bool TryAdd(WaitingTask task, TimeSpan delay)
+    internal bool TryAdd(WaitingTask task, TimeSpan delay, bool whateverTheBound = false)
     {
         lock (_lock)
         {
-            if (_later.Count + _ready.Count >= _bound) return false;
-            long due = _clock.After(delay);
+            if (!whateverTheBound && _later.Count + _ready.Count >= _bound) return false;
+            long due = task.Due = _clock.After(delay);
             bool first = !_later.TryPeek(out _, out long earliest) || due < earliest;
             _later.Enqueue(task, due);
-            if (first) _timer.Change(delay < Shortest ? Shortest : delay, Timeout.InfiniteTimeSpan);
+            if (first) SetTimer(delay);
             return true;
         }
     }
@@ -72,6 +73,31 @@ internal sealed class WaitingRoom : IDisposable
         }
     }
 
+    /// <summary>Takes one task out before its time.</summary>
+    internal WaitingTask? TryRemove(TaskId id)
+    {
+        lock (_lock)
+        {
+            WaitingTask? found = _ready.FirstOrDefault(t => t.Id == id);
+            if (found is not null)
+            {
+                List<WaitingTask> others = [.. _ready.Where(t => t != found)];
+                _ready.Clear();
+                foreach (WaitingTask other in others) _ready.Enqueue(other);
+                _hasReady = _ready.Count > 0;
+                return found;
+            }
+
+            found = _later.UnorderedItems.FirstOrDefault(t => t.Element.Id == id).Element;
+            if (found is not null) _later.Remove(found, out _, out _);
+            return found;
+        }
+    }
+
+    /// <summary>How long until a task is due.</summary>
+    internal TimeSpan TimeLeft(WaitingTask task)
+        => TimeSpan.FromSeconds(Math.Max(0, (task.Due - _clock.Timestamp) / (double)_clock.Provider.TimestampFrequency));
+
     /// <summary>Empties the room, for a stop.</summary>
     internal List<WaitingTask> TakeAll()
     {
@@ -87,34 +113,31 @@ internal sealed class WaitingRoom : IDisposable
 
     private void OnTimer()
     {
-        List<WaitingTask>? goBack = null;
         bool wake;
         lock (_lock)
         {
             long now = _clock.Timestamp;
-            while (_later.TryPeek(out WaitingTask? task, out long due))
+            while (_later.TryPeek(out _, out long due))
             {
                 if (due > now)
                 {
                     // A timer may fire a little early by this clock.
                     TimeSpan left = TimeSpan.FromSeconds((due - now) / (double)_clock.Provider.TimestampFrequency);
-                    _timer.Change(left < Shortest ? Shortest : left, Timeout.InfiniteTimeSpan);
+                    SetTimer(left);
                     break;
                 }
 
-                _later.Dequeue();
-                if (task.LeasedBy is null) _ready.Enqueue(task);
-                else (goBack ??= []).Add(task);
+                _ready.Enqueue(_later.Dequeue());
             }
 
             wake = _hasReady = _ready.Count > 0;
         }
 
-        // Outside the lock, and not left to a worker: workers elsewhere may be free while all of ours are busy.
-        if (goBack is not null)
-            foreach (WaitingTask task in goBack) task.Lease.Abandon(countAttempt: true);
         if (wake) _wake();
     }
+
+    // A timer takes no more than 49 days; it is set again when it fires early.
+    private void SetTimer(TimeSpan delay) => _timer.Change(delay < Shortest ? Shortest : delay < Longest ? delay : Longest, Timeout.InfiniteTimeSpan);
 
     public void Dispose() => _timer.Dispose();
 }

@@ -21,6 +21,27 @@ internal sealed class WaitingTask
 
     internal ActivityContext Trace { get; init; }
 
+    internal TaskTerms? Terms { get; init; }
+
+    /// <summary>Whether it may not begin before its time: a delay, and not only a back-off, which a stop need not wait for.</summary>
+    internal bool MustWait { get; init; }
+
+    /// <summary>When it is due, by the clock's timestamp; set by the waiting room.</summary>
+    internal long Due { get; set; }
+
+    /// <summary>What an envelope says of it.</summary>
+    internal EnvelopeHeader Header(int attemptsBefore) => new()
+    {
+        Id = Id,
+        EnqueuedMicroseconds = EnqueuedMicroseconds,
+        AttemptsBefore = attemptsBefore,
+        Trace = Trace,
+        Key = Terms?.Key,
+        Every = Terms?.Every ?? default,
+        WantsResult = Terms?.WantsResult ?? false,
+        Pinned = Terms?.Pinned ?? false,
+    };
+
     /// <summary>The message in a segment that this process holds; default where there is none.</summary>
     internal WorkLease Lease { get; init; }
 

@@ -18,11 +18,10 @@ internal sealed class Worker : IThreadPoolWorkItem
     private readonly WorkerRoster _roster;
     private readonly TaskContext _context;
     private readonly Action _onEnded;
+    private readonly RunToken _run;
 
     private Phase _phase = Phase.Woken;
     private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _running;
-    private CancellationTokenSource? _timeout;
-    private bool _timed;
     private long _completed;
     private long _failed;
 
@@ -33,12 +32,14 @@ internal sealed class Worker : IThreadPoolWorkItem
     private WorkLease _lease;
     private RouteQueue? _leasedBy;
     private ActivityContext _trace;
+    private TaskTerms? _terms;
 
     internal Worker(Lane lane, WorkerRoster roster, int index)
     {
         _lane = lane;
         _roster = roster;
-        _context = new TaskContext(lane.Owner) { Queue = lane.Name };
+        _context = new TaskContext(lane.Owner, lane) { Queue = lane.Name };
+        _run = new RunToken(lane.Clock);
         _onEnded = () => Schedule(preferLocal: true);
         Index = index;
     }
@@ -59,18 +60,11 @@ internal sealed class Worker : IThreadPoolWorkItem
     // A handler's end continues on the pool, never on the thread that ended it: that may be a producer's.
     internal void Schedule(bool preferLocal = false) => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal);
 
-    /// <summary>Fires the running task's token, where it has one of its own.</summary>
-    internal void CancelRunning()
-    {
-        try
-        {
-            Volatile.Read(ref _timeout)?.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // It ended in this moment.
-        }
-    }
+    /// <summary>Fires the token of a task that runs here.</summary>
+    /// <param name="id">Which one; <see langword="null"/> for whatever runs.</param>
+    /// <param name="reason">Why.</param>
+    /// <returns>Whether it runs here.</returns>
+    internal bool Fire(TaskId? id, RunEnd reason) => _run.Fire(id, reason);
 
     void IThreadPoolWorkItem.Execute()
     {
@@ -147,12 +141,14 @@ internal sealed class Worker : IThreadPoolWorkItem
         {
             _leasedBy = null;
             _trace = default;
+            _terms = null;
         }
         else
         {
             _lease = baggage.Kept;
             _leasedBy = baggage.KeptBy;
             _trace = baggage.Trace;
+            _terms = baggage.Terms;
         }
 
         Describe(task.Binding, new TaskId(_lane.Owner.Producer, task.Number), 1, Route.InProcess, task.EnqueuedMicroseconds);
@@ -164,6 +160,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         _task = task.Task;
         _leasedBy = null;
         _trace = task.Trace;
+        _terms = task.Terms;
         Describe(task.Binding, task.Id, task.AttemptsMade + 1, Route.InProcess, task.EnqueuedMicroseconds);
         _context.Decoded = true;
     }
@@ -199,6 +196,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         _lease = lease;
         _leasedBy = by;
         _trace = header.Trace;
+        _terms = TaskTerms.Of(header);
         Describe(binding, header.Id, attempt, by.Route.Route, header.EnqueuedMicroseconds);
         _context.Decoded = false;
         return true;
@@ -250,47 +248,56 @@ internal sealed class Worker : IThreadPoolWorkItem
 
     private ValueTask Start()
     {
-        CancellationToken cancellation = _lane.Abort;
-        if (_binding.Timeout is { } timeout) cancellation = StartTimeout(timeout);
+        CancellationToken cancellation = _run.Begin(_context.Id, _binding.Timeout);
+        // A stop, or a cancel, may have looked before the run was there to be seen.
+        if (_lane.Abort.IsCancellationRequested) _run.Fire(null, RunEnd.Stopped);
+        if (_lane.Cancels.Any && _lane.Cancels.TryTake(_context.Id))
+        {
+            _run.Fire(null, RunEnd.Cancelled);
+            throw new OperationCanceledException("cancelled before it was begun");
+        }
+
         if (_lane.Telemetry.ObservesHandling) return _lane.Telemetry.ObserveAsync(_lane, _binding, _task, _payload, _context, _trace, cancellation);
         return _task is { } task
             ? _binding.RunAsync(task, _context, cancellation)
             : _binding.RunSerializedAsync(_payload, _context, cancellation);
     }
 
-    private CancellationToken StartTimeout(TimeSpan timeout)
-    {
-        _timed = true;
-        CancellationTokenSource source = _timeout ?? new CancellationTokenSource(Timeout.InfiniteTimeSpan, _lane.Clock.Provider);
-        source.CancelAfter(timeout);
-        Volatile.Write(ref _timeout, source);
-        if (_lane.Abort.IsCancellationRequested) source.Cancel(); // A stop may have looked before it was there.
-        return source.Token;
-    }
-
-    /// <summary>Ends the timeout, keeping its source for the next task.</summary>
-    /// <returns>Whether it had fired.</returns>
-    private bool EndTimeout()
-    {
-        if (!_timed) return false;
-        _timed = false;
-        CancellationTokenSource source = _timeout!;
-        bool fired = source.IsCancellationRequested;
-        if (source.TryReset()) return fired;
-        Volatile.Write(ref _timeout, null);
-        source.Dispose();
-        return fired;
-    }
-
     private void Succeed()
     {
         _completed++;
-        EndTimeout();
+        _run.End();
+        object? task = _task;
         _task = null;
+        if (_terms is not null && EndSpecial(task)) return;
         if (_leasedBy is null) return;
         if (!_lease.Complete()) _lane.Log.LeaseEnded(_context.Name, _context.Id);
         _leasedBy = null;
     }
+
+    // A task that recurs is not over; one whose result is wanted tells it.
+    private bool EndSpecial(object? task)
+    {
+        if (_terms!.WantsResult) _lane.Results.Done(_binding, _context.Id, _context.TakeResult());
+        if (_terms.Every > TimeSpan.Zero) _lane.Failures.ComeAgain(Describe(task, attemptsMade: 0));
+        else if (_terms.KeyIsHere) _lane.ReleaseKey(_terms.Key!, _context.Id);
+        bool again = _terms.Every > TimeSpan.Zero;
+        if (again) _leasedBy = null;
+        return again;
+    }
+
+    private WaitingTask Describe(object? task, int attemptsMade) => new()
+    {
+        Binding = _binding,
+        Id = _context.Id,
+        Task = task,
+        AttemptsMade = attemptsMade,
+        EnqueuedMicroseconds = _context.EnqueuedMicroseconds,
+        Trace = _trace,
+        Terms = _terms,
+        Lease = _leasedBy is null ? default : _lease,
+        LeasedBy = _leasedBy,
+    };
 
     private bool EndHandler()
     {
@@ -311,27 +318,16 @@ internal sealed class Worker : IThreadPoolWorkItem
     {
         _lane.Owner.LeaveHandler();
         _failed++;
-        bool timedOut = EndTimeout();
-        if (timedOut && e is OperationCanceledException && !_lane.Abort.IsCancellationRequested)
+        RunEnd end = _run.End();
+        if (e is OperationCanceledException && end == RunEnd.TimedOut)
             e = new TimeoutException($"attempt {_context.Attempt} ran longer than {_binding.Timeout!.Value.TotalSeconds:0.###} s", e);
-
-        WaitingTask task = new()
-        {
-            Binding = _binding,
-            Id = _context.Id,
-            Task = _task,
-            AttemptsMade = _context.Attempt,
-            EnqueuedMicroseconds = _context.EnqueuedMicroseconds,
-            Trace = _trace,
-            Lease = _leasedBy is null ? default : _lease,
-            LeasedBy = _leasedBy,
-        };
+        WaitingTask task = Describe(_task, _context.Attempt);
         _task = null;
         _leasedBy = null;
 
         _phase = Phase.FailureEnded;
 #pragma warning disable CA2012 // Consumed once, by EndFailure: an await here would make the worker an async loop.
-        _running = _lane.Failures.SettleAsync(task, e, _context.Decoded).ConfigureAwait(false).GetAwaiter();
+        _running = _lane.Failures.SettleAsync(task, e, end, _context.Decoded).ConfigureAwait(false).GetAwaiter();
 #pragma warning restore CA2012
         if (!_running.IsCompleted)
         {

@@ -124,6 +124,6 @@ internal sealed class ReasonTests : QueueTest
 
         public string NobodyKnownReason => "nobody is known nearer";
 
-        public ValueTask<IWorkQueue> OpenAsync(ChannelName name, CancellationToken cancellationToken) => new(queue);
+        public ValueTask<TaskChannel> OpenAsync(ChannelName name, CancellationToken cancellationToken) => new(TaskChannel.Over(queue));
     }
 }

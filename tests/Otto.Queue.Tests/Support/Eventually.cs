@@ -7,7 +7,7 @@ namespace Otto.Queue.Tests.Support;
 
 internal static class Eventually
 {
-    internal static readonly TimeSpan Watchdog = TimeSpan.FromSeconds(20);
+    internal static readonly TimeSpan Watchdog = TimeSpan.FromSeconds(60);
 
     internal static async Task Holds(Func<bool> condition, [CallerArgumentExpression(nameof(condition))] string what = "")
     {

@@ -25,7 +25,7 @@ internal sealed class PeerProcess : IDisposable
 
     internal static PeerProcess Start(params string[] args)
     {
-        string dll = typeof(PeerProcess).Assembly.Location.Replace("Otto.Queue.Tests.dll", "Otto.Queue.Peer.dll", StringComparison.Ordinal);
+        string dll = Path.Combine(AppContext.BaseDirectory, "Otto.Queue.Peer.dll");
         ProcessStartInfo start = new(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
@@ -48,6 +48,17 @@ internal sealed class PeerProcess : IDisposable
     {
         _process.Kill();
         _process.WaitForExit();
+    }
+
+    /// <summary>SIGSTOP: alive, and doing nothing.</summary>
+    internal void Pause() => Signal("STOP");
+
+    internal void Resume() => Signal("CONT");
+
+    private void Signal(string name)
+    {
+        using Process kill = Process.Start("kill", [$"-{name}", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
     }
 
     internal async Task StopAsync()

@@ -31,6 +31,7 @@ internal abstract class QueueTest
             MmapTransport transport = new(new MmapTransportOptions { Directory = Segments });
             // A segment that somebody still has open refuses to be removed: that is the leak check.
             foreach (string file in Directory.GetFiles(Segments, "*.queue")) transport.RemoveQueue(Path.GetFileNameWithoutExtension(file));
+            foreach (string file in Directory.GetFiles(Segments, "*.topic")) transport.RemoveTopic(Path.GetFileNameWithoutExtension(file));
             Assert.That(Directory.GetFiles(Segments), Is.Empty);
         }
         finally

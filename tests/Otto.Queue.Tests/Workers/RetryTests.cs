@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Tests.Workers;
@@ -31,22 +32,20 @@ internal sealed class RetryTests : QueueTest
     public async Task A_durable_task_keeps_its_place_in_the_segment_through_its_pause()
     {
         List<(int Attempt, Route Route)> attempts = [];
-        TaskQueue queue = await StartAsync(Options(Time).Handle<Job>("jobs", (_, context, _) =>
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", (_, context, _) =>
         {
             lock (attempts) attempts.Add((context.Attempt, context.Route));
             return context.Attempt < 3 ? throw new IOException("not yet") : default;
-        }, h => h.Concurrency(1).Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), jitter: 0)));
+        }, h => h.Concurrency(1).Backoff(TimeSpan.FromMilliseconds(300), TimeSpan.FromMilliseconds(300), jitter: 0)));
 
+        long start = Stopwatch.GetTimestamp();
         await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
-        for (int attempt = 1; attempt <= 2; attempt++)
-        {
-            await Eventually.Holds(() => Time.NextTimer == TimeSpan.FromSeconds(1));
-            Assert.That(Inspect("jobs").Leased, Is.EqualTo(1));
-            Time.Advance(TimeSpan.FromSeconds(1));
-        }
+        for (int retry = 1; retry <= 2; retry++)
+            await Eventually.Holds(() => queue.GetStatistics()[0].Retried == retry && Inspect("jobs") is { Delayed: 1, Leased: 0 });
 
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
         Assert.That(attempts, Is.EqualTo(new[] { (1, Route.InProcess), (2, Route.SharedMemory), (3, Route.SharedMemory) }));
+        Assert.That(Stopwatch.GetElapsedTime(start), Is.GreaterThanOrEqualTo(TimeSpan.FromMilliseconds(600)));
         await Eventually.Holds(() => Inspect("jobs").Leased == 0);
     }
 

@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using Otto.Ipc.Mmap.Loans;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// Finding a message by what it says. Nothing is moved or marked: each look is a copy that counts only if its slot's word stayed what it was.
+
+internal sealed partial class SlotQueue : ISearchableWorkQueue
+{
+    private readonly Lock _turn = new();
+
+    public bool TryFind(WorkMatch match, out WorkId id, out bool held)
+    {
+        ArgumentNullException.ThrowIfNull(match);
+        _gate.Enter();
+        try
+        {
+            Span<byte> copy = stackalloc byte[ISearchableWorkQueue.SearchedBytes];
+            for (int slot = 0; slot < _layout.Slots; slot++)
+            {
+                // Again where the slot moved on under the look: a message never moves to another slot, so it is found in this one or has ended.
+                for (int look = 0; look < 64; look++)
+                {
+                    long word = Volatile.Read(ref _moves.Word(slot));
+                    SlotState state = SlotWord.State(word);
+                    if (state is not (SlotState.Filled or SlotState.Leased or SlotState.Delayed or SlotState.Ending)) break;
+                    ReadOnlySpan<byte> message = CopyStart(slot, copy);
+                    long use = Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use));
+                    Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.
+                    if (Volatile.Read(ref _moves.Word(slot)) != word) continue;
+                    if (!match(message)) break;
+                    id = new WorkId(use, slot);
+                    held = state is SlotState.Leased or SlotState.Ending;
+                    return true;
+                }
+            }
+
+            id = default;
+            held = false;
+            return false;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public bool TryTakeTurn(TimeSpan patience, out IDisposable? turn)
+    {
+        turn = null;
+        _gate.Enter();
+        bool taken = false;
+        try
+        {
+            long start = Stopwatch.GetTimestamp();
+            if (!_turn.TryEnter(patience)) return false;
+            LivenessLock? byteLock = null;
+            try
+            {
+                byteLock = LivenessLock.Reopen(_segment.File);
+                SpinWait spin = default;
+                while (!byteLock.TryWrite(LivenessLock.TurnByte))
+                {
+                    if (Stopwatch.GetElapsedTime(start) >= patience) return false;
+                    spin.SpinOnce();
+                }
+
+                turn = new Turn(this, byteLock);
+                return taken = true; // What is in flight now ends with the turn.
+            }
+            finally
+            {
+                if (!taken)
+                {
+                    byteLock?.Dispose();
+                    _turn.Exit();
+                }
+            }
+        }
+        finally
+        {
+            if (!taken) _gate.Exit();
+        }
+    }
+
+    private ReadOnlySpan<byte> CopyStart(int slot, Span<byte> copy)
+    {
+        long at = _layout.Slot(slot);
+        if (Volatile.Read(ref _map.Int(at + QueueLayout.Kind)) == QueueLayout.KindLoan)
+        {
+            byte[] block = ReadLoan(BlockDescriptor.Read(_map, at + QueueLayout.Payload));
+            return block.AsSpan(0, Math.Min(block.Length, copy.Length));
+        }
+
+        int length = Math.Min(Math.Clamp(Volatile.Read(ref _map.Int(at + QueueLayout.Length)), 0, _layout.SlotBytes), copy.Length);
+        _map.Bytes(at + QueueLayout.Payload, length).CopyTo(copy);
+        return copy[..length];
+    }
+
+    private sealed class Turn(SlotQueue queue, LivenessLock byteLock) : IDisposable
+    {
+        private bool _ended;
+
+        public void Dispose()
+        {
+            if (_ended) return;
+            _ended = true;
+            byteLock.Dispose();
+            queue._turn.Exit();
+            queue._gate.Exit();
+        }
+    }
+}

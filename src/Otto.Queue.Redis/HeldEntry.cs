@@ -1,0 +1,51 @@
+using System.Globalization;
+
+namespace Otto.Queue.Redis;
+
+// An entry of the stream that the server has given to this worker.
+
+internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, string key, byte[] message)
+{
+    internal string Id { get; } = id;
+
+    internal byte[] Message { get; } = message;
+
+    /// <summary>Which task has this key while the entry lives; empty for none.</summary>
+    internal string Key { get; } = key;
+
+    /// <summary>Attempts that were made before the one that this entry is held for.</summary>
+    internal int AttemptsMade { get; } = attemptsBefore + deliveries - 1;
+
+    /// <summary>Where it lies among the held, and which use of that place it is; 0 while it is not among them.</summary>
+    internal int Place { get; set; }
+
+    internal long Use { get; set; }
+
+    /// <summary>When it arrived here, by <see cref="Environment.TickCount64"/>.</summary>
+    internal long TakenAt { get; } = Environment.TickCount64;
+
+    /// <summary>Whether a worker has begun with it; until then its lease is not renewed.</summary>
+    internal bool Begun { get; set; }
+
+    internal TaskId TaskId => Message.Length >= 8 + TaskId.Size ? TaskId.ReadFrom(Message.AsSpan(8)) : default;
+
+    /// <summary>Reads what the take script answered.</summary>
+    internal static List<HeldEntry> ReadTaken(RedisReply[] items)
+    {
+        List<HeldEntry> entries = new(items.Length / 4);
+        for (int i = 0; i + 3 < items.Length; i += 4) entries.Add(new HeldEntry(items[i].Text, 1, Number(items[i + 1]), items[i + 2].Text, items[i + 3].Bytes));
+        return entries;
+    }
+
+    /// <summary>Reads what the reclaim script answered, after its cursor.</summary>
+    internal static List<HeldEntry> ReadReclaimed(RedisReply[] items)
+    {
+        List<HeldEntry> entries = new(items.Length / 5);
+        for (int i = 1; i + 4 < items.Length; i += 5)
+            entries.Add(new HeldEntry(items[i].Text, Number(items[i + 1]), Number(items[i + 2]), items[i + 3].Text, items[i + 4].Bytes));
+        return entries;
+    }
+
+    // Other programs can write to the stream: nonsense is no reason to fall over.
+    private static int Number(RedisReply reply) => int.TryParse(reply.Text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? Math.Min(value, 1_000_000) : 0;
+}

@@ -1,0 +1,38 @@
+namespace Otto.Queue.Redis;
+
+// The names of a queue's keys: one hash tag a queue, so that a cluster keeps all of them in one slot and a script may touch them together.
+
+internal sealed class QueueKeys(string queue)
+{
+    internal string Queue { get; } = queue;
+
+    /// <summary>The ready and the leased: a stream with the group <c>workers</c>. Fields: m the envelope, a attempts made before, k the key.</summary>
+    internal string Stream { get; } = $"otto:{{{queue}}}:stream";
+
+    /// <summary>The delayed: a sorted set by due time in milliseconds, each member an entry with all its fields.</summary>
+    internal string Delayed { get; } = $"otto:{{{queue}}}:delayed";
+
+    /// <summary>The given up: a stream. Fields: m, a attempts made, r the reason, k.</summary>
+    internal string Dead { get; } = $"otto:{{{queue}}}:dead";
+
+    /// <summary>Which task holds each key: a hash.</summary>
+    internal string Keys { get; } = $"otto:{{{queue}}}:keys";
+
+    /// <summary>Who takes work: a sorted set by the time until which each is taken to be alive.</summary>
+    internal string Workers { get; } = $"otto:{{{queue}}}:workers";
+
+    /// <summary>Which workers sleep and want a nudge: a set.</summary>
+    internal string Sleepers { get; } = $"otto:{{{queue}}}:sleepers";
+
+    /// <summary>What concerns everybody on the queue: a channel.</summary>
+    internal string Events { get; } = $"otto:{{{queue}}}:events";
+
+    /// <summary>Where a sleeping worker is nudged: a channel.</summary>
+    internal string Nudge(string worker) => $"otto:{{{Queue}}}:nudge:{worker}";
+
+    /// <summary>A task's result, for those who missed its notice.</summary>
+    internal string Result(TaskId id) => $"otto:{{{Queue}}}:result:{id}";
+
+    /// <summary>What became of a producer's last batch, for as long as it might ask again.</summary>
+    internal string Sent(string producer) => $"otto:{{{Queue}}}:sent:{producer}";
+}

@@ -1,0 +1,211 @@
+using System.Globalization;
+using Otto.Ipc;
+
+namespace Otto.Queue.Redis;
+
+// What this worker holds, and how each lease ends: at once here, and in batches at the server, each entry only if it is still ours there.
+
+internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string worker, CancellationToken closing) : IWorkLeaseOwner
+{
+    private const int MostInBatch = 128;
+
+    private static readonly TimeSpan BatchPause = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
+
+    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.Sleepers];
+    private readonly Lock _lock = new();
+    private readonly List<HeldEntry?> _places = [];
+    private readonly Stack<int> _free = new();
+    private readonly List<Settlement> _settlements = [];
+    private TaskCompletionSource _settled = Completed();
+    private TaskCompletionSource? _hurry;
+    private bool _settling;
+    private long _uses;
+    private int _count;
+
+    internal ITaskTaker? Taker { get; set; }
+
+    /// <summary>How many entries are held.</summary>
+    internal int Count => Volatile.Read(ref _count);
+
+    /// <summary>Takes an entry in, as a lease; renewed once it is <see cref="TryBegin"/>.</summary>
+    internal WorkLease Hold(HeldEntry entry)
+    {
+        lock (_lock)
+        {
+            if (!_free.TryPop(out int place))
+            {
+                place = _places.Count;
+                _places.Add(null);
+            }
+
+            _places[place] = entry;
+            entry.Place = place;
+            entry.Use = ++_uses;
+            _count++;
+            return new WorkLease(this, new SlotToken(entry.Use, place), entry.Message, entry.AttemptsMade + 1);
+        }
+    }
+
+    /// <summary>Notes that a worker begins with an entry.</summary>
+    /// <returns><see langword="false"/> where it is no longer held.</returns>
+    internal bool TryBegin(HeldEntry entry)
+    {
+        lock (_lock) return ReferenceEquals(_places[entry.Place], entry) && (entry.Begun = true);
+    }
+
+    /// <summary>The entries that are worked on now, to be renewed.</summary>
+    internal List<HeldEntry> Snapshot()
+    {
+        lock (_lock) return [.. _places.OfType<HeldEntry>().Where(static e => e.Begun)];
+    }
+
+    /// <summary>Notes that the server has given entries to somebody else: what their handlers do is done twice.</summary>
+    internal void Lose(IEnumerable<HeldEntry> entries)
+    {
+        foreach (HeldEntry entry in entries)
+            if (TryRemove(new SlotToken(entry.Use, entry.Place)) is not null) Taker?.LeaseLost(entry.TaskId);
+    }
+
+    public bool Complete(in SlotToken token)
+    {
+        if (TryRemove(token) is not { } entry) return false;
+        Settle(new Settlement(entry, 'c', 0, entry.Key), hurry: false);
+        return true;
+    }
+
+    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay)
+    {
+        if (delay < TimeSpan.Zero || delay > IWorkQueue.LongestDelay)
+            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.LongestDelay.TotalDays:N0} days: {delay}");
+        if (TryRemove(token) is not { } entry) return false;
+        Settle(new Settlement(entry, 'r', (long)Math.Ceiling(delay.TotalMilliseconds), Text(entry.AttemptsMade + (countAttempt ? 1 : 0))), hurry: true);
+        return true;
+    }
+
+    public bool DeadLetter(in SlotToken token, string reason)
+    {
+        if (TryRemove(token) is not { } entry) return false;
+        Settle(new Settlement(entry, 'd', entry.AttemptsMade + 1, reason.Length <= 4096 ? reason : reason[..4096]), hurry: true);
+        return true;
+    }
+
+    public PayloadHold Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
+
+    /// <summary>Waits until everything that ended here has ended at the server, or time is up.</summary>
+    internal async Task FlushAsync(TimeSpan most)
+    {
+        Task settled;
+        lock (_lock)
+        {
+            settled = _settled.Task;
+            _hurry?.TrySetResult();
+        }
+
+        await settled.WaitAsync(most).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private HeldEntry? TryRemove(in SlotToken token)
+    {
+        lock (_lock)
+        {
+            if ((uint)token.Index >= (uint)_places.Count || _places[token.Index] is not { } entry || entry.Use != token.Word) return null;
+            _places[token.Index] = null;
+            _free.Push(token.Index);
+            _count--;
+            return entry;
+        }
+    }
+
+    private void Settle(in Settlement settlement, bool hurry)
+    {
+        bool start;
+        lock (_lock)
+        {
+            _settlements.Add(settlement);
+            start = !_settling;
+            if (start) _settled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _settling = true;
+            if (start) _hurry = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (hurry || _settlements.Count >= MostInBatch) _hurry?.TrySetResult();
+        }
+
+        if (start) _ = SettleAsync();
+    }
+
+    private async Task SettleAsync()
+    {
+        while (true)
+        {
+            Task hurry;
+            lock (_lock) hurry = _hurry!.Task;
+            await hurry.WaitAsync(BatchPause).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            Settlement[] batch;
+            lock (_lock)
+            {
+                if (_settlements.Count == 0)
+                {
+                    _settling = false;
+                    _settled.TrySetResult();
+                    return;
+                }
+
+                batch = [.. _settlements.Take(MostInBatch)];
+                _settlements.RemoveRange(0, batch.Length);
+                // Whatever is left, or comes meanwhile, is a batch of its own.
+                _hurry = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                if (_settlements.Count >= MostInBatch) _hurry.TrySetResult();
+            }
+
+            await SettleBatchAsync(batch).ConfigureAwait(false);
+        }
+    }
+
+    private async Task SettleBatchAsync(Settlement[] batch)
+    {
+        object[] arguments = new object[2 + (batch.Length * 4)];
+        arguments[0] = keys.Nudge("");
+        arguments[1] = worker;
+        for (int i = 0; i < batch.Length; i++)
+        {
+            arguments[2 + (i * 4)] = batch[i].What == 'c' ? "c" : batch[i].What == 'r' ? "r" : "d";
+            arguments[3 + (i * 4)] = batch[i].Entry.Id;
+            arguments[4 + (i * 4)] = batch[i].Number;
+            arguments[5 + (i * 4)] = batch[i].Text;
+        }
+
+        bool again = false;
+        while (true)
+        {
+            try
+            {
+                string answers = (await client.RunAsync(RedisScripts.Settle, _scriptKeys, arguments).ConfigureAwait(false)).Text;
+                // After a lost answer "not yours" may only mean that the first try had worked.
+                for (int i = 0; i < batch.Length && !again; i++)
+                    if (i >= answers.Length || answers[i] != '1') Taker?.LeaseLost(batch[i].Entry.TaskId);
+                return;
+            }
+            catch (RedisTroubleException e) when (!e.Refused && !closing.IsCancellationRequested)
+            {
+                again = true;
+                await client.WaitForChangeAsync(RetryPause, closing).ConfigureAwait(false);
+            }
+            catch (RedisTroubleException)
+            {
+                // Closed, or refused: the server gives these to others when their time has run out.
+                return;
+            }
+        }
+    }
+
+    private static string Text(int attempts) => attempts.ToString(CultureInfo.InvariantCulture);
+
+    private static TaskCompletionSource Completed()
+    {
+        TaskCompletionSource source = new();
+        source.SetResult();
+        return source;
+    }
+
+    private readonly record struct Settlement(HeldEntry Entry, char What, long Number, string Text);
+}

@@ -1,0 +1,350 @@
+namespace Otto.Queue.Redis;
+
+// Everything that happens inside the server, each step whole: a client that dies, or loses its connection, leaves nothing half done.
+// Times are the server's own, so that a client's clock matters nowhere. docs/redis.md tells the story with the keys.
+
+internal static class RedisScripts
+{
+    internal const string Group = "workers";
+
+    // An entry of the stream as one string for the delayed set, and back; waking sleepers; the server's clock. Each script starts with what it needs of these.
+    private const string Begin = "if redis.replicate_commands then redis.replicate_commands() end\n";
+
+    private const string Clock = """
+        local function clock() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end
+
+        """;
+
+    private const string Pack = """
+        local function pack(m, a, k) return string.format('%d:%d:', a, #k) .. k .. m end
+        local function unpacked(p)
+          local _, e, a, l = string.find(p, '^(%d+):(%d+):')
+          return string.sub(p, e + 1 + l), a, string.sub(p, e + 1, e + l)
+        end
+        local function add(stream, m, a, k)
+          if k ~= '' then return redis.call('XADD', stream, '*', 'm', m, 'a', a, 'k', k) end
+          if tonumber(a) > 0 then return redis.call('XADD', stream, '*', 'm', m, 'a', a) end
+          return redis.call('XADD', stream, '*', 'm', m)
+        end
+        local function fields(e)
+          local m, a, k = '', '0', ''
+          for i = 1, #e, 2 do
+            if e[i] == 'm' then m = e[i + 1] elseif e[i] == 'a' then a = e[i + 1] elseif e[i] == 'k' then k = e[i + 1] end
+          end
+          return m, a, k
+        end
+
+        """;
+
+    // A sleeper that hears nothing is dead or gone: the next is tried. ARGV[1] is where nudges go, without the worker's name.
+    private const string Wake = """
+        local function wake(sleepers, n)
+          while n > 0 do
+            local w = redis.call('SPOP', sleepers)
+            if not w then return end
+            if redis.call('PUBLISH', ARGV[1] .. w, '') > 0 then n = n - 1 end
+          end
+        end
+
+        """;
+
+    private const string EnsureGroup = """
+        local function group(stream) redis.pcall('XGROUP', 'CREATE', stream, 'workers', '0', 'MKSTREAM') end
+
+        """;
+
+    /// <summary>
+    /// KEYS stream delayed dead keys sleepers sent; ARGV nudge, capacity, batch number, then delay ms, key and envelope of each.
+    /// Answers for each: 1 sent, 0 full, or the id of the task that holds the key. A batch that comes again after a lost answer gets the first answer.
+    /// </summary>
+    internal static readonly RedisScript Send = new(Begin + Clock + Pack + Wake + """
+        local before = redis.call('GET', KEYS[6])
+        if before then
+          local cut = string.find(before, ' ', 1, true)
+          if string.sub(before, 1, cut - 1) == ARGV[3] then return string.sub(before, cut + 1) end
+        end
+        local room = ARGV[2] - redis.call('XLEN', KEYS[1]) - redis.call('ZCARD', KEYS[2]) - redis.call('XLEN', KEYS[3])
+        local now, ready, sooner, answers = nil, 0, false, {}
+        for i = 4, #ARGV, 3 do
+          local delay, key, m = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2]
+          local holder = key ~= '' and redis.call('HGET', KEYS[4], key)
+          local id = string.sub(m, 9, 24)
+          if holder and holder ~= id then
+            answers[#answers + 1] = string.gsub(holder, '.', function(c) return string.format('%02x', string.byte(c)) end)
+          elseif room <= 0 then
+            answers[#answers + 1] = '0'
+          else
+            room = room - 1
+            if key ~= '' then redis.call('HSET', KEYS[4], key, id) end
+            if delay > 0 then
+              now = now or clock()
+              local p = pack(m, 0, key)
+              redis.call('ZADD', KEYS[2], now + delay, p)
+              if redis.call('ZRANK', KEYS[2], p) == 0 then sooner = true end
+            else
+              add(KEYS[1], m, 0, key)
+              ready = ready + 1
+            end
+            answers[#answers + 1] = '1'
+          end
+        end
+        local said = table.concat(answers, ' ')
+        redis.call('SET', KEYS[6], ARGV[3] .. ' ' .. said, 'EX', 3600)
+        if sooner then ready = ready + 1 end
+        if ready > 0 then wake(KEYS[5], ready) end
+        return said
+        """);
+
+    /// <summary>
+    /// KEYS stream delayed sleepers; ARGV nudge, worker, count, the most to make ready.
+    /// Makes due what is due, then gives id, attempts, key and envelope of each entry taken. Where there is none the worker counts as asleep, and the only answer is how many ms until the next is due, or -1.
+    /// </summary>
+    internal static readonly RedisScript Take = new(Begin + Clock + Pack + Wake + EnsureGroup + """
+        redis.call('SREM', KEYS[3], ARGV[2])
+        local moved, now = 0, nil
+        local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+        if first[2] then
+          now = clock()
+          if tonumber(first[2]) <= now then
+            for _, p in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[4])) do
+              local m, a, k = unpacked(p)
+              add(KEYS[1], m, a, k)
+              redis.call('ZREM', KEYS[2], p)
+              moved = moved + 1
+            end
+            first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+          end
+        end
+        local got = redis.pcall('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], '>')
+        if got and got.err then
+          if not string.find(got.err, 'NOGROUP', 1, true) then return redis.error_reply(got.err) end
+          group(KEYS[1])
+          got = redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[2], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], '>')
+        end
+        if not got or not got[1] then
+          redis.call('SADD', KEYS[3], ARGV[2])
+          if not first[2] then return {-1} end
+          return {math.max(1, first[2] - now)}
+        end
+        local out = {}
+        for _, e in ipairs(got[1][2]) do
+          local m, a, k = fields(e[2])
+          out[#out + 1] = e[1]
+          out[#out + 1] = a
+          out[#out + 1] = k
+          out[#out + 1] = m
+        end
+        if moved > #out / 4 then wake(KEYS[3], moved - #out / 4) end
+        return out
+        """);
+
+    /// <summary>
+    /// KEYS stream delayed dead keys sleepers; ARGV nudge, worker, then of each: what, entry id, number, text.
+    /// c complete (text: its key); r return (number: delay ms, text: attempts); d dead (number: attempts, text: reason). Answers 1 for each that was still the worker's.
+    /// </summary>
+    internal static readonly RedisScript Settle = new(Begin + Clock + Pack + Wake + """
+        local answers, ready = {}, 0
+        local function release(k, m)
+          if k ~= '' and redis.call('HGET', KEYS[4], k) == string.sub(m, 9, 24) then redis.call('HDEL', KEYS[4], k) end
+        end
+        for i = 3, #ARGV, 4 do
+          local what, id, number, text = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+          local held = redis.pcall('XPENDING', KEYS[1], 'workers', id, id, 1, ARGV[2])
+          if held.err or not held[1] then
+            answers[#answers + 1] = '0'
+          else
+            if what ~= 'c' or text ~= '' then
+              local e = redis.call('XRANGE', KEYS[1], id, id)
+              if e[1] then
+                local m, a, k = fields(e[1][2])
+                if what == 'c' then
+                  release(k, m)
+                elseif what == 'd' then
+                  release(k, m)
+                  redis.call('XADD', KEYS[3], '*', 'm', m, 'a', number, 'r', text, 'k', k)
+                elseif tonumber(number) > 0 then
+                  local p = pack(m, text, k)
+                  redis.call('ZADD', KEYS[2], clock() + number, p)
+                  if redis.call('ZRANK', KEYS[2], p) == 0 then ready = ready + 1 end
+                else
+                  add(KEYS[1], m, text, k)
+                  ready = ready + 1
+                end
+              end
+            end
+            redis.call('XACK', KEYS[1], 'workers', id)
+            redis.call('XDEL', KEYS[1], id)
+            answers[#answers + 1] = '1'
+          end
+        end
+        if ready > 0 then wake(KEYS[5], ready) end
+        return table.concat(answers)
+        """);
+
+    /// <summary>
+    /// KEYS stream delayed dead workers; ARGV events, worker, 1 where it takes work, ms that it is taken to be alive, then the entries that it holds.
+    /// Renews all of it. Answers: other workers, ready, leased, delayed, dead, then the entries that are no longer the worker's.
+    /// </summary>
+    internal static readonly RedisScript Pulse = new(Begin + Clock + EnsureGroup + """
+        local now = clock()
+        local gone = redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+        local others = redis.call('ZCARD', KEYS[4])
+        if ARGV[3] == '1' then
+          if redis.call('ZADD', KEYS[4], now + ARGV[4], ARGV[2]) == 1 then gone = 1 else others = others - 1 end
+        elseif redis.call('ZREM', KEYS[4], ARGV[2]) == 1 then
+          gone = 1
+          others = others - 1
+        end
+        if gone > 0 then redis.call('PUBLISH', ARGV[1], 'w') end
+        local lost = {}
+        for i = 5, #ARGV do
+          local held = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[i], ARGV[i], 1, ARGV[2])
+          if held.err or not held[1] then lost[#lost + 1] = ARGV[i]
+          else redis.call('XCLAIM', KEYS[1], 'workers', ARGV[2], 0, ARGV[i], 'JUSTID') end
+        end
+        local pending = redis.pcall('XPENDING', KEYS[1], 'workers')
+        local leased = (not pending.err) and pending[1] or 0
+        return {others, redis.call('XLEN', KEYS[1]) - leased, leased, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]), unpack(lost)}
+        """);
+
+    /// <summary>
+    /// KEYS stream workers; ARGV worker, ms without a sign of life, cursor, count.
+    /// Takes over what others have let lie. Answers the next cursor, then id, deliveries, attempts, key and envelope of each. Forgets workers that are gone and hold nothing.
+    /// </summary>
+    internal static readonly RedisScript Reclaim = new(Begin + Pack + """
+        local got = redis.pcall('XAUTOCLAIM', KEYS[1], 'workers', ARGV[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
+        if got.err then
+          if string.find(got.err, 'NOGROUP', 1, true) or string.find(got.err, 'no such key', 1, true) then return {'0-0'} end
+          return redis.error_reply(got.err)
+        end
+        local out = {got[1]}
+        for _, e in ipairs(got[2]) do
+          if e and e[2] then
+            local m, a, k = fields(e[2])
+            local held = redis.call('XPENDING', KEYS[1], 'workers', e[1], e[1], 1, ARGV[1])
+            out[#out + 1] = e[1]
+            out[#out + 1] = held[1] and held[1][4] or 2
+            out[#out + 1] = a
+            out[#out + 1] = k
+            out[#out + 1] = m
+          end
+        end
+        if got[1] == '0-0' then
+          for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], 'workers')) do
+            local of = {}
+            for i = 1, #c, 2 do of[c[i]] = c[i + 1] end
+            if of.pending == 0 and of.idle > 60000 and of.name ~= ARGV[1] and not redis.call('ZSCORE', KEYS[2], of.name) then
+              redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'workers', of.name)
+            end
+          end
+        end
+        return out
+        """);
+
+    /// <summary>KEYS stream workers sleepers; ARGV events, worker. Says farewell; what the worker still holds stays with its name until its time runs out.</summary>
+    internal static readonly RedisScript Leave = new(Begin + """
+        redis.call('SREM', KEYS[3], ARGV[2])
+        if redis.call('ZREM', KEYS[2], ARGV[2]) == 1 then redis.call('PUBLISH', ARGV[1], 'w') end
+        local held = redis.pcall('XPENDING', KEYS[1], 'workers', '-', '+', 1, ARGV[2])
+        if not held.err and not held[1] then redis.pcall('XGROUP', 'DELCONSUMER', KEYS[1], 'workers', ARGV[2]) end
+        return 1
+        """);
+
+    /// <summary>KEYS stream delayed dead; answers ready, leased, delayed, dead, age of the oldest ready and idle time of the longest held in ms.</summary>
+    internal static readonly RedisScript Count = new(Begin + Clock + """
+        local pending = redis.pcall('XPENDING', KEYS[1], 'workers')
+        local leased, last = 0, '0-0'
+        if not pending.err then
+          leased = pending[1]
+          for _, g in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+            local of = {}
+            for i = 1, #g, 2 do of[g[i]] = g[i + 1] end
+            if of.name == 'workers' then last = of['last-delivered-id'] end
+          end
+        end
+        local age, held = 0, 0
+        local e = redis.call('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', 1)
+        if e[1] then age = clock() - tonumber(string.match(e[1][1], '^%d+')) end
+        return {redis.call('XLEN', KEYS[1]) - leased, leased, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]), age}
+        """);
+
+    /// <summary>KEYS stream delayed dead; ARGV capacity, reason, envelope. Answers 1, or 0 where there is no room.</summary>
+    internal static readonly RedisScript Bury = new(Begin + """
+        if redis.call('XLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2]) + redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[1]) then return 0 end
+        redis.call('XADD', KEYS[3], '*', 'm', ARGV[3], 'a', 1, 'r', ARGV[2], 'k', '')
+        return 1
+        """);
+
+    /// <summary>KEYS dead; ARGV count. Answers id, attempts, reason and envelope of each.</summary>
+    internal static readonly RedisScript ListDead = new(Begin + """
+        local out = {}
+        for _, e in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1])) do
+          local of = {}
+          for i = 1, #e[2], 2 do of[e[2][i]] = e[2][i + 1] end
+          out[#out + 1] = e[1]
+          out[#out + 1] = of.a or '0'
+          out[#out + 1] = of.r or ''
+          out[#out + 1] = of.m or ''
+        end
+        return out
+        """);
+
+    /// <summary>KEYS stream dead keys sleepers; ARGV nudge, id, 1 to make it ready again. Answers whether it was there. A key is taken again where nobody else has it.</summary>
+    internal static readonly RedisScript MoveDead = new(Begin + Pack + Wake + """
+        local e = redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])
+        if not e[1] then return 0 end
+        redis.call('XDEL', KEYS[2], ARGV[2])
+        if ARGV[3] == '1' then
+          local m, a, k = fields(e[1][2])
+          if k ~= '' then redis.call('HSETNX', KEYS[3], k, string.sub(m, 9, 24)) end
+          add(KEYS[1], m, 0, k)
+          wake(KEYS[4], 1)
+        end
+        return 1
+        """);
+
+    /// <summary>
+    /// KEYS stream delayed keys; ARGV the task's id, where to go on (empty at first), how many to look at.
+    /// Looks through the delayed, then the stream, some at a time so that nobody waits long for it. Answers 1 taken back, 2 held by a worker, 0 not there; or where to go on.
+    /// </summary>
+    internal static readonly RedisScript Cancel = new(Begin + Pack + """
+        local function release(k) if k ~= '' and redis.call('HGET', KEYS[3], k) == ARGV[1] then redis.call('HDEL', KEYS[3], k) end end
+        if ARGV[2] == '' or string.sub(ARGV[2], 1, 1) == 'd' then
+          local from = ARGV[2] == '' and 0 or tonumber(string.sub(ARGV[2], 2))
+          local some = redis.call('ZRANGE', KEYS[2], from, from + ARGV[3] - 1)
+          for _, p in ipairs(some) do
+            local m, a, k = unpacked(p)
+            if string.sub(m, 9, 24) == ARGV[1] then
+              redis.call('ZREM', KEYS[2], p)
+              release(k)
+              return '1'
+            end
+          end
+          if #some == tonumber(ARGV[3]) then return 'd' .. (from + #some) end
+          return 's-'
+        end
+        local some = redis.call('XRANGE', KEYS[1], string.sub(ARGV[2], 2), '+', 'COUNT', ARGV[3])
+        for _, e in ipairs(some) do
+          local m, a, k = fields(e[2])
+          if string.sub(m, 9, 24) == ARGV[1] then
+            local held = redis.pcall('XPENDING', KEYS[1], 'workers', e[1], e[1], 1)
+            if not held.err and held[1] then return '2' end
+            redis.call('XDEL', KEYS[1], e[1])
+            release(k)
+            return '1'
+          end
+        end
+        if #some == tonumber(ARGV[3]) then return 's(' .. some[#some][1] end
+        return '0'
+        """);
+
+    /// <summary>KEYS a result's key; ARGV events, notice, seconds to keep it (0 for not at all). Tells everybody who listens.</summary>
+    internal static readonly RedisScript Notify = new(Begin + """
+        if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+        redis.call('PUBLISH', ARGV[1], 'n' .. ARGV[2])
+        return 1
+        """);
+
+    /// <summary>KEYS a result's key. Answers the notice, if it is kept.</summary>
+    internal static readonly RedisScript Find = new(Begin + "return redis.call('GET', KEYS[1])");
+}

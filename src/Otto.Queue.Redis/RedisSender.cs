@@ -1,0 +1,139 @@
+using System.Globalization;
+
+namespace Otto.Queue.Redis;
+
+// Producing: whatever is enqueued while a batch is on its way goes with the next, so that a lone task pays one round trip and a crowd shares one.
+// A batch whose answer was lost is sent again under its number until there is an answer: the server knows whether it had it, so no task enters twice.
+
+internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRouteOptions options, string name, CancellationToken closing)
+{
+    private const int MostInBatch = 128;
+    private const int MostBytesInBatch = 1 << 20;
+    private const int MostWaiting = 10_000;
+
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
+
+    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.Sleepers, keys.Sent(name)];
+    private readonly string _nudge = keys.Nudge("");
+    private readonly string _capacity = options.Capacity.ToString(CultureInfo.InvariantCulture);
+    private readonly Lock _lock = new();
+    private readonly List<Pending> _waiting = [];
+    private bool _flushing;
+    private long _batches;
+
+    internal ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
+    {
+        ObjectDisposedException.ThrowIf(closing.IsCancellationRequested, typeof(TaskChannel));
+        if (client.Trouble is not null) return new(SendOutcome.Unavailable);
+        Pending pending = new(message.ToArray(), terms);
+        bool start;
+        lock (_lock)
+        {
+            if (_waiting.Count >= MostWaiting) return new(SendOutcome.Full);
+            _waiting.Add(pending);
+            start = !_flushing;
+            _flushing = true;
+        }
+
+        if (start) _ = FlushAsync();
+        return new(cancellation.CanBeCanceled ? WaitAsync(pending, cancellation) : pending.Answer.Task);
+    }
+
+    private async Task<SendAnswer> WaitAsync(Pending pending, CancellationToken cancellation)
+    {
+        try
+        {
+            return await pending.Answer.Task.WaitAsync(cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            lock (_lock) _waiting.Remove(pending); // Not on its way yet: then it is never sent.
+            throw;
+        }
+    }
+
+    private async Task FlushAsync()
+    {
+        List<Pending> batch = [];
+        while (true)
+        {
+            batch.Clear();
+            lock (_lock)
+            {
+                if (_waiting.Count == 0)
+                {
+                    _flushing = false;
+                    return;
+                }
+
+                int bytes = 0;
+                foreach (Pending pending in _waiting)
+                {
+                    if (batch.Count == MostInBatch || (bytes += pending.Message.Length) > MostBytesInBatch && batch.Count > 0) break;
+                    batch.Add(pending);
+                }
+
+                _waiting.RemoveRange(0, batch.Count);
+            }
+
+            try
+            {
+                string[] answers = await SendBatchAsync(batch).ConfigureAwait(false);
+                for (int i = 0; i < batch.Count; i++) batch[i].Answer.TrySetResult(Read(answers[i]));
+            }
+            catch (Exception e)
+            {
+                foreach (Pending pending in batch) pending.Answer.TrySetException(e);
+            }
+        }
+    }
+
+    private async Task<string[]> SendBatchAsync(List<Pending> batch)
+    {
+        object[] arguments = new object[3 + (batch.Count * 3)];
+        arguments[0] = _nudge;
+        arguments[1] = _capacity;
+        arguments[2] = (++_batches).ToString(CultureInfo.InvariantCulture);
+        for (int i = 0; i < batch.Count; i++)
+        {
+            arguments[3 + (i * 3)] = (long)Math.Ceiling(batch[i].Terms.Delay.TotalMilliseconds);
+            arguments[4 + (i * 3)] = batch[i].Terms.Key ?? "";
+            arguments[5 + (i * 3)] = batch[i].Message;
+        }
+
+        while (true)
+        {
+            try
+            {
+                return (await client.RunAsync(RedisScripts.Send, _scriptKeys, arguments).ConfigureAwait(false)).Text.Split(' ');
+            }
+            catch (RedisTroubleException e) when (e.OutOfMemory)
+            {
+                return [.. batch.Select(static _ => "0")];
+            }
+            catch (RedisTroubleException e) when (!e.Refused)
+            {
+                if (closing.IsCancellationRequested) throw new ObjectDisposedException(nameof(TaskChannel), $"the queue was closed while Redis was out of reach ({e.Message}); the task may have been enqueued");
+                await client.WaitForChangeAsync(RetryPause, closing).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private static SendAnswer Read(string answer) => answer switch
+    {
+        "1" => SendOutcome.Sent,
+        "0" => SendOutcome.Full,
+        _ when TaskId.TryParse(answer, out TaskId existing) => new SendAnswer(SendOutcome.Duplicate, existing),
+        _ => throw new RedisTroubleException($"the send script answered '{answer}'"),
+    };
+
+    private sealed class Pending(byte[] message, SendTerms terms)
+    {
+        internal byte[] Message { get; } = message;
+
+        internal SendTerms Terms { get; } = terms;
+
+        // A producer's continuation on the flushing thread would hold up everybody else's batch.
+        internal TaskCompletionSource<SendAnswer> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,131 @@
+using Otto.Ipc;
+
+namespace Otto.Queue.Redis;
+
+// Consuming: reads as many as can be started now until there are none, then sleeps until it is nudged, a delayed task is due, or a slow poll comes round.
+
+internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteOptions options, string worker, RedisLeases leases)
+{
+    private const int MostMadeReady = 256;
+
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
+
+    private readonly string[] _takeKeys = [keys.Stream, keys.Delayed, keys.Sleepers];
+    private readonly long _freshMilliseconds = (long)options.LeaseTime.TotalMilliseconds / 2;
+    private readonly string _nudge = keys.Nudge("");
+    private readonly Lock _lock = new();
+    private readonly Queue<(HeldEntry Entry, WorkLease Lease)> _taken = new();
+    private volatile TaskCompletionSource _nudged = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile ITaskTaker? _for;
+    private string _cursor = "0-0";
+
+    /// <summary>How many are here that nobody has leased yet.</summary>
+    private int AtHand
+    {
+        get
+        {
+            lock (_lock) return _taken.Count;
+        }
+    }
+
+    internal bool Takes => _for is not null;
+
+    internal void Start(ITaskTaker taker)
+    {
+        leases.Taker = taker;
+        _for = taker;
+    }
+
+    internal void Stop()
+    {
+        _for = null;
+        GiveBackTaken();
+    }
+
+    /// <summary>Looks now: something may have come.</summary>
+    internal void Nudge() => _nudged.TrySetResult();
+
+    internal bool TryLease(out WorkLease lease)
+    {
+        while (true)
+        {
+            (HeldEntry Entry, WorkLease Lease) next;
+            lock (_lock)
+            {
+                if (!_taken.TryDequeue(out next)) break;
+            }
+
+            // What lay here for long, because the workers had other things to do, may be somebody else's soon: rather not begun.
+            if (Environment.TickCount64 - next.Entry.TakenAt > _freshMilliseconds) next.Lease.Abandon(countAttempt: false);
+            else if (leases.TryBegin(next.Entry))
+            {
+                lease = next.Lease;
+                return true;
+            }
+        }
+
+        lease = default;
+        return false;
+    }
+
+    internal async Task WaitAsync(CancellationToken cancellation)
+    {
+        while (AtHand == 0)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            TaskCompletionSource nudged = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            _nudged = nudged; // Before the look: a nudge that comes after the server found nothing is for this sleep.
+            TimeSpan sleep;
+            try
+            {
+                sleep = await TakeAsync().ConfigureAwait(false);
+            }
+            catch (RedisTroubleException e) when (!e.Refused)
+            {
+                await client.WaitForChangeAsync(RetryPause, cancellation).ConfigureAwait(false);
+                continue;
+            }
+
+            if (sleep > TimeSpan.Zero) await nudged.Task.WaitAsync(sleep, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>Takes over what dead workers held, if there is a free place for it.</summary>
+    internal async Task ReclaimAsync()
+    {
+        if (_for is not { } taker || AtHand > 0) return;
+        RedisReply[] items = (await client.RunAsync(RedisScripts.Reclaim, [keys.Stream, keys.Workers],
+            [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, taker.FreeSlots]).ConfigureAwait(false)).Items;
+        if (items.Length == 0) return;
+        _cursor = items[0].Text;
+        Add(HeldEntry.ReadReclaimed(items));
+        if (AtHand > 0) Nudge();
+    }
+
+    private async Task<TimeSpan> TakeAsync()
+    {
+        if (_for is not { } taker) return options.PollInterval;
+        RedisReply[] items = (await client.RunAsync(RedisScripts.Take, _takeKeys, [_nudge, worker, taker.FreeSlots, MostMadeReady]).ConfigureAwait(false)).Items;
+        if (items.Length != 1)
+        {
+            Add(HeldEntry.ReadTaken(items));
+            return TimeSpan.Zero;
+        }
+
+        long due = items[0].Number;
+        return due < 0 || due > options.PollInterval.TotalMilliseconds ? options.PollInterval : TimeSpan.FromMilliseconds(due);
+    }
+
+    private void Add(List<HeldEntry> entries)
+    {
+        lock (_lock)
+            foreach (HeldEntry entry in entries) _taken.Enqueue((entry, leases.Hold(entry)));
+        if (_for is null) GiveBackTaken();
+    }
+
+    private void GiveBackTaken()
+    {
+        lock (_lock)
+            while (_taken.TryDequeue(out (HeldEntry Entry, WorkLease Lease) next)) next.Lease.Abandon(countAttempt: false);
+    }
+}

@@ -1,0 +1,250 @@
+using System.Security.Cryptography;
+using Otto.Ipc;
+
+namespace Otto.Queue.Redis;
+
+// One queue on Redis as one process uses it. The parts: RedisSender produces, RedisTaker consumes, RedisLeases ends what was taken, RedisPulse shows that we live.
+
+internal sealed class RedisTaskChannel : TaskChannel
+{
+    // How long a close waits for acknowledgements to arrive; what does not arrive runs again elsewhere.
+    private static readonly TimeSpan ClosePatience = TimeSpan.FromSeconds(5);
+
+    private const int LookedAtAtOnce = 1000;
+    private const int SecondsResultsAreKept = 600;
+
+    private readonly RedisClient _client;
+    private readonly QueueKeys _keys;
+    private readonly RedisRouteOptions _options;
+    private readonly string _worker = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+    private readonly CancellationTokenSource _closing = new();
+    private readonly RedisSender _sender;
+    private readonly RedisLeases _leases;
+    private readonly RedisTaker _taker;
+    private readonly RedisPulse _pulse;
+    private readonly Func<ValueTask> _closed;
+    private readonly Lock _lock = new();
+    private readonly List<Func<Task>> _subscriptions = [];
+    private volatile Action<ReadOnlyMemory<byte>>? _heard;
+    private Task? _disposing;
+
+    private RedisTaskChannel(RedisClient client, ChannelName queue, RedisRouteOptions options, Func<ValueTask> closed)
+    {
+        _closed = closed;
+        _client = client;
+        _keys = new QueueKeys(queue.Value);
+        _options = options;
+        _sender = new RedisSender(client, _keys, options, _worker, _closing.Token);
+        _leases = new RedisLeases(client, _keys, _worker, _closing.Token);
+        _taker = new RedisTaker(client, _keys, options, _worker, _leases);
+        _pulse = new RedisPulse(client, _keys, options, _worker, _leases, _taker);
+        client.Restored += OnRestored;
+    }
+
+    public override int MaxMessageBytes => _options.MaxMessageBytes;
+
+    public override int OtherWorkers => _pulse.OtherWorkers;
+
+    public override string? Trouble => _client.Trouble;
+
+    public override WorkQueueCounts LastCounts => _pulse.LastCounts;
+
+    public override long Capacity => _options.Capacity;
+
+    internal static async Task<RedisTaskChannel> OpenAsync(RedisClient client, ChannelName queue, RedisRouteOptions options, Func<ValueTask> closed)
+    {
+        RedisTaskChannel channel = new(client, queue, options, closed);
+        try
+        {
+            await channel.SubscribeAsync().ConfigureAwait(false);
+            await channel._pulse.BeatAsync().ConfigureAwait(false); // So that the first task is judged by who is there.
+        }
+        catch (RedisTroubleException e) when (!e.Refused)
+        {
+            // Not there yet: ridden out like one that went away.
+        }
+        catch
+        {
+            await channel.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        return channel;
+    }
+
+    public override ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
+    {
+        if (message.Length > MaxMessageBytes)
+            throw new ArgumentOutOfRangeException(nameof(message), $"message of {message.Length:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; raise Redis.MaxMessageBytes");
+        return _sender.SendAsync(message, terms, cancellation);
+    }
+
+    public override async ValueTask WaitToSendAsync(CancellationToken cancellation)
+    {
+        // Room comes from workers elsewhere, who do not know us: looked for more and more seldom.
+        for (int pause = 5; ; pause = Math.Min(pause * 2, 250))
+        {
+            ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
+            await _client.WaitForChangeAsync(TimeSpan.FromMilliseconds(pause), cancellation).ConfigureAwait(false);
+            cancellation.ThrowIfCancellationRequested();
+            if (Trouble is not null) continue;
+            try
+            {
+                if ((await CountAsync(cancellation).ConfigureAwait(false)).Free > 0) return;
+            }
+            catch (RedisTroubleException e) when (!e.Refused)
+            {
+                // Looked for again after the next pause.
+            }
+        }
+    }
+
+    public override ValueTask<bool> BuryAsync(ReadOnlySpan<byte> message, string reason) => BuryAsync(message.ToArray(), reason);
+
+    private async ValueTask<bool> BuryAsync(byte[] message, string reason)
+        => (await _client.RunAsync(RedisScripts.Bury, [_keys.Stream, _keys.Delayed, _keys.Dead], [_options.Capacity, reason, message]).ConfigureAwait(false)).Number == 1;
+
+    public override void StartTaking(ITaskTaker taker)
+    {
+        _taker.Start(taker);
+        _pulse.BeatNow();
+    }
+
+    public override void StopTaking()
+    {
+        if (!_taker.Takes) return;
+        _taker.Stop();
+        _pulse.BeatNow();
+    }
+
+    public override bool TryLease(out WorkLease lease) => _taker.TryLease(out lease);
+
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellation) => new(_taker.WaitAsync(cancellation));
+
+    public override async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellation)
+    {
+        byte[] bytes = new byte[TaskId.Size];
+        id.WriteTo(bytes);
+        string at = "";
+        while (true)
+        {
+            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [bytes, at, LookedAtAtOnce]).WaitAsync(cancellation).ConfigureAwait(false)).Text;
+            if (at is "0" or "1" or "2") return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
+        }
+    }
+
+    public override bool CarriesNotices => true;
+
+    public override ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> heard)
+    {
+        _heard = heard; // The channel is subscribed to from the start.
+        return default;
+    }
+
+    public override async ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null)
+        => await _client.RunAsync(RedisScripts.Notify, [_keys.Result(resultOf ?? default)], [_keys.Events, notice.ToArray(), resultOf is null ? 0 : SecondsResultsAreKept]).ConfigureAwait(false);
+
+    public override async ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellation)
+    {
+        RedisReply reply = await _client.RunAsync(RedisScripts.Find, [_keys.Result(id)], []).WaitAsync(cancellation).ConfigureAwait(false);
+        return reply.IsNull ? null : reply.Bytes;
+    }
+
+    public override async ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellation)
+    {
+        RedisReply[] items = (await _client.RunAsync(RedisScripts.Count, [_keys.Stream, _keys.Delayed, _keys.Dead], []).WaitAsync(cancellation).ConfigureAwait(false)).Items;
+        return RedisPulse.CountsOf(items, _options.Capacity) with { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[4].Number)) };
+    }
+
+    public override async ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellation)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(max);
+        if (max == 0) return [];
+        RedisReply[] items = (await _client.RunAsync(RedisScripts.ListDead, [_keys.Dead], [Math.Min(max, 10_000)]).WaitAsync(cancellation).ConfigureAwait(false)).Items;
+        List<DeadLetter> letters = [];
+        for (int i = 0; i + 3 < items.Length; i += 4)
+            letters.Add(new DeadLetter(LetterOf(items[i].Text), items[i + 3].Bytes, (int)items[i + 1].Number, items[i + 2].Text));
+        return letters;
+    }
+
+    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellation) => MoveDeadAsync(letter, requeue: true, cancellation);
+
+    public override ValueTask<bool> DropAsync(DeadLetterId letter, CancellationToken cancellation) => MoveDeadAsync(letter, requeue: false, cancellation);
+
+    private async ValueTask<bool> MoveDeadAsync(DeadLetterId letter, bool requeue, CancellationToken cancellation)
+        => (await _client.RunAsync(RedisScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.Sleepers], [_keys.Nudge(""), $"{letter.Word}-{letter.Index}", requeue ? "1" : "0"])
+            .WaitAsync(cancellation).ConfigureAwait(false)).Number == 1;
+
+    // A stream's id is milliseconds and a count within them.
+    private static DeadLetterId LetterOf(string id)
+    {
+        int dash = id.IndexOf('-', StringComparison.Ordinal);
+        System.Globalization.CultureInfo culture = System.Globalization.CultureInfo.InvariantCulture;
+        return dash > 0 && long.TryParse(id.AsSpan(0, dash), culture, out long milliseconds) && int.TryParse(id.AsSpan(dash + 1), culture, out int count)
+            ? new DeadLetterId(milliseconds, count)
+            : throw new RedisTroubleException($"'{id}' is no entry of a stream");
+    }
+
+    private async Task SubscribeAsync()
+    {
+        Func<Task> nudges = await _client.SubscribeAsync(_keys.Nudge(_worker), _ => _taker.Nudge()).ConfigureAwait(false);
+        lock (_lock) _subscriptions.Add(nudges);
+        Func<Task> events = await _client.SubscribeAsync(_keys.Events, OnEvent).ConfigureAwait(false);
+        lock (_lock) _subscriptions.Add(events);
+    }
+
+    private void OnEvent(byte[] message)
+    {
+        if (message is [(byte)'w']) _pulse.BeatNow();
+        else if (message is [(byte)'n', ..]) _heard?.Invoke(message.AsMemory(1));
+    }
+
+    private void OnRestored()
+    {
+        _pulse.BeatNow();
+        _taker.Nudge();
+        bool subscribed;
+        lock (_lock) subscribed = _subscriptions.Count > 0;
+        if (!subscribed) _ = SubscribeLateAsync();
+    }
+
+    private async Task SubscribeLateAsync()
+    {
+        try
+        {
+            await SubscribeAsync().ConfigureAwait(false);
+        }
+        catch (RedisTroubleException)
+        {
+            // The next restored connection tries again; until then the slow poll finds everything.
+        }
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        lock (_lock) return new(_disposing ??= DisposeOnceAsync());
+    }
+
+    private async Task DisposeOnceAsync()
+    {
+        try
+        {
+            _client.Restored -= OnRestored;
+            StopTaking();
+            await _leases.FlushAsync(_client.Trouble is null ? ClosePatience : TimeSpan.Zero).ConfigureAwait(false);
+            await _pulse.DisposeAsync().ConfigureAwait(false);
+            await _closing.CancelAsync().ConfigureAwait(false);
+            if (_client.Trouble is not null) return;
+            foreach (Func<Task> unsubscribe in _subscriptions) await unsubscribe().ConfigureAwait(false);
+            await _client.RunAsync(RedisScripts.Leave, [_keys.Stream, _keys.Workers, _keys.Sleepers], [_keys.Events, _worker]).ConfigureAwait(false);
+        }
+        catch (RedisTroubleException)
+        {
+            // Others learn by our silence.
+        }
+        finally
+        {
+            await _closed().ConfigureAwait(false);
+        }
+    }
+}

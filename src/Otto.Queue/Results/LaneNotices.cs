@@ -1,0 +1,76 @@
+namespace Otto.Queue;
+
+// A lane's end of the notices: hears those of its routes, and tells on them. Telling never holds up a worker, and a notice that cannot be told is only logged.
+
+internal sealed class LaneNotices(Lane lane)
+{
+    private int _tellingNow;
+    private int _listening;
+
+    private const int MostToldAtOnce = 1000;
+
+    /// <summary>Hears what others tell: workers for cancels, producers for results and progress.</summary>
+    internal async ValueTask ListenAsync()
+    {
+        if (Volatile.Read(ref _listening) == 2) return;
+        foreach (RouteQueue route in lane.Routes)
+        {
+            try
+            {
+                await route.Channel.ListenAsync(Hear).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException)
+            {
+                lane.Log.NoticesFailed(lane.Name, route.Route.Route, e);
+            }
+        }
+
+        Volatile.Write(ref _listening, 2);
+    }
+
+    /// <summary>Tells others, on every route that they may listen on.</summary>
+    internal void Tell(byte[] notice, TaskId? resultOf = null, Route? only = null)
+    {
+        foreach (RouteQueue route in lane.Routes)
+        {
+            if (!route.Channel.CarriesNotices || only is { } one && one != route.Route.Route) continue;
+            // Bounded: where a route is slow, progress is what can be missed.
+            if (Interlocked.Increment(ref _tellingNow) > MostToldAtOnce && resultOf is null) Interlocked.Decrement(ref _tellingNow);
+            else _ = TellAsync(route, notice, resultOf);
+        }
+    }
+
+    private async Task TellAsync(RouteQueue route, byte[] notice, TaskId? resultOf)
+    {
+        try
+        {
+            await route.Channel.NotifyAsync(notice, resultOf).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException or OperationCanceledException)
+        {
+            if (lane.State < LaneState.Draining) lane.Log.NoticesFailed(lane.Name, route.Route.Route, e);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _tellingNow);
+        }
+    }
+
+    internal void Hear(ReadOnlyMemory<byte> notice)
+    {
+        if (!TaskNotice.TryRead(notice.Span, out NoticeKind kind, out TaskId id, out ReadOnlySpan<byte> body)) return;
+        switch (kind)
+        {
+            case NoticeKind.Cancel:
+                lane.FireRunning(id, RunEnd.Cancelled);
+                break;
+            case NoticeKind.Result:
+                lane.Owner.Results.Hear(id, body);
+                lane.Progress.End(id);
+                break;
+            case NoticeKind.Progress:
+                lane.Progress.Hear(TaskNotice.ReadProgress(id, body));
+                break;
+        }
+    }
+}

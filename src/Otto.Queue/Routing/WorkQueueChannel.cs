@@ -1,0 +1,107 @@
+using System.Text;
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits, and nothing is allocated.
+
+internal sealed class WorkQueueChannel(IWorkQueue queue, TopicNotices? notices = null) : TaskChannel
+{
+    // How long a keyed task waits for others that look for theirs; each takes microseconds.
+    private static readonly TimeSpan TurnPatience = TimeSpan.FromSeconds(2);
+
+    /// <summary>The queue beneath, for those who look at it.</summary>
+    internal IWorkQueue Queue => queue;
+
+    public override int MaxMessageBytes => queue.MaxMessageBytes;
+
+    public override int OtherWorkers => queue.OtherWorkers;
+
+    public override WorkQueueCounts LastCounts => queue.GetCounts();
+
+    public override long Capacity => queue.Capacity;
+
+    public override bool CanKeep => true;
+
+    public override ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
+    {
+        if (terms.Key is { } key) return new ValueTask<SendAnswer>(InTurn(key, message, terms, keep: false, out _));
+        bool sent = terms.Delay > TimeSpan.Zero ? queue.TrySend(message, terms.Delay, out _) : queue.TrySend(message);
+        return new ValueTask<SendAnswer>(sent ? SendOutcome.Sent : SendOutcome.Full);
+    }
+
+    public override SendAnswer Keep(ReadOnlySpan<byte> message, in SendTerms terms, out WorkLease lease)
+    {
+        if (terms.Key is { } key) return InTurn(key, message, terms, keep: true, out lease);
+        return queue.TryKeep(message, out lease) ? SendOutcome.Sent : SendOutcome.Full;
+    }
+
+    // The segment itself is the register of keys: a key is taken while a message that says so is ready, delayed or held.
+    private SendAnswer InTurn(string key, ReadOnlySpan<byte> message, in SendTerms terms, bool keep, out WorkLease lease)
+    {
+        lease = default;
+        if (queue is not ISearchableWorkQueue searchable) throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot tell whether a key is taken");
+        if (!searchable.TryTakeTurn(TurnPatience, out IDisposable? turn)) throw new IOException($"another process has been looking for a key of queue '{queue.Name}' for {TurnPatience.TotalSeconds} s; is it stopped?");
+        using (turn)
+        {
+            byte[] bytes = Encoding.UTF8.GetBytes(key);
+            TaskId existing = default;
+            if (searchable.TryFind(m =>
+                {
+                    if (!EnvelopeHeader.KeyOf(m).SequenceEqual(bytes)) return false;
+                    existing = EnvelopeHeader.IdOf(m);
+                    return true;
+                }, out _, out _) && existing != terms.Id)
+                return new SendAnswer(SendOutcome.Duplicate, existing);
+            bool sent = keep ? queue.TryKeep(message, out lease) : queue.TrySend(message, terms.Delay, out _);
+            return sent ? SendOutcome.Sent : SendOutcome.Full;
+        }
+    }
+
+    public override ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellation)
+    {
+        if (queue is not ISearchableWorkQueue searchable) return new(CancelOutcome.NotFound);
+        // A worker may take it between our look and our cancel: then it is found again, held.
+        for (int tries = 0; tries < 100; tries++)
+        {
+            if (!searchable.TryFind(m => EnvelopeHeader.IdOf(m) == id, out WorkId work, out bool held)) return new(CancelOutcome.NotFound);
+            if (held) return new(CancelOutcome.Requested);
+            if (queue.Cancel(work)) return new(CancelOutcome.Removed);
+        }
+
+        return new(CancelOutcome.Requested);
+    }
+
+    public override bool CarriesNotices => notices is not null;
+
+    public override ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> heard) => notices?.ListenAsync(heard) ?? default;
+
+    public override ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null) => notices?.TellAsync(notice) ?? default;
+
+    public override ValueTask WaitToSendAsync(CancellationToken cancellation) => queue.WaitToSendAsync(cancellation);
+
+    public override ValueTask<bool> BuryAsync(ReadOnlySpan<byte> message, string reason)
+        => new(queue.TryKeep(message, out WorkLease lease) && lease.DeadLetter(reason));
+
+    public override void StartTaking(ITaskTaker taker) => queue.TakesWork = true;
+
+    public override void StopTaking() => queue.TakesWork = false;
+
+    public override bool TryLease(out WorkLease lease) => queue.TryLease(out lease);
+
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellation) => queue.WaitToLeaseAsync(cancellation);
+
+    public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellation) => new(queue.GetCounts());
+
+    public override ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellation) => new(queue.GetDeadLetters(max));
+
+    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellation) => new(queue.Requeue(letter));
+
+    public override ValueTask<bool> DropAsync(DeadLetterId letter, CancellationToken cancellation) => new(queue.Drop(letter));
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (notices is not null) await notices.DisposeAsync().ConfigureAwait(false);
+        await queue.DisposeAsync().ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,120 @@
+using System.Collections.Concurrent;
+using Otto.Ipc;
+using Otto.Queue.Redis.Tests.Support;
+using Otto.Queue.Tests.Support;
+
+namespace Otto.Queue.Redis.Tests;
+
+/// <summary>A server that dies, is paused, or is not there yet: ridden out, and nothing that was accepted is lost while it keeps its data.</summary>
+internal sealed class LostServerTests : RedisTest
+{
+    private RedisServer? _own;
+
+    // These tests do to their server what no other test could bear.
+    protected override async Task<RedisServer> GetServerAsync() => _own = await RedisServer.StartAsync(persistent: true);
+
+    [TearDown]
+    public void StopServer() => _own?.Dispose();
+
+    [Test]
+    public async Task A_killed_server_that_kept_its_data_loses_nothing_that_was_accepted()
+    {
+        ConcurrentDictionary<int, int> done = new();
+        TaskQueue worker = await StartAsync(RedisOnly().Handle<Job>(Name, (job, _, _) =>
+        {
+            done.AddOrUpdate(job.Number, 1, static (_, times) => times + 1);
+            return default;
+        }, static h => h.Concurrency(4)));
+        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        using CancellationTokenSource stop = new();
+        int sent = 0;
+        Task producing = Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                // Accepted means accepted: while the server is away this waits.
+                await producer.EnqueueAsync(new Job(sent), new() { Durability = Durability.Cluster });
+                Volatile.Write(ref sent, sent + 1);
+            }
+        });
+
+        for (int death = 0; death < 3; death++)
+        {
+            int before = Volatile.Read(ref sent);
+            await Eventually.Holds(() => Volatile.Read(ref sent) > before + 200);
+            Server.Kill();
+            await Server.StartAgainAsync();
+        }
+
+        int last = Volatile.Read(ref sent);
+        await Eventually.Holds(() => Volatile.Read(ref sent) > last + 200);
+        await stop.CancelAsync();
+        await producing.Soon();
+
+        await Eventually.Holds(() => done.Count == sent);
+        await Eventually.Holds(() => producer.GetStatistics()[0].SentBeyond == sent);
+        // Acknowledgements that were on their way may be made again, but a batch that was sent again was known by its number: what ran twice is an attempt more, not a task more.
+        Assert.That(done.Values.Count(static times => times > 2), Is.Zero);
+        await worker.StopAsync();
+    }
+
+    [Test]
+    public async Task A_server_that_came_back_empty_takes_new_tasks_and_its_workers_go_on()
+    {
+        ConcurrentDictionary<int, int> done = new();
+        await StartAsync(RedisOnly().Handle<Job>(Name, (job, _, _) =>
+        {
+            done[job.Number] = 1;
+            return default;
+        }));
+        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        await producer.EnqueueAsync(new Job(1));
+        await Eventually.Holds(() => done.ContainsKey(1));
+
+        Server.Kill();
+        Server.LoseData();
+        await Server.StartAgainAsync();
+
+        await producer.EnqueueAsync(new Job(2));
+        await Eventually.Holds(() => done.ContainsKey(2));
+    }
+
+    [Test]
+    public async Task Before_the_server_is_there_tasks_spill_and_producers_that_may_not_spill_wait()
+    {
+        Server.Kill();
+        TaskQueue producer = Make(AllRoutes().Send<Job>(Name));
+
+        TaskReceipt near = await producer.EnqueueAsync(new Job(1)).AsTask().Soon();
+        Task<TaskReceipt> far = producer.EnqueueAsync(new Job(2), new() { Durability = Durability.Cluster }).AsTask();
+
+        Assert.That(near.Route, Is.EqualTo(Route.SharedMemory));
+        Assert.That(far.IsCompleted, Is.False);
+        await Server.StartAgainAsync();
+        Assert.That((await far.Soon()).Route, Is.EqualTo(Route.Redis));
+    }
+
+    [Test]
+    public async Task A_paused_server_is_out_of_reach_and_what_was_asked_of_it_is_done_once()
+    {
+        TaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200));
+        Server.Pause();
+        Task<SendAnswer> sending = channel.SendAsync(new byte[24], new SendTerms(default), default).AsTask();
+        await Eventually.Holds(() => sending.IsCompleted || channel.WaitToSendAsync(new CancellationTokenSource(TimeSpan.FromMilliseconds(600)).Token).AsTask().ContinueWith(static t => t.IsCanceled).Result);
+        Assert.That(sending.IsCompleted, Is.False);
+        Server.Resume();
+
+        Assert.That((await sending.Soon()).Outcome, Is.EqualTo(SendOutcome.Sent));
+        Assert.That((await channel.CountAsync(default)).Ready, Is.EqualTo(1), "asked several times, done once");
+    }
+
+    [Test]
+    public async Task A_server_without_memory_counts_as_full()
+    {
+        await Server.AskAsync("CONFIG SET maxmemory 1");
+        TaskQueue producer = Make(RedisOnly(static o => o.WhenFull = WhenFull.Reject).Send<Job>(Name));
+        Assert.That(async () => await producer.EnqueueAsync(new Job(1)), Throws.TypeOf<QueueFullException>());
+        await Server.AskAsync("CONFIG SET maxmemory 0");
+        Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
+    }
+}

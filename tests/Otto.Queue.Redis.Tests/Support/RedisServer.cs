@@ -1,0 +1,139 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using Otto.Queue.Tests.Support;
+
+namespace Otto.Queue.Redis.Tests.Support;
+
+// A real redis-server on 127.0.0.1, a free port and a random password, that dies with the tests whatever becomes of them.
+
+internal sealed class RedisServer : IDisposable
+{
+    // The shell keeps the server as its child and kills it when our end of its input closes, even if that is because we were killed.
+    private const string Guard = "\"$@\" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null";
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("otto-redis-test-");
+    private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+    private Process? _guard;
+    private int _pid;
+
+    private RedisServer(int port, string more)
+    {
+        Port = port;
+        string config = Path.Combine(_directory.FullName, "redis.conf");
+        File.WriteAllText(config, $"""
+            bind 127.0.0.1
+            port {port}
+            requirepass {_password}
+            dir {_directory.FullName}
+            save ""
+            {more}
+            """);
+        File.SetUnixFileMode(config, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+    }
+
+    internal int Port { get; }
+
+    internal string Configuration => $"127.0.0.1:{Port},password={_password}";
+
+    /// <summary>Starts a server, or ends the test as skipped where none is installed.</summary>
+    /// <param name="persistent">Whether what it answered survives its death.</param>
+    /// <param name="more">Further lines of its configuration.</param>
+    internal static async Task<RedisServer> StartAsync(bool persistent = false, string more = "")
+    {
+        if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(static d => File.Exists(Path.Combine(d, "redis-server"))))
+            Assert.Ignore("redis-server is not installed: apt-get install redis-server");
+        for (int attempt = 1; ; attempt++)
+        {
+            RedisServer server = new(FreePort(), (persistent ? "appendonly yes\nappendfsync everysec\n" : "appendonly no\n") + more);
+            try
+            {
+                await server.StartAgainAsync();
+                return server;
+            }
+            catch (IOException) when (attempt < 5)
+            {
+                server.Dispose(); // Somebody else took the port between our look and its start.
+            }
+        }
+    }
+
+    /// <summary>Starts it again on the same port, with whatever data it kept.</summary>
+    internal async Task StartAgainAsync()
+    {
+        ProcessStartInfo start = new("bash") { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };
+        foreach (string argument in (string[])["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf")]) start.ArgumentList.Add(argument);
+        _guard = Process.Start(start)!;
+        _pid = int.Parse((await _guard.StandardOutput.ReadLineAsync().Soon())!, System.Globalization.CultureInfo.InvariantCulture);
+        long began = Stopwatch.GetTimestamp();
+        while (await AskAsync("PING") != "+PONG")
+        {
+            if (!IsAlive || Stopwatch.GetElapsedTime(began) > Eventually.Watchdog) throw new IOException($"redis-server did not start on port {Port}");
+            await Task.Delay(10);
+        }
+    }
+
+    /// <summary>SIGKILL: what it had not written to the system is gone.</summary>
+    internal void Kill()
+    {
+        Signal("KILL");
+        SpinWait.SpinUntil(() => !IsAlive, Eventually.Watchdog);
+        _guard!.StandardInput.Close();
+        _guard.WaitForExit();
+        _guard.Dispose();
+        _guard = null;
+    }
+
+    internal void Pause() => Signal("STOP");
+
+    internal void Resume() => Signal("CONT");
+
+    /// <summary>Forgets what it wrote to disk, so that it starts again with nothing.</summary>
+    internal void LoseData()
+    {
+        foreach (DirectoryInfo data in _directory.GetDirectories()) data.Delete(recursive: true);
+        foreach (FileInfo file in _directory.GetFiles("*.rdb")) file.Delete();
+    }
+
+    /// <summary>Asks by hand, past any client.</summary>
+    internal async Task<string> AskAsync(string command)
+    {
+        try
+        {
+            using TcpClient tcp = new();
+            await tcp.ConnectAsync(IPAddress.Loopback, Port);
+            await using NetworkStream stream = tcp.GetStream();
+            using StreamReader reader = new(stream, Encoding.UTF8);
+            await stream.WriteAsync(Encoding.UTF8.GetBytes($"AUTH {_password}\r\n{command}\r\n"));
+            await reader.ReadLineAsync();
+            return await reader.ReadLineAsync() ?? "";
+        }
+        catch (Exception e) when (e is SocketException or IOException)
+        {
+            return "";
+        }
+    }
+
+    private bool IsAlive => Directory.Exists($"/proc/{_pid}") && !File.ReadAllText($"/proc/{_pid}/stat").Contains(") Z ", StringComparison.Ordinal);
+
+    private void Signal(string name)
+    {
+        using Process kill = Process.Start("kill", [$"-{name}", _pid.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+
+    private static int FreePort()
+    {
+        using TcpListener listener = new(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    public void Dispose()
+    {
+        if (_guard is not null) Kill();
+        _directory.Delete(recursive: true);
+    }
+}
