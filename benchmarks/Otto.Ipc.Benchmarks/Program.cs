@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using Otto.Ipc.Benchmarks.Loans;
+using Otto.Ipc.Benchmarks.Matrix;
+using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Measuring;
 using Otto.Ipc.Benchmarks.Queues;
 using Otto.Ipc.Benchmarks.Stores;
@@ -11,6 +13,7 @@ using Otto.Ipc.Mmap;
 
 // eng/bench SCENARIO [--json FILE] [--quick] [--runs N] [--floor PROGRAM]
 
+if (args is ["peer", "matrix"]) return SessionHost.Run();
 if (args is ["peer", .. string[] role]) return RunPeer(role);
 
 var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line" };
@@ -53,6 +56,8 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
             TopicScenarios.Throughput(report, floor, bytes: 64, messages: 10_000_000 / scale, subscribers, policy, n);
     }),
 };
+
+root.Add(MatrixCommand.Create());
 
 return root.Parse(args).Invoke();
 

@@ -1,0 +1,102 @@
+using System.CommandLine;
+using System.Globalization;
+using Otto.Ipc.Benchmarks.Charts;
+using Otto.Ipc.Benchmarks.Matrix.Hosts;
+using Otto.Ipc.Benchmarks.Matrix.Probes;
+using Otto.Ipc.Benchmarks.Matrix.Results;
+using Otto.Ipc.Benchmarks.Matrix.Subjects;
+using Otto.Ipc.Benchmarks.Measuring;
+
+namespace Otto.Ipc.Benchmarks.Matrix;
+
+// eng/bench matrix [--quick] [--json FILE] [--markdown FILE]
+
+internal static class MatrixCommand
+{
+    private const int Contradicted = 1;
+    private static readonly SpeedPlan Quick = new(TimeSpan.FromMilliseconds(100), 3, 0), Full = new(TimeSpan.FromMilliseconds(500), 5, 0);
+
+    public static Command Create()
+    {
+        var quick = new Option<bool>("--quick") { Description = "Short windows and three repeats: for verdicts, not to quote" };
+        var json = new Option<FileInfo?>("--json") { Description = "Also write the run to FILE, one JSON object a line" };
+        var markdown = new Option<FileInfo?>("--markdown") { Description = "Also write a report to FILE, and two charts beside it" };
+        var seed = new Option<int?>("--seed") { Description = "Draws the order of the runs again, as a run has printed it" };
+        var only = new Option<string[]>("--only") { Description = "Only these subjects", HelpName = "NAME", AllowMultipleArgumentsPerToken = true };
+        var command = new Command("matrix", "The comparison of all transports, each cell probed with real processes, and of their peers, measured in the same run")
+        {
+            quick, json, markdown, seed, only,
+        };
+        command.SetAction(parsed =>
+        {
+            SpeedPlan plan = (parsed.GetValue(quick) ? Quick : Full) with { Seed = parsed.GetValue(seed) ?? Environment.TickCount & 0xFFFF };
+            string called = "eng/bench matrix" + (parsed.GetValue(quick) ? " --quick" : "");
+            MatrixRun run = Run(plan, parsed.GetValue(only) is { Length: > 0 } names ? [.. names.Select(AllSubjects.Find)] : AllSubjects.List, called);
+            MatrixConsole.Print(run);
+            if (parsed.GetValue(json) is { } lines) File.WriteAllLines(lines.FullName, run.ToLines());
+            if (parsed.GetValue(markdown) is { } report) MatrixMarkdown.WriteWithCharts(run, report.FullName);
+            return run.Contradictions.Any() ? Contradicted : 0;
+        });
+        return command;
+    }
+
+    private static MatrixRun Run(SpeedPlan plan, IReadOnlyList<Subject> asked, string called)
+    {
+        double loadBefore = Machine.Load, others = Machine.OthersOver(TimeSpan.FromSeconds(1));
+        List<Subject> subjects = [];
+        List<string> leftOut = [];
+        foreach (Subject subject in asked)
+        {
+            if (subject.Missing is { } reason) leftOut.Add($"{subject.Title}: {reason}");
+            else subjects.Add(subject);
+        }
+
+        if (!Tools.AreThere) leftOut.Add("otto, in the rows debuggable and shell-friendly: the tools are not built (eng/build)");
+        foreach (string reason in leftOut) Say($"left out: {reason}");
+
+        Subject[] columns = [.. subjects.Where(s => s.IsColumn)];
+        using var idle = new IdleWatch(columns);
+        List<Cell> cells = [];
+        foreach (Probe probe in (Probe[])[new StreamingProbe(), new PersistenceProbe(), new DebuggableProbe(), new ShellProbe(), new BidirectionalProbe(), new SetUpProbe(), new SizeProbe(), new PlatformProbe()])
+            TryAll(probe, columns, cells);
+        Say("idle: counting wake-ups");
+        idle.Measure();
+        idle.Dispose();
+
+        List<SpeedResult> speeds = new SpeedMeasurement(plan).Run(subjects, Say);
+        TryAll(new SpeedProbe(speeds), columns, cells);
+        TryAll(new OverheadProbe(speeds, idle), columns, cells);
+        return new MatrixRun(
+            new RunHead
+            {
+                Date = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture),
+                Machine = Machine.Description,
+                Kernel = Machine.Kernel,
+                Sdk = Machine.Sdk,
+                Runtime = Machine.Runtime,
+                Commit = Machine.Commit,
+                Command = called,
+                WindowMilliseconds = plan.Window.TotalMilliseconds,
+                Repeats = plan.Repeats,
+                Seed = plan.Seed,
+                OthersBefore = others,
+                Load = [loadBefore, Machine.Load],
+                Columns = [.. columns.Select(c => new Column(c.Name, c.Title))],
+                LeftOut = leftOut,
+            },
+            [.. cells.OrderBy(c => c.Row)],
+            speeds);
+    }
+
+    private static void TryAll(Probe probe, IEnumerable<Subject> columns, List<Cell> cells)
+    {
+        foreach (Subject subject in columns)
+        {
+            Cell cell = probe.Try(subject);
+            cells.Add(cell);
+            Say($"{Verdicts.Word(cell.Row)}, {subject.Title}: {cell.Verdict} ({cell.Evidence})");
+        }
+    }
+
+    private static void Say(string line) => Console.Error.WriteLine("  " + line);
+}

@@ -1,0 +1,47 @@
+using System.Globalization;
+using Otto.Ipc.Benchmarks.Matrix.Hosts;
+using Otto.Ipc.Benchmarks.Matrix.Results;
+using Otto.Ipc.Benchmarks.Matrix.Subjects;
+
+namespace Otto.Ipc.Benchmarks.Matrix.Probes;
+
+// What every probe has in common: who is tried, and how a finding becomes a cell.
+
+internal abstract class Probe
+{
+    public abstract Row Row { get; }
+
+    public abstract Cell Try(Subject subject);
+
+    protected Cell Found(Subject subject, string verdict, string evidence, double? number = null, string? unit = null, string? claim = null, string? objection = null) => new()
+    {
+        Row = Row,
+        Subject = subject.Name,
+        Verdict = verdict,
+        Number = number,
+        Unit = unit,
+        Evidence = evidence,
+        Usual = subject.Usual?.Of(Row),
+        Claim = subject.Traits is null ? null : claim,
+        Objection = objection,
+    };
+
+    protected static string Text(IFormattable number, string format = "N0") => number.ToString(format, CultureInfo.InvariantCulture);
+
+    protected static int Whole(string text) => int.Parse(text, CultureInfo.InvariantCulture);
+
+    /// <summary>What a side answers, or what went wrong there.</summary>
+    protected static string AnswerOf(Func<string> ask, out bool worked)
+    {
+        try
+        {
+            worked = true;
+            return ask();
+        }
+        catch (ProbeException e)
+        {
+            worked = false;
+            return e.Message;
+        }
+    }
+}
