@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
+using Otto.Ipc.Benchmarks.BeforeAfter;
 using Otto.Ipc.Benchmarks.Loans;
 using Otto.Ipc.Benchmarks.Matrix;
 using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Measuring;
+using Otto.Ipc.Benchmarks.Micro;
 using Otto.Ipc.Benchmarks.Queues;
 using Otto.Ipc.Benchmarks.Stores;
 using Otto.Ipc.Benchmarks.Streams;
@@ -14,6 +16,7 @@ using Otto.Ipc.Mmap;
 // eng/bench SCENARIO [--json FILE] [--quick] [--runs N] [--floor PROGRAM]
 
 if (args is ["peer", "matrix"]) return SessionHost.Run();
+if (args is ["peer", "before-after", string way]) return BeforeAfterCommand.Work(way);
 if (args is ["peer", .. string[] role]) return RunPeer(role);
 
 var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line" };
@@ -58,6 +61,8 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
 };
 
 root.Add(MatrixCommand.Create());
+root.Add(BeforeAfterCommand.Create());
+root.Add(MicroCommand.Create());
 
 return root.Parse(args).Invoke();
 

@@ -18,7 +18,9 @@ public sealed record FilesStreamOptions
     /// <summary>The default <see cref="MaxSenders"/>: 4.</summary>
     public const int DefaultMaxSenders = 4;
 
-    private const int LeastCapacity = 4096, MostCapacity = 1 << 30, MostMessageBytes = 256 << 20, MostSenders = 256;
+    internal const int MostMessageBytes = 256 << 20;
+
+    private const int LeastCapacity = 4096, MostCapacity = 1 << 30, MostSenders = 256;
 
     /// <summary>How many bytes of lines a sender may be ahead of the receiver, each sender for itself: 4,096 to 1 GiB. The files take at most a quarter more.</summary>
     public int? Capacity { get; init; }

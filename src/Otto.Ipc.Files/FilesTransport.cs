@@ -33,15 +33,15 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
 
     /// <inheritdoc/>
     public TransportTraits Traits { get; } = new(
-        Speed: SpeedClass.Slow,
+        Speed: SpeedClass.Fast,
         Streaming: Support.Yes,
         Persistent: Persistence.Disk,
         Debuggable: Ease.Easy,
         ShellFriendly: Ease.Easy,
         Bidirectional: false,
         SetUp: Level.Low,
-        Overhead: Level.High,
-        MaxMessageBytes: null,
+        Overhead: Level.Medium,
+        MaxMessageBytes: FilesStreamOptions.MostMessageBytes,
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
     /// <summary>The directory of the run.</summary>

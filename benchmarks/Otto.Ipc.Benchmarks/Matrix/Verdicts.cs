@@ -72,7 +72,7 @@ internal static class Verdicts
     /// How far beyond a border a number may lie and still confirm a claim: such numbers move by more than that between two runs of the same
     /// code. Who claims nothing gets the word on whose side the number lies.
     /// </summary>
-    public const double Tolerance = 1.25;
+    public const double Tolerance = 1.5;
 
     public static SpeedClass Speed(double p50Microseconds, SpeedClass? claim = null)
     {

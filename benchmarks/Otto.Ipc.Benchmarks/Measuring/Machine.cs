@@ -20,7 +20,7 @@ internal static class Machine
         }
     }
 
-    public static string Kernel => $"{RuntimeInformation.OSDescription.Split('#')[0].Trim()} {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
+    public static string Kernel => $"{(File.Exists("/proc/sys/kernel/osrelease") ? "Linux " + File.ReadAllText("/proc/sys/kernel/osrelease").Trim() : RuntimeInformation.OSDescription)} {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
 
     public static string Sdk => Output("dotnet", "--version") ?? "unknown";
 

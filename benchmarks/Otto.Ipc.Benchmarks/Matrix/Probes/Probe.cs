@@ -20,7 +20,7 @@ internal abstract class Probe
         Verdict = verdict,
         Number = number,
         Unit = unit,
-        Evidence = evidence,
+        Evidence = Place.Forget(evidence),
         Usual = subject.Usual?.Of(Row),
         Claim = subject.Traits is null ? null : claim,
         Objection = objection,

@@ -23,7 +23,7 @@ internal sealed class ChannelSubject : Subject
 
     public override Place OpenPlace(bool keep) => new NoPlace();
 
-    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new WriterOutlet(Open(address, channel, options), Capacity(options));
+    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new WriterOutlet(Open(address, channel, options), Capacity(options), options.MaxMessageBytes);
 
     public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new ReaderInlet(Open(address, channel, options));
 
@@ -42,27 +42,23 @@ internal sealed class ChannelSubject : Subject
     }
 
     /// <param name="capacity">How many messages wait at most: so many arrays, and two in hand, take turns, and none is written while it is read.</param>
-    private sealed class WriterOutlet(Channel<ArraySegment<byte>> channel, int capacity) : Outlet
+    /// <param name="bytes">How large they are made.</param>
+    private sealed class WriterOutlet(Channel<ArraySegment<byte>> channel, int capacity, int bytes) : Outlet
     {
-        private readonly byte[]?[] _turns = new byte[capacity + 2][];
+        private readonly byte[][] _turns = [.. Enumerable.Repeat(Message.Create(bytes), capacity + 2).Select(static m => (byte[])m.Clone())];
         private int _turn;
 
         public override Span<byte> Prepare(int bytes)
         {
             if (++_turn == _turns.Length) _turn = 0;
-            ref byte[]? buffer = ref _turns[_turn];
-            if (buffer is null || buffer.Length != bytes)
-            {
-                buffer = new byte[bytes];
-                Message.Fill(buffer);
-            }
-
+            ref byte[] buffer = ref _turns[_turn];
+            if (buffer.Length != bytes) buffer = Message.Create(bytes);
             return buffer;
         }
 
         protected override void Send(byte[] buffer, int bytes)
         {
-            while (!channel.Writer.TryWrite(new ArraySegment<byte>(_turns[_turn]!, 0, bytes)))
+            while (!channel.Writer.TryWrite(new ArraySegment<byte>(_turns[_turn], 0, bytes)))
             {
                 using var patience = new CancellationTokenSource(Patience);
                 ValueTask<bool> room = channel.Writer.WaitToWriteAsync(patience.Token);

@@ -19,12 +19,7 @@ internal abstract class Outlet : IDisposable
     /// <summary>Room for the next message: a <see cref="Message"/> already, but for its number, unless something else was written there.</summary>
     public virtual Span<byte> Prepare(int bytes)
     {
-        if (_buffer.Length != bytes)
-        {
-            _buffer = new byte[bytes];
-            Message.Fill(_buffer);
-        }
-
+        if (_buffer.Length != bytes) _buffer = Message.Create(bytes);
         return _buffer;
     }
 

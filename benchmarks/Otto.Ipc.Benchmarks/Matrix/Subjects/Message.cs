@@ -20,6 +20,13 @@ internal static class Message
     public const int LeastBytes = 11;
     private const ulong Nibbles = 0x0F0F_0F0F_0F0F_0F0F, Zeros = 0x3030_3030_3030_3030;
 
+    public static byte[] Create(int bytes)
+    {
+        byte[] message = new byte[bytes];
+        Fill(message);
+        return message;
+    }
+
     /// <summary>Writes all of a message but its number.</summary>
     public static void Fill(Span<byte> message)
     {

@@ -1,11 +1,11 @@
-using Otto.Ipc.Benchmarks.Measuring;
+using System.Text.RegularExpressions;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
 // Where a subject's channels live while they are probed, and what runs there.
 
 /// <summary>A place for channels, gone when it is disposed.</summary>
-internal abstract class Place : IDisposable
+internal abstract partial class Place : IDisposable
 {
     /// <summary>What an end needs to find the place.</summary>
     public abstract string Address { get; }
@@ -20,7 +20,13 @@ internal abstract class Place : IDisposable
     /// <returns>What was done, for the evidence; <see langword="null"/> where nothing stands there.</returns>
     public virtual string? KillServer() => null;
 
+    /// <summary>Text without the paths of places, which are of one run alone.</summary>
+    public static string Forget(string text) => ScratchPath().Replace(text, "…");
+
     public abstract void Dispose();
+
+    [GeneratedRegex(@"(/[\w.-]+)+/otto-matrix-[\w-]+")]
+    private static partial Regex ScratchPath();
 }
 
 /// <summary>A directory of one's own.</summary>
