@@ -1,10 +1,12 @@
 using Otto.Ipc.Uds.Peer;
+using Otto.Ipc.Uds.Peer.Fuzz;
 
 // The other process of a test: one verb a role. It says "ready" when the test may begin, and ends when its standard input does.
 
 return args switch
 {
     ["serve", .. var rest] => ServeVerb.Run(rest),
+    ["fuzz", .. var rest] => FuzzVerb.Run(rest),
     _ => Unknown(args),
 };
 

@@ -4,7 +4,7 @@ namespace Otto.Ipc.Uds.Peer;
 
 internal static class ServeVerb
 {
-    /// <summary>PATH [NAME=VALUE…]: serves until standard input ends. Names are those of a few options.</summary>
+    /// <summary>PATH [NAME=VALUE…]: serves until standard input ends. A line there asks for a report of what the server holds.</summary>
     public static int Run(string[] arguments)
     {
         var options = new UdsServerOptions { SocketPath = arguments[0] };
@@ -16,11 +16,13 @@ internal static class ServeVerb
             {
                 "connections" => options with { MaxConnections = number },
                 "value" => options with { MaxValueBytes = number },
-                "depth" => options with { MaxPipelineDepth = number },
-                "buffered" => options with { MaxBufferedBytes = number },
-                "slow" => options with { SlowSubscriberTimeout = TimeSpan.FromMilliseconds(number) },
                 "total" => options with { MaxTotalBytes = number },
-                "close" => options with { CloseAfterAnswer = number != 0 },
+                "depth" => options with { MaxPipelineDepth = number },
+                "unread" => options with { MaxUnreadBytes = number },
+                "buffered" => options with { MaxBufferedBytes = number },
+                "keys" => options with { MaxPendingKeys = number },
+                "messages" => options with { MaxPendingMessages = number },
+                "slow" => options with { SlowSubscriberTimeout = TimeSpan.FromMilliseconds(number) },
                 _ => throw new ArgumentException($"no option '{parts[0]}'"),
             };
         }
@@ -29,8 +31,12 @@ internal static class ServeVerb
         {
             using UdsServer server = UdsServer.Start(options);
             Console.Out.WriteLine("ready");
-            while (Console.In.Read() >= 0)
+            while (Console.In.ReadLine() is not null)
             {
+                GC.Collect();
+                Console.Out.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"connections={server.Connections} buffered={server.Loop.Budget.Used} failures={server.Loop.Failures} evicted={server.Loop.Evicted} {server.Loop.LastFailure?.ToString().ReplaceLineEndings(" ")}"));
             }
 
             return 0;

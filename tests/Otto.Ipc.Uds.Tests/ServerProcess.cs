@@ -76,6 +76,29 @@ internal sealed class ServerProcess : IDisposable
     }
 }
 
+/// <summary>A server that is killed and has successors.</summary>
+internal sealed class MortalServer(string path) : IDisposable
+{
+    private ServerProcess? _process = ServerProcess.Serve(path);
+
+    public int Id => _process!.Id;
+
+    public void Kill()
+    {
+        _process!.Kill();
+        _process.Dispose();
+        _process = null;
+    }
+
+    public void Restart()
+    {
+        if (_process is not null) Kill();
+        _process = ServerProcess.Serve(path);
+    }
+
+    public void Dispose() => _process?.Dispose();
+}
+
 /// <summary>A program of another's, run to its end.</summary>
 internal static class Programs
 {

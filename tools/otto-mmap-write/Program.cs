@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Unicode;
 using Otto.Ipc.Mmap.Regions;
 using Otto.Tools;
 
@@ -49,23 +48,9 @@ command.SetAction(parsed =>
 });
 return ToolCommand.Run("otto-mmap-write", command, args);
 
-static byte[] ReadInput()
-{
-    using Stream input = Console.OpenStandardInput();
-    using var all = new MemoryStream();
-    byte[] buffer = new byte[64 * 1024];
-    for (int read; (read = input.Read(buffer)) > 0;)
-    {
-        all.Write(buffer, 0, read);
-        if (all.Length > RegionOptions.MaxCapacityBytes)
-            throw new RegionFullException($"standard input has more than {RegionOptions.MaxCapacityBytes:N0} bytes, the most a region can hold", all.Length, RegionOptions.MaxCapacityBytes);
-    }
-
-    ReadOnlySpan<byte> bytes = all.GetBuffer().AsSpan(0, (int)all.Length);
-    if (bytes.EndsWith("\r\n"u8)) bytes = bytes[..^2];
-    else if (bytes.EndsWith("\n"u8)) bytes = bytes[..^1];
-    return Utf8.IsValid(bytes) ? bytes.ToArray() : throw new ArgumentException($"the {bytes.Length:N0} bytes of standard input are not UTF-8; encode them first, for example with base64");
-}
+static byte[] ReadInput() => StandardInput.ReadText(
+    RegionOptions.MaxCapacityBytes,
+    read => new RegionFullException($"standard input has more than {RegionOptions.MaxCapacityBytes:N0} bytes, the most a region can hold", read, RegionOptions.MaxCapacityBytes));
 
 static JsonNode? ParseJson(byte[] text)
 {

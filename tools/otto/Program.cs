@@ -2,10 +2,11 @@ using System.CommandLine;
 using Otto.Tools;
 using Otto.Tools.Demo;
 using Otto.Tools.Ipc;
-using Otto.Tools.Streams;
 using Otto.Tools.Pipe;
+using Otto.Tools.Sockets;
+using Otto.Tools.Streams;
 
-// The otto tool: one command a concern. Today these are the demo, the segments and the relay; queues and the store join them.
+// The otto tool: one command a concern: streams over any transport, the server of sockets and what talks to it, the relay, the segments, the demo.
 
 var root = new RootCommand("Otto.Ipc from the command line. Example: otto demo --quick");
 root.Add(DemoCommand.Create());
@@ -14,4 +15,16 @@ root.Add(IpcCommand.Create());
 root.Add(StreamCommands.CreateSend());
 root.Add(StreamCommands.CreateReceive());
 root.Add(PipeCommand.Create());
+root.Add(ServeCommand.Create());
+foreach (Command command in (IEnumerable<Command>)[.. StoreCommands.Create(), .. NewsCommands.Create()]) root.Add(command);
+var progress = new Command(
+    "progress",
+    """
+    Tells the server how far a task is. Without a server it says nothing and exits with 0.
+
+    Example:
+      otto progress 3 10 compiling main.c --task build
+    """);
+ProgressReport.Build("otto", progress);
+root.Add(progress);
 return ToolCommand.Run("otto", root, args);

@@ -8,6 +8,7 @@ internal static class ExitCode
     public const int Failed = 1;
     public const int Usage = 2;
     public const int NoSegment = 3;
+    public const int NoServer = 3;
     public const int Denied = 4;
     public const int Full = 5;
     public const int TimedOut = 124;

@@ -19,8 +19,8 @@ internal sealed unsafe class Epoll : IDisposable
         if (_descriptor < 0) throw Libc.Failure("epoll_create1", "a new set");
     }
 
-    /// <summary>The most that one <see cref="Wait"/> tells of.</summary>
-    public static int Capacity => Most;
+    /// <summary>The set itself, which is readable while <see cref="Wait"/> has something to tell.</summary>
+    public int Descriptor => _descriptor;
 
     /// <summary>Begins to watch a descriptor.</summary>
     /// <param name="fd">Which one.</param>

@@ -1,0 +1,115 @@
+using System.Collections.Concurrent;
+using Otto.Ipc.Native;
+
+namespace Otto.Ipc.Uds.Ends;
+
+// Whoever waits holds no thread: one thread of the process sleeps in epoll for all of them, and goes on with what nobody is there to do.
+
+/// <summary>What the pump looks after.</summary>
+internal interface IPumped
+{
+    /// <summary>Something happened to the descriptor that was armed; it is no longer armed.</summary>
+    void Attend();
+
+    /// <summary>Some time has passed.</summary>
+    /// <returns>After how many milliseconds to come again; 0 for not at all.</returns>
+    int Tick();
+}
+
+/// <summary>The thread that waits for descriptors, made when it is first needed.</summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Reliability", "CA1001:Types that own disposable fields should be disposable", Justification = "It lives as long as the process.")]
+internal sealed class Pump
+{
+    private const uint OneShot = 1u << 30;
+    private const long WakeTag = 0;
+    private static readonly Lazy<Pump> Shared = new(static () => new Pump());
+
+    private readonly Epoll _epoll = new();
+    private readonly ConcurrentDictionary<long, IPumped> _pumped = new();
+    private readonly Lock _gate = new();
+    private readonly Dictionary<IPumped, long> _due = [];
+    private readonly int _wake = Libc.EventDescriptor(0, Libc.O_CLOEXEC | Libc.O_NONBLOCK);
+    private long _tags = WakeTag;
+
+    private Pump()
+    {
+        _epoll.Add(_wake, Libc.EPOLLIN, WakeTag);
+        new Thread(Run) { IsBackground = true, Name = "otto sockets" }.Start();
+    }
+
+    /// <summary>Begins to know a descriptor, that is armed for nothing but its peer's going.</summary>
+    /// <returns>What names it until <see cref="Forget"/>.</returns>
+    public static long Know(int fd, IPumped pumped)
+    {
+        Pump pump = Shared.Value;
+        long tag = Interlocked.Increment(ref pump._tags);
+        pump._pumped[tag] = pumped;
+        pump._epoll.Add(fd, OneShot, tag);
+        return tag;
+    }
+
+    /// <summary>Arms a descriptor for the next event, and for its peer's going.</summary>
+    public static void Arm(int fd, long tag, uint events) => Shared.Value._epoll.Change(fd, events | OneShot, tag);
+
+    /// <summary>Ends it, before the descriptor is closed.</summary>
+    public static void Forget(int fd, long tag)
+    {
+        Shared.Value._epoll.Remove(fd);
+        Shared.Value._pumped.TryRemove(tag, out _);
+    }
+
+    /// <summary>Comes by after a while; where it was to come by anyway, at the earlier time.</summary>
+    public static unsafe void Tick(IPumped pumped, int milliseconds)
+    {
+        Pump pump = Shared.Value;
+        lock (pump._gate)
+        {
+            long due = Environment.TickCount64 + milliseconds;
+            if (pump._due.TryGetValue(pumped, out long before) && before <= due) return;
+            pump._due[pumped] = due;
+        }
+
+        ulong one = 1;
+        _ = Libc.Write(pump._wake, (byte*)&one, sizeof(ulong));
+    }
+
+    private unsafe void Run()
+    {
+        while (true)
+        {
+            int events = _epoll.Wait(UntilDue());
+            for (int i = 0; i < events; i++)
+            {
+                long tag = _epoll[i].Tag;
+                ulong count;
+                if (tag == WakeTag) _ = Libc.Read(_wake, (byte*)&count, sizeof(ulong));
+                else if (_pumped.TryGetValue(tag, out IPumped? pumped)) pumped.Attend();
+            }
+
+            TickDue();
+        }
+    }
+
+    private int UntilDue()
+    {
+        lock (_gate) return _due.Count == 0 ? -1 : (int)Math.Max(0, _due.Values.Min() - Environment.TickCount64);
+    }
+
+    private void TickDue()
+    {
+        IPumped[] due;
+        long now = Environment.TickCount64;
+        lock (_gate)
+        {
+            if (_due.Count == 0) return;
+            due = [.. _due.Where(entry => entry.Value <= now).Select(entry => entry.Key)];
+            // Taken out first: where it asks again while it is looked at, that counts.
+            foreach (IPumped pumped in due) _due.Remove(pumped);
+        }
+
+        foreach (IPumped pumped in due)
+        {
+            if (pumped.Tick() is > 0 and int milliseconds) Tick(pumped, milliseconds);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+namespace Otto.Ipc.Uds.Streams;
+
+// The lanes of this process, by the stream that they belong to: a sender takes over a lane that another left, and a receiver that opens here is met
+// by all of them before it looks.
+
+internal static class StreamLanes
+{
+    private static readonly Lock Gate = new();
+    private static readonly Dictionary<string, List<StreamLane>> Lanes = [];
+
+    /// <summary>Finds a lane for a sender: one that was left before it was completed, else one that was left, else a new one.</summary>
+    /// <exception cref="IOException">This process has all the senders it may have.</exception>
+    public static StreamLane Take(string path, UdsStreamOptions options)
+    {
+        lock (Gate)
+        {
+            if (!Lanes.TryGetValue(path, out List<StreamLane>? lanes)) Lanes.Add(path, lanes = []);
+            StreamLane? lane = lanes.Find(l => !l.IsHeld && !l.IsCompleted) ?? lanes.Find(l => !l.IsHeld);
+            if (lane is null)
+            {
+                if (lanes.Count >= options.MaxSenders) throw new IOException($"{path} has {lanes.Count:N0} senders of this process, the most it may have; raise MaxSenders");
+                lanes.Add(lane = new StreamLane(path, options.Capacity));
+            }
+
+            lane.Hold();
+            return lane;
+        }
+    }
+
+    /// <summary>A receiver of this process listens now.</summary>
+    public static void Meet(string path)
+    {
+        StreamLane[] lanes;
+        lock (Gate) lanes = Lanes.TryGetValue(path, out List<StreamLane>? there) ? [.. there] : [];
+        foreach (StreamLane lane in lanes) lane.Meet();
+    }
+
+    /// <summary>Forgets a lane that nobody has and whose messages were all read.</summary>
+    public static void RemoveIfFinished(StreamLane lane)
+    {
+        if (!lane.IsFinished) return;
+        lock (Gate)
+        {
+            // Nobody takes it while this is held.
+            if (!lane.IsFinished || !Lanes.TryGetValue(lane.Path, out List<StreamLane>? lanes) || !lanes.Remove(lane)) return;
+            if (lanes.Count == 0) Lanes.Remove(lane.Path);
+        }
+
+        lane.Close();
+    }
+}

@@ -1,0 +1,267 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Otto.Tools.Tests;
+
+// The server and what talks to it, as shell scripts use them.
+
+internal sealed class SocketToolTests : ToolTest
+{
+    private Process? _server;
+
+    private string Socket => Path.Combine(Folder, "s", "otto.sock");
+
+    [TearDown]
+    public void StopServer()
+    {
+        if (_server is not null && !_server.HasExited)
+        {
+            Run("kill", [$"{_server.Id}"]);
+            Assert.That(_server.WaitForExit(TimeSpan.FromSeconds(30)), Is.True);
+            Assert.That(_server.ExitCode, Is.Zero);
+            Assert.That(Directory.GetFileSystemEntries(Path.GetDirectoryName(Socket)!), Is.Empty, "a server that ends leaves nothing");
+        }
+
+        _server?.Dispose();
+        _server = null;
+    }
+
+    [Test]
+    public void A_script_sets_gets_lists_and_deletes()
+    {
+        Serve();
+        Result result = Script("""
+            set -e
+            otto set build.step compile
+            otto get build.step
+            otto set build.of --json-value '{"n": [1, 2]}'
+            otto get build.of | jq -c .n
+            printf 'two\nlines\n' | otto set build.text
+            otto get build.text
+            otto list 'build.*'
+            otto list --json | jq -r .key | wc -l
+            otto get build.step --json
+            otto del build.step
+            otto get build.step --default none
+            otto get build.step --default none --json
+            printf 'GET build.of\nQUIT\n' | nc -U "$OTTO_SOCKET"
+            """);
+        Assert.That(result.ToString(), Is.EqualTo("""
+            exit 0
+            compile
+            [1,2]
+            two
+            lines
+            build.of
+            build.step
+            build.text
+            3
+            {"key":"build.step","value":"compile"}
+            none
+            {"key":"build.step","value":"none"}
+            {"n": [1, 2]}
+            OK
+
+
+            """));
+    }
+
+    [Test]
+    public void Serve_prints_its_address_and_others_find_it_by_its_variable()
+    {
+        Assert.That(Serve(), Is.EqualTo(Socket));
+        Assert.That(Run("otto", ["get", "k", "--socket", Socket]).Code, Is.EqualTo(1));
+        Assert.That(Script("otto set k 1; env -u OTTO_SOCKET XDG_RUNTIME_DIR=/nowhere otto get k; echo $?; otto get k --socket $OTTO_SOCKET").Output, Is.EqualTo("3\n1\n"));
+    }
+
+    [Test]
+    public void A_second_server_ends_with_4_and_names_the_first_which_goes_on()
+    {
+        Serve();
+        Result second = Run("otto", ["serve", "--socket", Socket]);
+        Assert.That(second.Code, Is.EqualTo(4), second.ToString());
+        Assert.That(second.Errors, Does.Contain($"process {_server!.Id} (otto)").And.Contain(Socket));
+        Assert.That(Script("otto set k v; otto get k").ToString(), Is.EqualTo("exit 0\nv\n\n"));
+    }
+
+    [Test]
+    public void After_kill_9_a_new_server_takes_over()
+    {
+        Serve();
+        _server!.Kill();
+        _server.Dispose();
+        Serve();
+        Assert.That(Script("otto set k v; otto get k").ToString(), Is.EqualTo("exit 0\nv\n\n"));
+    }
+
+    [TestCase("otto get k", 3)]
+    [TestCase("otto set k v", 3)]
+    [TestCase("otto list", 3)]
+    [TestCase("otto pub t m", 3)]
+    [TestCase("otto sub t", 3)]
+    [TestCase("otto watch", 3)]
+    [TestCase("otto-progress 1 2", 0)]
+    [TestCase("OTTO_TASK_NAME=t otto-progress 1 2", 0)]
+    [TestCase("otto progress 1 2 --task t", 0)]
+    [TestCase("otto-progress half 2", 2)]
+    [TestCase("otto-progress", 2)]
+    public void Without_a_server_the_exit_code_says_so_and_progress_is_silent(string command, int code)
+    {
+        Result result = Script(command);
+        Assert.That(result.Code, Is.EqualTo(code), result.ToString());
+        Assert.That(result.Output, Is.Empty);
+        Assert.That(result.Errors, code == 0 ? Is.Empty : code == 3 ? Does.Match("^otto: no server at .*otto serve") : Does.StartWith("otto-progress: "));
+    }
+
+    [TestCase("otto get none", 1)]
+    [TestCase("otto get none --default x", 0)]
+    [TestCase("otto get 'two words'", 2)]
+    [TestCase("otto get", 2)]
+    [TestCase("otto get k --bogus", 2)]
+    [TestCase("otto get k --timeout soon", 2)]
+    [TestCase("otto set k", 0)]
+    [TestCase("otto set k -5", 0)]
+    [TestCase("otto set k -- --dashes", 0)]
+    [TestCase("otto set k a b", 2)]
+    [TestCase("otto set k v --json-value 1", 2)]
+    [TestCase("otto set k --json-value '{'", 2)]
+    [TestCase("otto set 'a b' v", 2)]
+    [TestCase("head -c 2000000 /dev/zero | tr '\\0' x | otto set k", 5)]
+    [TestCase("otto del none", 1)]
+    [TestCase("otto list 'a b'", 2)]
+    [TestCase("otto watch --timeout 0.05", 124)]
+    [TestCase("otto watch --count none", 2)]
+    [TestCase("otto sub t --timeout 0.05", 124)]
+    [TestCase("otto pub t m", 0)]
+    [TestCase("otto-progress 1 2", 2)]
+    [TestCase("otto-progress 1 2 --task a/b", 2)]
+    [TestCase("otto-progress 1 2 --task t", 0)]
+    [TestCase("otto-progress 1 - --task t", 0)]
+    [TestCase("OTTO_TASK=t otto-progress 1 2 some words of it", 0)]
+    [TestCase("otto serve --max-value 0", 2)]
+    [TestCase("otto serve --max-value many", 2)]
+    [TestCase("otto serve --socket /nowhere/at/all/$(printf 's%.0s' {1..100})", 2)]
+    [TestCase("otto serve --socket $OTTO_MMAP_DIR/file", 1)]
+    [TestCase("kill -STOP $SERVER; otto get k --timeout 0.1; code=$?; kill -CONT $SERVER; exit $code", 124)]
+    [TestCase("kill -STOP $SERVER; otto-progress 1 2 --task t --timeout 0.1; code=$?; kill -CONT $SERVER; exit $code", 124)]
+    public void The_exit_code_tells_what_happened(string command, int code)
+    {
+        File.WriteAllText(Path.Combine(Folder, "file"), "no socket");
+        Serve();
+        Result result = Script(command);
+        File.Delete(Path.Combine(Folder, "file"));
+        File.Delete(Path.Combine(Folder, "file.lock"));
+        Assert.That(result.Code, Is.EqualTo(code), result.ToString());
+        Assert.That(result.Errors, code == 0 ? Is.Empty : Does.Match("^otto(-progress)?: "));
+    }
+
+    [Test]
+    public void Watch_prints_a_line_a_change()
+    {
+        Serve();
+        Script("otto set a.one 1");
+        using Process watch = Start("otto", "watch", "a.*", "--snapshot", "--count", "3", "--socket", Socket);
+        Assert.That(Line(watch), Is.EqualTo("SET a.one \"1\""));
+        Script("otto set b.two 2; otto set a.two --json-value '{\"x\": 1}'; otto del a.one");
+        Assert.That(Line(watch), Is.EqualTo("SET a.two {\"x\": 1}"));
+        Assert.That(Line(watch), Is.EqualTo("DELETE a.one"));
+        Assert.That(watch.WaitForExit(TimeSpan.FromSeconds(30)) && watch.ExitCode == 0, Is.True);
+    }
+
+    [Test]
+    public void Sub_prints_what_pub_says()
+    {
+        Serve();
+        using Process listener = Start("otto", "sub", "news*", "--json", "--count", "2", "--socket", Socket);
+        // It is subscribed once a message reaches it.
+        string? first = null;
+        Task<string?> line = listener.StandardOutput.ReadLineAsync();
+        for (int i = 0; first is null && i < 200; i++)
+        {
+            Script("otto pub news 'hello there'");
+            if (line.Wait(50)) first = line.Result;
+        }
+
+        Assert.That(first, Is.EqualTo("{\"topic\":\"news\",\"message\":\"hello there\",\"lost\":0}"));
+        Script("otto pub news.more --json-value '[1]'");
+        Assert.That(listener.StandardOutput.ReadToEnd(), Does.StartWith("{\"topic\":\"news"));
+        Assert.That(listener.WaitForExit(TimeSpan.FromSeconds(30)) && listener.ExitCode == 0, Is.True);
+    }
+
+    [Test]
+    public void A_listener_whose_reader_left_ends_without_words()
+    {
+        Serve();
+        Result result = Script("otto set k v; otto watch --snapshot | head -n 1; echo ${PIPESTATUS[*]}");
+        Assert.That(result.ToString(), Is.EqualTo("exit 0\nSET k \"v\"\n0 0\n\n"));
+    }
+
+    [Test]
+    public void Progress_reaches_whoever_watches_and_the_last_update_is_never_lost()
+    {
+        Serve();
+        Result result = Script("""
+            export OTTO_TASK_NAME=build
+            for i in 1 2 3 4 5; do otto-progress $i 5 "step $i"; done
+            otto get build.progress
+            otto progress 5 5 done --task other
+            otto get other.progress | jq .current
+            """);
+        Assert.That(result.ToString(), Is.EqualTo("exit 0\n{\"current\":5,\"total\":5,\"text\":\"step 5\"}\n5\n\n"));
+        using Process watch = Start("otto", "watch", "last.progress", "--json", "--socket", Socket);
+        Script("until [ \"$(otto get seen --default no)\" = yes ]; do otto set seen yes; done; for i in 1 2 3 4 5 6 7 8; do otto-progress $i 8 --task last & done; wait; otto-progress 8 8 --task last");
+        double current = 0;
+        while (current < 8)
+        {
+            using var json = JsonDocument.Parse(Line(watch)!);
+            current = json.RootElement.GetProperty("value").GetProperty("current").GetDouble();
+        }
+
+        watch.Kill();
+    }
+
+    [Test]
+    public void A_final_update_waits_for_a_busy_server()
+    {
+        Serve("--max-connections", "1");
+        Result result = Script("""
+            exec 9> >(nc -U "$OTTO_SOCKET" > /dev/null)
+            until otto get k 2>&1 | grep -q 'clients are connected'; do :; done
+            otto-progress 2 2 --task t & pid=$!
+            exec 9>&-
+            kill $(pgrep -P $$ -x nc) 2>/dev/null || pkill -P $$ nc || :
+            wait $pid; echo $?
+            otto get t.progress | jq .current
+            """);
+        Assert.That(result.Output, Is.EqualTo("0\n2\n"), result.ToString());
+    }
+
+    [TestCase("serve")]
+    [TestCase("get")]
+    [TestCase("set")]
+    [TestCase("del")]
+    [TestCase("list")]
+    [TestCase("watch")]
+    [TestCase("pub")]
+    [TestCase("sub")]
+    [TestCase("progress")]
+    public void Help_shows_an_example(string command)
+    {
+        Assert.That(Run("otto", [command, "--help"]).Output, Does.Contain("Example:").And.Contain($"otto {command}"));
+        Assert.That(Run("otto", ["--help"]).Output, Does.Contain($"  {command}"));
+    }
+
+    private string? Serve(params string[] options)
+    {
+        _server = Start("otto", ["serve", "--socket", Socket, .. options]);
+        return Line(_server);
+    }
+
+    private Result Script(string script) => Bash($"export OTTO_SOCKET={Socket} SERVER={_server?.Id}; unset OTTO_TASK OTTO_TASK_NAME\n{script}");
+
+    private static string? Line(Process process)
+    {
+        Task<string?> line = process.StandardOutput.ReadLineAsync();
+        return line.Wait(TimeSpan.FromSeconds(30)) ? line.Result : throw new TimeoutException($"process {process.Id} said nothing for 30 s");
+    }
+}

@@ -1,0 +1,17 @@
+using System.CommandLine;
+using Otto.Tools;
+using Otto.Tools.Sockets;
+
+// Tells how far a task is, from a shell script, to whoever watches. Without a server it says nothing and is done.
+
+var command = new RootCommand(
+    """
+    Tells the server how far a task is. Without a server it says nothing and exits with 0; the last update of a task is never lost.
+
+    Example:
+      export OTTO_TASK_NAME=build
+      otto-progress 3 10 compiling main.c
+      otto-progress 10 10 done
+    """);
+ProgressReport.Build("otto-progress", command);
+return ToolCommand.Run("otto-progress", command, args);

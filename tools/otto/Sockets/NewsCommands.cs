@@ -1,0 +1,173 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using Otto.Ipc;
+using Otto.Ipc.Uds;
+
+namespace Otto.Tools.Sockets;
+
+// otto watch, pub, sub: what changes, and what is said. A listener ends when it has heard enough, when its reader leaves, or when it is told to.
+
+internal static class NewsCommands
+{
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(30);
+
+    // How often a listener asks whether anybody still reads its output.
+    private static readonly TimeSpan Slice = TimeSpan.FromSeconds(1);
+
+    public static IEnumerable<Command> Create() => [CreateWatch(), CreatePublish(), CreateSubscribe()];
+
+    private static Command CreateWatch()
+    {
+        var glob = new Argument<string?>("GLOB") { Description = "Which keys: * any run, ? one, [a-z] one of a range; in quotes. Default: all.", Arity = ArgumentArity.ZeroOrOne };
+        var snapshot = new Option<bool>("--snapshot") { Description = "Begin with the values of now." };
+        Option<string?> count = Count("changes");
+        var json = new Option<bool>("--json") { Description = "Print each change as one JSON object: {\"event\":\"set\",\"key\":…,\"value\":…}." };
+        var command = new Command(
+            "watch",
+            """
+            Prints what changes, a line each: SET KEY JSON, or DELETE KEY. Who reads slowly is told the newest value of each key.
+
+            Example:
+              otto watch '*.progress' --json | jq .value.current
+              otto watch 'build.*' | while read -r kind key value; do echo "$key is now $value"; done
+            """) { glob, snapshot, count, json };
+        var choice = new SocketChoice(command, "How long to wait for each next change (default: for ever).", null);
+        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
+        {
+            await using UdsClient client = Client(choice.Path(parsed));
+            await using IStoreWatch watch = await client.WatchAsync(parsed.GetValue(glob) ?? "*", parsed.GetValue(snapshot));
+            return await ListenAsync(watch, watch, Number(parsed.GetValue(count)), choice.Timeout(parsed), change =>
+            {
+                bool set = change.Kind == StoreChangeKind.Set;
+                if (!parsed.GetValue(json))
+                {
+                    StandardOutput.WriteLine(set ? [.. Encoding.UTF8.GetBytes($"SET {change.Key} "), .. StoredJson.FromValue(change.Value).Span] : Encoding.UTF8.GetBytes($"DELETE {change.Key}"));
+                    return;
+                }
+
+                ValueText.PrintJson(writer =>
+                {
+                    writer.WriteString("event", set ? "set" : "delete");
+                    writer.WriteString("key", change.Key);
+                    if (set) ValueText.Write(writer, "value", change.Value);
+                });
+            });
+        }));
+        return command;
+    }
+
+    private static Command CreatePublish()
+    {
+        Argument<string> topic = Topic("The topic.");
+        var command = new Command(
+            "pub",
+            """
+            Publishes a message to whoever is subscribed now. A bare message is a string.
+
+            Example:
+              otto pub news 'build is done'
+              otto pub news --json-value '{"build":"done"}'
+            """) { topic };
+        (Argument<string?> Value, Option<string?> Json) message = ValueText.Add(command, "MSG");
+        var choice = new SocketChoice(command, "How long it may take (default 30).", Usual);
+        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
+        {
+            StoreKey.Check(parsed.GetValue(topic)!);
+            byte[] bytes = ValueText.Read(parsed, message);
+            return await choice.RunAsync(parsed, async (client, stop) =>
+            {
+                await client.PublishAsync(parsed.GetValue(topic)!, bytes, stop);
+                return ExitCode.Done;
+            });
+        }));
+        return command;
+    }
+
+    private static Command CreateSubscribe()
+    {
+        Argument<string> topic = Topic("The topic, or a pattern in quotes.");
+        Option<string?> count = Count("messages");
+        var json = new Option<bool>("--json") { Description = "Print each message as one JSON object: {\"topic\":…,\"message\":…,\"lost\":…}." };
+        var command = new Command(
+            "sub",
+            """
+            Prints the messages of a topic, a line each: a string without its quotes, anything else as JSON. Says on stderr how many were lost
+            where they came faster than they were read.
+
+            Example:
+              otto sub news --count 1
+            """) { topic, count, json };
+        var choice = new SocketChoice(command, "How long to wait for each next message (default: for ever).", null);
+        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
+        {
+            await using UdsClient client = Client(choice.Path(parsed));
+            await using UdsMessages messages = await client.SubscribeAsync(parsed.GetValue(topic)!);
+            return await ListenAsync(messages, messages, Number(parsed.GetValue(count)), choice.Timeout(parsed), message =>
+            {
+                if (message.Lost > 0) Console.Error.WriteLine($"otto: {message.Lost:N0} messages were lost here");
+                if (!parsed.GetValue(json))
+                {
+                    ValueText.Print(message.Bytes);
+                    return;
+                }
+
+                ValueText.PrintJson(writer =>
+                {
+                    writer.WriteString("topic", message.Topic);
+                    ValueText.Write(writer, "message", message.Bytes);
+                    writer.WriteNumber("lost", message.Lost);
+                });
+            });
+        }));
+        return command;
+    }
+
+    private static async Task<int> ListenAsync<T>(IAsyncEnumerable<T> news, IAsyncDisposable source, long count, TimeSpan? timeout, Action<T> print)
+    {
+        IAsyncEnumerator<T> heard = news.GetAsyncEnumerator();
+        for (long i = 0; i < count; i++)
+        {
+            Task<bool> next = heard.MoveNextAsync().AsTask();
+            if (!await IsHeardAsync(next, timeout))
+            {
+                // Whoever waits for the next one is told that there will be none.
+                await source.DisposeAsync();
+                await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                return ExitCode.Done;
+            }
+
+            if (!await next) break;
+            print(heard.Current);
+        }
+
+        await heard.DisposeAsync();
+        return ExitCode.Done;
+    }
+
+    /// <summary>Waits for the next one.</summary>
+    /// <returns><see langword="false"/> where nobody reads the output any more.</returns>
+    private static async Task<bool> IsHeardAsync(Task next, TimeSpan? timeout)
+    {
+        for (TimeSpan waited = TimeSpan.Zero; !next.IsCompleted;)
+        {
+            TimeSpan wait = timeout is { } limit && limit - waited < Slice ? limit - waited : Slice;
+            if (wait <= TimeSpan.Zero) throw new TimeoutException($"nothing was heard for {timeout!.Value.TotalSeconds:0.###} s");
+            await Task.WhenAny(next, Task.Delay(wait));
+            waited += wait;
+            if (StandardOutput.IsBroken) return false;
+        }
+
+        return true;
+    }
+
+    private static UdsClient Client(string? path) => new(new UdsTransportOptions { SocketPath = path, ConnectTimeout = TimeSpan.Zero });
+
+    private static Argument<string> Topic(string description) => new("TOPIC") { Description = description };
+
+    private static Option<string?> Count(string what) => new("--count") { Description = $"End after this many {what}.", HelpName = "N" };
+
+    private static long Number(string? text) => text is null ? long.MaxValue
+        : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number) && number > 0 ? number
+        : throw new ArgumentException($"--count must be a number, 1 or more: '{text}'");
+}

@@ -1,0 +1,72 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Otto.Ipc;
+using Otto.Ipc.Uds;
+
+namespace Otto.Tools.Sockets;
+
+// otto progress and otto-progress: a line in a script that must cost it nothing where nobody listens. The last update of a task is the one that people look
+// at, so that one is tried again until the server has it.
+
+internal static class ProgressReport
+{
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Pause = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Makes a command of <paramref name="command"/>.</summary>
+    public static void Build(string tool, Command command)
+    {
+        var current = new Argument<string>("CUR") { Description = "How much is done, a number." };
+        var total = new Argument<string>("TOTAL") { Description = "Of how much; - where that is not known." };
+        var text = new Argument<string[]>("MSG") { Description = "What is being done, for people.", Arity = ArgumentArity.ZeroOrMore };
+        var task = new Option<string?>("--task") { Description = "The task. Default: OTTO_TASK_NAME, else OTTO_TASK.", HelpName = "TASK" };
+        var choice = new SocketChoice(command, "How long to try (default 5).", Usual);
+        command.Add(current);
+        command.Add(total);
+        command.Add(text);
+        command.Add(task);
+        command.SetAction((parsed, _) => SocketChoice.ReportAsync(tool, async () =>
+        {
+            double done = Number(parsed.GetValue(current)!, "CUR");
+            double? all = parsed.GetValue(total) == "-" ? null : Number(parsed.GetValue(total)!, "TOTAL");
+            string words = string.Join(' ', parsed.GetValue(text) ?? []).ReplaceLineEndings(" ");
+            try
+            {
+                return await choice.RunAsync(parsed, (client, stop) => SendAsync(client, parsed.GetValue(task), done, all, words, stop));
+            }
+            catch (ServerNotFoundException)
+            {
+                return ExitCode.Done;
+            }
+        }));
+    }
+
+    private static async Task<int> SendAsync(UdsClient client, string? task, double done, double? all, string words, CancellationToken stop)
+    {
+        // Without a server nothing is wrong, not even that no task is named.
+        await client.HelloAsync(stop);
+        var name = new ChannelName(task ?? Named("OTTO_TASK_NAME") ?? Named("OTTO_TASK") ?? throw new ArgumentException("which task? name it in OTTO_TASK_NAME or with --task"));
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await client.ProgressAsync(name, done, all, words.Length == 0 ? null : words, stop);
+                return ExitCode.Done;
+            }
+            catch (IOException e) when (all <= done && e is not ServerNotFoundException && Stopwatch.GetElapsedTime(start) < Usual)
+            {
+                // The final one; telling it twice does no harm.
+            }
+
+            await Task.Delay(Pause, stop);
+        }
+    }
+
+    private static string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
+
+    private static double Number(string text, string what) =>
+        double.TryParse(text, NumberStyles.AllowDecimalPoint | NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number)
+            ? number
+            : throw new ArgumentException($"{what} must be a number: '{text}'");
+}

@@ -1,0 +1,74 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Net.Sockets;
+using Otto.Ipc.Uds;
+
+namespace Otto.Tools.Sockets;
+
+// The options by which every command for the server says where it is and how long it may take, and what its failures mean to a script.
+
+internal sealed class SocketChoice
+{
+    private const int LongestTimeout = 10_000_000;
+
+    // All strings: the parser's generic code over numbers would have to be compiled at each start.
+    private readonly Option<string?> _socket = new("--socket") { Description = "The server's socket. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else /tmp/otto-<uid>/otto.sock.", HelpName = "PATH" };
+    private readonly Option<string?> _timeout;
+    private readonly TimeSpan? _usual;
+
+    public SocketChoice(Command command, string timeoutDescription, TimeSpan? usualTimeout)
+    {
+        _timeout = new Option<string?>("--timeout") { Description = timeoutDescription, HelpName = "SECONDS" };
+        _usual = usualTimeout;
+        command.Add(_socket);
+        command.Add(_timeout);
+    }
+
+    public TimeSpan? Timeout(ParseResult parsed) => parsed.GetValue(_timeout) is { } seconds ? ParseSeconds(seconds) : _usual;
+
+    public string? Path(ParseResult parsed) => parsed.GetValue(_socket);
+
+    /// <summary>Runs what talks to the server, and no longer than it may.</summary>
+    public async Task<int> RunAsync(ParseResult parsed, Func<UdsClient, CancellationToken, Task<int>> work)
+    {
+        using var stop = new CancellationTokenSource();
+        TimeSpan? timeout = Timeout(parsed);
+        if (timeout is { } limit) stop.CancelAfter(limit);
+        try
+        {
+            await using var client = new UdsClient(new UdsTransportOptions { SocketPath = Path(parsed), ConnectTimeout = TimeSpan.Zero });
+            return await work(client, stop.Token);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            throw new TimeoutException($"the server did not answer within {timeout!.Value.TotalSeconds:0.###} s");
+        }
+    }
+
+    /// <summary>One line on stderr and an exit code, for what only servers do.</summary>
+    public static async Task<int> ReportAsync(string tool, Func<Task<int>> run)
+    {
+        try
+        {
+            return await run();
+        }
+        catch (Exception e) when (Code(e) is { } code)
+        {
+            await Console.Error.WriteLineAsync($"{tool}: {e.Message}");
+            return code;
+        }
+    }
+
+    private static int? Code(Exception error) => error switch
+    {
+        ServerNotFoundException => ExitCode.NoServer,
+        SocketInUseException => ExitCode.Denied,
+        ServerRefusedException { Code: "TOOBIG" or "BUSY" } => ExitCode.Full,
+        SocketException => ExitCode.Failed,
+        _ => null,
+    };
+
+    private static TimeSpan ParseSeconds(string text) => double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= LongestTimeout
+        ? TimeSpan.FromSeconds(seconds)
+        : throw new ArgumentException($"--timeout must be 0 to {LongestTimeout} seconds: '{text}'");
+}
