@@ -52,6 +52,13 @@ internal sealed class Pair : IDisposable
         Sender.Ask(Verb("outlet", channel, options));
     }
 
+    /// <summary>The same of a channel that other programs can see.</summary>
+    public void OpenShown(string channel)
+    {
+        Receiver.Ask($"shown-inlet {channel}");
+        Sender.Ask($"shown-outlet {channel}");
+    }
+
     /// <summary>Opens a talk in which the sender is the caller.</summary>
     public void OpenTalk(string channel, LinkOptions options)
     {

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Otto.Ipc.Benchmarks.Matrix.Subjects;
+using Otto.Ipc.Uds;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
 
@@ -9,7 +10,8 @@ namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
 //
 //  subject NAME ADDRESS             what is tried, and where
 //  inlet|outlet CHANNEL BYTES WAIT  opens an end           talk caller|answerer CHANNEL BYTES WAIT   opens both, in both directions
-//  only CHANNEL BYTES WAIT          opens both over one channel and no second
+//  shown-inlet|shown-outlet CHANNEL an end of a channel that other programs can see
+//  only caller|answerer CHANNEL BYTES WAIT          opens both over one channel and no second
 //  close                            closes what is open
 //  say TEXT · hear [MS]             one message of text
 //  ask TEXT                         says it and hears the answer          serve N   hears N times and answers each
@@ -19,6 +21,7 @@ namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
 //  call MS awake|asleep BYTES       measures round trips                  echo awake|asleep   sends back until the last
 //  pour MS BYTES · drain            measures a busy run
 //  wait                             waits for ever on another thread, and gets nothing
+//  serve-sockets PATH               runs the server of sockets
 
 internal sealed class Session : IDisposable
 {
@@ -26,6 +29,7 @@ internal sealed class Session : IDisposable
     private string _address = "";
     private Outlet? _outlet;
     private Inlet? _inlet;
+    private UdsServer? _server;
 
     private Outlet Outlet => _outlet ?? throw new InvalidOperationException("no outlet is open");
 
@@ -45,6 +49,12 @@ internal sealed class Session : IDisposable
                 return _outlet.MaxMessageBytes?.ToString(CultureInfo.InvariantCulture) ?? "";
             case "inlet":
                 _inlet = _subject!.OpenInlet(_address, words[1], Options(2));
+                return "";
+            case "shown-outlet":
+                _outlet = _subject!.OpenShownOutlet(_address, words[1]);
+                return "";
+            case "shown-inlet":
+                _inlet = _subject!.OpenShownInlet(_address, words[1]);
                 return "";
             case "talk":
                 (_outlet, _inlet) = _subject!.OpenTalk(_address, words[2], words[1] == "caller", Options(3));
@@ -94,12 +104,19 @@ internal sealed class Session : IDisposable
                 waiting.Patience = TimeSpan.FromHours(1);
                 new Thread(() => waiting.Receive(awake: false)) { IsBackground = true }.Start();
                 return "";
+            case "serve-sockets":
+                _server = UdsServer.Start(new UdsServerOptions { SocketPath = words[1] });
+                return "";
             default:
                 throw new ArgumentException($"no such verb: {words[0]}");
         }
     }
 
-    public void Dispose() => Close();
+    public void Dispose()
+    {
+        Close();
+        _server?.Dispose();
+    }
 
     private void Say(string text)
     {

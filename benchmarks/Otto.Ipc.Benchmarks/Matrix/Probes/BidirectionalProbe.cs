@@ -26,8 +26,15 @@ internal sealed class BidirectionalProbe : Probe
         }
 
         int right = works ? Converse(pair, ref problem) : 0;
+        string evidence = $"{Requests} requests were answered over the channel they came by";
+        if (right < Requests)
+        {
+            string? served = subject.ConverseWithServer(place.Address, Requests);
+            if (served is not null) right = Requests;
+            evidence = served is null ? problem : $"{Requests} {served}";
+        }
+
         bool yes = right == Requests;
-        string evidence = yes ? $"{Requests} requests were answered over the channel they came by" : problem;
         return Found(subject, Verdicts.Word(yes), evidence, right, $"of {Requests} replies", subject.Traits is { } t ? Verdicts.Word(t.Bidirectional) : null);
     }
 

@@ -13,7 +13,7 @@ internal sealed class DebuggableProbe : Probe
     {
         using Place place = subject.OpenPlace();
         using var pair = new Pair(subject, place);
-        pair.Open("looked-at", new LinkOptions(1024));
+        pair.OpenShown("looked-at");
         List<string> seen = [];
         Toolbox least = Toolbox.None;
         int i = 0;

@@ -47,11 +47,10 @@ internal sealed class ShellProbe : Probe
     {
         using var path = new ProgramDirectory([.. BasePrograms, .. script.Programs.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
         if (path.Missing is { } missing) return $"{missing} is not installed";
-        var options = new LinkOptions(1024);
         using var pair = new Pair(subject, place);
         string sent = $"{{\"from\":\"bash\",\"n\":\"{Guid.NewGuid():N}\"}}", back = $"{{\"from\":\"dotnet\",\"n\":\"{Guid.NewGuid():N}\"}}";
 
-        pair.Receiver.Ask(Pair.Verb("inlet", channel, options));
+        pair.Receiver.Ask($"shown-inlet {channel}");
         pair.Receiver.Tell("hear 10000");
         ShellRun sending = Shell.Run(script.Send, TimeSpan.FromSeconds(10), path.Path, message: sent);
         string heard = AnswerOf(pair.Receiver.Hear, out bool worked);
@@ -61,9 +60,10 @@ internal sealed class ShellProbe : Probe
         // A channel of its own, and an end of it that a sender may wait for.
         string other = channel + "-back";
         ShellScript returning = subject.Scripts(place.Address, other).Single(s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
-        bool kept = subject.Traits?.Persistent != Persistence.None;
-        if (subject.Traits is null) pair.Receiver.Ask(Pair.Verb("inlet", other, options));
-        pair.Sender.Ask(Pair.Verb("outlet", other, options));
+        // What nothing keeps is sent only while somebody receives.
+        bool kept = subject.Server != Server.None || subject.Traits?.Persistent != Persistence.None;
+        if (subject.Traits is null) pair.Receiver.Ask($"shown-inlet {other}");
+        pair.Sender.Ask($"shown-outlet {other}");
         pair.Sender.Tell($"say {back}");
         if (kept) pair.Sender.Hear();
         ShellRun receiving = Shell.Run(returning.Receive, TimeSpan.FromSeconds(10), path.Path);

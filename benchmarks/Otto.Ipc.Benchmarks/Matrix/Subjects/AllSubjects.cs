@@ -9,6 +9,7 @@ internal static class AllSubjects
     [
         new FilesSubject(),
         new MmapSubject(),
+        new UdsSubject(),
         new FifoSubject(),
         new ChannelSubject(),
         new RedisSubject(batched: true),

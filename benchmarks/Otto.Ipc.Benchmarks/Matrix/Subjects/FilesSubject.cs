@@ -5,7 +5,7 @@ namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 /// <summary>Streams as append-only logs, on a disk where there is one.</summary>
 internal sealed class FilesSubject : Subject
 {
-    private const int Room = 4 << 20;
+    private const int Room = FilesStreamOptions.DefaultCapacity;
 
     public override string Name => "files";
 

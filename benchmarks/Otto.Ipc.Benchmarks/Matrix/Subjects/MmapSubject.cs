@@ -6,7 +6,7 @@ namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 /// <summary>Streams in shared memory.</summary>
 internal sealed class MmapSubject : Subject
 {
-    private const int Room = 4 << 20;
+    private const int Room = MmapStreamOptions.DefaultCapacity;
 
     public override string Name => "mmap";
 

@@ -63,6 +63,8 @@ internal sealed record ShellScript(Toolbox Toolbox, string Programs, string Send
 
 internal abstract class Subject
 {
+    private const int ShownBytes = 1024;
+
     /// <summary>The name in results and on command lines.</summary>
     public abstract string Name { get; }
 
@@ -109,6 +111,12 @@ internal abstract class Subject
 
     public abstract Inlet OpenInlet(string address, string channel, LinkOptions options);
 
+    /// <summary>Opens the sending end of a channel that other programs can look into and take part in, where that is another than the quickest.</summary>
+    public virtual Outlet OpenShownOutlet(string address, string channel) => OpenOutlet(address, channel, new LinkOptions(ShownBytes));
+
+    /// <summary>The receiving end of such a channel.</summary>
+    public virtual Inlet OpenShownInlet(string address, string channel) => OpenInlet(address, channel, new LinkOptions(ShownBytes));
+
     /// <summary>Opens one side of a talk. The caller speaks first.</summary>
     /// <remarks>Two channels, where one does not go both ways.</remarks>
     public virtual Talk OpenTalk(string address, string channel, bool caller, LinkOptions options)
@@ -132,6 +140,10 @@ internal abstract class Subject
             throw;
         }
     }
+
+    /// <summary>Has a server answer requests over the connection they come by, where there is one that does.</summary>
+    /// <returns>What was done, for the evidence; <see langword="null"/> where it did not work.</returns>
+    public virtual string? ConverseWithServer(string address, int requests) => null;
 
     /// <summary>Ways to look at a message that waits in a channel.</summary>
     public virtual IEnumerable<Look> Looks(string address, string channel) => [];
