@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Otto.Ipc.Benchmarks.BeforeAfter;
+using Otto.Ipc.Benchmarks.Cli;
 using Otto.Ipc.Benchmarks.Loans;
 using Otto.Ipc.Benchmarks.Matrix;
 using Otto.Ipc.Benchmarks.Matrix.Hosts;
@@ -30,7 +31,7 @@ runs.Validators.Add(r =>
 
 var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are medians, and ratios to a peer that runs in between.")
 {
-    Scenario("stream", "A ring between two processes: throughput, and round trips spinning and blocking", (report, floor, n, scale) =>
+    Scenario("stream", "A ring, and FIFOs, between two processes: throughput, and round trips spinning and blocking", (report, floor, n, scale) =>
     {
         foreach ((int bytes, long messages) in ((int, long)[])[(64, 20_000_000), (1024, 5_000_000), (65_536, 200_000)])
             StreamScenarios.Throughput(report, floor, bytes, messages / scale, n);
@@ -39,6 +40,10 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
             foreach (int bytes in (int[])[64, 1024, 65_536])
                 StreamScenarios.RoundTrip(report, floor, bytes, spin, (spin ? 200_000 : 30_000) / scale, n);
         }
+
+        foreach ((int bytes, long messages) in ((int, long)[])[(64, 2_000_000), (1024, 1_000_000), (65_536, 50_000)])
+            FifoScenarios.Throughput(report, bytes, messages / scale, n);
+        foreach (int bytes in (int[])[64, 1024, 65_536]) FifoScenarios.RoundTrip(report, floor, bytes, 30_000 / scale, n);
     }),
     Scenario("queue", "Tasks through a no-op worker: in this process, and across processes", (report, floor, n, scale) =>
     {
@@ -48,11 +53,13 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
     }),
     Scenario("loan", "Blocks of 64 B to 100 MiB handed over by reference", (report, _, n, scale) => LoanScenarios.Handover(report, 2_000 / scale, n)),
     Scenario("idle", "What a process costs that waits and gets nothing", (report, _, n, _) => IdleScenario.Cost(report, n)),
-    Scenario("store", "GET and SET on 64 busy connections: the server of sockets, and redis-server beside it", (report, _, n, scale) =>
+    Scenario("store", "GET and SET: the server of sockets on 64 busy connections, redis-server beside it; shared memory and files by one caller", (report, _, n, scale) =>
     {
         StoreScenarios.GetAndSet(report, operations: 4_000_000 / scale, depth: 16, n);
         StoreScenarios.GetAndSet(report, operations: 1_000_000 / scale, depth: 1, n);
+        LocalStoreScenarios.GetAndSet(report, operations: 20_000 / scale, keys: 100, n);
     }),
+    Scenario("cli", "What a shell waits for: starting a tool, to its end", (report, _, n, scale) => CliScenario.Start(report, 30 / Math.Min(scale, 5), n)),
     Scenario("topic", "News to one and two subscribers in other processes", (report, floor, n, scale) =>
     {
         foreach ((int subscribers, TopicPolicy policy) in ((int, TopicPolicy)[])[(1, TopicPolicy.Block), (1, TopicPolicy.Overwrite), (2, TopicPolicy.Overwrite)])
@@ -90,6 +97,12 @@ static int RunPeer(string[] role)
             return 0;
         case "stream-echo":
             StreamScenarios.Echo(role[1], Number(2), Number(3), Number(4), role[5] == "spin");
+            return 0;
+        case "fifo-drain":
+            FifoScenarios.Drain(role[1], Number(2), Number(3), Number(4));
+            return 0;
+        case "fifo-echo":
+            FifoScenarios.Echo(role[1], Number(2), Number(3), Number(4));
             return 0;
         case "queue-work":
             QueueScenarios.Work(role[1], Number(2));

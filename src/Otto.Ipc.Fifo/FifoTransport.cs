@@ -50,7 +50,8 @@ public sealed class FifoTransport : IStreamTransport
     /// <param name="options">Framing and sizes; left out, the transport's.</param>
     /// <returns>
     /// The end, for one thread at a time. Until a receiver is there nothing can be sent: <c>Try…</c> says <see langword="false"/>, waits wait.
-    /// Once the receiver has left, sends and waits throw <see cref="System.Threading.Channels.ChannelClosedException"/>.
+    /// Once the receiver has left, sends and waits throw <see cref="System.Threading.Channels.ChannelClosedException"/> until another one opens,
+    /// which finds what the first had not read.
     /// </returns>
     /// <exception cref="ArgumentException">The other ends use another framing or another limit; the message has both.</exception>
     /// <exception cref="UnauthorizedAccessException">The FIFO or its directory is not this user's alone.</exception>
@@ -125,16 +126,17 @@ public sealed class FifoTransport : IStreamTransport
         }
     }
 
-    /// <summary>Deletes the FIFO of a stream that nobody has open.</summary>
+    /// <summary>Deletes the FIFO of a stream that no .NET end has open.</summary>
     /// <param name="name">Which stream.</param>
     /// <returns><see langword="false"/> where there is none.</returns>
-    /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
+    /// <remarks>Another program that has it open keeps what it has; one that waits for the other side to open is let in, and finds nobody.</remarks>
+    /// <exception cref="IOException">A .NET end has it open; it was left alone.</exception>
     public bool RemoveStream(ChannelName name) => StreamFile.Remove(PathOf(name, create: false));
 
-    /// <summary>Deletes both FIFOs of a talk that nobody has open.</summary>
+    /// <summary>Deletes both FIFOs of a talk, as <see cref="RemoveStream"/> does.</summary>
     /// <param name="name">Which talk.</param>
     /// <returns><see langword="false"/> where there is none.</returns>
-    /// <exception cref="IOException">Somebody has one of them open; it was left alone.</exception>
+    /// <exception cref="IOException">A .NET end has one of them open; it was left alone.</exception>
     public bool RemoveDuplex(ChannelName name) => RemoveStream(name.Value + ".to-server") | RemoveStream(name.Value + ".to-client");
 
     ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>

@@ -17,9 +17,12 @@ public sealed record FilesQueueOptions
     /// <summary>The default <see cref="MaxAttempts"/>: 10.</summary>
     public const int DefaultMaxAttempts = 10;
 
-    private const int MostMessages = 1 << 20, MostMessageBytes = 256 << 20, MostAttempts = 254;
+    internal const int MostMessageBytes = 256 << 20;
 
-    /// <summary>How many messages the queue holds, ready, delayed, leased and dead together: 1 to 1,048,576. A thousand is quick; looking for work lists the directory.</summary>
+    private const int MostMessages = 1 << 20, MostAttempts = 254;
+
+    /// <summary>How many messages the queue holds, ready, delayed, leased and dead together: 1 to 1,048,576.</summary>
+    /// <remarks>A thousand is quick: looking for work lists the directory.</remarks>
     public int? Capacity { get; init; }
 
     /// <summary>The largest message in bytes: 1 to 256 MiB.</summary>

@@ -18,11 +18,10 @@ public sealed record FilesStreamOptions
     /// <summary>The default <see cref="MaxSenders"/>: 4.</summary>
     public const int DefaultMaxSenders = 4;
 
-    internal const int MostMessageBytes = 256 << 20;
+    private const int LeastCapacity = 4096, MostCapacity = 1 << 30, MostMessageBytes = FilesQueueOptions.MostMessageBytes, MostSenders = 256;
 
-    private const int LeastCapacity = 4096, MostCapacity = 1 << 30, MostSenders = 256;
-
-    /// <summary>How many bytes of lines a sender may be ahead of the receiver, each sender for itself: 4,096 to 1 GiB. The files take at most a quarter more.</summary>
+    /// <summary>How many bytes of lines a sender may be ahead of the receiver, each sender for itself: 4,096 to 1 GiB.</summary>
+    /// <remarks>The files take at most a quarter more.</remarks>
     public int? Capacity { get; init; }
 
     /// <summary>The largest message in bytes: 1 to 256 MiB. Its line must fit into the capacity; bytes that are no JSON take a third more.</summary>
@@ -56,7 +55,8 @@ public sealed record FilesStreamOptions
     private static void CheckFits(int most, int capacity)
     {
         long line = MessageText.MostBytes(most) + 1L;
-        if (line > capacity) throw new ArgumentException($"a message of {most:N0} bytes may take a line of {line:N0}, the capacity is {capacity:N0}; lower MaxMessageBytes or raise Capacity");
+        if (line <= capacity) return;
+        throw new ArgumentException($"a message of {most:N0} bytes may take a line of {line:N0}, the capacity is {capacity:N0}; lower MaxMessageBytes or raise Capacity");
     }
 }
 

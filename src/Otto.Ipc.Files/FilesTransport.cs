@@ -41,7 +41,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
         Bidirectional: false,
         SetUp: Level.Low,
         Overhead: Level.Medium,
-        MaxMessageBytes: FilesStreamOptions.MostMessageBytes,
+        MaxMessageBytes: FilesQueueOptions.MostMessageBytes,
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
     /// <summary>The directory of the run.</summary>

@@ -26,7 +26,8 @@ public sealed record FilesTransportOptions
     /// <summary>The largest value of a store: 1 byte to 256 MiB, default 1 MiB.</summary>
     public int MaxValueBytes { get; init; } = 1 << 20;
 
-    /// <summary>The largest store, all its keys and values together: at most 1 GiB, default 64 MiB. A change that would exceed it is refused, and so is a file that does.</summary>
+    /// <summary>The largest store, all its keys and values together: at most 1 GiB, default 64 MiB.</summary>
+    /// <remarks>A change that would exceed it is refused, and so is a file that does.</remarks>
     public int MaxStoreBytes { get; init; } = 64 << 20;
 
     internal void Validate()

@@ -15,6 +15,7 @@ internal static class IpcConfiguration
             section,
             ("Transport", s => options.Transport = Text(s)),
             ("Mmap", s => Each(s, ("Directory", d => options.Mmap = options.Mmap with { Directory = Text(d) }))),
+            ("Uds", s => Each(s, ("SocketPath", p => options.Uds = options.Uds with { SocketPath = Text(p) }))),
             ("Fifo", s => Each(s, ("Directory", d => options.Fifo = options.Fifo with { Directory = Text(d) }))),
             ("Files", s => Each(
                 s,

@@ -1,6 +1,7 @@
 using Otto.Ipc.Fifo;
 using Otto.Ipc.Files;
 using Otto.Ipc.Mmap;
+using Otto.Ipc.Uds;
 
 namespace Otto.Ipc.Hosting;
 
@@ -13,6 +14,7 @@ internal static class KnownTransports
     private static readonly (string Scheme, Type Type, Func<string?, OttoIpcOptions, ITransport> Open)[] All =
     [
         ("mmap", typeof(MmapTransport), static (path, options) => new MmapTransport(path is null ? options.Mmap : options.Mmap with { Directory = path })),
+        ("uds", typeof(UdsTransport), static (path, options) => new UdsTransport(path is null ? options.Uds : options.Uds with { SocketPath = path })),
         ("fifo", typeof(FifoTransport), static (path, options) => new FifoTransport(path is null ? options.Fifo : options.Fifo with { Directory = path })),
         ("files", typeof(FilesTransport), static (path, options) => new FilesTransport(path is null ? options.Files : options.Files with { Directory = path })),
     ];

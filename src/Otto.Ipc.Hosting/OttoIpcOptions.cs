@@ -1,6 +1,7 @@
 using Otto.Ipc.Fifo;
 using Otto.Ipc.Files;
 using Otto.Ipc.Mmap;
+using Otto.Ipc.Uds;
 
 namespace Otto.Ipc.Hosting;
 
@@ -14,6 +15,9 @@ public sealed class OttoIpcOptions
 
     /// <summary>For shared memory. A path in the address has the last word.</summary>
     public MmapTransportOptions Mmap { get; set; } = new();
+
+    /// <summary>For sockets. A path in the address has the last word.</summary>
+    public UdsTransportOptions Uds { get; set; } = new();
 
     /// <summary>For FIFOs. A path in the address has the last word.</summary>
     public FifoTransportOptions Fifo { get; set; } = new();

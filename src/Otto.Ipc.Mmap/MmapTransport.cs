@@ -1,4 +1,3 @@
-using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Queues;
 using Otto.Ipc.Mmap.Regions;
 using Otto.Ipc.Mmap.Segments;
@@ -178,13 +177,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     private string StorePath(ChannelName name) => Path.Combine(SegmentDirectory.Ensure(_directory), name.Value + StoreSuffix);
 
-    private bool Remove(ChannelName name, SegmentShape shape)
-    {
-        if (!SegmentFile.Remove(_directory, name, shape)) return false;
-        // Whoever lends in a channel has it open, so nobody has its blocks.
-        LoanPool.RemoveAll(SegmentFile.PathOf(SegmentDirectory.Ensure(_directory), name, shape));
-        return true;
-    }
+    private bool Remove(ChannelName name, SegmentShape shape) => SegmentFile.Remove(_directory, name, shape);
 
     /// <summary>Does nothing: each end is its opener's to dispose.</summary>
     /// <returns>Completes at once.</returns>

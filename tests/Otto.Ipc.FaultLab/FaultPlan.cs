@@ -43,6 +43,7 @@ internal static class FaultPlan
         new("queue", "queue.reap.released", 1, "queue-send 1 9 cancel"),
         new("queue", "queue.end.word", 1, "queue-letters"),
         new("queue", "queue.push.cell", 2, "queue-letters"),
+        new("queue", "doorbell.announce.waiting", 1, "queue-work"),
         new("queue", "doorbell.ring.word", 1, "queue-send 1 5", Fate.Done),
         new("queue", "join.locked", 1, "queue-stay"),
         new("queue", "join.described", 1, "queue-stay worker"),
@@ -96,6 +97,7 @@ internal static class FaultPlan
         new("topic", "join.described", 1, "topic-hear Overwrite"),
 
         new("loan", "loan.make.taken", 1, "queue-send 1 5 loan", Fate.NeverSeen),
+        new("loan", "loan.drop.size", 1, "queue-send 1 5 loan", Fate.NeverSeen),
         new("loan", "loan.make.file", 1, "queue-send 1 5 loan", Fate.NeverSeen),
         new("loan", "loan.borrowed", 4, "queue-send 1 5 loan", Fate.NeverSeen),
         new("loan", "loan.sending", 4, "queue-send 1 5 loan", Fate.NeverSeen),

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Fifo.Tests;
 
@@ -11,6 +12,7 @@ internal sealed class FifoPlace : IDisposable
 {
     private static int _count;
     private readonly List<Program> _programs = [];
+    private readonly List<PeerProcess> _peers = [];
 
     public FifoPlace()
     {
@@ -39,9 +41,26 @@ internal sealed class FifoPlace : IDisposable
     /// <summary>Starts a Python program.</summary>
     public Program Python(string script, params (string Name, string Value)[] environment) => Start(environment, "python3", "-c", script);
 
+    /// <summary>Starts another .NET process that sees this directory.</summary>
+    public PeerProcess Peer(params string[] arguments)
+    {
+        var peer = new PeerProcess(Directory, [("OTTO_FIFO_DIR", Directory)], arguments);
+        lock (_peers) _peers.Add(peer);
+        return peer;
+    }
+
     public void Dispose()
     {
         List<string> left = [];
+        lock (_peers)
+        {
+            foreach (PeerProcess peer in _peers)
+            {
+                if (!peer.HasExited) left.Add($"process still running: {peer}");
+                peer.Dispose();
+            }
+        }
+
         lock (_programs)
         {
             foreach (Program program in _programs)
@@ -58,6 +77,9 @@ internal sealed class FifoPlace : IDisposable
         System.IO.Directory.Delete(Directory, recursive: true);
         if (left.Count > 0) Assert.Fail(string.Join(Environment.NewLine, left));
     }
+
+    /// <summary>How many descriptors this process has of a file.</summary>
+    public int HasOpen(string path) => Open().Count(file => file == path);
 
     private List<string> Open()
     {

@@ -37,8 +37,23 @@ internal sealed partial class Program : IDisposable
 
     public bool HasExited => _disposed || _process.HasExited;
 
+    /// <summary>Whether it stands in an open of a FIFO whose other side has nobody.</summary>
+    public bool IsWaitingInOpen => File.ReadAllText($"/proc/{Id}/wchan") switch
+    {
+        "wait_for_partner" or "fifo_open" => true,
+        "0" => File.ReadAllText($"/proc/{Id}/stat").Contains(") S ", StringComparison.Ordinal), // a kernel that does not say where
+        _ => false,
+    };
+
     /// <summary>Completes when the program ends, whoever else has its output.</summary>
     public Task Ended => _process.WaitForExitAsync();
+
+    /// <summary>Hands it a line on standard input.</summary>
+    public void Say(string line)
+    {
+        _process.StandardInput.WriteLine(line);
+        _process.StandardInput.Flush();
+    }
 
     public void Signal(int number)
     {

@@ -1,12 +1,13 @@
 using System.CommandLine;
-using Otto.Tools;
 using Otto.Tools.Demo;
 using Otto.Tools.Ipc;
 using Otto.Tools.Pipe;
 using Otto.Tools.Sockets;
 using Otto.Tools.Streams;
+using Otto.Tools;
 
-// The otto tool: one command a concern: streams over any transport, the server of sockets and what talks to it, the relay, the segments, the demo.
+
+// The otto tool: one command a concern: the server of sockets and what talks to it, streams, the relay, the segments, the demo.
 
 var root = new RootCommand("Otto.Ipc from the command line. Example: otto demo --quick");
 root.Add(DemoCommand.Create());

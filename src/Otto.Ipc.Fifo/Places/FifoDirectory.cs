@@ -38,7 +38,8 @@ internal static class FifoDirectory
         FileStatus status = Libc.Status(path) ?? throw new DirectoryNotFoundException($"the directory {path} for FIFOs is not there");
         uint me = Libc.GetEuid();
         if (!status.IsDirectory) throw new IOException($"{path}, the directory for FIFOs, is not a directory (links are not followed)");
-        if (status.Uid != me) throw new UnauthorizedAccessException($"the directory {path} for FIFOs belongs to uid {status.Uid}, not to {me}; name another in OTTO_FIFO_DIR");
+        if (status.Uid != me)
+            throw new UnauthorizedAccessException($"the directory {path} for FIFOs belongs to uid {status.Uid}, not to {me}; name another in OTTO_FIFO_DIR");
         if ((status.Permissions & 0x12) != 0) // group or others may write
             throw new UnauthorizedAccessException($"the directory {path} for FIFOs has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 700 it");
     }

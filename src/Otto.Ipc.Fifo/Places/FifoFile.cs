@@ -47,6 +47,14 @@ internal static class FifoFile
         return full;
     }
 
+    /// <summary>Deletes the name. Whoever waits in an open of it is let in, finds the end, and nobody comes after that.</summary>
+    public static void Remove(string path)
+    {
+        int both = Libc.Open(path, Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0);
+        _ = Libc.Unlink(path);
+        if (both >= 0) _ = Libc.Close(both);
+    }
+
     private static int Open(string path, int access)
     {
         while (true)

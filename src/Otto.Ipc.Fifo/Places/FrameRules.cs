@@ -23,7 +23,7 @@ internal readonly record struct FrameRules(FifoFraming Framing, int MaxMessageBy
     /// The pipe in which the largest frame can lie whole, however the pages before it are filled: a page more than it fills, since it may
     /// begin behind the rest of another frame.
     /// </summary>
-    public int NeededPipeBytes => NeedsLock ? (MaxFrameBytes + PipeCalls.PageBytes - 1) / PipeCalls.PageBytes * PipeCalls.PageBytes + PipeCalls.PageBytes : PipeCalls.PageBytes;
+    public int NeededPipeBytes => NeedsLock ? ((MaxFrameBytes - 1) / PipeCalls.PageBytes + 2) * PipeCalls.PageBytes : PipeCalls.PageBytes;
 
     public static FrameRules Of(FifoStreamOptions options) =>
         new(options.Framing ?? FifoFraming.Lines, options.MaxMessageBytes ?? FifoStreamOptions.DefaultMaxMessageBytes);

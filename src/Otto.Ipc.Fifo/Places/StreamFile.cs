@@ -112,15 +112,15 @@ internal sealed class StreamFile : IDisposable
 
     public void UnlockWriting() => _ = Libc.Flock(_fd, Libc.LOCK_UN);
 
-    /// <summary>Deletes the FIFO and its file, where nobody has it open.</summary>
+    /// <summary>Deletes the FIFO and its file, where no .NET end has it open.</summary>
     /// <returns><see langword="false"/> where there is none.</returns>
     public static bool Remove(string fifoPath)
     {
         if (Libc.Status(fifoPath) is null) return false;
         FifoFile.Check(fifoPath);
         using var file = new StreamFile(OpenFile(fifoPath + Suffix), fifoPath);
-        if (!file.TrySet(EndsByte, Libc.F_WRLCK) || IsOpenElsewhere(fifoPath)) throw new IOException($"somebody has {fifoPath} open; it was left alone");
-        _ = Libc.Unlink(fifoPath);
+        if (!file.TrySet(EndsByte, Libc.F_WRLCK)) throw new IOException($"somebody has {fifoPath} open; it was left alone");
+        FifoFile.Remove(fifoPath);
         _ = Libc.Unlink(fifoPath + Suffix);
         return true;
     }
@@ -154,22 +154,6 @@ internal sealed class StreamFile : IDisposable
         if (problem is null) return file;
         file.Dispose();
         throw new UnauthorizedAccessException($"{path} {problem}");
-    }
-
-    private static bool IsOpenElsewhere(string fifoPath)
-    {
-        int writing = FifoFile.TryOpenWriting(fifoPath);
-        if (writing >= 0)
-        {
-            _ = Libc.Close(writing);
-            return true;
-        }
-
-        int reading = FifoFile.OpenReading(fifoPath);
-        // Without a writer an empty pipe reads as ended; with one it has nothing yet.
-        bool written = Native.PipeCalls.Waiting(reading) > 0 || Native.PipeCalls.Read(reading, new byte[1]) == -Libc.EAGAIN;
-        _ = Libc.Close(reading);
-        return written;
     }
 
     private bool IsStillNamed(string path)
@@ -210,7 +194,8 @@ internal sealed class StreamFile : IDisposable
         if (read != HeaderBytes || BinaryPrimitives.ReadInt32LittleEndian(header) != Magic || !Enum.IsDefined((FifoFraming)framing)
             || limit is < 1 or > FifoStreamOptions.MostMessageBytes)
         {
-            throw new InvalidDataException($"{FifoPath}{Suffix} holds no rules of a stream ({read} of {HeaderBytes} bytes, framing {framing}, limit {limit}); remove it while nobody uses the FIFO");
+            throw new InvalidDataException(
+                $"{FifoPath}{Suffix} holds no rules of a stream ({read} of {HeaderBytes} bytes, framing {framing}, limit {limit}); remove it while nobody uses the FIFO");
         }
 
         return new FrameRules((FifoFraming)framing, limit);

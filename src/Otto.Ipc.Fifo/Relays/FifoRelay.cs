@@ -215,9 +215,9 @@ public sealed class FifoRelay : IAsyncDisposable
             foreach (RelayInlet inlet in _inlets) inlet.TurnAway();
             foreach (RelayOutlet outlet in _outlets) outlet.TurnAway();
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // A FIFO was removed from outside: nobody can wait at it any more.
+            // A FIFO was removed or changed from outside: nobody can wait at it any more.
         }
     }
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Otto.Ipc.Fifo.Native;
 using Otto.Ipc.Fifo.Places;
 using Otto.Ipc.Native;
 
@@ -77,14 +76,7 @@ internal sealed class RelayPlace : IDisposable
     {
         try
         {
-            foreach (string path in System.IO.Directory.EnumerateFiles(directory))
-            {
-                // Whoever waits in an open of it is let in, finds the end, and nobody comes after that.
-                int both = Libc.Open(path, Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0);
-                _ = Libc.Unlink(path);
-                if (both >= 0) _ = Libc.Close(both);
-            }
-
+            foreach (string path in System.IO.Directory.EnumerateFiles(directory)) FifoFile.Remove(path);
             System.IO.Directory.Delete(directory);
         }
         catch (IOException)

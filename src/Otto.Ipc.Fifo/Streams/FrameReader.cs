@@ -87,8 +87,8 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(unread);
         if (length > (uint)_rules.MaxMessageBytes)
         {
-            Break($"a message in {file.FifoPath} says that it has {length:N0} bytes, over the limit of {_rules.MaxMessageBytes:N0}; its length is {Show(unread[..FrameRules.LengthBytes])}. "
-                + "Raise MaxMessageBytes, or see who writes without lengths");
+            Break($"a message in {file.FifoPath} says that it has {length:N0} bytes, over the limit of {_rules.MaxMessageBytes:N0}; "
+                + $"its length is {Show(unread[..FrameRules.LengthBytes])}. Raise MaxMessageBytes, or see who writes without lengths");
             return false;
         }
 
@@ -112,7 +112,7 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
 
         if (end >= 0 && bytes <= _rules.MaxMessageBytes) return true;
         if (end < 0 && unread.Length <= _rules.MaxMessageBytes) return false;
-        SkipLine(unread, end < 0 ? unread.Length : bytes + 1);
+        SkipLine(end < 0 ? unread : unread[..(bytes + 1)]);
         return false;
     }
 
@@ -136,8 +136,8 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
         }
 
         if (!FifoFile.IsFull(file.FifoPath)) return false;
-        if (_rules.Framing == FifoFraming.Lines) SkipLine(view.Unread, view.Unread.Length);
-        else Break($"{view.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath} in pieces too small, and the rest cannot come; have its writer write larger pieces");
+        if (_rules.Framing == FifoFraming.Lines) SkipLine(view.Unread);
+        else Break($"{view.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath}, in pieces too small for the rest to come; have its writer write larger ones");
         return true;
     }
 
@@ -156,10 +156,14 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
         file.UnlockWriting();
     }
 
-    private void SkipLine(ReadOnlySpan<byte> line, int bytes)
+    /// <summary>Drops a line, or what came of it, and the rest when it comes.</summary>
+    private void SkipLine(ReadOnlySpan<byte> line)
     {
-        _trouble = new InvalidDataException($"a line in {file.FifoPath} has more than {_rules.MaxMessageBytes:N0} bytes and was skipped; it begins with {Show(line)}. Raise MaxMessageBytes");
-        _skipping = bytes == line.Length && line[^1] != (byte)'\n';
+        _skipping = line[^1] != (byte)'\n';
+        int bytes = line.Length;
+        line = _skipping ? line : line[..^1];
+        _trouble = new InvalidDataException(
+            $"a line in {file.FifoPath} has more than {_rules.MaxMessageBytes:N0} bytes and was skipped; it begins with {Show(line)}. Raise MaxMessageBytes");
         Drop(bytes);
     }
 

@@ -13,7 +13,7 @@ namespace Otto.Ipc.Fifo.Streams;
 
 internal sealed class SenderPipe : IReadyTarget
 {
-    private const int RetryRest = 2, LongestRetry = 16; // ms, where another sender has the lock, or no receiver is there
+    private const int RetryRest = 2, LongestRetry = 16, LongestCalm = 50; // ms: where another sender has the lock, or no receiver is there
     private readonly Lock _gate = new();
     private readonly StreamFile _file;
     private readonly FifoStreamOptions _options;
@@ -21,8 +21,9 @@ internal sealed class SenderPipe : IReadyTarget
     private byte[] _rest = [];
     private int _restStart, _restEnd;
     private int _fd = -1;
+    private int _seekAfter = 1;
     private bool _locked;
-    private bool _receiverLeft;
+    private bool _lostRest;
     private bool _lingering;
     private bool _closed;
 
@@ -32,7 +33,7 @@ internal sealed class SenderPipe : IReadyTarget
         _options = options;
         _rules = file.Rules;
         Wait = new EndWait(gate, readiness, Signal, this);
-        lock (_gate) Connect();
+        lock (_gate) SeekReceiver();
     }
 
     public FrameRules Rules => _rules;
@@ -104,7 +105,7 @@ internal sealed class SenderPipe : IReadyTarget
             _restStart = 0;
             _restEnd = bytes + _rules.Overhead;
             if (!WriteRest()) ComeBack();
-            if (_receiverLeft) throw Left();
+            ThrowIfLost();
         }
     }
 
@@ -134,8 +135,18 @@ internal sealed class SenderPipe : IReadyTarget
         lock (_gate)
         {
             if (_closed) return;
-            if (HasRest && !WriteRest()) ComeBack();
-            else if (_lingering) EndLinger();
+            try
+            {
+                if (HasRest && !WriteRest()) ComeBack();
+                else if (_lingering) EndLinger();
+                else SeekReceiver();
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Nobody is there to hear it. The owner's next call meets the same, or that a message was lost.
+                if (HasRest) LoseRest();
+                if (_lingering) Release();
+            }
         }
 
         Signal.Set();
@@ -149,7 +160,7 @@ internal sealed class SenderPipe : IReadyTarget
         {
             if (_closed || _lingering) return;
             bool written = !HasRest || WriteRest();
-            if (written && (_receiverLeft || !tell || Connect()))
+            if (written && (!tell || Connect()))
             {
                 Release();
                 return;
@@ -174,7 +185,8 @@ internal sealed class SenderPipe : IReadyTarget
     private bool CanBegin()
     {
         if (HasRest && !WriteRest()) return false;
-        return _receiverLeft ? throw Left() : Connect();
+        ThrowIfLost();
+        return Connect();
     }
 
     private bool Connect()
@@ -184,6 +196,14 @@ internal sealed class SenderPipe : IReadyTarget
         if (_fd < 0) return false;
         PipeCalls.Grow(_fd, _options.PipeBytes);
         return true;
+    }
+
+    /// <summary>Connects as soon as there is a receiver, whether or not the owner has anything to send: a shell's open waits for that.</summary>
+    private void SeekReceiver()
+    {
+        if (Connect()) return;
+        Wait.LookAfter(_seekAfter);
+        _seekAfter = Math.Min(_seekAfter * 2, LongestCalm);
     }
 
     private bool IsWritable()
@@ -202,7 +222,8 @@ internal sealed class SenderPipe : IReadyTarget
         if (!_file.HasReceiver)
         {
             Unlock();
-            throw new IOException($"a sender died in the middle of a message in {_file.FifoPath}, and its reader is no receiver that could take it out; close all ends and begin again");
+            throw new IOException(
+                $"a sender died in the middle of a message in {_file.FifoPath}, and its reader is no receiver that could take it out; close all ends and begin again");
         }
 
         if (PipeCalls.Waiting(_fd) == 0)
@@ -258,10 +279,8 @@ internal sealed class SenderPipe : IReadyTarget
             if (written == -Libc.EAGAIN) return false;
             if (written < 0)
             {
-                // What was written of it stays marked as begun: the next receiver finds half a frame, and is told.
                 if (_restStart == 0) EndFrame(_restEnd);
-                _restStart = _restEnd = 0;
-                Lose();
+                LoseRest();
                 return true;
             }
 
@@ -281,41 +300,39 @@ internal sealed class SenderPipe : IReadyTarget
 
     private void EndLinger()
     {
-        if (_receiverLeft || Connect()) Release();
+        if (Connect()) Release();
         else Wait.LookAfter(RetryRest);
     }
 
-    private Exception Failure(int error)
+    /// <summary>The receiver has gone in the middle of a frame. What was written of it stays marked as begun: the next receiver finds half of it, and is told.</summary>
+    private void LoseRest()
     {
-        if (error != PipeCalls.EPIPE) return Libc.Failure("write", _file.FifoPath, error);
-        Lose();
-        return Left();
-    }
-
-    private ChannelClosedException Left() => new($"the receiver of {_file.FifoPath} has left; open a sender anew for the next one");
-
-    /// <summary>The receiver has gone. What it left in the pipe must not be kept for the next one, who would find it cut.</summary>
-    private void Lose()
-    {
-        _receiverLeft = true;
+        _restStart = _restEnd = 0;
+        _lostRest = true;
         Unlock();
-        CloseDescriptor();
     }
+
+    private void ThrowIfLost()
+    {
+        if (!_lostRest) return;
+        _lostRest = false;
+        throw Left();
+    }
+
+    // The descriptor stays open: what the receiver left in the pipe is there for the next one, and so is this sender.
+    private Exception Failure(int error) => error == PipeCalls.EPIPE ? Left() : Libc.Failure("write", _file.FifoPath, error);
+
+    private ChannelClosedException Left() =>
+        new($"the receiver of {_file.FifoPath} has left; what it had not read is kept for the next one as long as a sender is open, and nothing is sent until then");
 
     private void Release()
     {
         _closed = true;
         Unlock();
-        CloseDescriptor();
         Wait.Dispose();
-        _file.Dispose();
-        Lingering.Remove(this);
-    }
-
-    private void CloseDescriptor()
-    {
-        Wait.Leave();
         if (_fd >= 0) _ = Libc.Close(_fd);
         _fd = -1;
+        _file.Dispose();
+        Lingering.Remove(this);
     }
 }

@@ -73,10 +73,7 @@ internal sealed class EndWait(EndGate gate, IReadiness readiness, WakeSignal sig
     /// <summary>Has the target told after a while.</summary>
     public void LookAfter(int milliseconds) => _timer.Change(milliseconds, Timeout.Infinite);
 
-    /// <summary>Lets go of the descriptor that is about to be closed.</summary>
-    public void Leave() => _place.Leave();
-
-    /// <summary>Lets go of everything; nobody waits any more.</summary>
+    /// <summary>Lets go of everything, before the descriptor is closed; nobody waits any more.</summary>
     public void Dispose()
     {
         _timer.Dispose();

@@ -44,15 +44,15 @@ internal static class ChannelSettings
             using var document = JsonDocument.Parse(TrustedFile.ReadAll(file, path, MostBytes));
             for (int i = 0; i < settings.Length; i++)
             {
-                Setting wanted = settings[i];
-                numbers[i] = document.RootElement.GetProperty(wanted.Name).GetInt32();
-                if (numbers[i] < wanted.Least || numbers[i] > wanted.Most)
-                    throw new CorruptSegmentException($"{path}: {wanted.Name} is {numbers[i]:N0}, it must be {wanted.Least:N0} to {wanted.Most:N0}");
+                (string name, _, _, int least, int most) = settings[i];
+                numbers[i] = document.RootElement.GetProperty(name).GetInt32();
+                if (numbers[i] < least || numbers[i] > most) throw new CorruptSegmentException($"{path}: {name} is {numbers[i]:N0}, it must be {least:N0} to {most:N0}");
             }
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
-            throw new CorruptSegmentException($"{path} does not hold {string.Join(", ", settings.Select(setting => setting.Name))}: {e.Message} Mend it, or remove what it belongs to", e);
+            string wanted = string.Join(", ", settings.Select(setting => setting.Name));
+            throw new CorruptSegmentException($"{path} does not hold {wanted}: {e.Message} Mend it, or remove what it belongs to", e);
         }
 
         for (int i = 0; i < settings.Length; i++)
@@ -76,7 +76,8 @@ internal static class ChannelSettings
         }
 
         text.Write("\n"u8);
-        string temporary = string.Create(CultureInfo.InvariantCulture, $"{Path.GetDirectoryName(path)}/.{Path.GetFileName(path)}.{Environment.ProcessId}.{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
+        string mine = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}.{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
+        string temporary = $"{Path.GetDirectoryName(path)}/.{Path.GetFileName(path)}.{mine}";
         using SafeFileHandle file = TrustedFile.WriteNew(temporary, text.WrittenSpan, FlushLevel.None);
         try
         {

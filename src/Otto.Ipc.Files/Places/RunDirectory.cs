@@ -43,8 +43,8 @@ internal static class RunDirectory
         if (Libc.Status(path) is not { } status) throw new DirectoryNotFoundException($"the directory {path} went away");
         if (status.IsLink) throw new UnauthorizedAccessException($"{path} is a symbolic link, which is not followed; name the directory itself");
         if (!status.IsDirectory) throw new IOException($"{path} is not a directory");
-        if (status.Uid != Libc.GetEuid())
-            throw new UnauthorizedAccessException($"the directory {path} belongs to uid {status.Uid}, this process runs as uid {Libc.GetEuid()}; name another in OTTO_TASKS_DIR");
+        uint me = Libc.GetEuid();
+        if (status.Uid != me) throw new UnauthorizedAccessException($"the directory {path} belongs to uid {status.Uid}, not to {me}; name another in OTTO_TASKS_DIR");
         if ((status.Permissions & GroupOrOthersWrite) != 0)
             throw new UnauthorizedAccessException($"the directory {path} has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 700 it");
     }

@@ -20,7 +20,8 @@ internal static class TrustedFile
     public static SafeFileHandle? TryOpen(string path, int access) => Open(path, access, mayCreate: false);
 
     /// <summary>Opens a file for reading and writing, and makes an empty one where there is none.</summary>
-    public static SafeFileHandle OpenOrCreate(string path) => Open(path, Libc.O_RDWR, mayCreate: true) ?? throw new DirectoryNotFoundException($"the directory of {path} does not exist");
+    public static SafeFileHandle OpenOrCreate(string path) =>
+        Open(path, Libc.O_RDWR, mayCreate: true) ?? throw new DirectoryNotFoundException($"the directory of {path} does not exist");
 
     /// <summary>Makes a file that did not exist.</summary>
     /// <returns>Null where something of that name exists; it was not touched.</returns>
@@ -72,7 +73,8 @@ internal static class TrustedFile
         }
         catch (IOException e) when (e.HResult is Libc.ENOSPC or Libc.EDQUOT)
         {
-            throw new IOException($"writing {bytes.Length:N0} bytes to {path} failed, {FreeBytes(path):N0} are free there; free some, or name another directory", Libc.ENOSPC);
+            throw new IOException(
+                $"writing {bytes.Length:N0} bytes to {path} failed, {FreeBytes(path):N0} are free there; free some, or name another directory", Libc.ENOSPC);
         }
     }
 

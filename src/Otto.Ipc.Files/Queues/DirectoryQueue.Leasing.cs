@@ -22,15 +22,11 @@ internal sealed partial class DirectoryQueue
         {
             while (TryTake(out MessageName name))
             {
-                if (!TryRead(_me.PathOf(name), out ReadOnlyMemory<byte> payload, out string? problem))
+                if (TryReadTaken(name, out ReadOnlyMemory<byte> payload))
                 {
-                    // What cannot be read is nobody's work: it is put where a person looks, with the reason.
-                    if (problem is not null) BuryLetter(_me.PathOf(name), name, problem);
-                    continue;
+                    lease = Hold(name, payload);
+                    return held = true;
                 }
-
-                lease = Hold(name, payload);
-                return held = true;
             }
 
             return false;
@@ -87,7 +83,8 @@ internal sealed partial class DirectoryQueue
         foreach (MessageName name in QueueFiles.MessagesIn(_files.Dead).Order().Take(max))
         {
             string path = Path.Combine(_files.Dead, name.ToString());
-            TryRead(path, out ReadOnlyMemory<byte> payload, out string? problem);
+            // Dropped or requeued meanwhile.
+            if (!TryRead(path, out ReadOnlyMemory<byte> payload, out string? problem) && problem is null) continue;
             string reason = TryReadReason(ReasonPath(name)) ?? problem ?? "";
             letters.Add(new DeadLetter(new DeadLetterId(name.Id, LetterIndex(name)), payload, name.Attempt, reason));
         }
@@ -125,6 +122,24 @@ internal sealed partial class DirectoryQueue
         return SweepNowAndThen() && TryTake(out name);
     }
 
+    /// <summary>Reads a message that was just taken; what is none is nobody's work, and is put where a person looks.</summary>
+    private bool TryReadTaken(MessageName name, out ReadOnlyMemory<byte> payload)
+    {
+        string path = _me.PathOf(name);
+        try
+        {
+            if (TryRead(path, out payload, out string? problem)) return true;
+            if (problem is not null) BuryLetter(path, name, problem);
+            return false;
+        }
+        catch (IOException)
+        {
+            // Not the message's fault (no descriptors left, a failing disk): it stays work.
+            GiveBack(path, name, countAttempt: false, "");
+            throw;
+        }
+    }
+
     private WorkLease Hold(MessageName name, ReadOnlyMemory<byte> payload)
     {
         var token = new SlotToken(Interlocked.Increment(ref _tokens), 0);
@@ -140,8 +155,18 @@ internal sealed partial class DirectoryQueue
         try
         {
             if (!_held.TryRemove(token.Word, out MessageName name)) return false;
-            ended++;
-            return end(name);
+            try
+            {
+                bool done = end(name);
+                ended++;
+                return done;
+            }
+            catch
+            {
+                // It did not end, and may be asked to again.
+                _held[token.Word] = name;
+                throw;
+            }
         }
         finally
         {
@@ -170,8 +195,16 @@ internal sealed partial class DirectoryQueue
         // Later than any time it was ready, so that no two letters of one message have the same name.
         MessageName letter = name with { Time = Math.Max(name.Time + 1, QueueTime.UnixMilliseconds) };
         string written = _me.NewPath();
-        TrustedFile.WriteNew(written, Encoding.UTF8.GetBytes(Cut(reason) + "\n"), _options.Flush).Dispose();
-        TrustedFile.Move(written, ReasonPath(letter));
+        try
+        {
+            TrustedFile.WriteNew(written, Encoding.UTF8.GetBytes(Cut(reason) + "\n"), _options.Flush).Dispose();
+            TrustedFile.Move(written, ReasonPath(letter));
+        }
+        catch (IOException)
+        {
+            // A full disk has no room for a reason; a rename needs none.
+        }
+
         if (TrustedFile.Move(path, Path.Combine(_files.Dead, letter.ToString()))) return true;
         TrustedFile.Remove(ReasonPath(letter));
         return false;

@@ -82,13 +82,16 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
             }
         }
 
-        return new WorkQueueCounts(ready.Count, leased, dead, Math.Max(0, Capacity - ready.Count - delayed - leased - reserved - dead), Age(ready.Count == 0 ? long.MaxValue : ready.Min().Time * 1_000_000))
+        int free = Math.Max(0, Capacity - ready.Count - delayed - leased - reserved - dead);
+        return new WorkQueueCounts(ready.Count, leased, dead, free, Age(ready.Count == 0 ? long.MaxValue : ready.Min().Time * 1_000_000))
         {
             Delayed = delayed,
             OldestLeaseAge = Age(oldestLease),
         };
 
-        static TimeSpan Age(long since) => since == long.MaxValue ? TimeSpan.Zero : TimeSpan.FromTicks(Math.Max(0, (QueueTime.UnixNanoseconds - since) / TimeSpan.NanosecondsPerTick));
+        // The wall clock may have been set back since.
+        static TimeSpan Age(long since) =>
+            since == long.MaxValue ? TimeSpan.Zero : TimeSpan.FromTicks(Math.Max(0, (QueueTime.UnixNanoseconds - since) / TimeSpan.NanosecondsPerTick));
     });
 
     public bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("a queue of files lends nothing; send the bytes");

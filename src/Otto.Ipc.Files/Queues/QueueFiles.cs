@@ -70,7 +70,8 @@ internal sealed class QueueFiles
     /// <summary>The highest number of the sequence that any message has, for a queue whose sequence was lost.</summary>
     public long HighestId()
     {
-        IEnumerable<MessageName> all = [.. MessagesIn(Ready), .. DelayedMessages().Select(delayed => delayed.Message), .. MessagesIn(Dead), .. WorkerDirectories().SelectMany(MessagesIn)];
-        return all.Select(message => message.Id).Where(id => id < MessageName.FirstForeignId).DefaultIfEmpty().Max();
+        IEnumerable<MessageName> delayed = DelayedMessages().Select(message => message.Message);
+        IEnumerable<MessageName> others = MessagesIn(Ready).Concat(MessagesIn(Dead)).Concat(WorkerDirectories().SelectMany(MessagesIn));
+        return delayed.Concat(others).Select(message => message.Id).Where(id => id < MessageName.FirstForeignId).DefaultIfEmpty().Max();
     }
 }

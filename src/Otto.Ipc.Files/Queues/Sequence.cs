@@ -94,7 +94,9 @@ internal sealed class Sequence : IDisposable
             if (had == Bytes && Get(text, 0) is var id and >= 0 && Get(text, 2) == id && Get(text, 1) is var time and >= 0) return (id, time);
         }
 
-        throw new CorruptSegmentException($"{_files.Sequence} does not hold a number, a time and the number again, but '{Encoding.UTF8.GetString(text[..had]).TrimEnd()}'; empty it, and it is made anew from the messages");
+        string found = Encoding.UTF8.GetString(text[..had]).TrimEnd();
+        throw new CorruptSegmentException(
+            $"{_files.Sequence} does not hold a number, a time and the number again, but '{found}'; empty it, and it is made anew from the messages");
     }
 
     private static long Get(ReadOnlySpan<byte> text, int field) =>

@@ -37,7 +37,8 @@ internal sealed class StoreObject
         {
             if (!Utf8.IsValid(text)) throw new JsonException("it is not UTF-8");
             var reader = new Utf8JsonReader(text, Strict);
-            if (text.Length == 0 || !reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw new JsonException($"it does not begin with '{{' ({text.Length:N0} bytes)");
+            if (text.Length == 0 || !reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+                throw new JsonException($"it does not begin with '{{' ({text.Length:N0} bytes).");
             var values = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {

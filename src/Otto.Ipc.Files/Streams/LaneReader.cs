@@ -122,14 +122,20 @@ internal sealed class LaneReader : IDisposable
         long[] segments = _lane.Segments();
         if (segments.Length == 0) return false;
         int at = Array.FindLastIndex(segments, begin => begin <= _position);
-        if (at < 0) throw new CorruptSegmentException($"{_lane.Directory} was read up to {_position:N0}, its log begins at {segments[0]:N0}: a piece is missing; write {segments[0]} into {_lane.Read} (twice) to go on there");
+        if (at < 0)
+        {
+            throw new CorruptSegmentException(
+                $"{_lane.Directory} was read up to {_position:N0}, its log begins at {segments[0]:N0}: a piece is missing; write {segments[0]} into {_lane.Read} (twice) to go on there");
+        }
+
         string path = _lane.SegmentPath(segments[at]);
         SafeFileHandle segment = TrustedFile.TryOpen(path, Libc.O_RDONLY) ?? throw new IOException($"{path} was removed while it was being opened");
         long end = segments[at] + RandomAccess.GetLength(segment);
         if (_position > end)
         {
             segment.Dispose();
-            throw new CorruptSegmentException($"{_lane.Read} says {_position:N0}, the log in {_lane.Directory} ends at {end:N0}; remove {_lane.Read} to read it from its beginning");
+            throw new CorruptSegmentException(
+                $"{_lane.Read} says {_position:N0}, the log in {_lane.Directory} ends at {end:N0}; remove {_lane.Read} to read it from its beginning");
         }
 
         for (int i = 0; i < at; i++) TrustedFile.Remove(_lane.SegmentPath(segments[i]));
@@ -145,5 +151,6 @@ internal sealed class LaneReader : IDisposable
     }
 
     private CorruptSegmentException TooLong(int bytes) => new(
-        $"{_path} has a line of {bytes:N0} bytes or more at {_position - _begin:N0}, the longest of this stream is {_mostLine - 1:N0}; mend it, or write a later position into {_lane.Read} (twice)");
+        $"{_path} has a line of {bytes:N0} bytes or more at {_position - _begin:N0}, the longest of this stream is {_mostLine - 1:N0}; "
+        + $"mend it, or write a later position into {_lane.Read} (twice)");
 }

@@ -44,7 +44,7 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
     {
         get
         {
-            lock (_reading) return !_gate.IsClosed && Volatile.Read(ref _openLease) == 0 && HasEnded();
+            lock (_reading) return !_gate.IsClosed && _openLease == 0 && HasEnded();
         }
     }
 
@@ -92,7 +92,11 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
                 if (!TryPeek(out ReadOnlyMemory<byte> line)) return false;
                 ReadOnlyMemory<byte> message = Decode(line);
                 if (message.Length > destination.Length)
-                    throw new ArgumentException($"a message of {message.Length:N0} bytes does not fit into {destination.Length:N0}; it stays for the next call", nameof(destination));
+                {
+                    throw new ArgumentException(
+                        $"a message of {message.Length:N0} bytes does not fit into {destination.Length:N0}; it stays for the next call", nameof(destination));
+                }
+
                 message.Span.CopyTo(destination);
                 bytes = message.Length;
                 _leased!.Advance(_leasedBytes);
@@ -139,15 +143,23 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
 
     protected override void ReleaseLease(in SlotToken token)
     {
-        if (token.Word == 0 || Interlocked.CompareExchange(ref _openLease, 0, token.Word) != token.Word) return;
-        try
+        lock (_reading)
         {
-            lock (_reading) _leased!.Advance(_leasedBytes);
+            if (token.Word == 0 || _openLease != token.Word) return;
+            _openLease = 0;
+            try
+            {
+                _leased!.Advance(_leasedBytes);
+            }
+            catch
+            {
+                _gate.Exit();
+                throw;
+            }
         }
-        finally
-        {
-            _gate.Exit();
-        }
+
+        // Outside: the last one out closes.
+        _gate.Exit();
     }
 
     bool? IAwaited.Look()
@@ -165,7 +177,8 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
         ReadOnlyMemory<byte> message = MessageText.Decode(line);
         return message.Length <= _numbers.MaxMessageBytes
             ? message
-            : throw new CorruptSegmentException($"a line in {_leased!.Files.Directory} stands for a message of {message.Length:N0} bytes, the limit is {_numbers.MaxMessageBytes:N0}");
+            : throw new CorruptSegmentException(
+                $"a line in {_leased!.Files.Directory} stands for a message of {message.Length:N0} bytes, the limit is {_numbers.MaxMessageBytes:N0}");
     }
 
     /// <summary>Looks for a line, beginning with the lane whose turn it is.</summary>

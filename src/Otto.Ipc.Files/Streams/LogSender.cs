@@ -186,7 +186,10 @@ internal sealed class LogSender : MessageSender, IAwaited
     private void CheckSize(int bytes, string parameter)
     {
         if ((uint)bytes > (uint)_numbers.MaxMessageBytes)
-            throw new ArgumentOutOfRangeException(parameter, $"message of {bytes:N0} bytes exceeds the limit of {_numbers.MaxMessageBytes:N0}; create the stream with a higher MaxMessageBytes");
+        {
+            throw new ArgumentOutOfRangeException(
+                parameter, $"message of {bytes:N0} bytes exceeds the limit of {_numbers.MaxMessageBytes:N0}; create the stream with a higher MaxMessageBytes");
+        }
     }
 
     private void ThrowIfCompleted()

@@ -32,7 +32,8 @@ internal static class ReadPosition
                 && long.TryParse(text[..Digits], NumberStyles.None, CultureInfo.InvariantCulture, out long position)) return position;
         }
 
-        throw new CorruptSegmentException($"{path} does not hold a position twice, but '{Encoding.UTF8.GetString(text[..had]).TrimEnd()}'; write it anew, or remove it to read the log from its beginning");
+        string found = Encoding.UTF8.GetString(text[..had]).TrimEnd();
+        throw new CorruptSegmentException($"{path} does not hold a position twice, but '{found}'; write it anew, or remove it to read the log from its beginning");
     }
 
     public static void Store(SafeFileHandle file, string path, long position)

@@ -25,6 +25,7 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
     public static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
     private readonly Wakeup _wakeup = new();
+    private volatile bool _disposed;
 
     /// <summary>Makes everybody who waits here look again.</summary>
     public void Ring() => _wakeup.Ring();
@@ -33,7 +34,8 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
     /// <returns>The answer; false where the time ran out.</returns>
     public bool Wait(IAwaited awaited, TimeSpan timeout, CancellationToken cancellation)
     {
-        if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan) throw new ArgumentOutOfRangeException(nameof(timeout), $"a time limit cannot be negative: {timeout}");
+        if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
+            throw new ArgumentOutOfRangeException(nameof(timeout), $"a time limit cannot be negative: {timeout}");
         cancellation.ThrowIfCancellationRequested();
         if (awaited.Look() is { } now) return now;
         long start = Stopwatch.GetTimestamp();
@@ -50,6 +52,8 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
             }
 
             rung.Wait(Milliseconds(sleep), cancellation);
+            // Before arming anew, which most wake-ups need not do.
+            if (awaited.Look() is { } woken) return woken;
         }
     }
 
@@ -67,10 +71,16 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
             await Task.WhenAny(rung, Task.Delay(Milliseconds(sleep), over.Token)).ConfigureAwait(false);
             await over.CancelAsync().ConfigureAwait(false);
             cancellation.ThrowIfCancellationRequested();
+            if (awaited.Look() is { } woken) return woken;
         }
     }
 
-    public void Dispose() => DirectoryWatcher.Forget(_wakeup);
+    /// <summary>Takes this waiter out of every watch. Who still waits here finds out by its own look.</summary>
+    public void Dispose()
+    {
+        _disposed = true;
+        DirectoryWatcher.Forget(_wakeup);
+    }
 
     /// <summary>Asks to be told of changes.</summary>
     /// <returns>How long to sleep at most.</returns>
@@ -80,6 +90,8 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
         if (told)
         {
             foreach (string place in awaited.Places) told &= DirectoryWatcher.Arm(place, _wakeup);
+            // Disposed meanwhile, perhaps before these were there to be taken out.
+            if (_disposed) DirectoryWatcher.Forget(_wakeup);
         }
 
         TimeSpan most = told ? LongestSleep : options.PollInterval, again = awaited.LookAgainIn;

@@ -11,12 +11,13 @@ namespace Otto.Ipc.Mmap.Doorbells;
 //  | sequence                 | F | W |   W: somebody waits   F: signallers fence before they look
 //  +--------------------------+---+---+
 //
-//  waiter:      OR W and F into the word; where F was clear, fence for everybody; look again; sleep while the word holds the value seen
+//  waiter:      OR W into the word; where F is clear, fence for everybody, then OR F; look again; sleep while the word holds the value seen
 //  signaller:   publish; read the word; where F is set, fence and read it again; where W is set, CAS to {sequence + 1, W clear} and wake all
 //
 // Everybody is woken, since W is cleared for all: waking one would strand the second, and a woken worker that dies takes its wake along.
 // A signaller that dies or stops between publishing and waking wakes nobody, whether W is still set or not: the housekeeper of each
 // process that waits looks once a second, and rings for itself.
+// F is set only after the barrier: a second waiter that finds it set passes none itself, and must not rely on one that is still to come.
 // F is what makes a busy stream free of fences and a sleepy one free of membarrier: docs/decisions/0002-the-waiter-pays-for-the-fence.md.
 
 internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness readiness, bool signallersFence)
@@ -108,17 +109,24 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
     {
         @short = false;
         // Full fence: pairs with the CAS in Ring, and with the fence of a signaller that saw F.
-        int before = Interlocked.Or(ref Word, Waiting | Fencing);
-        seen = before | Waiting | Fencing;
+        seen = Interlocked.Or(ref Word, Waiting) | Waiting;
+        if (FaultPoints.On) FaultPoints.Reach("doorbell.announce.waiting");
         if (!signallersFence)
         {
-            // A signaller that read the word before F was set must not have published after: reach it wherever it stands.
-            if ((before & Fencing) == 0) Fences.ReachSignallers();
+            if ((seen & Fencing) == 0)
+            {
+                // A signaller that read the word before W was set must not have published after: reach it wherever it stands.
+                Fences.ReachSignallers();
+                seen = Interlocked.Or(ref Word, Fencing) | Fencing;
+            }
+
             @short = !Fences.SignallersReached;
             _fencing = true;
             _looks = 0;
         }
 
+        // Rung in between: W is clear again, so nobody would ring for a sleep now. There is a reason to look, or a short sleep finds it.
+        if ((seen & Waiting) == 0) @short = true;
         return readiness.IsReady;
     }
 

@@ -18,21 +18,14 @@ internal static class SegmentCleaning
             {
                 SegmentKind.Region => Left(report, "no lock says whether its run is over; delete the file when it is"),
                 SegmentKind.Pool => Pool(report, options),
-                _ => Channel(report, options),
+                // Whoever lends in a channel has it open, so nobody has its blocks: they go with it.
+                _ => options.DryRun ? WouldRemove(report, options) : Remove(report, options),
             };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return Left(report, e.Message);
         }
-    }
-
-    private static CleanReport Channel(SegmentReport report, CleanOptions options)
-    {
-        CleanReport outcome = options.DryRun ? WouldRemove(report, options) : Remove(report, options);
-        // Whoever lends in a channel has it open, so nobody has its blocks.
-        if (outcome.Removed && !options.DryRun) LoanPool.RemoveAll(report.Path);
-        return outcome;
     }
 
     private static CleanReport Pool(SegmentReport report, CleanOptions options)

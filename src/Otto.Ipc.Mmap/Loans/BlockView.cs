@@ -19,10 +19,11 @@ internal sealed class BlockView(int file, string path)
     /// <summary>The block's bytes, for whoever borrowed it.</summary>
     public BlockMapping Writable() => _writable ??= new BlockMapping(path, writable: true);
 
-    public void Unmap()
+    /// <summary>Gives the block's memory back, and keeps its addresses readable for a while: <see cref="SegmentMapping.Retire"/>.</summary>
+    public void Retire()
     {
-        _readable?.Unmap();
-        _writable?.Unmap();
+        _readable?.Retire();
+        _writable?.Retire();
     }
 }
 
@@ -30,6 +31,7 @@ internal sealed class BlockView(int file, string path)
 internal sealed class BlockMapping : MemoryManager<byte>
 {
     private readonly SegmentMapping _map;
+    private bool _retired;
 
     public BlockMapping(string path, bool writable)
     {
@@ -44,14 +46,14 @@ internal sealed class BlockMapping : MemoryManager<byte>
 
     public override Span<byte> GetSpan()
     {
-        ObjectDisposedException.ThrowIf(_map.IsUnmapped, typeof(Loan));
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _retired), typeof(Loan));
         return _map.Bytes(0, (int)_map.Length);
     }
 
     public override unsafe MemoryHandle Pin(int elementIndex = 0)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)elementIndex, (uint)_map.Length);
-        ObjectDisposedException.ThrowIf(_map.IsUnmapped, typeof(Loan));
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _retired), typeof(Loan));
         return new MemoryHandle((void*)(_map.Address(0) + elementIndex));
     }
 
@@ -59,7 +61,11 @@ internal sealed class BlockMapping : MemoryManager<byte>
     {
     }
 
-    public void Unmap() => _map.Unmap();
+    public void Retire()
+    {
+        Volatile.Write(ref _retired, true);
+        _map.Retire();
+    }
 
     protected override void Dispose(bool disposing)
     {

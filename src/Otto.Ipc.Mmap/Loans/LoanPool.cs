@@ -11,7 +11,8 @@ namespace Otto.Ipc.Mmap.Loans;
 internal interface IBlockReferences
 {
     /// <summary>Adds each block that a committed message names, as it stands or stood after the call began.</summary>
-    void AddReferences(HashSet<(int Block, long Generation)> references);
+    /// <returns><see langword="false"/> where not every message could be looked at: then nothing is known of blocks that were not added.</returns>
+    bool AddReferences(HashSet<(int Block, long Generation)> references);
 }
 
 internal sealed class LoanPool
@@ -20,6 +21,9 @@ internal sealed class LoanPool
     private const long MostKept = 256L << 20;
 
     private const long AnySize = -1;
+
+    /// <summary>How many blocks a look asks the file system for.</summary>
+    private const int LooksAtFiles = 64;
 
     private readonly SegmentFile _segment;
     private readonly SegmentMapping _map;
@@ -31,7 +35,9 @@ internal sealed class LoanPool
     private readonly string _prefix;
     private readonly int _blocks;
     private readonly bool _writableViews;
+    private bool _seated;
     private int _hint;
+    private int _looked;
     private int _outstanding = 1; // one for the handle itself
 
     private LoanPool(SegmentFile segment, string prefix, IBlockReferences references, bool writableViews)
@@ -44,7 +50,7 @@ internal sealed class LoanPool
         _blocks = (int)segment.Plan.Capacity;
         _views = new BlockView?[_blocks];
         _holds = new int[_blocks];
-        _participants = Participants.Join(segment, ParticipantRoles.Lends, Repair);
+        _participants = Participants.Observe(segment, Repair, Seats.Any);
     }
 
     private uint MyBit => 1u << _participants.Me;
@@ -72,39 +78,81 @@ internal sealed class LoanPool
     /// <summary>Whether somebody lends in this channel already.</summary>
     public static bool Exists(SegmentFile channel) => File.Exists(PoolLayout.PoolPath(PoolLayout.Prefix(channel.Path, channel.Id)));
 
-    /// <summary>Deletes the pools of a channel that was removed, of whatever identity, with their blocks.</summary>
-    public static void RemoveAll(string channelPath)
+    /// <summary>Whether this handle can lend and hold: there are 32 seats for that. Reading needs none.</summary>
+    public bool HasSeat
     {
-        foreach (string file in Directory.GetFiles(Path.GetDirectoryName(channelPath)!, Path.GetFileName(channelPath) + "-????????.*"))
+        get
         {
-            if (file.EndsWith(".pool", StringComparison.Ordinal) || file.EndsWith(".block", StringComparison.Ordinal)) File.Delete(file);
+            if (Volatile.Read(ref _seated)) return true;
+            lock (_gate)
+            {
+                if (!_seated && _participants.TryJoin(ParticipantRoles.Lends)) Volatile.Write(ref _seated, true);
+                return _seated;
+            }
         }
     }
 
     /// <summary>Borrows a block: Free → Writing(me).</summary>
     /// <returns><see langword="false"/> where all blocks are lent.</returns>
-    /// <exception cref="IOException">There is no room for a block of this size; the message has the numbers.</exception>
+    /// <exception cref="IOException">There is no room for a block of this size, or no seat; the message has the numbers.</exception>
+    /// <exception cref="SegmentRetiredException">The pool's file was deleted under its users.</exception>
     public bool TryBorrow(int bytes, out BlockDescriptor block, out Memory<byte> memory)
     {
+        if (_segment.IsRetired) throw _segment.Retired();
+        if (!HasSeat) throw new IOException($"{_segment.Path} has {PoolLayout.MaxParticipants} handles that lend or hold blocks, which is its limit; dispose one");
         long size = Math.Max(PoolLayout.LeastBlockBytes, (long)BitOperations.RoundUpToPowerOf2((uint)bytes));
-        // What fits best first, then a block without a file, then any that is free; then what deaths have left, once more.
-        if (!TryTake(size, BlockState.Writing, out int index) && !TryMake(size, out index))
+        // A block whose file somebody has deleted or cut is found when it is opened, given up, and another one taken.
+        for (int tries = 0; tries < _blocks && TryTakeOrMake(size, out int index); tries++)
         {
-            Collect();
-            if (!TryTake(size, BlockState.Writing, out index) && !TryMake(size, out index))
+            int file = Volatile.Read(ref _map.Int(At(index) + PoolLayout.File));
+            block = new BlockDescriptor(index, file, BlockWord.Generation(Volatile.Read(ref Word(index))), bytes);
+            try
             {
-                block = default;
-                memory = default;
-                return false;
+                memory = View(index, file).Writable().Memory;
             }
+            catch (CorruptSegmentException)
+            {
+                memory = default;
+            }
+            catch
+            {
+                Free(index, Volatile.Read(ref Word(index)));
+                throw;
+            }
+
+            if (memory.Length < bytes)
+            {
+                GiveUp(index);
+                continue;
+            }
+
+            memory = memory[..bytes];
+            Interlocked.Increment(ref _outstanding);
+            if (FaultPoints.On) FaultPoints.Reach("loan.borrowed");
+            return true;
         }
 
-        int file = Volatile.Read(ref _map.Int(At(index) + PoolLayout.File));
-        block = new BlockDescriptor(index, file, BlockWord.Generation(Volatile.Read(ref Word(index))), bytes);
-        memory = View(index, file).Writable().Memory[..bytes];
-        Interlocked.Increment(ref _outstanding);
-        if (FaultPoints.On) FaultPoints.Reach("loan.borrowed");
-        return true;
+        block = default;
+        memory = default;
+        return false;
+    }
+
+    /// <summary>What fits best first, then a block without a file, then any that is free; then what deaths have left, once more.</summary>
+    private bool TryTakeOrMake(long size, out int index)
+    {
+        try
+        {
+            if (TryTake(size, BlockState.Writing, out index) || TryMake(size, out index)) return true;
+            Collect();
+        }
+        catch (IOException)
+        {
+            // No room in the file system: what nobody reads any more, and free blocks of other sizes, give theirs.
+            Collect();
+            DropFreeFiles(size);
+        }
+
+        return TryTake(size, BlockState.Writing, out index) || TryMake(size, out index);
     }
 
     /// <summary>Begins to send: Writing(me) → Sending(me). The message that names it is committed next.</summary>
@@ -126,9 +174,6 @@ internal sealed class LoanPool
         Leave();
     }
 
-    /// <summary>The message was not sent after all: Sending(me) → Writing(me).</summary>
-    public void CancelSend(in BlockDescriptor block) => TryChange(block, BlockState.Sending, BlockState.Writing, MyBit, MyBit);
-
     /// <summary>Gives a block back unsent: Writing(me) → Free.</summary>
     /// <returns><see langword="false"/> where it is not this participant's to give back.</returns>
     public bool GiveBack(in BlockDescriptor block)
@@ -149,6 +194,25 @@ internal sealed class LoanPool
         if ((uint)block.Length > (uint)bytes.Length)
             throw new CorruptSegmentException($"{_segment.Path}: a message speaks of {block.Length:N0} bytes of block {block.Block:N0}, which has {bytes.Length:N0}");
         return bytes.Memory[..block.Length];
+    }
+
+    /// <summary>Copies a block's bytes. The caller looks afterwards whether its message was still there.</summary>
+    /// <param name="block">Which.</param>
+    /// <param name="buffer">Where they go, from its beginning; grown where it is too small.</param>
+    /// <returns><see langword="false"/> where the block is gone.</returns>
+    public bool TryCopy(in BlockDescriptor block, ref byte[] buffer)
+    {
+        try
+        {
+            ReadOnlySpan<byte> bytes = Read(block).Span;
+            if (bytes.Length > buffer.Length) buffer = GC.AllocateUninitializedArray<byte>(bytes.Length);
+            bytes.CopyTo(buffer);
+            return true;
+        }
+        catch (Exception e) when (e is CorruptSegmentException or ObjectDisposedException)
+        {
+            return false;
+        }
     }
 
     /// <summary>The message that named the block has come to its end: Sent → Free, or Held while somebody still reads.</summary>
@@ -173,9 +237,10 @@ internal sealed class LoanPool
     }
 
     /// <summary>Keeps a block beyond its message: sets this participant's bit. The caller holds the message, or looks afterwards whether it was still there.</summary>
-    /// <returns><see langword="false"/> where the block is gone.</returns>
+    /// <returns><see langword="false"/> where the block is gone, or there is no seat: <see cref="HasSeat"/> tells.</returns>
     public bool TryHold(in BlockDescriptor block)
     {
+        if (!HasSeat) return false;
         lock (_gate)
         {
             while (Find(block, out long word))
@@ -222,10 +287,21 @@ internal sealed class LoanPool
         }
     }
 
-    /// <summary>Looks for dead borrowers and holders.</summary>
+    /// <summary>Looks for dead borrowers and holders, and for files that somebody has deleted.</summary>
     public void Look()
     {
         if (_participants.SweepDead() > 0) Collect();
+        if (_segment.IsRetired || _segment.LookAtName() || !Volatile.Read(ref _seated)) return;
+        for (int i = 0; i < LooksAtFiles; i++)
+        {
+            int index = _looked++ % _blocks;
+            if (_views[index] is not { } view || File.Exists(PoolLayout.BlockPath(_prefix, index, view.File))) continue;
+            long word = Volatile.Read(ref Word(index));
+            long writing = BlockWord.Make(BlockState.Writing, BlockWord.Generation(word), MyBit);
+            if (BlockWord.State(word) == BlockState.Free && view.File == Volatile.Read(ref _map.Int(At(index) + PoolLayout.File))
+                && Interlocked.CompareExchange(ref Word(index), writing, word) == word)
+                GiveUp(index);
+        }
     }
 
     /// <summary>Frees each block that was sent and that no message names any more: its message's last holder died between completing and freeing.</summary>
@@ -241,7 +317,7 @@ internal sealed class LoanPool
         if (sent.Count == 0) return;
         // Seen as sent before the messages are looked at: a message that names it is there by now, or has come to its end.
         HashSet<(int, long)> references = [];
-        _references.AddReferences(references);
+        if (!_references.AddReferences(references)) return; // the next look will know
         foreach ((int block, long word) in sent)
         {
             if (!references.Contains((block, BlockWord.Generation(word)))) End(new BlockDescriptor(block, Volatile.Read(ref _map.Int(At(block) + PoolLayout.File)), BlockWord.Generation(word), 0));
@@ -268,7 +344,7 @@ internal sealed class LoanPool
     private void Leave()
     {
         if (Interlocked.Decrement(ref _outstanding) > 0) return;
-        foreach (BlockView? view in _views) view?.Unmap();
+        foreach (BlockView? view in _views) view?.Retire();
         _participants.Leave();
         _segment.Close();
     }
@@ -319,19 +395,40 @@ internal sealed class LoanPool
         }
     }
 
-    /// <summary>Takes a block's file away. The caller is its maker.</summary>
+    /// <summary>Takes a block's file away. The caller is its maker. The file goes also where no size is said: a maker died in between.</summary>
     private void DropFile(int index)
     {
-        if (SizeOf(index) == 0) return;
         Volatile.Write(ref _map.Long(At(index) + PoolLayout.Size), 0);
+        if (FaultPoints.On) FaultPoints.Reach("loan.drop.size");
         File.Delete(PoolLayout.BlockPath(_prefix, index, Volatile.Read(ref _map.Int(At(index) + PoolLayout.File))));
+    }
+
+    /// <summary>Gives a block back whose file is not what its entry says: Writing(me) → Free, without a file.</summary>
+    private void GiveUp(int index)
+    {
+        DropFile(index);
+        Free(index, Volatile.Read(ref Word(index)));
+    }
+
+    /// <summary>Drops the files of free blocks of other sizes, to make room for one.</summary>
+    private void DropFreeFiles(long size)
+    {
+        for (int i = 0; i < _blocks; i++)
+        {
+            long word = Volatile.Read(ref Word(i));
+            if (BlockWord.State(word) != BlockState.Free || SizeOf(i) is 0 || SizeOf(i) == size) continue;
+            long making = BlockWord.Make(BlockState.Making, BlockWord.Generation(word), MyBit);
+            if (Interlocked.CompareExchange(ref Word(i), making, word) != word) continue;
+            DropFile(i);
+            Free(i, making);
+        }
     }
 
     /// <summary>The exact word → Free, one generation on. Beyond what free blocks may keep, its file goes first.</summary>
     private bool Free(int index, long word)
     {
         long next = BlockWord.Make(BlockState.Free, BlockWord.Generation(word) + 1, 0);
-        if (BlockWord.State(word) == BlockState.Making || !IsTooMuch(index)) return Interlocked.CompareExchange(ref Word(index), next, word) == word;
+        if (BlockWord.State(word) == BlockState.Making || !IsTooMuch(index) || !HasSeat) return Interlocked.CompareExchange(ref Word(index), next, word) == word;
         long making = BlockWord.Make(BlockState.Making, BlockWord.Generation(word) + 1, MyBit);
         if (Interlocked.CompareExchange(ref Word(index), making, word) != word) return false;
         DropFile(index);
@@ -356,6 +453,7 @@ internal sealed class LoanPool
     {
         uint bit = 1u << dead;
         HashSet<(int, long)>? references = null;
+        bool all = true;
         for (int i = 0; i < _blocks; i++)
         {
             while (Volatile.Read(ref Word(i)) is var word && (BlockWord.Holders(word) & bit) != 0)
@@ -381,10 +479,11 @@ internal sealed class LoanPool
             if (references is null)
             {
                 references = [];
-                _references.AddReferences(references);
+                all = _references.AddReferences(references);
             }
 
-            return references.Contains((block, generation));
+            // Not known means that it may be: a block that is kept too long is collected later, one freed too early is another's bytes.
+            return !all || references.Contains((block, generation));
         }
     }
 
@@ -402,7 +501,7 @@ internal sealed class LoanPool
         if ((uint)block.Block >= (uint)_blocks) return false;
         // Acquire: pairs with the changes of state; the entry's fields are those of this state.
         word = Volatile.Read(ref Word(block.Block));
-        return BlockWord.Generation(word) == (block.Generation & BlockWord.GenerationMask);
+        return BlockWord.Generation(word) == (block.Generation & BlockWord.GenerationMask) && block.File == Volatile.Read(ref _map.Int(At(block.Block) + PoolLayout.File));
     }
 
     private BlockView View(int index, int file)
@@ -413,8 +512,8 @@ internal sealed class LoanPool
         {
             view = _views[index];
             if (view is not null && view.File == file) return view;
-            // Another file was made for the entry while nobody held its block: nobody here can be looking at the old one.
-            view?.Unmap();
+            // Another file was made for the entry while nobody held its block. Whoever looks at the old one all the same sees zeros from now on.
+            view?.Retire();
             view = new BlockView(file, PoolLayout.BlockPath(_prefix, index, file));
             Volatile.Write(ref _views[index], view);
             return view;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Loans;
@@ -86,7 +87,7 @@ internal static class PoolLayout
     public const int MostBlockBytes = 1 << 30;
 
     /// <summary>What all files of a channel's pool begin with: its own file's name, and something of its identity, so that a later channel of that name has others.</summary>
-    public static string Prefix(string channelPath, Guid id) => $"{channelPath}-{id.ToString("N", CultureInfo.InvariantCulture).AsSpan(0, 8)}";
+    public static string Prefix(string channelPath, Guid id) => SegmentFile.CompanionPrefix(channelPath, id);
 
     public static string PoolPath(string prefix) => prefix + ".pool";
 
@@ -109,7 +110,10 @@ internal sealed class PoolSpec(int blocks) : ISegmentSpec
 
     public void Initialise(SegmentMapping mapping, SegmentPlan plan)
     {
-        // All words of a new pool are zero, as the file's are: every block is free, and has no file yet.
+        // All words of a new pool are zero, as the file's are: every block is free, and has no file yet. Files are counted from anywhere: should
+        // somebody delete the pool under its users, the next one does not take the names of blocks that they still have.
+        int first = RandomNumberGenerator.GetInt32(1, 1 << 30);
+        for (int i = 0; i < plan.Capacity; i++) mapping.Int(plan.DataOffset + (long)i * PoolLayout.EntryBytes + PoolLayout.File) = first;
     }
 
     private static SegmentPlan Plan(int blocks) => new()

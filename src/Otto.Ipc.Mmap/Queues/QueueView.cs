@@ -63,23 +63,35 @@ internal sealed class QueueView(SegmentMapping map, QueueLayout layout, IndexQue
     }
 
     /// <summary>Adds each block that a message in a slot names.</summary>
-    public void AddReferences(HashSet<(int Block, long Generation)> references)
+    /// <returns><see langword="false"/> where a slot did not stand still for a look: then nothing is known of blocks that were not added.</returns>
+    public bool AddReferences(HashSet<(int Block, long Generation)> references)
     {
+        bool all = true;
         for (int i = 0; i < layout.Slots; i++)
         {
             // Again where the slot moved on under the look; a message never moves to another slot.
-            for (int look = 0; look < 64; look++)
+            bool seen = false;
+            for (int look = 0; look < 64 && !seen; look++)
             {
                 long word = Volatile.Read(ref Word(i));
-                if (SlotWord.State(word) is SlotState.Released or SlotState.Writing) break;
+                if (SlotWord.State(word) is SlotState.Released or SlotState.Writing)
+                {
+                    seen = true;
+                    break;
+                }
+
                 bool isLoan = Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.Kind)) == QueueLayout.KindLoan;
                 BlockDescriptor named = BlockDescriptor.Read(map, layout.Slot(i) + QueueLayout.Payload);
                 Interlocked.MemoryBarrier();
                 if (Volatile.Read(ref Word(i)) != word) continue;
                 if (isLoan) references.Add((named.Block, named.Generation));
-                break;
+                seen = true;
             }
+
+            all &= seen;
         }
+
+        return all;
     }
 
     private ref long Word(int slot) => ref map.Long(layout.Slot(slot));

@@ -15,6 +15,7 @@ internal sealed partial class SlotQueue
     private readonly Lock _opening = new();
     private LoanPool? _pool;
     private BlockDescriptor[]? _reserved;
+    private bool _lacksBlocks;
 
     private LoanPool Pool
     {
@@ -98,6 +99,7 @@ internal sealed partial class SlotQueue
             if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) throw new InvalidOperationException("this lease has ended");
             if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new PayloadHold(payload.ToArray());
             BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload);
+            if (!Pool.HasSeat) return new PayloadHold(payload.ToArray());
             if (!Pool.TryHold(block)) throw new InvalidOperationException("this lease has ended");
             held = true; // what is in flight now ends with the hold
             return new PayloadHold(payload, this, block.ToToken());
@@ -108,15 +110,21 @@ internal sealed partial class SlotQueue
         }
     }
 
-    void IBlockReferences.AddReferences(HashSet<(int Block, long Generation)> references) => _view.AddReferences(references);
+    bool IBlockReferences.AddReferences(HashSet<(int Block, long Generation)> references) => _view.AddReferences(references);
 
-    /// <summary>Waits until a message may fit, for whoever tried in vain.</summary>
+    /// <summary>Waits for a slot; and a moment longer where a slot is free and blocks are what is missing: no bell rings for those that somebody holds beyond their message.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask WaitForRoomAsync(int bytes, int tries, CancellationToken cancellation)
+    public async ValueTask WaitToSendAsync(CancellationToken cancellation = default)
     {
-        await WaitToSendAsync(cancellation).ConfigureAwait(false);
-        // A slot was free and it still did not fit: blocks are what is missing, and no bell rings for those that somebody holds beyond their message.
-        if (bytes > _layout.SlotBytes && tries > 0) await Task.Delay(Math.Min(tries, (int)PortablePause.Longest.TotalMilliseconds), cancellation).ConfigureAwait(false);
+        await _senders.WaitAsync(cancellation).ConfigureAwait(false);
+        if (Volatile.Read(ref _lacksBlocks)) await Task.Delay(PortablePause.Longest, cancellation).ConfigureAwait(false);
+    }
+
+    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default)
+    {
+        if (!_senders.Wait(timeout, cancellation)) return false;
+        if (Volatile.Read(ref _lacksBlocks) && timeout != TimeSpan.Zero) cancellation.WaitHandle.WaitOne(PortablePause.Longest);
+        return true;
     }
 
     private bool TrySendLarge(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
@@ -148,6 +156,7 @@ internal sealed partial class SlotQueue
             Pool.TryBeginSend(block);
             long leased = _moves.Keep(slot, word, block.Length, QueueLayout.KindLoan);
             Pool.EndSend(block);
+            _segment.Meter.Sent(block.Length);
             lease = LeaseOfLoan(slot, leased);
             return kept = true; // what is in flight now ends with the lease
         }
@@ -164,7 +173,7 @@ internal sealed partial class SlotQueue
         bool reserved = false;
         try
         {
-            if (!Pool.TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory)) return false;
+            if (!TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory)) return false;
             if (!TryClaim(out int index, out long word))
             {
                 Pool.GiveBack(block);
@@ -192,12 +201,21 @@ internal sealed partial class SlotQueue
         return true;
     }
 
-    private void AbortLarge(int slot)
+    /// <summary>The block of a reserved slot, taken from it: before the slot is given back, as its next owner has a place there too.</summary>
+    private BlockDescriptor TakeReserved(in SlotToken token)
     {
-        if (_reserved is null || _reserved[slot].File == 0) return;
-        BlockDescriptor block = _reserved[slot];
-        _reserved[slot] = default;
-        Pool.GiveBack(block);
+        // The word is exact: while it is this reservation's, so is what stands here.
+        if (_reserved is null || Volatile.Read(ref _moves.Word(token.Index)) != token.Word) return default;
+        BlockDescriptor block = _reserved[token.Index];
+        _reserved[token.Index] = default;
+        return block;
+    }
+
+    private bool TryBorrow(int bytes, out BlockDescriptor block, out Memory<byte> memory)
+    {
+        bool borrowed = Pool.TryBorrow(bytes, out block, out memory);
+        Volatile.Write(ref _lacksBlocks, !borrowed);
+        return borrowed;
     }
 
     /// <summary>Borrows a block, copies a message into it, and claims a slot for it.</summary>
@@ -205,7 +223,7 @@ internal sealed partial class SlotQueue
     {
         slot = 0;
         word = 0;
-        if (!Pool.TryBorrow(message.Length, out block, out Memory<byte> memory)) return false;
+        if (!TryBorrow(message.Length, out block, out Memory<byte> memory)) return false;
         message.CopyTo(memory.Span);
         if (TryClaim(out slot, out word)) return true;
         Pool.GiveBack(block);
@@ -252,7 +270,7 @@ internal sealed partial class SlotQueue
         {
             return Pool.Read(block).ToArray();
         }
-        catch (CorruptSegmentException)
+        catch (Exception e) when (e is CorruptSegmentException or ObjectDisposedException)
         {
             return []; // it moved on under the look; the caller looks again at its word
         }

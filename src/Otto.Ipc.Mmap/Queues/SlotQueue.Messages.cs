@@ -54,7 +54,7 @@ internal sealed partial class SlotQueue
     {
         cancellation.ThrowIfCancellationRequested();
         WorkId id;
-        for (int tries = 0; !TrySend(message.Span, delay, out id); tries++) await WaitForRoomAsync(message.Length, tries, cancellation).ConfigureAwait(false);
+        while (!TrySend(message.Span, delay, out id)) await WaitToSendAsync(cancellation).ConfigureAwait(false);
         return id;
     }
 
@@ -179,7 +179,10 @@ internal sealed partial class SlotQueue
 
     void IWriteSlotOwner.Abort(in SlotToken token)
     {
-        if (End(token, Ending.Released)) AbortLarge(token.Index);
+        if (!_gate.TryEnterLate()) return;
+        BlockDescriptor block = TakeReserved(token);
+        if (End(token, Ending.Released) && block.File != 0) Pool.GiveBack(block);
+        _gate.Exit();
     }
 
     bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, Ending.Released);

@@ -109,11 +109,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         }
     }
 
-    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default) => _senders.Wait(timeout, cancellation);
-
     public bool WaitToLease(TimeSpan timeout, CancellationToken cancellation = default) => _workers.Wait(timeout, cancellation);
-
-    public ValueTask WaitToSendAsync(CancellationToken cancellation = default) => _senders.WaitAsync(cancellation);
 
     public ValueTask WaitToLeaseAsync(CancellationToken cancellation = default) => _workers.WaitAsync(cancellation);
 
@@ -121,7 +117,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
     public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default)
     {
         cancellation.ThrowIfCancellationRequested();
-        for (int tries = 0; !TrySend(message.Span); tries++) await WaitForRoomAsync(message.Length, tries, cancellation).ConfigureAwait(false);
+        while (!TrySend(message.Span)) await WaitToSendAsync(cancellation).ConfigureAwait(false);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

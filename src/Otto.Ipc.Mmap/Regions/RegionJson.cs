@@ -92,25 +92,6 @@ internal static class RegionJson
         return value.IsEmpty && !found ? null : result.WrittenSpan.ToArray();
     }
 
-    /// <summary>Where the value of a key stands in the text; of a repeated key the last counts.</summary>
-    /// <returns><see langword="null"/> where the text does not have the key.</returns>
-    public static Range? Find(ReadOnlySpan<byte> text, string key)
-    {
-        Range? found = null;
-        var reader = new Utf8JsonReader(text);
-        reader.Read();
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            bool same = SameName(ref reader, key);
-            reader.Read();
-            int start = (int)reader.TokenStartIndex;
-            reader.Skip();
-            if (same) found = start..(int)reader.BytesConsumed;
-        }
-
-        return found;
-    }
-
     /// <summary>The name that the reader stands on; <see langword="null"/> where it is an escaped half of a surrogate pair, which is no key of ours.</summary>
     public static string? Name(ref Utf8JsonReader reader)
     {

@@ -238,8 +238,8 @@ public sealed class TaskRegion
 
     private static TimeSpan Longer(TimeSpan look) => look * 2 < LongestLook ? look * 2 : LongestLook;
 
-    /// <summary>The region's text now, checked.</summary>
-    internal byte[] ReadText() => RegionReader.Read(FilePath, _options.SettleTime) ?? throw Missing(FilePath);
+    /// <summary>The region's text now, checked; <paramref name="known"/> itself where it has not changed since.</summary>
+    internal byte[] ReadText(byte[]? known = null) => RegionReader.Read(FilePath, _options.SettleTime, known) ?? throw Missing(FilePath);
 
     /// <summary>Changes the text, unless another writer holds the lock just now.</summary>
     /// <param name="change">As in <see cref="RegionWriter.Update"/>.</param>

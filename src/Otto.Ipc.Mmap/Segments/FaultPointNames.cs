@@ -10,7 +10,7 @@ internal static class FaultPointNames
         "create.initialised", "create.linked", "remove.retired",
         "join.locked", "join.described", "leave.roles", "sweep.done", "sweep.freed",
         "lane.before", "lane.announced",
-        "doorbell.ring.word",
+        "doorbell.announce.waiting", "doorbell.ring.word",
         "stream.open.before", "stream.open.completed", "stream.publish.payload", "stream.publish.frame", "stream.publish.tail",
         "stream.complete.before", "stream.complete.word", "stream.consume.before", "stream.consume.head",
         "queue.take.word", "queue.take.head", "queue.fill.described", "queue.fill.word", "queue.push.cell", "queue.fill.pushed",
@@ -20,7 +20,7 @@ internal static class FaultPointNames
         "topic.publish.announce", "topic.publish.oldest", "topic.publish.intent", "topic.publish.payload", "topic.publish.frame",
         "topic.publish.tail", "topic.enter.positions", "topic.enter.place", "topic.read.header", "topic.read.copied", "topic.read.before",
         "topic.read.position", "topic.leave.before", "topic.leave.place", "topic.eject.before", "topic.eject.place",
-        "loan.make.taken", "loan.make.file", "loan.borrowed", "loan.sending", "loan.committed", "loan.sent", "loan.end.before", "loan.held",
+        "loan.make.taken", "loan.drop.size", "loan.make.file", "loan.borrowed", "loan.sending", "loan.committed", "loan.sent", "loan.end.before", "loan.held",
         "loan.let-go.before", "loan.sweep.before",
     ];
 }

@@ -59,7 +59,7 @@ internal sealed class Participants
         _probe = LivenessLock.Reopen(segment.File);
     }
 
-    /// <summary>This participant's number: what shared words name it by.</summary>
+    /// <summary>This participant's number: what shared words name it by. Negative for who only looks.</summary>
     public int Me { get; private set; } = -1;
 
     public int Count => _segment.Plan.MaxParticipants;
@@ -73,23 +73,35 @@ internal sealed class Participants
     /// <summary>Takes a free entry of those that <paramref name="seats"/> allows.</summary>
     public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep, Seats seats)
     {
-        var participants = new Participants(segment, sweep, seats);
+        Participants participants = Observe(segment, sweep, seats);
         try
         {
-            long end = Environment.TickCount64 + LongestSweep;
-            do
-            {
-                // Clean entries first. Whoever takes a dead one's entry keeps all others from sweeping it, for as long as it is stopped in there.
-                if (participants.TryEnterAny(roles, alsoDead: false) || participants.TryEnterAny(roles, alsoDead: true)) return participants;
-            }
-            while (participants.SomeoneSweeps() && Environment.TickCount64 < end);
-            throw new IOException($"{segment.Path} has {participants._seats.Count:N0} {seats.Who}, which is its limit; dispose one, or create it with a higher {seats.Option}");
+            return participants.TryJoin(roles)
+                ? participants
+                : throw new IOException($"{segment.Path} has {participants._seats.Count:N0} {seats.Who}, which is its limit; dispose one, or create it with a higher {seats.Option}");
         }
         catch
         {
             participants._probe.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Looks at the others, and sweeps them, without an entry.</summary>
+    public static Participants Observe(SegmentFile segment, Action<int, int> sweep, Seats seats) => new(segment, sweep, seats);
+
+    /// <summary>Takes an entry; for one thread, once.</summary>
+    /// <returns><see langword="false"/> where all are taken by live ones.</returns>
+    public bool TryJoin(ParticipantRoles roles)
+    {
+        long end = Environment.TickCount64 + LongestSweep;
+        do
+        {
+            // Clean entries first. Whoever takes a dead one's entry keeps all others from sweeping it, for as long as it is stopped in there.
+            if (TryEnterAny(roles, alsoDead: false) || TryEnterAny(roles, alsoDead: true)) return true;
+        }
+        while (SomeoneSweeps() && Environment.TickCount64 < end);
+        return false;
     }
 
     public bool IsActive(int participant) => (Volatile.Read(ref Ctl(participant)) & StateMask) == Active;
@@ -123,6 +135,12 @@ internal sealed class Participants
     /// <summary>Frees the entry. What the entry's owner held has been given back before.</summary>
     public void Leave()
     {
+        if (Me < 0)
+        {
+            _probe.Dispose();
+            return;
+        }
+
         ref long ctl = ref Ctl(Me);
         // Release: pairs with the acquire in IsActive; the roles must be gone before the entry is.
         SetRoles(ParticipantRoles.None);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Native;
@@ -299,8 +300,25 @@ internal sealed class SegmentFile
         if (RandomAccess.GetLength(file) >= SegmentLayout.HeaderBytes) RandomAccess.Write(file, BitConverter.GetBytes(SegmentLayout.StateRetired), SegmentLayout.StateOffset);
         if (FaultPoints.On) FaultPoints.Reach("remove.retired");
         // Only the name that still leads to this very file is taken away.
-        if (Libc.Status(path) is { } named && named.Inode == Libc.Status((int)file.DangerousGetHandle()).Inode) _ = Libc.Unlink(path);
+        if (Libc.Status(path) is not { } named || named.Inode != Libc.Status((int)file.DangerousGetHandle()).Inode) return;
+        RemoveCompanions(file, path);
+        _ = Libc.Unlink(path);
     }
+
+    /// <summary>Deletes the files that belong to a segment by its identity, so that none of another one of that name is touched.</summary>
+    private static void RemoveCompanions(SafeFileHandle file, string path)
+    {
+        Span<byte> id = stackalloc byte[16];
+        if (RandomAccess.Read(file, id, SegmentLayout.IdOffset) < id.Length) return;
+        string prefix = CompanionPrefix(path, new Guid(id, bigEndian: true)) + ".";
+        foreach (string companion in Directory.EnumerateFiles(System.IO.Path.GetDirectoryName(path)!))
+        {
+            if (companion.StartsWith(prefix, StringComparison.Ordinal)) System.IO.File.Delete(companion);
+        }
+    }
+
+    /// <summary>What the names of files begin with that belong to a segment, before a dot.</summary>
+    public static string CompanionPrefix(string path, Guid id) => $"{path}-{id.ToString("N", CultureInfo.InvariantCulture).AsSpan(0, 8)}";
 
     /// <summary>This boot of the machine: locks and processes of another are gone.</summary>
     public static readonly Guid BootId = Guid.Parse(System.IO.File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());

@@ -61,6 +61,7 @@ internal static class SegmentLayout
     public const uint Major = 1;
     public const uint Minor = 0;
 
+    public const int IdOffset = 0x30;
     public const int StateOffset = 0x80;
     public const int HeaderBytes = 0x88;
     public const int ParticipantsOffset = 0x1000;

@@ -9,6 +9,9 @@ namespace Otto.Ipc.Mmap.Segments;
 /// <summary>A segment's bytes in this process.</summary>
 internal sealed unsafe class SegmentMapping
 {
+    private const int MostRetired = 1024;
+    private static readonly Queue<(nint Address, nuint Length)> s_retired = new();
+
     private byte* _base;
 
     public SegmentMapping(SafeFileHandle file, long length, bool writable = true)
@@ -36,6 +39,25 @@ internal sealed unsafe class SegmentMapping
 
     /// <summary>A word's address for the kernel, which waits on addresses.</summary>
     public nint Address(long offset) => (nint)(_base + offset);
+
+    /// <summary>
+    /// Lays private zeros over the address range, in one step: the file's memory goes, and a late look at a span that was handed out reads
+    /// zeros instead of ending the process. The range itself is given back once many others have been retired.
+    /// </summary>
+    public void Retire()
+    {
+        byte* address = _base;
+        if (address is null) return;
+        const int Fixed = Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_FIXED | Libc.MAP_NORESERVE;
+        if ((nint)Libc.Mmap(address, (nuint)Length, Libc.PROT_READ | Libc.PROT_WRITE, Fixed, -1, 0) == -1) throw Libc.Failure("mmap", $"{Length:N0} bytes");
+        lock (s_retired)
+        {
+            s_retired.Enqueue(((nint)address, (nuint)Length));
+            if (s_retired.Count <= MostRetired) return;
+            (nint oldest, nuint length) = s_retired.Dequeue();
+            _ = Libc.Munmap((void*)oldest, length);
+        }
+    }
 
     /// <summary>Gives the address range back. The caller has made sure that no call and no lease is left.</summary>
     public void Unmap()

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Otto.Ipc.Mmap.Regions;
 
@@ -14,6 +15,7 @@ internal sealed class RegionStore : IKeyValueStore
     private readonly TimeSpan _lockTimeout;
     private readonly RegionNews _news;
     private volatile bool _disposed;
+    private volatile StrongBox<(byte[] Text, Dictionary<string, ReadOnlyMemory<byte>> Values)>? _last;
 
     public RegionStore(ChannelName name, string path, MmapStoreOptions options)
     {
@@ -32,8 +34,7 @@ internal sealed class RegionStore : IKeyValueStore
     {
         StoreKey.Check(key);
         Enter(cancellation);
-        byte[] text = _region.ReadText();
-        return new(RegionJson.Find(text, key) is { } range ? StoredJson.ToValue(text.AsMemory(range)) : default(ReadOnlyMemory<byte>?));
+        return new(Values().TryGetValue(key, out ReadOnlyMemory<byte> json) ? StoredJson.ToValue(json) : default(ReadOnlyMemory<byte>?));
     }
 
     public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellation = default)
@@ -55,7 +56,7 @@ internal sealed class RegionStore : IKeyValueStore
     {
         var matching = new KeyPattern(pattern);
         Enter(cancellation);
-        List<string> keys = [.. Values(_region.ReadText()).Keys.Where(key => matching.Matches(key))];
+        List<string> keys = [.. Values().Keys.Where(key => matching.Matches(key))];
         keys.Sort(StringComparer.Ordinal);
         return new(keys);
     }
@@ -76,7 +77,7 @@ internal sealed class RegionStore : IKeyValueStore
     }
 
     /// <summary>Every key with its value as JSON; of a repeated key the last counts, and what is no key of ours is left out.</summary>
-    internal static Dictionary<string, ReadOnlyMemory<byte>> Values(byte[] text)
+    internal static Dictionary<string, ReadOnlyMemory<byte>> ValuesIn(byte[] text)
     {
         var values = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
         var reader = new Utf8JsonReader(text);
@@ -90,6 +91,17 @@ internal sealed class RegionStore : IKeyValueStore
             if (key is not null && StoreKey.IsValid(key, out _)) values[key] = text.AsMemory(start, (int)reader.BytesConsumed - start);
         }
 
+        return values;
+    }
+
+    /// <summary>What the store holds now. Taken apart again only when its bytes differ from those of last time.</summary>
+    private Dictionary<string, ReadOnlyMemory<byte>> Values()
+    {
+        (byte[] Text, Dictionary<string, ReadOnlyMemory<byte>> Values)? last = _last?.Value;
+        byte[] text = _region.ReadText(last?.Text);
+        if (last is { } same && ReferenceEquals(same.Text, text)) return same.Values;
+        Dictionary<string, ReadOnlyMemory<byte>> values = ValuesIn(text);
+        _last = new StrongBox<(byte[], Dictionary<string, ReadOnlyMemory<byte>>)>((text, values));
         return values;
     }
 

@@ -63,7 +63,7 @@ internal sealed class RegionStoreWatch : IStoreWatch
 
     private Dictionary<string, ReadOnlyMemory<byte>> Matching()
     {
-        Dictionary<string, ReadOnlyMemory<byte>> values = RegionStore.Values(_news.Region.ReadText());
+        Dictionary<string, ReadOnlyMemory<byte>> values = RegionStore.ValuesIn(_news.Region.ReadText());
         if (_pattern.MatchesAll) return values;
         foreach (string key in values.Keys.Where(key => !_pattern.Matches(key)).ToList()) values.Remove(key);
         return values;

@@ -41,7 +41,7 @@ internal sealed class LaneLoans(SegmentFile segment, int maxBytes, bool writable
 
     public void Close() => _pool?.Close();
 
-    public void AddReferences(HashSet<(int Block, long Generation)> references)
+    public bool AddReferences(HashSet<(int Block, long Generation)> references)
     {
         SegmentMapping map = segment.Mapping;
         for (int lane = 0; lane < segment.Plan.ParameterA; lane++)
@@ -69,5 +69,7 @@ internal sealed class LaneLoans(SegmentFile segment, int maxBytes, bool writable
                 position += bytes;
             }
         }
+
+        return true;
     }
 }

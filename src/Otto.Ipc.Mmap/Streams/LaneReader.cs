@@ -92,6 +92,9 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
         throw BadFrame(0, 0);
     }
 
+    /// <summary>Ends the run: the other lanes have their turn.</summary>
+    public void EndRun() => _runEnd = _head;
+
     /// <summary>Counts bytes as read.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Consume(long bytes)
@@ -119,7 +122,7 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
 
     private CorruptSegmentException BadFrame(long header, long limit)
     {
-        _runEnd = _head; // the other lanes go on
+        EndRun();
         return Corrupt($"the frame at {_head:N0} has length {(int)header:N0} and type {header >> 32}, with {limit:N0} bytes there");
     }
 

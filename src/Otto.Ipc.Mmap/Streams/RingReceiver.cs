@@ -12,6 +12,10 @@ namespace Otto.Ipc.Mmap.Streams;
 
 internal sealed class RingReceiver : MessageReceiver, IReadiness
 {
+    private const int BurstMessages = 32;
+    private const int GatheringSpins = 100; // some microseconds, a tenth of what a sleep costs
+    private const long GatheringCapacity = 256 << 10;
+
     private readonly SoloEnd _end;
     private readonly SegmentMapping _map;
     private readonly LaneReader[] _lanes;
@@ -22,6 +26,8 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private LaneReader _lane;
     private BlockDescriptor _leasedBlock;
     private long _leases;
+    private readonly bool _gathers;
+    private int _received;
     private long _open;
     private long _leasedBytes;
 
@@ -35,6 +41,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
+        _gathers = segment.Plan.Capacity >= GatheringCapacity && options.SpinLimit > TimeSpan.Zero && Environment.ProcessorCount > 1;
         if (!segment.Hold.TryWrite(LivenessLock.RoleByte))
         {
             segment.Close();
@@ -78,15 +85,15 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Enter();
         if (!TryNext(out long payloadAt, out int length, out bool isLoan))
         {
-            _end.Exit();
-            if (_end.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
             lease = default;
+            ExitEmpty();
             return false;
         }
 
         ReadOnlySpan<byte> bytes = isLoan ? OpenBlock(payloadAt) : _map.Bytes(payloadAt, length);
         // The end stays entered until the lease ends. Numbered, since two lanes may be at the same position.
         _open = ++_leases;
+        _received++;
         _leasedBytes = RingLayout.FrameBytes(length);
         _end.Count(bytes.Length);
         lease = new ReadLease(this, new SlotToken(_open, 0), bytes);
@@ -98,8 +105,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Enter();
         if (!TryNext(out long payloadAt, out bytes, out bool isLoan))
         {
-            _end.Exit();
-            if (_end.IsRetired && !AllCompleted()) throw _end.Segment.Retired();
+            ExitEmpty();
             return false;
         }
 
@@ -114,6 +120,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         }
 
         message.CopyTo(destination);
+        _received++;
         _lane.Consume(frame);
         _end.Count(bytes);
         EndBlock();
@@ -126,6 +133,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Enter();
         try
         {
+            LetSomeGather();
             return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode) && HasFramesOrIsTold();
         }
         finally
@@ -140,6 +148,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Enter();
         try
         {
+            LetSomeGather();
             await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
             return HasFramesOrIsTold();
         }
@@ -160,6 +169,20 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Exit();
     }
 
+    /// <summary>As in RingSubscriber: after a burst it keeps off the senders' tails for a moment, and does not take their lines away for each message.</summary>
+    private void LetSomeGather()
+    {
+        if (_gathers && _received >= BurstMessages) Thread.SpinWait(GatheringSpins);
+        _received = 0;
+    }
+
+    private void ExitEmpty()
+    {
+        bool told = _end.IsRetired && !AllCompleted(); // before leaving: from then on the bytes may go
+        _end.Exit();
+        if (told) throw _end.Segment.Retired();
+    }
+
     /// <summary>The bytes that a frame names. Leaves the end where it throws.</summary>
     private ReadOnlySpan<byte> OpenBlock(long payloadAt)
     {
@@ -170,8 +193,17 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
             _leasedBlock = block;
             return bytes;
         }
+        catch (CorruptSegmentException)
+        {
+            // There is no such block, and there will be none: the message is lost, is told of once, and keeps nobody from what comes after it.
+            _lane.Consume(RingLayout.FrameBytes(BlockDescriptor.Bytes));
+            _lane.EndRun();
+            _end.Exit();
+            throw;
+        }
         catch
         {
+            _lane.EndRun(); // it stays, and the other lanes have their turn
             _end.Exit();
             throw;
         }

@@ -152,8 +152,10 @@ internal sealed class LaneSubscription
             }
 
             // Held before it is asked once more whether the frame still stands: then the block cannot go while it is read.
+            // Without a seat in the pool it is copied, and believed under the same condition.
             bool held = block.File != 0 && _loans.Pool.TryHold(block);
-            if (held) Interlocked.MemoryBarrier();
+            bool copied = block.File != 0 && !held && !_loans.Pool.HasSeat && _loans.Pool.TryCopy(block, ref buffer);
+            if (held || copied) Interlocked.MemoryBarrier();
             if (block.File != 0 && (!IsWhole(_at) || (!held && IsOvertaken)))
             {
                 if (held) _loans.Pool.LetGo(block);
@@ -162,11 +164,20 @@ internal sealed class LaneSubscription
                 return false;
             }
 
-            if (block.File != 0 && !held) throw Corrupt($"the frame at {_at:N0} names block {block.Block:N0}, file {block.File:N0}, generation {block.Generation:N0}, which is not lent");
-            Held = block;
+            if (block.File != 0 && !held && !copied)
+            {
+                // Not to be met again: the other lanes, and what comes behind it, are heard.
+                Step(TopicLayout.FrameBytes(length));
+                _next++;
+                throw Corrupt($"the frame at {_at:N0} names block {block.Block:N0}, file {block.File:N0}, generation {block.Generation:N0}, which is not lent");
+            }
+
+            Held = held ? block : default;
+            int frame = length;
+            if (copied) length = block.Length;
 
             if (!plausible) throw Corrupt($"the frame at {_at:N0} has length {length:N0}, type {type} and number {number:N0}, expected {_next:N0}, before tail {_cachedTail:N0}");
-            Step(TopicLayout.FrameBytes(length));
+            Step(TopicLayout.FrameBytes(frame));
             if (type == TopicLayout.TypePadding) continue;
             _next++;
             lost = _lost;

@@ -112,14 +112,51 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         _end.Enter();
         try
         {
-            bool lent = _loans.Pool.TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory);
-            loan = lent ? new Loan(this, block.ToToken(), memory) : default;
-            return lent;
+            // A lane keeps its share of the blocks, and beyond that no more than there is room for: the oldest go first, as they do when the
+            // ring has gone round. Where a subscriber holds them, the answer is no.
+            while (_loans.InRing >= TopicLoans.BlocksALane && TryForget())
+            {
+            }
+
+            loan = default;
+            return _loans.InRing < TopicLoans.BlocksALane && TryBorrow(bytes, out loan);
         }
         finally
         {
             _end.Exit();
         }
+    }
+
+    private bool TryBorrow(int bytes, out Loan loan)
+    {
+        loan = default;
+        while (true)
+        {
+            try
+            {
+                bool lent = _loans.Pool.TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory);
+                loan = lent ? new Loan(this, block.ToToken(), memory) : default;
+                if (lent || !TryForget()) return lent;
+            }
+            catch (IOException e) when (e is not CorruptSegmentException and not SegmentRetiredException && TryForget())
+            {
+                // There was no room for so large a block; now there is that of an older one.
+            }
+        }
+    }
+
+    /// <summary>Gives up the oldest message of this lane that lies in a block, and what was published before it.</summary>
+    /// <returns><see langword="false"/> where there is none, or a subscriber holds it.</returns>
+    private bool TryForget()
+    {
+        for (long at = _oldest; at < _tail;)
+        {
+            bool isLoan = (int)(_map.Long(_lane.At(at)) >> 32) == TopicLayout.TypeLoan;
+            at += Length(at);
+            if (isLoan) return TryAnnounceTo(at + _lane.Capacity);
+        }
+
+        return false;
     }
 
     public override bool TryPublish(in Loan loan, int bytes)
@@ -143,6 +180,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         block.Write(_map, _lane.At(_tail + _padding) + TopicLayout.FrameHeader);
         Publish(BlockDescriptor.Bytes, TopicLayout.TypeLoan);
         _loans.Pool.EndSend(block);
+        _loans.InRing++;
         _end.Exit();
         return true;
     }
@@ -284,22 +322,25 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.intent");
         // After the intent: who holds the block by now may read on, and nobody else will find it.
         foreach (BlockDescriptor block in _overwritten) _loans.Pool.End(block);
+        _loans.InRing = Math.Max(0, _loans.InRing - _overwritten.Count); // a predecessor's are not counted
         _overwritten.Clear();
         return true;
     }
 
-    /// <summary>The bytes of the frame at <paramref name="position"/>, checked: they are shared, so they may be anything.</summary>
+    /// <summary>Leaves the frame at <paramref name="position"/> to be written over.</summary>
     private long Step(long position)
+    {
+        if ((int)(_map.Long(_lane.At(position)) >> 32) == TopicLayout.TypeLoan) _overwritten.Add(BlockDescriptor.Read(_map, _lane.At(position) + TopicLayout.FrameHeader));
+        return Length(position);
+    }
+
+    /// <summary>The bytes of the frame at <paramref name="position"/>, checked: they are shared, so they may be anything.</summary>
+    private long Length(long position)
     {
         long header = _map.Long(_lane.At(position)), bytes = TopicLayout.FrameBytes((int)header);
         int type = (int)(header >> 32);
         long toEnd = _lane.Capacity - (position & (_lane.Capacity - 1));
-        if ((int)header >= 0 && type is TopicLayout.TypeMessage or TopicLayout.TypePadding or TopicLayout.TypeLoan && bytes <= toEnd && position + bytes <= _tail)
-        {
-            if (type == TopicLayout.TypeLoan) _overwritten.Add(BlockDescriptor.Read(_map, _lane.At(position) + TopicLayout.FrameHeader));
-            return bytes;
-        }
-
+        if ((int)header >= 0 && type is TopicLayout.TypeMessage or TopicLayout.TypePadding or TopicLayout.TypeLoan && bytes <= toEnd && position + bytes <= _tail) return bytes;
         _oldest = _tail; // the next call goes on behind it
         throw new CorruptSegmentException($"{_end.Segment.Path}: the frame at {position:N0} has length {(int)header:N0} and type {type}, before tail {_tail:N0}");
     }

@@ -218,8 +218,9 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         {
             // Moved to before it is looked at: a lane whose bytes are wrong throws, and the next call goes on behind it.
             _lane = _lanes[(first + step) % inUse];
-            _run = RunMessages;
+            _run = 0;
             if (!_lane.TryNext(ref _buffer, out length, out lost)) continue;
+            _run = RunMessages;
             _end.Bell.LookedAwake();
             return true;
         }

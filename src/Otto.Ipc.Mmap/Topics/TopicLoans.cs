@@ -8,11 +8,14 @@ namespace Otto.Ipc.Mmap.Topics;
 
 internal sealed class TopicLoans(SegmentFile segment, int maxBytes, bool writable) : IBlockReferences
 {
-    /// <summary>Blocks for each lane: a publisher that has lent so many has to wait until the ring has gone round.</summary>
-    private const int BlocksALane = 256;
+    /// <summary>Blocks for each lane: a publisher that has lent so many gives up the oldest.</summary>
+    public const int BlocksALane = 256;
 
     private readonly Lock _opening = new();
     private LoanPool? _pool;
+
+    /// <summary>Blocks that this publisher's lane names, as far as it has published them itself.</summary>
+    public int InRing { get; set; }
 
     public LoanPool Pool
     {
@@ -42,7 +45,7 @@ internal sealed class TopicLoans(SegmentFile segment, int maxBytes, bool writabl
 
     public void Close() => _pool?.Close();
 
-    public void AddReferences(HashSet<(int Block, long Generation)> references)
+    public bool AddReferences(HashSet<(int Block, long Generation)> references)
     {
         SegmentMapping map = segment.Mapping;
         for (int index = 0; index < segment.Plan.ParameterA; index++)
@@ -69,5 +72,7 @@ internal sealed class TopicLoans(SegmentFile segment, int maxBytes, bool writabl
                 position += bytes;
             }
         }
+
+        return true;
     }
 }

@@ -7,7 +7,10 @@ namespace Otto.Ipc.Uds.Streams;
 // One sender's connection at the receiver: bytes as they come, frames as they are whole, and receipts for what was read.
 
 /// <summary>One sender as the receiver sees it.</summary>
-internal sealed class StreamInlet(int descriptor, long tag)
+/// <param name="descriptor">Its connection.</param>
+/// <param name="tag">What names it.</param>
+/// <param name="begin">Called where another sender begins on a connection whose last one completed.</param>
+internal sealed class StreamInlet(int descriptor, long tag, Action<StreamInlet> begin)
 {
     // A receipt goes out for so many bytes or messages, and whenever the receiver finds nothing to read.
     private const int BytesOfReceipt = 8 << 10, MessagesOfReceipt = 64, LeastRoom = 4 << 10;
@@ -26,6 +29,19 @@ internal sealed class StreamInlet(int descriptor, long tag)
 
     /// <summary>Whether its sender has gone.</summary>
     public bool HasEnded { get; private set; }
+
+    /// <summary>Whether another sender has taken its place.</summary>
+    public bool IsSucceeded { get; set; }
+
+    /// <summary>Whether its sender is not there any more, though what it sent may not have been received yet.</summary>
+    public bool HasPeerLeft
+    {
+        get
+        {
+            var entry = new Libc.PollEntry { Descriptor = Descriptor };
+            return HasEnded || (Libc.Poll(ref entry, 1, 0) > 0 && (entry.Returned & (short)Libc.EPOLLHUP) != 0);
+        }
+    }
 
     /// <summary>The next message, where it has come whole.</summary>
     /// <param name="message">Its bytes, untouched until it is consumed.</param>
@@ -49,8 +65,10 @@ internal sealed class StreamInlet(int descriptor, long tag)
                 return true;
             }
 
+            bool begins = IsCompleted && type == FrameType.Open;
             IsCompleted = type == FrameType.Complete;
             Consume(0);
+            if (begins) begin(this);
         }
 
         return false;

@@ -44,8 +44,8 @@ internal static class StreamLanes
             // Nobody takes it while this is held.
             if (!lane.IsFinished || !Lanes.TryGetValue(lane.Path, out List<StreamLane>? lanes) || !lanes.Remove(lane)) return;
             if (lanes.Count == 0) Lanes.Remove(lane.Path);
+            // Before another sender of this process can come: the receiver tells a successor by that.
+            lane.Close();
         }
-
-        lane.Close();
     }
 }

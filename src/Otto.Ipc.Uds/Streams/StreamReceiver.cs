@@ -229,20 +229,26 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
                 continue;
             }
 
-            var inlet = new StreamInlet(fd, ++_tags);
+            var inlet = new StreamInlet(fd, ++_tags, Succeed);
+            Succeed(inlet);
             _epoll.Add(fd, Libc.EPOLLIN, inlet.Tag);
             _inlets.Add(inlet);
             _hadSender = true;
-            // It takes the place of one that ended without completing, if there is such a place.
-            if (_abandoned > 0) _abandoned--;
             inlet.Receive();
         }
+    }
+
+    /// <summary>A sender that begins takes the place of one that ended without completing, if there is such a place.</summary>
+    private void Succeed(StreamInlet successor)
+    {
+        if (_abandoned > 0) _abandoned--;
+        else if (_inlets.Find(left => left != successor && !left.IsSucceeded && !left.IsCompleted && left.HasPeerLeft) is { } left) left.IsSucceeded = true;
     }
 
     private void Remove(StreamInlet inlet)
     {
         _inlets.Remove(inlet);
-        if (!inlet.IsCompleted) _abandoned++;
+        if (!inlet.IsCompleted && !inlet.IsSucceeded) _abandoned++;
         _ = Libc.Close(inlet.Descriptor);
     }
 

@@ -202,18 +202,20 @@ public sealed class GoldenBytes
     {
         using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue with { SlotBytes = 24 });
         queue.TrySend(new byte[5000]);
-        // Kind 1, length of the message; then block 0, its first file, generation 0, 5,000 bytes.
+        // Kind 1, length of the message; then block 0, its file, generation 0, 5,000 bytes. Files are counted from anywhere.
         byte[] file = Bytes("jobs", SegmentShape.Queue);
-        Same(file[0x10808..0x10810], "88 13 00 00 01 00 00 00");
-        Same(file[0x10830..0x10844], "00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 88 13 00 00");
         string pool = Directory.GetFiles(_place.Directory, "*.pool").Single();
+        byte[] number = File.ReadAllBytes(pool)[0x10010..0x10014];
+        string first = string.Join(' ', number.Select(b => b.ToString("X2", CultureInfo.InvariantCulture)));
+        Same(file[0x10808..0x10810], "88 13 00 00 01 00 00 00");
+        Same(file[0x10830..0x10844], $"00 00 00 00 {first} 00 00 00 00 00 00 00 00 88 13 00 00");
         string id = Convert.ToHexString(file.AsSpan(0x30, 4)).ToLowerInvariant();
         Assert.That(Path.GetFileName(pool), Is.EqualTo($"jobs.queue-{id}.pool"));
-        Assert.That(new FileInfo(Path.Combine(_place.Directory, $"jobs.queue-{id}.0-1.block")).Length, Is.EqualTo(8192));
+        Assert.That(new FileInfo(Path.Combine(_place.Directory, $"jobs.queue-{id}.0-{BitConverter.ToInt32(number)}.block")).Length, Is.EqualTo(8192));
         byte[] entries = File.ReadAllBytes(pool);
         Same(entries[0x28..0x30], "04 00 00 00 20 00 00 00");
-        // Sent (4), nobody holds it; 8,192 bytes in file 1.
-        Same(entries[0x10000..0x10018], "00 00 00 00 04 00 00 00 00 20 00 00 00 00 00 00 01 00 00 00 00 00 00 00");
+        // Sent (4), nobody holds it; 8,192 bytes in its file.
+        Same(entries[0x10000..0x10018], $"00 00 00 00 04 00 00 00 00 20 00 00 00 00 00 00 {first} 00 00 00 00");
         queue.TryLease(out WorkLease lease);
         lease.Complete();
         Same(File.ReadAllBytes(pool)[0x10000..0x10008], "00 00 00 00 10 00 00 00"); // Free, generation 1

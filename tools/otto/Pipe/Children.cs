@@ -11,6 +11,7 @@ internal sealed partial class Children : IDisposable
     private readonly List<Process> _processes = [];
     private readonly List<PosixSignalRegistration> _registrations;
     private readonly Lock _gate = new();
+    private int _signalled;
 
     public Children() => _registrations =
     [
@@ -29,6 +30,7 @@ internal sealed partial class Children : IDisposable
         {
             Process process = Process.Start(start) ?? throw new IOException($"{command[0]} could not be started");
             _processes.Add(process);
+            if (_signalled != 0) _ = Kill(process.Id, _signalled);
             return process;
         }
     }
@@ -56,6 +58,7 @@ internal sealed partial class Children : IDisposable
     {
         lock (_gate)
         {
+            _signalled = number; // for those that are started only now
             foreach (Process process in _processes)
             {
                 if (!process.HasExited) _ = Kill(process.Id, number);

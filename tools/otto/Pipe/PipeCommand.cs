@@ -12,10 +12,14 @@ internal static class PipeCommand
 
     public static Command Create()
     {
-        var commands = new Argument<string[]>("COMMANDS") { Description = "PRODUCER… ::: CONSUMER…, after --. Several on a side are separated by :+:.", Arity = ArgumentArity.OneOrMore };
-        var directory = new Option<string?>("--dir") { Description = "Where the FIFOs are made. Default: OTTO_FIFO_DIR, else $XDG_RUNTIME_DIR/otto, else /tmp/otto-<uid>.", HelpName = "DIR" };
-        var frames = new Option<string?>("--frames") { Description = "What stays whole where several producers are merged: lines (default), or length-prefixed.", HelpName = "KIND" };
-        var untilClosed = new Option<bool>("--until-closed") { Description = "A side lasts until every process that has its FIFO open has closed it, and not only until its program ends." };
+        var commands = new Argument<string[]>("COMMANDS") { Arity = ArgumentArity.OneOrMore };
+        commands.Description = "PRODUCER… ::: CONSUMER…, after --. Several on a side are separated by :+:.";
+        var directory = new Option<string?>("--dir") { HelpName = "DIR" };
+        directory.Description = "Where the FIFOs are made. Default: OTTO_FIFO_DIR, else $XDG_RUNTIME_DIR/otto, else /tmp/otto-<uid>.";
+        var frames = new Option<string?>("--frames") { HelpName = "KIND" };
+        frames.Description = "What stays whole where several producers are merged: lines (default), or length-prefixed.";
+        var untilClosed = new Option<bool>("--until-closed");
+        untilClosed.Description = "A side lasts until every process that has its FIFO open has closed it, and not only until its program ends.";
         var command = new Command(
             "pipe",
             """
@@ -52,8 +56,8 @@ internal static class PipeCommand
         if (sides.Count != 2)
         {
             throw new ArgumentException(
-                $"PRODUCER… {Between} CONSUMER… has {Between} once, and here it stands {sides.Count - 1} times. To make a longer chain, let the consumer be another otto pipe; "
-                + $"a command that needs {Between} itself goes into sh -c '…'");
+                $"PRODUCER… {Between} CONSUMER… has {Between} once, and here it stands {sides.Count - 1} times. For a longer chain, let the consumer be "
+                + $"another otto pipe; a command that needs {Between} itself goes into sh -c '…'");
         }
 
         List<string[]> producers = Split(sides[0], Beside), consumers = Split(sides[1], Beside);

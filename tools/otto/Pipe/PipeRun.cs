@@ -29,8 +29,10 @@ internal static class PipeRun
             // Nothing is passed on until all are started: while children are made, this process too would die of a broken pipe.
             using (new DefaultSigpipe())
             {
-                for (int i = 0; i < consumers.Count; i++) consuming.Add(FollowAsync(children.Start(consumers[i], "OTTO_INPUT_PIPE", relay.InputPipes[i]), relay.ConsumerEnded, i));
-                for (int i = 0; i < producers.Count; i++) producing.Add(FollowAsync(children.Start(producers[i], "OTTO_OUTPUT_PIPE", relay.OutputPipes[i]), relay.ProducerEnded, i));
+                foreach (string[] command in consumers)
+                    consuming.Add(FollowAsync(children.Start(command, "OTTO_INPUT_PIPE", relay.InputPipes[consuming.Count]), relay.ConsumerEnded, consuming.Count));
+                foreach (string[] command in producers)
+                    producing.Add(FollowAsync(children.Start(command, "OTTO_OUTPUT_PIPE", relay.OutputPipes[producing.Count]), relay.ProducerEnded, producing.Count));
             }
         }
         catch (Win32Exception e)

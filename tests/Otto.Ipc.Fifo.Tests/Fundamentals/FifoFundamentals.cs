@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using System.Text;
+using Otto.Ipc.Conformance;
+using Otto.Ipc.Fifo.Relays;
+
+namespace Otto.Ipc.Fifo.Tests.Fundamentals;
+
+// How to use a FIFO from .NET, from the first line to the relay. Each test is a page; read them in order. The examples of docs/fifo.md
+// stand here word for word, so that they run.
+
+[TestFixture]
+[Parallelizable(ParallelScope.All)]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+internal sealed class FifoFundamentals
+{
+    private readonly FifoPlace _place = new();
+
+    [TearDown]
+    public void GiveBack() => _place.Dispose();
+
+    [Test]
+    public async Task Page_1_Hear_what_shells_say()
+    {
+        FifoTransport transport = _place.Transport;
+        using var done = new CancellationTokenSource();
+        CancellationToken stop = done.Token;
+        List<string> heard = [];
+        void Handle(string line)
+        {
+            heard.Add(line);
+            if (heard.Count == 2) done.Cancel();
+        }
+
+        Task listening = Task.Run(async () =>
+        {
+            using MessageReceiver receiver = transport.OpenReceiver("events", new FifoStreamOptions { KeepOpen = true });
+            while (await receiver.WaitToReceiveAsync(stop))
+            {
+                while (receiver.TryReceive(out ReadLease lease))
+                {
+                    Handle(Encoding.UTF8.GetString(lease.Bytes)); // a line, without its end
+                    lease.Dispose();                              // now it leaves the pipe
+                }
+            }
+        });
+        Watch.Until(() => File.Exists(_place.PathOf("events")), "the FIFO to be made");
+        _place.Bash("echo started > events.fifo; echo 'and done' > events.fifo").Output();
+        Assert.That(async () => await Watch.Over(listening), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(heard, Is.EqualTo(new[] { "started", "and done" }));
+    }
+
+    [Test]
+    public async Task Page_2_Say_something_to_a_shell()
+    {
+        FifoTransport transport = _place.Transport;
+        CancellationToken stop = CancellationToken.None;
+        using MessageSender sender = transport.OpenSender("events");
+        Program shell = _place.Bash("cat events.fifo");
+        await sender.SendAsync("one line"u8.ToArray(), stop); // waits until somebody reads
+        sender.Complete();
+        Assert.That(shell.Output(), Is.EqualTo("one line\n"));
+    }
+
+    [Test]
+    public async Task Page_3_Ask_and_answer()
+    {
+        FifoTransport transport = _place.Transport;
+        CancellationToken stop = CancellationToken.None;
+        using FifoDuplex server = transport.OpenDuplex("questions", DuplexSide.Server);
+        Program shell = _place.Bash("exec 3> questions.to-server.fifo 4< questions.to-client.fifo; echo 'is it there' >&3; read -r answer <&4; echo \"$answer\"");
+        string question = Encoding.UTF8.GetString(await NextAsync(server.Receiver));
+        await server.Sender.SendAsync(Encoding.UTF8.GetBytes($"{question}? yes"), stop);
+        Assert.That(shell.Output(), Is.EqualTo("is it there? yes\n"));
+    }
+
+    [Test]
+    public async Task Page_4_Stand_a_relay_between_programs()
+    {
+        FifoTransport transport = _place.Transport;
+        CancellationToken stop = CancellationToken.None;
+        await using var relay = new FifoRelay();
+        using Process producer = Start("bash", "-c", "seq 3 > \"$OTTO_OUTPUT_PIPE\"", "OTTO_OUTPUT_PIPE", relay.OutputPipes[0]);
+        using MessageReceiver results = transport.OpenReceiverAt(relay.InputPipes[0]);
+        Task<FifoRelayReport> relaying = relay.RunAsync();
+        await producer.WaitForExitAsync(stop);
+        relay.ProducerEnded(0);
+        Assert.That(results.Drain(), Is.EqualTo(new[] { "1", "2", "3" }));
+        Assert.That((await relaying).Bytes, Is.EqualTo(6));
+    }
+
+    [Test]
+    public void The_documents_examples_stand_here()
+    {
+        string root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
+        string[] page = [.. File.ReadLines(Path.Combine(root, "tests/Otto.Ipc.Fifo.Tests/Fundamentals/FifoFundamentals.cs")).Select(line => line.Trim())];
+        string document = File.ReadAllText(Path.Combine(root, "docs/fifo.md"));
+        int examples = 0;
+        foreach (string block in document.Split("```csharp\n").Skip(1))
+        {
+            examples++;
+            foreach (string line in block[..block.IndexOf("```", StringComparison.Ordinal)].Split('\n').Select(line => line.Trim()))
+                Assert.That(page.Contains(line) || line == "var transport = new FifoTransport();", $"docs/fifo.md says, and no page here does: {line}");
+        }
+
+        Assert.That(examples, Is.EqualTo(4));
+    }
+
+    private static async Task<byte[]> NextAsync(MessageReceiver receiver)
+    {
+        Assert.That(await Watch.Over(receiver.WaitToReceiveAsync()), Is.True);
+        return receiver.NextBytes();
+    }
+
+    private static Process Start(string program, string option, string script, string variable, string value)
+    {
+        var start = new ProcessStartInfo(program, [option, script]);
+        start.Environment[variable] = value;
+        return Process.Start(start)!;
+    }
+}

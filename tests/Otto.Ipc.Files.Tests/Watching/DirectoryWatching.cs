@@ -1,0 +1,104 @@
+using System.Diagnostics;
+using Otto.Ipc.Conformance;
+using Otto.Ipc.Files.Watching;
+
+namespace Otto.Ipc.Files.Tests.Watching;
+
+// One inotify instance for everybody, and nothing watched where nobody waits.
+
+[NonParallelizable]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class DirectoryWatching
+{
+    private readonly TestPlace _place = new();
+
+    [TearDown]
+    public void GiveBack() => _place.Dispose();
+
+    [Test]
+    public async Task Any_number_of_waiters_share_one_instance_and_leave_no_watch()
+    {
+        int before = DirectoryWatcher.Watches;
+        var watches = new List<(IKeyValueStore Store, IStoreWatch Watch, IAsyncEnumerator<StoreChange> News, Task<bool> Next)>();
+        for (int i = 0; i < 200; i++)
+        {
+            IKeyValueStore store = _place.Transport.OpenStore($"task{i}");
+            IStoreWatch watch = await store.WatchAsync();
+            IAsyncEnumerator<StoreChange> news = watch.GetAsyncEnumerator();
+            watches.Add((store, watch, news, news.MoveNextAsync().AsTask()));
+        }
+
+        Assert.That(DirectoryWatcher.Watches, Is.EqualTo(before + 200));
+        Assert.That(Instances(), Is.EqualTo(1));
+        await watches[77].Store.SetAsync("k", "1"u8.ToArray());
+        Assert.That(await Watch.Over(watches[77].Next), Is.True);
+        foreach ((IKeyValueStore store, IStoreWatch watch, IAsyncEnumerator<StoreChange> news, Task<bool> next) in watches)
+        {
+            await watch.DisposeAsync();
+            await Watch.Over(next);
+            await news.DisposeAsync();
+            await store.DisposeAsync();
+        }
+
+        Assert.That(DirectoryWatcher.Watches, Is.EqualTo(before));
+    }
+
+    [Test]
+    public void A_directory_in_which_nobody_waits_is_not_watched()
+    {
+        int before = DirectoryWatcher.Watches;
+        using MessageSender sender = _place.Transport.OpenSender("frames");
+        using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
+        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        sender.TrySend("1"u8);
+        queue.TrySend("1"u8);
+        Assert.That(receiver.WaitToReceive(Watch.Limit), Is.True);
+        Assert.That(queue.WaitToLease(Watch.Limit), Is.True);
+        Assert.That(DirectoryWatcher.Watches, Is.EqualTo(before));
+    }
+
+    [Test]
+    public void A_watch_rings_once_and_one_that_is_armed_again_rings_again()
+    {
+        Directory.CreateDirectory(_place.Directory);
+        var wakeup = new Wakeup();
+        for (int i = 0; i < 3; i++)
+        {
+            Task rung = wakeup.Next();
+            Assert.That(DirectoryWatcher.Arm(_place.Directory, wakeup), Is.True);
+            File.WriteAllText(Path.Combine(_place.Directory, $"file{i}"), "x");
+            Assert.That(rung.Wait(Watch.Limit), Is.True);
+        }
+
+        Assert.That(DirectoryWatcher.Arm(Path.Combine(_place.Directory, "nowhere"), wakeup), Is.False, "who cannot be told looks by itself");
+        DirectoryWatcher.Forget(wakeup);
+    }
+
+    [Test]
+    public void A_waiter_whose_directory_cannot_be_watched_looks_by_itself()
+    {
+        // As where the kernel has no watch left: arming fails, and the answer comes by looking.
+        using var waiter = new ChangeWaiter(new FilesTransportOptions { PollInterval = TimeSpan.FromMilliseconds(5) });
+        var awaited = new After(Stopwatch.GetTimestamp() + Stopwatch.Frequency / 20, Path.Combine(_place.Directory, "nowhere"));
+        Assert.That(waiter.Wait(awaited, Watch.Limit, CancellationToken.None), Is.True);
+        Assert.That(awaited.Looks, Is.GreaterThan(2));
+    }
+
+    private static int Instances() =>
+        Directory.GetFiles("/proc/self/fd").Count(link => new FileInfo(link).LinkTarget?.Contains("inotify", StringComparison.Ordinal) == true);
+
+    private sealed class After(long time, string place) : IAwaited
+    {
+        public int Looks { get; private set; }
+
+        public IEnumerable<string> Places => [place];
+
+        public TimeSpan LookAgainIn => ChangeWaiter.LongestSleep;
+
+        public bool? Look()
+        {
+            Looks++;
+            return Stopwatch.GetTimestamp() >= time ? true : null;
+        }
+    }
+}
