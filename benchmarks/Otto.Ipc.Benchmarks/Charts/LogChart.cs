@@ -9,8 +9,22 @@ namespace Otto.Ipc.Benchmarks.Charts;
 /// <summary>One line of a chart.</summary>
 /// <param name="Name">Written at the line's end.</param>
 /// <param name="Points">Places and values, in order.</param>
-/// <param name="Dashed">Whether it is drawn in dashes: a peer.</param>
-internal sealed record Series(string Name, IReadOnlyList<(double X, double Y)> Points, bool Dashed);
+/// <param name="Colour">Which of <see cref="LogChart.Colours"/>: what is the same in two charts has the same.</param>
+/// <param name="Stroke">How it is drawn.</param>
+internal sealed record Series(string Name, IReadOnlyList<(double X, double Y)> Points, int Colour, Stroke Stroke);
+
+/// <summary>How a line is drawn.</summary>
+internal enum Stroke
+{
+    /// <summary>A transport of ours.</summary>
+    Solid,
+
+    /// <summary>A peer.</summary>
+    Dashed,
+
+    /// <summary>A transport of ours once more, in another way.</summary>
+    Dotted,
+}
 
 /// <param name="X">Where it stands.</param>
 /// <param name="Label">What is written there.</param>
@@ -23,7 +37,7 @@ internal sealed record LogChart(string Title, string XTitle, string YTitle, IRea
     /// <summary>The colours of the lines, in turns.</summary>
     public static readonly IReadOnlyList<string> Colours = ["#3b82f6", "#e0592a", "#1f9d55", "#a463f2", "#c28a00", "#0e9aa7", "#d6498f", "#8d6e63", "#6b8e23", "#e5484d", "#64748b"];
 
-    private const double Width = 860, Height = 460, Left = 78, Right = 210, Top = 44, Bottom = 58, LabelStep = 15;
+    private const double Width = 860, Height = 460, Left = 92, Right = 210, Top = 44, Bottom = 58, LabelStep = 15;
     private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";
 
     private double XLeast => Math.Log(XTicks.Min(static t => t.X));
@@ -44,7 +58,7 @@ internal sealed record LogChart(string Title, string XTitle, string YTitle, IRea
         root.Add(new XElement(Svg + "title", Title), Text(Left, 22, Title, "start", 15), Text(Left + (Width - Left - Right) / 2, Height - 14, XTitle, "middle"));
         root.Add(new XElement(Text(0, 0, YTitle, "middle")) { Name = Svg + "text" }.With("transform", FormattableString.Invariant($"translate(18 {Top + (Height - Top - Bottom) / 2}) rotate(-90)")));
         AddGrid(root);
-        foreach ((Series line, int index) in Lines.Select(static (l, i) => (l, i))) AddLine(root, line, index);
+        foreach (Series line in Lines) AddLine(root, line);
         AddNames(root);
         return root + "\n";
     }
@@ -69,15 +83,16 @@ internal sealed record LogChart(string Title, string XTitle, string YTitle, IRea
         }
     }
 
-    private void AddLine(XElement root, Series line, int index)
+    private void AddLine(XElement root, Series line)
     {
-        string colour = Colours[index % Colours.Count];
+        string colour = ColourOf(line);
+        bool peer = line.Stroke == Stroke.Dashed;
         string path = string.Join(' ', line.Points.Select((p, i) => FormattableString.Invariant($"{(i == 0 ? 'M' : 'L')}{XOf(p.X):0.#} {YOf(p.Y):0.#}")));
-        var drawn = new XElement(Svg + "path", new XAttribute("d", path), new XAttribute("fill", "none"), new XAttribute("stroke", colour), new XAttribute("stroke-width", line.Dashed ? 1.6 : 2.4));
-        if (line.Dashed) drawn.Add(new XAttribute("stroke-dasharray", "5 3"));
+        var drawn = new XElement(Svg + "path", new XAttribute("d", path), new XAttribute("fill", "none"), new XAttribute("stroke", colour), new XAttribute("stroke-width", peer ? 1.6 : 2.4));
+        if (line.Stroke != Stroke.Solid) drawn.Add(new XAttribute("stroke-dasharray", peer ? "5 3" : "1.5 3"));
         root.Add(drawn);
         foreach ((double x, double y) in line.Points)
-            root.Add(new XElement(Svg + "circle", new XAttribute("cx", Number(XOf(x))), new XAttribute("cy", Number(YOf(y))), new XAttribute("r", line.Dashed ? 2.4 : 3.2), new XAttribute("fill", colour)));
+            root.Add(new XElement(Svg + "circle", new XAttribute("cx", Number(XOf(x))), new XAttribute("cy", Number(YOf(y))), new XAttribute("r", peer ? 2.4 : 3.2), new XAttribute("fill", colour)));
     }
 
     // Each name stands beside its line's end; names that would lie on each other are moved apart and joined to the end by a thin rule.
@@ -102,12 +117,14 @@ internal sealed record LogChart(string Title, string XTitle, string YTitle, IRea
         {
             Series line = Lines[index];
             double x = XOf(line.Points[^1].X);
-            string colour = Colours[index % Colours.Count];
+            string colour = ColourOf(line);
             root.Add(new XElement(
                 Svg + "path", new XAttribute("d", FormattableString.Invariant($"M{x + 4:0.#} {end:0.#} L{Width - Right + 16:0.#} {at:0.#}")), new XAttribute("fill", "none"), new XAttribute("stroke", colour), new XAttribute("stroke-width", 0.8)));
             root.Add(Text(Width - Right + 20, at + 4, line.Name, "start").With("fill", colour));
         }
     }
+
+    private static string ColourOf(Series line) => Colours[line.Colour % Colours.Count];
 
     private double XOf(double x) => Left + (Math.Log(x) - XLeast) / (XMost - XLeast) * (Width - Left - Right);
 

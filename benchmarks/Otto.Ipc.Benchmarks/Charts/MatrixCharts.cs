@@ -17,7 +17,7 @@ internal static class MatrixCharts
         "messages a second",
         [.. SpeedMeasurement.Sizes.Select(static s => new Tick(s, Figures.Bytes(s)))],
         static v => Figures.Rate(v),
-        [.. Groups(run).Select(g => new Series(g.Key.Title, [.. g.OrderBy(s => s.Bytes).Select(s => ((double)s.Bytes, s.Rate))], IsPeer(run, g.Key.Subject)))]).ToSvg();
+        [.. Groups(run).Select(g => new Series(g.Key.Title, [.. g.OrderBy(s => s.Bytes).Select(s => ((double)s.Bytes, s.Rate))], ColourOf(run, g.Key.Subject), StrokeOf(run, g.Key.Subject)))]).ToSvg();
 
     /// <summary>Round trips of the smallest size by percentile: asleep all, awake those that then take less than a system call.</summary>
     public static string Latency(MatrixRun run)
@@ -26,9 +26,10 @@ internal static class MatrixCharts
         foreach (IGrouping<(string Subject, string Title), SpeedResult> group in Groups(run))
         {
             SpeedResult smallest = group.First(s => s.Bytes == Smallest);
-            bool peer = IsPeer(run, group.Key.Subject);
-            if (smallest.Asleep.Count > 0) lines.Add(new Series(group.Key.Title, Points(smallest.Asleep), peer));
-            if (!peer && SpeedResult.At(smallest.Awake, 50) < 2) lines.Add(new Series(group.Key.Title + ", awake", Points(smallest.Awake), false));
+            int colour = ColourOf(run, group.Key.Subject);
+            Stroke stroke = StrokeOf(run, group.Key.Subject);
+            if (smallest.Asleep.Count > 0) lines.Add(new Series(group.Key.Title, Points(smallest.Asleep), colour, stroke));
+            if (stroke == Stroke.Solid && SpeedResult.At(smallest.Awake, 50) < 2) lines.Add(new Series(group.Key.Title + ", awake", Points(smallest.Awake), colour, Stroke.Dotted));
         }
 
         return new LogChart(
@@ -47,5 +48,7 @@ internal static class MatrixCharts
 
     private static IEnumerable<IGrouping<(string Subject, string Title), SpeedResult>> Groups(MatrixRun run) => run.Speeds.GroupBy(static s => (s.Subject, s.Title));
 
-    private static bool IsPeer(MatrixRun run, string subject) => !run.Head.Columns.Any(c => c.Name == subject);
+    private static Stroke StrokeOf(MatrixRun run, string subject) => run.Head.Columns.Any(c => c.Name == subject) ? Stroke.Solid : Stroke.Dashed;
+
+    private static int ColourOf(MatrixRun run, string subject) => run.Speeds.Select(static s => s.Subject).Distinct().ToList().IndexOf(subject);
 }

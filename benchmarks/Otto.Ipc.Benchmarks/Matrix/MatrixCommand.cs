@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using Otto.Ipc.Benchmarks.Charts;
 using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Matrix.Probes;
 using Otto.Ipc.Benchmarks.Matrix.Results;
@@ -21,26 +20,35 @@ internal static class MatrixCommand
         var quick = new Option<bool>("--quick") { Description = "Short windows and three repeats: for verdicts, not to quote" };
         var json = new Option<FileInfo?>("--json") { Description = "Also write the run to FILE, one JSON object a line" };
         var markdown = new Option<FileInfo?>("--markdown") { Description = "Also write a report to FILE, and two charts beside it" };
+        var keep = new Option<bool>("--results") { Description = "Also write all of that into benchmarks/results, named by date and machine" };
         var seed = new Option<int?>("--seed") { Description = "Draws the order of the runs again, as a run has printed it" };
         var only = new Option<string[]>("--only") { Description = "Only these subjects", HelpName = "NAME", AllowMultipleArgumentsPerToken = true };
+        var rows = new Option<Row[]>("--rows") { Description = "Only these rows", HelpName = "ROW", AllowMultipleArgumentsPerToken = true };
+        var trait = new Option<string[]>("--trait") { Description = "Claims NAME.TRAIT=VALUE, to see the run fail", Hidden = true };
         var command = new Command("matrix", "The comparison of all transports, each cell probed with real processes, and of their peers, measured in the same run")
         {
-            quick, json, markdown, seed, only,
+            quick, json, markdown, keep, seed, only, rows, trait,
         };
         command.SetAction(parsed =>
         {
             SpeedPlan plan = (parsed.GetValue(quick) ? Quick : Full) with { Seed = parsed.GetValue(seed) ?? Environment.TickCount & 0xFFFF };
             string called = "eng/bench matrix" + (parsed.GetValue(quick) ? " --quick" : "");
-            MatrixRun run = Run(plan, parsed.GetValue(only) is { Length: > 0 } names ? [.. names.Select(AllSubjects.Find)] : AllSubjects.List, called);
+            foreach (string change in parsed.GetValue(trait) ?? []) AlteredTraits.Apply(change);
+            MatrixRun run = Run(
+                plan,
+                parsed.GetValue(only) is { Length: > 0 } names ? [.. names.Select(AllSubjects.Find)] : AllSubjects.List,
+                parsed.GetValue(rows) is { Length: > 0 } wanted ? wanted : Enum.GetValues<Row>(),
+                called);
             MatrixConsole.Print(run);
             if (parsed.GetValue(json) is { } lines) File.WriteAllLines(lines.FullName, run.ToLines());
             if (parsed.GetValue(markdown) is { } report) MatrixMarkdown.WriteWithCharts(run, report.FullName);
+            if (parsed.GetValue(keep)) Say($"written: {ResultFiles.Write(run)} and what lies beside it");
             return run.Contradictions.Any() ? Contradicted : 0;
         });
         return command;
     }
 
-    private static MatrixRun Run(SpeedPlan plan, IReadOnlyList<Subject> asked, string called)
+    private static MatrixRun Run(SpeedPlan plan, IReadOnlyList<Subject> asked, Row[] rows, string called)
     {
         double loadBefore = Machine.Load, others = Machine.OthersOver(TimeSpan.FromSeconds(1));
         List<Subject> subjects = [];
@@ -55,17 +63,25 @@ internal static class MatrixCommand
         foreach (string reason in leftOut) Say($"left out: {reason}");
 
         Subject[] columns = [.. subjects.Where(s => s.IsColumn)];
-        using var idle = new IdleWatch(columns);
+        bool measured = rows.Contains(Row.Speed) || rows.Contains(Row.Overhead);
+        using IdleWatch? idle = measured ? new IdleWatch(columns) : null;
         List<Cell> cells = [];
         foreach (Probe probe in (Probe[])[new StreamingProbe(), new PersistenceProbe(), new DebuggableProbe(), new ShellProbe(), new BidirectionalProbe(), new SetUpProbe(), new SizeProbe(), new PlatformProbe()])
-            TryAll(probe, columns, cells);
-        Say("idle: counting wake-ups");
-        idle.Measure();
-        idle.Dispose();
+        {
+            if (rows.Contains(probe.Row)) TryAll(probe, columns, cells);
+        }
 
-        List<SpeedResult> speeds = new SpeedMeasurement(plan).Run(subjects, Say);
-        TryAll(new SpeedProbe(speeds), columns, cells);
-        TryAll(new OverheadProbe(speeds, idle), columns, cells);
+        List<SpeedResult> speeds = [];
+        if (idle is not null)
+        {
+            Say("idle: counting wake-ups");
+            idle.Measure();
+            idle.Dispose();
+            speeds = new SpeedMeasurement(plan).Run(subjects, Say);
+            TryAll(new SpeedProbe(speeds), columns, cells);
+            TryAll(new OverheadProbe(speeds, idle), columns, cells);
+        }
+
         return new MatrixRun(
             new RunHead
             {

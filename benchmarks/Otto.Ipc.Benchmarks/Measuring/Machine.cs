@@ -13,12 +13,15 @@ internal static class Machine
         get
         {
             string model = Field("/proc/cpuinfo", "model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
-            string virtually = File.Exists("/proc/cpuinfo") && File.ReadLines("/proc/cpuinfo").Any(static l => l.StartsWith("flags", StringComparison.Ordinal) && l.Contains(" hypervisor", StringComparison.Ordinal)) ? "virtual " : "";
+            string virtually = IsVirtual ? "virtual " : "";
             string memory = Field("/proc/meminfo", "MemTotal") is { } kilobytes
                 ? string.Create(CultureInfo.InvariantCulture, $", {Math.Round(long.Parse(kilobytes.Split(' ')[0], CultureInfo.InvariantCulture) / 1024.0 / 1024.0)} GiB") : "";
             return string.Create(CultureInfo.InvariantCulture, $"{model}, {Environment.ProcessorCount} {virtually}cores{memory}");
         }
     }
+
+    /// <summary>The machine in a file's name.</summary>
+    public static string ShortName => string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessorCount}-{(IsVirtual ? "virtual-" : "")}cores");
 
     public static string Kernel => $"{(File.Exists("/proc/sys/kernel/osrelease") ? "Linux " + File.ReadAllText("/proc/sys/kernel/osrelease").Trim() : RuntimeInformation.OSDescription)} {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
 
@@ -52,6 +55,9 @@ internal static class Machine
         double cores = all == 0 ? 0 : (after.busy - before.busy) / all * Environment.ProcessorCount;
         return Math.Round(Math.Max(0, cores - (Environment.CpuUsage.TotalTime - mine) / Stopwatch.GetElapsedTime(start)), 2);
     }
+
+    private static bool IsVirtual => File.Exists("/proc/cpuinfo")
+        && File.ReadLines("/proc/cpuinfo").Any(static l => l.StartsWith("flags", StringComparison.Ordinal) && l.Contains(" hypervisor", StringComparison.Ordinal));
 
     private static (long Busy, long Idle) Ticks()
     {

@@ -23,7 +23,7 @@ internal sealed class DebuggableProbe : Probe
             pair.Sender.Ask($"say {{\"probe\":\"{marker}\"}}");
             ShellRun run = Shell.Run(look.Command, TimeSpan.FromSeconds(5), tools: true);
             bool shown = run.Output.Contains(marker, StringComparison.Ordinal), text = !run.Output.Contains('\0', StringComparison.Ordinal);
-            string after = AnswerOf(() => pair.Receiver.Ask("hear 1000"), out bool heard);
+            string after = AnswerOf(() => pair.Receiver.Ask("hear 2500"), out bool heard);
             bool left = heard && after.Contains(marker, StringComparison.Ordinal);
             seen.Add(look.Tool + (shown, text, left) switch
             {

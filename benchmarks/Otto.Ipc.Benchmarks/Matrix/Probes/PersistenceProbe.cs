@@ -7,7 +7,7 @@ namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 /// <summary>Who can be killed between the sending and the reading. Whether a restart of the machine is survived is read off the file system.</summary>
 internal sealed class PersistenceProbe : Probe
 {
-    private const int Messages = 100, Bytes = 200, ShortPatience = 1500;
+    private const int Messages = 100, Bytes = 200, ShortPatience = 2500;
     private static readonly LinkOptions Options = new(Bytes);
 
     public override Row Row => Row.Persistent;

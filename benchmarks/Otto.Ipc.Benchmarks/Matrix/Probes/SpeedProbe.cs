@@ -15,7 +15,7 @@ internal sealed class SpeedProbe(IReadOnlyList<SpeedResult> results) : Probe
         SpeedResult smallest = mine.MinBy(r => r.Bytes)!;
         double best = smallest.QuietestMicroseconds;
         string evidence = $"{Figures.Microseconds(best)} µs there and back at its quietest; " + string.Join("; ", mine.Select(Sentence));
-        return Found(subject, Verdicts.Word(Verdicts.Speed(best, subject.Traits?.Speed)), evidence, Math.Round(best, 2), "µs there and back",
+        return Found(subject, Verdicts.Word(Verdicts.Speed(best, subject.Leaning?.Speed)), evidence, Math.Round(best, 2), "µs there and back",
             subject.Traits is { } t ? Verdicts.Word(t.Speed) : null);
     }
 

@@ -57,7 +57,7 @@ internal sealed record MatrixRun(RunHead Head, IReadOnlyList<Cell> Cells, IReadO
     public Cell? At(Row row, string subject) => Cells.FirstOrDefault(c => c.Row == row && c.Subject == subject);
 
     /// <summary>The middle of all spreads.</summary>
-    public double TypicalSpread => Math.Round(Measuring.Result.Median(Speeds.Select(s => s.Spread)), 2);
+    public double TypicalSpread => Math.Round(Measuring.Result.Median(Speeds.Select(s => s.Spread).DefaultIfEmpty(1)), 2);
 
     /// <summary>Why the numbers are to be taken with care; <see langword="null"/> where the machine was quiet.</summary>
     public string? Noise

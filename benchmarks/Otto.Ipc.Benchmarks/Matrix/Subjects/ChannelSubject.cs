@@ -17,6 +17,8 @@ internal sealed class ChannelSubject : Subject
 
     public override bool InProcess => true;
 
+    public override (SpeedClass Speed, Level Overhead)? Leaning => (SpeedClass.VeryFast, Level.Low);
+
     public override IReadOnlyList<string> SetUpSteps => ["make the channel"];
 
     public override string Platforms => "wherever .NET runs";

@@ -9,12 +9,12 @@ internal sealed class FifoSubject : Subject
 
     public override bool IsColumn => true;
 
-    public override TransportTraits Traits { get; } = new FifoTransport().Traits;
+    protected override TransportTraits Declared { get; } = new FifoTransport().Traits;
 
     public override UsualClaims Usual { get; } = new("fast", "yes", "no", "hard", "easy", "no", "medium", "low", "no", "good");
 
     // A message of 1 MiB does not fit into the largest pipe that is given without privileges.
-    public override int MostMeasuredBytes => (int)Math.Min(1 << 20, Traits.MaxMessageBytes!.Value);
+    public override int MostMeasuredBytes => (int)Math.Min(1 << 20, Declared.MaxMessageBytes!.Value);
 
     public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new SenderOutlet(Transport(address).OpenSender(channel, Options(options)));
 
@@ -24,6 +24,7 @@ internal sealed class FifoSubject : Subject
     [
         new(Toolbox.Base, "cat", $"timeout 1 cat {Quote(address)}/{channel}.fifo"),
         new(Toolbox.General, "jq", $"timeout 1 jq -c --unbuffered . {Quote(address)}/{channel}.fifo"),
+        new(Toolbox.General, "nc", $"nc -U -w 1 {Quote(address)}/{channel}.fifo"),
         new(Toolbox.Own, "otto ipc stat", $"otto ipc stat {channel} --json --interval 0 --dir {Quote(address)}"),
     ];
 

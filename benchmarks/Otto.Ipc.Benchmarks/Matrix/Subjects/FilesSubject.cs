@@ -11,7 +11,7 @@ internal sealed class FilesSubject : Subject
 
     public override bool IsColumn => true;
 
-    public override TransportTraits Traits { get; } = new FilesTransport().Traits;
+    protected override TransportTraits Declared { get; } = new FilesTransport().Traits;
 
     public override UsualClaims Usual { get; } = new("slow", "no", "yes", "easy", "easy", "yes", "low", "medium", "no", "excellent");
 
@@ -25,6 +25,7 @@ internal sealed class FilesSubject : Subject
     [
         new(Toolbox.Base, "cat", $"cat {Quote(address)}/streams/{channel}/lanes/*/*.jsonl"),
         new(Toolbox.General, "jq", $"jq -c . {Quote(address)}/streams/{channel}/lanes/*/*.jsonl"),
+        new(Toolbox.General, "nc", $"nc -U -w 1 {Quote(address)}/streams/{channel}/lanes/0/*.jsonl"),
         new(Toolbox.Own, "otto ipc stat", $"otto ipc stat {channel} --json --interval 0 --dir {Quote(address)}"),
     ];
 

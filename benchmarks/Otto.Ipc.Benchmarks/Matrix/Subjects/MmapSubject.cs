@@ -12,7 +12,7 @@ internal sealed class MmapSubject : Subject
 
     public override bool IsColumn => true;
 
-    public override TransportTraits Traits { get; } = new MmapTransport().Traits;
+    protected override TransportTraits Declared { get; } = new MmapTransport().Traits;
 
     public override UsualClaims Usual { get; } = new("very fast", "partial", "yes", "hard", "hard", "yes", "high", "low", "yes", "fair");
 
@@ -26,6 +26,7 @@ internal sealed class MmapSubject : Subject
     [
         new(Toolbox.Base, "cat", $"cat {Quote(address)}/{channel}*"),
         new(Toolbox.General, "jq", $"jq . {Quote(address)}/{channel}*"),
+        new(Toolbox.General, "nc", $"nc -U -w 1 {Quote(address)}/{channel}.stream"),
         new(Toolbox.Own, "otto ipc stat", $"otto ipc stat {channel} --json --interval 0 --dir {Quote(address)}"),
     ];
 

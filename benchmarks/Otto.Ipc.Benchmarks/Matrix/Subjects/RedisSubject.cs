@@ -23,6 +23,8 @@ internal sealed class RedisSubject(bool batched) : Subject
 
     public override string? Missing => RedisPlace.IsInstalled ? null : "redis-server is not installed: sudo apt-get install redis-server";
 
+    public override (SpeedClass Speed, Level Overhead)? Leaning => (SpeedClass.Fast, Level.High);
+
     public override IReadOnlyList<string> SetUpSteps =>
         ["install and start redis-server", "connect the receiver", "make the consumer group", "subscribe to the nudge", "connect the sender"];
 

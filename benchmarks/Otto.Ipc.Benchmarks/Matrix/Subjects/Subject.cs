@@ -74,8 +74,17 @@ internal abstract class Subject
     /// <summary>Whether it is a column of the matrix; else a peer, which is only measured.</summary>
     public virtual bool IsColumn => false;
 
-    /// <summary>What the transport claims of itself, where it is one of ours.</summary>
-    public virtual TransportTraits? Traits => null;
+    /// <summary>What the transport claims of itself, where it is one of ours: the run fails where a probe finds something else.</summary>
+    public TransportTraits? Traits => Altered ?? Declared;
+
+    /// <summary>Other claims than the transport's own, to see that the run fails.</summary>
+    public TransportTraits? Altered { get; set; }
+
+    /// <summary>On which side of a border a number is read that lies close to it; see <see cref="Verdicts.Tolerance"/>.</summary>
+    public virtual (SpeedClass Speed, Level Overhead)? Leaning => Traits is { } t ? (t.Speed, t.Overhead) : null;
+
+    /// <summary>The transport's own claims.</summary>
+    protected virtual TransportTraits? Declared => null;
 
     /// <summary>What is usually said of such a transport.</summary>
     public virtual UsualClaims? Usual => null;

@@ -15,7 +15,7 @@ internal sealed class UdsSubject : Subject
 
     public override bool IsColumn => true;
 
-    public override TransportTraits Traits { get; } = new UdsTransport().Traits;
+    protected override TransportTraits Declared { get; } = new UdsTransport().Traits;
 
     public override UsualClaims Usual { get; } = new("fast", "yes", "no", "hard", "medium", "yes", "high", "low", "no", "good");
 
@@ -37,6 +37,7 @@ internal sealed class UdsSubject : Subject
     public override IEnumerable<Look> Looks(string address, string channel) =>
     [
         new(Toolbox.Base, "cat", $"cat {Quote(address)}/{Socket}"),
+        new(Toolbox.General, "jq", $"jq . {Quote(address)}/{Socket}"),
         new(Toolbox.General, "nc, for a value of the store,", $"printf 'GET {Store}.{channel}\\nQUIT\\n' | nc -U {Quote(address)}/{Socket}"),
         new(Toolbox.Own, "otto ipc stat", $"otto ipc stat {channel} --json --interval 0 --dir {Quote(address)}"),
     ];
