@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Otto.Ipc.Benchmarks.BeforeAfter;
 using Otto.Ipc.Benchmarks.Cli;
+using Otto.Ipc.Benchmarks.Documents;
 using Otto.Ipc.Benchmarks.Loans;
 using Otto.Ipc.Benchmarks.Matrix;
 using Otto.Ipc.Benchmarks.Matrix.Hosts;
@@ -70,6 +71,7 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
 root.Add(MatrixCommand.Create());
 root.Add(BeforeAfterCommand.Create());
 root.Add(MicroCommand.Create());
+root.Add(ReadmeCommand.Create());
 
 return root.Parse(args).Invoke();
 

@@ -1,11 +1,9 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using Otto.Ipc.Benchmarks.Matrix.Subjects;
 using Otto.Ipc.Benchmarks.Measuring;
 using Otto.Queue;
-using Spectre.Console;
 
 namespace Otto.Ipc.Benchmarks.BeforeAfter;
 
@@ -14,10 +12,6 @@ namespace Otto.Ipc.Benchmarks.BeforeAfter;
 
 internal static class BeforeAfterCommand
 {
-    public const string Note =
-        "The historical case went from 165 to 970 tasks/s when it left Redis, and largely because its worker slept 250 ms between looks. The baseline here is a consumer that never "
-        + "sleeps while there is work: what it costs is round trips, and nothing else.";
-
     private const int WarmUp = 5000, Seed = 20;
 
     public static Command Create()
@@ -26,13 +20,17 @@ internal static class BeforeAfterCommand
         var runs = new Option<int>("--runs") { Description = "Counted runs of each; medians are reported", DefaultValueFactory = _ => 3 };
         var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line" };
         var markdown = new Option<FileInfo?>("--markdown") { Description = "Also write a report to FILE" };
-        var command = new Command("before-after", "Small tasks through Redis one round trip at a time, through Redis well used, through shared memory, and in process") { tasks, runs, json, markdown };
+        var keep = new Option<bool>("--results") { Description = "Also write both into benchmarks/results, named by date and machine" };
+        var command = new Command("before-after", "Small tasks through Redis one round trip at a time, through Redis well used, through shared memory, and in process") { tasks, runs, json, markdown, keep };
         command.SetAction(async (parsed, cancellation) =>
         {
+            double others = Machine.OthersOver(TimeSpan.FromSeconds(1));
             List<BeforeAfterResult> results = await MeasureAsync(parsed.GetValue(tasks)!, parsed.GetValue(runs)).ConfigureAwait(false);
-            Print(results);
-            if (parsed.GetValue(json) is { } lines) await File.WriteAllLinesAsync(lines.FullName, results.Select(r => r.ToJson()), cancellation).ConfigureAwait(false);
-            if (parsed.GetValue(markdown) is { } report) await File.WriteAllTextAsync(report.FullName, Markdown(results, parsed.GetValue(runs)), cancellation).ConfigureAwait(false);
+            var report = new BeforeAfterReport(BeforeAfterHead.Here(parsed.GetValue(runs), others), results);
+            report.Print();
+            if (parsed.GetValue(json) is { } lines) await File.WriteAllLinesAsync(lines.FullName, report.ToLines(), cancellation).ConfigureAwait(false);
+            if (parsed.GetValue(markdown) is { } page) await File.WriteAllTextAsync(page.FullName, report.ToMarkdown(), cancellation).ConfigureAwait(false);
+            if (parsed.GetValue(keep)) Console.Error.WriteLine($"  written: {report.Write()} and what lies beside it");
             return 0;
         });
         return command;
@@ -134,40 +132,4 @@ internal static class BeforeAfterCommand
         draw.Shuffle(order);
         return order;
     }
-
-    private static readonly string[] Headings = ["", "tasks", "produced a second", "consumed a second", "total", "overhead a task", "of the first"];
-
-    private static void Print(List<BeforeAfterResult> results)
-    {
-        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 160;
-        var table = new Table().Border(TableBorder.Simple);
-        foreach (string heading in Headings) table.AddColumn(heading);
-        foreach (string[] row in Rows(results)) table.AddRow([.. row.Select(Markup.Escape)]);
-        AnsiConsole.Write(table);
-        Console.WriteLine(Note);
-    }
-
-    private static string Markdown(List<BeforeAfterResult> results, int runs)
-    {
-        var text = new StringBuilder();
-        text.AppendLine(FormattableString.Invariant($"# Before and after, {TimeProvider.System.GetUtcNow():yyyy-MM-dd}")).AppendLine();
-        text.AppendLine($"{Machine.Description}. {Machine.Kernel}, .NET SDK {Machine.Sdk}. Commit `{Machine.Commit}`. Command: `eng/bench before-after`.");
-        text.AppendLine(FormattableString.Invariant($"Medians of {runs} runs in shuffled order; load after the last: {Machine.Load:0.00}.")).AppendLine();
-        text.AppendLine($"| {string.Join(" | ", Headings)} |").AppendLine("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-        foreach (string[] row in Rows(results)) text.AppendLine($"| {string.Join(" | ", row)} |");
-        text.AppendLine().AppendLine("The total runs from the first task that is handed over to the last that is handled; overhead is the total divided by the tasks. A producer that waits for room is as quick as its consumer.").AppendLine();
-        text.AppendLine(Note);
-        return text.ToString();
-    }
-
-    private static IEnumerable<string[]> Rows(List<BeforeAfterResult> results) => results.Select(r => (string[])
-    [
-        r.Title,
-        r.Tasks.ToString("N0", CultureInfo.InvariantCulture),
-        r.ProducedASecond.ToString("N0", CultureInfo.InvariantCulture),
-        r.ConsumedASecond.ToString("N0", CultureInfo.InvariantCulture),
-        FormattableString.Invariant($"{r.TotalMilliseconds:N1} ms"),
-        FormattableString.Invariant($"{r.OverheadMicroseconds:N2} µs"),
-        FormattableString.Invariant($"1/{results.First(f => f.Tasks == r.Tasks).OverheadMicroseconds / r.OverheadMicroseconds:N1}"),
-    ]);
 }

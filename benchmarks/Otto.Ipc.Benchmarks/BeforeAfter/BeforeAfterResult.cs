@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.BeforeAfter;
@@ -42,10 +40,4 @@ internal sealed record BeforeAfterResult
             Runs = [.. runs.Select(r => Math.Round(r.TotalSeconds * 1e3, 2))],
         };
     }
-
-    public string ToJson() => JsonSerializer.Serialize(this, BeforeAfterJson.Default.BeforeAfterResult);
 }
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(BeforeAfterResult))]
-internal sealed partial class BeforeAfterJson : JsonSerializerContext;

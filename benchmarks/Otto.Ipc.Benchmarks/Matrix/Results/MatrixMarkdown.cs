@@ -39,10 +39,10 @@ internal static class MatrixMarkdown
         text.AppendLine().AppendLine($"![Messages a second by size]({stem}{ThroughputSuffix})").AppendLine();
         text.AppendLine($"![Round trips of 64 B by percentile]({stem}{LatencySuffix})").AppendLine();
         text.Append(Figures(run)).AppendLine();
-        text.AppendLine("# Evidence");
+        text.AppendLine("## Evidence");
         foreach (Row row in Enum.GetValues<Row>())
         {
-            text.AppendLine().AppendLine($"## {Verdicts.Word(row)}").AppendLine();
+            text.AppendLine().AppendLine($"### {Verdicts.Word(row)}").AppendLine();
             foreach (Column column in head.Columns)
             {
                 if (run.At(row, column.Name) is { } cell) text.AppendLine($"* {column.Title}: **{cell.Verdict}**. {cell.Evidence}.");
@@ -70,12 +70,16 @@ internal static class MatrixMarkdown
         let title = run.Head.Columns.First(c => c.Name == cell.Subject).Title
         select $"{title}, {Verdicts.Word(cell.Row)}: usually *{cell.Usual}*, here **{cell.Verdict}**: {(cell.Row == Row.Speed ? cell.Evidence.Split(';')[0] : cell.Evidence)}.";
 
+    /// <summary>A cell in a few words: what was found, and the number where one tells more.</summary>
+    public static string Short(Cell cell) => cell.Verdict + NumberOf(cell);
+
     private static string Words(Cell cell)
     {
-        string number = cell.Row is Row.Speed or Row.SetUp or Row.Overhead or Row.SizeLimits && cell.Number is { } n ? $", {Number(n, cell.Unit!)}" : "";
         string usual = cell.Usual is null ? "" : cell.Disagrees ? $"<br>usually: *{cell.Usual}*" : "<br>as usually said";
-        return $"**{cell.Verdict}**{number}{usual}";
+        return $"**{cell.Verdict}**{NumberOf(cell)}{usual}";
     }
+
+    private static string NumberOf(Cell cell) => cell.Row is Row.Speed or Row.SetUp or Row.Overhead or Row.SizeLimits && cell.Number is { } n ? $", {Number(n, cell.Unit!)}" : "";
 
     private static string Number(double value, string unit) => unit switch
     {

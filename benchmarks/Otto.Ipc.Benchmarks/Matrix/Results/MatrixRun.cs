@@ -49,9 +49,6 @@ internal sealed record Column(string Name, string Title);
 /// <summary>A run.</summary>
 internal sealed record MatrixRun(RunHead Head, IReadOnlyList<Cell> Cells, IReadOnlyList<SpeedResult> Speeds)
 {
-    /// <summary>A spread or a load beyond which a machine counts as noisy.</summary>
-    private const double WideSpread = 1.5, Busy = 0.25;
-
     public IEnumerable<Cell> Contradictions => Cells.Where(c => c.Contradiction is not null);
 
     public Cell? At(Row row, string subject) => Cells.FirstOrDefault(c => c.Row == row && c.Subject == subject);
@@ -60,16 +57,7 @@ internal sealed record MatrixRun(RunHead Head, IReadOnlyList<Cell> Cells, IReadO
     public double TypicalSpread => Math.Round(Measuring.Result.Median(Speeds.Select(s => s.Spread).DefaultIfEmpty(1)), 2);
 
     /// <summary>Why the numbers are to be taken with care; <see langword="null"/> where the machine was quiet.</summary>
-    public string? Noise
-    {
-        get
-        {
-            List<string> signs = [];
-            if (Head.OthersBefore > Busy) signs.Add(FormattableString.Invariant($"others took {Head.OthersBefore:0.0#} of a core before the run began"));
-            if (TypicalSpread > WideSpread) signs.Add(FormattableString.Invariant($"the slowest repeat took {TypicalSpread:0.0#} times as long as the quickest, typically"));
-            return signs.Count == 0 ? null : $"This machine was noisy: {string.Join("; ", signs)}. Trust ratios, not numbers.";
-        }
-    }
+    public string? Noise => Measuring.NoiseSigns.Of(Head.OthersBefore, TypicalSpread);
 
     public IEnumerable<string> ToLines() =>
     [
