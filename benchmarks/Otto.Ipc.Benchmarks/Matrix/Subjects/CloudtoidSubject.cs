@@ -1,9 +1,10 @@
 #if WITH_CLOUDTOID
+using System.Diagnostics;
 using Cloudtoid.Interprocess;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
-// Built only with -p:WithCloudtoid=true, where the package source has Cloudtoid.Interprocess (3.x).
+// Built only with -p:WithCloudtoid=true, where the package source has Cloudtoid.Interprocess. Neither built nor run so far: the source at hand has it not.
 
 /// <summary>The shared-memory queue of Cloudtoid.Interprocess.</summary>
 internal sealed class CloudtoidSubject : Subject
@@ -13,6 +14,9 @@ internal sealed class CloudtoidSubject : Subject
     public override string Name => "cloudtoid";
 
     public override string Title => "Cloudtoid.Interprocess";
+
+    // Only the call that waits is alike in its versions 2 and 3; it looks for a while itself before it sleeps.
+    public override bool CanStayAwake => false;
 
     public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new PublisherOutlet(new QueueFactory().CreatePublisher(Options(address, channel)));
 
@@ -36,30 +40,15 @@ internal sealed class CloudtoidSubject : Subject
     private sealed class SubscriberInlet(ISubscriber subscriber, int most) : Inlet
     {
         private readonly byte[] _buffer = new byte[most];
-        private bool _slept;
-        private ReadOnlyMemory<byte> _message;
 
         protected override bool TryReceive(out ReadOnlySpan<byte> message)
         {
-            bool got = _slept || subscriber.TryDequeue(_buffer, CancellationToken.None, out _message);
-            _slept = false;
-            message = got ? _message.Span : default;
-            return got;
+            // What never comes ends with the patience of who asked this process.
+            message = subscriber.Dequeue(_buffer, CancellationToken.None).Span;
+            return true;
         }
 
-        protected override void Sleep(TimeSpan most)
-        {
-            using var patience = new CancellationTokenSource(most);
-            try
-            {
-                _message = subscriber.Dequeue(_buffer, patience.Token);
-                _slept = true;
-            }
-            catch (OperationCanceledException)
-            {
-                // Nothing came.
-            }
-        }
+        protected override void Sleep(TimeSpan most) => Debug.Fail("a receive has waited already");
 
         public override void Dispose() => subscriber.Dispose();
     }
