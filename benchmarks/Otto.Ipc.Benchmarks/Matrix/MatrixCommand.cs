@@ -12,7 +12,7 @@ namespace Otto.Ipc.Benchmarks.Matrix;
 
 internal static class MatrixCommand
 {
-    private const int Contradicted = 1;
+    private const int Failed = 1;
     private static readonly SpeedPlan Quick = new(TimeSpan.FromMilliseconds(100), 3, 0), Full = new(TimeSpan.FromMilliseconds(500), 5, 0);
 
     public static Command Create()
@@ -43,13 +43,14 @@ internal static class MatrixCommand
             if (parsed.GetValue(json) is { } lines) File.WriteAllLines(lines.FullName, run.ToLines());
             if (parsed.GetValue(markdown) is { } report) MatrixMarkdown.WriteWithCharts(run, report.FullName);
             if (parsed.GetValue(keep)) Say($"written: {ResultFiles.Write(run)} and what lies beside it");
-            return run.Contradictions.Any() ? Contradicted : 0;
+            return run.Contradictions.Any() || run.Head.Failures.Count > 0 ? Failed : 0;
         });
         return command;
     }
 
     private static MatrixRun Run(SpeedPlan plan, IReadOnlyList<Subject> asked, Row[] rows, string called)
     {
+        Say($"the order is drawn with --seed {plan.Seed}");
         double loadBefore = Machine.Load, others = Machine.OthersOver(TimeSpan.FromSeconds(1));
         List<Subject> subjects = [];
         List<string> leftOut = [];
@@ -72,12 +73,15 @@ internal static class MatrixCommand
         }
 
         List<SpeedResult> speeds = [];
+        List<string> failures = [];
         if (idle is not null)
         {
             Say("idle: counting wake-ups");
             idle.Measure();
             idle.Dispose();
-            speeds = new SpeedMeasurement(plan).Run(subjects, Say);
+            var measurement = new SpeedMeasurement(plan);
+            speeds = measurement.Run(subjects, Say);
+            failures = measurement.Failures;
             TryAll(new SpeedProbe(speeds), columns, cells);
             TryAll(new OverheadProbe(speeds, idle), columns, cells);
         }
@@ -99,6 +103,7 @@ internal static class MatrixCommand
                 Load = [loadBefore, Machine.Load],
                 Columns = [.. columns.Select(c => new Column(c.Name, c.Title))],
                 LeftOut = leftOut,
+                Failures = failures,
             },
             [.. cells.OrderBy(c => c.Row)],
             speeds);

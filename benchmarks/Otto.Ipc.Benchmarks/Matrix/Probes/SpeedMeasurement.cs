@@ -18,8 +18,13 @@ internal sealed record SpeedPlan(TimeSpan Window, int Repeats, int Seed);
 internal sealed class SpeedMeasurement(SpeedPlan plan)
 {
     public static readonly int[] Sizes = [64, 1 << 10, 64 << 10, 1 << 20];
-    private const int MostAgain = 8;
+    private const int MostAgain = 8, MostFailures = 2;
     private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(150);
+
+    private string _now = "";
+
+    /// <summary>What went wrong on the way: a message that never came, or another than was sent. One is enough to fail a run.</summary>
+    public List<string> Failures { get; } = [];
 
     public List<SpeedResult> Run(IReadOnlyList<Subject> subjects, Action<string> say)
     {
@@ -33,7 +38,7 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
             {
                 int[] sizes = [.. Sizes];
                 draw.Shuffle(sizes);
-                foreach ((int bytes, Turn turn) in TakeTurn(subject, sizes))
+                foreach ((int bytes, Turn turn) in TurnThatEnds(subject, sizes, say))
                 {
                     if (!turns.TryGetValue((subject, bytes), out List<Turn>? mine)) turns[(subject, bytes)] = mine = [];
                     mine.Add(turn);
@@ -51,7 +56,7 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
             for (int again = 0; again < MostAgain && Contradicts(subject, Summarise(subject, Sizes[0], mine)); again++)
             {
                 say($"speed: {subject.Name} once more, since its numbers lie elsewhere than expected");
-                mine.AddRange(TakeTurn(subject, Sizes[..1]).Select(static t => t.Turn));
+                mine.AddRange(TurnThatEnds(subject, Sizes[..1], say).Select(static t => t.Turn));
             }
         }
 
@@ -60,6 +65,24 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
 
     private static bool Contradicts(Subject subject, SpeedResult result) => subject.Leaning is { } leaning
         && (Verdicts.Speed(result.QuietestMicroseconds, leaning.Speed) != leaning.Speed || Verdicts.Overhead(result.CpuMicroseconds, leaning.Overhead) != leaning.Overhead);
+
+    // A turn that failed is told, and taken again, so that one subject's failure does not cost everybody's figures.
+    private List<(int Bytes, Turn Turn)> TurnThatEnds(Subject subject, int[] sizes, Action<string> say)
+    {
+        for (int failed = 0; ; failed++)
+        {
+            try
+            {
+                return [.. TakeTurn(subject, sizes)];
+            }
+            catch (Exception e) when (e is ProbeException or TimeoutException)
+            {
+                Failures.Add($"{subject.Title}, {_now}: {e.Message}");
+                say($"FAILED: {Failures[^1]}");
+                if (failed == MostFailures) throw;
+            }
+        }
+    }
 
     private IEnumerable<(int Bytes, Turn Turn)> TakeTurn(Subject subject, int[] sizes)
     {
@@ -81,8 +104,9 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         }
     }
 
-    private static Turn Pour(Subject subject, Place place, Pair pair, string channel, int bytes, TimeSpan window)
+    private Turn Pour(Subject subject, Place place, Pair pair, string channel, int bytes, TimeSpan window)
     {
+        _now = channel;
         pair.Open(channel, new LinkOptions(bytes));
         double server = place.ServerId is { } id ? ProcessSight.Of(id).CpuSeconds : 0;
         pair.Receiver.Tell("drain");
@@ -97,8 +121,9 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         return new Turn(sent[0] / seconds, (cpu + others) / sent[0], allocated / (double)sent[0]);
     }
 
-    private static Trips Call(Subject subject, Pair pair, string channel, int bytes, TimeSpan window, WaitStyle waiting)
+    private Trips Call(Subject subject, Pair pair, string channel, int bytes, TimeSpan window, WaitStyle waiting)
     {
+        _now = channel;
         pair.OpenTalk(channel, new LinkOptions(bytes, waiting));
         string how = waiting == WaitStyle.Awake ? "awake" : "asleep";
         pair.Receiver.Tell($"echo {how}");

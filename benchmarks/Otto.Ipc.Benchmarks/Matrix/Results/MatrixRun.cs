@@ -42,6 +42,9 @@ internal sealed record RunHead
 
     /// <summary>Who could not be tried, and why.</summary>
     public required IReadOnlyList<string> LeftOut { get; init; }
+
+    /// <summary>Measurements that did not come to their end.</summary>
+    public IReadOnlyList<string> Failures { get; init; } = [];
 }
 
 internal sealed record Column(string Name, string Title);
