@@ -94,7 +94,20 @@ internal sealed class RedisPlace : Place
         _guard = null;
     }
 
-    private bool IsAlive => Directory.Exists($"/proc/{_pid}") && !File.ReadAllText($"/proc/{_pid}/stat").Contains(") Z ", StringComparison.Ordinal);
+    private bool IsAlive
+    {
+        get
+        {
+            try
+            {
+                return !File.ReadAllText($"/proc/{_pid}/stat").Contains(") Z ", StringComparison.Ordinal);
+            }
+            catch (IOException)
+            {
+                return false; // Its parent has taken its leave of it, perhaps while we were reading.
+            }
+        }
+    }
 
     /// <summary>Asks by hand, past any client.</summary>
     private string Ask(string command)
