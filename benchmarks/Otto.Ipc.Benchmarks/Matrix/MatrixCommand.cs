@@ -43,7 +43,7 @@ internal static class MatrixCommand
             if (parsed.GetValue(json) is { } lines) File.WriteAllLines(lines.FullName, run.ToLines());
             if (parsed.GetValue(markdown) is { } report) MatrixMarkdown.WriteWithCharts(run, report.FullName);
             if (parsed.GetValue(keep)) Say($"written: {ResultFiles.Write(run)} and what lies beside it");
-            return run.Contradictions.Any() || run.Head.Failures.Count > 0 ? Failed : 0;
+            return run.Contradictions.Any() || run.Head.Failures.Any(static f => f.IsOurs) ? Failed : 0;
         });
         return command;
     }
@@ -73,7 +73,7 @@ internal static class MatrixCommand
         }
 
         List<SpeedResult> speeds = [];
-        List<string> failures = [];
+        List<Failure> failures = [];
         if (idle is not null)
         {
             Say("idle: counting wake-ups");

@@ -23,8 +23,8 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
 
     private string _now = "";
 
-    /// <summary>What went wrong on the way: a message that never came, or another than was sent. One is enough to fail a run.</summary>
-    public List<string> Failures { get; } = [];
+    /// <summary>What went wrong on the way: a message that never came, or another than was sent.</summary>
+    public List<Failure> Failures { get; } = [];
 
     public List<SpeedResult> Run(IReadOnlyList<Subject> subjects, Action<string> say)
     {
@@ -77,8 +77,8 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
             }
             catch (Exception e) when (e is ProbeException or TimeoutException)
             {
-                Failures.Add($"{subject.Title}, {_now}: {e.Message}");
-                say($"FAILED: {Failures[^1]}");
+                Failures.Add(new Failure(subject.Title, $"{_now}: {e.Message}", subject.Traits is not null));
+                say($"failed: {subject.Title}, {Failures[^1].What}");
                 if (failed == MostFailures) throw;
             }
         }

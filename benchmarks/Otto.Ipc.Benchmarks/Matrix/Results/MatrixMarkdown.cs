@@ -32,7 +32,7 @@ internal static class MatrixMarkdown
         text.AppendLine(FormattableString.Invariant($"Load before and after: {head.Load[0]:0.00}, {head.Load[1]:0.00}. Typical spread of the repeats: {run.TypicalSpread:0.00}."));
         if (run.Noise is { } noise) text.AppendLine().AppendLine($"**{noise}**");
         foreach (string left in head.LeftOut) text.AppendLine().AppendLine($"Left out: {left}.");
-        foreach (string failure in head.Failures) text.AppendLine().AppendLine($"**Failed: {failure}.**");
+        foreach (Failure failure in head.Failures) text.AppendLine().AppendLine($"**Failed once, and taken again: {failure.Title}, {failure.What}.**");
         text.AppendLine().AppendLine("What makes a verdict stands in `benchmarks/Otto.Ipc.Benchmarks/Matrix/Verdicts.cs`.").AppendLine();
         text.Append(Table(run)).AppendLine();
         text.AppendLine("## Where we find something else than is usually said").AppendLine();

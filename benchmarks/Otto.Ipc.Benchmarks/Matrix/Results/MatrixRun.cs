@@ -44,8 +44,12 @@ internal sealed record RunHead
     public required IReadOnlyList<string> LeftOut { get; init; }
 
     /// <summary>Measurements that did not come to their end.</summary>
-    public IReadOnlyList<string> Failures { get; init; } = [];
+    public IReadOnlyList<Failure> Failures { get; init; } = [];
 }
+
+/// <summary>A measurement that did not come to its end, and was taken again.</summary>
+/// <param name="IsOurs">Whether that fails the run: a peer's failure is told, and no more.</param>
+internal sealed record Failure(string Title, string What, bool IsOurs);
 
 internal sealed record Column(string Name, string Title);
 
