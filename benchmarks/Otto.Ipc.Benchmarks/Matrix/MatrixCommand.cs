@@ -113,7 +113,7 @@ internal static class MatrixCommand
     {
         foreach (Subject subject in columns)
         {
-            Cell cell = probe.Try(subject);
+            Cell cell = probe.TryAndTell(subject);
             cells.Add(cell);
             Say($"{Verdicts.Word(cell.Row)}, {subject.Title}: {cell.Verdict} ({cell.Evidence})");
         }

@@ -11,7 +11,22 @@ internal abstract class Probe
 {
     public abstract Row Row { get; }
 
+    /// <exception cref="ProbeException">Something else failed than what is probed.</exception>
+    /// <exception cref="TimeoutException">A process said nothing.</exception>
     public abstract Cell Try(Subject subject);
+
+    /// <summary>The same, but that a probe which fails is a cell that fails the run.</summary>
+    public Cell TryAndTell(Subject subject)
+    {
+        try
+        {
+            return Try(subject);
+        }
+        catch (Exception e) when (e is ProbeException or TimeoutException)
+        {
+            return Found(subject, "not found out", e.Message) with { Objection = "the probe did not come to its end" };
+        }
+    }
 
     protected Cell Found(Subject subject, string verdict, string evidence, double? number = null, string? unit = null, string? claim = null, string? objection = null) => new()
     {

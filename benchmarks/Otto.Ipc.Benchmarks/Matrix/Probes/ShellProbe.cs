@@ -60,8 +60,7 @@ internal sealed class ShellProbe : Probe
         // A channel of its own, and an end of it that a sender may wait for.
         string other = channel + "-back";
         ShellScript returning = subject.Scripts(place.Address, other).Single(s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
-        // What nothing keeps is sent only while somebody receives.
-        bool kept = subject.Server != Server.None || subject.Traits?.Persistent != Persistence.None;
+        bool kept = !subject.SendsOnlyToAReceiver;
         if (subject.Traits is null) pair.Receiver.Ask($"shown-inlet {other}");
         pair.Sender.Ask($"shown-outlet {other}");
         pair.Sender.Tell($"say {back}");

@@ -57,7 +57,8 @@ internal sealed class SizeProbe : Probe
         string answer = AnswerOf(
             () =>
             {
-                pair.Open("larger", new LinkOptions((int)limit));
+                // Its ends are asked for that much: what refuses it must be the transport, and not its options.
+                pair.Open("larger", new LinkOptions((int)(limit + 1)));
                 return pair.Sender.Ask($"whole {limit + 1}");
             },
             out bool sent);

@@ -53,7 +53,7 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         foreach (Subject subject in subjects.Where(static s => s.IsColumn))
         {
             List<Turn> mine = turns[(subject, Sizes[0])];
-            for (int again = 0; again < MostAgain && Contradicts(subject, Summarise(subject, Sizes[0], mine)); again++)
+            for (int again = 0; again < MostAgain && IsElsewhere(subject, Summarise(subject, Sizes[0], mine)); again++)
             {
                 say($"speed: {subject.Name} once more, since its numbers lie elsewhere than expected");
                 mine.AddRange(TurnThatEnds(subject, Sizes[..1], say).Select(static t => t.Turn));
@@ -63,8 +63,9 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         return [.. from subject in subjects from bytes in Sizes select Summarise(subject, bytes, turns[(subject, bytes)])];
     }
 
-    private static bool Contradicts(Subject subject, SpeedResult result) => subject.Leaning is { } leaning
-        && (Verdicts.Speed(result.QuietestMicroseconds, leaning.Speed) != leaning.Speed || Verdicts.Overhead(result.CpuMicroseconds, leaning.Overhead) != leaning.Overhead);
+    // Without the tolerance of a verdict: what needs it is tried again first.
+    private static bool IsElsewhere(Subject subject, SpeedResult result) => subject.Leaning is { } leaning
+        && (Verdicts.Speed(result.QuietestMicroseconds) != leaning.Speed || Verdicts.Overhead(result.CpuMicroseconds) != leaning.Overhead);
 
     // A turn that failed is told, and taken again, so that one subject's failure does not cost everybody's figures.
     private List<(int Bytes, Turn Turn)> TurnThatEnds(Subject subject, int[] sizes, Action<string> say)

@@ -5,6 +5,8 @@ namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 /// <summary>Streams over named pipes.</summary>
 internal sealed class FifoSubject : Subject
 {
+    private const int MostLineBytes = FifoStreamOptions.DefaultMaxMessageBytes;
+
     public override string Name => "fifo";
 
     public override bool IsColumn => true;
@@ -12,6 +14,8 @@ internal sealed class FifoSubject : Subject
     protected override TransportTraits Declared { get; } = new FifoTransport().Traits;
 
     public override UsualClaims Usual { get; } = new("fast", "yes", "no", "hard", "easy", "no", "medium", "low", "no", "good");
+
+    public override bool SendsOnlyToAReceiver => true;
 
     // A message of 1 MiB does not fit into the largest pipe that is given without privileges.
     public override int MostMeasuredBytes => (int)Math.Min(1 << 20, Declared.MaxMessageBytes!.Value);
@@ -33,6 +37,7 @@ internal sealed class FifoSubject : Subject
 
     private static FifoTransport Transport(string address) => new(new FifoTransportOptions { Directory = address });
 
-    // Lines, for the harness's messages have no line feed in them and shells take part.
-    private static FifoStreamOptions Options(LinkOptions options) => new() { Framing = FifoFraming.Lines, MaxMessageBytes = options.MaxMessageBytes };
+    // Lines, for the harness's messages have no line feed in them and shells take part; but large ones as what is large is sent.
+    private static FifoStreamOptions Options(LinkOptions options) =>
+        new() { Framing = options.MaxMessageBytes > MostLineBytes ? FifoFraming.LengthPrefixed : FifoFraming.Lines, MaxMessageBytes = options.MaxMessageBytes };
 }

@@ -98,6 +98,9 @@ internal abstract class Subject
     /// <summary>Whether an end can wait without sleeping.</summary>
     public virtual bool CanStayAwake => true;
 
+    /// <summary>Whether a send waits until somebody receives, for nothing keeps the message meanwhile.</summary>
+    public virtual bool SendsOnlyToAReceiver => false;
+
     /// <summary>The largest message there is any use in trying when speed is measured; a larger size is measured with this one.</summary>
     public virtual int MostMeasuredBytes => 1 << 20;
 
