@@ -13,7 +13,7 @@ namespace Otto.Ipc.Benchmarks.Matrix;
 internal static class MatrixCommand
 {
     private const int Failed = 1;
-    private static readonly SpeedPlan Quick = new(TimeSpan.FromMilliseconds(100), 3, 0), Full = new(TimeSpan.FromMilliseconds(500), 5, 0);
+    private static readonly SpeedPlan Quick = new(TimeSpan.FromMilliseconds(100), 3, TimeSpan.FromSeconds(20), 0), Full = new(TimeSpan.FromMilliseconds(500), 5, TimeSpan.FromMinutes(2), 0);
 
     public static Command Create()
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Matrix.Results;
@@ -12,8 +13,9 @@ namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 /// <summary>How long and how often.</summary>
 /// <param name="Window">How long each measurement lasts.</param>
 /// <param name="Repeats">How often each subject's turn comes.</param>
+/// <param name="Again">How long may be spent on measuring once more what lies elsewhere than expected, all subjects together.</param>
 /// <param name="Seed">Draws the order.</param>
-internal sealed record SpeedPlan(TimeSpan Window, int Repeats, int Seed);
+internal sealed record SpeedPlan(TimeSpan Window, int Repeats, TimeSpan Again, int Seed);
 
 internal sealed class SpeedMeasurement(SpeedPlan plan)
 {
@@ -50,10 +52,11 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
 
         // What contradicts a claim is measured again before it is believed: other work on the machine only ever adds time, so the least of
         // many tries comes close to what there is.
+        long began = Stopwatch.GetTimestamp();
         foreach (Subject subject in subjects.Where(static s => s.IsColumn))
         {
             List<Turn> mine = turns[(subject, Sizes[0])];
-            for (int again = 0; again < MostAgain && IsElsewhere(subject, Summarise(subject, Sizes[0], mine)); again++)
+            for (int again = 0; again < MostAgain && Stopwatch.GetElapsedTime(began) < plan.Again && IsElsewhere(subject, Summarise(subject, Sizes[0], mine)); again++)
             {
                 say($"speed: {subject.Name} once more, since its numbers lie elsewhere than expected");
                 mine.AddRange(TurnThatEnds(subject, Sizes[..1], say).Select(static t => t.Turn));
@@ -118,7 +121,7 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         pair.Close();
         // Of two threads of one process either knows what both cost.
         long cpu = subject.InProcess ? read[2] : sent[2] + read[2], allocated = subject.InProcess ? read[3] : sent[3] + read[3];
-        double seconds = (read[1] - sent[1]) / (double)System.Diagnostics.Stopwatch.Frequency;
+        double seconds = (read[1] - sent[1]) / (double)Stopwatch.Frequency;
         return new Turn(sent[0] / seconds, (cpu + others) / sent[0], allocated / (double)sent[0]);
     }
 
