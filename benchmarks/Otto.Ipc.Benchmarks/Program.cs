@@ -21,7 +21,7 @@ if (args is ["peer", "matrix"]) return SessionHost.Run();
 if (args is ["peer", "before-after", string way]) return BeforeAfterCommand.Work(way);
 if (args is ["peer", .. string[] role]) return RunPeer(role);
 
-var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line" };
+var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line; without FILE print them instead of the table", HelpName = "FILE", Arity = ArgumentArity.ZeroOrOne };
 var quick = new Option<bool>("--quick") { Description = "A tenth of the messages: to see that it runs, not to quote" };
 var runs = new Option<int>("--runs") { Description = "Counted runs of each scenario; the median is reported", DefaultValueFactory = _ => 5 };
 var floorProgram = new Option<FileInfo?>("--floor") { Description = "A program that does the same work in bare C; it is run between our runs" };
@@ -80,7 +80,7 @@ Command Scenario(string name, string description, Action<Report, Floor, int, int
     var command = new Command(name, description) { json, quick, runs, floorProgram };
     command.SetAction(parsed =>
     {
-        using var report = new Report(parsed.GetValue(json));
+        using var report = new Report(parsed.GetValue(json), printsLines: parsed.GetResult(json) is not null && parsed.GetValue(json) is null);
         var floor = new Floor(parsed.GetValue(floorProgram)?.FullName);
         if (!floor.IsThere) Console.Error.WriteLine("  no --floor program: ratios to bare C are left out");
         measure(report, floor, parsed.GetValue(runs), parsed.GetValue(quick) ? 10 : 1);

@@ -29,6 +29,7 @@ otto_mmap_set() {
   _otto_value otto_mmap_set "${@:2}" || return
   json=$REPLY
   if [[ " ${*:2} " == *" --json-value "* ]] && ! jq -se 'length == 1' <<<"$json" >/dev/null 2>&1; then
+    command -v jq >/dev/null || { _otto_say otto_mmap_set "needs jq to check that the value is JSON"; return 1; }
     _otto_say otto_mmap_set "the value is not JSON: ${json:0:80}"
     return 2
   fi
@@ -215,7 +216,7 @@ _otto_expect() {
 _otto_find() {
   local P=0 PART='' BASE=0 ESCAPED name wanted from
   START=0 END=0 MEMBERS=0
-  _otto_string "$1"
+  _otto_string "$1" || return
   wanted=$REPLY
   _otto_expect '{' || return 1
   ((P += 1))
@@ -224,7 +225,7 @@ _otto_find() {
     _otto_skip_string || return
     ((P - from != ${#wanted} && !ESCAPED)) || name=${T:from:P-from}
     # Another program may escape what need not be.
-    if ((ESCAPED)) && [[ $name != "$wanted" ]]; then _otto_string "$(jq -r . <<<"$name")"; name=$REPLY; fi
+    if ((ESCAPED)) && [[ $name != "$wanted" ]]; then _otto_string "$(_otto_jq -r . <<<"$name")" || return; name=$REPLY; fi
     _otto_expect : || return 1
     ((P += 1))
     _otto_expect '' || from=$P
@@ -254,7 +255,7 @@ _otto_change() {
   [[ -n $T ]] || T='{}'
   _otto_find "$2" || { _otto_say otto_mmap_set "the region $1 is damaged: it is not one JSON object"; return 1; }
   if ((END > START)); then next=${T:0:START}$3${T:END}; else
-    _otto_string "$2"
+    _otto_string "$2" || return
     ((MEMBERS == 0)) || REPLY=,$REPLY
     next=${T:0:LAST}$REPLY:$3${T:LAST}
   fi

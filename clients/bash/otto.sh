@@ -52,7 +52,7 @@ otto_list() {
   keys=${REPLIES[0]}
   [[ $keys == '[]' ]] && return 0
   # Quotes inside a key are escaped, so what stands between two keys stands nowhere else.
-  if [[ $keys == *\\* || $keys != '["'*'"]' ]]; then jq -r '.[]' <<<"$keys"; else
+  if [[ $keys == *\\* || $keys != '["'*'"]' ]]; then _otto_jq -r '.[]' <<<"$keys"; else
     keys=${keys#'["'} keys=${keys%'"]'}
     printf '%s\n' "${keys//'","'/$'\n'}"
   fi
@@ -112,7 +112,7 @@ _otto_value() {
   if [[ -z $given && -t 0 ]]; then _otto_say "$who" "needs a value"; return 2; fi
   case $given$json in
     given) _otto_string "$1"; return ;;
-    '') REPLY=$(jq -Rs 'rtrimstr("\n") | rtrimstr("\r")') || return 1; return ;;
+    '') REPLY=$(_otto_jq -Rs 'rtrimstr("\n") | rtrimstr("\r")') || return 1; return ;;
     givenjson) REPLY=$1 ;;
     json) REPLY=$(cat) ;;
   esac
@@ -121,10 +121,17 @@ _otto_value() {
   [[ $REPLY =~ [^[:space:]] ]] || { _otto_say "$who" "the value is not JSON: it is empty"; return 2; }
 }
 
+# WORDS...: runs jq, whose own exit codes mean other things than ours.
+_otto_jq() {
+  jq "$@" && return
+  if command -v jq >/dev/null; then _otto_say otto.sh "jq cannot read the value"; else _otto_say otto.sh "needs jq for this value"; fi
+  return 1
+}
+
 # TEXT: as a JSON string. Bash takes long texts apart slowly, so jq does it then.
 _otto_string() {
   local text=$1 i code LC_ALL=C
-  if ((${#text} > 5000)); then REPLY=$(printf %s "$text" | jq -Rs .); return; fi
+  if ((${#text} > 5000)); then REPLY=$(printf %s "$text" | _otto_jq -Rs .) || return 1; return; fi
   text=${text//\\/\\\\} text=${text//\"/\\\"}
   if [[ $text =~ [[:cntrl:]] ]]; then
     text=${text//$'\n'/\\n} text=${text//$'\t'/\\t} text=${text//$'\r'/\\r}
@@ -163,7 +170,7 @@ _otto_print() {
   local text=$1
   if [[ -z $_json && $text == \"*\" ]]; then
     text=${text:1:${#text}-2}
-    if [[ $text == *\\* && ($text == *\\[u/]* || ${#text} -gt 5000) ]]; then jq -r . <<<"$1"; return; fi
+    if [[ $text == *\\* && ($text == *\\[u/]* || ${#text} -gt 5000) ]]; then _otto_jq -r . <<<"$1"; return; fi
     # A quote inside is always an escaped one; %b knows it as \x22 only.
     [[ $text != *\\* ]] || printf -v text '%b' "${text//\\\"/\\x22}"
   fi
@@ -185,7 +192,8 @@ _otto_ask() {
   _otto_socket
   socket=$REPLY
   [[ -S $socket ]] || { _otto_say "$who" "no server: there is no socket $socket; start one with otto serve, or name it in OTTO_SOCKET"; return 3; }
-  [[ -w $socket ]] || { _otto_say "$who" "denied: $socket is another user's"; return 4; }
+  # Another user's server would be handed what is set, and could answer anything; the system's own is trusted.
+  [[ -w $socket && ( -O $socket || $(stat -Lc %u -- "$socket") == 0 ) ]] || { _otto_say "$who" "denied: $socket is another user's"; return 4; }
   [[ -n ${_otto_via:=${OTTO_NETCAT:-}} ]] || _otto_via=$(_otto_netcat)
   case ${OTTO_NETCAT:-$_otto_via} in
     nc) command=(nc -U "$socket") ;;

@@ -42,6 +42,9 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
         MaxMessageBytes: StreamWire.MaxMessage(UdsStreamOptions.MostCapacity),
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
+    /// <summary>Where the server is looked for.</summary>
+    public string SocketPath => _shared.Client.SocketPath;
+
     /// <summary>Opens a stream's sending end. The stream has a socket of its own, at which its receiver listens; no server is needed.</summary>
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes; left out, the defaults.</param>

@@ -82,6 +82,14 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// <exception cref="InvalidOperationException">The loan was sent or given back.</exception>
     public virtual bool TrySend(in Loan loan, int bytes) => throw new NotSupportedException("this transport lends nothing; send the bytes");
 
+    /// <summary>Waits until what was sent no longer needs this process: it could end, and the receiver would still read everything.</summary>
+    /// <remarks>Most transports are there at once. A sender of a socket keeps its messages until a receiver has come.</remarks>
+    /// <param name="cancellation">Stops the waiting; nothing is taken back.</param>
+    /// <returns>Completes when this process is not needed any more.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
+    public virtual ValueTask FlushAsync(CancellationToken cancellation = default) => default;
+
     /// <summary>Closes this end. What was committed stays for the receiver.</summary>
     public abstract void Dispose();
 

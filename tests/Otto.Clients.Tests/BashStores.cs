@@ -67,6 +67,42 @@ public sealed class BashStores(string netcat)
     }
 
     [Test]
+    public void What_jq_cannot_read_or_is_missing_for_fails_with_1_and_words()
+    {
+        _shop.Serve();
+        ProgramResult result = Bash("""
+            otto_set lone --json-value '"\ud800"'; otto_get lone; echo "code $?"
+            otto_set escaped $'\x01'
+            mkdir bare; for tool in timeout cat tr stat head; do ln -s "$(command -v $tool)" bare; done
+            ln -s "$(command -v ${OTTO_NETCAT:-nc})" bare
+            PATH=$PWD/bare
+            otto_get escaped; echo "code $?"
+            printf -v long '%6000s' x
+            otto_set long "$long"; echo "code $?"
+            otto_set in - <<<x; echo "code $?"
+            """);
+        Assert.That(result.Output, Is.EqualTo("code 1\ncode 1\ncode 1\ncode 1\n"), result.Errors);
+        Assert.That(result.Errors, Does.Contain("jq cannot read the value").And.Contain("needs jq for this value"));
+    }
+
+    [Test]
+    public void Another_users_server_is_handed_nothing()
+    {
+        if (_shop.Run("bash", ["-c", "[ $(id -u) = 0 ]"], null).Code != 0) Assert.Ignore("needs root, to become another user");
+        ProgramResult result = Bash("""
+            open=$(mktemp -d /tmp/otto-open-XXXXXX); trap 'rm -r $open' EXIT
+            chmod 777 $open; export OTTO_SOCKET=$open/s
+            setpriv --reuid=65534 --regid=65534 --clear-groups -- nc -lU "$OTTO_SOCKET" > heard & impostor=$!
+            until [[ -S $OTTO_SOCKET ]]; do kill -0 $impostor || exit 90; done
+            chmod 777 "$OTTO_SOCKET"
+            otto_set secret hunter2; echo "code $?"
+            kill $impostor; cat heard
+            """);
+        Assert.That(result.Output, Is.EqualTo("code 4\n"), result.Errors);
+        Assert.That(result.Errors, Does.Contain("is another user's"));
+    }
+
+    [Test]
     public void A_value_from_standard_input_loses_one_newline_at_its_end()
     {
         _shop.Serve();

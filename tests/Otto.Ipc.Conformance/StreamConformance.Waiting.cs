@@ -64,6 +64,17 @@ public abstract partial class StreamConformance
     }
 
     [Test]
+    public async Task A_flush_ends_once_the_senders_process_is_not_needed()
+    {
+        await Sender.FlushAsync().AsTask().WaitAsync(Watch.Limit);
+        Assert.That(Sender.TrySend("kept"u8), Is.True);
+        await Sender.FlushAsync().AsTask().WaitAsync(Watch.Limit);
+        Sender.Complete();
+        await Sender.FlushAsync().AsTask().WaitAsync(Watch.Limit);
+        Assert.That(Receive(), Is.EqualTo("kept"u8.ToArray()));
+    }
+
+    [Test]
     public async Task Completing_ends_a_wait()
     {
         Task<bool> waiting = Watch.OnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan));

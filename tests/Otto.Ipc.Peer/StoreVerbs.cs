@@ -1,4 +1,5 @@
 using System.Text;
+using Otto.Ipc.Hosting;
 using static System.Globalization.CultureInfo;
 
 namespace Otto.Ipc.Peer;
@@ -7,16 +8,16 @@ namespace Otto.Ipc.Peer;
 
 internal static class StoreVerbs
 {
-    /// <summary>NAME KEY BYTES COUNT: sets the key to values of one repeated letter, up to BYTES long; COUNT of them, or until it is told to finish or killed where that is 0.</summary>
+    /// <summary>ADDRESS NAME KEY BYTES COUNT: sets the key to values of one repeated letter, up to BYTES long; COUNT of them, or until it is told to finish or killed where that is 0.</summary>
     public static int Rewrite(string[] arguments)
     {
-        int most = int.Parse(arguments[2], InvariantCulture), count = int.Parse(arguments[3], InvariantCulture);
-        IKeyValueStore store = Channels.OpenStore(arguments[0]);
+        int most = int.Parse(arguments[3], InvariantCulture), count = int.Parse(arguments[4], InvariantCulture);
+        IKeyValueStore store = OttoTransport.Open(arguments[0]).Shape<IStoreTransport>().OpenStoreAsync(new ChannelName(arguments[1])).AsTask().GetAwaiter().GetResult();
         Talk.Say("ready");
         var random = new Random(Environment.ProcessId);
         for (int i = 0; count == 0 ? !Talk.ToldToFinish : i < count; i++)
         {
-            Set(store, arguments[1], "\"" + new string((char)('a' + i % 26), random.Next(1, most)) + "\"");
+            Set(store, arguments[2], "\"" + new string((char)('a' + i % 26), random.Next(1, most)) + "\"");
             if (i == 0) Talk.Say("first");
         }
 

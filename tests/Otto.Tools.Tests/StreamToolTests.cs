@@ -63,6 +63,22 @@ internal sealed class StreamToolTests : ToolTest
     }
 
     [Test]
+    public void A_sender_over_a_socket_stays_until_a_receiver_has_come()
+    {
+        Result result = Bash(
+            $$"""
+            export OTTO_TRANSPORT={{Address("uds")}}
+            seq 3 | otto send lines --timeout 0.2; echo "exit $?"
+            { seq 5; echo sent > {{Folder}}/read; } | otto send lines --end & sender=$!
+            until [[ -s {{Folder}}/read ]]; do kill -0 $sender || exit 90; done
+            otto recv lines && wait $sender
+            """);
+        Assert.That(
+            result.ToString(),
+            Is.EqualTo("exit 0\nexit 124\n1\n2\n3\n4\n5\n\notto: no receiver came for what was sent in 0.2 s, and this transport keeps nothing without its sender\n"));
+    }
+
+    [Test]
     public void Waiting_ends_with_the_time_that_was_given()
     {
         Result result = Bash($"otto recv nothing --transport {Address("mmap")} --timeout 0.2");

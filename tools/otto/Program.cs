@@ -1,11 +1,11 @@
 using System.CommandLine;
+using Otto.Tools;
 using Otto.Tools.Demo;
 using Otto.Tools.Ipc;
 using Otto.Tools.Pipe;
 using Otto.Tools.Sockets;
+using Otto.Tools.Stores;
 using Otto.Tools.Streams;
-using Otto.Tools;
-
 
 // The otto tool: one command a concern: the server of sockets and what talks to it, streams, the relay, the segments, the demo.
 

@@ -18,7 +18,7 @@ internal static class BeforeAfterCommand
     {
         var tasks = new Option<int[]>("--tasks") { Description = "How many tasks a run has", DefaultValueFactory = _ => [1000, 100_000], AllowMultipleArgumentsPerToken = true };
         var runs = new Option<int>("--runs") { Description = "Counted runs of each; medians are reported", DefaultValueFactory = _ => 3 };
-        var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line" };
+        var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line; without FILE print them instead of the table", HelpName = "FILE", Arity = ArgumentArity.ZeroOrOne };
         var markdown = new Option<FileInfo?>("--markdown") { Description = "Also write a report to FILE" };
         var keep = new Option<bool>("--results") { Description = "Also write both into benchmarks/results, named by date and machine" };
         var command = new Command("before-after", "Small tasks through Redis one round trip at a time, through Redis well used, through shared memory, and in process") { tasks, runs, json, markdown, keep };
@@ -27,7 +27,15 @@ internal static class BeforeAfterCommand
             double others = Machine.OthersOver(TimeSpan.FromSeconds(1));
             List<BeforeAfterResult> results = await MeasureAsync(parsed.GetValue(tasks)!, parsed.GetValue(runs)).ConfigureAwait(false);
             var report = new BeforeAfterReport(BeforeAfterHead.Here(parsed.GetValue(runs), others), results);
-            report.Print();
+            if (parsed.GetResult(json) is { Implicit: false } && parsed.GetValue(json) is null)
+            {
+                foreach (string line in report.ToLines()) Console.WriteLine(line);
+            }
+            else
+            {
+                report.Print();
+            }
+
             if (parsed.GetValue(json) is { } lines) await File.WriteAllLinesAsync(lines.FullName, report.ToLines(), cancellation).ConfigureAwait(false);
             if (parsed.GetValue(markdown) is { } page) await File.WriteAllTextAsync(page.FullName, report.ToMarkdown(), cancellation).ConfigureAwait(false);
             if (parsed.GetValue(keep)) Console.Error.WriteLine($"  written: {report.Write()} and what lies beside it");

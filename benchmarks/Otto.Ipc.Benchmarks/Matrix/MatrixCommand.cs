@@ -18,7 +18,7 @@ internal static class MatrixCommand
     public static Command Create()
     {
         var quick = new Option<bool>("--quick") { Description = "Short windows and three repeats: for verdicts, not to quote" };
-        var json = new Option<FileInfo?>("--json") { Description = "Also write the run to FILE, one JSON object a line" };
+        var json = new Option<FileInfo?>("--json") { Description = "Also write the run to FILE, one JSON object a line; without FILE print it instead of the tables", HelpName = "FILE", Arity = ArgumentArity.ZeroOrOne };
         var markdown = new Option<FileInfo?>("--markdown") { Description = "Also write a report to FILE, and two charts beside it" };
         var keep = new Option<bool>("--results") { Description = "Also write all of that into benchmarks/results, named by date and machine" };
         var seed = new Option<int?>("--seed") { Description = "Draws the order of the runs again, as a run has printed it" };
@@ -39,7 +39,16 @@ internal static class MatrixCommand
                 parsed.GetValue(only) is { Length: > 0 } names ? [.. names.Select(AllSubjects.Find)] : AllSubjects.List,
                 parsed.GetValue(rows) is { Length: > 0 } wanted ? wanted : Enum.GetValues<Row>(),
                 called);
-            MatrixConsole.Print(run);
+            if (parsed.GetResult(json) is { Implicit: false } && parsed.GetValue(json) is null)
+            {
+                foreach (string line in run.ToLines()) Console.WriteLine(line);
+            }
+            else
+            {
+                MatrixConsole.Print(run);
+            }
+
+            MatrixConsole.PrintFailures(run);
             if (parsed.GetValue(json) is { } lines) File.WriteAllLines(lines.FullName, run.ToLines());
             if (parsed.GetValue(markdown) is { } report) MatrixMarkdown.WriteWithCharts(run, report.FullName);
             if (parsed.GetValue(keep)) Say($"written: {ResultFiles.Write(run)} and what lies beside it");

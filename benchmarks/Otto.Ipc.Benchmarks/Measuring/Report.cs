@@ -3,11 +3,11 @@ using Spectre.Console;
 
 namespace Otto.Ipc.Benchmarks.Measuring;
 
-// Where results go: a table for people, a file of JSON lines for machines.
+// Where results go: a table for people, JSON lines for machines, in a file or instead of the table.
 
-internal sealed class Report(FileInfo? json) : IDisposable
+internal sealed class Report(FileInfo? json, bool printsLines) : IDisposable
 {
-    private readonly StreamWriter? _lines = json is null ? null : new StreamWriter(json.FullName, append: false) { AutoFlush = true };
+    private readonly TextWriter? _lines = printsLines ? Console.Out : json is null ? null : new StreamWriter(json.FullName, append: false) { AutoFlush = true };
     private readonly List<Result> _results = [];
 
     public void Add(Result result)
@@ -19,6 +19,7 @@ internal sealed class Report(FileInfo? json) : IDisposable
 
     public void Print()
     {
+        if (printsLines) return;
         // Without a terminal there is no width to fit into.
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 160;
         var table = new Table().Border(TableBorder.Simple);

@@ -115,7 +115,7 @@ internal sealed partial class DirectoryQueue
         {
             while (_ready.TryNext(out name))
             {
-                if (TrustedFile.Move(Path.Combine(_files.Ready, name.ToString()), _me.PathOf(name))) return true;
+                if (TrustedFile.Move(Path.Combine(_files.Ready, name.ToString()), Mine().PathOf(name))) return true;
             }
         }
 
@@ -194,7 +194,7 @@ internal sealed partial class DirectoryQueue
     {
         // Later than any time it was ready, so that no two letters of one message have the same name.
         MessageName letter = name with { Time = Math.Max(name.Time + 1, QueueTime.UnixMilliseconds) };
-        string written = _me.NewPath();
+        string written = Mine().NewPath();
         try
         {
             TrustedFile.WriteNew(written, Encoding.UTF8.GetBytes(Cut(reason) + "\n"), _options.Flush).Dispose();

@@ -59,7 +59,7 @@ internal sealed partial class DirectoryQueue
         try
         {
             // An empty file keeps the room, so that other processes count it, until the message has a name.
-            string reservation = _me.ReservedPath();
+            string reservation = Mine().ReservedPath();
             open = MayHaveRoom() && _sequence.Pass(() =>
             {
                 if (!HasRoom(_sequence.Last)) return false;
@@ -181,7 +181,7 @@ internal sealed partial class DirectoryQueue
         byte[] text = new byte[MessageText.MostBytes(message.Length) + 1];
         int length = MessageText.Encode(message, text);
         text[length] = (byte)'\n';
-        string path = _me.NewPath();
+        string path = Mine().NewPath();
         TrustedFile.WriteNew(path, text.AsSpan(0, length + 1), _options.Flush).Dispose();
         return path;
     }

@@ -17,9 +17,9 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
     private readonly QueueNumbers _numbers;
     private readonly FilesTransportOptions _options;
     private readonly Sequence _sequence;
-    private readonly WorkerDirectory _me;
+    private volatile WorkerDirectory _me;
     private readonly ReadyMessages _ready;
-    private readonly Lock _taking = new();
+    private readonly Lock _taking = new(), _renewing = new();
     private readonly ChangeWaiter _waiter;
     private readonly HandleGate _gate;
     private readonly ConcurrentDictionary<long, MessageName> _held = new();
@@ -56,7 +56,7 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
         {
             Call(() =>
             {
-                _me.SetTakesWork(value);
+                Mine().SetTakesWork(value);
                 return _takesWork = value;
             });
         }
@@ -138,6 +138,22 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
         long now = Stopwatch.GetTimestamp(), before = Volatile.Read(ref _sweptAt);
         // Of several threads one sweeps; the others find nothing this time.
         return now - before >= SweepInterval && Interlocked.CompareExchange(ref _sweptAt, now, before) == before && SweepDead();
+    }
+
+    /// <summary>This handle's directory; made anew where somebody removed it, and the leases in it.</summary>
+    private WorkerDirectory Mine()
+    {
+        if (_me.IsThere) return _me;
+        lock (_renewing)
+        {
+            if (_me.IsThere) return _me;
+            WorkerDirectory removed = _me;
+            WorkerDirectory renewed = WorkerDirectory.Create(_files);
+            if (_takesWork) renewed.SetTakesWork(true);
+            _me = renewed;
+            removed.Dispose();
+            return renewed;
+        }
     }
 
     private bool SweepDead()

@@ -16,12 +16,14 @@ internal sealed class WorkerDirectory : IDisposable
     private const string LockName = "lock", WorksName = "works", New = ".new", Reserved = ".reserved";
 
     private readonly SideLock _lock;
+    private readonly ulong _inode;
     private long _files;
 
     private WorkerDirectory(string path, SideLock held)
     {
         DirectoryPath = path;
         _lock = held;
+        _inode = TrustedFile.Status(held.File).Inode;
     }
 
     public string DirectoryPath { get; }
@@ -33,10 +35,10 @@ internal sealed class WorkerDirectory : IDisposable
         {
             string name = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
             string hidden = Path.Combine(files.Leased, "." + name), path = Path.Combine(files.Leased, name);
-            RunDirectory.Ensure(hidden);
             var held = new SideLock(Path.Combine(hidden, LockName));
             try
             {
+                RunDirectory.Ensure(hidden);
                 // A sweeper may take it for a dead one's until the lock is held, and remove it; then another is made.
                 if (held.TryAcquire() && TrustedFile.Move(hidden, path)) return new WorkerDirectory(path, held);
             }
@@ -54,6 +56,9 @@ internal sealed class WorkerDirectory : IDisposable
 
         throw new IOException($"no directory could be made in {files.Leased}: {MostAttempts} were removed while they were being made");
     }
+
+    /// <summary>Whether it is still there with its lock; a person may have removed it.</summary>
+    public bool IsThere => Libc.Status(Path.Combine(DirectoryPath, LockName)) is { } named && named.Inode == _inode;
 
     public string PathOf(MessageName name) => Path.Combine(DirectoryPath, name.ToString());
 
@@ -96,16 +101,30 @@ internal sealed class WorkerDirectory : IDisposable
     /// <returns>Whether it was dead.</returns>
     public static bool TrySweep(string directory, Action<string, MessageName> giveBack)
     {
+        // Only who holds a directory's lock may empty it: what has no lock yet is being made, and its owner may take the lock at any moment.
         string path = Path.Combine(directory, LockName);
         using SafeFileHandle? file = TrustedFile.TryOpen(path, Libc.O_RDONLY);
-        if (file is not null)
+        if (file is null) return Path.GetFileName(directory)[0] == '.' ? Libc.RemoveDirectory(directory) == 0 : TrySweepUnlocked(directory, giveBack);
+        if (!SideLock.TryLock(file, path)) return false;
+        // Another sweeper was quicker, and somebody may have made a lock of that name since.
+        if (Libc.Status(path) is not { } named || named.Inode != TrustedFile.Status(file).Inode) return false;
+        Empty(directory, giveBack);
+        return true;
+    }
+
+    /// <summary>Sweeps what came into sight with a lock and has none: it was swept almost to its end, or a person removed the lock.</summary>
+    private static bool TrySweepUnlocked(string directory, Action<string, MessageName> giveBack)
+    {
+        using var held = new SideLock(Path.Combine(directory, LockName));
+        try
         {
-            if (!SideLock.TryLock(file, path)) return false;
-            // Another sweeper was quicker, and somebody may have made a lock of that name since.
-            if (Libc.Status(path) is not { } named || named.Inode != TrustedFile.Status(file).Inode) return false;
+            if (!held.TryAcquire()) return false;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return false;
         }
 
-        // A directory comes into sight with its lock in it, so one without was swept almost to its end.
         Empty(directory, giveBack);
         return true;
     }

@@ -35,6 +35,9 @@ internal sealed unsafe class SegmentMapping
     public ref int Int(long offset) => ref *(int*)(_base + offset);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref byte Byte(long offset) => ref _base[offset];
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> Bytes(long offset, int length) => new(_base + offset, length);
 
     /// <summary>A word's address for the kernel, which waits on addresses.</summary>

@@ -47,20 +47,26 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
         return _head != _cachedTail;
     }
 
-    /// <summary>Takes the next message of the run, if that is what comes next.</summary>
-    /// <returns><see langword="false"/> for anything else; <see cref="TryNextSlowly"/> knows what it is.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryNext(out long payloadAt, out int length)
+    /// <summary>The length of the next message of the run; negative for anything else, and <see cref="TryNextSlowly"/> knows what it is.</summary>
+    public int NextLength
     {
-        long head = _head, capacity = _at.Capacity, offset = head & (capacity - 1);
-        payloadAt = _at.Data + offset + RingLayout.FrameHeader;
-        length = 0;
-        if (head >= _runEnd) return false;
-        // One comparison for the type and the sign: a message's header is its length, and 1 above it.
-        ulong header = (ulong)_map.Long(payloadAt - RingLayout.FrameHeader) - ((ulong)RingLayout.TypeMessage << 32);
-        long frame = RingLayout.FrameBytes((long)header);
-        length = (int)header;
-        return header <= int.MaxValue && offset + frame <= capacity && head + frame <= _cachedTail;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get
+        {
+            long head = _head, capacity = _at.Capacity, offset = head & (capacity - 1);
+            if (head >= _runEnd) return -1;
+            // One comparison for the type and the sign: a message's header is its length, and 1 above it.
+            ulong header = (ulong)_map.Long(_at.Data + offset) - ((ulong)RingLayout.TypeMessage << 32);
+            long frame = RingLayout.FrameBytes((long)header);
+            return header <= int.MaxValue && offset + frame <= capacity && head + frame <= _cachedTail ? (int)header : -1;
+        }
+    }
+
+    /// <summary>Where its bytes are.</summary>
+    public long NextPayloadAt
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => _at.Data + (_head & (_at.Capacity - 1)) + RingLayout.FrameHeader;
     }
 
     /// <summary>Finds the next message of the run, stepping over padding.</summary>
@@ -69,10 +75,13 @@ internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobo
     public bool TryNextSlowly(out long payloadAt, out int length, out bool isLoan)
     {
         isLoan = false;
+        (payloadAt, length) = (0, 0);
         // At most twice: padding reaches to the end of the ring, and a message begins there.
         for (int step = 0; step < 2; step++)
         {
-            if (TryNext(out payloadAt, out length)) return true;
+            payloadAt = NextPayloadAt;
+            length = NextLength;
+            if (length >= 0) return true;
             if (_head >= _runEnd) return false;
             long offset = _head & (_at.Capacity - 1), header = _map.Long(_at.Data + offset);
             long bytes = RingLayout.FrameBytes((int)header);

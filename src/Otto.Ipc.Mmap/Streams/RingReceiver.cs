@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Ends;
 using Otto.Ipc.Mmap.Loans;
@@ -13,8 +14,6 @@ namespace Otto.Ipc.Mmap.Streams;
 internal sealed class RingReceiver : MessageReceiver, IReadiness
 {
     private const int BurstMessages = 32;
-    private const int GatheringSpins = 100; // some microseconds, a tenth of what a sleep costs
-    private const long GatheringCapacity = 256 << 10;
 
     private readonly SoloEnd _end;
     private readonly SegmentMapping _map;
@@ -27,7 +26,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private BlockDescriptor _leasedBlock;
     private long _leases;
     private readonly bool _gathers;
-    private int _received;
+    private long _leasesAtWait;
     private long _open;
     private long _leasedBytes;
 
@@ -41,7 +40,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _gathers = segment.Plan.Capacity >= GatheringCapacity && options.SpinLimit > TimeSpan.Zero && Environment.ProcessorCount > 1;
+        _gathers = RingLayout.Gathers(segment.Plan.Capacity, options.SpinLimit);
         if (!segment.Hold.TryWrite(LivenessLock.RoleByte))
         {
             segment.Close();
@@ -83,28 +82,58 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     public override bool TryReceive(out ReadLease lease)
     {
         _end.Enter();
-        if (!TryNext(out long payloadAt, out int length, out bool isLoan))
+        LaneReader lane = _lane;
+        int length = lane.NextLength;
+        if (length < 0) return TryReceiveSlowly(out lease);
+        lease = Lend(length, _map.Bytes(lane.NextPayloadAt, length));
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryReceiveSlowly(out ReadLease lease)
+    {
+        lease = default;
+        if (!TryNextSlowly(out long payloadAt, out int length, out bool isLoan))
         {
-            lease = default;
             ExitEmpty();
             return false;
         }
 
-        ReadOnlySpan<byte> bytes = isLoan ? OpenBlock(payloadAt) : _map.Bytes(payloadAt, length);
-        // The end stays entered until the lease ends. Numbered, since two lanes may be at the same position.
-        _open = ++_leases;
-        _received++;
+        lease = Lend(length, isLoan ? OpenBlock(payloadAt) : _map.Bytes(payloadAt, length));
+        return true;
+    }
+
+    /// <summary>The end stays entered until the lease ends. Numbered, since two lanes may be at the same position.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ReadLease Lend(int length, ReadOnlySpan<byte> bytes)
+    {
+        long lease = ++_leases;
+        _open = lease;
         _leasedBytes = RingLayout.FrameBytes(length);
         _end.Count(bytes.Length);
-        lease = new ReadLease(this, new SlotToken(_open, 0), bytes);
-        return true;
+        return new ReadLease(this, new SlotToken(lease, 0), bytes);
     }
 
     public override bool TryReceive(Span<byte> destination, out int bytes)
     {
         _end.Enter();
-        if (!TryNext(out long payloadAt, out bytes, out bool isLoan))
+        LaneReader lane = _lane;
+        bytes = lane.NextLength;
+        if (bytes < 0 || bytes > destination.Length) return TryReceiveSlowly(destination, out bytes);
+        ShortCopy.Copy(_map.Bytes(lane.NextPayloadAt, bytes), ref MemoryMarshal.GetReference(destination));
+        _leases++;
+        lane.Consume(RingLayout.FrameBytes(bytes));
+        _end.Count(bytes);
+        _end.Exit();
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryReceiveSlowly(Span<byte> destination, out int bytes)
+    {
+        if (!TryNextSlowly(out long payloadAt, out bytes, out bool isLoan))
         {
+            bytes = 0;
             ExitEmpty();
             return false;
         }
@@ -120,7 +149,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         }
 
         message.CopyTo(destination);
-        _received++;
+        _leases++;
         _lane.Consume(frame);
         _end.Count(bytes);
         EndBlock();
@@ -172,8 +201,8 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     /// <summary>As in RingSubscriber: after a burst it keeps off the senders' tails for a moment, and does not take their lines away for each message.</summary>
     private void LetSomeGather()
     {
-        if (_gathers && _received >= BurstMessages) Thread.SpinWait(GatheringSpins);
-        _received = 0;
+        if (_gathers && _leases - _leasesAtWait >= BurstMessages) Thread.SpinWait(RingLayout.GatheringSpins);
+        _leasesAtWait = _leases;
     }
 
     private void ExitEmpty()
@@ -218,13 +247,6 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     }
 
     /// <summary>Finds the next message, here or in another lane. Leaves the end where it throws.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryNext(out long payloadAt, out int length, out bool isLoan)
-    {
-        isLoan = false;
-        return _lane.TryNext(out payloadAt, out length) || TryNextSlowly(out payloadAt, out length, out isLoan);
-    }
-
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryNextSlowly(out long payloadAt, out int length, out bool isLoan)
     {

@@ -27,6 +27,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     private long _padding;
     private int _wanted;
     private bool _completed;
+    private readonly bool _gathers;
 
     public RingSender(SegmentFile segment, MmapStreamOptions options)
     {
@@ -35,6 +36,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this, signallersFence: false);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
+        _gathers = RingLayout.Gathers(_lane.Capacity, options.SpinLimit);
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
         _tooMany = (uint)MaxMessageBytes + 1;
         _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
@@ -65,15 +67,12 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     public override bool TrySend(ReadOnlySpan<byte> message)
     {
         _end.Enter();
-        if (!TryClaim(message.Length, out long padding))
-        {
-            _end.Exit();
-            return false;
-        }
-
-        long at = _tail + padding;
-        message.CopyTo(_map.Bytes(PayloadAt(at), message.Length));
-        Publish(at, message.Length, padding);
+        int bytes = message.Length;
+        if (!FitsAtTail(bytes)) return TrySendSlowly(message);
+        // Each field once: after a store to shared memory the compiler would read them all again.
+        ref byte frame = ref _map.Byte(PayloadAt(_tail) - RingLayout.FrameHeader);
+        ShortCopy.Copy(message, ref Unsafe.Add(ref frame, RingLayout.FrameHeader));
+        Publish(_tail, ref frame, bytes, RingLayout.TypeMessage);
         _end.Exit();
         return true;
     }
@@ -151,6 +150,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         try
         {
             _wanted = bytes;
+            LetRoomGather();
             return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode);
         }
         finally
@@ -167,6 +167,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         try
         {
             _wanted = bytes;
+            LetRoomGather();
             await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
         }
         finally
@@ -206,14 +207,43 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         _end.Exit();
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TrySendSlowly(ReadOnlySpan<byte> message)
+    {
+        bool room = TryClaimSlowly(message.Length, out long padding);
+        if (room)
+        {
+            message.CopyTo(_map.Bytes(PayloadAt(_tail + padding), message.Length));
+            Publish(_tail + padding, message.Length, padding);
+        }
+
+        _end.Exit();
+        return room;
+    }
+
+    /// <summary>
+    /// A full ring is given a moment before its head is looked at again: a sender that follows the receiver frame by frame takes its line away
+    /// for each, and both crawl.
+    /// </summary>
+    private void LetRoomGather()
+    {
+        if (_gathers) Thread.SpinWait(RingLayout.GatheringSpins);
+    }
+
+    /// <summary>Whether a frame is allowed, and has room at the tail for all that is known; <see cref="TryClaimSlowly"/> knows more.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool FitsAtTail(int bytes)
+    {
+        long tail = _tail, capacity = _lane.Capacity, frame = RingLayout.FrameBytes(bytes);
+        return (tail & (capacity - 1)) + frame <= capacity && tail + frame - _cachedHead <= capacity && (uint)bytes < _tooMany && !_end.IsRetired;
+    }
+
     /// <summary>Finds room for a frame at the tail, behind so much padding. Leaves the end where it throws.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryClaim(int bytes, out long padding)
     {
         padding = 0;
-        long frame = RingLayout.FrameBytes(bytes);
-        return ((_tail & (_lane.Capacity - 1)) + frame <= _lane.Capacity && _tail + frame - _cachedHead <= _lane.Capacity && (uint)bytes < _tooMany && !_end.IsRetired)
-            || TryClaimSlowly(bytes, out padding);
+        return FitsAtTail(bytes) || TryClaimSlowly(bytes, out padding);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -258,11 +288,21 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Publish(long at, int bytes, long padding, int type = RingLayout.TypeMessage)
     {
+        if (padding != 0) _map.Long(PayloadAt(at - padding) - RingLayout.FrameHeader) = RingLayout.Header((int)padding - RingLayout.FrameHeader, RingLayout.TypePadding);
+        Publish(at, ref _map.Byte(PayloadAt(at) - RingLayout.FrameHeader), bytes, type);
+    }
+
+    /// <param name="at">Where the frame begins.</param>
+    /// <param name="frame">The byte there.</param>
+    /// <param name="bytes">Of its payload, which is written.</param>
+    /// <param name="type">What it is.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Publish(long at, ref byte frame, int bytes, int type)
+    {
         long tail = at + RingLayout.FrameBytes(bytes);
         if (FaultPoints.On && FaultPoints.Plants("stream.publish.tail-first")) Volatile.Write(ref _map.Long(_lane.Tail), tail);
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.payload");
-        if (padding != 0) _map.Long(PayloadAt(at - padding) - RingLayout.FrameHeader) = RingLayout.Header((int)padding - RingLayout.FrameHeader, RingLayout.TypePadding);
-        _map.Long(PayloadAt(at) - RingLayout.FrameHeader) = RingLayout.Header(bytes, type);
+        Unsafe.As<byte, long>(ref frame) = RingLayout.Header(bytes, type);
         _tail = tail;
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.frame");
         // Release: pairs with the acquire of the tail in LaneReader; the frames must be visible before the tail that covers them.
@@ -270,7 +310,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         if (FaultPoints.On) FaultPoints.Reach("stream.publish.tail");
         _receiverBell.Signal();
         _end.Count(bytes);
-        WarmNextFrame();
+        WarmNextFrame(tail, ref Unsafe.Add(ref frame, (nint)(tail - at)));
     }
 
     /// <summary>
@@ -278,13 +318,13 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     /// does something else, instead of when the next message is on its way.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void WarmNextFrame()
+    private void WarmNextFrame(long tail, ref byte next)
     {
-        long offset = _tail & (_lane.Capacity - 1);
-        if (_tail + WarmBytes - _cachedHead > _lane.Capacity || offset > _lane.Capacity - WarmBytes) return;
-        long next = _lane.Data + offset;
-        _map.Long(next) = 0;
-        _map.Long(next + 64) = 0;
+        long capacity = _lane.Capacity, offset = tail & (capacity - 1);
+        // At the ring's end nothing is warmed, and next is not within it.
+        if (tail + WarmBytes - _cachedHead > capacity || (ulong)(offset - 1) >= (ulong)(capacity - WarmBytes)) return;
+        Unsafe.As<byte, long>(ref next) = 0;
+        Unsafe.As<byte, long>(ref Unsafe.Add(ref next, 64)) = 0;
     }
 
     /// <summary>The receiver's head, checked: it is shared, so it may hold anything.</summary>

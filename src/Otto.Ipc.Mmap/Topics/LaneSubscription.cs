@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Mmap.Ends;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
@@ -101,7 +103,7 @@ internal sealed class LaneSubscription
             || TopicLayout.FrameBytes(length) > Limit())
             return TryNextSlowly(ref buffer, out length, out lost);
         if (FaultPoints.On) FaultPoints.Reach("topic.read.header");
-        _map.Bytes(at + TopicLayout.FrameHeader, length).CopyTo(buffer);
+        ShortCopy.Copy(_map.Bytes(at + TopicLayout.FrameHeader, length), ref MemoryMarshal.GetArrayDataReference(buffer));
         if (FaultPoints.On) FaultPoints.Reach("topic.read.copied");
         // Pairs with the full fence in RingPublisher.TryAnnounceTo: the copy is done before the intent is read.
         Volatile.ReadBarrier();

@@ -84,7 +84,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
             return false;
         }
 
-        message.CopyTo(_map.Bytes(_lane.At(_tail + _padding) + TopicLayout.FrameHeader, message.Length));
+        ShortCopy.Copy(message, ref _map.Byte(_lane.At(_tail + _padding) + TopicLayout.FrameHeader));
         Publish(message.Length);
         _end.Exit();
         return true;

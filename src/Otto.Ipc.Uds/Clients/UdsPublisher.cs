@@ -16,7 +16,7 @@ internal sealed class UdsPublisher : MessagePublisher
     private byte[]? _room;
     private long _reservations, _open;
     private int _reserved, _busy, _disposed;
-    private Exception? _failure;
+    private Exception? _failure, _told;
 
     public UdsPublisher(SharedClient shared, ChannelName topic, int maxMessageBytes)
     {
@@ -182,7 +182,10 @@ internal sealed class UdsPublisher : MessagePublisher
     {
         if (Volatile.Read(ref _failure) is null) return;
         Exception failure = Interlocked.Exchange(ref _failure, null)!;
-        if (_disposed == 0) throw new IOException($"messages that were published before may have been heard by nobody: {failure.Message}", failure);
+        // Many messages of one lost connection are told once.
+        if (_disposed != 0 || ReferenceEquals(failure, _told)) return;
+        _told = failure;
+        throw new IOException($"messages that were published before may have been heard by nobody: {failure.Message}", failure);
     }
 
     private void CheckSize(int bytes)

@@ -210,9 +210,9 @@ internal sealed class WireConnection : IDisposable
         }
 
         _socket.Dispose();
-        // What the server said before it closed is told as it is.
-        foreach (TaskCompletionSource<WireAnswer> waiting in asked)
-            waiting.TrySetException(reason is IOException and not ServerRefusedException ? new IOException($"{reason.Message}; whether the command was run is not known", reason) : reason);
+        // What the server said before it closed is told as it is. All hear the same exception: whoever asked often can tell that it was one loss.
+        Exception told = reason is IOException and not ServerRefusedException ? new IOException($"{reason.Message}; whether the command was run is not known", reason) : reason;
+        foreach (TaskCompletionSource<WireAnswer> waiting in asked) waiting.TrySetException(told);
     }
 }
 

@@ -43,6 +43,20 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
         }
     }
 
+    /// <summary>Whether all that says something is on its way: a receiver that has a connection reads it, whether or not this process is still there.</summary>
+    public bool IsDelivered
+    {
+        get
+        {
+            lock (_gate)
+            {
+                if (_descriptor >= 0) Push();
+                return _descriptor >= 0 ? _sent == _end
+                    : _start == _end || (_lastFrame == _start && StreamWire.TryReadHeader(_bytes.AsSpan(_start, _end - _start), out FrameType only, out _) && only == FrameType.Open);
+            }
+        }
+    }
+
     /// <summary>Gives it to a sender.</summary>
     public void Hold()
     {

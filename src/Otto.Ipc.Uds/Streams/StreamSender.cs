@@ -100,6 +100,19 @@ internal sealed class StreamSender : MessageSender
         }
     }
 
+    public override async ValueTask FlushAsync(CancellationToken cancellation = default)
+    {
+        _gate.Enter();
+        try
+        {
+            await EndWait.WaitAsync(_gate, () => _lane.IsDelivered, _lane.WaitForChange, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
     public override void Dispose()
     {
         _gate.Dispose();

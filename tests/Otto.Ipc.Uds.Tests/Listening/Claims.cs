@@ -189,7 +189,7 @@ public sealed class Claims
             HOME=/tmp setpriv --reuid=65534 --regid=65534 --clear-groups -- dotnet {{AppContext.BaseDirectory}}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < <(cat {{theirs}}/stop) &
             until [ -S $OTTO_SOCKET ]; do read -rt 0.05 <> <(:) || :; done
             printf 'SET k 1\nGET k\nQUIT\n' | nc -U $OTTO_SOCKET
-            echo > {{theirs}}/stop
+            : > {{theirs}}/stop
             wait
             """);
         if (outcome.Errors.Contains("libhostfxr", StringComparison.Ordinal) || outcome.Errors.Contains("ermission denied", StringComparison.Ordinal))

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using Otto.Ipc;
 using Otto.Ipc.Uds;
+using Otto.Tools.Stores;
 
 namespace Otto.Tools.Sockets;
 
@@ -32,11 +33,14 @@ internal static class NewsCommands
               otto watch '*.progress' --json | jq .value.current
               otto watch 'build.*' | while read -r kind key value; do echo "$key is now $value"; done
             """) { glob, snapshot, count, json };
-        var choice = new SocketChoice(command, "How long to wait for each next change (default: for ever).", null);
+        var choice = new StoreChoice(command, "How long to wait for each next change (default: for ever).", null);
         command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
         {
-            await using UdsClient client = Client(choice.Path(parsed));
-            await using IStoreWatch watch = await client.WatchAsync(parsed.GetValue(glob) ?? "*", parsed.GetValue(snapshot));
+            (UdsClient? client, TaskStores? stores) = choice.Open(parsed);
+            await using IAsyncDisposable place = client ?? (IAsyncDisposable)stores!;
+            string pattern = parsed.GetValue(glob) ?? "*";
+            bool wantsAll = parsed.GetValue(snapshot);
+            await using IStoreWatch watch = await (client?.WatchAsync(pattern, wantsAll) ?? stores!.WatchAsync(pattern, wantsAll, CancellationToken.None));
             return await ListenAsync(watch, watch, Number(parsed.GetValue(count)), choice.Timeout(parsed), change =>
             {
                 bool set = change.Kind == StoreChangeKind.Set;
@@ -101,7 +105,7 @@ internal static class NewsCommands
         var choice = new SocketChoice(command, "How long to wait for each next message (default: for ever).", null);
         command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
         {
-            await using UdsClient client = Client(choice.Path(parsed));
+            await using UdsClient client = choice.Client(parsed);
             await using UdsMessages messages = await client.SubscribeAsync(parsed.GetValue(topic)!);
             return await ListenAsync(messages, messages, Number(parsed.GetValue(count)), choice.Timeout(parsed), message =>
             {
@@ -160,8 +164,6 @@ internal static class NewsCommands
 
         return true;
     }
-
-    private static UdsClient Client(string? path) => new(new UdsTransportOptions { SocketPath = path, ConnectTimeout = TimeSpan.Zero });
 
     private static Argument<string> Topic(string description) => new("TOPIC") { Description = description };
 

@@ -12,7 +12,7 @@ internal static class StreamCommands
     public static Command CreateSend()
     {
         Argument<string> channel = ChannelArgument();
-        Option<string?> transport = TransportOption(), timeout = TimeoutOption("How long to wait for room for a message. Default: for ever.");
+        Option<string?> transport = TransportOption(), timeout = TimeoutOption("How long to wait for room for a message, and for a receiver where the transport keeps nothing without its sender (uds:). Default: for ever.");
         var raw = new Option<bool>("--raw") { Description = "Send all of standard input as one message, byte for byte, instead of a message a line." };
         var end = new Option<bool>("--end") { Description = "Say afterwards that no more comes from here, so that the receiver ends once it has read everything." };
         var command = new Command(
@@ -33,6 +33,7 @@ internal static class StreamCommands
             else
                 while (input.TryReadLine(out ReadOnlyMemory<byte> line)) Send(sender, line.Span, patience);
             if (parsed.GetValue(end)) sender.Complete();
+            Flush(sender, patience);
             return ExitCode.Done;
         });
         return command;
@@ -88,6 +89,20 @@ internal static class StreamCommands
         while (!sender.TrySend(message))
         {
             if (!sender.WaitToSend(message.Length, patience)) throw NoRoom(patience);
+        }
+    }
+
+    /// <summary>Stays as long as what was sent needs this process.</summary>
+    private static void Flush(MessageSender sender, TimeSpan patience)
+    {
+        using var stop = new CancellationTokenSource(patience);
+        try
+        {
+            sender.FlushAsync(stop.Token).AsTask().GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException(string.Create(CultureInfo.InvariantCulture, $"no receiver came for what was sent in {patience.TotalSeconds:0.###} s, and this transport keeps nothing without its sender"));
         }
     }
 

@@ -28,15 +28,18 @@ internal sealed class SocketChoice
 
     public string? Path(ParseResult parsed) => parsed.GetValue(_socket);
 
+    /// <summary>A client of the server that was named here, or else.</summary>
+    public UdsClient Client(ParseResult parsed, string? otherPath = null) => new(new UdsTransportOptions { SocketPath = otherPath ?? Path(parsed), ConnectTimeout = TimeSpan.Zero });
+
     /// <summary>Runs what talks to the server, and no longer than it may.</summary>
-    public async Task<int> RunAsync(ParseResult parsed, Func<UdsClient, CancellationToken, Task<int>> work)
+    public async Task<int> RunAsync(ParseResult parsed, Func<UdsClient, CancellationToken, Task<int>> work, string? otherPath = null)
     {
         using var stop = new CancellationTokenSource();
         TimeSpan? timeout = Timeout(parsed);
         if (timeout is { } limit) stop.CancelAfter(limit);
         try
         {
-            await using var client = new UdsClient(new UdsTransportOptions { SocketPath = Path(parsed), ConnectTimeout = TimeSpan.Zero });
+            await using UdsClient client = Client(parsed, otherPath);
             return await work(client, stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

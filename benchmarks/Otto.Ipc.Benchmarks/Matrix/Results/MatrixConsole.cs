@@ -19,6 +19,11 @@ internal static class MatrixConsole
         foreach (string note in MatrixMarkdown.Notes(run)) Line("  " + note.Replace("*", "", StringComparison.Ordinal));
         foreach (string left in run.Head.LeftOut) Line($"Left out: {left}");
         if (run.Noise is { } noise) Line(noise);
+    }
+
+    /// <summary>What fails the run, on the standard error.</summary>
+    public static void PrintFailures(MatrixRun run)
+    {
         foreach (Failure failure in run.Head.Failures) Console.Error.WriteLine($"{(failure.IsOurs ? "FAILED" : "failed, a peer")}: {failure.Title}, {failure.What}");
         foreach (Cell cell in run.Contradictions)
             Console.Error.WriteLine($"FAILED: {TitleOf(run, cell)}, {Verdicts.Word(cell.Row)}: {cell.Contradiction}. {cell.Evidence}");

@@ -1,10 +1,11 @@
 using System.CommandLine;
 using System.Text;
 using Otto.Ipc;
+using Otto.Tools.Sockets;
 
-namespace Otto.Tools.Sockets;
+namespace Otto.Tools.Stores;
 
-// otto get, set, del, list: the store of the server, one command each. Keys are the server's own: a task's are TASK.KEY.
+// otto get, set, del, list: the store of the server or of another transport, one command each. A task's keys are TASK.KEY.
 
 internal static class StoreCommands
 {
@@ -26,12 +27,18 @@ internal static class StoreCommands
             Example:
               step=$(otto get build.step --default none)
               otto get build.progress | jq .current
+              otto get build.step --transport files:
             """) { key, fallback, json };
-        var choice = new SocketChoice(command, HowLong, Usual);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () => choice.RunAsync(parsed, async (client, stop) =>
+        var choice = new StoreChoice(command, HowLong, Usual);
+        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () =>
         {
             string name = parsed.GetValue(key)!;
-            ReadOnlyMemory<byte>? value = await client.GetAsync(name, stop);
+            return choice.RunAsync(parsed, async (client, stop) => Report(parsed, name, await client.GetAsync(name, stop)), async (stores, stop) => Report(parsed, name, await stores.GetAsync(name, stop)));
+        }));
+        return command;
+
+        int Report(ParseResult parsed, string name, ReadOnlyMemory<byte>? value)
+        {
             if (value is null && parsed.GetValue(fallback) is not null) value = Encoding.UTF8.GetBytes("\"" + System.Text.Json.JsonEncodedText.Encode(parsed.GetValue(fallback)!) + "\"");
             if (value is not { } found) return NotFound(name);
             if (!parsed.GetValue(json))
@@ -46,8 +53,7 @@ internal static class StoreCommands
                 ValueText.Write(writer, "value", found);
             });
             return ExitCode.Done;
-        })));
-        return command;
+        }
     }
 
     private static Command CreateSet()
@@ -64,16 +70,23 @@ internal static class StoreCommands
               git log -1 | otto set build.commit
             """) { key };
         (Argument<string?> Value, Option<string?> Json) value = ValueText.Add(command, "VALUE");
-        var choice = new SocketChoice(command, HowLong, Usual);
+        var choice = new StoreChoice(command, HowLong, Usual);
         command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
         {
             StoreKey.Check(parsed.GetValue(key)!);
             byte[] bytes = ValueText.Read(parsed, value);
-            return await choice.RunAsync(parsed, async (client, stop) =>
-            {
-                await client.SetAsync(parsed.GetValue(key)!, bytes, stop);
-                return ExitCode.Done;
-            });
+            return await choice.RunAsync(
+                parsed,
+                async (client, stop) =>
+                {
+                    await client.SetAsync(parsed.GetValue(key)!, bytes, stop);
+                    return ExitCode.Done;
+                },
+                async (stores, stop) =>
+                {
+                    await stores.SetAsync(parsed.GetValue(key)!, bytes, stop);
+                    return ExitCode.Done;
+                });
         }));
         return command;
     }
@@ -89,9 +102,15 @@ internal static class StoreCommands
             Example:
               otto del build.step
             """) { key };
-        var choice = new SocketChoice(command, HowLong, Usual);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () => choice.RunAsync(parsed, async (client, stop) =>
-            await client.DeleteAsync(parsed.GetValue(key)!, stop) ? ExitCode.Done : NotFound(parsed.GetValue(key)!))));
+        var choice = new StoreChoice(command, HowLong, Usual);
+        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () =>
+        {
+            string name = parsed.GetValue(key)!;
+            return choice.RunAsync(
+                parsed,
+                async (client, stop) => await client.DeleteAsync(name, stop) ? ExitCode.Done : NotFound(name),
+                async (stores, stop) => await stores.DeleteAsync(name, stop) ? ExitCode.Done : NotFound(name));
+        }));
         return command;
     }
 
@@ -107,18 +126,24 @@ internal static class StoreCommands
             Example:
               otto list 'build.*'
             """) { glob, json };
-        var choice = new SocketChoice(command, HowLong, Usual);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () => choice.RunAsync(parsed, async (client, stop) =>
+        var choice = new StoreChoice(command, HowLong, Usual);
+        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () =>
         {
-            foreach (string name in await client.ListAsync(parsed.GetValue(glob) ?? "*", stop))
+            string pattern = parsed.GetValue(glob) ?? "*";
+            return choice.RunAsync(parsed, async (client, stop) => Print(parsed, await client.ListAsync(pattern, stop)), async (stores, stop) => Print(parsed, await stores.ListAsync(pattern, stop)));
+        }));
+        return command;
+
+        int Print(ParseResult parsed, IReadOnlyList<string> names)
+        {
+            foreach (string name in names)
             {
                 if (parsed.GetValue(json)) ValueText.PrintJson(writer => writer.WriteString("key", name));
                 else StandardOutput.WriteLine(Encoding.UTF8.GetBytes(name));
             }
 
             return ExitCode.Done;
-        })));
-        return command;
+        }
     }
 
     private static int NotFound(string key)
