@@ -1,8 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
+using Otto.Ipc.Benchmarks.BeforeAfter;
 using Otto.Ipc.Benchmarks.Cli;
+using Otto.Ipc.Benchmarks.Documents;
 using Otto.Ipc.Benchmarks.Loans;
+using Otto.Ipc.Benchmarks.Matrix;
+using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Measuring;
+using Otto.Ipc.Benchmarks.Micro;
 using Otto.Ipc.Benchmarks.Queues;
 using Otto.Ipc.Benchmarks.Stores;
 using Otto.Ipc.Benchmarks.Streams;
@@ -15,6 +20,8 @@ using Otto.Tools.Demo;
 
 // eng/bench SCENARIO [--json FILE] [--quick] [--runs N] [--floor PROGRAM]
 
+if (args is ["peer", "matrix"]) return SessionHost.Run();
+if (args is ["peer", "before-after", string way]) return BeforeAfterCommand.Work(way);
 if (args is ["peer", .. string[] role]) return RunPeer(role);
 
 var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line; without FILE to standard output, in place of the table", Arity = ArgumentArity.ZeroOrOne };
@@ -65,6 +72,11 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
             TopicScenarios.Throughput(report, floor, bytes: 64, messages: 10_000_000 / scale, subscribers, policy, n);
     }),
 };
+
+root.Add(MatrixCommand.Create());
+root.Add(BeforeAfterCommand.Create());
+root.Add(MicroCommand.Create());
+root.Add(ReadmeCommand.Create());
 
 return root.Parse(args).Invoke();
 

@@ -37,7 +37,7 @@ public sealed class FifoTransport : IStreamTransport
         Speed: SpeedClass.Fast,
         Streaming: Support.Yes,
         Persistent: Persistence.None,
-        Debuggable: Ease.Easy,
+        Debuggable: Ease.Hard,
         ShellFriendly: Ease.Easy,
         Bidirectional: false,
         SetUp: Level.Low,

@@ -39,7 +39,7 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
         Bidirectional: true,
         SetUp: Level.Medium,
         Overhead: Level.Medium,
-        MaxMessageBytes: UdsServerOptions.MostValueBytes,
+        MaxMessageBytes: StreamWire.MaxMessage(UdsStreamOptions.MostCapacity),
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
     /// <summary>Where the server is looked for.</summary>

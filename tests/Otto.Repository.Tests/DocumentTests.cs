@@ -17,10 +17,19 @@ public sealed partial class DocumentTests
         string path = Repository.PathOf(document), text = File.ReadAllText(path);
         foreach (Match link in Link().Matches(text))
         {
-            string target = link.Groups[1].Value.Split('#')[0];
-            if (target.Length == 0 || target.Contains("://", StringComparison.Ordinal)) continue;
-            Assert.That(Path.Exists(Path.Combine(Path.GetDirectoryName(path)!, target)), $"{document} links to {target}");
+            string[] parts = link.Groups[1].Value.Split('#');
+            if (parts[0].Contains("://", StringComparison.Ordinal)) continue;
+            string target = parts[0].Length == 0 ? path : Path.Combine(Path.GetDirectoryName(path)!, parts[0]);
+            Assert.That(Path.Exists(target), $"{document} links to {parts[0]}");
+            if (parts.Length > 1) Assert.That(Anchors(File.ReadAllText(target)), Does.Contain(parts[1]), $"{document} links to {link.Groups[1].Value}");
         }
+    }
+
+    [Test]
+    public void Anchors_are_what_a_page_makes_of_its_headings()
+    {
+        const string page = "# The `otto` tool\n```sh\n# no heading\n```\n## Shells: otto pipe\n## Size limits\n### Size limits\n";
+        Assert.That(Anchors(page), Is.EqualTo(new[] { "the-otto-tool", "shells-otto-pipe", "size-limits", "size-limits-1" }));
     }
 
     [TestCaseSource(nameof(Documents))]
@@ -30,7 +39,31 @@ public sealed partial class DocumentTests
         foreach (Match named in SourceFile().Matches(text)) Assert.That(Path.Exists(Repository.PathOf(named.Value)), $"{document} names {named.Value}");
     }
 
-    [GeneratedRegex(@"\]\(([^)\s]+)\)")]
+    // As GitHub makes them: lower case, without punctuation, hyphens for spaces, numbered where a heading comes again.
+    private static List<string> Anchors(string text)
+    {
+        List<string> anchors = [];
+        Dictionary<string, int> seen = [];
+        foreach (Match heading in Heading().Matches(Fence().Replace(text, "")))
+        {
+            string anchor = Punctuation().Replace(heading.Groups[1].Value.Trim().ToLowerInvariant(), "").Replace(' ', '-');
+            int times = seen[anchor] = seen.GetValueOrDefault(anchor) + 1;
+            anchors.Add(times == 1 ? anchor : $"{anchor}-{times - 1}");
+        }
+
+        return anchors;
+    }
+
+    [GeneratedRegex(@"^#{1,6} (.+)$", RegexOptions.Multiline)]
+    private static partial Regex Heading();
+
+    [GeneratedRegex(@"^```.*?^```", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Fence();
+
+    [GeneratedRegex(@"[^\w\- ]")]
+    private static partial Regex Punctuation();
+
+    [GeneratedRegex("""\]\(([^)\s]+)(?: "[^"]*")?\)""")]
     private static partial Regex Link();
 
     [GeneratedRegex(@"\b(src|tools|tests|benchmarks|eng)/[A-Za-z0-9_./-]+\.(cs|csproj|md|sh|txt)\b")]

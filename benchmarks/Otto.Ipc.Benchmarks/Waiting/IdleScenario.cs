@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Otto.Ipc.Benchmarks.Measuring;
 using Otto.Ipc.Mmap;
 
@@ -22,10 +21,10 @@ internal static class IdleScenario
         List<double> cpu = [], wakes = [], bareCpu = [], bareWakes = [];
         for (int run = 0; run < runs; run++)
         {
-            Sight before = Sight.Of(waiting.Id), bareBefore = Sight.Of(bare.Id);
+            ProcessSight before = ProcessSight.Of(waiting.Id), bareBefore = ProcessSight.Of(bare.Id);
             long start = Stopwatch.GetTimestamp();
             Thread.Sleep(TimeSpan.FromSeconds(WindowSeconds));
-            Sight after = Sight.Of(waiting.Id), bareAfter = Sight.Of(bare.Id);
+            ProcessSight after = ProcessSight.Of(waiting.Id), bareAfter = ProcessSight.Of(bare.Id);
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             cpu.Add(Math.Round((after.CpuSeconds - before.CpuSeconds) / seconds * 100, 4));
             wakes.Add(Math.Round((after.Switches - before.Switches) / seconds, 2));
@@ -75,22 +74,4 @@ internal static class IdleScenario
 
     /// <summary>The peer's peer: a runtime that waits for the end of its input.</summary>
     public static void Bare() => _ = Console.In.ReadToEnd();
-
-    private readonly record struct Sight(double CpuSeconds, long Switches)
-    {
-        public static Sight Of(int pid)
-        {
-            double nanoseconds = 0;
-            long switches = 0;
-            foreach (string thread in Directory.GetDirectories(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/task")))
-            {
-                nanoseconds += double.Parse(File.ReadAllText(Path.Combine(thread, "schedstat")).Split(' ')[0], CultureInfo.InvariantCulture);
-                switches += File.ReadLines(Path.Combine(thread, "status"))
-                    .Where(line => line.Contains("ctxt_switches", StringComparison.Ordinal))
-                    .Sum(line => long.Parse(line.AsSpan(line.IndexOf(':', StringComparison.Ordinal) + 1).Trim(), CultureInfo.InvariantCulture));
-            }
-
-            return new Sight(nanoseconds / 1e9, switches);
-        }
-    }
 }

@@ -1,0 +1,143 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Otto.Ipc.Benchmarks.Matrix.Subjects;
+using Otto.Ipc.Benchmarks.Measuring;
+using Otto.Queue;
+
+namespace Otto.Ipc.Benchmarks.BeforeAfter;
+
+// eng/bench before-after: the case that this project began with. Small tasks that do nothing, from one process to another, through Redis one
+// round trip at a time, through Redis as it should be used, through shared memory, and to a worker in the same process.
+
+internal static class BeforeAfterCommand
+{
+    private const int WarmUp = 5000, Seed = 20;
+
+    public static Command Create()
+    {
+        var tasks = new Option<int[]>("--tasks") { Description = "How many tasks a run has", DefaultValueFactory = _ => [1000, 100_000], AllowMultipleArgumentsPerToken = true };
+        var runs = new Option<int>("--runs") { Description = "Counted runs of each; medians are reported", DefaultValueFactory = _ => 3 };
+        var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line; without FILE print them instead of the table", HelpName = "FILE", Arity = ArgumentArity.ZeroOrOne };
+        var markdown = new Option<FileInfo?>("--markdown") { Description = "Also write a report to FILE" };
+        var keep = new Option<bool>("--results") { Description = "Also write both into benchmarks/results, named by date and machine" };
+        var command = new Command("before-after", "Small tasks through Redis one round trip at a time, through Redis well used, through shared memory, and in process") { tasks, runs, json, markdown, keep };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            double others = Machine.OthersOver(TimeSpan.FromSeconds(1));
+            List<BeforeAfterResult> results = await MeasureAsync(parsed.GetValue(tasks)!, parsed.GetValue(runs)).ConfigureAwait(false);
+            var report = new BeforeAfterReport(BeforeAfterHead.Here(parsed.GetValue(runs), others), results);
+            if (parsed.GetResult(json) is { Implicit: false } && parsed.GetValue(json) is null)
+            {
+                foreach (string line in report.ToLines()) Console.WriteLine(line);
+            }
+            else
+            {
+                report.Print();
+            }
+
+            if (parsed.GetValue(json) is { } lines) await File.WriteAllLinesAsync(lines.FullName, report.ToLines(), cancellation).ConfigureAwait(false);
+            if (parsed.GetValue(markdown) is { } page) await File.WriteAllTextAsync(page.FullName, report.ToMarkdown(), cancellation).ConfigureAwait(false);
+            if (parsed.GetValue(keep)) Console.Error.WriteLine($"  written: {report.Write()} and what lies beside it");
+            return 0;
+        });
+        return command;
+    }
+
+    /// <summary>The other process: works until its input ends, and says when it has done so many tasks.</summary>
+    public static int Work(string way)
+    {
+        var tally = new Tally();
+        string address = Console.In.ReadLine()!;
+        Task<(long First, long Last)> done = Task.FromResult((0L, 0L));
+        new Thread(() =>
+        {
+            if (way.StartsWith("redis", StringComparison.Ordinal)) RedisWay.Work(way == "redis-batched", address, tally);
+            else QueueWay.WorkAsync(way == "otto-mmap" ? Route.SharedMemory : Route.Redis, address, tally).GetAwaiter().GetResult();
+        }) { IsBackground = true }.Start();
+        while (Console.In.ReadLine() is { } line)
+        {
+            done = tally.Expect(int.Parse(line, CultureInfo.InvariantCulture));
+            Console.WriteLine("ready");
+            (long first, long last) = done.GetAwaiter().GetResult();
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{first} {last}"));
+        }
+
+        return 0;
+    }
+
+    private static async Task<List<BeforeAfterResult>> MeasureAsync(int[] counts, int runs)
+    {
+        var tally = new Tally();
+        Func<Way>[] ways =
+        [
+            .. RedisPlace.IsInstalled ? (Func<Way>[])[() => new RedisWay(batched: false), () => new RedisWay(batched: true), () => new QueueWay(Route.Redis, null)] : [],
+            () => new QueueWay(Route.SharedMemory, null),
+            () => new QueueWay(Route.InProcess, tally),
+        ];
+        if (!RedisPlace.IsInstalled) Console.Error.WriteLine("  redis-server is not installed, so its three ways are left out: sudo apt-get install redis-server");
+        List<BeforeAfterRun> all = [];
+        var draw = new Random(Seed);
+        for (int run = 0; run < runs; run++)
+        {
+            foreach (int index in Shuffled(ways.Length, draw))
+            {
+                await using Way way = ways[index]();
+                await way.StartAsync().ConfigureAwait(false);
+                using Process? worker = way.Address is null ? null : StartWorker(way);
+                await OneRunAsync(way, worker, tally, WarmUp).ConfigureAwait(false);
+                foreach (int count in counts)
+                {
+                    BeforeAfterRun result = await OneRunAsync(way, worker, tally, count).ConfigureAwait(false) with { Order = index };
+                    all.Add(result);
+                    Console.Error.WriteLine(FormattableString.Invariant($"  {way.Title}, {count:N0} tasks: {result.TotalSeconds * 1000:N1} ms"));
+                }
+
+                worker?.Kill();
+            }
+        }
+
+        return [.. all.GroupBy(r => (r.Tasks, r.Order)).OrderBy(g => g.Key).Select(g => BeforeAfterResult.Of([.. g]))];
+    }
+
+    private static async Task<BeforeAfterRun> OneRunAsync(Way way, Process? worker, Tally tally, int tasks)
+    {
+        Task<(long First, long Last)> done = worker is null ? tally.Expect(tasks) : ExpectAsync(worker, tasks);
+        if (worker is not null && await worker.StandardOutput.ReadLineAsync().ConfigureAwait(false) != "ready") throw new InvalidOperationException("the worker ended early; its message is above");
+        long start = Stopwatch.GetTimestamp();
+        await way.ProduceAsync(tasks).ConfigureAwait(false);
+        long produced = Stopwatch.GetTimestamp();
+        (long first, long last) = worker is null ? await done.ConfigureAwait(false) : await HearAsync(worker).ConfigureAwait(false);
+        double Seconds(long from, long to) => Math.Max(to - from, 1) / (double)Stopwatch.Frequency;
+        return new BeforeAfterRun(way.Name, way.Title, tasks, tasks / Seconds(start, produced), tasks / Seconds(first, last), Seconds(start, Math.Max(last, produced)), 0);
+    }
+
+    private static async Task<(long First, long Last)> ExpectAsync(Process worker, int tasks)
+    {
+        await worker.StandardInput.WriteLineAsync(tasks.ToString(CultureInfo.InvariantCulture)).ConfigureAwait(false);
+        await worker.StandardInput.FlushAsync().ConfigureAwait(false);
+        return default;
+    }
+
+    private static async Task<(long First, long Last)> HearAsync(Process worker)
+    {
+        string line = await worker.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(5)).ConfigureAwait(false) ?? throw new InvalidOperationException("the worker ended early; its message is above");
+        long[] when = [.. line.Split(' ').Select(static w => long.Parse(w, CultureInfo.InvariantCulture))];
+        return (when[0], when[1]);
+    }
+
+    private static Process StartWorker(Way way)
+    {
+        Process worker = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["peer", "before-after", way.Name]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        worker.StandardInput.WriteLine(way.Address);
+        worker.StandardInput.Flush();
+        return worker;
+    }
+
+    private static int[] Shuffled(int count, Random draw)
+    {
+        int[] order = [.. Enumerable.Range(0, count)];
+        draw.Shuffle(order);
+        return order;
+    }
+}

@@ -1,0 +1,109 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
+
+// A process in which ends live: this program again, told by lines of its input what to do. What is measured never travels this way, and what
+// is said here never travels over the transport.
+
+/// <summary>Another process. Each of its sessions is a thread that does one thing after another.</summary>
+internal sealed class Host : IDisposable
+{
+    private readonly Process _process;
+    private readonly ConcurrentDictionary<int, BlockingCollection<string>> _answers = new();
+    private readonly ConcurrentQueue<string> _errors = new();
+    private readonly Lock _input = new();
+
+    public Host(bool withoutPrivileges = false)
+    {
+        // A pipe may be larger than the system's limit for who may manage resources: what is promised is what everybody gets.
+        string[] without = withoutPrivileges && Environment.IsPrivilegedProcess && Programs.Has("setpriv")
+            ? ["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", Environment.ProcessPath!]
+            : [Environment.ProcessPath!];
+        var start = new ProcessStartInfo(without[0]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in (string[])[.. without[1..], "peer", "matrix"]) start.ArgumentList.Add(argument);
+        _process = Process.Start(start)!;
+        _process.OutputDataReceived += (_, line) => Take(line.Data);
+        _process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is not null) _errors.Enqueue(line.Data);
+        };
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    public int Id => _process.Id;
+
+    public bool IsRunning => !_process.HasExited;
+
+    /// <summary>Tells a session to do something.</summary>
+    public void Tell(int session, string verb)
+    {
+        lock (_input)
+        {
+            _process.StandardInput.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{session} {verb}"));
+            _process.StandardInput.Flush();
+        }
+    }
+
+    /// <summary>What a session answered.</summary>
+    /// <exception cref="TimeoutException">Nothing, in that time.</exception>
+    /// <exception cref="ProbeException">That it could not; the message says why.</exception>
+    public string Hear(int session, TimeSpan patience)
+    {
+        long start = Stopwatch.GetTimestamp();
+        string? answer;
+        while (!Answers(session).TryTake(out answer, 100))
+        {
+            if (!IsRunning && Answers(session).Count == 0) throw new ProbeException($"the other process ended with code {_process.ExitCode}: {string.Join(" | ", _errors)}");
+            if (Stopwatch.GetElapsedTime(start) > patience) throw new TimeoutException($"a process said nothing in {patience.TotalSeconds:0} s");
+        }
+
+        return answer == "ok" ? "" : answer.StartsWith("ok ", StringComparison.Ordinal) ? answer[3..] : throw new ProbeException(answer[(answer.IndexOf(' ', StringComparison.Ordinal) + 1)..]);
+    }
+
+    /// <summary>SIGKILL.</summary>
+    public void Kill()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+    }
+
+    public void Dispose()
+    {
+        try
+        {
+            _process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It is gone already.
+        }
+
+        if (!_process.WaitForExit(TimeSpan.FromSeconds(5))) Kill();
+        _process.Dispose();
+    }
+
+    private void Take(string? line)
+    {
+        if (line is null) return;
+        int space = line.IndexOf(' ', StringComparison.Ordinal);
+        if (space > 0 && int.TryParse(line.AsSpan(0, space), CultureInfo.InvariantCulture, out int session)) Answers(session).Add(line[(space + 1)..]);
+        else _errors.Enqueue(line);
+    }
+
+    private BlockingCollection<string> Answers(int session) => _answers.GetOrAdd(session, static _ => []);
+}
+
+/// <summary>Something that was tried did not work, which may be the very answer.</summary>
+internal sealed class ProbeException(string message) : Exception(message);
+
+/// <summary>Programs on the PATH.</summary>
+internal static class Programs
+{
+    public static bool Has(string name) => PathOf(name) is not null;
+
+    public static string? PathOf(string name) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Where(static d => d.Length > 0).Select(d => Path.Combine(d, name)).FirstOrDefault(File.Exists);
+}

@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using Otto.Ipc.Benchmarks.Matrix.Subjects;
+using Otto.Ipc.Benchmarks.Measuring;
+
+namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
+
+// Receivers that wait while other things are probed, and get nothing; beside them a program that waits for input and nothing else.
+
+internal sealed class IdleWatch : IDisposable
+{
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(15), Window = TimeSpan.FromSeconds(10);
+
+    private readonly long _started = Stopwatch.GetTimestamp();
+    private readonly Host _bare = new();
+    private readonly Dictionary<string, (Place Place, Host Host)> _waiting = [];
+    private readonly Dictionary<string, double> _wakeups = [];
+
+    public IdleWatch(IEnumerable<Subject> subjects)
+    {
+        foreach (Subject subject in subjects)
+        {
+            Place place = subject.OpenPlace();
+            var host = new Host();
+            _waiting.Add(subject.Name, (place, host));
+            var side = new Side(host, 0);
+            side.Ask($"subject {subject.Name} {place.Address}");
+            side.Ask(Pair.Verb("inlet", "idle", new LinkOptions(1024)));
+            side.Ask("wait");
+        }
+    }
+
+    /// <summary>Wake-ups a second of a program that waits for its input.</summary>
+    public double Bare { get; private set; }
+
+    /// <summary>Wake-ups a second of a receiver, all threads of its process.</summary>
+    public double Of(string subject) => _wakeups[subject];
+
+    /// <summary>Counts over some seconds in which nothing else is done.</summary>
+    public void Measure()
+    {
+        TimeSpan left = Settling - Stopwatch.GetElapsedTime(_started);
+        if (left > TimeSpan.Zero) Thread.Sleep(left); // The runtime's own start: tiered compilation, the finalizer.
+        long bare = ProcessSight.Of(_bare.Id).Switches;
+        Dictionary<string, long> before = _waiting.ToDictionary(w => w.Key, w => ProcessSight.Of(w.Value.Host.Id).Switches);
+        long start = Stopwatch.GetTimestamp();
+        Thread.Sleep(Window);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        Bare = Math.Round((ProcessSight.Of(_bare.Id).Switches - bare) / seconds, 1);
+        foreach ((string name, (_, Host host)) in _waiting) _wakeups[name] = Math.Round((ProcessSight.Of(host.Id).Switches - before[name]) / seconds, 1);
+    }
+
+    public void Dispose()
+    {
+        if (_waiting.Count == 0) return;
+        _bare.Dispose();
+        foreach ((Place place, Host host) in _waiting.Values)
+        {
+            host.Dispose();
+            place.Dispose();
+        }
+
+        _waiting.Clear();
+    }
+}

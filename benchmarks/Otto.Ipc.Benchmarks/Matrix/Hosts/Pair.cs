@@ -1,0 +1,84 @@
+using Otto.Ipc.Benchmarks.Matrix.Subjects;
+
+namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
+
+// Two sides of a channel, as a probe drives them: in two processes, or, for what lives in one, two threads of one.
+
+/// <summary>One side: a session of a host.</summary>
+internal sealed class Side(Host host, int session)
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    public Host Host => host;
+
+    public void Tell(string verb) => host.Tell(session, verb);
+
+    public string Hear() => host.Hear(session, Patience);
+
+    public string Ask(string verb)
+    {
+        Tell(verb);
+        return Hear();
+    }
+}
+
+internal sealed class Pair : IDisposable
+{
+    private readonly Host _first, _second;
+
+    public Pair(Subject subject, Place place, bool withoutPrivileges = false)
+    {
+        _first = new Host(withoutPrivileges);
+        _second = subject.InProcess ? _first : new Host(withoutPrivileges);
+        Sender = new Side(_first, 0);
+        Receiver = new Side(_second, 1);
+        Sender.Tell($"subject {subject.Name} {place.Address}");
+        Receiver.Tell($"subject {subject.Name} {place.Address}");
+        Sender.Hear();
+        Receiver.Hear();
+    }
+
+    public Side Sender { get; }
+
+    public Side Receiver { get; }
+
+    /// <summary>The processes of both ends, each once.</summary>
+    public IReadOnlyList<Host> Hosts => ReferenceEquals(_first, _second) ? [_first] : [_first, _second];
+
+    /// <summary>Opens the receiver and then the sender of a channel.</summary>
+    public void Open(string channel, LinkOptions options)
+    {
+        Receiver.Ask(Verb("inlet", channel, options));
+        Sender.Ask(Verb("outlet", channel, options));
+    }
+
+    /// <summary>The same of a channel that other programs can see.</summary>
+    public void OpenShown(string channel)
+    {
+        Receiver.Ask($"shown-inlet {channel}");
+        Sender.Ask($"shown-outlet {channel}");
+    }
+
+    /// <summary>Opens a talk in which the sender is the caller.</summary>
+    public void OpenTalk(string channel, LinkOptions options)
+    {
+        Receiver.Tell(Verb("talk answerer", channel, options));
+        Sender.Tell(Verb("talk caller", channel, options));
+        Receiver.Hear();
+        Sender.Hear();
+    }
+
+    public void Close()
+    {
+        Sender.Ask("close");
+        Receiver.Ask("close");
+    }
+
+    public static string Verb(string verb, string channel, LinkOptions options) => $"{verb} {channel} {options.MaxMessageBytes} {options.Waiting}";
+
+    public void Dispose()
+    {
+        _first.Dispose();
+        if (!ReferenceEquals(_first, _second)) _second.Dispose();
+    }
+}

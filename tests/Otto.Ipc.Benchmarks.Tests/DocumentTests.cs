@@ -1,0 +1,71 @@
+using Otto.Ipc.Benchmarks.BeforeAfter;
+using Otto.Ipc.Benchmarks.Documents;
+using Otto.Ipc.Benchmarks.Matrix;
+using Otto.Ipc.Benchmarks.Matrix.Results;
+
+namespace Otto.Ipc.Benchmarks.Tests;
+
+// What the documents say of measurements is what the newest results say.
+
+public sealed class DocumentTests
+{
+    [Test]
+    public void The_documents_say_what_was_measured_last() =>
+        Assert.That(new MeasuredDocuments(Checkout.Root).Stale(), Is.Empty, "eng/bench readme writes them anew");
+
+    [Test]
+    public void A_changed_number_is_noticed()
+    {
+        var documents = new MeasuredDocuments(Checkout.Root);
+        string readme = File.ReadAllText(Path.Combine(Checkout.Root, "README.md"));
+        int start = readme.IndexOf("<!-- measured: matrix -->", StringComparison.Ordinal), end = readme.IndexOf("<!-- /measured -->", StringComparison.Ordinal);
+        int digit = readme.IndexOf(" µs", start, StringComparison.Ordinal) - 1;
+        Assert.That(start, Is.GreaterThan(0));
+        Assert.That(digit, Is.InRange(start, end));
+        string changed = readme[..digit] + (readme[digit] == '9' ? '8' : '9') + readme[(digit + 1)..];
+        Assert.That(documents.Fill(changed, "README.md"), Is.EqualTo(readme));
+    }
+
+    [Test]
+    public void A_link_to_a_cell_that_was_not_measured_is_an_error()
+    {
+        var documents = new MeasuredDocuments(Checkout.Root);
+        Assert.That(() => documents.Fill("[x](y \"measured: pigeon, speed\")", "docs/a.md"), Throws.TypeOf<InvalidDataException>().With.Message.Contains("pigeon"));
+        Assert.That(() => documents.Fill("[x](y \"measured: uds, taste\")", "docs/a.md"), Throws.TypeOf<InvalidDataException>().With.Message.Contains("size limits"));
+    }
+
+    [Test]
+    public void The_newest_run_is_complete()
+    {
+        MatrixRun run = ResultFiles.All(Checkout.Results)[^1].Run;
+        Assert.That(run.Head.Columns.Select(c => c.Name), Is.EqualTo(new[] { "files", "mmap", "uds", "fifo", "channel", "redis" }));
+        foreach (Column column in run.Head.Columns)
+        {
+            foreach (Row row in Enum.GetValues<Row>()) Assert.That(run.At(row, column.Name)?.Evidence, Is.Not.Null.And.Not.Empty, $"{column.Name}, {row}");
+        }
+
+        Assert.That(run.Contradictions, Is.Empty);
+        Assert.That(run.Head.LeftOut, Is.Empty);
+        Assert.That(run.Speeds.Select(s => s.Subject).Distinct(), Is.SupersetOf(new[] { "bare-uds", "pipes", "tcp", "redis-single" }));
+        Assert.That(run.Head.Commit, Is.Not.EqualTo("unknown"));
+    }
+
+    [Test]
+    public void Runs_are_read_back_as_they_were_written()
+    {
+        MatrixRun run = ResultFiles.All(Checkout.Results)[^1].Run;
+        Assert.That(MatrixRun.Parse(run.ToLines()).ToLines(), Is.EqualTo(run.ToLines()));
+        BeforeAfterReport report = BeforeAfterReport.All(Checkout.Results)[^1].Report;
+        Assert.That(BeforeAfterReport.Parse([.. report.ToLines()]).ToLines(), Is.EqualTo(report.ToLines()));
+        Assert.That(() => MatrixRun.Parse(["{}"]), Throws.TypeOf<InvalidDataException>());
+    }
+
+    [Test]
+    public void Before_and_after_has_each_way_with_few_tasks_and_with_many()
+    {
+        BeforeAfterReport report = BeforeAfterReport.All(Checkout.Results)[^1].Report;
+        foreach (int tasks in (int[])[1000, 100_000])
+            Assert.That(report.Results.Where(r => r.Tasks == tasks).Select(r => r.Way), Is.SupersetOf(new[] { "redis-single", "redis-batched", "otto-mmap", "otto-inprocess" }));
+        Assert.That(report.ToMarkdown(), Does.Contain("250 ms"));
+    }
+}
