@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Otto.Ipc.Benchmarks.Matrix;
 
-// What makes a verdict. Written down before anything was measured, but for one border that was moved since (docs/decisions/0100); a number is
+// What makes a verdict. Written down before anything was measured, but for one border that was moved since (docs/decisions/0110); a number is
 // turned into a word here and nowhere else.
 //
 //  row            from what                                                        words
