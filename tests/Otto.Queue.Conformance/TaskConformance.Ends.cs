@@ -153,9 +153,10 @@ public abstract partial class TaskConformance
         finish.SetResult();
         DrainReport report = await stop.WaitAsync(Watchdog);
         Assert.That((report.Lost, report.StillRunning), Is.EqualTo((0, 0)));
-        if (Harness.JoinsProcesses)
+        if (Harness.JoinsProcesses) Assert.That(done.Seen, Is.EqualTo(new[] { 0 }), "a stop begins nothing");
+        // In process alone the rest is run here; where there is a segment beneath, what was not begun lies there.
+        if (Harness.JoinsProcesses || report.HandedOverTotal > 0)
         {
-            Assert.That(done.Seen, Is.EqualTo(new[] { 0 }), "a stop begins nothing");
             await StartWorkerAsync((job, context, _) =>
             {
                 Assert.That(context.Attempt, Is.EqualTo(1));

@@ -118,11 +118,13 @@ internal sealed class RouteQueue : IAsyncDisposable
         return answer;
     }
 
+    internal void CountSent() => Interlocked.Increment(ref _sent);
+
     private void Note(SendOutcome outcome)
     {
         if (outcome == SendOutcome.Sent)
         {
-            Interlocked.Increment(ref _sent);
+            CountSent();
             return;
         }
 

@@ -8,6 +8,9 @@ internal static class RouteReasons
     internal const string OnlyRoute = "the only route: waits for the worker here to start";
     internal const string WorkerAttached = "worker attached on this machine";
     internal const string WorkerElsewhere = "worker known on this route";
+
+    /// <summary>The nearest route on which workers are known.</summary>
+    internal static string Attached(Route route) => route == Route.SharedMemory ? WorkerAttached : WorkerElsewhere;
     internal const string SegmentKeeps = "nobody is known: the segment keeps it";
     internal const string Pinned = "pinned";
     internal const string Kept = "durability Process: kept in the segment, worker here has room";

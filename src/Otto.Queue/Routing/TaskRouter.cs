@@ -22,7 +22,44 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
                 return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, lane.ReasonHere) { Queue = lane.Name });
         }
 
+        // As short beyond this process: nothing asked for, nobody watches, and all routes but one are out of the question.
+        if (options is null && !binding.HandledHere && lane.IsOpen && !_telemetry.ObservesSending && !cancellation.IsCancellationRequested
+            && lane.State < LaneState.Draining && lane.Routes is [{ Channel: WorkQueueChannel { OtherWorkers: > 0 } channel, IsPassedOver: false } only])
+        {
+            try
+            {
+                if (TrySendAtOnce(binding, task, only, channel, out ulong number))
+                    return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), only.Route.Route, RouteReasons.Attached(only.Route.Route)) { Queue = lane.Name });
+            }
+            catch (Exception e) when (e is TaskSerializationException or IOException)
+            {
+                return ValueTask.FromException<TaskReceipt>(e);
+            }
+            catch (ObjectDisposedException) when (lane.State >= LaneState.Draining)
+            {
+                // The stop overtook us; the long way says so.
+            }
+        }
+
         return PlaceAsync(binding, task, options ?? EnqueueOptions.Default, cancellation);
+    }
+
+    /// <summary>Writes the envelope and sends it, if there is room now.</summary>
+    private bool TrySendAtOnce<TTask>(TaskBinding<TTask> binding, TTask task, RouteQueue route, WorkQueueChannel channel, out ulong number)
+        where TTask : notnull
+    {
+        number = _owner.NextNumber();
+        EnvelopeBuffer message = binding.WriteTyped(task, new EnvelopeHeader { Id = new TaskId(_owner.Producer, number), EnqueuedMicroseconds = lane.Clock.Now });
+        try
+        {
+            if (message.Length > channel.MaxMessageBytes || !channel.TrySend(message.Written)) return false;
+            route.CountSent();
+            return true;
+        }
+        finally
+        {
+            message.Return();
+        }
     }
 
     private async ValueTask<TaskReceipt> PlaceAsync<TTask>(TaskBinding<TTask> binding, TTask task, EnqueueOptions options, CancellationToken cancellation)
@@ -279,7 +316,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         if (options.Durability != Durability.None) return RouteReasons.Durable;
         if (placing.Delay > TimeSpan.Zero) return RouteReasons.Delayed;
         if (route.Channel.OtherWorkers == 0) return route.Route.NobodyKnownReason;
-        return route.Route.Route == Route.SharedMemory ? RouteReasons.WorkerAttached : RouteReasons.WorkerElsewhere;
+        return RouteReasons.Attached(route.Route.Route);
     }
 
     /// <summary>Where a task would go now, without sending one.</summary>

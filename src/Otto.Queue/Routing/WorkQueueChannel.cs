@@ -30,6 +30,9 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicNotices? notices =
         return new ValueTask<SendAnswer>(sent ? SendOutcome.Sent : SendOutcome.Full);
     }
 
+    /// <summary>Sends, if there is room now, and nothing else is asked for.</summary>
+    internal bool TrySend(ReadOnlySpan<byte> message) => queue.TrySend(message);
+
     public override SendAnswer Keep(ReadOnlySpan<byte> message, in SendTerms terms, out WorkLease lease)
     {
         if (terms.Key is { } key) return InTurn(key, message, terms, keep: true, out lease);
