@@ -45,7 +45,10 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <summary>Where the server is looked for.</summary>
     public string SocketPath => _shared.Client.SocketPath;
 
-    /// <summary>Opens a stream's sending end. The stream has a socket of its own, at which its receiver listens; no server is needed.</summary>
+    /// <summary>
+    /// Opens a stream's sending end. The stream has a socket of its own, at which its receiver listens; no server is needed. What keeps it from a receiver, such as
+    /// a process without descriptors or something else at the path, is thrown once by its next call or wait as an <see cref="IOException"/>; it goes on trying.
+    /// </summary>
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes; left out, the defaults.</param>
     /// <returns>The end, for one thread at a time.</returns>

@@ -8,6 +8,7 @@ return args switch
     ["serve", .. var rest] => ServeVerb.Run(rest),
     ["fuzz", .. var rest] => FuzzVerb.Run(rest),
     ["stream-send", .. var rest] => StreamVerbs.Send(rest),
+    ["stream-try", .. var rest] => StreamVerbs.Try(rest),
     ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
     _ => Unknown(args),
 };

@@ -23,6 +23,28 @@ internal static class StreamVerbs
         return 0;
     }
 
+    /// <summary>PATH NAME: for each line of standard input tries to send a message, numbered by those that were sent, and says what came of it.</summary>
+    public static int Try(string[] arguments)
+    {
+        var transport = new UdsTransport(new UdsTransportOptions { SocketPath = arguments[0] });
+        using MessageSender sender = transport.OpenSender(arguments[1]);
+        Console.Out.WriteLine("ready");
+        int sent = 0;
+        while (Console.In.ReadLine() is not null)
+        {
+            try
+            {
+                Console.Out.WriteLine(sender.TrySend(Payload.Make(1, sent, 50)) ? $"sent {sent++}" : "full");
+            }
+            catch (IOException e)
+            {
+                Console.Out.WriteLine($"failed: {e.Message}");
+            }
+        }
+
+        return 0;
+    }
+
     /// <summary>PATH NAME COUNT: reads so many messages, says which, and stays until standard input ends.</summary>
     public static int Receive(string[] arguments)
     {

@@ -43,6 +43,14 @@ internal sealed class ServerProcess : IDisposable
         return line.Wait(Watch.Limit) ? line.Result : throw new TimeoutException($"process {Id} said nothing for {Watch.Limit}");
     }
 
+    /// <summary>Writes a line to its standard input, and reads one of its output.</summary>
+    public string? Ask(string line)
+    {
+        _process.StandardInput.WriteLine(line);
+        _process.StandardInput.Flush();
+        return ReadLine();
+    }
+
     /// <summary>A figure of /proc/pid/status, in kB.</summary>
     public long Status(string name)
     {

@@ -14,6 +14,9 @@ internal interface IPumped
     /// <summary>Some time has passed.</summary>
     /// <returns>After how many milliseconds to come again; 0 for not at all.</returns>
     int Tick();
+
+    /// <summary>Looking after it failed in a way that nobody foresaw; whoever owns it is to be told.</summary>
+    void Fail(IOException failure);
 }
 
 /// <summary>The thread that waits for descriptors, made when it is first needed.</summary>
@@ -22,7 +25,8 @@ internal sealed class Pump
 {
     private const uint OneShot = 1u << 30;
     private const long WakeTag = 0;
-    private static readonly Lazy<Pump> Shared = new(static () => new Pump());
+    private static readonly Lock Making = new();
+    private static volatile Pump? s_shared;
 
     private readonly Epoll _epoll = new();
     private readonly ConcurrentDictionary<long, IPumped> _pumped = new();
@@ -33,35 +37,61 @@ internal sealed class Pump
 
     private Pump()
     {
+        if (_wake < 0)
+        {
+            IOException failure = Libc.Failure("eventfd", "the thread that waits for sockets");
+            _epoll.Dispose();
+            throw failure;
+        }
+
         _epoll.Add(_wake, Libc.EPOLLIN, WakeTag);
         new Thread(Run) { IsBackground = true, Name = "otto sockets" }.Start();
+    }
+
+    /// <summary>The one of this process. Where it could not be made, for want of descriptors say, the next who needs it tries again.</summary>
+    private static Pump Shared
+    {
+        get
+        {
+            if (s_shared is { } made) return made;
+            lock (Making) return s_shared ??= new Pump();
+        }
     }
 
     /// <summary>Begins to know a descriptor, that is armed for nothing but its peer's going.</summary>
     /// <returns>What names it until <see cref="Forget"/>.</returns>
     public static long Know(int fd, IPumped pumped)
     {
-        Pump pump = Shared.Value;
+        Pump pump = Shared;
         long tag = Interlocked.Increment(ref pump._tags);
         pump._pumped[tag] = pumped;
-        pump._epoll.Add(fd, OneShot, tag);
+        try
+        {
+            pump._epoll.Add(fd, OneShot, tag);
+        }
+        catch
+        {
+            pump._pumped.TryRemove(tag, out _);
+            throw;
+        }
+
         return tag;
     }
 
     /// <summary>Arms a descriptor for the next event, and for its peer's going.</summary>
-    public static void Arm(int fd, long tag, uint events) => Shared.Value._epoll.Change(fd, events | OneShot, tag);
+    public static void Arm(int fd, long tag, uint events) => Shared._epoll.Change(fd, events | OneShot, tag);
 
     /// <summary>Ends it, before the descriptor is closed.</summary>
     public static void Forget(int fd, long tag)
     {
-        Shared.Value._epoll.Remove(fd);
-        Shared.Value._pumped.TryRemove(tag, out _);
+        Shared._epoll.Remove(fd);
+        Shared._pumped.TryRemove(tag, out _);
     }
 
     /// <summary>Comes by after a while; where it was to come by anyway, at the earlier time.</summary>
     public static unsafe void Tick(IPumped pumped, int milliseconds)
     {
-        Pump pump = Shared.Value;
+        Pump pump = Shared;
         lock (pump._gate)
         {
             long due = Environment.TickCount64 + milliseconds;
@@ -83,7 +113,7 @@ internal sealed class Pump
                 long tag = _epoll[i].Tag;
                 ulong count;
                 if (tag == WakeTag) _ = Libc.Read(_wake, (byte*)&count, sizeof(ulong));
-                else if (_pumped.TryGetValue(tag, out IPumped? pumped)) pumped.Attend();
+                else if (_pumped.TryGetValue(tag, out IPumped? pumped)) Guard(pumped, static pumped => pumped.Attend());
             }
 
             TickDue();
@@ -109,7 +139,30 @@ internal sealed class Pump
 
         foreach (IPumped pumped in due)
         {
-            if (pumped.Tick() is > 0 and int milliseconds) Tick(pumped, milliseconds);
+            Guard(pumped, static pumped =>
+            {
+                if (pumped.Tick() is > 0 and int milliseconds) Tick(pumped, milliseconds);
+            });
+        }
+    }
+
+    /// <summary>What fails is one end's; the thread is everybody's.</summary>
+    private static void Guard(IPumped pumped, Action<IPumped> act)
+    {
+        try
+        {
+            act(pumped);
+        }
+        catch (Exception e)
+        {
+            try
+            {
+                pumped.Fail(e as IOException ?? new IOException($"waiting for a socket failed: {e.Message}", e));
+            }
+            catch (Exception again) when (again is not OutOfMemoryException)
+            {
+                // It was told what went wrong before it failed again.
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ namespace Otto.Ipc.Uds.Streams;
 /// <summary>One sender as the receiver sees it.</summary>
 /// <param name="descriptor">Its connection.</param>
 /// <param name="tag">What names it.</param>
-/// <param name="begin">Called where another sender begins on a connection whose last one completed.</param>
+/// <param name="begin">Called where a sender begins: the first of the connection, or another after the last one completed.</param>
 internal sealed class StreamInlet(int descriptor, long tag, Action<StreamInlet> begin)
 {
     // A receipt goes out for so many bytes or messages, and whenever the receiver finds nothing to read.
@@ -23,6 +23,9 @@ internal sealed class StreamInlet(int descriptor, long tag, Action<StreamInlet> 
     public int Descriptor { get; } = descriptor;
 
     public long Tag { get; } = tag;
+
+    /// <summary>Whether it is a sender's: it said so. Until then it may be anybody's, and counts for nothing.</summary>
+    public bool HasBegun { get; private set; }
 
     /// <summary>Whether its sender said that no more will come.</summary>
     public bool IsCompleted { get; private set; }
@@ -50,7 +53,7 @@ internal sealed class StreamInlet(int descriptor, long tag, Action<StreamInlet> 
         message = default;
         while (_end - _start >= StreamWire.HeaderBytes)
         {
-            if (!StreamWire.TryReadHeader(_bytes.AsSpan(_start), out FrameType type, out int length))
+            if (!StreamWire.TryReadHeader(_bytes.AsSpan(_start), out FrameType type, out int length) || (!HasBegun && type != FrameType.Open))
             {
                 // Whoever sent this does not speak the stream's language; nothing more of it can be understood.
                 HasEnded = true;
@@ -65,7 +68,8 @@ internal sealed class StreamInlet(int descriptor, long tag, Action<StreamInlet> 
                 return true;
             }
 
-            bool begins = IsCompleted && type == FrameType.Open;
+            bool begins = type == FrameType.Open && (IsCompleted || !HasBegun);
+            HasBegun = true;
             IsCompleted = type == FrameType.Complete;
             Consume(0);
             if (begins) begin(this);

@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using Otto.Ipc.Native;
 using Otto.Ipc.Uds.Ends;
 
@@ -9,13 +7,15 @@ namespace Otto.Ipc.Uds.Streams;
 // disposed leaves its lane behind until all was read. What a receiver can read is what the kernel has taken, so a message counts as sent when it has.
 
 /// <summary>One sender's place in a stream, in this process. Safe for any number of threads.</summary>
-internal sealed class StreamLane(string path, int capacity) : IPumped
+internal sealed partial class StreamLane(string path) : IPumped
 {
-    private const int ShortestPause = 10, LongestPause = 320, UsualSendBuffer = 212_992;
+    private const int ShortestPause = 10, LongestPause = 320;
 
     private readonly Lock _gate = new();
     private readonly byte[] _receipt = new byte[StreamWire.ReceiptBytes];
     private TaskCompletionSource? _change;
+    private IOException? _failure;
+    private int _capacity;
 
     // From start to end lies what was not read; up to sent, what the kernel has taken on this connection.
     private byte[] _bytes = [];
@@ -50,6 +50,7 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
         {
             lock (_gate)
             {
+                ThrowFailure();
                 if (_descriptor >= 0) Push();
                 return _descriptor >= 0 ? _sent == _end
                     : _start == _end || (_lastFrame == _start && StreamWire.TryReadHeader(_bytes.AsSpan(_start, _end - _start), out FrameType only, out _) && only == FrameType.Open);
@@ -57,17 +58,32 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
         }
     }
 
-    /// <summary>Gives it to a sender.</summary>
-    public void Hold()
+    /// <summary>Gives it to a sender, which may hold so many bytes here, those included that another left.</summary>
+    public void Hold(int capacity)
     {
         lock (_gate)
         {
             IsHeld = true;
             IsCompleted = false;
+            _capacity = capacity;
+            _failure = null;
+            AskForRoom();
             AppendControl(FrameType.Open);
             if (_descriptor < 0) Connect();
             else Push();
             LookAfter();
+        }
+    }
+
+    /// <summary>Nobody could be given it after all; a new one holds nothing then that a receiver should ever see.</summary>
+    public void Renounce(bool isNew)
+    {
+        lock (_gate)
+        {
+            IsHeld = false;
+            if (!isNew) return;
+            Disconnect();
+            _start = _sent = _end = _lastFrame = 0;
         }
     }
 
@@ -100,11 +116,12 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
     {
         lock (_gate)
         {
+            ThrowFailure();
             int frame = StreamWire.HeaderBytes + bytes;
-            if (_end - _start + frame > capacity) ReadReceipts();
+            if (_end - _start + frame > _capacity) ReadReceipts();
             if (_descriptor >= 0) Push();
             if (_kernelIsFull) _kernelIsFull = _descriptor >= 0 && !IsWritable();
-            bool room = _end - _start + frame <= capacity && (_descriptor < 0 || (_sent == _end && !_kernelIsFull));
+            bool room = _end - _start + frame <= _capacity && (_descriptor < 0 || (_sent == _end && !_kernelIsFull));
             if (!room) LookAfter();
             return room;
         }
@@ -117,11 +134,12 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
     {
         lock (_gate)
         {
+            if (!reserved) ThrowFailure();
             int frame = StreamWire.HeaderBytes + message.Length;
-            if (_end - _start + frame > capacity && !reserved)
+            if (_end - _start + frame > _capacity && !reserved)
             {
                 ReadReceipts();
-                if (_end - _start + frame > capacity) return false;
+                if (_end - _start + frame > _capacity) return false;
             }
 
             if (_descriptor >= 0 && _sent < _end)
@@ -130,7 +148,8 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
                 if (_descriptor >= 0 && _sent < _end && !reserved) return false;
             }
 
-            int before = _lastFrame;
+            // Where it was, from the start on: to append may move everything.
+            int before = _lastFrame - _start;
             Append(FrameType.Message, message);
             if (_descriptor < 0)
             {
@@ -143,7 +162,7 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
             {
                 // The kernel took nothing of it, so nobody could read it: full.
                 _end = _lastFrame;
-                _lastFrame = before;
+                _lastFrame = _start + before;
                 return false;
             }
 
@@ -203,10 +222,22 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
         {
             if (!NeedsReceiver) return 0;
             Connect();
+            if (_failure is not null) Changed();
             if (_descriptor < 0) return _pause = Math.Min(_pause * 2, LongestPause);
             LookAfter();
             Changed();
             return 0;
+        }
+    }
+
+    public void Fail(IOException failure)
+    {
+        lock (_gate)
+        {
+            _failure = failure;
+            Disconnect();
+            Changed();
+            if (NeedsReceiver) Pump.Tick(this, LongestPause);
         }
     }
 
@@ -233,104 +264,18 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
         Pump.Arm(_descriptor, _tag, events);
     }
 
-    private void Connect()
+    /// <summary>What went wrong where nobody could be told is its sender's to know, once.</summary>
+    private void ThrowFailure()
     {
-        _descriptor = StreamSocket.TryConnect(Path);
-        if (_descriptor < 0) return;
-        // Never less than what the kernel gives by itself.
-        if (capacity > UsualSendBuffer / 2) Libc.AskForSendBuffer(_descriptor, capacity * 2);
-        _tag = Pump.Know(_descriptor, this);
-        _sent = _start;
-        _readThere = 0;
-        _receiptBytes = 0;
-        _kernelIsFull = false;
-        _pause = ShortestPause;
-        // What the last receiver was told, this one was not.
-        if (_start == _end && IsCompleted) Append(FrameType.Complete, default);
-        Push();
-    }
-
-    private void Disconnect()
-    {
-        if (_descriptor < 0) return;
-        Pump.Forget(_descriptor, _tag);
-        _ = Libc.Close(_descriptor);
-        _descriptor = -1;
-        // The next receiver gets all that this one did not read.
-        _sent = _start;
-        Changed();
-    }
-
-    private unsafe void Push()
-    {
-        while (_descriptor >= 0 && _sent < _end)
-        {
-            nint taken;
-            fixed (byte* bytes = &_bytes[_sent]) taken = Libc.Send(_descriptor, bytes, _end - _sent, Libc.MSG_NOSIGNAL);
-            if (taken >= 0)
-            {
-                _sent += (int)taken;
-                continue;
-            }
-
-            int error = Marshal.GetLastPInvokeError();
-            if (error == Libc.EINTR) continue;
-            if (error == Libc.EAGAIN)
-            {
-                _kernelIsFull = true;
-                return;
-            }
-
-            ReadReceipts();
-            Disconnect();
-        }
-    }
-
-    private unsafe void ReadReceipts()
-    {
-        while (_descriptor >= 0)
-        {
-            nint received;
-            fixed (byte* bytes = &_receipt[_receiptBytes]) received = Libc.Receive(_descriptor, bytes, StreamWire.ReceiptBytes - _receiptBytes, 0);
-            if (received > 0)
-            {
-                _receiptBytes += (int)received;
-                if (_receiptBytes == StreamWire.ReceiptBytes) TakeReceipt();
-                continue;
-            }
-
-            int error = received < 0 ? Marshal.GetLastPInvokeError() : 0;
-            if (error == Libc.EAGAIN) return;
-            if (error != Libc.EINTR) Disconnect();
-        }
-    }
-
-    private void TakeReceipt()
-    {
-        _receiptBytes = 0;
-        long read = BinaryPrimitives.ReadInt64LittleEndian(_receipt), more = read - _readThere;
-        if (more < 0 || more > _sent - _start)
-        {
-            Disconnect();
-            return;
-        }
-
-        _readThere = read;
-        _start += (int)more;
-        if (_start == _end) _start = _sent = _end = _lastFrame = 0;
-        if (more > 0) Changed();
+        if (_failure is not { } failure) return;
+        _failure = null;
+        throw new IOException(failure.Message, failure);
     }
 
     private void Changed()
     {
         _change?.TrySetResult();
         _change = null;
-    }
-
-    private bool IsWritable()
-    {
-        var entry = new Libc.PollEntry { Descriptor = _descriptor, Events = (short)Libc.EPOLLOUT };
-        return Libc.Poll(ref entry, 1, 0) > 0;
     }
 
     /// <summary>Says that a sender begins or ends; where nobody could have heard the last such word, the new one replaces it.</summary>
@@ -352,18 +297,24 @@ internal sealed class StreamLane(string path, int capacity) : IPumped
         if (_bytes.Length - _end < frame)
         {
             // What was read makes room; the array grows to twice the capacity at most, for what may exceed it.
-            byte[] bytes = _start > 0 && _end - _start + frame <= _bytes.Length / 2 ? _bytes : new byte[Math.Max(256, (_end - _start + frame) * 2)];
-            _bytes.AsSpan(_start, _end - _start).CopyTo(bytes);
-            _bytes = bytes;
-            _sent -= _start;
-            _end -= _start;
-            _lastFrame -= _start;
-            _start = 0;
+            Move(_start > 0 && _end - _start + frame <= _bytes.Length / 2 ? _bytes : new byte[Math.Max(256, (_end - _start + frame) * 2)], 0);
         }
 
         _lastFrame = _end;
         StreamWire.WriteHeader(_bytes.AsSpan(_end), type, message.Length);
         message.CopyTo(_bytes.AsSpan(_end + StreamWire.HeaderBytes));
         _end += frame;
+    }
+
+    /// <summary>Moves what was not read into <paramref name="bytes"/>, which may be where it is.</summary>
+    private void Move(byte[] bytes, int start)
+    {
+        int by = start - _start;
+        _bytes.AsSpan(_start, _end - _start).CopyTo(bytes.AsSpan(start));
+        _bytes = bytes;
+        _start += by;
+        _sent += by;
+        _end += by;
+        _lastFrame += by;
     }
 }

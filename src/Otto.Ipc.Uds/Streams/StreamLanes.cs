@@ -15,14 +15,20 @@ internal static class StreamLanes
         lock (Gate)
         {
             if (!Lanes.TryGetValue(path, out List<StreamLane>? lanes)) Lanes.Add(path, lanes = []);
-            StreamLane? lane = lanes.Find(l => !l.IsHeld && !l.IsCompleted) ?? lanes.Find(l => !l.IsHeld);
-            if (lane is null)
+            StreamLane? left = lanes.Find(l => !l.IsHeld && !l.IsCompleted) ?? lanes.Find(l => !l.IsHeld);
+            if (left is null && lanes.Count >= options.MaxSenders) throw new IOException($"{path} has {lanes.Count:N0} senders of this process, the most it may have; raise MaxSenders");
+            StreamLane lane = left ?? new StreamLane(path);
+            try
             {
-                if (lanes.Count >= options.MaxSenders) throw new IOException($"{path} has {lanes.Count:N0} senders of this process, the most it may have; raise MaxSenders");
-                lanes.Add(lane = new StreamLane(path, options.Capacity));
+                lane.Hold(options.Capacity);
+            }
+            catch
+            {
+                lane.Renounce(isNew: left is null);
+                throw;
             }
 
-            lane.Hold();
+            if (left is null) lanes.Add(lane);
             return lane;
         }
     }

@@ -16,7 +16,7 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
     private const int LongestRun = 64;
 
     private readonly SocketClaim _claim;
-    private readonly Epoll _epoll = new();
+    private readonly Epoll _epoll;
     private readonly long _pumpTag;
     private readonly EndGate _gate;
     private readonly List<StreamInlet> _inlets = [];
@@ -33,8 +33,19 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
         SocketPlace.EnsureDirectory(path);
         _claim = SocketClaim.Take(path);
         _gate = new EndGate("receiver", Close);
-        _epoll.Add(_claim.Listener, Libc.EPOLLIN, ListenerTag);
-        _pumpTag = Pump.Know(_epoll.Descriptor, this);
+        try
+        {
+            _epoll = new Epoll();
+            _epoll.Add(_claim.Listener, Libc.EPOLLIN, ListenerTag);
+            _pumpTag = Pump.Know(_epoll.Descriptor, this);
+        }
+        catch
+        {
+            _claim.Dispose();
+            _epoll?.Dispose();
+            throw;
+        }
+
         StreamLanes.Meet(path);
     }
 
@@ -140,6 +151,8 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
 
     public int Tick() => 0;
 
+    public void Fail(IOException failure) => Attend();
+
     protected override void ReleaseLease(in SlotToken token)
     {
         if (_open != token.Word) return;
@@ -229,31 +242,31 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
                 continue;
             }
 
-            var inlet = new StreamInlet(fd, ++_tags, Succeed);
-            Succeed(inlet);
+            // A sender once it says so: it may be somebody who looks whether anybody listens.
+            var inlet = new StreamInlet(fd, ++_tags, Begin);
             _epoll.Add(fd, Libc.EPOLLIN, inlet.Tag);
             _inlets.Add(inlet);
-            _hadSender = true;
             inlet.Receive();
         }
     }
 
     /// <summary>A sender that begins takes the place of one that ended without completing, if there is such a place.</summary>
-    private void Succeed(StreamInlet successor)
+    private void Begin(StreamInlet successor)
     {
+        _hadSender = true;
         if (_abandoned > 0) _abandoned--;
-        else if (_inlets.Find(left => left != successor && !left.IsSucceeded && !left.IsCompleted && left.HasPeerLeft) is { } left) left.IsSucceeded = true;
+        else if (_inlets.Find(left => left != successor && left.HasBegun && !left.IsSucceeded && !left.IsCompleted && left.HasPeerLeft) is { } left) left.IsSucceeded = true;
     }
 
     private void Remove(StreamInlet inlet)
     {
         _inlets.Remove(inlet);
-        if (!inlet.IsCompleted && !inlet.IsSucceeded) _abandoned++;
+        if (inlet.HasBegun && !inlet.IsCompleted && !inlet.IsSucceeded) _abandoned++;
         _ = Libc.Close(inlet.Descriptor);
     }
 
     /// <summary>Whether there was a sender, each of them completed, and nothing waits; after a look.</summary>
-    private bool AllCompleted() => _hadSender && _abandoned == 0 && _inlets.TrueForAll(inlet => inlet.IsCompleted && !inlet.TryPeek(out _));
+    private bool AllCompleted() => _hadSender && _abandoned == 0 && _inlets.TrueForAll(inlet => !inlet.HasBegun || (inlet.IsCompleted && !inlet.TryPeek(out _)));
 
     private void Close()
     {

@@ -17,22 +17,40 @@ internal static class StreamSocket
     }
 
     /// <summary>Connects to the receiver, if there is one.</summary>
-    /// <returns>The descriptor, non-blocking; -1 where nobody listens now.</returns>
-    public static int TryConnect(string path)
+    /// <param name="path">Where it would be.</param>
+    /// <param name="failure">What is wrong, where it is more than that nobody listens now.</param>
+    /// <returns>The descriptor, non-blocking; -1 where there is none.</returns>
+    public static int TryConnect(string path, out IOException? failure)
     {
+        failure = null;
         int fd = Libc.Socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0);
-        if (fd < 0) throw Libc.Failure("socket", path);
-        if (Libc.Connect(fd, path) == 0 && IsTrusted(fd)) return fd;
-        int error = Marshal.GetLastPInvokeError();
+        if (fd < 0)
+        {
+            failure = Libc.Failure("socket", path);
+            return -1;
+        }
+
+        bool isConnected = Libc.Connect(fd, path) == 0;
+        int error = isConnected ? 0 : Marshal.GetLastPInvokeError();
+        if (isConnected && IsTrusted(fd)) return fd;
         _ = Libc.Close(fd);
-        return error is 0 or Libc.ENOENT or Libc.ECONNREFUSED or Libc.EAGAIN or Libc.EINTR or Libc.EACCES ? -1 : throw Libc.Failure("connect", path, error);
+        if (error is not (0 or Libc.ENOENT or Libc.ECONNREFUSED or Libc.EAGAIN or Libc.EINTR or Libc.EACCES)) failure = Libc.Failure("connect", path, error);
+        return -1;
     }
 
     /// <summary>Whether the other end is this user's or root's, or this is root.</summary>
     public static bool IsTrusted(int fd)
     {
-        uint uid = Libc.PeerOf(fd).Uid, me = Libc.GetEuid();
-        Marshal.SetLastPInvokeError(0);
-        return uid == me || uid == 0 || me == 0;
+        uint me = Libc.GetEuid();
+        try
+        {
+            uint uid = Libc.PeerOf(fd).Uid;
+            return uid == me || uid == 0 || me == 0;
+        }
+        catch (IOException)
+        {
+            // The kernel does not say; then nobody does.
+            return false;
+        }
     }
 }
