@@ -78,6 +78,7 @@ internal sealed class SocketClaim : IDisposable
             if (!status.IsRegularFile || status.Uid != Libc.GetEuid())
             {
                 _ = Libc.Close(fd);
+                if (!status.IsRegularFile) throw new UnauthorizedAccessException($"the lock file {lockPath} is no plain file; remove it, or name another path in OTTO_SOCKET");
                 throw new UnauthorizedAccessException($"the lock file {lockPath} belongs to uid {status.Uid}, not to {Libc.GetEuid()}");
             }
 

@@ -8,7 +8,7 @@ namespace Otto.Ipc.Uds.Listening;
 
 internal static class SocketPlace
 {
-    private const int StickyBit = 0x200, WritableByOthers = 0x12;
+    private const int StickyBit = 0x200, WritableByOthers = 0x12, WritableByAll = 0x02;
 
     /// <summary>The path as it was given, or where everybody looks.</summary>
     public static string PathOf(string? configured)
@@ -49,7 +49,10 @@ internal static class SocketPlace
 
     private static void Make(string directory)
     {
-        if (OperatingSystem.IsLinux()) Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsLinux()) return;
+        // Level by level: what is made on the way is for this user alone too, or others could replace what lies in it.
+        if (Path.GetDirectoryName(directory) is { Length: > 0 } parent && Libc.Status(parent) is null) Make(parent);
+        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     private static void CheckDirectory(string directory)
@@ -60,9 +63,15 @@ internal static class SocketPlace
         if (!status.IsDirectory) throw new IOException($"{directory} is not a directory; a socket needs one");
         uint me = Libc.GetEuid();
         if (status.Uid != me && status.Uid != 0) throw new UnauthorizedAccessException($"the directory {directory} belongs to uid {status.Uid}, not to {me}; name another path in OTTO_SOCKET");
-        if ((status.Permissions & WritableByOthers) != 0 && (status.Permissions & StickyBit) == 0)
+        if (IsOpen(status, WritableByOthers))
             throw new UnauthorizedAccessException($"the directory {directory} has mode {Convert.ToString(status.Permissions, 8)}; others could replace the socket: chmod 700 it");
+        string? parent = Path.GetDirectoryName(target);
+        // A group may be this user's own; above its own directory only the whole world is kept out.
+        if (parent is not null && Libc.Status(parent) is { } above && IsOpen(above, WritableByAll))
+            throw new UnauthorizedAccessException($"the directory {parent} has mode {Convert.ToString(above.Permissions, 8)}; others could replace {target} and the socket in it: chmod o-w it");
     }
+
+    private static bool IsOpen(FileStatus status, int bits) => (status.Permissions & bits) != 0 && (status.Permissions & StickyBit) == 0;
 
     private static string Default()
     {

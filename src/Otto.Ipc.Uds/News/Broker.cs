@@ -108,7 +108,8 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
     {
         problem = "";
         Subscriber subscriber = connection.Subscriber ?? new Subscriber(connection, this);
-        if (subscriber.Subscriptions.Count >= options.MaxPatterns)
+        Subscription? held = Held(subscriber, pattern.ToString());
+        if (held is null && subscriber.Subscriptions.Count >= options.MaxPatterns)
         {
             problem = $"{subscriber.Subscriptions.Count:N0} patterns are the most of one connection";
             return ErrorCode.Busy;
@@ -121,7 +122,7 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
         }
 
         connection.Subscriber = subscriber;
-        Unsubscribe(connection, pattern.ToString());
+        if (held is not null) End(held);
         var subscription = new Subscription(subscriber, pattern, interests);
         subscriber.Add(subscription);
         _subscriptions.Add(subscription);
@@ -130,11 +131,12 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
 
     public static bool IsSubscribed(Connection connection) => connection.Subscriber is { Subscriptions.Count: > 0 };
 
+    /// <summary>Ends a subscription: what waits and no other pattern wants is not told any more.</summary>
     public void Unsubscribe(Connection connection, string pattern)
     {
-        if (connection.Subscriber?.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern) is not { } subscription) return;
-        connection.Subscriber.Remove(subscription);
-        _subscriptions.Remove(subscription);
+        if (connection.Subscriber is not { } subscriber || Held(subscriber, pattern) is not { } subscription) return;
+        End(subscription);
+        subscriber.ForgetUnwanted();
     }
 
     /// <summary>A connection has gone.</summary>
@@ -144,6 +146,14 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
         foreach (Subscription subscription in subscriber.Subscriptions) _subscriptions.Remove(subscription);
         subscriber.Clear();
         connection.Subscriber = null;
+    }
+
+    private static Subscription? Held(Subscriber subscriber, string pattern) => subscriber.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern);
+
+    private void End(Subscription subscription)
+    {
+        subscription.Subscriber.Remove(subscription);
+        _subscriptions.Remove(subscription);
     }
 
     private void Tell(Entry entry)

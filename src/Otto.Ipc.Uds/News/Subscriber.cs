@@ -1,3 +1,4 @@
+using System.Text;
 using Otto.Ipc.Uds.Protocol;
 using Otto.Ipc.Uds.Serving;
 using Otto.Ipc.Uds.Values;
@@ -108,6 +109,37 @@ internal sealed class Subscriber(Connection connection, Broker broker)
                 Events.Write(output, connection.Dialect, EventKind.Message, topic, value, sequence);
             }
         }
+    }
+
+    /// <summary>Forgets what waits and no pattern wants that is left.</summary>
+    public void ForgetUnwanted()
+    {
+        for (int left = _changes.Count; left > 0; left--)
+        {
+            (byte[] key, long sequence) = _changes.Dequeue();
+            if (IsWanted(key, Interests.Keys))
+            {
+                _changes.Enqueue((key, sequence));
+                continue;
+            }
+
+            _changed.Remove(key);
+            Unbudget(key.Length + PendingBytes);
+        }
+
+        for (int left = _messages.Count; left > 0; left--)
+        {
+            if (IsWanted(_messages.Peek().Topic, Interests.Messages)) _messages.Enqueue(_messages.Dequeue());
+            else TakeMessage();
+        }
+
+        if (!_subscriptions.Exists(s => (s.Interests & Interests.Messages) != 0)) _lost = 0;
+    }
+
+    private bool IsWanted(byte[] name, Interests interest)
+    {
+        string text = Encoding.UTF8.GetString(name);
+        return _subscriptions.Exists(s => (s.Interests & interest) != 0 && s.Pattern.Matches(text));
     }
 
     /// <summary>Forgets all that waits.</summary>

@@ -47,6 +47,31 @@ public sealed class Claims
     }
 
     [Test]
+    public void Directories_are_made_for_this_user_alone_and_an_open_one_above_is_refused()
+    {
+        string made = Path.Combine(_directory.Path, "new"), socket = Path.Combine(made, "deep", "s");
+        Outcome outcome = Programs.Bash(socket, $$"""
+            umask 000
+            dotnet {{AppContext.BaseDirectory}}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < /dev/null
+            stat -c %a {{made}} {{made}}/deep
+            chmod 777 {{made}}
+            """);
+        Assert.That(outcome.Output, Is.EqualTo("ready\n700\n700\n"), outcome.ToString());
+        Assert.That(
+            () => UdsServer.Start(new UdsServerOptions { SocketPath = socket }),
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("mode 777; others could replace"));
+        Directory.Delete(made, recursive: true);
+    }
+
+    [Test]
+    public void A_lock_file_that_is_no_plain_file_is_refused_in_words()
+    {
+        Assert.That(Programs.Bash("", $"mkfifo {_directory.SocketPath}.lock").Code, Is.Zero);
+        Assert.That(() => UdsServer.Start(Options()), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("is no plain file"));
+        File.Delete(_directory.SocketPath + ".lock");
+    }
+
+    [Test]
     public void A_server_that_ends_leaves_nothing()
     {
         UdsServer.Start(Options()).Dispose();

@@ -118,6 +118,7 @@ public sealed class Limits
         Assert.That(client.Ask("SUBSCRIBE a*"), Is.EqualTo("OK"));
         Assert.That(client.Ask("SUBSCRIBE b"), Is.EqualTo("OK"));
         Assert.That(client.Ask("SUBSCRIBE c"), Does.StartWith("ERROR: BUSY 2 "));
+        Assert.That(client.Ask("SUBSCRIBE b"), Is.EqualTo("OK"), "it has that one already");
         client.Ask("UNSUBSCRIBE b");
         Assert.That(client.Ask("SUBSCRIBE c"), Is.EqualTo("OK"));
     }

@@ -60,6 +60,34 @@ public sealed class Subscribing
     }
 
     [Test]
+    public void Nothing_of_an_ended_pattern_follows_its_OK_however_slowly_it_was_read()
+    {
+        WireClient watcher = Subscribe("a*"), writer = _server.Connect();
+        Assert.That(watcher.Ask("SUBSCRIBE b*"), Is.EqualTo("OK"));
+        string filler = new('x', 20_000);
+        // More than the kernel and the server's output take: the rest waits.
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.That(writer.Ask($"SET a{i} \"{filler}\""), Is.EqualTo("OK"));
+            Assert.That(writer.Ask($"SET b{i} {i}"), Is.EqualTo("OK"));
+            Assert.That(writer.Ask($"PUBLISH a{i} {i}"), Is.EqualTo("OK"));
+        }
+
+        watcher.Send("UNSUBSCRIBE a*\nPING\n");
+        List<string> lines = [];
+        while (lines.LastOrDefault() != "PONG") lines.Add(watcher.ReadLine()!);
+        int ok = lines.IndexOf("OK");
+        string[] before = [.. lines[..ok]], after = [.. lines[(ok + 1)..^1]];
+        Assert.That(after, Has.None.Contains(" a"));
+        Assert.That(before, Has.Some.Contains("SET a"), "what was on its way came first");
+        Assert.That(before.Count(l => l.Contains("SET a", StringComparison.Ordinal)), Is.LessThan(100), "some waited");
+        writer.Ask("SET b-last 1");
+        string last = "";
+        while (!last.EndsWith("SET b-last 1", StringComparison.Ordinal)) lines.Add(last = watcher.ReadLine()!);
+        Assert.That(lines.Count(l => l.Contains("SET b", StringComparison.Ordinal)), Is.EqualTo(101), "the other pattern missed nothing");
+    }
+
+    [Test]
     public void A_snapshot_comes_first_in_the_order_of_the_changes()
     {
         WireClient writer = _server.Connect(), watcher = _server.Connect();
