@@ -101,6 +101,10 @@ class _Line:
         try:
             self._socket.settimeout(timeout)
             self._socket.connect(path)
+            # Who made the socket is handed what is set, and could answer anything.
+            owner = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+            if owner not in (0, os.geteuid()):
+                raise PermissionError(f"the server at {path} belongs to uid {owner}, not to {os.geteuid()}")
         except FileNotFoundError as e:
             self._socket.close()
             raise ServerMissingError(f"there is no socket {path}; start a server with: otto serve") from e

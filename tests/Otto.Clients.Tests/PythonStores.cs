@@ -15,6 +15,23 @@ public sealed class PythonStores
     public void GiveBack() => _shop.Dispose();
 
     [Test]
+    public void Another_users_server_is_handed_nothing()
+    {
+        if (_shop.Run("bash", ["-c", "[ $(id -u) = 0 ]"], null).Code != 0) Assert.Ignore("needs root, to become another user");
+        ProgramResult result = _shop.Run("bash", ["-c", $$"""
+            open=$(mktemp -d /tmp/otto-open-XXXXXX); trap 'rm -r $open' EXIT
+            chmod 777 $open; export OTTO_SOCKET=$open/s
+            setpriv --reuid=65534 --regid=65534 --clear-groups -- nc -lU "$OTTO_SOCKET" > $open/heard & impostor=$!
+            until [[ -S $OTTO_SOCKET ]]; do kill -0 $impostor || exit 90; done
+            chmod 777 "$OTTO_SOCKET"
+            PYTHONPATH={{Workshop.Clients}}/python python3 -c 'import otto; otto.OttoClient().set("secret", "hunter2")'
+            kill $impostor; cat $open/heard
+            """], null);
+        Assert.That(result.Output, Is.Empty, result.Errors);
+        Assert.That(result.Errors, Does.Contain("PermissionError: the server at").And.Contain("belongs to uid 65534"));
+    }
+
+    [Test]
     public void Values_come_back_as_they_were_set()
     {
         _shop.Serve();

@@ -60,14 +60,14 @@ internal static class WireSocket
         };
     }
 
-    /// <summary>Whoever made the socket could answer anything: it must be this user's or root's.</summary>
+    /// <summary>Whoever made the socket is handed what is set, and could answer anything: it must be this user's or root's, for root too.</summary>
     private static void CheckServer(Socket socket, string path)
     {
         uint me = Libc.GetEuid();
         Span<byte> raw = stackalloc byte[12];
         if (socket.GetRawSocketOption(SolSocket, SoPeerCred, raw) != raw.Length) throw new IOException($"the kernel does not say who listens at {path}");
         uint uid = MemoryMarshal.Read<PeerCredentials>(raw).Uid;
-        if (uid != me && uid != 0 && me != 0) throw new UnauthorizedAccessException($"the server at {path} belongs to uid {uid}, not to {me}");
+        if (uid != me && uid != 0) throw new UnauthorizedAccessException($"the server at {path} belongs to uid {uid}, not to {me}");
     }
 
     private static ServerNotFoundException NotFound(string path, SocketException e) => new($"no server at {path}: {e.Message}; start one with 'otto serve'", e);
