@@ -67,13 +67,18 @@ otto_del() {
 }
 
 otto_progress() {
-  local REPLIES=() task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text words number='^-?[0-9]+([.][0-9]+)?$' status=0
+  local REPLIES=() final='' tries=20 task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text words number='^-?[0-9]+([.][0-9]+)?$' status=0
   [[ ${1-} =~ $number && ( ${2:--} == - || ${2-} =~ $number ) ]] || { _otto_say otto_progress "needs a number, and the total or -: '${1-}' '${2-}'"; return 2; }
   _otto_socket
   [[ -S $REPLY ]] || return 0
   _otto_key otto_progress "$task" '' || { _otto_say otto_progress "name the task in OTTO_TASK_NAME"; return 2; }
   text="${*:3}"
-  words=$(_otto_ask otto_progress "PROGRESS $task $1 ${2:--} ${text//[$'\r\n']/ }" 2>&1) || status=$?
+  # The last update is what people look at: a server that is busy, or starting again, is given two seconds.
+  [[ $1 == "${2:--}" || ( $1$2 =~ ^[0-9]+$ && 10#$1 -ge 10#$2 ) ]] && final=1
+  while words=$(_otto_ask otto_progress "PROGRESS $task $1 ${2:--} ${text//[$'\r\n']/ }" 2>&1) && status=0 || status=$?
+    [[ -n $final && ( $status == 3 || $status == 5 ) ]] && ((tries--)); do
+    read -rt 0.1 <> <(:) || :
+  done
   case $status in 0 | 3) return 0 ;; esac
   printf '%s\n' "$words" >&2
   return "$status"

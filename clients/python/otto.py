@@ -100,7 +100,7 @@ class _Line:
         self._searched = 0
         try:
             self._socket.settimeout(timeout)
-            self._socket.connect(path)
+            self._connect(path, None if timeout is None else time.monotonic() + timeout)
             # Who made the socket is handed what is set, and could answer anything.
             owner = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
             if owner not in (0, os.geteuid()):
@@ -115,9 +115,27 @@ class _Line:
             self._socket.close()
             raise
 
+    def _connect(self, path: str, deadline: Optional[float]) -> None:
+        while True:
+            try:
+                self._socket.connect(path)
+                return
+            except BlockingIOError:
+                # As many connections wait as may: the server is busy, not missing.
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutError(f"the server at {path} takes no connections") from None
+                time.sleep(0.02)
+
     def send(self, text: str, deadline: Optional[float]) -> None:
         self._limit(deadline)
-        self._socket.sendall(text.encode("utf-8"))
+        try:
+            self._socket.sendall(text.encode("utf-8"))
+        except UnicodeEncodeError as e:
+            raise ValueError(f"half of a surrogate pair cannot be sent: {e}") from e
+        except (BrokenPipeError, ConnectionResetError) as e:
+            # What it said before it closed is why.
+            _check(self.receive(deadline))
+            raise ServerMissingError(f"the server closed the connection: {e}") from e
 
     def receive(self, deadline: Optional[float]) -> str:
         while True:
@@ -131,7 +149,10 @@ class _Line:
             if self._searched > _MAX_LINE:
                 raise RefusedError("TOOBIG", f"the server sent a line of more than {_MAX_LINE} bytes")
             self._limit(deadline)
-            more = self._socket.recv(1 << 16)
+            try:
+                more = self._socket.recv(1 << 16)
+            except ConnectionResetError as e:
+                raise ServerMissingError(f"the server closed the connection: {e}") from e
             if not more:
                 raise ServerMissingError("the server closed the connection")
             self._had += more

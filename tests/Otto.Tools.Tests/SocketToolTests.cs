@@ -197,6 +197,90 @@ internal sealed class SocketToolTests : ToolTest
     }
 
     [Test]
+    public void The_last_update_reaches_a_server_that_is_full_or_starts_again()
+    {
+        Result result = Bash($$"""
+            export OTTO_SOCKET={{Folder}}/p.sock OTTO_TASK_NAME=t
+            otto serve --max-connections 1 > {{Folder}}/ready & server=$!
+            until [[ -s {{Folder}}/ready ]]; do kill -0 $server || exit 90; done
+            coproc held { exec nc -U $OTTO_SOCKET; }
+            echo PING >&${held[1]}; read -r answer <&${held[0]}
+            otto-progress 2 2 done & tool=$!
+            { . $(dirname "$(command -v otto)")/../../clients/bash/otto.sh; OTTO_TASK_NAME=sh otto_progress 3 3 done; } & script=$!
+            # While these are turned away, so are those.
+            for i in 1 2 3 4 5; do otto get t.progress 2> {{Folder}}/busy; [[ $? == 5 ]] || exit 92; done
+            kill $held_PID
+            wait $tool; echo "tool $?"; wait $script; echo "script $?"
+            otto get t.progress; otto get sh.progress
+            kill -9 $server; wait $server 2> /dev/null
+            otto-progress 5 5 & tool=$!
+            otto serve > {{Folder}}/ready2 & server=$!
+            wait $tool; echo "tool $?"
+            until [[ -s {{Folder}}/ready2 ]]; do kill -0 $server || exit 91; done
+            otto get t.progress | jq .current
+            kill $server; wait $server
+            """);
+        Assert.That(
+            result.Output,
+            Is.EqualTo("tool 0\nscript 0\n{\"current\":2,\"total\":2,\"text\":\"done\"}\n{\"current\":3,\"total\":3,\"text\":\"done\"}\ntool 0\n5\n"),
+            result.ToString());
+    }
+
+    [Test]
+    public void A_server_that_takes_no_connections_is_busy_and_not_missing()
+    {
+        Result result = Bash($$"""
+            export OTTO_SOCKET={{Folder}}/full.sock PYTHONPATH=$(dirname "$(command -v otto)")/../../clients/python
+            python3 -c '
+            import os, socket, sys, time
+            s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(0)
+            waiting = []
+            while True:
+                c = socket.socket(socket.AF_UNIX); c.setblocking(False)
+                try: c.connect(sys.argv[1])
+                except BlockingIOError: break
+                waiting.append(c)
+            print("full", flush=True); time.sleep(60)' $OTTO_SOCKET > {{Folder}}/ready & server=$!
+            until [[ -s {{Folder}}/ready ]]; do kill -0 $server || exit 90; done
+            otto get k --timeout 0.3; echo $?
+            python3 -c '
+            import otto
+            try: otto.OttoClient(timeout=0.3).get("k")
+            except TimeoutError: print("timed out")
+            try: otto.OttoClient(timeout=0.3).subscribe("k")
+            except TimeoutError: print("timed out")'
+            kill $server
+            """);
+        Assert.That(result.Output, Is.EqualTo("124\ntimed out\ntimed out\n"), result.ToString());
+    }
+
+    [Test]
+    public void Who_is_turned_away_is_told_why()
+    {
+        Result result = Bash($$"""
+            export OTTO_SOCKET={{Folder}}/p.sock PYTHONPATH=$(dirname "$(command -v otto)")/../../clients/python
+            otto serve --max-connections 1 > {{Folder}}/ready & server=$!
+            until [[ -s {{Folder}}/ready ]]; do kill -0 $server || exit 90; done
+            coproc held { exec nc -U $OTTO_SOCKET; }
+            echo PING >&${held[1]}; read -r answer <&${held[0]}
+            for i in 1 2 3 4 5; do
+              otto watch 2>> {{Folder}}/watch; echo "watch $?"
+              otto get k 2>> {{Folder}}/watch; echo "get $?"
+            done | sort | uniq -c | tr -s ' '
+            python3 -c '
+            import otto
+            for i in range(20):
+                try: otto.OttoClient().subscribe("k")
+                except otto.RefusedError as e: assert e.code == "BUSY", e
+                try: otto.OttoClient().set("k", 1)
+                except otto.RefusedError as e: assert e.code == "BUSY", e
+            print("always told")'
+            kill $held_PID $server; wait $server
+            """);
+        Assert.That(result.Output, Is.EqualTo(" 5 get 5\n 5 watch 5\nalways told\n"), result.ToString());
+    }
+
+    [Test]
     public void Progress_reaches_whoever_watches_and_the_last_update_is_never_lost()
     {
         Serve();

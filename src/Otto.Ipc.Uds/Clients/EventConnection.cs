@@ -42,7 +42,15 @@ internal sealed class EventConnection : IDisposable
             var connection = new EventConnection(await WireSocket.ConnectAsync(client.SocketPath, client.Options.ConnectTimeout, cancellation).ConfigureAwait(false));
             try
             {
-                await connection.AskAsync(WireCommand.Watch, [(byte)interests, .. pattern], cancellation).ConfigureAwait(false);
+                try
+                {
+                    await connection.AskAsync(WireCommand.Watch, [(byte)interests, .. pattern], cancellation).ConfigureAwait(false);
+                }
+                catch (SocketException)
+                {
+                    // It was turned away. Why stands in what is still to be read, if the server says so at all.
+                }
+
                 if (!await connection.NextAsync(cancellation).ConfigureAwait(false)) throw new SocketException((int)SocketError.ConnectionReset);
                 if (connection._frames.Status != WireStatus.Ok) throw WireSocket.Error(connection._frames.Payload.Span);
                 return connection;

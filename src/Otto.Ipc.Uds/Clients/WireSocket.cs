@@ -16,6 +16,8 @@ internal static class WireSocket
     /// <summary>How long to wait before another attempt.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
+    private static readonly TimeSpan BusyPatience = TimeSpan.FromSeconds(30);
+
     /// <summary>Connects, and goes on trying while nobody listens.</summary>
     public static async Task<Socket> ConnectAsync(string path, TimeSpan patience, CancellationToken cancellation)
     {
@@ -34,7 +36,9 @@ internal static class WireSocket
             {
                 socket.Dispose();
                 if (e.SocketErrorCode == SocketError.AccessDenied) throw new UnauthorizedAccessException($"the socket {path} is another user's: {e.Message}", e);
-                if (Stopwatch.GetElapsedTime(start) >= patience) throw NotFound(path, e);
+                // Somebody listens, and has more connections waiting than it took yet: that is busy, not missing.
+                bool busy = e.SocketErrorCode is SocketError.WouldBlock or SocketError.TryAgain;
+                if (Stopwatch.GetElapsedTime(start) >= (busy && patience < BusyPatience ? BusyPatience : patience)) throw busy ? Busy(path) : NotFound(path, e);
             }
             catch
             {
@@ -70,5 +74,9 @@ internal static class WireSocket
         if (uid != me && uid != 0) throw new UnauthorizedAccessException($"the server at {path} belongs to uid {uid}, not to {me}");
     }
 
-    private static ServerNotFoundException NotFound(string path, SocketException e) => new($"no server at {path}: {e.Message}; start one with 'otto serve'", e);
+    private static ServerNotFoundException NotFound(string path, SocketException e) =>
+        new($"no server at {path}: {(Libc.Status(path) is null ? "there is no such socket" : e.Message)}; start one with 'otto serve'", e);
+
+    private static ServerRefusedException Busy(string path) =>
+        new(ErrorCode.Busy, $"the server at {path} takes no connections: as many wait as may, for {BusyPatience.TotalSeconds} s; is it stopped?");
 }

@@ -18,7 +18,7 @@ internal static class ValueText
     /// <summary>The options by which a command takes a value.</summary>
     public static (Argument<string?> Value, Option<string?> Json) Add(Command command, string name)
     {
-        var value = new Argument<string?>(name) { Description = "The value, a string; '-' or nothing reads standard input, less one newline at its end.", Arity = ArgumentArity.ZeroOrOne };
+        var value = new Argument<string?>(name) { Description = "The value, a string; '-' or nothing reads standard input, less one newline at its end. It is UTF-8: a shell's argument that is not arrives with U+FFFD in it.", Arity = ArgumentArity.ZeroOrOne };
         var json = new Option<string?>("--json-value") { Description = $"The value is JSON: JSON given here, or {name} or standard input where nothing is.", HelpName = "JSON", Arity = ArgumentArity.ZeroOrOne };
         command.Add(value);
         command.Add(json);

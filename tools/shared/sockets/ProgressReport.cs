@@ -11,7 +11,7 @@ namespace Otto.Tools.Sockets;
 
 internal static class ProgressReport
 {
-    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Pause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Restart = TimeSpan.FromSeconds(2), Pause = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Makes a command of <paramref name="command"/>.</summary>
     public static void Build(string tool, Command command)
@@ -30,33 +30,33 @@ internal static class ProgressReport
             double done = Number(parsed.GetValue(current)!, "CUR");
             double? all = parsed.GetValue(total) == "-" ? null : Number(parsed.GetValue(total)!, "TOTAL");
             string words = string.Join(' ', parsed.GetValue(text) ?? []).ReplaceLineEndings(" ");
-            try
-            {
-                return await choice.RunAsync(parsed, (client, stop) => SendAsync(client, parsed.GetValue(task), done, all, words, stop));
-            }
-            catch (ServerNotFoundException)
-            {
-                return ExitCode.Done;
-            }
+            return await choice.RunAsync(parsed, (client, stop) => SendAsync(client, parsed.GetValue(task), done, all, words, stop));
         }));
     }
 
     private static async Task<int> SendAsync(UdsClient client, string? task, double done, double? all, string words, CancellationToken stop)
     {
-        // Without a server nothing is wrong, not even that no task is named.
-        await client.HelloAsync(stop);
-        var name = new ChannelName(task ?? Named("OTTO_TASK_NAME") ?? Named("OTTO_TASK") ?? throw new ArgumentException("which task? name it in OTTO_TASK_NAME or with --task"));
+        // Telling the final one twice does no harm, so whatever went wrong it is tried again, from the beginning.
+        bool final = all <= done;
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
             try
             {
+                // Without a server nothing is wrong, not even that no task is named.
+                await client.HelloAsync(stop);
+                var name = new ChannelName(task ?? Named("OTTO_TASK_NAME") ?? Named("OTTO_TASK") ?? throw new ArgumentException("which task? name it in OTTO_TASK_NAME or with --task"));
                 await client.ProgressAsync(name, done, all, words.Length == 0 ? null : words, stop);
                 return ExitCode.Done;
             }
-            catch (IOException e) when (all <= done && e is not ServerNotFoundException && Stopwatch.GetElapsedTime(start) < Usual)
+            catch (ServerNotFoundException)
             {
-                // The final one; telling it twice does no harm.
+                // A socket without a server: it may be starting again.
+                if (!final || !File.Exists(client.SocketPath) || Stopwatch.GetElapsedTime(start) > Restart) return ExitCode.Done;
+            }
+            catch (IOException) when (final && Stopwatch.GetElapsedTime(start) < Usual)
+            {
+                // Busy, or gone in the middle.
             }
 
             await Task.Delay(Pause, stop);
