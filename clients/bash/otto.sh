@@ -74,7 +74,7 @@ otto_progress() {
   _otto_key otto_progress "$task" '' || { _otto_say otto_progress "name the task in OTTO_TASK_NAME"; return 2; }
   text="${*:3}"
   # The last update is what people look at: a server that is busy, or starting again, is given two seconds.
-  [[ $1 == "${2:--}" || ( $1$2 =~ ^[0-9]+$ && 10#$1 -ge 10#$2 ) ]] && final=1
+  [[ $1 == "${2:--}" || ( $1 =~ ^[0-9]+$ && ${2-} =~ ^[0-9]+$ && 10#$1 -ge 10#$2 ) ]] && final=1
   while words=$(_otto_ask otto_progress "PROGRESS $task $1 ${2:--} ${text//[$'\r\n']/ }" 2>&1) && status=0 || status=$?
     [[ -n $final && ( $status == 3 || $status == 5 ) ]] && ((tries--)); do
     read -rt 0.1 <> <(:) || :

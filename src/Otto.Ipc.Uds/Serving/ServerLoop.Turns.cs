@@ -15,13 +15,14 @@ internal sealed partial class ServerLoop
         {
             // Nobody is there to read any more. What it sent before is still run, even where it had been told to wait.
             connection.Output.Break();
-            if (connection.InputEnded || connection.IsClosing)
+            if (connection.IsClosing || (connection.InputEnded && connection.Input.KeptBytes == 0))
             {
                 Close(connection);
                 return;
             }
 
             _broker.Leave(connection);
+            if (connection.InputEnded && !connection.IsReady) BeReady(connection);
         }
 
         if ((happened & (Libc.EPOLLIN | Libc.EPOLLHUP | Libc.EPOLLERR)) != 0 && Reads(connection) && !connection.IsReady) Receive(connection);

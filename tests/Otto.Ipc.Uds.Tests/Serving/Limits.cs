@@ -46,7 +46,7 @@ public sealed class Limits
         Assert.That(refused, Is.InRange(100_000, 150_000));
     }
 
-    [Test]
+    [Test, Repeat(20)]
     public void Whoever_leaves_megabytes_unread_is_not_read_and_nothing_is_lost()
     {
         using var server = new TestServer(new UdsServerOptions { MaxUnreadBytes = 1 << 20 });
@@ -61,7 +61,7 @@ public sealed class Limits
         Assert.That(other.Ask("GET after"), Is.EqualTo("1"));
     }
 
-    [Test]
+    [Test, Repeat(20)]
     public void Whoever_leaves_without_reading_has_its_commands_run()
     {
         using var server = new TestServer(new UdsServerOptions { MaxUnreadBytes = 64 << 10 });
