@@ -108,7 +108,8 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
     {
         problem = "";
         Subscriber subscriber = connection.Subscriber ?? new Subscriber(connection, this);
-        if (subscriber.Subscriptions.Count >= options.MaxPatterns)
+        Subscription? before = Find(connection, pattern.ToString());
+        if (before is null && subscriber.Subscriptions.Count >= options.MaxPatterns)
         {
             problem = $"{subscriber.Subscriptions.Count:N0} patterns are the most of one connection";
             return ErrorCode.Busy;
@@ -121,9 +122,17 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
         }
 
         connection.Subscriber = subscriber;
-        Unsubscribe(connection, pattern.ToString());
-        var subscription = new Subscription(subscriber, pattern, interests);
-        subscriber.Add(subscription);
+        var subscription = new Subscription(subscriber, pattern, interests, before?.Since ?? _sequence);
+        if (before is null)
+        {
+            subscriber.Add(subscription);
+        }
+        else
+        {
+            subscriber.Replace(before, subscription);
+            _subscriptions.Remove(before);
+        }
+
         _subscriptions.Add(subscription);
         return null;
     }
@@ -132,8 +141,8 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
 
     public void Unsubscribe(Connection connection, string pattern)
     {
-        if (connection.Subscriber?.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern) is not { } subscription) return;
-        connection.Subscriber.Remove(subscription);
+        if (Find(connection, pattern) is not { } subscription) return;
+        subscription.Subscriber.Remove(subscription, _sequence);
         _subscriptions.Remove(subscription);
     }
 
@@ -145,6 +154,8 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
         subscriber.Clear();
         connection.Subscriber = null;
     }
+
+    private static Subscription? Find(Connection connection, string pattern) => connection.Subscriber?.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern);
 
     private void Tell(Entry entry)
     {
