@@ -31,8 +31,9 @@ public sealed record UdsServerOptions
     public int MaxUnreadBytes { get; init; } = 32 << 20;
 
     /// <summary>
-    /// The most bytes that wait in all connections together, half-received commands, unread answers and snapshots: default 512 MiB. A
-    /// command that would need more is answered BUSY.
+    /// The most bytes that wait in all connections together, half-received commands, unread answers and snapshots: default 512 MiB, and 24 KiB for
+    /// each connection besides. Where three quarters are used, no more commands are taken from a client before it has read its answers, and one that reads
+    /// nothing for <see cref="SlowSubscriberTimeout"/> is closed. A command that would need more than all is answered BUSY.
     /// </summary>
     public long MaxBufferedBytes { get; init; } = 512L << 20;
 
@@ -48,7 +49,10 @@ public sealed record UdsServerOptions
     /// <summary>How many bytes of messages may wait for one subscriber: default 8 MiB. Beyond, it loses the oldest and is told how many.</summary>
     public int MaxPendingBytes { get; init; } = 8 << 20;
 
-    /// <summary>How long a subscriber for whom something waits may read nothing at all: default 10 s. Then it is told SLOW and closed.</summary>
+    /// <summary>
+    /// How long a subscriber for whom something waits may read nothing at all: default 10 s. Then it is told SLOW and closed. Other clients may take their time,
+    /// but for when memory is short: see <see cref="MaxBufferedBytes"/>.
+    /// </summary>
     public TimeSpan SlowSubscriberTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>

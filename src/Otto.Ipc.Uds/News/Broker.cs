@@ -108,8 +108,8 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
     {
         problem = "";
         Subscriber subscriber = connection.Subscriber ?? new Subscriber(connection, this);
-        Subscription? held = Held(subscriber, pattern.ToString());
-        if (held is null && subscriber.Subscriptions.Count >= options.MaxPatterns)
+        Subscription? before = Find(connection, pattern.ToString());
+        if (before is null && subscriber.Subscriptions.Count >= options.MaxPatterns)
         {
             problem = $"{subscriber.Subscriptions.Count:N0} patterns are the most of one connection";
             return ErrorCode.Busy;
@@ -122,21 +122,28 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
         }
 
         connection.Subscriber = subscriber;
-        if (held is not null) End(held);
-        var subscription = new Subscription(subscriber, pattern, interests);
-        subscriber.Add(subscription);
+        var subscription = new Subscription(subscriber, pattern, interests, before?.Since ?? _sequence);
+        if (before is null)
+        {
+            subscriber.Add(subscription);
+        }
+        else
+        {
+            subscriber.Replace(before, subscription);
+            _subscriptions.Remove(before);
+        }
+
         _subscriptions.Add(subscription);
         return null;
     }
 
     public static bool IsSubscribed(Connection connection) => connection.Subscriber is { Subscriptions.Count: > 0 };
 
-    /// <summary>Ends a subscription: what waits and no other pattern wants is not told any more.</summary>
     public void Unsubscribe(Connection connection, string pattern)
     {
-        if (connection.Subscriber is not { } subscriber || Held(subscriber, pattern) is not { } subscription) return;
-        End(subscription);
-        subscriber.ForgetUnwanted();
+        if (Find(connection, pattern) is not { } subscription) return;
+        subscription.Subscriber.Remove(subscription, _sequence);
+        _subscriptions.Remove(subscription);
     }
 
     /// <summary>A connection has gone.</summary>
@@ -148,13 +155,7 @@ internal sealed class Broker(UdsServerOptions options, Alarms alarms)
         connection.Subscriber = null;
     }
 
-    private static Subscription? Held(Subscriber subscriber, string pattern) => subscriber.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern);
-
-    private void End(Subscription subscription)
-    {
-        subscription.Subscriber.Remove(subscription);
-        _subscriptions.Remove(subscription);
-    }
+    private static Subscription? Find(Connection connection, string pattern) => connection.Subscriber?.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern);
 
     private void Tell(Entry entry)
     {

@@ -12,7 +12,7 @@ namespace Otto.Ipc.Uds.News;
 internal sealed class Subscriber(Connection connection, Broker broker)
 {
     /// <summary>How much may wait in the connection's output before events wait here.</summary>
-    private const int OutputBytes = 64 << 10;
+    private const int OutputBytes = 64 << 10, LeastOutputBytes = 4 << 10;
 
     /// <summary>What one waiting event costs besides what it holds.</summary>
     private const int PendingBytes = 64;
@@ -25,6 +25,7 @@ internal sealed class Subscriber(Connection connection, Broker broker)
     private long _messageBytes, _budgeted;
     private long _lost, _lastLost;
     private long _told;
+    private long _unsubscribed;
 
     public IReadOnlyList<Subscription> Subscriptions => _subscriptions;
 
@@ -32,14 +33,26 @@ internal sealed class Subscriber(Connection connection, Broker broker)
     public bool HasSnapshot => _snapshots.Count > 0;
 
     /// <summary>Whether anything waits.</summary>
-    public bool IsBehind => _changes.Count > 0 || _messages.Count > 0 || _snapshots.Count > 0;
+    public bool IsBehind => _changes.Count > 0 || _messages.Count > 0 || _snapshots.Count > 0 || _lost > 0;
 
     /// <summary>Whether more than may wait would have had to: it is to be told so, and closed.</summary>
     public bool IsTooSlow { get; private set; }
 
     public void Add(Subscription subscription) => _subscriptions.Add(subscription);
 
-    public void Remove(Subscription subscription) => _subscriptions.Remove(subscription);
+    /// <summary>Ends a subscription. What waits and nobody is subscribed to any more is left out when its turn comes.</summary>
+    /// <param name="subscription">Which one.</param>
+    /// <param name="sequence">The number of the last event.</param>
+    public void Remove(Subscription subscription, long sequence)
+    {
+        _subscriptions.Remove(subscription);
+        if (_subscriptions.Count == 0) Clear();
+        if (!_subscriptions.Exists(static s => (s.Interests & Interests.Messages) != 0)) _lost = 0;
+        _unsubscribed = sequence;
+    }
+
+    /// <summary>Puts a subscription in the place of one with the same pattern.</summary>
+    public void Replace(Subscription before, Subscription now) => _subscriptions[_subscriptions.IndexOf(before)] = now;
 
     /// <summary>Takes in the values of now, to be told before anything that comes.</summary>
     /// <returns><see langword="false"/> where they are more than may wait.</returns>
@@ -60,7 +73,7 @@ internal sealed class Subscriber(Connection connection, Broker broker)
         // Several patterns may match; it is one event.
         if (sequence == _told || IsTooSlow) return;
         _told = sequence;
-        if (!IsBehind && HasRoom())
+        if (!IsBehind && HasRoom(value))
         {
             Events.Write(connection.Output, connection.Dialect, kind, name, value, sequence);
             connection.Server.MarkDirty(connection);
@@ -80,7 +93,7 @@ internal sealed class Subscriber(Connection connection, Broker broker)
     public void GoOn(int most)
     {
         Output output = connection.Output;
-        while (most-- > 0 && IsBehind && output.Unsent < OutputBytes)
+        while (most-- > 0 && IsBehind && output.Unsent < MostOutput)
         {
             if (_snapshots.TryPeek(out Snapshot? snapshot))
             {
@@ -89,11 +102,13 @@ internal sealed class Subscriber(Connection connection, Broker broker)
                 Unbudget(value.HeldBytes + PendingBytes);
                 if (snapshot.Next == snapshot.Values.Length) _snapshots.Dequeue();
             }
-            else if (_changes.Count > 0 && (_messages.Count == 0 || _changes.Peek().Sequence < (_lost > 0 ? _lastLost : _messages.Peek().Sequence)))
+            else if (_changes.Count > 0 && _changes.Peek().Sequence < (_lost > 0 ? _lastLost : _messages.Count > 0 ? _messages.Peek().Sequence : long.MaxValue))
             {
                 (byte[] key, long sequence) = _changes.Dequeue();
                 _changed.Remove(key);
                 Unbudget(key.Length + PendingBytes);
+                // Its value is that of now, so that it does not matter when the subscription began.
+                if (sequence <= _unsubscribed && !Wants(Interests.Keys, key, long.MaxValue)) continue;
                 bool there = broker.Keys.TryGet(key, out Entry? entry);
                 Events.Write(output, connection.Dialect, there ? EventKind.Set : EventKind.Delete, key, entry?.Value, sequence);
             }
@@ -103,43 +118,14 @@ internal sealed class Subscriber(Connection connection, Broker broker)
                 {
                     Events.WriteLost(output, connection.Dialect, _lost, _lastLost);
                     _lost = 0;
+                    if (_messages.Count == 0) continue;
                 }
 
                 (byte[] topic, Value value, long sequence) = TakeMessage();
+                if (sequence <= _unsubscribed && !Wants(Interests.Messages, topic, sequence)) continue;
                 Events.Write(output, connection.Dialect, EventKind.Message, topic, value, sequence);
             }
         }
-    }
-
-    /// <summary>Forgets what waits and no pattern wants that is left.</summary>
-    public void ForgetUnwanted()
-    {
-        for (int left = _changes.Count; left > 0; left--)
-        {
-            (byte[] key, long sequence) = _changes.Dequeue();
-            if (IsWanted(key, Interests.Keys))
-            {
-                _changes.Enqueue((key, sequence));
-                continue;
-            }
-
-            _changed.Remove(key);
-            Unbudget(key.Length + PendingBytes);
-        }
-
-        for (int left = _messages.Count; left > 0; left--)
-        {
-            if (IsWanted(_messages.Peek().Topic, Interests.Messages)) _messages.Enqueue(_messages.Dequeue());
-            else TakeMessage();
-        }
-
-        if (!_subscriptions.Exists(s => (s.Interests & Interests.Messages) != 0)) _lost = 0;
-    }
-
-    private bool IsWanted(byte[] name, Interests interest)
-    {
-        string text = Encoding.UTF8.GetString(name);
-        return _subscriptions.Exists(s => (s.Interests & interest) != 0 && s.Pattern.Matches(text));
     }
 
     /// <summary>Forgets all that waits.</summary>
@@ -153,12 +139,28 @@ internal sealed class Subscriber(Connection connection, Broker broker)
         Unbudget(_budgeted);
     }
 
-    private bool HasRoom()
+    private int MostOutput => connection.Server.Budget.IsTight ? LeastOutputBytes : OutputBytes;
+
+    private bool HasRoom(Value? value)
     {
-        if (connection.Output.Unsent < OutputBytes) return true;
+        if (value is not null && value.HeldBytes >= Output.SharedFrom && !connection.Server.Budget.HasRoomFor(value.HeldBytes)) return false;
+        if (connection.Output.Unsent < MostOutput) return true;
         // Perhaps nobody asked the kernel yet, in this turn of the server.
         ServerLoop.Flush(connection);
-        return connection.Output.Unsent < OutputBytes;
+        return connection.Output.Unsent < MostOutput;
+    }
+
+    /// <summary>Whether anything that it is subscribed to, and was when this happened, asks for this.</summary>
+    private bool Wants(Interests wanted, byte[] name, long sequence)
+    {
+        Span<char> buffer = stackalloc char[WireKey.MaxBytes];
+        ReadOnlySpan<char> text = buffer[..Encoding.UTF8.GetChars(name, buffer)];
+        foreach (Subscription subscription in _subscriptions)
+        {
+            if ((subscription.Interests & wanted) != 0 && subscription.Since < sequence && subscription.Pattern.Matches(text)) return true;
+        }
+
+        return false;
     }
 
     private void Postpone(byte[] key, long sequence)

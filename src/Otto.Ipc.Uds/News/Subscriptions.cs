@@ -5,8 +5,8 @@ namespace Otto.Ipc.Uds.News;
 
 // Who wants to hear of a name. Patterns without wildcards are found by the name; only the others are tried one by one.
 
-/// <summary>One pattern of one subscriber.</summary>
-internal sealed record Subscription(Subscriber Subscriber, KeyPattern Pattern, Interests Interests);
+/// <summary>One pattern of one subscriber, and the number of the last event before it.</summary>
+internal sealed record Subscription(Subscriber Subscriber, KeyPattern Pattern, Interests Interests, long Since);
 
 /// <summary>All patterns of all subscribers.</summary>
 internal sealed class Subscriptions

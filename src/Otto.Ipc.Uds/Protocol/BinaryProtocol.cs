@@ -152,6 +152,12 @@ internal sealed class BinaryProtocol(ServerLoop server, Broker broker)
         if (broker.Keys.TryGet(key, out Entry? entry))
         {
             byte[] value = entry.Value.Bytes;
+            if (value.Length >= Output.SharedFrom && !server.Budget.HasRoomFor(value.Length))
+            {
+                Refuse(connection, ErrorCode.Busy, $"a value of {value.Length:N0} bytes is more than may wait beside all else; ask again");
+                return;
+            }
+
             Begin(connection.Output, WireStatus.Ok, value.Length);
             connection.Output.AppendValue(value);
             End(connection);

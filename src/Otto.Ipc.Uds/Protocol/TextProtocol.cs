@@ -134,6 +134,7 @@ internal sealed class TextProtocol(ServerLoop server, Broker broker)
                 return;
             }
 
+            if (!HasRoom(connection, text)) return;
             output.AppendValue(text);
             Answer(connection, default);
         }
@@ -217,6 +218,13 @@ internal sealed class TextProtocol(ServerLoop server, Broker broker)
     {
         Answer(connection, "OK"u8);
         connection.IsClosing = true;
+    }
+
+    private bool HasRoom(Connection connection, byte[] value)
+    {
+        if (value.Length < Output.SharedFrom || server.Budget.HasRoomFor(value.Length)) return true;
+        Refuse(connection, ErrorCode.Busy, $"a value of {value.Length:N0} bytes is more than may wait beside all else; ask again");
+        return false;
     }
 
     private static bool IsKey(Connection connection, ReadOnlySpan<byte> key, string usage)

@@ -85,7 +85,13 @@ internal sealed class Connection(int descriptor, int generation, ChunkPool chunk
     public bool Waited { get; set; }
 
     /// <summary>Whether its commands wait until it has read more of what it was sent.</summary>
-    public bool WaitsForReader => Output.Unsent >= Server.Options.MaxUnreadBytes || Subscriber is { HasSnapshot: true };
+    public bool WaitsForReader => Output.Unsent >= Server.Options.MaxUnreadBytes || WaitsForMemory || Subscriber is { HasSnapshot: true };
+
+    /// <summary>Whether they wait because all connections together hold too much, and this one has a part in it.</summary>
+    public bool WaitsForMemory => Server.Budget.IsTight && Output.Unsent > 0;
+
+    /// <summary>Whether it stands in the list of those that go on when there is memory again.</summary>
+    public bool IsShort { get; set; }
 
     /// <summary>Whether its next command may be run now.</summary>
     public bool TakesCommands => !IsClosing && Work < ServerLoop.WorkPerTurn && !WaitsForReader;

@@ -35,10 +35,12 @@ internal struct Input
         if (_kept is not null && _kept.Length - _end < LeastRoom && !TryMakeRoom(KeptBytes + LeastRoom, budget)) return Received.NoRoom;
         byte[] buffer = _kept ?? shared;
         int at = _kept is null ? 0 : _end;
+        // Where memory is short no more is taken than could be kept in any case.
+        int most = _kept is null && budget.IsTight ? Free - LeastRoom : buffer.Length - at;
         while (true)
         {
             nint received;
-            fixed (byte* bytes = &buffer[at]) received = Libc.Receive(fd, bytes, buffer.Length - at, 0);
+            fixed (byte* bytes = &buffer[at]) received = Libc.Receive(fd, bytes, most, 0);
             if (received > 0)
             {
                 if (_kept is not null) _end += (int)received;

@@ -3,74 +3,14 @@ using Otto.Ipc.Native;
 
 namespace Otto.Ipc.Uds.Serving;
 
-// What waits to be taken by a client. A connection holds memory here only while the kernel does not take what it is given: chunks come
-// from a pool when something is answered, and are back in it when it was sent, most often within the same turn.
-
-/// <summary>Bytes that wait in all connections together.</summary>
-internal sealed class Budget(long most)
-{
-    public long Used { get; private set; }
-
-    public bool HasRoomFor(long bytes) => Used + bytes <= most;
-
-    public void Take(long bytes) => Used += bytes;
-
-    public void Give(long bytes) => Used -= bytes;
-}
-
-/// <summary>A piece of output: a buffer of the pool's, or a value that is sent from where it lies.</summary>
-internal sealed class Chunk(byte[] bytes, bool isPooled)
-{
-    public byte[] Bytes { get; } = bytes;
-
-    public bool IsPooled { get; } = isPooled;
-
-    public int Start { get; set; }
-
-    public int End { get; set; }
-
-    /// <summary>How many answers end in it.</summary>
-    public int Answers { get; set; }
-
-    public Chunk? Next { get; set; }
-}
-
-/// <summary>Chunks that nobody needs now.</summary>
-internal sealed class ChunkPool(Budget budget)
-{
-    public const int ChunkBytes = 16 << 10;
-
-    // 4 MiB are kept; what is beyond was for a crowd that has gone.
-    private const int Most = 256;
-    private readonly Stack<Chunk> _free = new();
-
-    public Chunk Rent()
-    {
-        budget.Take(ChunkBytes);
-        if (!_free.TryPop(out Chunk? chunk)) return new Chunk(GC.AllocateUninitializedArray<byte>(ChunkBytes, pinned: true), isPooled: true);
-        chunk.Start = chunk.End = chunk.Answers = 0;
-        chunk.Next = null;
-        return chunk;
-    }
-
-    public Chunk Wrap(byte[] bytes)
-    {
-        budget.Take(bytes.Length);
-        return new Chunk(bytes, isPooled: false) { End = bytes.Length };
-    }
-
-    public void Return(Chunk chunk)
-    {
-        budget.Give(chunk.Bytes.Length);
-        if (chunk.IsPooled && _free.Count < Most) _free.Push(chunk);
-    }
-}
+// What waits to be taken by a client. A connection holds memory here only while the kernel does not take what it is given, most often not even to the
+// end of its turn.
 
 /// <summary>What one client has not taken yet, in order.</summary>
 internal sealed class Output(ChunkPool pool)
 {
     /// <summary>From here on a value is sent from where it lies instead of being copied.</summary>
-    private const int SharedFrom = 4 << 10;
+    public const int SharedFrom = 4 << 10;
 
     private Chunk? _head, _tail;
 
@@ -88,8 +28,8 @@ internal sealed class Output(ChunkPool pool)
     /// <summary>Room for some bytes in one piece; they count once <see cref="Advance"/> says how many.</summary>
     public Span<byte> Reserve(int bytes)
     {
-        if (_tail is null || !_tail.IsPooled || _tail.Bytes.Length - _tail.End < bytes) Link(pool.Rent());
-        return _tail!.Bytes.AsSpan(_tail.End);
+        if (_tail is null || _tail.Room < bytes) Link(pool.Rent());
+        return _tail!.Free;
     }
 
     public void Advance(int bytes)
@@ -144,7 +84,7 @@ internal sealed class Output(ChunkPool pool)
             }
 
             nint sent;
-            fixed (byte* bytes = &chunk.Bytes[chunk.Start]) sent = Libc.Send(fd, bytes, chunk.End - chunk.Start, Libc.MSG_NOSIGNAL);
+            fixed (byte* bytes = chunk.Unsent) sent = Libc.Send(fd, bytes, chunk.End - chunk.Start, Libc.MSG_NOSIGNAL);
             if (sent >= 0)
             {
                 took = true;

@@ -21,7 +21,7 @@ internal sealed partial class ServerLoop
 
     private void WatchReading(Connection connection)
     {
-        if (connection.IsReadingWatched || connection.Output.IsEmpty || !(connection.IsEvicted || Broker.IsSubscribed(connection))) return;
+        if (connection.IsReadingWatched || connection.Output.IsEmpty) return;
         connection.IsReadingWatched = true;
         connection.LastTaken = Stopwatch.GetTimestamp();
         _alarms.Set(new Alarm(AlarmKind.Reading, connection, null), connection.LastTaken + Alarms.Ticks(Patience(connection)));
@@ -85,11 +85,26 @@ internal sealed partial class ServerLoop
             return;
         }
 
-        if (connection.IsEvicted) Close(connection);
+        if (connection.IsEvicted)
+        {
+            Close(connection);
+        }
         else if (Broker.IsSubscribed(connection))
         {
             Evict(connection);
             Send(connection);
+        }
+        else if (Budget.IsTight)
+        {
+            // Others need what it holds, and nothing that it could be told would be read.
+            Evicted++;
+            Close(connection);
+        }
+        else
+        {
+            // Whoever was stopped for a while, or pages through a long answer, may take its time as long as it harms nobody.
+            connection.IsReadingWatched = true;
+            _alarms.Set(new Alarm(AlarmKind.Reading, connection, null), Stopwatch.GetTimestamp() + Alarms.Ticks(patience));
         }
     }
 }

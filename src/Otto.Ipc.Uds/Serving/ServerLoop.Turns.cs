@@ -77,7 +77,7 @@ internal sealed partial class ServerLoop
         }
 
         if (connection.IsClosing) connection.Input.Release(Budget);
-        else if (!connection.Input.Keep(rest, Budget)) DropCommand(connection, connection.Dialect == Dialect.Binary ? BinaryProtocol.Missing(rest) : 1);
+        else if (!connection.Input.Keep(rest, Budget)) Drop(connection, rest);
         connection.Waited = connection.WaitsForReader;
         Send(connection);
         WatchSilence(connection);
@@ -95,6 +95,13 @@ internal sealed partial class ServerLoop
     {
         var entry = new Libc.PollEntry { Descriptor = connection.Descriptor };
         return Libc.Poll(ref entry, 1, 0) > 0 && (entry.Returned & (short)Libc.EPOLLHUP) != 0;
+    }
+
+    private void Drop(Connection connection, ReadOnlySpan<byte> rest)
+    {
+        // Commands that were told to wait cannot be: how many answers are missing, nobody would know.
+        if (connection.WaitsForReader) connection.IsClosing = true;
+        DropCommand(connection, connection.Dialect == Dialect.Binary ? BinaryProtocol.Missing(rest) : 1);
     }
 
     private void DropCommand(Connection connection, long missing)
@@ -139,6 +146,13 @@ internal sealed partial class ServerLoop
         bool hasMore = connection.Input.KeptBytes > 0 || connection.InputEnded;
         if (hasMore && !connection.IsReady && !connection.IsClosing && !connection.WaitsForReader && (connection.Work >= WorkPerTurn || connection.Waited)) BeReady(connection);
         connection.Waited = connection.WaitsForReader;
+        if (!connection.IsShort && connection.WaitsForMemory)
+        {
+            // Its own reading lets it go on, and so does that of the others.
+            connection.IsShort = true;
+            _short.Add(connection);
+        }
+
         WatchReading(connection);
         Watch(connection);
     }

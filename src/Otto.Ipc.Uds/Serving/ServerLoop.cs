@@ -27,7 +27,7 @@ internal sealed partial class ServerLoop : IDisposable
     private readonly Broker _broker;
     private readonly TextProtocol _text;
     private readonly BinaryProtocol _binary;
-    private readonly List<Connection> _dirty = [], _ready = [], _turn = [];
+    private readonly List<Connection> _dirty = [], _ready = [], _short = [], _turn = [];
     private Connection?[] _connections = new Connection?[256];
     private int _count, _generation;
     private volatile bool _stopping;
@@ -51,12 +51,15 @@ internal sealed partial class ServerLoop : IDisposable
 
     public Budget Budget { get; }
 
+    /// <summary>How much memory answers have, used or kept for the next ones.</summary>
+    public long ChunkBytes => _chunks.Held;
+
     /// <summary>What HELLO answers.</summary>
     public byte[] Hello { get; }
 
     public int Connections => Volatile.Read(ref _count);
 
-    /// <summary>How many subscribers were closed because they were too slow.</summary>
+    /// <summary>How many clients were closed because they did not read.</summary>
     public int Evicted { get; private set; }
 
     /// <summary>How often serving a client failed in a way that nobody foresaw; that client was closed.</summary>
@@ -70,7 +73,7 @@ internal sealed partial class ServerLoop : IDisposable
     {
         while (!_stopping)
         {
-            int events = _epoll.Wait(_ready.Count > 0 ? 0 : _alarms.Milliseconds(Stopwatch.GetTimestamp()));
+            int events = _epoll.Wait(_ready.Count > 0 || (_short.Count > 0 && !Budget.IsTight) ? 0 : _alarms.Milliseconds(Stopwatch.GetTimestamp()));
             for (int i = 0; i < events; i++)
             {
                 (uint happened, long tag) = _epoll[i];
@@ -81,6 +84,7 @@ internal sealed partial class ServerLoop : IDisposable
             while (_alarms.TryTake(Stopwatch.GetTimestamp(), out Alarm alarm)) Ring(alarm);
             TakeTurns(_ready, Turn.GoOn);
             TakeTurns(_dirty, Turn.Send);
+            if (!Budget.IsTight) TakeTurns(_short, Turn.EndShortage);
         }
     }
 
@@ -100,6 +104,7 @@ internal sealed partial class ServerLoop : IDisposable
             if (connection is not null) Close(connection);
         }
 
+        _chunks.Dispose();
         _door.Dispose();
         _epoll.Dispose();
         _ = Libc.Close(_wake);
@@ -136,6 +141,7 @@ internal sealed partial class ServerLoop : IDisposable
         Serve,
         GoOn,
         Send,
+        EndShortage,
         LookAtSilence,
         LookAtReading,
     }
@@ -191,6 +197,10 @@ internal sealed partial class ServerLoop : IDisposable
                     break;
                 case Turn.Send:
                     connection.IsDirty = false;
+                    Send(connection);
+                    break;
+                case Turn.EndShortage:
+                    connection.IsShort = false;
                     Send(connection);
                     break;
                 case Turn.LookAtSilence:

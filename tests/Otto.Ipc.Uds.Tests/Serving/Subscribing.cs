@@ -59,6 +59,66 @@ public sealed class Subscribing
         Assert.That(watcher.Ask("PING"), Is.EqualTo("PONG"));
     }
 
+    [TestCase("UNSUBSCRIBE k*", "UNSUBSCRIBE news")]
+    [TestCase("UNSUBSCRIBE news", "UNSUBSCRIBE k*")]
+    public void After_the_answer_to_UNSUBSCRIBE_nothing_of_it_comes_however_much_waited(string first, string second)
+    {
+        WireClient watcher = Subscribe("k*"), writer = _server.Connect();
+        watcher.Ask("SUBSCRIBE news");
+        watcher.Ask("SUBSCRIBE last");
+        string filler = new('x', 1_000);
+        for (int i = 0; i < 3_000; i++)
+        {
+            writer.Ask($"SET k{i} \"{filler}\"");
+            writer.Ask($"PUBLISH news \"{filler}\"");
+        }
+
+        (string gone, string later) = first.EndsWith('*') ? (" SET k", " MESSAGE ") : (" MESSAGE ", " SET k");
+        Assert.That(Until("OK", first), Has.Some.Contains(gone), "what was on its way");
+        Assert.That(Until("OK", second), Has.None.Contains(gone));
+        writer.Ask("SET last 1");
+        Assert.That(Until("PONG", "PING"), Has.None.Contains(gone).And.None.Contains(later));
+
+        List<string> Until(string answer, string command)
+        {
+            List<string> lines = [];
+            watcher.Send(command + "\n");
+            for (string? line; (line = watcher.ReadLine()) != answer;) lines.Add(line!);
+            return lines;
+        }
+    }
+
+    [Test]
+    public void Messages_of_before_a_subscription_are_not_told_and_changed_keys_are_told_as_they_are()
+    {
+        WireClient watcher = Subscribe("*"), writer = _server.Connect();
+        string filler = new('x', 1_000);
+        for (int i = 0; i < 3_000; i++)
+        {
+            writer.Ask($"SET k{i} \"{filler}\"");
+            if (i % 10 == 0) writer.Ask($"PUBLISH news {i}");
+        }
+
+        watcher.Send("SUBSCRIBE k*\nUNSUBSCRIBE *\nSUBSCRIBE news\nPING\n");
+        var keys = new HashSet<string>();
+        int told = 0;
+        for (string line; (line = watcher.ReadLine()!) != "PONG";)
+        {
+            if (line.Contains(" SET ", StringComparison.Ordinal)) keys.Add(line.Split(' ')[3]);
+            else if (line != "OK") told++;
+        }
+
+        writer.Ask("PUBLISH news \"end\"");
+        for (string line; !(line = watcher.ReadLine()!).EndsWith("\"end\"", StringComparison.Ordinal);)
+        {
+            Assert.That(line, Does.Contain(" SET k"), "messages of before the subscription");
+            keys.Add(line.Split(' ')[3]);
+        }
+
+        Assert.That(keys, Has.Count.EqualTo(3_000), "no key is left out");
+        Assert.That(told, Is.LessThan(300));
+    }
+
     [Test]
     public void Nothing_of_an_ended_pattern_follows_its_OK_however_slowly_it_was_read()
     {
