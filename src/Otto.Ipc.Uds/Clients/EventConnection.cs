@@ -39,7 +39,7 @@ internal sealed class EventConnection : IDisposable
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
-            var connection = new EventConnection(await WireSocket.ConnectAsync(client.SocketPath, client.Options.ConnectTimeout, cancellation).ConfigureAwait(false));
+            var connection = new EventConnection(await WireSocket.ConnectAsync(client.SocketPath, client.Options, cancellation).ConfigureAwait(false));
             try
             {
                 await connection.AskAsync(WireCommand.Watch, [(byte)interests, .. pattern], cancellation).ConfigureAwait(false);
@@ -63,14 +63,21 @@ internal sealed class EventConnection : IDisposable
         }
     }
 
-    /// <summary>Sends a command; its answer comes among the events.</summary>
+    /// <summary>Sends a command; its answer comes among the events. Where the server has closed, what it said before comes there too, and then the end.</summary>
     public async Task AskAsync(WireCommand command, byte[] payload, CancellationToken cancellation)
     {
         byte[] frame = new byte[Wire.HeaderBytes + payload.Length];
         BinaryPrimitives.WriteInt32LittleEndian(frame, 1 + payload.Length);
         frame[4] = (byte)command;
         payload.CopyTo(frame, Wire.HeaderBytes);
-        for (ReadOnlyMemory<byte> rest = frame; !rest.IsEmpty;) rest = rest[await _socket.SendAsync(rest, SocketFlags.None, cancellation).ConfigureAwait(false)..];
+        try
+        {
+            for (ReadOnlyMemory<byte> rest = frame; !rest.IsEmpty;) rest = rest[await _socket.SendAsync(rest, SocketFlags.None, cancellation).ConfigureAwait(false)..];
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.Shutdown or SocketError.ConnectionReset or SocketError.ConnectionAborted)
+        {
+            // It may have said why it turns this client away.
+        }
     }
 
     /// <summary>Waits for the next frame, event or answer.</summary>

@@ -11,13 +11,13 @@ namespace Otto.Ipc.Uds.Clients;
 
 internal static class WireSocket
 {
-    private const int SolSocket = Libc.SOL_SOCKET, SoPeerCred = Libc.SO_PEERCRED;
+    private const int SolSocket = Libc.SOL_SOCKET, SoPeerCred = Libc.SO_PEERCRED, NotADirectory = 20;
 
     /// <summary>How long to wait before another attempt.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Connects, and goes on trying while nobody listens.</summary>
-    public static async Task<Socket> ConnectAsync(string path, TimeSpan patience, CancellationToken cancellation)
+    /// <summary>Connects, and goes on trying while nobody listens; a server with more callers than it has taken in yet is waited for like an answer.</summary>
+    public static async Task<Socket> ConnectAsync(string path, UdsTransportOptions options, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
         while (true)
@@ -27,14 +27,13 @@ internal static class WireSocket
             try
             {
                 await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
-                CheckServer(socket, path);
+                CheckServer(socket, path, options.AllowOtherOwner);
                 return socket;
             }
             catch (SocketException e)
             {
                 socket.Dispose();
-                if (e.SocketErrorCode == SocketError.AccessDenied) throw new UnauthorizedAccessException($"the socket {path} is another user's: {e.Message}", e);
-                if (Stopwatch.GetElapsedTime(start) >= patience) throw NotFound(path, e);
+                if (Failure(path, e) is { } failure && (failure is not ServerNotFoundException || Stopwatch.GetElapsedTime(start) >= options.ConnectTimeout)) throw failure;
             }
             catch
             {
@@ -60,15 +59,26 @@ internal static class WireSocket
         };
     }
 
-    /// <summary>Whoever made the socket could answer anything: it must be this user's or root's.</summary>
-    private static void CheckServer(Socket socket, string path)
+    /// <summary>Whoever made the socket could answer anything, and is told everything: it must be this user's or root's, root's own no less.</summary>
+    private static void CheckServer(Socket socket, string path, bool allowOther)
     {
         uint me = Libc.GetEuid();
         Span<byte> raw = stackalloc byte[12];
         if (socket.GetRawSocketOption(SolSocket, SoPeerCred, raw) != raw.Length) throw new IOException($"the kernel does not say who listens at {path}");
         uint uid = MemoryMarshal.Read<PeerCredentials>(raw).Uid;
-        if (uid != me && uid != 0 && me != 0) throw new UnauthorizedAccessException($"the server at {path} belongs to uid {uid}, not to {me}");
+        if (uid != me && uid != 0 && !allowOther)
+            throw new UnauthorizedAccessException($"the server at {path} belongs to uid {uid}, not to {me}; where that is meant, {UdsTransportOptions.TrustVariable}=1 or AllowOtherOwner allows it");
     }
 
-    private static ServerNotFoundException NotFound(string path, SocketException e) => new($"no server at {path}: {e.Message}; start one with 'otto serve'", e);
+    /// <summary>What a failed attempt means; <see langword="null"/> for a server that is there and busy.</summary>
+    private static Exception? Failure(string path, SocketException e) => e.SocketErrorCode switch
+    {
+        SocketError.WouldBlock or SocketError.TryAgain => null,
+        SocketError.AccessDenied => new UnauthorizedAccessException($"the socket {path} is another user's: {e.Message}", e),
+        SocketError.AddressNotAvailable => NotFound(path, "there is no such socket", e),
+        SocketError.ConnectionRefused => NotFound(path, "nobody listens there", e),
+        _ => e.NativeErrorCode == NotADirectory ? NotFound(path, "there is no such directory", e) : new IOException($"cannot connect to {path}: {e.Message}", e),
+    };
+
+    private static ServerNotFoundException NotFound(string path, string why, SocketException e) => new($"no server at {path}: {why}; start one with 'otto serve'", e);
 }

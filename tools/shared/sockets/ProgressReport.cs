@@ -7,11 +7,11 @@ using Otto.Ipc.Uds;
 namespace Otto.Tools.Sockets;
 
 // otto progress and otto-progress: a line in a script that must cost it nothing where nobody listens. The last update of a task is the one that people look
-// at, so that one is tried again until the server has it.
+// at, so that one is tried again until the server has it; a socket without a server says that one may be about to start again.
 
 internal static class ProgressReport
 {
-    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Pause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Restart = TimeSpan.FromSeconds(2), Pause = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Makes a command of <paramref name="command"/>.</summary>
     public static void Build(string tool, Command command)
@@ -32,7 +32,9 @@ internal static class ProgressReport
             string words = string.Join(' ', parsed.GetValue(text) ?? []).ReplaceLineEndings(" ");
             try
             {
-                return await choice.RunAsync(parsed, (client, stop) => SendAsync(client, parsed.GetValue(task), done, all, words, stop));
+                return await choice.RunAsync(
+                    parsed,
+                    (client, stop) => all <= done ? SendLastAsync(client, parsed.GetValue(task), done, all, words, stop) : SendAsync(client, parsed.GetValue(task), done, all, words, stop));
             }
             catch (ServerNotFoundException)
             {
@@ -46,21 +48,38 @@ internal static class ProgressReport
         // Without a server nothing is wrong, not even that no task is named.
         await client.HelloAsync(stop);
         var name = new ChannelName(task ?? Named("OTTO_TASK_NAME") ?? Named("OTTO_TASK") ?? throw new ArgumentException("which task? name it in OTTO_TASK_NAME or with --task"));
+        await client.ProgressAsync(name, done, all, words.Length == 0 ? null : words, stop);
+        return ExitCode.Done;
+    }
+
+    /// <summary>Sends the final update, again and again as long as it may take; telling it twice does no harm.</summary>
+    private static async Task<int> SendLastAsync(UdsClient client, string? task, double done, double? all, string words, CancellationToken stop)
+    {
         long start = Stopwatch.GetTimestamp();
-        while (true)
+        bool seen = false;
+        IOException failure;
+        do
         {
             try
             {
-                await client.ProgressAsync(name, done, all, words.Length == 0 ? null : words, stop);
-                return ExitCode.Done;
+                return await SendAsync(client, task, done, all, words, stop);
             }
-            catch (IOException e) when (all <= done && e is not ServerNotFoundException && Stopwatch.GetElapsedTime(start) < Usual)
+            catch (ServerNotFoundException e) when ((seen || File.Exists(client.SocketPath)) && Stopwatch.GetElapsedTime(start) < Restart)
             {
-                // The final one; telling it twice does no harm.
+                failure = e;
+            }
+            catch (IOException e) when (e is not (ServerNotFoundException or ServerRefusedException { Code: not "BUSY" }))
+            {
+                failure = e;
+                // A server that was there a moment ago may be about to start again.
+                seen = true;
+                start = Stopwatch.GetTimestamp();
             }
 
-            await Task.Delay(Pause, stop);
+            await Task.Delay(Pause, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+        while (!stop.IsCancellationRequested);
+        throw failure;
     }
 
     private static string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
