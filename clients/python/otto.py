@@ -28,6 +28,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ctypes
+import errno
 import fcntl
 import json
 import mmap
@@ -94,68 +95,79 @@ class Event(NamedTuple):
 class _Line:
     """One connection: lines out, lines in, nothing waits for longer than it may."""
 
-    def __init__(self, path: str, timeout: Optional[float]) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def __init__(self, path: str, deadline: float) -> None:
+        self._path = path
         self._had = bytearray()
         self._searched = 0
+        self.ended = False
+        self._socket = _open_socket()
         try:
-            self._socket.settimeout(timeout)
-            self._connect(path, None if timeout is None else time.monotonic() + timeout)
-            # Who made the socket is handed what is set, and could answer anything.
-            owner = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
-            if owner not in (0, os.geteuid()):
-                raise PermissionError(f"the server at {path} belongs to uid {owner}, not to {os.geteuid()}")
-        except FileNotFoundError as e:
-            self._socket.close()
-            raise ServerMissingError(f"there is no socket {path}; start a server with: otto serve") from e
-        except ConnectionRefusedError as e:
-            self._socket.close()
-            raise ServerMissingError(f"nobody serves at {path}; start a server with: otto serve") from e
+            self._connect(deadline)
         except BaseException:
             self._socket.close()
             raise
-
-    def _connect(self, path: str, deadline: Optional[float]) -> None:
-        while True:
-            try:
-                self._socket.connect(path)
-                return
-            except BlockingIOError:
-                # As many connections wait as may: the server is busy, not missing.
-                if deadline is not None and time.monotonic() >= deadline:
-                    raise TimeoutError(f"the server at {path} takes no connections") from None
-                time.sleep(0.02)
 
     def send(self, text: str, deadline: Optional[float]) -> None:
         self._limit(deadline)
         try:
             self._socket.sendall(text.encode("utf-8"))
-        except UnicodeEncodeError as e:
-            raise ValueError(f"half of a surrogate pair cannot be sent: {e}") from e
-        except (BrokenPipeError, ConnectionResetError) as e:
-            # What it said before it closed is why.
-            _check(self.receive(deadline))
-            raise ServerMissingError(f"the server closed the connection: {e}") from e
+        except socket.timeout as e:
+            raise TimeoutError("the server did not answer in time") from e
+        except (BrokenPipeError, ConnectionResetError):
+            # Why it closed stands in what is still to be read, if it said so at all.
+            self.ended = True
 
     def receive(self, deadline: Optional[float]) -> str:
         while True:
             end = self._had.find(b"\n", self._searched)
             if end >= 0:
-                line = self._had[:end].decode("utf-8")
+                line = bytes(self._had[:end])
                 del self._had[: end + 1]
                 self._searched = 0
-                return line
+                try:
+                    return line.decode("utf-8")
+                except UnicodeDecodeError as e:
+                    raise _no_server_of_ours(self._path, line) from e
             self._searched = len(self._had)
             if self._searched > _MAX_LINE:
+                self.ended = True
                 raise RefusedError("TOOBIG", f"the server sent a line of more than {_MAX_LINE} bytes")
             self._limit(deadline)
             try:
                 more = self._socket.recv(1 << 16)
-            except ConnectionResetError as e:
-                raise ServerMissingError(f"the server closed the connection: {e}") from e
+            except socket.timeout as e:
+                raise TimeoutError("the server did not answer in time") from e
+            except ConnectionResetError:
+                more = b""
             if not more:
-                raise ServerMissingError("the server closed the connection")
+                self.ended = True
+                raise ServerMissingError(f"the server at {self._path} closed the connection")
             self._had += more
+
+    def _connect(self, deadline: float) -> None:
+        path = self._path
+        try:
+            while True:
+                self._limit(deadline)
+                try:
+                    self._socket.connect(path)
+                    break
+                except BlockingIOError:
+                    # More callers than it has taken in yet: it is there, and busy.
+                    time.sleep(0.02)
+        except socket.timeout as e:
+            raise TimeoutError(f"the server at {path} did not answer in time") from e
+        except (FileNotFoundError, NotADirectoryError) as e:
+            raise ServerMissingError(f"there is no socket {path}; start a server with: otto serve") from e
+        except ConnectionRefusedError as e:
+            raise ServerMissingError(f"nobody serves at {path}; start a server with: otto serve") from e
+        except PermissionError as e:
+            raise PermissionError(e.errno, f"the socket {path} is another user's") from e
+        except OSError as e:
+            raise OttoError(f"cannot connect to {path}: {e}") from e
+        _, owner, _ = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        if owner not in (0, os.geteuid()) and os.environ.get("OTTO_SOCKET_TRUST_OWNER") != "1":
+            raise PermissionError(errno.EACCES, f"the server at {path} belongs to uid {owner}, not to {os.geteuid()}; where that is meant, OTTO_SOCKET_TRUST_OWNER=1 allows it")
 
     def close(self) -> None:
         # Ends a receive in another thread, which closing alone does not.
@@ -166,8 +178,9 @@ class _Line:
         self._socket.close()
 
     def __del__(self) -> None:
-        # A script of three lines need not close its client.
-        self._socket.close()
+        # A script of three lines need not close its client. Where there were no descriptors there is no socket.
+        if hasattr(self, "_socket"):
+            self._socket.close()
 
     def _limit(self, deadline: Optional[float]) -> None:
         if deadline is None:
@@ -177,6 +190,17 @@ class _Line:
         if left <= 0:
             raise TimeoutError("the server did not answer in time")
         self._socket.settimeout(left)
+
+
+def _open_socket() -> socket.socket:
+    try:
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    except OSError as e:
+        raise OttoError(f"cannot make a socket: {e}") from e
+
+
+def _no_server_of_ours(path: str, line: Union[bytes, str]) -> OttoError:
+    return OttoError(f"what serves at {path} does not speak this protocol: {line[:80]!r}")
 
 
 class Subscription:
@@ -200,12 +224,15 @@ class Subscription:
             raise StopIteration
         try:
             line = self._line.receive(None if self._timeout is None else time.monotonic() + self._timeout)
-        except socket.timeout as e:
+        except TimeoutError as e:
             raise TimeoutError(f"no event within {self._timeout} s") from e
-        except (OSError, ValueError):
+        except (OttoError, OSError, ValueError) as e:
+            # Closed by another thread, while this one waited.
             if self._closed:
                 raise StopIteration from None
-            raise
+            if isinstance(e, OttoError):
+                raise
+            raise OttoError(f"no more can be heard: {e}") from e
         return _event(line)
 
     def close(self) -> None:
@@ -223,8 +250,9 @@ class OttoClient:
     """Keys, topics and progress of an Otto server. Any number of threads may use one client; calls take turns.
 
     A connection is made with the first call, kept, and made anew where the server was started again. No call but waiting for events
-    takes longer than `timeout` seconds: TimeoutError then. ServerMissingError where nobody serves, PermissionError where the socket is
-    another user's, RefusedError where a command was refused, ValueError or TypeError where a key or value cannot be one.
+    takes longer than `timeout` seconds: TimeoutError then. ServerMissingError where nobody serves, PermissionError where the socket or the
+    server is another user's (root's is trusted, and anybody's where OTTO_SOCKET_TRUST_OWNER=1 says so), RefusedError where a command was
+    refused, ValueError or TypeError where a key or value cannot be one, and OttoError for all else.
     """
 
     def __init__(self, socket_path: Optional[str] = None, task: Optional[str] = None, timeout: float = 10.0) -> None:
@@ -250,7 +278,7 @@ class OttoClient:
 
     def list_keys(self, pattern: str = "*") -> list[str]:
         """The keys that match, in order: * is any run, ? is one character, [a-z] is one of a range."""
-        keys: list[str] = json.loads(self._ask(f"LIST {_key(pattern)}")[0])
+        keys: list[str] = _value(self._ask(f"LIST {_key(pattern)}")[0])
         return keys
 
     def delete(self, key: str) -> bool:
@@ -265,7 +293,7 @@ class OttoClient:
     def progress(self, current: Union[int, float], total: Union[int, float, None] = None, text: str = "") -> None:
         """Says how far this task is; does nothing where there is no server."""
         task = _key(self.task)
-        words = " ".join(text.split())
+        words = _text(" ".join(text.split()), "the text")
         try:
             self._ask(f"PROGRESS {task} {_json(current)} {'-' if total is None else _json(total)} {words}".rstrip())
         except ServerMissingError:
@@ -276,10 +304,11 @@ class OttoClient:
 
         Waiting for the next event takes `timeout` seconds at most; for ever where it is None.
         """
-        line = _Line(self.socket_path, self.timeout)
+        command = f"SUBSCRIBE {_key(pattern)}{' SNAPSHOT' if snapshot else ''}\n"
+        deadline = time.monotonic() + self.timeout
+        line = _Line(self.socket_path, deadline)
         try:
-            deadline = time.monotonic() + self.timeout
-            line.send(f"SUBSCRIBE {_key(pattern)}{' SNAPSHOT' if snapshot else ''}\n", deadline)
+            line.send(command, deadline)
             _check(line.receive(deadline))
             return Subscription(line, timeout)
         except BaseException:
@@ -309,22 +338,28 @@ class OttoClient:
             for attempt in (1, 2):
                 fresh = self._line is None
                 try:
-                    line = self._line = self._line or _Line(self.socket_path, self.timeout)
+                    line = self._line = self._line or _Line(self.socket_path, deadline)
                     line.send("".join(command + "\n" for command in commands), deadline)
                     return _answers(line, len(commands), deadline)
                 except RefusedError:
+                    if self._line is not None and self._line.ended:
+                        self._drop()
                     raise
-                except (socket.timeout, TimeoutError) as e:
+                except TimeoutError as e:
                     # An answer that comes later would be taken for the next one's.
                     self._drop()
                     raise TimeoutError(f"the server at {self.socket_path} did not answer within {self.timeout} s") from e
-                except OSError as e:
+                except ServerMissingError:
                     self._drop()
                     # A connection that was kept may have died with the last server.
                     if fresh or attempt == 2:
-                        if isinstance(e, ServerMissingError) or not isinstance(e, ConnectionError):
-                            raise
-                        raise ServerMissingError(f"the server at {self.socket_path} went away: {e}") from e
+                        raise
+                except PermissionError:
+                    self._drop()
+                    raise
+                except OSError as e:
+                    self._drop()
+                    raise OttoError(f"the connection to {self.socket_path} failed: {e}") from e
                 except BaseException:
                     self._drop()
                     raise
@@ -358,10 +393,20 @@ def _default_socket() -> str:
     return os.path.join(runtime, "otto", "otto.sock") if runtime else f"/tmp/otto-{os.geteuid()}/otto.sock"
 
 
+def _text(text: str, what: str) -> str:
+    """Text that UTF-8 can hold."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as e:
+        raise ValueError(f"{what} has half of a surrogate pair, U+{ord(text[e.start]):04X}, at position {e.start}; UTF-8 cannot hold it") from None
+    return text
+
+
 def _key(key: str) -> str:
     """A key, pattern or topic, checked: a line break in it would be a second command."""
     if not key:
         raise ValueError("a key is empty; use 1 to 250 bytes")
+    _text(key, "key")
     for position, character in enumerate(key):
         if character.isspace() or ord(character) < 32 or 127 <= ord(character) < 160:
             raise ValueError(f"key has U+{ord(character):04X} at position {position}; white space and control characters cannot stand in a key")
@@ -376,11 +421,14 @@ def _key(key: str) -> str:
 def _json(value: Any) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         value = {"$base64": base64.b64encode(value).decode("ascii")}
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")), "the value's JSON")
 
 
 def _value(text: str) -> Any:
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except ValueError as e:
+        raise OttoError(f"the server sent no JSON: {text[:80]!r}") from e
     if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("$base64"), str):
         try:
             return base64.b64decode(value["$base64"], validate=True)
@@ -398,8 +446,8 @@ def _check(line: str) -> str:
 
 def _event(line: str) -> Event:
     parts = _check(line).split(" ", 4)
-    if len(parts) < 4 or parts[0] != "EVENT":
-        raise RefusedError("BADCMD", f"the server sent no event: {line[:80]}")
+    if len(parts) < 4 or parts[0] != "EVENT" or not parts[1].isdecimal() or (parts[2] == "LOST" and not parts[3].isdecimal()):
+        raise OttoError(f"the server sent no event: {line[:80]!r}")
     kind = parts[2].lower()
     if kind == "lost":
         return Event(int(parts[1]), kind, "", int(parts[3]))

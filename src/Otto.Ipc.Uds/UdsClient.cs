@@ -179,7 +179,7 @@ public sealed class UdsClient : IAsyncDisposable
             if (_connection is not { IsAlive: true })
             {
                 _connection?.Dispose();
-                _connection = await WireConnection.OpenAsync(_path, Options.ConnectTimeout, cancellation).ConfigureAwait(false);
+                _connection = await WireConnection.OpenAsync(_path, Options, cancellation).ConfigureAwait(false);
             }
 
             // Disposed meanwhile: whoever disposed did not see this connection.

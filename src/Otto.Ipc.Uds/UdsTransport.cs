@@ -14,7 +14,7 @@ namespace Otto.Ipc.Uds;
 /// <para>A store's keys stand on the server as <c>name.key</c>, as shell scripts write them. Names may have dots, so that a store named <c>a</c> also shows
 /// what one named <c>a.b</c> holds, as keys that begin with <c>b.</c>: choose names of which none is another's beginning.</para>
 /// <para>A topic keeps nothing for those who come later: <see cref="StartAt.Oldest"/> is not offered. What is lost is counted for the topic, not for each publisher.</para>
-/// <para>Needs Linux on x64 or arm64 (arm64 is untested). Only processes of one user, and root, reach each other.</para>
+/// <para>Needs Linux on x64 or arm64 (arm64 is untested). Only processes of one user reach each other, and everybody a server of root's; see <see cref="UdsTransportOptions.AllowOtherOwner"/>.</para>
 /// </remarks>
 public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTransport
 {
@@ -58,7 +58,7 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     {
         options ??= new UdsStreamOptions();
         options.Validate();
-        return new StreamSender(StreamSocket.PathOf(_shared.Client.SocketPath, name), options);
+        return new StreamSender(StreamSocket.PathOf(_shared.Client.SocketPath, name), options, _shared.Client.Options.AllowOtherOwner);
     }
 
     /// <summary>Opens a stream's receiving end.</summary>
@@ -67,7 +67,7 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <exception cref="SocketInUseException">The stream has a receiver that lives; the message says who.</exception>
     /// <exception cref="UnauthorizedAccessException">The directory is not safe, or not ours.</exception>
     /// <exception cref="ArgumentException">The socket's path would be too long; the message has the numbers.</exception>
-    public MessageReceiver OpenReceiver(ChannelName name) => new StreamReceiver(StreamSocket.PathOf(_shared.Client.SocketPath, name));
+    public MessageReceiver OpenReceiver(ChannelName name) => new StreamReceiver(StreamSocket.PathOf(_shared.Client.SocketPath, name), _shared.Client.Options.AllowOtherOwner);
 
     ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
         cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));

@@ -6,7 +6,10 @@ using Otto.Tools.Sockets;
 
 var command = new RootCommand(
     """
-    Tells the server how far a task is. Without a server it says nothing and exits with 0; the last update of a task is never lost.
+    Tells the server how far a task is. Without a server it says nothing and exits with 0.
+
+    The last update of a task, CUR of CUR, is tried again for as long as --timeout says where the server is busy or being started again. Where its
+    socket is there and nobody serves, a server is waited for 2 seconds.
 
     Example:
       export OTTO_TASK_NAME=build

@@ -27,6 +27,9 @@ var progress = new Command(
     """
     Tells the server how far a task is. Without a server it says nothing and exits with 0.
 
+    The last update of a task, CUR of CUR, is tried again for as long as --timeout says where the server is busy or being started again. Where its
+    socket is there and nobody serves, a server is waited for 2 seconds.
+
     Example:
       otto progress 3 10 compiling main.c --task build
     """);

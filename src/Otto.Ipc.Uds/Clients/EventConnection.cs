@@ -39,18 +39,10 @@ internal sealed class EventConnection : IDisposable
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
-            var connection = new EventConnection(await WireSocket.ConnectAsync(client.SocketPath, client.Options.ConnectTimeout, cancellation).ConfigureAwait(false));
+            var connection = new EventConnection(await WireSocket.ConnectAsync(client.SocketPath, client.Options, cancellation).ConfigureAwait(false));
             try
             {
-                try
-                {
-                    await connection.AskAsync(WireCommand.Watch, [(byte)interests, .. pattern], cancellation).ConfigureAwait(false);
-                }
-                catch (SocketException)
-                {
-                    // It was turned away. Why stands in what is still to be read, if the server says so at all.
-                }
-
+                await connection.AskAsync(WireCommand.Watch, [(byte)interests, .. pattern], cancellation).ConfigureAwait(false);
                 if (!await connection.NextAsync(cancellation).ConfigureAwait(false)) throw new SocketException((int)SocketError.ConnectionReset);
                 if (connection._frames.Status != WireStatus.Ok) throw WireSocket.Error(connection._frames.Payload.Span);
                 return connection;
@@ -71,14 +63,21 @@ internal sealed class EventConnection : IDisposable
         }
     }
 
-    /// <summary>Sends a command; its answer comes among the events.</summary>
+    /// <summary>Sends a command; its answer comes among the events. Where the server has closed, what it said before comes there too, and then the end.</summary>
     public async Task AskAsync(WireCommand command, byte[] payload, CancellationToken cancellation)
     {
         byte[] frame = new byte[Wire.HeaderBytes + payload.Length];
         BinaryPrimitives.WriteInt32LittleEndian(frame, 1 + payload.Length);
         frame[4] = (byte)command;
         payload.CopyTo(frame, Wire.HeaderBytes);
-        for (ReadOnlyMemory<byte> rest = frame; !rest.IsEmpty;) rest = rest[await _socket.SendAsync(rest, SocketFlags.None, cancellation).ConfigureAwait(false)..];
+        try
+        {
+            for (ReadOnlyMemory<byte> rest = frame; !rest.IsEmpty;) rest = rest[await _socket.SendAsync(rest, SocketFlags.None, cancellation).ConfigureAwait(false)..];
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.Shutdown or SocketError.ConnectionReset or SocketError.ConnectionAborted)
+        {
+            // It may have said why it turns this client away.
+        }
     }
 
     /// <summary>Waits for the next frame, event or answer.</summary>

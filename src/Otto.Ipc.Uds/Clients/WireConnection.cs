@@ -51,9 +51,9 @@ internal sealed class WireConnection : IDisposable
         }
     }
 
-    public static async Task<WireConnection> OpenAsync(string path, TimeSpan patience, CancellationToken cancellation)
+    public static async Task<WireConnection> OpenAsync(string path, UdsTransportOptions options, CancellationToken cancellation)
     {
-        var connection = new WireConnection(await WireSocket.ConnectAsync(path, patience, cancellation).ConfigureAwait(false));
+        var connection = new WireConnection(await WireSocket.ConnectAsync(path, options, cancellation).ConfigureAwait(false));
         _ = connection.ReadAsync();
         return connection;
     }

@@ -11,15 +11,13 @@ namespace Otto.Ipc.Uds.Clients;
 
 internal static class WireSocket
 {
-    private const int SolSocket = Libc.SOL_SOCKET, SoPeerCred = Libc.SO_PEERCRED;
+    private const int SolSocket = Libc.SOL_SOCKET, SoPeerCred = Libc.SO_PEERCRED, NotADirectory = 20;
 
     /// <summary>How long to wait before another attempt.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
-    private static readonly TimeSpan BusyPatience = TimeSpan.FromSeconds(30);
-
-    /// <summary>Connects, and goes on trying while nobody listens.</summary>
-    public static async Task<Socket> ConnectAsync(string path, TimeSpan patience, CancellationToken cancellation)
+    /// <summary>Connects, and goes on trying while nobody listens; a server with more callers than it has taken in yet is waited for like an answer.</summary>
+    public static async Task<Socket> ConnectAsync(string path, UdsTransportOptions options, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
         while (true)
@@ -29,16 +27,13 @@ internal static class WireSocket
             try
             {
                 await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
-                CheckServer(socket, path);
+                CheckServer(socket, path, options.AllowOtherOwner);
                 return socket;
             }
             catch (SocketException e)
             {
                 socket.Dispose();
-                if (e.SocketErrorCode == SocketError.AccessDenied) throw new UnauthorizedAccessException($"the socket {path} is another user's: {e.Message}", e);
-                // Somebody listens, and has more connections waiting than it took yet: that is busy, not missing.
-                bool busy = e.SocketErrorCode is SocketError.WouldBlock or SocketError.TryAgain;
-                if (Stopwatch.GetElapsedTime(start) >= (busy && patience < BusyPatience ? BusyPatience : patience)) throw busy ? Busy(path) : NotFound(path, e);
+                if (Failure(path, e) is { } failure && (failure is not ServerNotFoundException || Stopwatch.GetElapsedTime(start) >= options.ConnectTimeout)) throw failure;
             }
             catch
             {
@@ -64,19 +59,26 @@ internal static class WireSocket
         };
     }
 
-    /// <summary>Whoever made the socket is handed what is set, and could answer anything: it must be this user's or root's, for root too.</summary>
-    private static void CheckServer(Socket socket, string path)
+    /// <summary>Whoever made the socket could answer anything, and is told everything: it must be this user's or root's, root's own no less.</summary>
+    private static void CheckServer(Socket socket, string path, bool allowOther)
     {
         uint me = Libc.GetEuid();
         Span<byte> raw = stackalloc byte[12];
         if (socket.GetRawSocketOption(SolSocket, SoPeerCred, raw) != raw.Length) throw new IOException($"the kernel does not say who listens at {path}");
         uint uid = MemoryMarshal.Read<PeerCredentials>(raw).Uid;
-        if (uid != me && uid != 0) throw new UnauthorizedAccessException($"the server at {path} belongs to uid {uid}, not to {me}");
+        if (uid != me && uid != 0 && !allowOther)
+            throw new UnauthorizedAccessException($"the server at {path} belongs to uid {uid}, not to {me}; where that is meant, {UdsTransportOptions.TrustVariable}=1 or AllowOtherOwner allows it");
     }
 
-    private static ServerNotFoundException NotFound(string path, SocketException e) =>
-        new($"no server at {path}: {(Libc.Status(path) is null ? "there is no such socket" : e.Message)}; start one with 'otto serve'", e);
+    /// <summary>What a failed attempt means; <see langword="null"/> for a server that is there and busy.</summary>
+    private static Exception? Failure(string path, SocketException e) => e.SocketErrorCode switch
+    {
+        SocketError.WouldBlock or SocketError.TryAgain => null,
+        SocketError.AccessDenied => new UnauthorizedAccessException($"the socket {path} is another user's: {e.Message}", e),
+        SocketError.AddressNotAvailable => NotFound(path, "there is no such socket", e),
+        SocketError.ConnectionRefused => NotFound(path, "nobody listens there", e),
+        _ => e.NativeErrorCode == NotADirectory ? NotFound(path, "there is no such directory", e) : new IOException($"cannot connect to {path}: {e.Message}", e),
+    };
 
-    private static ServerRefusedException Busy(string path) =>
-        new(ErrorCode.Busy, $"the server at {path} takes no connections: as many wait as may, for {BusyPatience.TotalSeconds} s; is it stopped?");
+    private static ServerNotFoundException NotFound(string path, string why, SocketException e) => new($"no server at {path}: {why}; start one with 'otto serve'", e);
 }

@@ -75,10 +75,15 @@ internal sealed class SocketClaim : IDisposable
             }
 
             FileStatus status = Libc.Status(fd);
-            if (!status.IsRegularFile || status.Uid != Libc.GetEuid())
+            if (!status.IsRegularFile)
             {
                 _ = Libc.Close(fd);
-                if (!status.IsRegularFile) throw new UnauthorizedAccessException($"the lock file {lockPath} is no plain file; remove it, or name another path in OTTO_SOCKET");
+                throw new UnauthorizedAccessException($"the lock file {lockPath} is no plain file; it was left alone");
+            }
+
+            if (status.Uid != Libc.GetEuid())
+            {
+                _ = Libc.Close(fd);
                 throw new UnauthorizedAccessException($"the lock file {lockPath} belongs to uid {status.Uid}, not to {Libc.GetEuid()}");
             }
 

@@ -8,7 +8,7 @@ namespace Otto.Ipc.Uds.Listening;
 
 internal static class SocketPlace
 {
-    private const int StickyBit = 0x200, WritableByOthers = 0x12, WritableByAll = 0x02;
+    private const int StickyBit = 0x200, WritableByOthers = 0x12, WritableByAnybody = 2;
 
     /// <summary>The path as it was given, or where everybody looks.</summary>
     public static string PathOf(string? configured)
@@ -50,28 +50,27 @@ internal static class SocketPlace
     private static void Make(string directory)
     {
         if (!OperatingSystem.IsLinux()) return;
-        // Level by level: what is made on the way is for this user alone too, or others could replace what lies in it.
-        if (Path.GetDirectoryName(directory) is { Length: > 0 } parent && Libc.Status(parent) is null) Make(parent);
+        // Level by level: the system's call gives only the last one the mode that it is asked for.
+        if (Path.GetDirectoryName(directory) is { } above && Libc.Status(above) is null) Make(above);
         Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     private static void CheckDirectory(string directory)
     {
         // A link to a directory is somebody's choice of a place (/var/run is one); what counts is the directory that it leads to.
-        string target = new DirectoryInfo(directory).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? directory;
+        string target = Resolved(directory);
         if (Libc.Status(target) is not { } status) throw new DirectoryNotFoundException($"the directory {directory} of the socket went away");
         if (!status.IsDirectory) throw new IOException($"{directory} is not a directory; a socket needs one");
         uint me = Libc.GetEuid();
         if (status.Uid != me && status.Uid != 0) throw new UnauthorizedAccessException($"the directory {directory} belongs to uid {status.Uid}, not to {me}; name another path in OTTO_SOCKET");
-        if (IsOpen(status, WritableByOthers))
+        if ((status.Permissions & WritableByOthers) != 0 && (status.Permissions & StickyBit) == 0)
             throw new UnauthorizedAccessException($"the directory {directory} has mode {Convert.ToString(status.Permissions, 8)}; others could replace the socket: chmod 700 it");
-        string? parent = Path.GetDirectoryName(target);
-        // A group may be this user's own; above its own directory only the whole world is kept out.
-        if (parent is not null && Libc.Status(parent) is { } above && IsOpen(above, WritableByAll))
-            throw new UnauthorizedAccessException($"the directory {parent} has mode {Convert.ToString(above.Permissions, 8)}; others could replace {target} and the socket in it: chmod o-w it");
+        // What lies in a directory that anybody may write to can be renamed, whatever its own mode is; /tmp has the sticky bit against that.
+        if (Path.GetDirectoryName(target) is { } above && Libc.Status(Resolved(above)) is { } over && (over.Permissions & WritableByAnybody) != 0 && (over.Permissions & StickyBit) == 0)
+            throw new UnauthorizedAccessException($"the directory {above} has mode {Convert.ToString(over.Permissions, 8)}; others could replace {directory}: chmod o-w or chmod +t it");
     }
 
-    private static bool IsOpen(FileStatus status, int bits) => (status.Permissions & bits) != 0 && (status.Permissions & StickyBit) == 0;
+    private static string Resolved(string directory) => new DirectoryInfo(directory).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? directory;
 
     private static string Default()
     {

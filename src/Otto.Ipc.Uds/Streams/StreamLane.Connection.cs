@@ -13,7 +13,7 @@ internal sealed partial class StreamLane
 
     private void Connect()
     {
-        _descriptor = StreamSocket.TryConnect(Path, out IOException? failure);
+        _descriptor = StreamSocket.TryConnect(Path, _allowOther, out IOException? failure);
         try
         {
             if (_descriptor >= 0) _tag = Pump.Know(_descriptor, this);

@@ -16,6 +16,7 @@ internal sealed partial class StreamLane(string path) : IPumped
     private TaskCompletionSource? _change;
     private IOException? _failure;
     private int _capacity;
+    private bool _allowOther;
 
     // From start to end lies what was not read; up to sent, what the kernel has taken on this connection.
     private byte[] _bytes = [];
@@ -59,13 +60,14 @@ internal sealed partial class StreamLane(string path) : IPumped
     }
 
     /// <summary>Gives it to a sender, which may hold so many bytes here, those included that another left.</summary>
-    public void Hold(int capacity)
+    public void Hold(int capacity, bool allowOther)
     {
         lock (_gate)
         {
             IsHeld = true;
             IsCompleted = false;
             _capacity = capacity;
+            _allowOther = allowOther;
             _failure = null;
             AskForRoom();
             AppendControl(FrameType.Open);

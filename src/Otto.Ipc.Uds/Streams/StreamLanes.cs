@@ -10,7 +10,7 @@ internal static class StreamLanes
 
     /// <summary>Finds a lane for a sender: one that was left before it was completed, else one that was left, else a new one.</summary>
     /// <exception cref="IOException">This process has all the senders it may have.</exception>
-    public static StreamLane Take(string path, UdsStreamOptions options)
+    public static StreamLane Take(string path, UdsStreamOptions options, bool allowOther)
     {
         lock (Gate)
         {
@@ -20,7 +20,7 @@ internal static class StreamLanes
             StreamLane lane = left ?? new StreamLane(path);
             try
             {
-                lane.Hold(options.Capacity);
+                lane.Hold(options.Capacity, allowOther);
             }
             catch
             {

@@ -19,6 +19,7 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
     private readonly Epoll _epoll;
     private readonly long _pumpTag;
     private readonly EndGate _gate;
+    private readonly bool _allowOther;
     private readonly List<StreamInlet> _inlets = [];
     private readonly Lock _waiting = new();
     private TaskCompletionSource? _change;
@@ -28,8 +29,9 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
     private int _turn, _run, _abandoned;
     private bool _hadSender;
 
-    public StreamReceiver(string path)
+    public StreamReceiver(string path, bool allowOther)
     {
+        _allowOther = allowOther;
         SocketPlace.EnsureDirectory(path);
         _claim = SocketClaim.Take(path);
         _gate = new EndGate("receiver", Close);
@@ -236,7 +238,7 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
         int fd;
         while ((fd = Libc.Accept(_claim.Listener, 0, 0, Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC)) >= 0)
         {
-            if (!StreamSocket.IsTrusted(fd))
+            if (!StreamSocket.IsTrusted(fd, _allowOther))
             {
                 _ = Libc.Close(fd);
                 continue;

@@ -12,10 +12,10 @@ internal sealed class StreamSender : MessageSender
     private long _reservations, _open;
     private bool _completed;
 
-    public StreamSender(string path, UdsStreamOptions options)
+    public StreamSender(string path, UdsStreamOptions options, bool allowOther)
     {
         MaxMessageBytes = StreamWire.MaxMessage(options.Capacity);
-        _lane = StreamLanes.Take(path, options);
+        _lane = StreamLanes.Take(path, options, allowOther);
         _gate = new EndGate("sender", _lane.LetGo);
     }
 

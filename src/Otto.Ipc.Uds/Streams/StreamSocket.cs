@@ -18,9 +18,10 @@ internal static class StreamSocket
 
     /// <summary>Connects to the receiver, if there is one.</summary>
     /// <param name="path">Where it would be.</param>
+    /// <param name="allowOther">Whether it may be another user's.</param>
     /// <param name="failure">What is wrong, where it is more than that nobody listens now.</param>
     /// <returns>The descriptor, non-blocking; -1 where there is none.</returns>
-    public static int TryConnect(string path, out IOException? failure)
+    public static int TryConnect(string path, bool allowOther, out IOException? failure)
     {
         failure = null;
         int fd = Libc.Socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0);
@@ -30,22 +31,28 @@ internal static class StreamSocket
             return -1;
         }
 
-        bool isConnected = Libc.Connect(fd, path) == 0;
-        int error = isConnected ? 0 : Marshal.GetLastPInvokeError();
-        if (isConnected && IsTrusted(fd)) return fd;
+        if (Libc.Connect(fd, path) == 0)
+        {
+            if (IsTrusted(fd, allowOther)) return fd;
+            failure = new IOException($"the receiver at {path} is another user's; where that is meant, {UdsTransportOptions.TrustVariable}=1 or AllowOtherOwner allows it");
+        }
+        else
+        {
+            int error = Marshal.GetLastPInvokeError();
+            if (error is not (Libc.ENOENT or Libc.ECONNREFUSED or Libc.EAGAIN or Libc.EINTR or Libc.EACCES)) failure = Libc.Failure("connect", path, error);
+        }
+
         _ = Libc.Close(fd);
-        if (error is not (0 or Libc.ENOENT or Libc.ECONNREFUSED or Libc.EAGAIN or Libc.EINTR or Libc.EACCES)) failure = Libc.Failure("connect", path, error);
         return -1;
     }
 
-    /// <summary>Whether the other end is this user's or root's, or this is root.</summary>
-    public static bool IsTrusted(int fd)
+    /// <summary>Whether the other end is this user's or root's, or may be anybody's.</summary>
+    public static bool IsTrusted(int fd, bool allowOther)
     {
-        uint me = Libc.GetEuid();
         try
         {
             uint uid = Libc.PeerOf(fd).Uid;
-            return uid == me || uid == 0 || me == 0;
+            return allowOther || uid == 0 || uid == Libc.GetEuid();
         }
         catch (IOException)
         {

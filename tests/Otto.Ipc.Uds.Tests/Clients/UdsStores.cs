@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text;
 using Otto.Ipc.Conformance;
 
@@ -210,6 +211,83 @@ public sealed class StoresAndServers
         ValueTask<bool> next = heard.MoveNextAsync();
         await messages.DisposeAsync();
         Assert.That(await Watch.Over(next), Is.False);
+    }
+
+    [Test]
+    public async Task Whoever_is_turned_away_hears_why_whatever_it_was_about_to_ask()
+    {
+        using var server = new TestServer(new UdsServerOptions { MaxConnections = 1 });
+        WireClient only = server.Connect();
+        only.Ask("PING");
+        for (int i = 0; i < 300; i++)
+        {
+            await using var client = new UdsClient(new UdsTransportOptions { SocketPath = server.SocketPath, ConnectTimeout = TimeSpan.Zero });
+            Assert.That(async () => await (i % 3 == 0 ? client.GetAsync("k").AsTask() : i % 3 == 1 ? (Task)client.WatchAsync("k").AsTask() : client.SubscribeAsync("k").AsTask()),
+                Throws.InstanceOf<ServerRefusedException>().With.Property("Code").EqualTo("BUSY"));
+        }
+    }
+
+    [Test]
+    public async Task A_server_with_more_callers_than_it_takes_in_is_waited_for_and_one_that_is_not_there_is_not()
+    {
+        using var directory = new TestDirectory();
+        var options = new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = TimeSpan.Zero };
+        await using var client = new UdsClient(options);
+        Assert.That(async () => await client.GetAsync("k"), Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("there is no such socket"));
+        await using var nowhere = new UdsClient(options with { SocketPath = Path.Combine(directory.Path, "no", "where") });
+        Assert.That(async () => await nowhere.GetAsync("k"), Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("there is no such socket"));
+        using (var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            listener.Bind(new UnixDomainSocketEndPoint(directory.SocketPath));
+            listener.Listen(1);
+            using var callers = new Callers(directory.SocketPath);
+            using var stop = new CancellationTokenSource(300);
+            Assert.That(async () => await client.GetAsync("k", stop.Token), Throws.InstanceOf<OperationCanceledException>());
+            // There is room again: it gets through, and is told nothing.
+            ValueTask<ReadOnlyMemory<byte>?> asking = client.GetAsync("k");
+            callers.Dispose();
+            byte[] asked = new byte[WireClient.Frame(2, "k"u8.ToArray()).Length];
+            while (true)
+            {
+                using Socket caller = await Watch.Over(listener.AcceptAsync());
+                if (await Watch.Over(caller.ReceiveAsync(asked)) == asked.Length) break;
+            }
+
+            listener.Dispose();
+            Assert.That(async () => await Watch.Over(asking), Throws.InstanceOf<IOException>());
+        }
+
+        Assert.That(Programs.Python(directory.SocketPath, "import os, socket\nsocket.socket(socket.AF_UNIX).bind(os.environ['OTTO_SOCKET'])").Code, Is.Zero);
+        Assert.That(async () => await client.GetAsync("k"), Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("nobody listens there"));
+        File.Delete(directory.SocketPath);
+    }
+
+    /// <summary>As many as a listener has room for.</summary>
+    private sealed class Callers : IDisposable
+    {
+        private readonly List<Socket> _sockets = [];
+
+        public Callers(string path)
+        {
+            while (true)
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+                _sockets.Add(socket);
+                try
+                {
+                    socket.Connect(new UnixDomainSocketEndPoint(path));
+                }
+                catch (SocketException e) when (e.SocketErrorCode == SocketError.WouldBlock)
+                {
+                    return;
+                }
+            }
+        }
+
+        public void Dispose()
+        {
+            foreach (Socket socket in _sockets) socket.Dispose();
+        }
     }
 
     private static UdsTransport Transport(string path) => new(new UdsTransportOptions { SocketPath = path, ConnectTimeout = Watch.Limit });

@@ -166,7 +166,8 @@ public sealed class Claims
         Volatile.Write(ref stop, true);
         Assert.That(looking.Wait(Watch.Limit), Is.True);
         Assert.That(seen, Is.EqualTo(new[] { UnixFileMode.UserRead | UnixFileMode.UserWrite }));
-        Assert.That(File.GetUnixFileMode(deep), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute));
+        foreach (string made in (string[])[deep, Path.GetDirectoryName(deep)!])
+            Assert.That(File.GetUnixFileMode(made), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute), made);
         Directory.Delete(Path.Combine(_directory.Path, "a"), recursive: true);
     }
 
@@ -178,6 +179,26 @@ public sealed class Claims
         File.SetUnixFileMode(open, (UnixFileMode)0x1FF);
         Assert.That(() => UdsServer.Start(Options() with { SocketPath = Path.Combine(open, "s") }), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("777"));
         Directory.Delete(open);
+    }
+
+    [Test]
+    public void A_directory_in_one_that_anybody_can_write_to_is_refused_unless_it_is_sticky()
+    {
+        string open = Path.Combine(_directory.Path, "open"), socket = Path.Combine(open, "ours", "s");
+        Directory.CreateDirectory(open);
+        File.SetUnixFileMode(open, (UnixFileMode)0x1FF);
+        Assert.That(() => UdsServer.Start(Options() with { SocketPath = socket }), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("777").And.Message.Contains(open));
+        File.SetUnixFileMode(open, (UnixFileMode)0x3FF);
+        UdsServer.Start(Options() with { SocketPath = socket }).Dispose();
+        Directory.Delete(open, recursive: true);
+    }
+
+    [Test]
+    public void A_lock_file_that_is_a_FIFO_is_left_alone_and_called_what_it_is()
+    {
+        Assert.That(Programs.Bash("", $"mkfifo -m 600 {_directory.SocketPath}.lock").Code, Is.Zero);
+        Assert.That(() => UdsServer.Start(Options()), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("no plain file").And.Message.Not.Contains("uid"));
+        File.Delete(_directory.SocketPath + ".lock");
     }
 
     [Test]
@@ -211,15 +232,68 @@ public sealed class Claims
             chmod 755 {{_directory.Path}}
             install -d -o 65534 -g 65534 -m 700 {{theirs}}
             mkfifo {{theirs}}/stop
-            HOME=/tmp setpriv --reuid=65534 --regid=65534 --clear-groups -- dotnet {{AppContext.BaseDirectory}}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < <(cat {{theirs}}/stop) &
-            until [ -S $OTTO_SOCKET ]; do read -rt 0.05 <> <(:) || :; done
+            HOME=/tmp setpriv --reuid=65534 --regid=65534 --clear-groups -- dotnet {{AppContext.BaseDirectory}}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < <(cat {{theirs}}/stop) > {{theirs}}/said &
+            until [ -s {{theirs}}/said ] || ! kill -0 $!; do read -rt 0.05 <> <(:) || :; done
             printf 'SET k 1\nGET k\nQUIT\n' | nc -U $OTTO_SOCKET
             : > {{theirs}}/stop
             wait
             """);
         if (outcome.Errors.Contains("libhostfxr", StringComparison.Ordinal) || outcome.Errors.Contains("ermission denied", StringComparison.Ordinal))
             Assert.Ignore("this machine lets nobody else run .NET: " + outcome.Errors);
-        Assert.That(outcome.Output, Is.EqualTo("ready\nOK\n1\nOK\n"), outcome.ToString());
+        Assert.That(outcome.Output, Is.EqualTo("OK\n1\nOK\n"), outcome.ToString());
+        Assert.That(File.ReadAllText(Path.Combine(theirs, "said")), Is.EqualTo("ready\n"));
+        Directory.Delete(theirs, recursive: true);
+    }
+
+    [Test]
+    public async Task A_client_gives_its_values_to_another_users_server_only_where_that_is_meant()
+    {
+        if (Programs.Bash("", "[ $(id -u) = 0 ]").Code != 0) Assert.Ignore("needs root, to become another user");
+        string theirs = Path.Combine(_directory.Path, "theirs"), socket = Path.Combine(theirs, "s");
+        Assert.That(Programs.Bash("", $"chmod 755 {_directory.Path}; install -d -o 65534 -g 65534 -m 700 {theirs}").Code, Is.Zero);
+        // It says how many bytes each of its clients sent before it closed.
+        const string Listen = """
+            import os, socket, sys
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            for path in sys.argv[1:]:
+                s = socket.socket(socket.AF_UNIX); s.bind(path); s.listen()
+                print("ready", flush=True)
+                for _ in range(2):
+                    c, _ = s.accept()
+                    c.settimeout(1)
+                    try: print(len(c.recv(1000)), flush=True)
+                    except OSError as e: print(e, flush=True)
+                    c.close()
+            """;
+        string stream = Path.Combine(theirs, "frames.stream");
+        var start = new ProcessStartInfo("python3", ["-c", Listen, socket, stream]) { RedirectStandardOutput = true };
+        using Process listener = Process.Start(start)!;
+        Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()), Is.EqualTo("ready"));
+        var options = new UdsTransportOptions { SocketPath = socket, AllowOtherOwner = false };
+        await using (var careful = new UdsClient(options))
+            Assert.That(async () => await careful.SetAsync("secret", "1"u8.ToArray()), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("65534").And.Message.Contains("OTTO_SOCKET_TRUST_OWNER"));
+        Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()), Is.EqualTo("0"));
+        await using (var trusting = new UdsClient(options with { AllowOtherOwner = true }))
+            Assert.That(async () => await Watch.Over(trusting.SetAsync("known", "1"u8.ToArray())), Throws.InstanceOf<IOException>());
+        Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()), Is.EqualTo($"{WireClient.Frame(1, WireClient.Name("known"), "1"u8.ToArray()).Length}"));
+
+        // And so with streams.
+        Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()), Is.EqualTo("ready"));
+        await using (var careful = new UdsTransport(options))
+        {
+            using MessageSender sender = careful.OpenSender("frames");
+            Assert.That(() => sender.TrySend("secret"u8), Throws.InstanceOf<IOException>().With.Message.Contains("another user"));
+        }
+
+        Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()), Is.EqualTo("0"));
+        await using (var trusting = new UdsTransport(options with { AllowOtherOwner = true }))
+        {
+            using MessageSender sender = trusting.OpenSender("frames");
+            Assert.That(int.Parse((await Watch.Over(listener.StandardOutput.ReadLineAsync()))!, System.Globalization.CultureInfo.InvariantCulture), Is.Positive);
+        }
+
+        Assert.That(listener.WaitForExit(Watch.Limit), Is.True);
         Directory.Delete(theirs, recursive: true);
     }
 

@@ -180,7 +180,7 @@ public sealed class Mishaps
         {
             listener.Bind(new UnixDomainSocketEndPoint(StreamPath));
             listener.Listen();
-            lane.Hold(64 << 10);
+            lane.Hold(64 << 10, allowOther: false);
             using Socket receiver = listener.Accept();
             while (lane.TrySend(filler, reserved: false)) sent++;
             // It has read the frame that begins the lane, and taken one message from the kernel, in whose place another goes.

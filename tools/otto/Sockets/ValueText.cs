@@ -3,6 +3,7 @@ using System.CommandLine;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Unicode;
 using Otto.Ipc;
 using Otto.Ipc.Uds;
 
@@ -34,7 +35,8 @@ internal static class ValueText
         byte[] bytes = (given ?? bare) is { } argument and not "-"
             ? Encoding.UTF8.GetBytes(argument)
             : StandardInput.ReadText(MostBytes, read => new ServerRefusedException("TOOBIG", $"standard input has more than {MostBytes:N0} bytes, the most a value can have"));
-        if (!isJson) return Json(writer => writer.WriteStringValue(bytes));
+        // What is no text is kept as the bytes that it is.
+        if (!isJson) return Utf8.IsValid(bytes) ? Json(writer => writer.WriteStringValue(bytes)) : bytes;
         return StoredJson.IsJson(bytes) ? StoredJson.FromValue(bytes).ToArray() : throw new ArgumentException("the value is not JSON of at most 64 levels; a text needs double quotes, or leave out --json-value");
     }
 

@@ -62,7 +62,7 @@ internal static class StoreCommands
         var command = new Command(
             "set",
             """
-            Sets a key. A bare value is a string.
+            Sets a key. A bare value is a string. Bytes that are no UTF-8 go through '-', standard input; as an argument they would not arrive as they are.
 
             Example:
               otto set build.step compile

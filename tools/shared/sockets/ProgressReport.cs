@@ -7,7 +7,7 @@ using Otto.Ipc.Uds;
 namespace Otto.Tools.Sockets;
 
 // otto progress and otto-progress: a line in a script that must cost it nothing where nobody listens. The last update of a task is the one that people look
-// at, so that one is tried again until the server has it.
+// at, so that one is tried again until the server has it; a socket without a server says that one may be about to start again.
 
 internal static class ProgressReport
 {
@@ -30,37 +30,56 @@ internal static class ProgressReport
             double done = Number(parsed.GetValue(current)!, "CUR");
             double? all = parsed.GetValue(total) == "-" ? null : Number(parsed.GetValue(total)!, "TOTAL");
             string words = string.Join(' ', parsed.GetValue(text) ?? []).ReplaceLineEndings(" ");
-            return await choice.RunAsync(parsed, (client, stop) => SendAsync(client, parsed.GetValue(task), done, all, words, stop));
+            try
+            {
+                return await choice.RunAsync(
+                    parsed,
+                    (client, stop) => all <= done ? SendLastAsync(client, parsed.GetValue(task), done, all, words, stop) : SendAsync(client, parsed.GetValue(task), done, all, words, stop));
+            }
+            catch (ServerNotFoundException)
+            {
+                return ExitCode.Done;
+            }
         }));
     }
 
     private static async Task<int> SendAsync(UdsClient client, string? task, double done, double? all, string words, CancellationToken stop)
     {
-        // Telling the final one twice does no harm, so whatever went wrong it is tried again, from the beginning.
-        bool final = all <= done;
+        // Without a server nothing is wrong, not even that no task is named.
+        await client.HelloAsync(stop);
+        var name = new ChannelName(task ?? Named("OTTO_TASK_NAME") ?? Named("OTTO_TASK") ?? throw new ArgumentException("which task? name it in OTTO_TASK_NAME or with --task"));
+        await client.ProgressAsync(name, done, all, words.Length == 0 ? null : words, stop);
+        return ExitCode.Done;
+    }
+
+    /// <summary>Sends the final update, again and again as long as it may take; telling it twice does no harm.</summary>
+    private static async Task<int> SendLastAsync(UdsClient client, string? task, double done, double? all, string words, CancellationToken stop)
+    {
         long start = Stopwatch.GetTimestamp();
-        while (true)
+        bool seen = false;
+        IOException failure;
+        do
         {
             try
             {
-                // Without a server nothing is wrong, not even that no task is named.
-                await client.HelloAsync(stop);
-                var name = new ChannelName(task ?? Named("OTTO_TASK_NAME") ?? Named("OTTO_TASK") ?? throw new ArgumentException("which task? name it in OTTO_TASK_NAME or with --task"));
-                await client.ProgressAsync(name, done, all, words.Length == 0 ? null : words, stop);
-                return ExitCode.Done;
+                return await SendAsync(client, task, done, all, words, stop);
             }
-            catch (ServerNotFoundException)
+            catch (ServerNotFoundException e) when ((seen || File.Exists(client.SocketPath)) && Stopwatch.GetElapsedTime(start) < Restart)
             {
-                // A socket without a server: it may be starting again.
-                if (!final || !File.Exists(client.SocketPath) || Stopwatch.GetElapsedTime(start) > Restart) return ExitCode.Done;
+                failure = e;
             }
-            catch (IOException) when (final && Stopwatch.GetElapsedTime(start) < Usual)
+            catch (IOException e) when (e is not (ServerNotFoundException or ServerRefusedException { Code: not "BUSY" }))
             {
-                // Busy, or gone in the middle.
+                failure = e;
+                // A server that was there a moment ago may be about to start again.
+                seen = true;
+                start = Stopwatch.GetTimestamp();
             }
 
-            await Task.Delay(Pause, stop);
+            await Task.Delay(Pause, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+        while (!stop.IsCancellationRequested);
+        throw failure;
     }
 
     private static string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
