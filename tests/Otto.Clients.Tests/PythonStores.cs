@@ -324,6 +324,7 @@ public sealed class PythonStores
                     c, _ = listener.accept()
                     if c.recv(100):
                         break
+                    c.close()
                 c.sendall(word)
                 c.close()
             listener.close()
