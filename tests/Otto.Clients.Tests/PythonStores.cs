@@ -264,6 +264,142 @@ public sealed class PythonStores
     }
 
     [Test]
+    public void Halves_of_surrogate_pairs_are_refused_with_words()
+    {
+        _shop.Serve();
+        Run("""
+            from otto import OttoClient
+            otto = OttoClient(task="t")
+            for call in (lambda: otto.get("a\ud800"), lambda: otto.set("a\ud800", 1), lambda: otto.set("a", ["\ud800"]), lambda: otto.publish("a", "\ud800"),
+                         lambda: otto.subscribe("\ud800"), lambda: otto.progress(1, 2, "\ud800")):
+                try:
+                    call()
+                    raise SystemExit("no error")
+                except ValueError as e:
+                    assert type(e) is ValueError and "U+D800" in str(e) and "surrogate" in str(e), repr(e)
+            assert otto.list_keys() == []
+            """);
+    }
+
+    [Test]
+    public void Whoever_is_turned_away_is_told_why()
+    {
+        _shop.Serve("connections=1");
+        Run("""
+            import socket, os
+            from otto import OttoClient, RefusedError
+            only = socket.socket(socket.AF_UNIX)
+            only.connect(os.environ["OTTO_SOCKET"])
+            only.sendall(b"PING\n")
+            assert only.recv(5) == b"PONG\n"
+            otto = OttoClient(task="t", timeout=20)
+            for i in range(200):
+                for call in (lambda: otto.get("a"), lambda: otto.set("a", "x" * 100000), lambda: otto.subscribe("a"), lambda: otto.progress(1)):
+                    try:
+                        call()
+                        raise SystemExit("no error")
+                    except RefusedError as e:
+                        assert e.code == "BUSY", repr(e)
+            only.close()
+            while True:
+                try:
+                    otto.set("a", 1)
+                    break
+                except RefusedError as e:
+                    assert e.code == "BUSY", repr(e)
+            assert otto.get("t.a") == 1
+            """);
+    }
+
+    [Test]
+    public void A_server_with_more_callers_than_it_takes_in_is_waited_for() => Run("""
+        import os, socket, threading, time
+        from otto import OttoClient, OttoError, ServerMissingError
+        path = os.environ["OTTO_SOCKET"]
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+        callers = []
+        try:
+            while True:
+                callers.append(socket.socket(socket.AF_UNIX))
+                callers[-1].setblocking(False)
+                callers[-1].connect(path)
+        except BlockingIOError:
+            pass
+        for call in (lambda o: o.get("a"), lambda o: o.subscribe("a"), lambda o: o.progress(1)):
+            start = time.monotonic()
+            try:
+                call(OttoClient(task="t", timeout=0.3))
+                raise SystemExit("no error")
+            except TimeoutError as e:
+                assert 0.29 <= time.monotonic() - start < 10, repr(e)
+        # Once it takes them in, it answers; what is no answer of this protocol is an error of ours.
+        def answer():
+            for word in (b"true\nhello\n", b"\xff\n\xff\n", b"EVENT\n"):
+                while True:
+                    c, _ = listener.accept()
+                    if c.recv(100):
+                        break
+                    c.close()
+                c.sendall(word)
+                c.close()
+            listener.close()
+        for caller in callers:
+            caller.close()
+        threading.Thread(target=answer).start()
+        def listen(otto):
+            with otto.subscribe("a", timeout=5) as news:
+                next(news)
+        for call in (lambda o: o.get("a"), lambda o: o.get("a"), listen):
+            try:
+                with OttoClient(task="t", timeout=20) as otto:
+                    call(otto)
+                raise SystemExit("no error")
+            except OttoError as e:
+                assert "protocol" in str(e) or "JSON" in str(e) or isinstance(e, ServerMissingError), repr(e)
+        try:
+            OttoClient("/tmp/" + "x" * 200).get("a")
+        except OttoError as e:
+            assert "too long" in str(e), repr(e)
+        """);
+
+    [Test]
+    public void A_server_of_another_user_is_refused_unless_that_is_meant()
+    {
+        if (Environment.UserName != "root") Assert.Ignore("needs root, to become another user");
+        Process theirs = _shop.Start("python3", ["-c", """
+            import os, socket
+            s = socket.socket(socket.AF_UNIX)
+            s.bind(os.environ["OTTO_SOCKET"])
+            os.setresuid(65534, 65534, 65534)
+            s.listen()
+            print("ready", flush=True)
+            for _ in range(3):
+                c, _ = s.accept()
+                got = c.recv(1000)
+                print(got, flush=True)
+                if got: c.sendall(b"OK\n")
+                c.close()
+            """]);
+        Assert.That(Workshop.ReadLine(theirs), Is.EqualTo("ready"));
+        const string Refused = """
+            from otto import OttoClient
+            for call in (lambda o: o.set("secret", 1), lambda o: o.subscribe("secret")):
+                try:
+                    call(OttoClient(task="t"))
+                    raise SystemExit("no error")
+                except PermissionError as e:
+                    assert "65534" in str(e) and "OTTO_SOCKET_TRUST_OWNER" in str(e), repr(e)
+            """;
+        Run(Refused);
+        Run("from otto import OttoClient\nOttoClient(task='t').set('known', 1)", ("OTTO_SOCKET_TRUST_OWNER", "1"));
+        Assert.That(Workshop.ReadLine(theirs), Is.EqualTo("b''"));
+        Assert.That(Workshop.ReadLine(theirs), Is.EqualTo("b''"));
+        Assert.That(Workshop.ReadLine(theirs), Is.EqualTo("b'SET t.known 1\\n'"));
+    }
+
+    [Test]
     public void Threads_share_a_client()
     {
         _shop.Serve();

@@ -320,6 +320,91 @@ internal sealed class SocketToolTests : ToolTest
         Assert.That(result.Output, Is.EqualTo("0\n2\n"), result.ToString());
     }
 
+    [Test]
+    public void A_final_update_waits_while_another_has_the_only_place_and_others_are_told()
+    {
+        Serve("--max-connections", "1");
+        // The place is taken until somebody was turned away, twice.
+        Result result = Script("""
+            mkfifo "$OTTO_MMAP_DIR/hold"
+            nc -U "$OTTO_SOCKET" < "$OTTO_MMAP_DIR/hold" > /dev/null & nc=$!
+            exec 9> "$OTTO_MMAP_DIR/hold"
+            until otto get k 2>&1 | grep -q 'clients are connected'; do :; done
+            otto-progress 1 2 --task t; echo $?
+            otto-progress 2 2 done --task t & pid=$!
+            otto get k; echo $?
+            otto-progress 2 2 --task late --timeout 0.3; echo $?
+            kill $nc; exec 9>&-
+            wait $pid; echo $?
+            until otto get t.progress; do :; done
+            rm "$OTTO_MMAP_DIR/hold"
+            """);
+        Assert.That(result.Output, Is.EqualTo("5\n5\n5\n0\n{\"current\":2,\"total\":2,\"text\":\"done\"}\n"), result.ToString());
+    }
+
+    [Test]
+    public void A_final_update_waits_for_a_server_that_is_started_again()
+    {
+        Serve();
+        _server!.Kill();
+        _server.Dispose();
+        _server = null;
+        // The socket lies there, and nobody serves: the usual update is silent at once, the final one waits.
+        Assert.That(Script("otto-progress 1 2 --task t").ToString(), Is.EqualTo("exit 0\n\n"));
+        using Process last = Start("otto-progress", "2", "2", "--task", "t", "--socket", Socket);
+        Serve();
+        Assert.That(last.WaitForExit(TimeSpan.FromSeconds(30)) && last.ExitCode == 0, Is.True);
+        Assert.That(Script("otto get t.progress").Output, Is.EqualTo("{\"current\":2,\"total\":2}\n"));
+    }
+
+    [Test]
+    public void A_final_update_waits_for_no_server_where_there_is_no_socket_and_not_for_long_where_one_lies()
+    {
+        long start = Stopwatch.GetTimestamp();
+        Assert.That(Script("otto-progress 2 2 --task t").ToString(), Is.EqualTo("exit 0\n\n"));
+        TimeSpan without = Stopwatch.GetElapsedTime(start);
+        Serve();
+        _server!.Kill();
+        _server.Dispose();
+        _server = null;
+        start = Stopwatch.GetTimestamp();
+        Assert.That(Script("otto-progress 2 2 --task t").ToString(), Is.EqualTo("exit 0\n\n"));
+        TimeSpan with = Stopwatch.GetElapsedTime(start);
+        Directory.Delete(Path.GetDirectoryName(Socket)!, recursive: true);
+        Assert.That(with, Is.GreaterThan(TimeSpan.FromSeconds(2)));
+        Assert.That(without, Is.LessThan(with));
+    }
+
+    [Test]
+    public void A_server_with_more_callers_than_it_takes_in_is_busy_and_not_missing()
+    {
+        using Process full = Start("python3", "-c", """
+            import os, socket, sys
+            os.makedirs(os.path.dirname(sys.argv[1]), exist_ok=True)
+            s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1)
+            callers = []
+            try:
+                while True:
+                    callers.append(socket.socket(socket.AF_UNIX)); callers[-1].setblocking(False); callers[-1].connect(sys.argv[1])
+            except BlockingIOError:
+                print("full", flush=True)
+            sys.stdin.read()
+            """, Socket);
+        Assert.That(Line(full), Is.EqualTo("full"));
+        foreach (string command in (string[])["otto watch --timeout 0.3", "otto get k --timeout 0.3", "otto set k v --timeout 0.3", "otto sub k --timeout 0.3", "otto-progress 1 2 --task t --timeout 0.3", "otto-progress 2 2 --task t --timeout 0.3"])
+            Assert.That(Script(command).Code, Is.EqualTo(124), command);
+        full.Kill();
+        full.WaitForExit();
+        File.Delete(Socket);
+    }
+
+    [Test]
+    public void Bytes_that_are_no_text_go_through_standard_input_as_they_are()
+    {
+        Serve();
+        Assert.That(Script("printf 'a\\xff\\x00' | otto set k -; otto get k; otto set --help | grep -c 'UTF-8'").ToString(), Is.EqualTo("exit 0\n{\"$base64\":\"Yf8A\"}\n1\n\n"));
+    }
+
     [TestCase("serve")]
     [TestCase("get")]
     [TestCase("set")]

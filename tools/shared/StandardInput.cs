@@ -12,6 +12,14 @@ internal static class StandardInput
     /// <returns>UTF-8.</returns>
     public static byte[] ReadText(int most, Func<long, Exception> tooMuch)
     {
+        byte[] bytes = Read(most, tooMuch);
+        return Utf8.IsValid(bytes) ? bytes : throw new ArgumentException($"the {bytes.Length:N0} bytes of standard input are not UTF-8; encode them first, for example with base64");
+    }
+
+    /// <summary>Reads to the end.</summary>
+    /// <returns>UTF-8, less its newline; or bytes that are none, all of them.</returns>
+    public static byte[] Read(int most, Func<long, Exception> tooMuch)
+    {
         using Stream input = Console.OpenStandardInput();
         using var all = new MemoryStream();
         byte[] buffer = new byte[64 * 1024];
@@ -22,8 +30,9 @@ internal static class StandardInput
         }
 
         ReadOnlySpan<byte> bytes = all.GetBuffer().AsSpan(0, (int)all.Length);
+        if (!Utf8.IsValid(bytes)) return bytes.ToArray();
         if (bytes.EndsWith("\r\n"u8)) bytes = bytes[..^2];
         else if (bytes.EndsWith("\n"u8)) bytes = bytes[..^1];
-        return Utf8.IsValid(bytes) ? bytes.ToArray() : throw new ArgumentException($"the {bytes.Length:N0} bytes of standard input are not UTF-8; encode them first, for example with base64");
+        return bytes.ToArray();
     }
 }

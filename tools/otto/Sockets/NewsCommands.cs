@@ -11,7 +11,7 @@ namespace Otto.Tools.Sockets;
 
 internal static class NewsCommands
 {
-    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(30), Least = TimeSpan.FromSeconds(1);
 
     // How often a listener asks whether anybody still reads its output.
     private static readonly TimeSpan Slice = TimeSpan.FromSeconds(1);
@@ -40,7 +40,7 @@ internal static class NewsCommands
             await using IAsyncDisposable place = client ?? (IAsyncDisposable)stores!;
             string pattern = parsed.GetValue(glob) ?? "*";
             bool wantsAll = parsed.GetValue(snapshot);
-            await using IStoreWatch watch = await (client?.WatchAsync(pattern, wantsAll) ?? stores!.WatchAsync(pattern, wantsAll, CancellationToken.None));
+            await using IStoreWatch watch = await OpenAsync(choice.Timeout(parsed), stop => client?.WatchAsync(pattern, wantsAll, stop) ?? stores!.WatchAsync(pattern, wantsAll, stop));
             return await ListenAsync(watch, watch, Number(parsed.GetValue(count)), choice.Timeout(parsed), change =>
             {
                 bool set = change.Kind == StoreChangeKind.Set;
@@ -106,7 +106,7 @@ internal static class NewsCommands
         command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
         {
             await using UdsClient client = choice.Client(parsed);
-            await using UdsMessages messages = await client.SubscribeAsync(parsed.GetValue(topic)!);
+            await using UdsMessages messages = await OpenAsync(choice.Timeout(parsed), stop => client.SubscribeAsync(parsed.GetValue(topic)!, stop));
             return await ListenAsync(messages, messages, Number(parsed.GetValue(count)), choice.Timeout(parsed), message =>
             {
                 if (message.Lost > 0) Console.Error.WriteLine($"otto: {message.Lost:N0} messages were lost here");
@@ -125,6 +125,21 @@ internal static class NewsCommands
             });
         }));
         return command;
+    }
+
+    /// <summary>Begins to listen, within the time that each next one may take, or a second where that is less.</summary>
+    private static async Task<T> OpenAsync<T>(TimeSpan? timeout, Func<CancellationToken, ValueTask<T>> open)
+    {
+        TimeSpan limit = timeout is not { } asked ? Usual : asked > Least ? asked : Least;
+        using var stop = new CancellationTokenSource(limit);
+        try
+        {
+            return await open(stop.Token);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            throw new TimeoutException($"the server did not answer within {limit.TotalSeconds:0.###} s");
+        }
     }
 
     private static async Task<int> ListenAsync<T>(IAsyncEnumerable<T> news, IAsyncDisposable source, long count, TimeSpan? timeout, Action<T> print)

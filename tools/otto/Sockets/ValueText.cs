@@ -19,7 +19,7 @@ internal static class ValueText
     /// <summary>The options by which a command takes a value.</summary>
     public static (Argument<string?> Value, Option<string?> Json) Add(Command command, string name)
     {
-        var value = new Argument<string?>(name) { Description = "The value, a string; '-' or nothing reads standard input, less one newline at its end. It is UTF-8: a shell's argument that is not arrives with U+FFFD in it.", Arity = ArgumentArity.ZeroOrOne };
+        var value = new Argument<string?>(name) { Description = "The value, a string; '-' or nothing reads standard input: text less one newline at its end, or bytes as they are.", Arity = ArgumentArity.ZeroOrOne };
         var json = new Option<string?>("--json-value") { Description = $"The value is JSON: JSON given here, or {name} or standard input where nothing is.", HelpName = "JSON", Arity = ArgumentArity.ZeroOrOne };
         command.Add(value);
         command.Add(json);
@@ -34,7 +34,7 @@ internal static class ValueText
         if (given is not null && bare is not null) throw new ArgumentException("two values: give either VALUE or --json-value JSON");
         byte[] bytes = (given ?? bare) is { } argument and not "-"
             ? Encoding.UTF8.GetBytes(argument)
-            : StandardInput.ReadText(MostBytes, read => new ServerRefusedException("TOOBIG", $"standard input has more than {MostBytes:N0} bytes, the most a value can have"));
+            : StandardInput.Read(MostBytes, read => new ServerRefusedException("TOOBIG", $"standard input has more than {MostBytes:N0} bytes, the most a value can have"));
         // What is no text is kept as the bytes that it is.
         if (!isJson) return Utf8.IsValid(bytes) ? Json(writer => writer.WriteStringValue(bytes)) : bytes;
         return StoredJson.IsJson(bytes) ? StoredJson.FromValue(bytes).ToArray() : throw new ArgumentException("the value is not JSON of at most 64 levels; a text needs double quotes, or leave out --json-value");
