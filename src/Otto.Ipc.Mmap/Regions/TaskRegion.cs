@@ -17,7 +17,7 @@ namespace Otto.Ipc.Mmap.Regions;
 /// </remarks>
 public sealed class TaskRegion
 {
-    private static readonly TimeSpan FirstLook = TimeSpan.FromMilliseconds(10);
+    internal static readonly TimeSpan FirstLook = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan LongestLook = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ReplaceTime = TimeSpan.FromMilliseconds(100);
 
@@ -236,7 +236,7 @@ public sealed class TaskRegion
 
     private static TimeSpan Left(long start, TimeSpan timeout) => timeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : timeout - Stopwatch.GetElapsedTime(start);
 
-    private static TimeSpan Longer(TimeSpan look) => look * 2 < LongestLook ? look * 2 : LongestLook;
+    internal static TimeSpan Longer(TimeSpan look) => look * 2 < LongestLook ? look * 2 : LongestLook;
 
     /// <summary>The region's text now, checked; <paramref name="known"/> itself where it has not changed since.</summary>
     internal byte[] ReadText(byte[]? known = null) => RegionReader.Read(FilePath, _options.SettleTime, known) ?? throw Missing(FilePath);

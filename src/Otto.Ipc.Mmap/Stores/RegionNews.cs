@@ -10,6 +10,7 @@ internal sealed class RegionNews(TaskRegion region) : IDisposable
     private readonly Lock _gate = new();
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource? _stop;
+    private byte[]? _found;
     private int _watches;
     private bool _disposed;
 
@@ -67,34 +68,62 @@ internal sealed class RegionNews(TaskRegion region) : IDisposable
         _stop = null;
     }
 
+    /// <summary>Says what a watch found, after it asked for <see cref="NextChange"/>: from here on, whatever differs from that is a change.</summary>
+    /// <remarks>
+    /// So a key that came and went again between two looks of the thread is not missed by a watch that saw it come. Who says something new
+    /// wakes all, itself too: whoever waits has said what the thread compares with.
+    /// </remarks>
+    public void Found(byte[] text)
+    {
+        TaskCompletionSource told;
+        lock (_gate)
+        {
+            if (_found is not null && _found.AsSpan().SequenceEqual(text)) return;
+            _found = text;
+            told = NextTurn();
+        }
+
+        told.TrySetResult();
+    }
+
+    // Under the gate.
+    private TaskCompletionSource NextTurn()
+    {
+        TaskCompletionSource told = _changed;
+        if (!_disposed) _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return told;
+    }
+
     private void Listen(CancellationToken stop)
     {
-        RegionSnapshot? since = null;
+        using RegionWatch? watch = RegionWatch.TryOpen(region.FilePath, stop);
+        byte[]? found = null;
+        TimeSpan look = TaskRegion.FirstLook;
         while (!stop.IsCancellationRequested)
         {
             try
             {
-                since = since is null ? region.Read() : region.WaitForChange(since, Timeout.InfiniteTimeSpan, stop);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
+                byte[] now = region.ReadText(found);
+                look = ReferenceEquals(now, found) ? TaskRegion.Longer(look) : TaskRegion.FirstLook;
+                Found(found = now);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 // Gone or damaged: whoever watches looks for itself, and is told what is wrong.
-                since = null;
-                stop.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(200));
+                TaskCompletionSource told;
+                lock (_gate) told = NextTurn();
+                told.TrySetResult();
+                look = TimeSpan.FromMilliseconds(200);
             }
 
-            TaskCompletionSource told;
-            lock (_gate)
+            if (watch is null)
             {
-                told = _changed;
-                if (!_disposed) _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                stop.WaitHandle.WaitOne(look);
+                continue;
             }
 
-            told.TrySetResult();
+            watch.Wait(look);
+            watch.Arm();
         }
     }
 }

@@ -17,7 +17,7 @@ internal sealed class RegionStoreWatch : IStoreWatch
     {
         _news = news;
         _pattern = pattern;
-        _told = snapshot ? [] : Matching();
+        _told = snapshot ? [] : Matching(news.Region.ReadText());
         news.Join();
     }
 
@@ -42,7 +42,9 @@ internal sealed class RegionStoreWatch : IStoreWatch
             cancellation.ThrowIfCancellationRequested();
             // Asked for before looking: a change after the look completes it.
             Task change = _news.NextChange;
-            Dictionary<string, ReadOnlyMemory<byte>> now = Matching();
+            byte[] text = _news.Region.ReadText();
+            _news.Found(text);
+            Dictionary<string, ReadOnlyMemory<byte>> now = Matching(text);
             Dictionary<string, ReadOnlyMemory<byte>> before = _told;
             _told = now;
             foreach ((string key, ReadOnlyMemory<byte> value) in now)
@@ -61,9 +63,9 @@ internal sealed class RegionStoreWatch : IStoreWatch
         }
     }
 
-    private Dictionary<string, ReadOnlyMemory<byte>> Matching()
+    private Dictionary<string, ReadOnlyMemory<byte>> Matching(byte[] text)
     {
-        Dictionary<string, ReadOnlyMemory<byte>> values = RegionStore.ValuesIn(_news.Region.ReadText());
+        Dictionary<string, ReadOnlyMemory<byte>> values = RegionStore.ValuesIn(text);
         if (_pattern.MatchesAll) return values;
         foreach (string key in values.Keys.Where(key => !_pattern.Matches(key)).ToList()) values.Remove(key);
         return values;

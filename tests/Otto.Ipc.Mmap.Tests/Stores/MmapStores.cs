@@ -52,6 +52,25 @@ public sealed class StoresAsRegions
     }
 
     [Test]
+    public async Task A_key_that_comes_and_goes_while_the_watch_begins_is_told_as_gone()
+    {
+        // The text is then what it was when the watch began, so that only what the watch told last shows a change.
+        await using IKeyValueStore store = _place.Transport.OpenStore("facts");
+        for (int i = 0; i < 300; i++)
+        {
+            await using IStoreWatch watch = await store.WatchAsync();
+            IAsyncEnumerator<StoreChange> news = watch.GetAsyncEnumerator();
+            await store.SetAsync("k", "1"u8.ToArray());
+            Assert.That(await Watch.Over(news.MoveNextAsync()), Is.True);
+            ValueTask<bool> next = news.MoveNextAsync();
+            await store.DeleteAsync("k");
+            Assert.That(await Watch.Over(next), Is.True);
+            Assert.That((news.Current.Kind, news.Current.Key), Is.EqualTo((StoreChangeKind.Deleted, "k")));
+            await news.DisposeAsync();
+        }
+    }
+
+    [Test]
     public async Task A_full_store_refuses_with_both_sizes_and_keeps_what_it_has()
     {
         await using IKeyValueStore store = _place.Transport.OpenStore("small", new MmapStoreOptions { CapacityBytes = 128 });
