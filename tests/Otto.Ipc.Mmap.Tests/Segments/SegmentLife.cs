@@ -87,15 +87,14 @@ public sealed partial class SegmentLife
     }
 
     [Test]
-    public void A_file_deleted_under_its_users_goes_on_serving_them()
+    public void What_a_deleted_file_holds_is_for_those_who_have_it_open_and_its_name_for_the_next()
     {
         using IWorkQueue one = _place.Transport.OpenQueue("jobs"), two = _place.Transport.OpenQueue("jobs");
-        File.Delete(_place.PathOf("jobs", SegmentShape.Queue));
         one.TrySend("x"u8);
-        Assert.That(two.TryLease(out WorkLease lease) && lease.Complete(), Is.True);
+        File.Delete(_place.PathOf("jobs", SegmentShape.Queue));
         using IWorkQueue fresh = _place.Transport.OpenQueue("jobs");
-        one.TrySend("y"u8);
         Assert.That(fresh.TryLease(out _), Is.False, "another file, another queue");
+        Assert.That(two.TryLease(out WorkLease lease) && lease.Complete(), Is.True);
     }
 
     [Test]
