@@ -37,7 +37,8 @@ internal sealed class SpinBudget
             }
 
             if (look < TightLooks) continue;
-            Thread.SpinWait(1);
+            // Whoever is waited for may need this very core.
+            Thread.Yield();
             long now = Stopwatch.GetTimestamp();
             if (end == 0) end = now + budget;
             else if (now >= end) break;

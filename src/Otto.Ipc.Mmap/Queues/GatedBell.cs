@@ -34,7 +34,9 @@ internal sealed class GatedBell
         _gate.Enter();
         try
         {
-            return Bell.Wait(_spin, timeout, new WaitStop(_gate, cancellation), _mode);
+            if (!Bell.Wait(_spin, timeout, new WaitStop(_gate, cancellation), _mode)) return false;
+            if (Bell.Readiness is RoomReadiness room) room.LetWorkersGetAhead();
+            return true;
         }
         finally
         {

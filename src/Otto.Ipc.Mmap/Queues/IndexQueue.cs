@@ -61,6 +61,9 @@ internal sealed class IndexQueue
     /// <summary>Whether there is a cell to look at; it may turn out to be one whose slot has moved on.</summary>
     public bool IsEmpty => !TryPeek(out _, out _);
 
+    /// <summary>About how many entries there are: from two words that others move meanwhile.</summary>
+    public long AboutCount => Volatile.Read(ref _map.Long(_tailWord)) - Volatile.Read(ref _map.Long(_headWord));
+
     /// <summary>Appends a slot. The caller's word owes it, so there is always room.</summary>
     public void Push(int slot, long lap)
     {
