@@ -13,7 +13,7 @@ internal sealed class OverheadProbe(IReadOnlyList<SpeedResult> results, IdleWatc
 
     public override Cell Try(Subject subject)
     {
-        SpeedResult smallest = results.Where(r => r.Subject == subject.Name).MinBy(r => r.Bytes)!;
+        SpeedResult smallest = results.Where(r => r.Subject == subject.Name).MinBy(r => r.Bytes) ?? throw new ProbeException(SpeedResult.NeverTaken);
         double cpu = smallest.CpuMicroseconds;
         string evidence = $"{Text(cpu, "0.###")} µs of processor time for a message of {smallest.SentBytes} B, {(subject.InProcess ? "sender and receiver" : subject.Server == Server.None ? "both ends" : "both ends and the server")}; "
             + $"{SystemCallsOf(subject, smallest.SentBytes)}; {Text(smallest.AllocatedBytes, "0.#")} B allocated a message; "

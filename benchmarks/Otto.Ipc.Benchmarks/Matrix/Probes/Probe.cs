@@ -22,7 +22,7 @@ internal abstract class Probe
         {
             return Try(subject);
         }
-        catch (Exception e) when (e is ProbeException or TimeoutException)
+        catch (Exception e) when (ProbeException.Covers(e))
         {
             return Found(subject, "not found out", e.Message) with { Objection = "the probe did not come to its end" };
         }

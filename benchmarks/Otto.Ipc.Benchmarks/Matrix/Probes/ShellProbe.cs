@@ -1,6 +1,7 @@
 using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Matrix.Results;
 using Otto.Ipc.Benchmarks.Matrix.Subjects;
+using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
@@ -78,7 +79,7 @@ internal sealed class ShellProbe : Probe
 /// <summary>A directory with links to some programs: a PATH on which there is nothing else.</summary>
 internal sealed class ProgramDirectory : IDisposable
 {
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("otto-matrix-path-");
+    private readonly DirectoryInfo _directory = Directory.CreateDirectory(Interruption.NewPath(System.IO.Path.GetTempPath()));
 
     public ProgramDirectory(IEnumerable<string> programs)
     {
