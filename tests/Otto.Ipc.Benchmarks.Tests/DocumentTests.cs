@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Otto.Ipc.Benchmarks.BeforeAfter;
 using Otto.Ipc.Benchmarks.Documents;
 using Otto.Ipc.Benchmarks.Matrix;
@@ -24,6 +25,13 @@ public sealed class DocumentTests
         Assert.That(digit, Is.InRange(start, end));
         string changed = readme[..digit] + (readme[digit] == '9' ? '8' : '9') + readme[(digit + 1)..];
         Assert.That(documents.Fill(changed, "README.md"), Is.EqualTo(readme));
+    }
+
+    [Test]
+    public void No_name_is_taken_for_a_tag()
+    {
+        foreach ((string path, string text) in new MeasuredDocuments(Checkout.Root).All().Where(static d => d.Path.EndsWith("-matrix.md", StringComparison.Ordinal)))
+            Assert.That(Regex.Matches(text, @"(?<![\\`])<(?!br>)[a-zA-Z]").Select(static m => m.Value), Is.Empty, path);
     }
 
     [Test]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Otto.Ipc.Benchmarks.Matrix;
 using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Matrix.Probes;
 using Otto.Ipc.Benchmarks.Matrix.Results;
@@ -66,6 +67,32 @@ public sealed class FailureTests
         Assert.That(cell.Contradiction, Is.EqualTo("the probe did not come to its end"));
     }
 
+    [Test]
+    public void A_program_that_is_missing_is_told_and_no_transport_blamed()
+    {
+        DirectoryInfo few = Directory.CreateTempSubdirectory("otto-few-programs-");
+        try
+        {
+            foreach (string program in (string[])["bash", "cat", "jq", "timeout", "git", "dotnet"]) File.CreateSymbolicLink(Path.Combine(few.FullName, program), Programs.PathOf(program)!);
+            string json = Path.Combine(few.FullName, "run.jsonl");
+            (int code, string errors) = Program.Run(Path.GetTempPath(), ["matrix", "--only", "uds", "--rows", "Debuggable", "ShellFriendly", "--json", json], few.FullName);
+            Assert.That(code, Is.Zero, errors);
+            MatrixRun run = MatrixRun.Parse(File.ReadLines(json));
+            foreach (Row row in (Row[])[Row.Debuggable, Row.ShellFriendly])
+            {
+                Cell cell = run.At(row, "uds")!;
+                Assert.That(cell.Verdict, Is.EqualTo("not found out"));
+                Assert.That(cell.Evidence, Does.StartWith("nc").And.Contain("is not installed"));
+            }
+
+            Assert.That(run.Head.LeftOut, Has.Some.EqualTo("looks and scripts with it: nc is not installed"));
+        }
+        finally
+        {
+            few.Delete(recursive: true);
+        }
+    }
+
     [TestCase("--only pigeon", "there are files, mmap, uds, fifo, channel, redis")]
     [TestCase("--json /no/such/place/run.jsonl", "--json: there is no directory /no/such/place")]
     [TestCase("--results --only fifo", "leave out --only")]
@@ -91,7 +118,7 @@ public sealed class FailureTests
         string file = Path.Combine(Path.GetTempPath(), $"otto-run-{Guid.NewGuid():N}.jsonl");
         try
         {
-            (int code, string errors) = Program.Run(Path.GetTempPath(), "matrix", "--only", "fifo", "--rows", "CrossPlatform", "--seed", "4", "--json", file);
+            (int code, string errors) = Program.Run(Path.GetTempPath(), ["matrix", "--only", "fifo", "--rows", "CrossPlatform", "--seed", "4", "--json", file]);
             Assert.That(code, Is.Zero, errors);
             RunHead head = MatrixRun.Parse(File.ReadLines(file)).Head;
             Assert.That(head.Command, Is.EqualTo("eng/bench matrix --seed 4 --only fifo --rows CrossPlatform"));

@@ -9,16 +9,20 @@ internal static class Program
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
-    public static Process Start(string directory, params string[] arguments)
+    /// <param name="directory">Where it is started.</param>
+    /// <param name="arguments">What it is told.</param>
+    /// <param name="path">Where it finds programs; left out, where we do.</param>
+    public static Process Start(string directory, string[] arguments, string? path = null)
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Benchmarks"), arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = directory };
         start.Environment["OTTO_BENCH_TOOLS"] = Path.Combine(Checkout.Root, "artifacts", "bin");
+        if (path is not null) start.Environment["PATH"] = path;
         return Process.Start(start)!;
     }
 
-    public static (int Code, string Errors) Run(string directory, params string[] arguments)
+    public static (int Code, string Errors) Run(string directory, string[] arguments, string? path = null)
     {
-        using Process process = Start(directory, arguments);
+        using Process process = Start(directory, arguments, path);
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(Patience))
         {

@@ -23,7 +23,8 @@ internal sealed record BeforeAfterHead
 
     public required string Commit { get; init; }
 
-    public string Command { get; init; } = "eng/bench before-after";
+    /// <summary>How it was called; older results do not say.</summary>
+    public string? Command { get; init; }
 
     /// <summary>Counted runs of each way.</summary>
     public required int Runs { get; init; }
@@ -106,7 +107,7 @@ internal sealed record BeforeAfterReport(BeforeAfterHead Head, IReadOnlyList<Bef
     {
         var text = new StringBuilder();
         text.AppendLine($"# Before and after, {Head.Date}").AppendLine();
-        text.AppendLine($"{Head.Machine}. {Head.Kernel}, .NET SDK {Head.Sdk}. Commit `{Head.Commit}`. Command: `{Head.Command}`.");
+        text.AppendLine($"{Head.Machine}. {Head.Kernel}, .NET SDK {Head.Sdk}. Commit `{Head.Commit}`. Command: `{Head.Command ?? "eng/bench before-after"}`.");
         text.AppendLine(FormattableString.Invariant($"Medians of {Head.Runs} runs in shuffled order."));
         if (Noise is { } noise) text.AppendLine().AppendLine($"**{noise}**");
         text.AppendLine().Append(Table()).AppendLine();

@@ -83,6 +83,11 @@ internal static class MatrixCommand
         }
 
         if (!BuiltTools.AreThere) leftOut.Add("otto, in the rows debuggable and shell-friendly: the tools are not built (eng/build)");
+        foreach ((string program, string what) in (ReadOnlySpan<(string, string)>)[("strace", "the count of all system calls"), ("jq", "looks with it"), ("nc", "looks and scripts with it"), ("redis-cli", "looks and scripts with it")])
+        {
+            if (!Programs.Has(program)) leftOut.Add($"{what}: {program} is not installed");
+        }
+
         foreach (string reason in leftOut) Say($"left out: {reason}");
 
         Subject[] columns = [.. subjects.Where(s => s.IsColumn)];

@@ -108,6 +108,9 @@ internal sealed class ProbeException(string message) : Exception(message)
     public static bool Covers(Exception e) => e is ProbeException or TimeoutException or IOException or SocketException or System.ComponentModel.Win32Exception;
 }
 
+/// <summary>What decides a cell cannot be tried here, for a program is not installed: that is no transport's fault.</summary>
+internal sealed class MissingProgramException(string message) : Exception(message);
+
 /// <summary>Programs on the PATH.</summary>
 internal static class Programs
 {

@@ -54,11 +54,11 @@ internal sealed class RedisPlace : Place
     public override string? FileSystem => _keep ? new DriveInfo(_directory.FullName).DriveFormat : null;
 
     /// <summary>How redis-cli is called, given the address.</summary>
-    public static string CliOf(string address)
-    {
-        string[] parts = address.Split(',', 2);
-        return $"REDISCLI_AUTH={parts[1]["password=".Length..]} redis-cli -p {parts[0].Split(':')[1]}";
-    }
+    public static string CliOf(string address) => $"REDISCLI_AUTH={PasswordOf(address)} redis-cli -p {PortOf(address)}";
+
+    public static string PasswordOf(string address) => address.Split("password=")[1];
+
+    public static string PortOf(string address) => address.Split(',')[0].Split(':')[1];
 
     public override string KillServer()
     {

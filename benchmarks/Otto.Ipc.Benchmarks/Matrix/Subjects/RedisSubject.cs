@@ -42,7 +42,10 @@ internal sealed class RedisSubject(bool batched) : Subject
     public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new StreamInlet(Connect(address), channel, batched ? Math.Clamp((int)(RoomBytes / 4 / Math.Max(options.MaxMessageBytes, 1)), 1, Batch) : 1);
 
     public override IEnumerable<Look> Looks(string address, string channel) =>
-        [new(Toolbox.General, "redis-cli", $"{RedisPlace.CliOf(address)} XRANGE {channel} - +"), new(Toolbox.Own, "otto ipc stat", $"otto ipc stat {channel} --json --interval 0")];
+    [
+        new(Toolbox.General, "redis-cli", $"{RedisPlace.CliOf(address)} XRANGE {channel} - +"),
+        new(Toolbox.General, "nc", $"printf 'AUTH %s\\nXRANGE {channel} - +\\nQUIT\\n' {RedisPlace.PasswordOf(address)} | nc 127.0.0.1 {RedisPlace.PortOf(address)}"),
+    ];
 
     public override IEnumerable<ShellScript> Scripts(string address, string channel) =>
     [
