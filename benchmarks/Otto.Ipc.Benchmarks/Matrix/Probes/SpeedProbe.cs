@@ -15,8 +15,9 @@ internal sealed class SpeedProbe(IReadOnlyList<SpeedResult> results) : Probe
         SpeedResult[] mine = [.. results.Where(r => r.Subject == subject.Name)];
         SpeedResult smallest = mine.MinBy(r => r.Bytes) ?? throw new ProbeException(SpeedResult.NeverTaken);
         double best = smallest.QuietestMicroseconds;
-        string evidence = $"{Figures.Microseconds(best)} µs there and back at its quietest; " + string.Join("; ", mine.Select(Sentence));
-        return Found(subject, Verdicts.Word(Verdicts.Speed(best, subject.Leaning?.Speed)), evidence, Math.Round(best, 2), "µs there and back",
+        SpeedClass verdict = Verdicts.Speed(best, subject.Leaning?.Speed);
+        string evidence = $"{Figures.Microseconds(best)} µs there and back at its quietest{Leaned(subject, Verdicts.Word(Verdicts.Speed(best)), Verdicts.Word(verdict))}; " + string.Join("; ", mine.Select(Sentence));
+        return Found(subject, Verdicts.Word(verdict), evidence, Math.Round(best, 2), "µs there and back",
             subject.Traits is { } t ? Verdicts.Word(t.Speed) : null);
     }
 
