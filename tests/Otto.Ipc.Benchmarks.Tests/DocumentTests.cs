@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Otto.Ipc.Benchmarks.BeforeAfter;
 using Otto.Ipc.Benchmarks.Documents;
 using Otto.Ipc.Benchmarks.Matrix;
@@ -24,6 +25,22 @@ public sealed class DocumentTests
         Assert.That(digit, Is.InRange(start, end));
         string changed = readme[..digit] + (readme[digit] == '9' ? '8' : '9') + readme[(digit + 1)..];
         Assert.That(documents.Fill(changed, "README.md"), Is.EqualTo(readme));
+    }
+
+    [Test]
+    public void The_table_the_charts_and_each_row_are_where_a_reader_looks_for_them()
+    {
+        string readme = File.ReadAllText(Path.Combine(Checkout.Root, "README.md")), choosing = File.ReadAllText(Path.Combine(Checkout.Root, "docs", "choosing.md"));
+        foreach (string section in (string[])["<!-- measured: matrix -->", "<!-- measured: before-after -->", "-throughput.svg)", "-latency.svg)"]) Assert.That(readme, Does.Contain(section));
+        foreach (Row row in Enum.GetValues<Row>()) Assert.That(choosing, Does.Match($@"\]\(\S+ ""measured: \w+, {Verdicts.Word(row)}""\)"));
+        foreach (string subject in (string[])["files", "mmap", "uds", "fifo", "channel", "redis"]) Assert.That(choosing, Does.Contain($"\"measured: {subject}, "));
+    }
+
+    [Test]
+    public void No_name_is_taken_for_a_tag()
+    {
+        foreach ((string path, string text) in new MeasuredDocuments(Checkout.Root).All().Where(static d => d.Path.EndsWith("-matrix.md", StringComparison.Ordinal)))
+            Assert.That(Regex.Matches(text, @"(?<![\\`])<(?!br>)[a-zA-Z]").Select(static m => m.Value), Is.Empty, path);
     }
 
     [Test]

@@ -1,5 +1,7 @@
 using Otto.Ipc.Benchmarks.Matrix;
 using Otto.Ipc.Benchmarks.Matrix.Probes;
+using Otto.Ipc.Benchmarks.Matrix.Results;
+using Otto.Ipc.Benchmarks.Matrix.Subjects;
 
 namespace Otto.Ipc.Benchmarks.Tests;
 
@@ -28,6 +30,20 @@ public sealed class VerdictTests
     [TestCase(1.0, SpeedClass.Slow, SpeedClass.VeryFast)]
     public void A_number_close_to_a_border_confirms_a_claim_and_one_that_is_not_does_not(double p50, SpeedClass claim, SpeedClass expected) =>
         Assert.That(Verdicts.Speed(p50, claim), Is.EqualTo(expected));
+
+    [TestCase(205, "slow", null)]
+    [TestCase(195, "slow", "(that alone would be 'fast', but within a factor of 1.5 of the border it confirms what is expected)")]
+    [TestCase(120, "fast", null)]
+    public void A_word_that_is_owed_to_the_tolerance_says_so(double p50, string word, string? said)
+    {
+        var result = new SpeedResult
+        {
+            Subject = "redis", Title = "Redis", Bytes = 64, SentBytes = 64, Rates = [1], Awake = [], AwakeMedians = [], Asleep = [], AsleepMedians = [], QuietestMicroseconds = p50, CpuMicroseconds = 1, AllocatedBytes = 0,
+        };
+        Cell cell = new SpeedProbe([result]).Try(AllSubjects.Find("redis"));
+        Assert.That(cell.Verdict, Is.EqualTo(word));
+        Assert.That(cell.Evidence, said is null ? Does.Not.Contain("alone") : Does.Contain(said));
+    }
 
     [TestCase(true, true, Support.Yes)]
     [TestCase(true, false, Support.Partial)]

@@ -22,11 +22,22 @@ internal static class BeforeAfterCommand
         var markdown = new Option<FileInfo?>("--markdown") { Description = "Also write a report to FILE" };
         var keep = new Option<bool>("--results") { Description = "Also write both into benchmarks/results, named by date and machine" };
         var command = new Command("before-after", "Small tasks through Redis one round trip at a time, through Redis well used, through shared memory, and in process") { tasks, runs, json, markdown, keep };
+        tasks.Validators.Add(r =>
+        {
+            if (r.GetValue(tasks)!.Any(static n => n is < 1 or > 100_000_000)) r.AddError("--tasks must be 1 to 100,000,000 each");
+        });
+        runs.Validators.Add(r =>
+        {
+            if (r.GetValue(runs) is < 1 or > 100) r.AddError("--runs must be 1 to 100");
+        });
+        json.MustHaveADirectory();
+        markdown.MustHaveADirectory();
         command.SetAction(async (parsed, cancellation) =>
         {
+            Interruption.Guard();
             double others = Machine.OthersOver(TimeSpan.FromSeconds(1));
             List<BeforeAfterResult> results = await MeasureAsync(parsed.GetValue(tasks)!, parsed.GetValue(runs)).ConfigureAwait(false);
-            var report = new BeforeAfterReport(BeforeAfterHead.Here(parsed.GetValue(runs), others), results);
+            var report = new BeforeAfterReport(BeforeAfterHead.Here(Called.As("before-after", parsed, tasks, runs), parsed.GetValue(runs), others), results);
             if (parsed.GetResult(json) is { Implicit: false } && parsed.GetValue(json) is null)
             {
                 foreach (string line in report.ToLines()) Console.WriteLine(line);
@@ -49,7 +60,6 @@ internal static class BeforeAfterCommand
     {
         var tally = new Tally();
         string address = Console.In.ReadLine()!;
-        Task<(long First, long Last)> done = Task.FromResult((0L, 0L));
         new Thread(() =>
         {
             if (way.StartsWith("redis", StringComparison.Ordinal)) RedisWay.Work(way == "redis-batched", address, tally);
@@ -57,12 +67,13 @@ internal static class BeforeAfterCommand
         }) { IsBackground = true }.Start();
         while (Console.In.ReadLine() is { } line)
         {
-            done = tally.Expect(int.Parse(line, CultureInfo.InvariantCulture));
+            Task<(long First, long Last)> done = tally.Expect(int.Parse(line, CultureInfo.InvariantCulture));
+            // On another thread: who gives these tasks may end before they are done, and this loop must see it.
+            done.ContinueWith(static d => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{d.Result.First} {d.Result.Last}")), TaskScheduler.Default);
             Console.WriteLine("ready");
-            (long first, long last) = done.GetAwaiter().GetResult();
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{first} {last}"));
         }
 
+        Environment.Exit(0);
         return 0;
     }
 
@@ -84,7 +95,7 @@ internal static class BeforeAfterCommand
             {
                 await using Way way = ways[index]();
                 await way.StartAsync().ConfigureAwait(false);
-                using Process? worker = way.Address is null ? null : StartWorker(way);
+                Process? worker = way.Address is null ? null : StartWorker(way);
                 await OneRunAsync(way, worker, tally, WarmUp).ConfigureAwait(false);
                 foreach (int count in counts)
                 {
@@ -93,7 +104,9 @@ internal static class BeforeAfterCommand
                     Console.Error.WriteLine(FormattableString.Invariant($"  {way.Title}, {count:N0} tasks: {result.TotalSeconds * 1000:N1} ms"));
                 }
 
-                worker?.Kill();
+                if (worker is null) continue;
+                worker.Kill();
+                Interruption.Ended(worker);
             }
         }
 
@@ -128,7 +141,7 @@ internal static class BeforeAfterCommand
 
     private static Process StartWorker(Way way)
     {
-        Process worker = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["peer", "before-after", way.Name]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        Process worker = Interruption.Start(new ProcessStartInfo(Environment.ProcessPath!, ["peer", "before-after", way.Name]) { RedirectStandardInput = true, RedirectStandardOutput = true });
         worker.StandardInput.WriteLine(way.Address);
         worker.StandardInput.Flush();
         return worker;

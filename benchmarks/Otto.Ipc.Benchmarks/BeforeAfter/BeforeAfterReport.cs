@@ -23,6 +23,9 @@ internal sealed record BeforeAfterHead
 
     public required string Commit { get; init; }
 
+    /// <summary>How it was called; older results do not say.</summary>
+    public string? Command { get; init; }
+
     /// <summary>Counted runs of each way.</summary>
     public required int Runs { get; init; }
 
@@ -30,8 +33,9 @@ internal sealed record BeforeAfterHead
     public required double OthersBefore { get; init; }
 
     /// <summary>The head of a run that was just made on this machine.</summary>
-    public static BeforeAfterHead Here(int runs, double othersBefore) => new()
+    public static BeforeAfterHead Here(string command, int runs, double othersBefore) => new()
     {
+        Command = command,
         Date = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture),
         Machine = Measuring.Machine.Description,
         Kernel = Measuring.Machine.Kernel,
@@ -103,7 +107,7 @@ internal sealed record BeforeAfterReport(BeforeAfterHead Head, IReadOnlyList<Bef
     {
         var text = new StringBuilder();
         text.AppendLine($"# Before and after, {Head.Date}").AppendLine();
-        text.AppendLine($"{Head.Machine}. {Head.Kernel}, .NET SDK {Head.Sdk}. Commit `{Head.Commit}`. Command: `eng/bench before-after`.");
+        text.AppendLine($"{Head.Machine}. {Head.Kernel}, .NET SDK {Head.Sdk}. Commit `{Head.Commit}`. Command: `{Head.Command ?? "eng/bench before-after"}`.");
         text.AppendLine(FormattableString.Invariant($"Medians of {Head.Runs} runs in shuffled order."));
         if (Noise is { } noise) text.AppendLine().AppendLine($"**{noise}**");
         text.AppendLine().Append(Table()).AppendLine();

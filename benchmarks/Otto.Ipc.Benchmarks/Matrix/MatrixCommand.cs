@@ -29,10 +29,23 @@ internal static class MatrixCommand
         {
             quick, json, markdown, keep, seed, only, rows, trait,
         };
+        json.MustHaveADirectory();
+        markdown.MustHaveADirectory();
+        only.Validators.Add(r =>
+        {
+            foreach (string name in r.GetValue(only)!.Where(static n => AllSubjects.List.All(s => s.Name != n))) r.AddError(AllSubjects.NoSuch(name));
+        });
+        command.Validators.Add(r =>
+        {
+            Option[] part = [only, rows, trait];
+            if (r.GetValue(keep) && part.FirstOrDefault(o => r.GetResult(o) is { Implicit: false }) is { } not)
+                r.AddError($"--results keeps whole runs, from which the documents are written: leave out {not.Name}, or write with --json and --markdown");
+        });
         command.SetAction(parsed =>
         {
+            Interruption.Guard();
             SpeedPlan plan = (parsed.GetValue(quick) ? Quick : Full) with { Seed = parsed.GetValue(seed) ?? Environment.TickCount & 0xFFFF };
-            string called = "eng/bench matrix" + (parsed.GetValue(quick) ? " --quick" : "");
+            string called = Called.As("matrix", parsed, quick, seed, only, rows, trait);
             foreach (string change in parsed.GetValue(trait) ?? []) AlteredTraits.Apply(change);
             MatrixRun run = Run(
                 plan,
@@ -70,6 +83,11 @@ internal static class MatrixCommand
         }
 
         if (!BuiltTools.AreThere) leftOut.Add("otto, in the rows debuggable and shell-friendly: the tools are not built (eng/build)");
+        foreach ((string program, string what) in (ReadOnlySpan<(string, string)>)[("strace", "the count of all system calls"), ("jq", "looks with it"), ("nc", "looks and scripts with it"), ("redis-cli", "looks and scripts with it")])
+        {
+            if (!Programs.Has(program)) leftOut.Add($"{what}: {program} is not installed");
+        }
+
         foreach (string reason in leftOut) Say($"left out: {reason}");
 
         Subject[] columns = [.. subjects.Where(s => s.IsColumn)];

@@ -7,7 +7,7 @@ namespace Otto.Ipc.Benchmarks.Matrix;
 //
 //  row            from what                                                        words
 //  speed          p50 of the quietest 256 round trips of 64 B in a row            under 2 µs very fast, under 200 µs fast, else slow
-//  streaming      when the first frame is read; a run ten times the room          before the sender ends: yes; stuck or cut after it: partial; else no
+//  streaming      when the first frame is read; then a run of 40 MiB              before the sender ends: yes; stuck or cut after it: partial; else no
 //  persistent     who can be killed before the reading                            everybody, on a disk: yes; everybody: until reboot; else no
 //  debuggable     which tool shows a waiting message, left for its receiver       cat: easy; jq, nc and their like: medium; else hard
 //  shell-friendly with which programs on the PATH a bash script takes part        those of every system: easy; general ones: medium; ours: hard; else no

@@ -42,7 +42,7 @@ internal sealed class ScratchDirectory : IDisposable
     {
         if (!Directory.Exists("/dev/shm")) return;
         Directory.Delete(Path);
-        Path = System.IO.Path.Combine("/dev/shm", $"otto-bench-{Environment.ProcessId}-{Guid.NewGuid():N}");
+        Path = Interruption.NewPath("/dev/shm");
         if (OperatingSystem.IsLinux()) Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 

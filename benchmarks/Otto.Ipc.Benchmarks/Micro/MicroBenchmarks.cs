@@ -7,6 +7,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using Otto.Ipc.Benchmarks.Measuring;
 using Perfolizer.Horology;
 
 namespace Otto.Ipc.Benchmarks.Micro;
@@ -70,10 +71,13 @@ internal static class MicroCommand
 
     private static int Run(bool quick)
     {
+        Interruption.Guard();
         // In this process: a project of its own for each benchmark would have to be restored and built, and what is measured is the same code.
         Job job = Job.Default.WithToolchain(InProcessEmitToolchain.Instance).WithIterationTime(TimeInterval.FromMilliseconds(quick ? 50 : 250)).WithWarmupCount(quick ? 2 : 6).WithIterationCount(quick ? 3 : 15);
+        string scratch = Interruption.NewPath(Path.GetTempPath());
         Summary summary = BenchmarkRunner.Run<MicroBenchmarks>(
-            ManualConfig.CreateMinimumViable().AddJob(job).AddColumn(StatisticColumn.Median).WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(60)).WithOptions(ConfigOptions.DisableLogFile).WithArtifactsPath(Path.Combine(Path.GetTempPath(), $"otto-bench-micro-{Environment.ProcessId}")));
+            ManualConfig.CreateMinimumViable().AddJob(job).AddColumn(StatisticColumn.Median).WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(60)).WithOptions(ConfigOptions.DisableLogFile).WithArtifactsPath(scratch));
+        if (Directory.Exists(scratch)) Directory.Delete(scratch, recursive: true);
         List<string> objections = [];
         foreach (BenchmarkReport report in summary.Reports)
         {

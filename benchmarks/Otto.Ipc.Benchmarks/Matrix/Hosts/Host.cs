@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.Sockets;
+using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
 
@@ -10,6 +12,9 @@ namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
 /// <summary>Another process. Each of its sessions is a thread that does one thing after another.</summary>
 internal sealed class Host : IDisposable
 {
+    // Beside us, whoever we are: a test is another program.
+    private static readonly string Executable = Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Benchmarks");
+
     private readonly Process _process;
     private readonly ConcurrentDictionary<int, BlockingCollection<string>> _answers = new();
     private readonly ConcurrentQueue<string> _errors = new();
@@ -19,11 +24,11 @@ internal sealed class Host : IDisposable
     {
         // A pipe may be larger than the system's limit for who may manage resources: what is promised is what everybody gets.
         string[] without = withoutPrivileges && Environment.IsPrivilegedProcess && Programs.Has("setpriv")
-            ? ["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", Environment.ProcessPath!]
-            : [Environment.ProcessPath!];
+            ? ["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", Executable]
+            : [Executable];
         var start = new ProcessStartInfo(without[0]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (string argument in (string[])[.. without[1..], "peer", "matrix"]) start.ArgumentList.Add(argument);
-        _process = Process.Start(start)!;
+        _process = Interruption.Start(start);
         _process.OutputDataReceived += (_, line) => Take(line.Data);
         _process.ErrorDataReceived += (_, line) =>
         {
@@ -82,7 +87,7 @@ internal sealed class Host : IDisposable
         }
 
         if (!_process.WaitForExit(TimeSpan.FromSeconds(5))) Kill();
-        _process.Dispose();
+        Interruption.Ended(_process);
     }
 
     private void Take(string? line)
@@ -97,7 +102,14 @@ internal sealed class Host : IDisposable
 }
 
 /// <summary>Something that was tried did not work, which may be the very answer.</summary>
-internal sealed class ProbeException(string message) : Exception(message);
+internal sealed class ProbeException(string message) : Exception(message)
+{
+    /// <summary>Whether something outside went wrong, such as a process, a server or a file: that is told, and the run goes on.</summary>
+    public static bool Covers(Exception e) => e is ProbeException or TimeoutException or IOException or SocketException or System.ComponentModel.Win32Exception;
+}
+
+/// <summary>What decides a cell cannot be tried here, for a program is not installed: that is no transport's fault.</summary>
+internal sealed class MissingProgramException(string message) : Exception(message);
 
 /// <summary>Programs on the PATH.</summary>
 internal static class Programs

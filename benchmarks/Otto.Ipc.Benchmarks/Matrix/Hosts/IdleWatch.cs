@@ -14,18 +14,20 @@ internal sealed class IdleWatch : IDisposable
     private readonly Host _bare = new();
     private readonly Dictionary<string, (Place Place, Host Host)> _waiting = [];
     private readonly Dictionary<string, double> _wakeups = [];
+    private readonly Dictionary<string, string> _problems = [];
 
     public IdleWatch(IEnumerable<Subject> subjects)
     {
         foreach (Subject subject in subjects)
         {
-            Place place = subject.OpenPlace();
-            var host = new Host();
-            _waiting.Add(subject.Name, (place, host));
-            var side = new Side(host, 0);
-            side.Ask($"subject {subject.Name} {place.Address}");
-            side.Ask(Pair.Verb("inlet", "idle", new LinkOptions(1024)));
-            side.Ask("wait");
+            try
+            {
+                Wait(subject);
+            }
+            catch (Exception e) when (ProbeException.Covers(e))
+            {
+                _problems.Add(subject.Name, $"nobody could wait for messages: {e.Message}");
+            }
         }
     }
 
@@ -33,7 +35,8 @@ internal sealed class IdleWatch : IDisposable
     public double Bare { get; private set; }
 
     /// <summary>Wake-ups a second of a receiver, all threads of its process.</summary>
-    public double Of(string subject) => _wakeups[subject];
+    /// <exception cref="ProbeException">It did not come to wait.</exception>
+    public double Of(string subject) => _problems.TryGetValue(subject, out string? problem) ? throw new ProbeException(problem) : _wakeups[subject];
 
     /// <summary>Counts over some seconds in which nothing else is done.</summary>
     public void Measure()
@@ -60,5 +63,16 @@ internal sealed class IdleWatch : IDisposable
         }
 
         _waiting.Clear();
+    }
+
+    private void Wait(Subject subject)
+    {
+        Place place = subject.OpenPlace();
+        var host = new Host();
+        _waiting.Add(subject.Name, (place, host));
+        var side = new Side(host, 0, $"the idle receiver of {subject.Name}");
+        side.Ask($"subject {subject.Name} {place.Address}");
+        side.Ask(Pair.Verb("inlet", "idle", new LinkOptions(1024)));
+        side.Ask("wait");
     }
 }

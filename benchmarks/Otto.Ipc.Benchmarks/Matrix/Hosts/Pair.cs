@@ -5,15 +5,46 @@ namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
 // Two sides of a channel, as a probe drives them: in two processes, or, for what lives in one, two threads of one.
 
 /// <summary>One side: a session of a host.</summary>
-internal sealed class Side(Host host, int session)
+/// <param name="host">The process.</param>
+/// <param name="session">Which of its sessions.</param>
+/// <param name="name">Who that is, for messages.</param>
+internal sealed class Side(Host host, int session, string name)
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    private string _told = "";
+
     public Host Host => host;
 
-    public void Tell(string verb) => host.Tell(session, verb);
+    public void Tell(string verb) => host.Tell(session, _told = verb);
 
-    public string Hear() => host.Hear(session, Patience);
+    /// <inheritdoc cref="Host.Hear"/>
+    public string Hear()
+    {
+        try
+        {
+            return host.Hear(session, Patience);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{name}, told '{_told}': {e.Message}");
+        }
+    }
+
+    /// <summary>The same, or what went wrong there.</summary>
+    public string HearOrTell(out bool worked)
+    {
+        try
+        {
+            worked = true;
+            return Hear();
+        }
+        catch (Exception e) when (e is ProbeException or TimeoutException)
+        {
+            worked = false;
+            return e.Message;
+        }
+    }
 
     public string Ask(string verb)
     {
@@ -30,8 +61,8 @@ internal sealed class Pair : IDisposable
     {
         _first = new Host(withoutPrivileges);
         _second = subject.InProcess ? _first : new Host(withoutPrivileges);
-        Sender = new Side(_first, 0);
-        Receiver = new Side(_second, 1);
+        Sender = new Side(_first, 0, $"the sender of {subject.Name}");
+        Receiver = new Side(_second, 1, $"the receiver of {subject.Name}");
         Sender.Tell($"subject {subject.Name} {place.Address}");
         Receiver.Tell($"subject {subject.Name} {place.Address}");
         Sender.Hear();
@@ -64,8 +95,15 @@ internal sealed class Pair : IDisposable
     {
         Receiver.Tell(Verb("talk answerer", channel, options));
         Sender.Tell(Verb("talk caller", channel, options));
-        Receiver.Hear();
-        Sender.Hear();
+        HearBoth();
+    }
+
+    /// <summary>What both answer.</summary>
+    /// <exception cref="ProbeException">One of them could not; the message has both, for one that fails leaves the other waiting.</exception>
+    public (string Sender, string Receiver) HearBoth()
+    {
+        string sender = Sender.HearOrTell(out bool sent), receiver = Receiver.HearOrTell(out bool received);
+        return sent && received ? (sender, receiver) : throw new ProbeException($"sender: {(sent ? "came to its end" : sender)}; receiver: {(received ? "came to its end" : receiver)}");
     }
 
     public void Close()

@@ -19,16 +19,24 @@ internal static class Runs
     {
         long[] samples = new long[MostSamples];
         int count = 0;
-        // The first one finds connections that are still to be accepted, and buffers that are still to be made.
-        RoundTrip(0);
-        for (long start = Stopwatch.GetTimestamp(); count < MostSamples; count++)
+        try
         {
-            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
-            if (elapsed > window && (count >= FewSamples || elapsed > 3 * window)) break;
-            samples[count] = RoundTrip((uint)count);
+            // The first one finds connections that are still to be accepted, and buffers that are still to be made.
+            RoundTrip(0);
+            for (long start = Stopwatch.GetTimestamp(); count < MostSamples; count++)
+            {
+                TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+                if (elapsed > window && (count >= FewSamples || elapsed > 3 * window)) break;
+                samples[count] = RoundTrip((uint)count);
+            }
+
+            RoundTrip(Message.Last);
+        }
+        catch (Exception e)
+        {
+            throw After("round trips", count, bytes, e);
         }
 
-        RoundTrip(Message.Last);
         long quietest = Quietest(samples.AsSpan(0, count));
         Array.Sort(samples, 0, count);
         // What lies beyond the 99th needs samples of its own.
@@ -66,14 +74,23 @@ internal static class Runs
     /// <summary>The other side of <see cref="Call"/>.</summary>
     public static string Echo(Outlet outlet, Inlet inlet, bool awake)
     {
-        while (true)
+        int count = 0, bytes = 0;
+        try
         {
-            ReadOnlySpan<byte> message = inlet.Receive(awake);
-            uint number = Message.NumberOf(message);
-            Span<byte> copy = outlet.Prepare(message.Length);
-            message.CopyTo(copy);
-            outlet.Send(copy.Length);
-            if (number == Message.Last) return "";
+            for (; ; count++)
+            {
+                ReadOnlySpan<byte> message = inlet.Receive(awake);
+                uint number = Message.NumberOf(message);
+                bytes = message.Length;
+                Span<byte> copy = outlet.Prepare(bytes);
+                message.CopyTo(copy);
+                outlet.Send(bytes);
+                if (number == Message.Last) return "";
+            }
+        }
+        catch (Exception e)
+        {
+            throw After("echoes", count, bytes, e);
         }
     }
 
@@ -85,19 +102,28 @@ internal static class Runs
         var cost = Cost.Now();
         long start = Stopwatch.GetTimestamp();
         uint count = 0;
-        do
+        try
         {
-            for (int i = 0; i < MessagesBetweenClocks; i++)
+            do
             {
-                Message.SetNumber(outlet.Prepare(bytes), count++);
-                outlet.Send(bytes);
+                for (int i = 0; i < MessagesBetweenClocks; i++)
+                {
+                    Message.SetNumber(outlet.Prepare(bytes), count);
+                    outlet.Send(bytes);
+                    count++;
+                }
             }
-        }
-        while (Stopwatch.GetElapsedTime(start) < window);
+            while (Stopwatch.GetElapsedTime(start) < window);
 
-        Message.SetNumber(outlet.Prepare(bytes), Message.Last);
-        outlet.Send(bytes);
-        outlet.Flush();
+            Message.SetNumber(outlet.Prepare(bytes), Message.Last);
+            outlet.Send(bytes);
+            outlet.Flush();
+        }
+        catch (Exception e)
+        {
+            throw After("sent", count, bytes, e);
+        }
+
         return string.Create(CultureInfo.InvariantCulture, $"{count} {start} {cost.Since()}");
     }
 
@@ -107,15 +133,32 @@ internal static class Runs
     {
         var cost = Cost.Now();
         uint count = 0;
-        while (true)
+        int bytes = 0;
+        try
         {
-            uint number = Message.NumberOf(inlet.Receive(awake: false));
-            if (number == Message.Last) break;
-            if (number != count) throw new InvalidDataException($"message {count:N0} came as {number:N0}");
-            count++;
+            while (true)
+            {
+                ReadOnlySpan<byte> message = inlet.Receive(awake: false);
+                uint number = Message.NumberOf(message);
+                bytes = message.Length;
+                if (number == Message.Last) break;
+                if (number != count) throw new InvalidDataException($"message {count:N0} came as {number:N0}");
+                count++;
+            }
+        }
+        catch (Exception e)
+        {
+            throw After("read", count, bytes, e);
         }
 
         return string.Create(CultureInfo.InvariantCulture, $"{count} {Stopwatch.GetTimestamp()} {cost.Since()}");
+    }
+
+    // How far it came tells which message was lost, and that one was.
+    private static ProbeException After(string what, long count, int bytes, Exception e)
+    {
+        Exception cause = e is AggregateException { InnerException: { } inner } ? inner : e;
+        return new ProbeException(string.Create(CultureInfo.InvariantCulture, $"after {count:N0} {what} of {bytes:N0} B: {cause.Message}"));
     }
 
     /// <summary>What a run cost this process.</summary>

@@ -44,7 +44,7 @@ internal static class SessionHost
             catch (Exception e)
             {
                 Exception cause = e is AggregateException { InnerException: { } inner } ? inner : e;
-                answer = $"error {cause.GetType().Name}: {cause.Message.ReplaceLineEndings(" ")}";
+                answer = $"error {(cause is ProbeException ? "" : cause.GetType().Name + ": ")}{cause.Message.ReplaceLineEndings(" ")}";
             }
 
             lock (Output)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
 
@@ -21,14 +22,16 @@ internal static class Shell
         string programs = path ?? Environment.GetEnvironmentVariable("PATH") ?? "";
         start.Environment["PATH"] = tools ? $"{BuiltTools.Directory}:{programs}" : programs;
         if (message is not null) start.Environment["MESSAGE"] = message;
-        using Process process = Process.Start(start)!;
+        Process process = Interruption.Start(start);
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         bool ended = process.WaitForExit(patience);
         if (!ended) process.Kill(entireProcessTree: true);
         // What it left running may hold its output open.
         Task.WaitAll([output, errors], TimeSpan.FromSeconds(2));
-        return new ShellRun(ended ? process.ExitCode : -1, output.IsCompleted ? output.Result : "", errors.IsCompleted ? errors.Result : "");
+        int code = ended ? process.ExitCode : -1;
+        Interruption.Ended(process);
+        return new ShellRun(code, output.IsCompleted ? output.Result : "", errors.IsCompleted ? errors.Result : "");
     }
 }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
 
@@ -27,9 +28,9 @@ internal sealed class SystemCalls : IDisposable
     public static SystemCalls Start(IReadOnlyList<int> processes)
     {
         if (!Programs.Has("strace")) return new SystemCalls(processes, null, null);
-        string summary = Path.GetTempFileName();
+        string summary = Interruption.NewPath(Path.GetTempPath());
         var start = new ProcessStartInfo("strace", ["-f", "-c", "-o", summary, .. processes.SelectMany(static p => (string[])["-p", p.ToString(CultureInfo.InvariantCulture)])]) { RedirectStandardError = true };
-        Process strace = Process.Start(start)!;
+        Process strace = Interruption.Start(start);
         // It says "attached" for each process, or why not.
         var attached = new TaskCompletionSource<bool>();
         int left = processes.Count;
@@ -41,7 +42,7 @@ internal sealed class SystemCalls : IDisposable
         strace.BeginErrorReadLine();
         if (attached.Task.Wait(Patience) && attached.Task.Result) return new SystemCalls(processes, strace, summary);
         if (!strace.HasExited) strace.Kill();
-        strace.Dispose();
+        Interruption.Ended(strace);
         File.Delete(summary);
         return new SystemCalls(processes, null, null);
     }
@@ -61,7 +62,7 @@ internal sealed class SystemCalls : IDisposable
     {
         if (_strace is null) return;
         if (!_strace.HasExited) _strace.Kill();
-        _strace.Dispose();
+        Interruption.Ended(_strace);
         File.Delete(_summary!);
     }
 

@@ -7,6 +7,8 @@ namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 /// <summary>Which tool shows a message that waits, and leaves it to its receiver.</summary>
 internal sealed class DebuggableProbe : Probe
 {
+    private const int NotInstalled = 127;
+
     public override Row Row => Row.Debuggable;
 
     public override Cell Try(Subject subject)
@@ -16,6 +18,7 @@ internal sealed class DebuggableProbe : Probe
         pair.OpenShown("looked-at");
         List<string> seen = [];
         Toolbox least = Toolbox.None;
+        List<Look> missing = [];
         int i = 0;
         foreach (Look look in subject.Looks(place.Address, "looked-at"))
         {
@@ -25,6 +28,7 @@ internal sealed class DebuggableProbe : Probe
             bool shown = run.Output.Contains(marker, StringComparison.Ordinal), text = !run.Output.Contains('\0', StringComparison.Ordinal);
             string after = AnswerOf(() => pair.Receiver.Ask("hear 2500"), out bool heard);
             bool left = heard && after.Contains(marker, StringComparison.Ordinal);
+            if (run.Code == NotInstalled) missing.Add(look);
             seen.Add(look.Tool + (shown, text, left) switch
             {
                 (true, true, true) => " shows it",
@@ -35,6 +39,7 @@ internal sealed class DebuggableProbe : Probe
             if (shown && text && left && look.Toolbox < least) least = look.Toolbox;
         }
 
+        if (missing.FirstOrDefault(m => m.Toolbox < least) is { } untried) throw new MissingProgramException($"{untried.Tool} is not installed; {string.Join("; ", seen)}");
         string evidence = seen.Count == 0 ? "no tool looks into another process's objects" : string.Join("; ", seen);
         return Found(subject, Verdicts.Word(Verdicts.Debuggable(least)), evidence, seen.Count(s => s.EndsWith(" shows it", StringComparison.Ordinal)), $"of {seen.Count} tools",
             subject.Traits is { } t ? Verdicts.Word(t.Debuggable) : null);

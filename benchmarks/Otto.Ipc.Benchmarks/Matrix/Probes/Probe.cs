@@ -9,10 +9,13 @@ namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
 internal abstract class Probe
 {
+    private const string NotFoundOut = "not found out";
+
     public abstract Row Row { get; }
 
     /// <exception cref="ProbeException">Something else failed than what is probed.</exception>
     /// <exception cref="TimeoutException">A process said nothing.</exception>
+    /// <exception cref="MissingProgramException">A program is not installed without which the word would be a guess.</exception>
     public abstract Cell Try(Subject subject);
 
     /// <summary>The same, but that a probe which fails is a cell that fails the run.</summary>
@@ -22,9 +25,13 @@ internal abstract class Probe
         {
             return Try(subject);
         }
-        catch (Exception e) when (e is ProbeException or TimeoutException)
+        catch (MissingProgramException e)
         {
-            return Found(subject, "not found out", e.Message) with { Objection = "the probe did not come to its end" };
+            return Found(subject, NotFoundOut, e.Message);
+        }
+        catch (Exception e) when (ProbeException.Covers(e))
+        {
+            return Found(subject, NotFoundOut, e.Message) with { Objection = "the probe did not come to its end" };
         }
     }
 
@@ -40,6 +47,10 @@ internal abstract class Probe
         Claim = subject.Traits is null ? null : claim,
         Objection = objection,
     };
+
+    /// <summary>That a word is owed to the tolerance, for whoever holds the number against the rules; nothing where it is not.</summary>
+    protected static string Leaned(Subject subject, string alone, string verdict) => alone == verdict
+        ? "" : FormattableString.Invariant($" (that alone would be '{alone}', but within a factor of {Verdicts.Tolerance} of the border it confirms what is {(subject.Traits is null ? "expected" : "claimed")})");
 
     protected static string Text(IFormattable number, string format = "N0") => number.ToString(format, CultureInfo.InvariantCulture);
 

@@ -1,6 +1,7 @@
 using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Matrix.Results;
 using Otto.Ipc.Benchmarks.Matrix.Subjects;
+using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
@@ -18,10 +19,17 @@ internal sealed class ShellProbe : Probe
         List<string> tried = [];
         using Place place = subject.OpenPlace();
         int attempt = 0;
+        string? missing = null;
         foreach (ShellScript script in Scripts(subject, place).OrderBy(s => s.Toolbox))
         {
             string channel = $"shell{++attempt}";
             ShellScript mine = subject.Scripts(place.Address, channel).Single(s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
+            if (mine.Programs.Split(' ', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(static p => !ProgramDirectory.Has(p)) is { } program)
+            {
+                missing ??= $"{program} is not installed";
+                continue;
+            }
+
             string? problem = TryScript(subject, place, channel, mine);
             int lines = Lines(mine.Send) + Lines(mine.Receive);
             string with = mine.Programs.Length == 0 ? "the programs of every system" : mine.Programs;
@@ -35,6 +43,7 @@ internal sealed class ShellProbe : Probe
             return Found(subject, Verdicts.Word(Verdicts.Ease(mine.Toolbox)), string.Join("; ", tried), lines, "lines of bash", Claim(subject));
         }
 
+        if (missing is not null) throw new MissingProgramException(missing);
         return Found(subject, Verdicts.Word(Verdicts.Ease(Toolbox.None)), tried.Count == 0 ? "a script has no way into another process's objects" : string.Join("; ", tried), claim: Claim(subject));
     }
 
@@ -46,7 +55,6 @@ internal sealed class ShellProbe : Probe
     private static string? TryScript(Subject subject, Place place, string channel, ShellScript script)
     {
         using var path = new ProgramDirectory([.. BasePrograms, .. script.Programs.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
-        if (path.Missing is { } missing) return $"{missing} is not installed";
         using var pair = new Pair(subject, place);
         string sent = $"{{\"from\":\"bash\",\"n\":\"{Guid.NewGuid():N}\"}}", back = $"{{\"from\":\"dotnet\",\"n\":\"{Guid.NewGuid():N}\"}}";
 
@@ -78,22 +86,23 @@ internal sealed class ShellProbe : Probe
 /// <summary>A directory with links to some programs: a PATH on which there is nothing else.</summary>
 internal sealed class ProgramDirectory : IDisposable
 {
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("otto-matrix-path-");
+    private readonly DirectoryInfo _directory = Directory.CreateDirectory(Interruption.NewPath(System.IO.Path.GetTempPath()));
 
     public ProgramDirectory(IEnumerable<string> programs)
     {
         foreach (string program in programs)
         {
-            string? found = File.Exists(System.IO.Path.Combine(BuiltTools.Directory, program)) ? System.IO.Path.Combine(BuiltTools.Directory, program) : Programs.PathOf(program);
-            if (found is null) Missing ??= program;
-            else File.CreateSymbolicLink(System.IO.Path.Combine(Path, program), found);
+            // A system without one of these is one on which a script that needs it fails, and says so.
+            if (PathOf(program) is { } found) File.CreateSymbolicLink(System.IO.Path.Combine(Path, program), found);
         }
     }
 
     public string Path => _directory.FullName;
 
-    /// <summary>The first that is not installed.</summary>
-    public string? Missing { get; }
+    public static bool Has(string program) => PathOf(program) is not null;
 
     public void Dispose() => _directory.Delete(recursive: true);
+
+    private static string? PathOf(string program) =>
+        System.IO.Path.Combine(BuiltTools.Directory, program) is var built && File.Exists(built) ? built : Programs.PathOf(program);
 }

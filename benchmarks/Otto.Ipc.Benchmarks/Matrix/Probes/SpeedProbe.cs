@@ -1,3 +1,4 @@
+using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Matrix.Results;
 using Otto.Ipc.Benchmarks.Matrix.Subjects;
 
@@ -12,10 +13,11 @@ internal sealed class SpeedProbe(IReadOnlyList<SpeedResult> results) : Probe
     public override Cell Try(Subject subject)
     {
         SpeedResult[] mine = [.. results.Where(r => r.Subject == subject.Name)];
-        SpeedResult smallest = mine.MinBy(r => r.Bytes)!;
+        SpeedResult smallest = mine.MinBy(r => r.Bytes) ?? throw new ProbeException(SpeedResult.NeverTaken);
         double best = smallest.QuietestMicroseconds;
-        string evidence = $"{Figures.Microseconds(best)} µs there and back at its quietest; " + string.Join("; ", mine.Select(Sentence));
-        return Found(subject, Verdicts.Word(Verdicts.Speed(best, subject.Leaning?.Speed)), evidence, Math.Round(best, 2), "µs there and back",
+        SpeedClass verdict = Verdicts.Speed(best, subject.Leaning?.Speed);
+        string evidence = $"{Figures.Microseconds(best)} µs there and back at its quietest{Leaned(subject, Verdicts.Word(Verdicts.Speed(best)), Verdicts.Word(verdict))}; " + string.Join("; ", mine.Select(Sentence));
+        return Found(subject, Verdicts.Word(verdict), evidence, Math.Round(best, 2), "µs there and back",
             subject.Traits is { } t ? Verdicts.Word(t.Speed) : null);
     }
 

@@ -40,6 +40,9 @@ internal sealed record Cell
 /// <summary>What one subject reached at one size, over all repeats.</summary>
 internal sealed record SpeedResult
 {
+    /// <summary>What is said of a subject without any.</summary>
+    public const string NeverTaken = "each try to measure it failed; what happened stands with the failures";
+
     public required string Subject { get; init; }
 
     public required string Title { get; init; }

@@ -28,15 +28,15 @@ internal static class MatrixMarkdown
         var text = new StringBuilder();
         text.AppendLine($"# The comparison matrix, {head.Date}").AppendLine();
         text.AppendLine($"{head.Machine}. {head.Kernel}, .NET SDK {head.Sdk}, {head.Runtime}. Commit `{head.Commit}`. Command: `{head.Command}`.");
-        text.AppendLine(FormattableString.Invariant($"{head.Repeats} repeats of {head.WindowMilliseconds:0} ms for each size and way, in an order drawn with the seed {head.Seed}; figures are medians."));
+        text.AppendLine(FormattableString.Invariant($"{head.Repeats} repeats of {head.WindowMilliseconds:0} ms for each size and way, in an order drawn with the seed {head.Seed}; figures are medians, but the processor time of a message, which is the least of all repeats."));
         text.AppendLine(FormattableString.Invariant($"Load before and after: {head.Load[0]:0.00}, {head.Load[1]:0.00}. Typical spread of the repeats: {run.TypicalSpread:0.00}."));
         if (run.Noise is { } noise) text.AppendLine().AppendLine($"**{noise}**");
         foreach (string left in head.LeftOut) text.AppendLine().AppendLine($"Left out: {left}.");
-        foreach (Failure failure in head.Failures) text.AppendLine().AppendLine($"**Failed once, and taken again: {failure.Title}, {failure.What}.**");
+        foreach (Failure failure in head.Failures) text.AppendLine().AppendLine($"**Failed once, and taken again: {Plain($"{failure.Title}, {failure.What}")}.**");
         text.AppendLine().AppendLine("What makes a verdict stands in `benchmarks/Otto.Ipc.Benchmarks/Matrix/Verdicts.cs`.").AppendLine();
         text.Append(Table(run)).AppendLine();
         text.AppendLine("## Where we find something else than is usually said").AppendLine();
-        foreach (string note in Notes(run)) text.AppendLine($"* {note}");
+        foreach (string note in Notes(run)) text.AppendLine($"* {Plain(note)}");
         text.AppendLine().AppendLine($"![Messages a second by size]({stem}{ThroughputSuffix})").AppendLine();
         text.AppendLine($"![Round trips of 64 B by percentile]({stem}{LatencySuffix})").AppendLine();
         text.Append(Figures(run)).AppendLine();
@@ -46,7 +46,7 @@ internal static class MatrixMarkdown
             text.AppendLine().AppendLine($"### {Verdicts.Word(row)}").AppendLine();
             foreach (Column column in head.Columns)
             {
-                if (run.At(row, column.Name) is { } cell) text.AppendLine($"* {column.Title}: **{cell.Verdict}**. {cell.Evidence}.");
+                if (run.At(row, column.Name) is { } cell) text.AppendLine($"* {Plain(column.Title)}: **{cell.Verdict}**. {Plain(cell.Evidence)}.");
             }
         }
 
@@ -57,7 +57,7 @@ internal static class MatrixMarkdown
     public static string Table(MatrixRun run)
     {
         var text = new StringBuilder();
-        text.AppendLine($"| | {string.Join(" | ", run.Head.Columns.Select(static c => c.Title))} |");
+        text.AppendLine($"| | {string.Join(" | ", run.Head.Columns.Select(static c => Plain(c.Title)))} |");
         text.AppendLine($"| --- |{string.Concat(run.Head.Columns.Select(static _ => " --- |"))}");
         foreach (Row row in Enum.GetValues<Row>())
             text.AppendLine($"| {Verdicts.Word(row)} | {string.Join(" | ", run.Head.Columns.Select(c => run.At(row, c.Name) is { } cell ? Words(cell) : ""))} |");
@@ -73,6 +73,9 @@ internal static class MatrixMarkdown
 
     /// <summary>A cell in a few words: what was found, and the number where one tells more.</summary>
     public static string Short(Cell cell) => cell.Verdict + NumberOf(cell);
+
+    // Else Channel<T> would be read as a tag of HTML, and not shown.
+    private static string Plain(string text) => text.Replace("<", "\\<", StringComparison.Ordinal);
 
     private static string Words(Cell cell)
     {
@@ -100,7 +103,7 @@ internal static class MatrixMarkdown
         foreach (SpeedResult s in run.Speeds)
         {
             text.AppendLine(FormattableString.Invariant(
-                $"| {s.Title} | {s.SentBytes:N0} | {Results.Figures.Rate(s.Rate)} | {Both(s.Awake)} | {Both(s.Asleep)} | {Results.Figures.Microseconds(s.CpuMicroseconds)} µs | {s.AllocatedBytes:0.#} B | {s.Spread:0.00} |"));
+                $"| {Plain(s.Title)} | {s.SentBytes:N0} | {Results.Figures.Rate(s.Rate)} | {Both(s.Awake)} | {Both(s.Asleep)} | {Results.Figures.Microseconds(s.CpuMicroseconds)} µs | {s.AllocatedBytes:0.#} B | {s.Spread:0.00} |"));
         }
 
         return text.ToString();

@@ -22,5 +22,8 @@ internal static class AllSubjects
 #endif
     ];
 
-    public static Subject Find(string name) => List.FirstOrDefault(s => s.Name == name) ?? throw new ArgumentException($"there is no subject '{name}'; there are {string.Join(", ", List.Select(s => s.Name))}");
+    public static Subject Find(string name) => List.FirstOrDefault(s => s.Name == name) ?? throw new ArgumentException(NoSuch(name));
+
+    /// <summary>What is said of a name that is nobody's.</summary>
+    public static string NoSuch(string name) => $"there is no subject '{name}'; there are {string.Join(", ", List.Select(s => s.Name))}";
 }

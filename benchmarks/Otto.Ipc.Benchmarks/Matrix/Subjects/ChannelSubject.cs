@@ -47,7 +47,8 @@ internal sealed class ChannelSubject : Subject
     /// <param name="bytes">How large they are made.</param>
     private sealed class WriterOutlet(Channel<ArraySegment<byte>> channel, int capacity, int bytes) : Outlet
     {
-        private readonly byte[][] _turns = [.. Enumerable.Repeat(Message.Create(bytes), capacity + 2).Select(static m => (byte[])m.Clone())];
+        // Made before anything is measured; but where there is room for one message alone it is so large that each is made when its turn comes.
+        private readonly byte[][] _turns = [.. Enumerable.Range(0, capacity + 2).Select(_ => capacity == 1 ? [] : Message.Create(bytes))];
         private int _turn;
 
         public override Span<byte> Prepare(int bytes)

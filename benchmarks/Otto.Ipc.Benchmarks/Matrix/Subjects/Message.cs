@@ -18,6 +18,9 @@ internal static class Message
     public const uint Last = uint.MaxValue;
 
     public const int LeastBytes = 11;
+    private const int NumberEnd = 9, Block = 1 << 10;
+    private const uint Mixer = 0x9E37_79B1;
+    private static readonly byte[] Letters = [.. Enumerable.Range(0, Block + 26).Select(static i => (byte)('a' + i % 26))];
     private const ulong Nibbles = 0x0F0F_0F0F_0F0F_0F0F, Zeros = 0x3030_3030_3030_3030;
 
     public static byte[] Create(int bytes)
@@ -31,7 +34,7 @@ internal static class Message
     public static void Fill(Span<byte> message)
     {
         if (message.Length < LeastBytes) return;
-        for (int i = 1; i < message.Length - 1; i++) message[i] = LetterAt(i);
+        for (int start = 0; start < message.Length; start += Block) LettersOf(start, message[start..Math.Min(start + Block, message.Length)]);
         message[0] = message[^1] = (byte)'"';
         SetNumber(message, 0);
     }
@@ -40,9 +43,13 @@ internal static class Message
     public static bool IsWhole(ReadOnlySpan<byte> message)
     {
         if (message.Length < LeastBytes || message[0] != '"' || message[^1] != '"') return false;
-        for (int i = 9; i < message.Length - 1; i++)
+        Span<byte> expected = stackalloc byte[Block];
+        for (int start = 0; start < message.Length; start += Block)
         {
-            if (message[i] != LetterAt(i)) return false;
+            int end = Math.Min(start + Block, message.Length - 1), first = Math.Max(start, NumberEnd);
+            if (first >= end) continue;
+            LettersOf(start, expected);
+            if (!message[first..end].SequenceEqual(expected[(first - start)..(end - start)])) return false;
         }
 
         return true;
@@ -55,8 +62,13 @@ internal static class Message
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint NumberOf(ReadOnlySpan<byte> message) => Gather(BinaryPrimitives.ReadUInt64LittleEndian(message.Slice(1, 8)) & Nibbles);
 
-    // A letter that tells its place, so that bytes that moved are noticed.
-    private static byte LetterAt(int index) => (byte)('a' + (index ^ (index >> 7) ^ (index >> 15)) % 26);
+    // Letters that tell their place, so that bytes that moved are noticed: an alphabet that starts elsewhere in each block. Copied and not computed,
+    // for a message of a gibibyte is filled and checked too.
+    private static void LettersOf(int start, Span<byte> block)
+    {
+        int turn = (int)(((uint)start / Block * Mixer >> 16) % 26);
+        Letters.AsSpan(turn, block.Length).CopyTo(block);
+    }
 
     private static ulong Spread(uint number)
     {

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
 // Our streams as the harness sees them. Each payload is written whole into the transport and copied whole out of it.
@@ -8,10 +10,14 @@ internal sealed class SenderOutlet(MessageSender sender) : Outlet
 
     protected override void Send(byte[] buffer, int bytes)
     {
-        while (!sender.TrySend(buffer.AsSpan(0, bytes)))
+        if (sender.TrySend(buffer.AsSpan(0, bytes))) return;
+        long start = Stopwatch.GetTimestamp();
+        do
         {
-            if (!sender.WaitToSend(bytes, Patience)) throw NoRoom(bytes);
+            // Room that is there and cannot be had is no room either, however often it is said to be there.
+            if (!sender.WaitToSend(bytes, Patience) || Stopwatch.GetElapsedTime(start) > Patience) throw NoRoom(bytes);
         }
+        while (!sender.TrySend(buffer.AsSpan(0, bytes)));
     }
 
     public override void Complete() => sender.Complete();

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
@@ -25,7 +26,7 @@ internal abstract partial class Place : IDisposable
 
     public abstract void Dispose();
 
-    [GeneratedRegex(@"(/[\w.-]+)+/otto-matrix-[\w-]+")]
+    [GeneratedRegex(@"(/[\w.-]+)+/otto-bench-[\w-]+")]
     private static partial Regex ScratchPath();
 }
 
@@ -38,13 +39,18 @@ internal sealed class ScratchPlace : Place
     public ScratchPlace(bool disk)
     {
         string parent = disk ? OnDisk() : Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
-        Address = Path.Combine(parent, $"otto-matrix-{Environment.ProcessId}-{Guid.NewGuid():N}"[..40]);
-        if (OperatingSystem.IsLinux()) Directory.CreateDirectory(Address, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Address = Interruption.NewPath(parent);
+        Make(Address);
     }
 
     public override string Address { get; }
 
     public override string FileSystem => FormatOf(Address);
+
+    /// <summary>Makes a directory for its owner alone.</summary>
+    public static DirectoryInfo Make(string path) => OperatingSystem.IsLinux()
+        ? Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute)
+        : Directory.CreateDirectory(path);
 
     public static bool IsInMemory(string fileSystem) => InMemory.Contains(fileSystem);
 

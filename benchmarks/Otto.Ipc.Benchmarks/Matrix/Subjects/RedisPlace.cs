@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
@@ -14,7 +15,7 @@ internal sealed class RedisPlace : Place
     private const string Guard = "\"$@\" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("otto-matrix-redis-");
+    private readonly DirectoryInfo _directory = ScratchPlace.Make(Interruption.NewPath(Path.GetTempPath()));
     private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
     private readonly int _port = FreePort();
     private readonly bool _keep;
@@ -53,11 +54,11 @@ internal sealed class RedisPlace : Place
     public override string? FileSystem => _keep ? new DriveInfo(_directory.FullName).DriveFormat : null;
 
     /// <summary>How redis-cli is called, given the address.</summary>
-    public static string CliOf(string address)
-    {
-        string[] parts = address.Split(',', 2);
-        return $"REDISCLI_AUTH={parts[1]["password=".Length..]} redis-cli -p {parts[0].Split(':')[1]}";
-    }
+    public static string CliOf(string address) => $"REDISCLI_AUTH={PasswordOf(address)} redis-cli -p {PortOf(address)}";
+
+    public static string PasswordOf(string address) => address.Split("password=")[1];
+
+    public static string PortOf(string address) => address.Split(',')[0].Split(':')[1];
 
     public override string KillServer()
     {
@@ -74,7 +75,7 @@ internal sealed class RedisPlace : Place
 
     private void Start()
     {
-        _guard = Process.Start(new ProcessStartInfo("bash", ["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf")]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        _guard = Interruption.Start(new ProcessStartInfo("bash", ["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf")]) { RedirectStandardInput = true, RedirectStandardOutput = true });
         _pid = int.Parse(_guard.StandardOutput.ReadLine()!, CultureInfo.InvariantCulture);
         for (long began = Stopwatch.GetTimestamp(); Ask("PING") != "+PONG"; Thread.Sleep(2))
         {
@@ -90,7 +91,7 @@ internal sealed class RedisPlace : Place
         SpinWait.SpinUntil(() => !IsAlive, Patience);
         _guard.StandardInput.Close();
         _guard.WaitForExit();
-        _guard.Dispose();
+        Interruption.Ended(_guard);
         _guard = null;
     }
 

@@ -105,7 +105,7 @@ internal sealed class UdsSubject : Subject
         private Host Serve()
         {
             var server = new Host();
-            new Side(server, 0).Ask($"serve-sockets {Path.Combine(_directory.Address, Socket)}");
+            new Side(server, 0, "the server of sockets").Ask($"serve-sockets {Path.Combine(_directory.Address, Socket)}");
             return server;
         }
     }
