@@ -54,10 +54,10 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         lock (_lock) return ReferenceEquals(_places[entry.Place], entry) && (entry.Begun = true);
     }
 
-    /// <summary>The entries that are worked on now, to be renewed.</summary>
-    internal List<HeldEntry> Snapshot()
+    /// <summary>The entries to be renewed: those that are worked on now, and where nobody else works all, since another turn would only spoil their order.</summary>
+    internal List<HeldEntry> Snapshot(bool nobodyElse)
     {
-        lock (_lock) return [.. _places.OfType<HeldEntry>().Where(static e => e.Begun)];
+        lock (_lock) return [.. _places.OfType<HeldEntry>().Where(e => e.Begun || nobodyElse)];
     }
 
     /// <summary>Notes that the server has given entries to somebody else: what their handlers do is done twice.</summary>
