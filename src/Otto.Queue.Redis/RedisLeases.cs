@@ -74,12 +74,16 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         return true;
     }
 
-    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay)
+    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) => GiveBack(token, delay, entry => entry.AttemptsMade + (countAttempt ? 1 : 0));
+
+    public bool Repeat(in SlotToken token, TimeSpan delay) => GiveBack(token, delay, static _ => 0);
+
+    private bool GiveBack(in SlotToken token, TimeSpan delay, Func<HeldEntry, int> attempts)
     {
         if (delay < TimeSpan.Zero || delay > IWorkQueue.LongestDelay)
             throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.LongestDelay.TotalDays:N0} days: {delay}");
         if (TryRemove(token) is not { } entry) return false;
-        Settle(new Settlement(entry, 'r', (long)Math.Ceiling(delay.TotalMilliseconds), Text(entry.AttemptsMade + (countAttempt ? 1 : 0))), hurry: true);
+        Settle(new Settlement(entry, 'r', (long)Math.Ceiling(delay.TotalMilliseconds), Text(attempts(entry))), hurry: true);
         return true;
     }
 

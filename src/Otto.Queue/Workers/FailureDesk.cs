@@ -80,7 +80,7 @@ internal sealed class FailureDesk(Lane lane)
             {
                 Binding = task.Binding, Id = task.Id, Task = task.Task, EnqueuedMicroseconds = task.EnqueuedMicroseconds, Trace = task.Trace, Terms = task.Terms, MustWait = true,
             }, every, whateverTheBound: true);
-        else if (!task.Lease.Abandon(countAttempt: false, every)) lane.Log.LeaseEnded(task.Binding.Name, task.Id);
+        else if (!task.Lease.Repeat(every)) lane.Log.LeaseEnded(task.Binding.Name, task.Id);
     }
 
     /// <summary>Notes that a task ended because somebody cancelled it.</summary>
