@@ -48,6 +48,12 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// <remarks>A counted try past the queue's attempt limit puts the message among the dead letters instead.</remarks>
     public bool Abandon(bool countAttempt, TimeSpan delay) => _owner?.Abandon(_token, countAttempt, delay) ?? false;
 
+    /// <summary>Says that the work is done for this time: the message comes again once <paramref name="delay"/> has passed, as if it were new, its attempts forgotten.</summary>
+    /// <param name="delay">How long nobody gets it, at least: 0 to <see cref="IWorkQueue.LongestDelay"/>.</param>
+    /// <returns><see langword="false"/> where this lease had ended already.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The delay is out of its range.</exception>
+    public bool Repeat(TimeSpan delay) => _owner?.Repeat(_token, delay) ?? false;
+
     /// <summary>Gives the message up: it stays in the queue's dead-letter list until somebody requeues or drops it.</summary>
     /// <param name="reason">Why, for the person who looks; cut where it is too long to keep.</param>
     /// <returns><see langword="false"/> where this lease had ended already.</returns>
@@ -104,6 +110,12 @@ public interface IWorkLeaseOwner
     /// <param name="delay">How long nobody gets it again.</param>
     /// <returns>Whether the lease was still held.</returns>
     bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay);
+
+    /// <summary>Ends a lease by giving the message back as new: no attempt was made.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <param name="delay">How long nobody gets it again.</param>
+    /// <returns>Whether the lease was still held.</returns>
+    bool Repeat(in SlotToken token, TimeSpan delay);
 
     /// <summary>Keeps a lease's payload beyond the lease.</summary>
     /// <param name="token">What the lease was made with.</param>

@@ -21,10 +21,10 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
 
     internal long Use { get; set; }
 
-    /// <summary>When it arrived here, by <see cref="Environment.TickCount64"/>.</summary>
-    internal long TakenAt { get; } = Environment.TickCount64;
+    /// <summary>When it arrived here or was renewed, by <see cref="Environment.TickCount64"/>.</summary>
+    internal long RenewedAt { get; set; } = Environment.TickCount64;
 
-    /// <summary>Whether a worker has begun with it; until then its lease is not renewed.</summary>
+    /// <summary>Whether a worker has begun with it; until then its lease is not renewed while others could take it.</summary>
     internal bool Begun { get; set; }
 
     internal TaskId TaskId => Message.Length >= 8 + TaskId.Size ? TaskId.ReadFrom(Message.AsSpan(8)) : default;
@@ -47,5 +47,5 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
     }
 
     // Other programs can write to the stream: nonsense is no reason to fall over.
-    private static int Number(RedisReply reply) => int.TryParse(reply.Text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? Math.Min(value, 1_000_000) : 0;
+    internal static int Number(RedisReply reply) => int.TryParse(reply.Text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? Math.Min(value, 1_000_000) : 0;
 }

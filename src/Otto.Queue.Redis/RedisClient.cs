@@ -136,11 +136,21 @@ internal sealed class RedisClient : IAsyncDisposable
     private RedisTroubleException? Translate(Exception e) => e switch
     {
         RedisServerException server => OfServer(server),
-        RedisConnectionException or RedisTimeoutException or ObjectDisposedException or OperationCanceledException
+        RedisConnectionException connection => OfConnection(connection),
+        RedisTimeoutException or ObjectDisposedException or OperationCanceledException
             => new RedisTroubleException(Trouble ?? e.Message, e),
         TimeoutException => new RedisTroubleException($"no answer from {string.Join(", ", _multiplexer.GetEndPoints().Select(static p => p.ToString()))} within {_timeout.TotalSeconds:0.###} s", e),
         _ => null,
     };
+
+    // The one reason that does not pass by itself and that the client tells only with a command that failed.
+    private RedisTroubleException OfConnection(RedisConnectionException e)
+    {
+        string said = $"{e.Message} {e.InnerException?.Message}";
+        if (!_multiplexer.IsConnected && ((string[])["NOAUTH", "WRONGPASS", "invalid password", "AuthenticationFailure"]).Any(word => said.Contains(word, StringComparison.Ordinal)))
+            _failure = $"{string.Join(", ", _multiplexer.GetEndPoints().Select(static p => p.ToString()))} refuses the password, or asks for one; set password= in the configuration";
+        return new RedisTroubleException(Trouble ?? e.Message, e);
+    }
 
     private static RedisTroubleException OfServer(RedisServerException e)
     {

@@ -54,10 +54,10 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         lock (_lock) return ReferenceEquals(_places[entry.Place], entry) && (entry.Begun = true);
     }
 
-    /// <summary>The entries that are worked on now, to be renewed.</summary>
-    internal List<HeldEntry> Snapshot()
+    /// <summary>The entries to be renewed: those that are worked on now, and where nobody else works all, since another turn would only spoil their order.</summary>
+    internal List<HeldEntry> Snapshot(bool nobodyElse)
     {
-        lock (_lock) return [.. _places.OfType<HeldEntry>().Where(static e => e.Begun)];
+        lock (_lock) return [.. _places.OfType<HeldEntry>().Where(e => e.Begun || nobodyElse)];
     }
 
     /// <summary>Notes that the server has given entries to somebody else: what their handlers do is done twice.</summary>
@@ -74,12 +74,16 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         return true;
     }
 
-    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay)
+    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) => GiveBack(token, delay, entry => entry.AttemptsMade + (countAttempt ? 1 : 0));
+
+    public bool Repeat(in SlotToken token, TimeSpan delay) => GiveBack(token, delay, static _ => 0);
+
+    private bool GiveBack(in SlotToken token, TimeSpan delay, Func<HeldEntry, int> attempts)
     {
         if (delay < TimeSpan.Zero || delay > IWorkQueue.LongestDelay)
             throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.LongestDelay.TotalDays:N0} days: {delay}");
         if (TryRemove(token) is not { } entry) return false;
-        Settle(new Settlement(entry, 'r', (long)Math.Ceiling(delay.TotalMilliseconds), Text(entry.AttemptsMade + (countAttempt ? 1 : 0))), hurry: true);
+        Settle(new Settlement(entry, 'r', (long)Math.Ceiling(delay.TotalMilliseconds), Text(attempts(entry))), hurry: true);
         return true;
     }
 

@@ -45,7 +45,8 @@ internal sealed class RedisPulse : IAsyncDisposable
     /// <summary>One beat.</summary>
     internal async Task BeatAsync()
     {
-        List<HeldEntry> held = _leases.Snapshot();
+        List<HeldEntry> held = _leases.Snapshot(nobodyElse: _others == 0);
+        long now = Environment.TickCount64;
         for (int from = 0; from == 0 || from < held.Count; from += MostRenewedAtOnce)
         {
             List<HeldEntry> some = held.GetRange(from, Math.Min(MostRenewedAtOnce, held.Count - from));
@@ -56,6 +57,7 @@ internal sealed class RedisPulse : IAsyncDisposable
             RedisReply[] items = (await _client.RunAsync(RedisScripts.Pulse, _scriptKeys, arguments).ConfigureAwait(false)).Items;
             _others = (int)items[0].Number;
             _counts = new(CountsOf(items.AsSpan(1), _options.Capacity));
+            foreach (HeldEntry entry in some) entry.RenewedAt = now;
             if (items.Length <= 5) continue;
             HashSet<string> lost = [.. items.Skip(5).Select(static i => i.Text)];
             _leases.Lose(some.Where(e => lost.Contains(e.Id)));

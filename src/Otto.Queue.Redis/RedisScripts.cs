@@ -19,6 +19,7 @@ internal static class RedisScripts
         local function pack(m, a, k) return string.format('%d:%d:', a, #k) .. k .. m end
         local function unpacked(p)
           local _, e, a, l = string.find(p, '^(%d+):(%d+):')
+          if not e then return p, '0', '' end -- Somebody else's: no envelope, as whoever takes it will find.
           return string.sub(p, e + 1 + l), a, string.sub(p, e + 1, e + l)
         end
         local function add(stream, m, a, k)
@@ -212,11 +213,15 @@ internal static class RedisScripts
     /// Takes over what others have let lie. Answers the next cursor, then id, deliveries, attempts, key and envelope of each. Forgets workers that are gone and hold nothing.
     /// </summary>
     internal static readonly RedisScript Reclaim = new(Begin + Pack + """
-        local got = redis.pcall('XAUTOCLAIM', KEYS[1], 'workers', ARGV[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
-        if got.err then
-          if string.find(got.err, 'NOGROUP', 1, true) or string.find(got.err, 'no such key', 1, true) then return {'0-0'} end
-          return redis.error_reply(got.err)
-        end
+        local got, at, looks = nil, ARGV[3], 0
+        repeat -- Each looks at ten times what it may take, and most of what is held is alive.
+          got = redis.pcall('XAUTOCLAIM', KEYS[1], 'workers', ARGV[1], ARGV[2], at, 'COUNT', ARGV[4])
+          if got.err then
+            if string.find(got.err, 'NOGROUP', 1, true) or string.find(got.err, 'no such key', 1, true) then return {'0-0'} end
+            return redis.error_reply(got.err)
+          end
+          at, looks = got[1], looks + 1
+        until #got[2] > 0 or at == '0-0' or looks == 100
         local out = {got[1]}
         for _, e in ipairs(got[2]) do
           if e and e[2] then

@@ -18,6 +18,7 @@ internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteO
     private volatile TaskCompletionSource _nudged = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ITaskTaker? _for;
     private Task<TimeSpan>? _taking;
+    private volatile bool _takesOverNext;
     private string _cursor = "0-0";
 
     /// <summary>How many are here that nobody has leased yet.</summary>
@@ -61,8 +62,8 @@ internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteO
             // The next ones may come while these are worked on, if there are places for them.
             if (last && _for is { FreeSlots: > 1 }) _ = TakeOnceAsync();
 
-            // What lay here for long, because the workers had other things to do, may be somebody else's soon: rather not begun.
-            if (Environment.TickCount64 - next.Entry.TakenAt > _freshMilliseconds) next.Lease.Abandon(countAttempt: false);
+            // What lay here for long without being renewed, because the workers had other things to do, may be somebody else's soon: rather not begun.
+            if (Environment.TickCount64 - next.Entry.RenewedAt > _freshMilliseconds) next.Lease.Abandon(countAttempt: false);
             else if (leases.TryBegin(next.Entry))
             {
                 lease = next.Lease;
@@ -99,10 +100,17 @@ internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteO
         }
     }
 
-    /// <summary>Takes over what dead workers held, if there is a free place for it.</summary>
+    /// <summary>Takes over what dead workers held: at once if there is a free place for it, else before the next look for what is ready, so that a worker that is never idle does it too.</summary>
     internal async Task ReclaimAsync()
     {
-        if (_for is not { FreeSlots: > 0 } taker || AtHand > 0) return;
+        if (_for is not { } taker) return;
+        if (taker.FreeSlots > 0 && AtHand == 0) await TakeOverAsync(taker).ConfigureAwait(false);
+        else _takesOverNext = true;
+    }
+
+    private async Task TakeOverAsync(ITaskTaker taker)
+    {
+        _takesOverNext = false;
         RedisReply[] items = (await client.RunAsync(RedisScripts.Reclaim, [keys.Stream, keys.Workers],
             [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, Math.Max(1, taker.FreeSlots)]).ConfigureAwait(false)).Items;
         if (items.Length == 0) return;
@@ -120,6 +128,12 @@ internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteO
     private async Task<TimeSpan> TakeAsync()
     {
         if (_for is not { } taker) return options.PollInterval;
+        if (_takesOverNext)
+        {
+            await TakeOverAsync(taker).ConfigureAwait(false);
+            if (AtHand > 0) return TimeSpan.Zero;
+        }
+
         RedisReply[] items = (await client.RunAsync(RedisScripts.Take, _takeKeys, [_nudge, worker, Math.Max(1, taker.FreeSlots), MostMadeReady]).ConfigureAwait(false)).Items;
         if (items.Length != 1)
         {

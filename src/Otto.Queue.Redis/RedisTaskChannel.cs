@@ -10,6 +10,8 @@ internal sealed class RedisTaskChannel : TaskChannel
     // How long a close waits for acknowledgements to arrive; what does not arrive runs again elsewhere.
     private static readonly TimeSpan ClosePatience = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
+
     private const int LookedAtAtOnce = 1000;
     private const int SecondsResultsAreKept = 600;
 
@@ -24,6 +26,7 @@ internal sealed class RedisTaskChannel : TaskChannel
     private readonly RedisPulse _pulse;
     private readonly Func<ValueTask> _closed;
     private readonly Lock _lock = new();
+    private readonly SemaphoreSlim _subscribing = new(1, 1);
     private readonly List<Func<Task>> _subscriptions = [];
     private volatile Action<ReadOnlyMemory<byte>>? _heard;
     private Task? _disposing;
@@ -144,7 +147,22 @@ internal sealed class RedisTaskChannel : TaskChannel
     }
 
     public override async ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null)
-        => await _client.RunAsync(RedisScripts.Notify, [_keys.Result(resultOf ?? default)], [_keys.Events, notice.ToArray(), resultOf is null ? 0 : SecondsResultsAreKept]).ConfigureAwait(false);
+    {
+        object[] arguments = [_keys.Events, notice.ToArray(), resultOf is null ? 0 : SecondsResultsAreKept];
+        while (true)
+        {
+            try
+            {
+                await _client.RunAsync(RedisScripts.Notify, [_keys.Result(resultOf ?? default)], arguments).ConfigureAwait(false);
+                return;
+            }
+            catch (RedisTroubleException e) when (resultOf is not null && !e.Refused && !_closing.IsCancellationRequested)
+            {
+                // Somebody waits for it, and it will not be made again: told once the server is back.
+                await _client.WaitForChangeAsync(RetryPause, _closing.Token).ConfigureAwait(false);
+            }
+        }
+    }
 
     public override async ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellation)
     {
@@ -165,7 +183,7 @@ internal sealed class RedisTaskChannel : TaskChannel
         RedisReply[] items = (await _client.RunAsync(RedisScripts.ListDead, [_keys.Dead], [Math.Min(max, 10_000)]).WaitAsync(cancellation).ConfigureAwait(false)).Items;
         List<DeadLetter> letters = [];
         for (int i = 0; i + 3 < items.Length; i += 4)
-            letters.Add(new DeadLetter(LetterOf(items[i].Text), items[i + 3].Bytes, (int)items[i + 1].Number, items[i + 2].Text));
+            if (LetterOf(items[i].Text) is { } id) letters.Add(new DeadLetter(id, items[i + 3].Bytes, HeldEntry.Number(items[i + 1]), items[i + 2].Text));
         return letters;
     }
 
@@ -177,22 +195,30 @@ internal sealed class RedisTaskChannel : TaskChannel
         => (await _client.RunAsync(RedisScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.Sleepers], [_keys.Nudge(""), $"{letter.Word}-{letter.Index}", requeue ? "1" : "0"])
             .WaitAsync(cancellation).ConfigureAwait(false)).Number == 1;
 
-    // A stream's id is milliseconds and a count within them.
-    private static DeadLetterId LetterOf(string id)
+    // A stream's id is milliseconds and a count within them; one that no server gives is of somebody who chose it, and passed over.
+    private static DeadLetterId? LetterOf(string id)
     {
         int dash = id.IndexOf('-', StringComparison.Ordinal);
         System.Globalization.CultureInfo culture = System.Globalization.CultureInfo.InvariantCulture;
         return dash > 0 && long.TryParse(id.AsSpan(0, dash), culture, out long milliseconds) && int.TryParse(id.AsSpan(dash + 1), culture, out int count)
             ? new DeadLetterId(milliseconds, count)
-            : throw new RedisTroubleException($"'{id}' is no entry of a stream");
+            : null;
     }
 
     private async Task SubscribeAsync()
     {
-        Func<Task> nudges = await _client.SubscribeAsync(_keys.Nudge(_worker), _ => _taker.Nudge()).ConfigureAwait(false);
-        lock (_lock) _subscriptions.Add(nudges);
-        Func<Task> events = await _client.SubscribeAsync(_keys.Events, OnEvent).ConfigureAwait(false);
-        lock (_lock) _subscriptions.Add(events);
+        (string Channel, Action<byte[]> Heard)[] wanted = [(_keys.Nudge(_worker), _ => _taker.Nudge()), (_keys.Events, OnEvent)];
+        await _subscribing.WaitAsync(_closing.Token).ConfigureAwait(false);
+        try
+        {
+            // One at a time and each once: what failed is tried again, what worked the client restores by itself.
+            while (_subscriptions.Count < wanted.Length)
+                _subscriptions.Add(await _client.SubscribeAsync(wanted[_subscriptions.Count].Channel, wanted[_subscriptions.Count].Heard).ConfigureAwait(false));
+        }
+        finally
+        {
+            _subscribing.Release();
+        }
     }
 
     private void OnEvent(byte[] message)
@@ -205,9 +231,7 @@ internal sealed class RedisTaskChannel : TaskChannel
     {
         _pulse.BeatNow();
         _taker.Nudge();
-        bool subscribed;
-        lock (_lock) subscribed = _subscriptions.Count > 0;
-        if (!subscribed) _ = SubscribeLateAsync();
+        _ = SubscribeLateAsync();
     }
 
     private async Task SubscribeLateAsync()
@@ -216,7 +240,7 @@ internal sealed class RedisTaskChannel : TaskChannel
         {
             await SubscribeAsync().ConfigureAwait(false);
         }
-        catch (RedisTroubleException)
+        catch (Exception e) when (e is RedisTroubleException or OperationCanceledException)
         {
             // The next restored connection tries again; until then the slow poll finds everything.
         }
@@ -237,8 +261,10 @@ internal sealed class RedisTaskChannel : TaskChannel
             await _pulse.DisposeAsync().ConfigureAwait(false);
             await _closing.CancelAsync().ConfigureAwait(false);
             if (_client.Trouble is not null) return;
-            foreach (Func<Task> unsubscribe in _subscriptions) await unsubscribe().ConfigureAwait(false);
-            await _client.RunAsync(RedisScripts.Leave, [_keys.Stream, _keys.Workers, _keys.Sleepers], [_keys.Events, _worker]).ConfigureAwait(false);
+            await _subscribing.WaitAsync(ClosePatience).ConfigureAwait(false); // For good: nobody listens any more.
+            // All at once: of a server that hangs, one patience is enough.
+            await Task.WhenAll([.. _subscriptions.Select(static unsubscribe => unsubscribe()),
+                _client.RunAsync(RedisScripts.Leave, [_keys.Stream, _keys.Workers, _keys.Sleepers], [_keys.Events, _worker])]).ConfigureAwait(false);
         }
         catch (RedisTroubleException)
         {

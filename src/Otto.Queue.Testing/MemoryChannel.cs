@@ -134,6 +134,14 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         Add(message); // Behind those that wait already.
     });
 
+    public bool Repeat(in SlotToken token, TimeSpan delay) => End(token, message =>
+    {
+        message.Attempts = 0;
+        message.Due = route.Clock.Passed + delay;
+        _messages.Remove(message.Number);
+        Add(message);
+    });
+
     public bool DeadLetter(in SlotToken token, string reason) => End(token, message => message.DeadBecause = reason);
 
     // Bytes of their own, which nobody uses again.

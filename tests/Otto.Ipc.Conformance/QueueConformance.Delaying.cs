@@ -22,6 +22,22 @@ public abstract partial class QueueConformance
     }
 
     [Test]
+    public void A_message_that_is_repeated_comes_again_as_new([Values] bool later)
+    {
+        TimeSpan delay = later ? Short : TimeSpan.Zero;
+        WorkLease lease = default;
+        Queue.TrySend("again"u8);
+        Assert.That(Queue.TryLease(out lease) && lease.Abandon(countAttempt: true) && Queue.TryLease(out lease), Is.True);
+        Assert.That(lease.Attempt, Is.EqualTo(2));
+        long start = Stopwatch.GetTimestamp();
+        Assert.That((lease.Repeat(delay), lease.Repeat(delay), lease.Complete()), Is.EqualTo((true, false, false)));
+        Watch.Until(() => Queue.TryLease(out lease), "the message to come again");
+        Assert.That(Stopwatch.GetElapsedTime(start), Is.GreaterThanOrEqualTo(delay));
+        Assert.That((lease.Attempt, lease.Complete()), Is.EqualTo((1, true)));
+        Assert.That(() => lease.Repeat(TimeSpan.FromTicks(-1)), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
     public async Task A_worker_that_waits_is_woken_when_a_message_is_due([Values] bool blocks, [Values] bool sentBefore)
     {
         if (sentBefore) OpenOther().TrySend("later"u8, Short, out _);

@@ -143,16 +143,21 @@ public abstract partial class TaskConformance
             await Task.Yield();
             done.Add(job.Number);
         }, static h => h.Concurrency(2));
-        int removed = 0;
+        int removed = 0, requested = 0;
         for (int i = 0; i < 300; i++)
         {
             TaskReceipt receipt = await producer.EnqueueAsync(new Job(i));
-            if (i % 2 == 0 && await producer.CancelAsync(receipt) == CancelOutcome.Removed) removed++;
+            if (i % 2 != 0) continue;
+            CancelOutcome outcome = await producer.CancelAsync(receipt);
+            if (outcome == CancelOutcome.Removed) removed++;
+            else if (outcome == CancelOutcome.Requested) requested++;
         }
 
-        await Until(() => worker.GetStatistics()[0] is var n && n.Completed + removed >= 300 || n.Waiting == 0 && done.Count + removed == 300, "every task to be over");
+        // What was taken back from a route its worker never saw.
+        await Until(() => worker.GetStatistics()[0] is var n && n.Completed + n.Cancelled + (Harness.JoinsProcesses ? removed : 0) == 300, "every task to be over");
         await worker.StopAsync();
-        Assert.That(done.Count + removed, Is.EqualTo(300));
+        // One that a worker held and had not begun is passed over; one that it had begun ends as its handler likes.
+        Assert.That(done.Count, Is.InRange(300 - removed - requested, 300 - removed));
         Assert.That(done.Seen.Distinct().Count(), Is.EqualTo(done.Count));
     }
 }

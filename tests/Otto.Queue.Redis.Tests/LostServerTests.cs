@@ -111,6 +111,52 @@ internal sealed class LostServerTests : RedisTest
     }
 
     [Test]
+    public async Task A_result_that_could_not_be_told_is_told_when_the_server_is_back()
+    {
+        TaskCompletionSource started = new(), finish = new();
+        TaskQueue worker = Make(RedisOnly().Handle<Job, string>(Name, async (_, _, _) =>
+        {
+            started.TrySetResult();
+            await finish.Task;
+            return "found";
+        }, static h => h.Concurrency(1)));
+        await worker.StartAsync();
+        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Result = true });
+        await started.Task.Soon();
+        Server.Kill();
+        await Eventually.Holds(() => worker.Lanes[0].Routes[0].Channel.Trouble is not null);
+        finish.SetResult();
+        await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
+        await Server.StartAgainAsync();
+        Assert.That(await producer.WaitAsync<string>(receipt).Soon(), Is.EqualTo("found"));
+    }
+
+    [Test]
+    public async Task A_stop_ends_although_the_server_hangs_and_says_what_it_could_not_hand_over()
+    {
+        TaskCompletionSource started = new();
+        TaskQueue worker = await StartAsync(RedisOnly(static o => o.CommandTimeout = TimeSpan.FromSeconds(1)).Handle<Job>(Name, async (_, _, cancellation) =>
+        {
+            started.TrySetResult();
+            await Task.Delay(Timeout.Infinite, cancellation);
+        }, static h => h.Concurrency(1)));
+        for (int i = 0; i < 3; i++) await worker.EnqueueAsync(new Job(i));
+        await started.Task.Soon();
+        Server.Pause();
+        try
+        {
+            using CancellationTokenSource deadline = new(TimeSpan.FromMilliseconds(200));
+            DrainReport report = await worker.StopAsync(deadline.Token).Soon();
+            Assert.That((report.Lost, report.HandedOverTotal), Is.EqualTo((3, 0)));
+        }
+        finally
+        {
+            Server.Resume();
+        }
+    }
+
+    [Test]
     public async Task A_server_without_memory_counts_as_full()
     {
         await Server.AskAsync("CONFIG SET maxmemory 1");

@@ -124,6 +124,15 @@ internal sealed class QueueOverRedisTests : RedisTest
     }
 
     [Test]
+    public async Task A_wrong_password_is_named_as_the_trouble([Values] bool none)
+    {
+        TaskQueue queue = Make(Options().Redis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").Send<Job>(Name));
+        RouteForecast forecast = await queue.ForeseeAsync(Name);
+        Assert.That(forecast.Routes.Single(static r => r.Route == Route.Redis).Trouble, Does.Contain("password"));
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.SharedMemory), "and tasks that may go elsewhere do");
+    }
+
+    [Test]
     public async Task A_name_without_a_handler_here_is_given_back_for_others()
     {
         TaskQueue half = await StartAsync(RedisOnly().Handle<Job>("a", Done, h => h.Queue(Name)));

@@ -27,6 +27,22 @@ internal sealed class WorkerFaultTests : RedisTest
     }
 
     [Test]
+    public async Task A_recurring_task_that_was_done_forgets_the_worker_that_died_over_it_before()
+    {
+        using PeerProcess victim = PeerProcess.Start("die", Redis, Name, "1");
+        await victim.SaysAsync("ready");
+        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        await producer.EnqueueAsync(BitConverter.GetBytes(7), new() { Every = TimeSpan.FromMilliseconds(20) });
+        await victim.SaysAsync("started 7 attempt 1");
+        victim.Kill();
+
+        using PeerProcess heir = PeerProcess.Start("die", Redis, Name, "1");
+        await heir.SaysAsync("done 7 attempt 2");
+
+        await heir.SaysAsync("started 7 attempt 1");
+    }
+
+    [Test]
     public async Task Of_a_thousand_tasks_that_each_lose_their_worker_none_is_lost_and_each_runs_once_more()
     {
         TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));

@@ -37,6 +37,35 @@ internal sealed class QueueToolTests : ToolTest
     }
 
     [Test]
+    public void Lines_are_sent_as_they_come_and_as_the_bytes_that_they_are()
+    {
+        // The second line is only written once the first was sent and done.
+        Result result = Bash($"""
+            mkfifo {Folder}/pipe
+            otto queue send bytes --dir {Folder} <{Folder}/pipe >{Folder}/ids &
+            exec 5>{Folder}/pipe
+            printf 'a\377b\n' >&5
+            otto queue work bytes --dir {Folder} --count 1 -- xxd -p
+            printf 'two\n' >&5
+            exec 5>&-
+            otto queue work bytes --dir {Folder} --count 1 -- cat
+            wait
+            """);
+        Assert.That(result.Code, Is.Zero, result.ToString());
+        Assert.That(result.Output, Is.EqualTo("61ff62\ntwo"));
+    }
+
+    [Test]
+    public void What_a_command_says_on_its_standard_error_goes_by_and_only_its_end_is_kept()
+    {
+        Queue("send", "jobs", "x");
+        // With a heap of 64 MiB.
+        Result result = Bash($"DOTNET_GCHeapHardLimit=4000000 otto queue work jobs --dir {Folder} --count 1 --retry 0 -- sh -c 'echo first >&2; head -c 100000000 /dev/zero >&2; echo last words >&2; exit 1' 2>&1 >/dev/null | wc -c");
+        Assert.That(long.Parse(result.Output, System.Globalization.CultureInfo.InvariantCulture), Is.GreaterThan(100_000_000), result.ToString());
+        Assert.That(Queue("dead", "jobs").Output, Does.Contain("last words").And.Not.Contain("first"));
+    }
+
+    [Test]
     public void A_command_that_fails_is_tried_again_then_listed_and_requeued()
     {
         Queue("send", "jobs", "bad");

@@ -67,6 +67,14 @@ internal sealed partial class DirectoryQueue
         });
     }
 
+    bool IWorkLeaseOwner.Repeat(in SlotToken token, TimeSpan delay)
+    {
+        CheckDelay(delay);
+        return End(token, name => delay == TimeSpan.Zero
+            ? GiveBack(_me.PathOf(name), name with { Attempt = 1 }, countAttempt: false, "")
+            : TrustedFile.Move(_me.PathOf(name), Path.Combine(_files.Delayed, DelayedName.In(delay, name.Id, attempt: 1).ToString())));
+    }
+
     bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason)
     {
         ArgumentNullException.ThrowIfNull(reason);

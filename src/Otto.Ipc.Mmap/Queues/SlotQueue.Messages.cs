@@ -192,10 +192,18 @@ internal sealed partial class SlotQueue
         CheckDelay(delay);
         int attempts = SlotWord.Attempts(token.Word) + (countAttempt ? 1 : 0);
         if (countAttempt && attempts >= _layout.MaxAttempts) return End(token, Ending.GivenUp, attempts, $"given back {attempts} times, the queue's limit");
-        return delay == TimeSpan.Zero
-            ? End(token, Ending.Returned, attempts)
-            : End(token, Ending.ReturnedLater, attempts, notBefore: DelayedSlots.DueAfter(delay));
+        return GiveBack(token, attempts, delay);
     }
+
+    bool IWorkLeaseOwner.Repeat(in SlotToken token, TimeSpan delay)
+    {
+        CheckDelay(delay);
+        return GiveBack(token, attempts: 0, delay);
+    }
+
+    private bool GiveBack(in SlotToken token, int attempts, TimeSpan delay) => delay == TimeSpan.Zero
+        ? End(token, Ending.Returned, attempts)
+        : End(token, Ending.ReturnedLater, attempts, notBefore: DelayedSlots.DueAfter(delay));
 
     bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason) => End(token, Ending.GivenUp, SlotWord.Attempts(token.Word) + 1, reason);
 

@@ -1,9 +1,14 @@
+using System.Collections.Concurrent;
+
 namespace Otto.Queue;
 
 // A lane's end of the notices: hears those of its routes, and tells on them. Telling never holds up a worker, and a notice that cannot be told is only logged.
 
 internal sealed class LaneNotices(Lane lane)
 {
+    private static readonly TimeSpan FlushPatience = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<Task, bool> _results = new();
     private int _tellingNow;
     private int _listening;
 
@@ -36,8 +41,22 @@ internal sealed class LaneNotices(Lane lane)
             if (!route.Channel.CarriesNotices || only is { } one && one != route.Route.Route) continue;
             // Bounded: where a route is slow, progress is what can be missed.
             if (Interlocked.Increment(ref _tellingNow) > MostToldAtOnce && resultOf is null) Interlocked.Decrement(ref _tellingNow);
-            else _ = TellAsync(route, notice, resultOf);
+            else KeepUntilTold(TellAsync(route, notice, resultOf), resultOf);
         }
+    }
+
+    private void KeepUntilTold(Task telling, TaskId? resultOf)
+    {
+        if (resultOf is null || telling.IsCompleted) return;
+        _results.TryAdd(telling, true);
+        telling.ContinueWith(static (told, results) => ((ConcurrentDictionary<Task, bool>)results!).TryRemove(told, out _), _results, TaskScheduler.Default);
+    }
+
+    /// <summary>Waits, before a stop, until results that are on their way have arrived; not for a route that is out of reach.</summary>
+    internal async ValueTask FlushAsync()
+    {
+        if (_results.IsEmpty || lane.Routes.Any(static r => r.Channel.Trouble is not null)) return;
+        await Task.WhenAll(_results.Keys).WaitAsync(FlushPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private async Task TellAsync(RouteQueue route, byte[] notice, TaskId? resultOf)
@@ -62,7 +81,9 @@ internal sealed class LaneNotices(Lane lane)
         switch (kind)
         {
             case NoticeKind.Cancel:
-                lane.FireRunning(id, RunEnd.Cancelled);
+                // Noted first: who takes the task a moment later, or again after a failure, passes over it.
+                lane.Cancels.AddHeard(id);
+                if (lane.FireRunning(id, RunEnd.Cancelled)) lane.Cancels.TryTake(id);
                 break;
             case NoticeKind.Result:
                 lane.Owner.Results.Hear(id, body);

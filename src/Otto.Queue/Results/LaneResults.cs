@@ -2,11 +2,11 @@ using System.Text;
 
 namespace Otto.Queue;
 
-// The worker's side of results: to the producer's desk where that is here, else as a notice.
+// The worker's side of results: to the producer's desk where that is here, else as a notice on the route that the task came by, where its producer listens.
 
 internal sealed class LaneResults(Lane lane)
 {
-    internal void Done(TaskBinding binding, TaskId id, object? value)
+    internal void Done(TaskBinding binding, TaskId id, object? value, RouteQueue? cameBy)
     {
         if (id.High == lane.Owner.Producer)
         {
@@ -19,11 +19,11 @@ internal sealed class LaneResults(Lane lane)
         try
         {
             if (value is not null) binding.WriteResult(value, buffer);
-            lane.Notices.Tell(TaskNotice.Result(id, ResultStatus.Done, binding.Serializer.Format, buffer.Written), id);
+            lane.Notices.Tell(TaskNotice.Result(id, ResultStatus.Done, binding.Serializer.Format, buffer.Written), id, cameBy?.Route.Route);
         }
         catch (Exception e)
         {
-            Failed(id, ResultStatus.Failed, $"it was done, but its result cannot be serialised: {e.Message}");
+            Failed(id, ResultStatus.Failed, $"it was done, but its result cannot be serialised: {e.Message}", cameBy);
         }
         finally
         {
@@ -31,7 +31,7 @@ internal sealed class LaneResults(Lane lane)
         }
     }
 
-    internal void Failed(TaskId id, ResultStatus status, string error)
+    internal void Failed(TaskId id, ResultStatus status, string error, RouteQueue? cameBy)
     {
         if (id.High == lane.Owner.Producer)
         {
@@ -40,7 +40,7 @@ internal sealed class LaneResults(Lane lane)
         }
         else
         {
-            lane.Notices.Tell(TaskNotice.Result(id, status, 0, Encoding.UTF8.GetBytes(error.Length <= 1000 ? error : error[..1000])), id);
+            lane.Notices.Tell(TaskNotice.Result(id, status, 0, Encoding.UTF8.GetBytes(error.Length <= 1000 ? error : error[..1000])), id, cameBy?.Route.Route);
         }
     }
 }

@@ -53,6 +53,7 @@ internal sealed class ProgressDesk(Lane lane)
         // Only the newest matters to somebody who looks seldom.
         Channel<TaskProgress> channel = Channel.CreateBounded<TaskProgress>(new BoundedChannelOptions(64) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
         _watchers.AddOrUpdate(id, [channel], (_, others) => [.. others, channel]);
+        if (lane.Owner.Results.HasCome(id)) channel.Writer.TryComplete(); // Before we watched: nobody will end it.
         try
         {
             // Without a token: a bounded channel may lose an item to a cancelled read.

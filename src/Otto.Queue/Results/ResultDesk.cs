@@ -33,6 +33,9 @@ internal sealed class ResultDesk(QueueClock clock)
 
     internal bool Expects(TaskId id) => _places.TryGetValue(id, out Place? place) && !place.Came.Task.IsCompleted;
 
+    /// <summary>Whether the result is here and was not collected.</summary>
+    internal bool HasCome(TaskId id) => _places.TryGetValue(id, out Place? place) && place.Came.Task.IsCompleted;
+
     /// <summary>Takes in a result; a second one for the same task, of an attempt that ran twice, changes nothing.</summary>
     internal void Complete(TaskId id, in TaskResult result)
     {

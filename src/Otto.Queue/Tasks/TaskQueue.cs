@@ -128,7 +128,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
             }
 
             if (failure is not null)
-                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was refused: {failure.Message}", failure);
+                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was refused", failure);
         }
 
         return receipts;

@@ -32,7 +32,7 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(8, LogLevel.Error, "Queue '{Queue}' cannot take from {Route}; looked at again in a second")]
     internal partial void RouteFailed(string queue, Route route, Exception error);
 
-    [LoggerMessage(9, LogLevel.Warning, "Task '{Task}' {Id} was done, but its lease had ended already: it may run again")]
+    [LoggerMessage(9, LogLevel.Warning, "An attempt of task '{Task}' {Id} ended after its lease had: it may run again elsewhere")]
     internal partial void LeaseEnded(string task, TaskId id);
 
     [LoggerMessage(10, LogLevel.Error, "Task '{Task}' {Id} could not be handed over to {Route}")]

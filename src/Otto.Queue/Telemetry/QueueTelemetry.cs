@@ -72,7 +72,8 @@ internal sealed class QueueTelemetry : IDisposable
         if (_sent.Enabled) _sent.Add(1, System, lane.NameTag, binding.NameTag);
         if (_routed.Enabled) _routed.Add(1, lane.NameTag, RouteTag(route), new KeyValuePair<string, object?>("otto.reason", reason));
         if (_spilled.Enabled && reason.StartsWith(RouteReasons.SpilledStart, StringComparison.Ordinal)) _spilled.Add(1, lane.NameTag, RouteTag(route));
-        Activity.Current?.SetTag("otto.route", RouteNames[(int)route]).SetTag("otto.reason", reason);
+        // Only on our own span: where nobody asked for one, the current span is the program's, or the task's that enqueues.
+        if (Activity.Current is { Kind: ActivityKind.Producer } send && send.Source == Source) send.SetTag("otto.route", RouteNames[(int)route]).SetTag("otto.reason", reason);
     }
 
     internal void Retried(Lane lane, TaskBinding binding)

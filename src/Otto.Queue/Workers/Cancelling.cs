@@ -22,7 +22,7 @@ internal sealed class Cancelling(Lane lane)
             if (there == CancelOutcome.NotFound) continue;
             // Ours to tell: a worker elsewhere knows of the task, and only its own process reaches its handler.
             if (there == CancelOutcome.Requested && !lane.FireRunning(id, RunEnd.Cancelled)) lane.Notices.Tell(TaskNotice.Cancel(id), only: route.Route.Route);
-            if (there == CancelOutcome.Removed) lane.Owner.Results.Complete(id, new TaskResult(ResultStatus.Cancelled, null, null, 0, ""));
+            if (there == CancelOutcome.Removed) lane.Results.Failed(id, ResultStatus.Cancelled, "", route);
             return there;
         }
 

@@ -80,7 +80,7 @@ internal sealed class FailureDesk(Lane lane)
             {
                 Binding = task.Binding, Id = task.Id, Task = task.Task, EnqueuedMicroseconds = task.EnqueuedMicroseconds, Trace = task.Trace, Terms = task.Terms, MustWait = true,
             }, every, whateverTheBound: true);
-        else if (!task.Lease.Abandon(countAttempt: false, every)) lane.Log.LeaseEnded(task.Binding.Name, task.Id);
+        else if (!task.Lease.Repeat(every)) lane.Log.LeaseEnded(task.Binding.Name, task.Id);
     }
 
     /// <summary>Notes that a task ended because somebody cancelled it.</summary>
@@ -95,7 +95,7 @@ internal sealed class FailureDesk(Lane lane)
     private void End(WaitingTask task, ResultStatus status, string reason)
     {
         if (task.Terms is not { } terms) return;
-        if (terms.WantsResult) lane.Results.Failed(task.Id, status, reason);
+        if (terms.WantsResult) lane.Results.Failed(task.Id, status, reason, task.LeasedBy);
         if (terms.KeyIsHere) lane.ReleaseKey(terms.Key!, task.Id);
     }
 
@@ -145,7 +145,9 @@ internal sealed class FailureDesk(Lane lane)
     private ValueTask BuryAsync(WaitingTask task, string reason, Exception error)
     {
         if (task.LeasedBy is null) return BuryObjectAsync(task, reason, error);
-        NoteBuried(task, reason, error, kept: task.Lease.DeadLetter(reason));
+        // Where the lease has ended another worker has the task, and it is theirs to say what became of it.
+        if (task.Lease.DeadLetter(reason)) NoteBuried(task, reason, error, kept: true);
+        else lane.Log.LeaseEnded(task.Binding.Name, task.Id);
         return ValueTask.CompletedTask;
     }
 
@@ -159,12 +161,14 @@ internal sealed class FailureDesk(Lane lane)
         End(task, ResultStatus.Failed, reason);
     }
 
-    /// <summary>Puts bytes that are no task of ours among the dead letters.</summary>
-    internal void BuryMessage(RouteQueue by, in Otto.Ipc.WorkLease lease, string reason)
+    /// <summary>Puts a message that cannot be run here among the dead letters, and tells whoever waits for its result.</summary>
+    internal void BuryUnread(RouteQueue by, in Otto.Ipc.WorkLease lease, string reason, TaskBinding? binding = null, in EnvelopeHeader header = default)
     {
-        lease.DeadLetter(reason);
+        if (!lease.DeadLetter(reason)) return; // Somebody else's by now.
         Interlocked.Increment(ref _buried);
         lane.Log.Unreadable(lane.Name, by.Route.Route, reason);
+        if (binding is not null) lane.Telemetry.Dead(lane, binding);
+        if (header.WantsResult) lane.Results.Failed(header.Id, ResultStatus.Failed, reason, by);
     }
 
     // A task that lived in this process only gets a place in the list of the nearest route that has one, where it can be looked at and requeued.

@@ -312,8 +312,6 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
 
     internal void NoteRejected() => Interlocked.Increment(ref _rejected);
 
-    internal void Bury(RouteQueue by, in WorkLease lease, string reason) => Failures.BuryMessage(by, lease, reason);
-
     /// <summary>Gives back a message for which no handler is here, and says so once a name.</summary>
     internal void GiveBack(RouteQueue by, in WorkLease lease, ReadOnlySpan<byte> name)
     {
@@ -362,6 +360,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     {
         _state = (int)LaneState.Stopped;
         if (_watch is { } watch) await watch.DisposeAsync().ConfigureAwait(false);
+        await Notices.FlushAsync().ConfigureAwait(false);
         Waiting.Dispose();
         foreach (RouteQueue route in _routes) await route.DisposeAsync().ConfigureAwait(false);
         _opening.Dispose();

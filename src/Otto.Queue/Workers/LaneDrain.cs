@@ -9,6 +9,9 @@ internal static class LaneDrain
     // How long handlers get to give way once their token has fired.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
 
+    // How long each task that is left after the deadline may take to be handed over: a route that answers has all of them, one that hangs does not keep the program.
+    private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(5);
+
     /// <summary>Stops a lane.</summary>
     /// <param name="lane">The lane.</param>
     /// <param name="deadline">Fires when running handlers must give way.</param>
@@ -22,6 +25,13 @@ internal static class LaneDrain
         int lost = 0;
         foreach (WaitingTask task in TakeAll(lane))
         {
+            if (lane.Cancels.TryTake(task.Id))
+            {
+                if (task.LeasedBy is not null) task.Lease.Complete();
+                lane.Failures.NoteCancelled(task);
+                continue;
+            }
+
             if (await TryPassOnAsync(lane, task, deadline).ConfigureAwait(false)) continue;
             if (!task.MustWait) lane.Waiting.AddReady(task);
             else if (task.Terms is not { } terms || terms.Every == TimeSpan.Zero) lost += Lose(lane, task); // What recurs ends with its process, where nothing else keeps it.
@@ -41,8 +51,12 @@ internal static class LaneDrain
             }
         }
 
+        using CancellationTokenSource last = new();
         foreach (WaitingTask task in lane.Waiting.TakeAll())
-            if (!await TryPassOnAsync(lane, task, CancellationToken.None).ConfigureAwait(false) && !(task.MustWait && task.Terms is { } terms && terms.Every > TimeSpan.Zero)) lost += Lose(lane, task);
+        {
+            last.CancelAfter(LastPatience);
+            if (!await TryPassOnAsync(lane, task, last.Token).ConfigureAwait(false) && !(task.MustWait && task.Terms is { } terms && terms.Every > TimeSpan.Zero)) lost += Lose(lane, task);
+        }
 
         DrainReport report = new(Completed(lane) - completedBefore, lane.HandOvers.By, lost, quiet ? 0 : lane.Roster!.Awake, lane.Clock.Provider.GetElapsedTime(start));
         await lane.DisposeAsync().ConfigureAwait(false);

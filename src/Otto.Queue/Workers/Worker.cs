@@ -173,7 +173,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         string? wrong = EnvelopeHeader.Read(lease.Payload.Span, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt);
         if (wrong is not null)
         {
-            _lane.Bury(by, lease, wrong);
+            _lane.Failures.BuryUnread(by, lease, wrong);
             return false;
         }
 
@@ -188,7 +188,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         else if (attempt > binding.Retry.MaxAttempts) wrong = $"attempt {attempt} of at most {binding.Retry.MaxAttempts}: earlier workers died over it or gave it up";
         if (wrong is not null)
         {
-            _lane.Bury(by, lease, wrong);
+            _lane.Failures.BuryUnread(by, lease, wrong, binding, header);
             return false;
         }
 
@@ -217,6 +217,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         _context.Attempt = attempt;
         _context.Route = route;
         _context.EnqueuedMicroseconds = enqueued;
+        _context.SetResult(null); // What an earlier task left is nobody else's.
     }
 
     /// <summary>Runs the task at hand.</summary>
@@ -280,7 +281,7 @@ internal sealed class Worker : IThreadPoolWorkItem
     // A task that recurs is not over; one whose result is wanted tells it.
     private bool EndSpecial(object? task)
     {
-        if (_terms!.WantsResult) _lane.Results.Done(_binding, _context.Id, _context.TakeResult());
+        if (_terms!.WantsResult) _lane.Results.Done(_binding, _context.Id, _context.TakeResult(), _leasedBy);
         if (_terms.Every > TimeSpan.Zero) _lane.Failures.ComeAgain(Describe(task, attemptsMade: 0));
         else if (_terms.KeyIsHere) _lane.ReleaseKey(_terms.Key!, _context.Id);
         bool again = _terms.Every > TimeSpan.Zero;

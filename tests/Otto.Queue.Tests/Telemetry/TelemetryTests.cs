@@ -33,6 +33,15 @@ internal sealed class TelemetryTests : QueueTest
     }
 
     [Test]
+    public async Task A_span_of_the_program_is_not_written_to()
+    {
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default));
+        using Activity own = new Activity("of the program").Start();
+        await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
+        Assert.That(own.TagObjects, Is.Empty);
+    }
+
+    [Test]
     public async Task The_meter_counts_what_was_sent_by_which_route_and_what_was_done()
     {
         ConcurrentQueue<(string Name, double Value, string Tags)> seen = new();

@@ -6,6 +6,29 @@ namespace Otto.Queue.Tests.Workers;
 internal sealed class DrainTests : QueueTest
 {
     [Test]
+    public async Task What_was_cancelled_in_the_ring_is_not_handed_over_by_a_stop([Values(Durability.None, Durability.Process)] Durability durability)
+    {
+        TaskCompletionSource started = new(), finish = new();
+        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", async (_, _, _) =>
+        {
+            started.TrySetResult();
+            await finish.Task;
+        }, static h => h.Concurrency(1)));
+        await queue.EnqueueAsync(new Job(0));
+        await started.Task.Soon();
+        TaskReceipt receipt = await queue.EnqueueAsync(new Job(1), new() { Durability = durability, Result = true });
+        Assert.That(await queue.CancelAsync(receipt), Is.EqualTo(CancelOutcome.Removed));
+
+        Task<DrainReport> stop = queue.StopAsync();
+        await Eventually.Holds(() => queue.Lanes[0].Stopping.IsCancellationRequested && queue.Lanes[0].Ring.Count == 0);
+        finish.SetResult();
+
+        Assert.That((await stop.Soon()).HandedOverTotal, Is.Zero);
+        Assert.That(async () => await queue.WaitAsync(receipt).Soon(), Throws.TypeOf<TaskFailedException>().With.Property("Cancelled").True);
+        Assert.That(Inspect("jobs"), Is.EqualTo(Inspect("jobs") with { Ready = 0, Leased = 0 }));
+    }
+
+    [Test]
     public async Task A_stopping_queue_refuses_new_tasks()
     {
         TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default));

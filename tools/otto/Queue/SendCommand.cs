@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Otto.Queue;
 using Otto.Queue.Redis;
+using LinesOfInput = Otto.Tools.Streams.StandardInput;
 
 namespace Otto.Tools.Queue;
 
@@ -50,7 +51,7 @@ internal static class SendCommand
             TimeSpan? most = QueuePlace.Seconds(parsed.GetValue(timeout), "--timeout");
             if (most is { } time) patience.CancelAfter(time);
             bool asJson = parsed.GetValue(json), allNew = true;
-            foreach (ReadOnlyMemory<byte>[] some in Tasks(parsed.GetValue(payload)).Chunk(MostAtOnce))
+            foreach (List<ReadOnlyMemory<byte>> some in Tasks(parsed.GetValue(payload)))
             {
                 foreach (TaskReceipt receipt in await SendAsync(queue, some, options, most, patience.Token, stop))
                 {
@@ -66,7 +67,7 @@ internal static class SendCommand
     }
 
     private static async Task<IReadOnlyList<TaskReceipt>> SendAsync(
-        TaskQueue queue, ReadOnlyMemory<byte>[] tasks, EnqueueOptions options, TimeSpan? most, CancellationToken patience, CancellationToken stop)
+        TaskQueue queue, List<ReadOnlyMemory<byte>> tasks, EnqueueOptions options, TimeSpan? most, CancellationToken patience, CancellationToken stop)
     {
         try
         {
@@ -78,22 +79,29 @@ internal static class SendCommand
         }
     }
 
-    private static IEnumerable<ReadOnlyMemory<byte>> Tasks(string? payload)
+    // As many at once as are here: what comes slowly is sent as it comes.
+    private static IEnumerable<List<ReadOnlyMemory<byte>>> Tasks(string? payload)
     {
+        if (payload is not (null or "-"))
+        {
+            yield return [Encoding.UTF8.GetBytes(payload)];
+            yield break;
+        }
+
+        var input = new LinesOfInput();
         if (payload == "-")
         {
-            using Stream input = Console.OpenStandardInput();
-            using var all = new MemoryStream();
-            input.CopyTo(all);
-            yield return all.ToArray();
+            yield return [input.ReadAll()];
+            yield break;
         }
-        else if (payload is not null)
+
+        List<ReadOnlyMemory<byte>> some = [];
+        while (input.TryReadLine(out ReadOnlyMemory<byte> line))
         {
-            yield return Encoding.UTF8.GetBytes(payload);
-        }
-        else
-        {
-            while (Console.In.ReadLine() is { } line) yield return Encoding.UTF8.GetBytes(line);
+            some.Add(line.ToArray());
+            if (some.Count < MostAtOnce && input.HasLine) continue;
+            yield return some;
+            some = [];
         }
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text;
 using Otto.Queue;
 
 namespace Otto.Tools.Queue;
@@ -10,7 +11,8 @@ namespace Otto.Tools.Queue;
 
 internal static class WorkCommand
 {
-    private const int MostStderr = 500;
+    // A dead letter in shared memory keeps 208 bytes of reason, and it is the end that matters.
+    private const int MostStderr = 120;
 
     private static readonly Lazy<Stream> s_errors = new(Console.OpenStandardError);
 
@@ -85,6 +87,22 @@ internal static class WorkCommand
         return command;
     }
 
+    // On to our own standard error as it comes, and only its end kept: a command may say as much as it likes.
+    private static async Task<string> PassErrorsAsync(Stream errors, CancellationToken cancellation)
+    {
+        byte[] piece = new byte[1 << 14];
+        byte[] end = [];
+        for (int read; (read = await errors.ReadAsync(piece, cancellation)) > 0;)
+        {
+            await s_errors.Value.WriteAsync(piece.AsMemory(0, read), cancellation);
+            end = [.. end, .. piece.AsSpan(0, read)];
+            if (end.Length > MostStderr * 4) end = end[^(MostStderr * 4)..];
+        }
+
+        if (end is [.., not (byte)'\n']) await s_errors.Value.WriteAsync("\n"u8.ToArray(), cancellation);
+        return Encoding.UTF8.GetString(end).Trim();
+    }
+
     private static AttemptLine Attempt(TaskContext context, long start, string? error) => new(
         context.Id.ToString(), context.Queue, context.Name, context.Route.ToString(), context.Attempt, Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 6), error is null, error);
 
@@ -98,7 +116,7 @@ internal static class WorkCommand
         using Process process = Process.Start(start) ?? throw new IOException($"{words[0]} could not be started");
         try
         {
-            Task<string> errors = process.StandardError.ReadToEndAsync(cancellation);
+            Task<string> errors = PassErrorsAsync(process.StandardError.BaseStream, cancellation);
             Task passing = keepOutput ? process.StandardOutput.BaseStream.CopyToAsync(s_errors.Value, cancellation) : Task.CompletedTask;
             try
             {
@@ -112,8 +130,7 @@ internal static class WorkCommand
 
             await process.WaitForExitAsync(cancellation);
             await passing;
-            string said = (await errors).Trim();
-            if (said.Length > 0) await Console.Error.WriteLineAsync(said);
+            string said = await errors;
             if (process.ExitCode != 0) throw new InvalidOperationException($"{words[0]} ended with code {process.ExitCode}{(said.Length == 0 ? "" : $": {said[Math.Max(0, said.Length - MostStderr)..]}")}");
         }
         catch (OperationCanceledException)

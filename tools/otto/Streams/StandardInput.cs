@@ -32,6 +32,9 @@ internal sealed class StandardInput
         }
     }
 
+    /// <summary>Whether the next line is here already.</summary>
+    public bool HasLine => _buffer.AsSpan(_start, _end - _start).Contains((byte)'\n');
+
     /// <summary>Everything up to the end.</summary>
     public ReadOnlyMemory<byte> ReadAll()
     {
