@@ -208,7 +208,7 @@ public sealed class Claims
             install -d -o 65534 -g 65534 -m 700 {{theirs}}
             mkfifo {{theirs}}/stop
             HOME=/tmp setpriv --reuid=65534 --regid=65534 --clear-groups -- dotnet {{AppContext.BaseDirectory}}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < <(cat {{theirs}}/stop) > {{theirs}}/said &
-            until [ -s {{theirs}}/said ] || ! kill -0 $!; do read -rt 0.05 <> <(:) || :; done
+            until [ -s {{theirs}}/said ]; do read -rt 0.05 <> <(:) || :; done
             printf 'SET k 1\nGET k\nQUIT\n' | nc -U $OTTO_SOCKET
             : > {{theirs}}/stop
             wait
