@@ -16,9 +16,9 @@ internal static class ServeCommand
         Option<string?> Bound(string name, string description) => new(name) { Description = description, HelpName = "N" };
         var socket = new Option<string?>("--socket") { Description = "The socket's path. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else /tmp/otto-<uid>/otto.sock.", HelpName = "PATH" };
         Option<string?> connections = Bound("--max-connections", "Clients at once (default 16384)."), value = Bound("--max-value", "Bytes of a value or a message, K and M allowed (default 1M)."),
-            total = Bound("--max-total", "Bytes of keys and values together, K, M and G allowed (default 256M)."), buffered = Bound("--max-buffered", "Bytes that wait in all connections together (default 512M)."),
+            total = Bound("--max-total", "Bytes of keys and values together, K, M and G allowed (default 256M)."), buffered = Bound("--max-buffered", "Bytes that wait in all connections together (default 512M); from three quarters on, who has answers to read is given no others."),
             unread = Bound("--max-unread", "Bytes of answers that one client may leave unread (default 32M)."), depth = Bound("--max-pipeline", "Answers that one client may leave unread (default 100000).");
-        var slow = new Option<string?>("--slow-after") { Description = "How long a subscriber may read nothing (default 10).", HelpName = "SECONDS" };
+        var slow = new Option<string?>("--slow-after") { Description = "How long a subscriber may read nothing, and any client where memory is short (default 10).", HelpName = "SECONDS" };
         var close = new Option<bool>("--close-after-answer") { Description = "Close a text connection after an answer and a second of silence, for scripts with a netcat that never closes." };
         var newline = new Option<bool>("--newline-required") { Description = "Do not answer a first command that comes without a newline." };
         var json = new Option<bool>("--json") { Description = "Print the address as one JSON object." };

@@ -57,7 +57,7 @@ internal static class ProgressReport
     {
         long start = Stopwatch.GetTimestamp();
         bool seen = false;
-        IOException failure;
+        IOException? failure = null;
         do
         {
             try
@@ -74,6 +74,11 @@ internal static class ProgressReport
                 // A server that was there a moment ago may be about to start again.
                 seen = true;
                 start = Stopwatch.GetTimestamp();
+            }
+            catch (OperationCanceledException) when (failure is ServerRefusedException)
+            {
+                // The words of the server say more than that the time is over.
+                break;
             }
 
             await Task.Delay(Pause, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
