@@ -78,6 +78,7 @@ root.Add(BeforeAfterCommand.Create());
 root.Add(MicroCommand.Create());
 root.Add(ReadmeCommand.Create());
 
+Interruption.Guard();
 return root.Parse(args).Invoke();
 
 Command Scenario(string name, string description, Action<Report, Floor, int, int> measure)

@@ -132,6 +132,7 @@ public sealed class FailureTests
 
     [TestCase("matrix --quick --only mmap files --rows Speed")]
     [TestCase("before-after")]
+    [TestCase("stream --runs 1")]
     public void A_run_that_is_told_to_stop_leaves_nothing_behind(string arguments)
     {
         using Process process = Program.Start(Path.GetTempPath(), arguments.Split(' '));

@@ -34,7 +34,6 @@ internal static class BeforeAfterCommand
         markdown.MustHaveADirectory();
         command.SetAction(async (parsed, cancellation) =>
         {
-            Interruption.Guard();
             double others = Machine.OthersOver(TimeSpan.FromSeconds(1));
             List<BeforeAfterResult> results = await MeasureAsync(parsed.GetValue(tasks)!, parsed.GetValue(runs)).ConfigureAwait(false);
             var report = new BeforeAfterReport(BeforeAfterHead.Here(Called.As("before-after", parsed, tasks, runs), parsed.GetValue(runs), others), results);

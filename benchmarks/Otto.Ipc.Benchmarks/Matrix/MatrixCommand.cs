@@ -43,7 +43,6 @@ internal static class MatrixCommand
         });
         command.SetAction(parsed =>
         {
-            Interruption.Guard();
             SpeedPlan plan = (parsed.GetValue(quick) ? Quick : Full) with { Seed = parsed.GetValue(seed) ?? Environment.TickCount & 0xFFFF };
             string called = Called.As("matrix", parsed, quick, seed, only, rows, trait);
             foreach (string change in parsed.GetValue(trait) ?? []) AlteredTraits.Apply(change);

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 
@@ -10,17 +9,40 @@ namespace Otto.Ipc.Benchmarks.Measuring;
 internal static class Interruption
 {
     private const int BySignal = 128;
-    private static readonly ConcurrentDictionary<Process, bool> Children = new();
+    private static readonly HashSet<Process> Children = [];
     private static readonly List<PosixSignalRegistration> Registrations = [];
+
+    // Who clears up enters and never leaves: a probe that fails because its process was killed would go on to the next one, behind the broom.
+    private static readonly Lock Gate = new();
 
     /// <summary>How every scratch directory and file of this process begins.</summary>
     public static string Prefix { get; } = FormattableString.Invariant($"otto-bench-{Environment.ProcessId}-");
 
+    /// <summary>A directory in memory, where there is such a file system.</summary>
+    public static string InMemory => Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
+
     /// <summary>Where scratch lies.</summary>
     public static IEnumerable<string> Parents => new[] { "/dev/shm", Path.GetTempPath(), "/var/tmp", Environment.CurrentDirectory }.Where(Directory.Exists).Distinct();
 
-    /// <summary>A path that is nobody's yet, and goes with this process.</summary>
+    /// <summary>A path that is nobody's yet. What a process of ours makes there goes with this process.</summary>
     public static string NewPath(string parent) => Path.Combine(parent, Prefix + Guid.NewGuid().ToString("N")[..12]);
+
+    /// <summary>A directory for its owner alone, that goes with this process.</summary>
+    public static DirectoryInfo NewDirectory(string parent)
+    {
+        lock (Gate)
+        {
+            return OperatingSystem.IsLinux()
+                ? Directory.CreateDirectory(NewPath(parent), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute)
+                : Directory.CreateDirectory(NewPath(parent));
+        }
+    }
+
+    /// <summary>Removes a directory before this process ends.</summary>
+    public static void Remove(DirectoryInfo directory)
+    {
+        lock (Gate) directory.Delete(recursive: true);
+    }
 
     /// <summary>From now on nothing is left behind at the end, however it comes about, but by SIGKILL.</summary>
     public static void Guard()
@@ -40,21 +62,28 @@ internal static class Interruption
     /// <summary>A process that ends with this one.</summary>
     public static Process Start(ProcessStartInfo start)
     {
-        Process process = Process.Start(start)!;
-        Children[process] = true;
-        return process;
+        lock (Gate)
+        {
+            Process process = Process.Start(start)!;
+            Children.Add(process);
+            return process;
+        }
     }
 
     /// <summary>Forgets a process that has ended, and gives it back.</summary>
     public static void Ended(Process process)
     {
-        Children.TryRemove(process, out _);
-        process.Dispose();
+        lock (Gate)
+        {
+            Children.Remove(process);
+            process.Dispose();
+        }
     }
 
     private static void Clear()
     {
-        foreach (Process child in Children.Keys)
+        Gate.Enter();
+        foreach (Process child in Children)
         {
             try
             {

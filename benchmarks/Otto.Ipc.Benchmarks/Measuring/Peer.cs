@@ -13,7 +13,7 @@ internal sealed class Peer : IDisposable
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true };
         start.ArgumentList.Add("peer");
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
-        _process = Process.Start(start)!;
+        _process = Interruption.Start(start);
     }
 
     /// <summary>Whether the other side still runs; a wait for it checks this, so that a crash there is not a hang here.</summary>
@@ -27,24 +27,22 @@ internal sealed class Peer : IDisposable
     public void Dispose()
     {
         if (!_process.WaitForExit(TimeSpan.FromSeconds(20))) _process.Kill();
-        _process.Dispose();
+        Interruption.Ended(_process);
     }
 }
 
 /// <summary>A directory for the segments of one measurement, gone afterwards.</summary>
 internal sealed class ScratchDirectory : IDisposable
 {
-    public string Path { get; } = Directory.CreateTempSubdirectory("otto-bench-").FullName;
+    private readonly DirectoryInfo _directory = Interruption.NewDirectory(Interruption.InMemory);
+
+    public string Path => _directory.FullName;
 
     public static ScratchDirectory InSharedMemory() => new();
 
     private ScratchDirectory()
     {
-        if (!Directory.Exists("/dev/shm")) return;
-        Directory.Delete(Path);
-        Path = Interruption.NewPath("/dev/shm");
-        if (OperatingSystem.IsLinux()) Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    public void Dispose() => Interruption.Remove(_directory);
 }

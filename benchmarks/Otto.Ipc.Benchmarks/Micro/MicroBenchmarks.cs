@@ -71,7 +71,6 @@ internal static class MicroCommand
 
     private static int Run(bool quick)
     {
-        Interruption.Guard();
         // In this process: a project of its own for each benchmark would have to be restored and built, and what is measured is the same code.
         Job job = Job.Default.WithToolchain(InProcessEmitToolchain.Instance).WithIterationTime(TimeInterval.FromMilliseconds(quick ? 50 : 250)).WithWarmupCount(quick ? 2 : 6).WithIterationCount(quick ? 3 : 15);
         string scratch = Interruption.NewPath(Path.GetTempPath());

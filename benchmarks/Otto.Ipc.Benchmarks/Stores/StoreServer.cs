@@ -105,7 +105,7 @@ internal sealed class RedisServer : StoreServer
     {
         Path = System.IO.Path.Combine(directory, "redis.sock");
         var start = new ProcessStartInfo("redis-server", ["--port", "0", "--unixsocket", Path, "--save", "", "--appendonly", "no", "--dir", directory]) { RedirectStandardOutput = true };
-        _process = Process.Start(start)!;
+        _process = Interruption.Start(start);
         _process.OutputDataReceived += static (_, _) => { };
         _process.BeginOutputReadLine();
         AwaitListening(() => !_process.HasExited);
@@ -134,6 +134,6 @@ internal sealed class RedisServer : StoreServer
     {
         _process.Kill();
         _process.WaitForExit();
-        _process.Dispose();
+        Interruption.Ended(_process);
     }
 }

@@ -106,6 +106,9 @@ internal sealed class ProbeException(string message) : Exception(message)
 {
     /// <summary>Whether something outside went wrong, such as a process, a server or a file: that is told, and the run goes on.</summary>
     public static bool Covers(Exception e) => e is ProbeException or TimeoutException or IOException or SocketException or System.ComponentModel.Win32Exception;
+
+    /// <summary>What went wrong, out of what a task wraps it in.</summary>
+    public static Exception CauseOf(Exception e) => e is AggregateException { InnerException: { } inner } ? inner : e;
 }
 
 /// <summary>What decides a cell cannot be tried here, for a program is not installed: that is no transport's fault.</summary>

@@ -155,11 +155,8 @@ internal static class Runs
     }
 
     // How far it came tells which message was lost, and that one was.
-    private static ProbeException After(string what, long count, int bytes, Exception e)
-    {
-        Exception cause = e is AggregateException { InnerException: { } inner } ? inner : e;
-        return new ProbeException(string.Create(CultureInfo.InvariantCulture, $"after {count:N0} {what} of {bytes:N0} B: {cause.Message}"));
-    }
+    private static ProbeException After(string what, long count, int bytes, Exception e) =>
+        new(string.Create(CultureInfo.InvariantCulture, $"after {count:N0} {what} of {bytes:N0} B: {ProbeException.CauseOf(e).Message}"));
 
     /// <summary>What a run cost this process.</summary>
     private readonly record struct Cost(TimeSpan Cpu, long Allocated)

@@ -43,7 +43,7 @@ internal static class SessionHost
             }
             catch (Exception e)
             {
-                Exception cause = e is AggregateException { InnerException: { } inner } ? inner : e;
+                Exception cause = ProbeException.CauseOf(e);
                 answer = $"error {(cause is ProbeException ? "" : cause.GetType().Name + ": ")}{cause.Message.ReplaceLineEndings(" ")}";
             }
 

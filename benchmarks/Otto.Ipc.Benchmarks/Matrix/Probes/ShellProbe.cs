@@ -86,7 +86,7 @@ internal sealed class ShellProbe : Probe
 /// <summary>A directory with links to some programs: a PATH on which there is nothing else.</summary>
 internal sealed class ProgramDirectory : IDisposable
 {
-    private readonly DirectoryInfo _directory = Directory.CreateDirectory(Interruption.NewPath(System.IO.Path.GetTempPath()));
+    private readonly DirectoryInfo _directory = Interruption.NewDirectory(System.IO.Path.GetTempPath());
 
     public ProgramDirectory(IEnumerable<string> programs)
     {
@@ -101,7 +101,7 @@ internal sealed class ProgramDirectory : IDisposable
 
     public static bool Has(string program) => PathOf(program) is not null;
 
-    public void Dispose() => _directory.Delete(recursive: true);
+    public void Dispose() => Interruption.Remove(_directory);
 
     private static string? PathOf(string program) =>
         System.IO.Path.Combine(BuiltTools.Directory, program) is var built && File.Exists(built) ? built : Programs.PathOf(program);

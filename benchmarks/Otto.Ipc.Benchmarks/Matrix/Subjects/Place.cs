@@ -34,27 +34,18 @@ internal abstract partial class Place : IDisposable
 internal sealed class ScratchPlace : Place
 {
     private static readonly string[] InMemory = ["tmpfs", "ramfs"];
+    private readonly DirectoryInfo _directory;
 
     /// <param name="disk">Whether it must lie on a disk; else it lies in memory, where there is such a file system.</param>
-    public ScratchPlace(bool disk)
-    {
-        string parent = disk ? OnDisk() : Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
-        Address = Interruption.NewPath(parent);
-        Make(Address);
-    }
+    public ScratchPlace(bool disk) => _directory = Interruption.NewDirectory(disk ? OnDisk() : Interruption.InMemory);
 
-    public override string Address { get; }
+    public override string Address => _directory.FullName;
 
     public override string FileSystem => FormatOf(Address);
 
-    /// <summary>Makes a directory for its owner alone.</summary>
-    public static DirectoryInfo Make(string path) => OperatingSystem.IsLinux()
-        ? Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute)
-        : Directory.CreateDirectory(path);
-
     public static bool IsInMemory(string fileSystem) => InMemory.Contains(fileSystem);
 
-    public override void Dispose() => Directory.Delete(Address, recursive: true);
+    public override void Dispose() => Interruption.Remove(_directory);
 
     /// <summary>A directory that is not in memory, where there is one.</summary>
     private static string OnDisk() =>

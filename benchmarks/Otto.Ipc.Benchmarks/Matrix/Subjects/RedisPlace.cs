@@ -15,7 +15,7 @@ internal sealed class RedisPlace : Place
     private const string Guard = "\"$@\" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private readonly DirectoryInfo _directory = ScratchPlace.Make(Interruption.NewPath(Path.GetTempPath()));
+    private readonly DirectoryInfo _directory = Interruption.NewDirectory(Path.GetTempPath());
     private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
     private readonly int _port = FreePort();
     private readonly bool _keep;
@@ -70,7 +70,7 @@ internal sealed class RedisPlace : Place
     public override void Dispose()
     {
         Stop();
-        _directory.Delete(recursive: true);
+        Interruption.Remove(_directory);
     }
 
     private void Start()
