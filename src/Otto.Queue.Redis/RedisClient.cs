@@ -28,8 +28,10 @@ internal sealed class RedisClient : IAsyncDisposable
     /// <summary>Raised after a connection came back: what was said to sleepers meanwhile is lost.</summary>
     internal event Action? Restored;
 
+    private string Servers => string.Join(", ", _multiplexer.GetEndPoints().Select(static e => e.ToString()));
+
     /// <summary>Why the server cannot be reached; <see langword="null"/> while it can.</summary>
-    internal string? Trouble => _multiplexer.IsConnected ? null : _failure ?? $"not connected to {string.Join(", ", _multiplexer.GetEndPoints().Select(static e => e.ToString()))}";
+    internal string? Trouble => _multiplexer.IsConnected ? null : _failure ?? $"not connected to {Servers}";
 
     internal static async Task<RedisClient> ConnectAsync(string configuration, TimeSpan timeout)
     {
@@ -139,7 +141,7 @@ internal sealed class RedisClient : IAsyncDisposable
         RedisConnectionException connection => OfConnection(connection),
         RedisTimeoutException or ObjectDisposedException or OperationCanceledException
             => new RedisTroubleException(Trouble ?? e.Message, e),
-        TimeoutException => new RedisTroubleException($"no answer from {string.Join(", ", _multiplexer.GetEndPoints().Select(static p => p.ToString()))} within {_timeout.TotalSeconds:0.###} s", e),
+        TimeoutException => new RedisTroubleException($"no answer from {Servers} within {_timeout.TotalSeconds:0.###} s", e),
         _ => null,
     };
 
@@ -148,7 +150,7 @@ internal sealed class RedisClient : IAsyncDisposable
     {
         string said = $"{e.Message} {e.InnerException?.Message}";
         if (!_multiplexer.IsConnected && ((string[])["NOAUTH", "WRONGPASS", "invalid password", "AuthenticationFailure"]).Any(word => said.Contains(word, StringComparison.Ordinal)))
-            _failure = $"{string.Join(", ", _multiplexer.GetEndPoints().Select(static p => p.ToString()))} refuses the password, or asks for one; set password= in the configuration";
+            _failure = $"{Servers} refuses the password, or asks for one; set password= in the configuration";
         return new RedisTroubleException(Trouble ?? e.Message, e);
     }
 

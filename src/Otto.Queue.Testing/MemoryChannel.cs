@@ -126,26 +126,22 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
 
     public bool Complete(in SlotToken token) => End(token, message => _messages.Remove(message.Number));
 
-    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) => End(token, message =>
-    {
-        if (!countAttempt) message.Attempts--;
-        message.Due = route.Clock.Passed + delay;
-        _messages.Remove(message.Number);
-        Add(message); // Behind those that wait already.
-    });
+    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) => End(token, message => PutBack(message, countAttempt ? message.Attempts : message.Attempts - 1, delay));
 
-    public bool Repeat(in SlotToken token, TimeSpan delay) => End(token, message =>
-    {
-        message.Attempts = 0;
-        message.Due = route.Clock.Passed + delay;
-        _messages.Remove(message.Number);
-        Add(message);
-    });
+    public bool Repeat(in SlotToken token, TimeSpan delay) => End(token, message => PutBack(message, attempts: 0, delay));
 
     public bool DeadLetter(in SlotToken token, string reason) => End(token, message => message.DeadBecause = reason);
 
     // Bytes of their own, which nobody uses again.
     public PayloadHold Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
+
+    private void PutBack(MemoryMessage message, int attempts, TimeSpan delay)
+    {
+        message.Attempts = attempts;
+        message.Due = route.Clock.Passed + delay;
+        _messages.Remove(message.Number);
+        Add(message); // Behind those that wait already.
+    }
 
     private bool End(in SlotToken token, Action<MemoryMessage> how)
     {

@@ -60,19 +60,19 @@ internal sealed partial class DirectoryQueue
     bool IWorkLeaseOwner.Abandon(in SlotToken token, bool countAttempt, TimeSpan delay)
     {
         CheckDelay(delay);
-        return End(token, name =>
-        {
-            if (delay == TimeSpan.Zero || (countAttempt && name.Attempt >= _numbers.MaxAttempts)) return GiveBack(_me.PathOf(name), name, countAttempt, "");
-            return TrustedFile.Move(_me.PathOf(name), Path.Combine(_files.Delayed, DelayedName.In(delay, name.Id, name.Attempt + (countAttempt ? 1 : 0)).ToString()));
-        });
+        return End(token, name => PutBack(_me.PathOf(name), name, countAttempt, delay));
     }
 
     bool IWorkLeaseOwner.Repeat(in SlotToken token, TimeSpan delay)
     {
         CheckDelay(delay);
-        return End(token, name => delay == TimeSpan.Zero
-            ? GiveBack(_me.PathOf(name), name with { Attempt = 1 }, countAttempt: false, "")
-            : TrustedFile.Move(_me.PathOf(name), Path.Combine(_files.Delayed, DelayedName.In(delay, name.Id, attempt: 1).ToString())));
+        return End(token, name => PutBack(_me.PathOf(name), name with { Attempt = 1 }, countAttempt: false, delay));
+    }
+
+    private bool PutBack(string path, in MessageName name, bool countAttempt, TimeSpan delay)
+    {
+        if (delay == TimeSpan.Zero || (countAttempt && name.Attempt >= _numbers.MaxAttempts)) return GiveBack(path, name, countAttempt, "");
+        return TrustedFile.Move(path, Path.Combine(_files.Delayed, DelayedName.In(delay, name.Id, name.Attempt + (countAttempt ? 1 : 0)).ToString()));
     }
 
     bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason)

@@ -35,8 +35,20 @@ internal sealed class RegionWatch : IDisposable
         // Release: pairs with the read in the cancellation, which must not remove a watch of an earlier file and leave this one.
         Volatile.Write(ref _watch, Libc.InotifyAddWatch(_inotify, _path, Libc.IN_MODIFY | Libc.IN_ATTRIB | Libc.IN_DELETE_SELF | Libc.IN_MOVE_SELF));
 
-    /// <summary>Sleeps until something happened, or the time is over.</summary>
-    public unsafe void Wait(TimeSpan atMost)
+    /// <summary>Sleeps until something happened, or the time is over, and watches whatever the path leads to by then; where there is no watch, until the time is over.</summary>
+    public static void Sleep(RegionWatch? watch, TimeSpan atMost, CancellationToken cancellationToken)
+    {
+        if (watch is null)
+        {
+            cancellationToken.WaitHandle.WaitOne(atMost);
+            return;
+        }
+
+        watch.Wait(atMost);
+        watch.Arm();
+    }
+
+    private unsafe void Wait(TimeSpan atMost)
     {
         var entry = new Libc.PollEntry { Descriptor = (int)_inotify.DangerousGetHandle(), Events = Libc.POLLIN };
         if (Libc.Poll(ref entry, 1, (int)Math.Ceiling(atMost.TotalMilliseconds)) <= 0) return;

@@ -175,15 +175,7 @@ public sealed class TaskRegion
             if (!now.SameAs(since)) return now;
             TimeSpan left = Left(start, timeout);
             if (left <= TimeSpan.Zero) return null;
-            TimeSpan sleep = look < left ? look : left;
-            if (watch is null)
-            {
-                cancellationToken.WaitHandle.WaitOne(sleep);
-                continue;
-            }
-
-            watch.Wait(sleep);
-            watch.Arm();
+            RegionWatch.Sleep(watch, look < left ? look : left, cancellationToken);
         }
     }
 

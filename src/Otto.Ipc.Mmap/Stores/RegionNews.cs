@@ -73,25 +73,19 @@ internal sealed class RegionNews(TaskRegion region) : IDisposable
     /// So a key that came and went again between two looks of the thread is not missed by a watch that saw it come. Who says something new
     /// wakes all, itself too: whoever waits has said what the thread compares with.
     /// </remarks>
-    public void Found(byte[] text)
+    /// <param name="text">Null where the region could not be read, which is always told.</param>
+    public void Found(byte[]? text)
     {
         TaskCompletionSource told;
         lock (_gate)
         {
-            if (_found is not null && _found.AsSpan().SequenceEqual(text)) return;
+            if (text is not null && _found is not null && _found.AsSpan().SequenceEqual(text)) return;
             _found = text;
-            told = NextTurn();
+            told = _changed;
+            if (!_disposed) _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         told.TrySetResult();
-    }
-
-    // Under the gate.
-    private TaskCompletionSource NextTurn()
-    {
-        TaskCompletionSource told = _changed;
-        if (!_disposed) _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        return told;
     }
 
     private void Listen(CancellationToken stop)
@@ -110,20 +104,11 @@ internal sealed class RegionNews(TaskRegion region) : IDisposable
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 // Gone or damaged: whoever watches looks for itself, and is told what is wrong.
-                TaskCompletionSource told;
-                lock (_gate) told = NextTurn();
-                told.TrySetResult();
+                Found(null);
                 look = TimeSpan.FromMilliseconds(200);
             }
 
-            if (watch is null)
-            {
-                stop.WaitHandle.WaitOne(look);
-                continue;
-            }
-
-            watch.Wait(look);
-            watch.Arm();
+            RegionWatch.Sleep(watch, look, stop);
         }
     }
 }

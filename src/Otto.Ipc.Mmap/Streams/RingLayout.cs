@@ -50,12 +50,6 @@ internal static class RingLayout
 
     public static long FrameBytes(long length) => (FrameHeader + length + 7) & ~7L;
 
-    /// <summary>How long an end lets frames or room gather after a burst: some microseconds, a tenth of what a sleep costs.</summary>
-    public const int GatheringSpins = 100;
-
-    /// <summary>Whether the ends of such a ring let frames and room gather: where it is large, and spinning is allowed and of use.</summary>
-    public static bool Gathers(long capacity, TimeSpan spinLimit) => capacity >= 256 << 10 && spinLimit > TimeSpan.Zero && Environment.ProcessorCount > 1;
-
     public static int MaxMessage(long capacity) => (int)(capacity / 2) - FrameHeader;
 
     /// <summary>Length and type as one word: what is read once cannot change between two checks of it.</summary>

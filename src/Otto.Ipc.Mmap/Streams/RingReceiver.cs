@@ -13,7 +13,6 @@ namespace Otto.Ipc.Mmap.Streams;
 
 internal sealed class RingReceiver : MessageReceiver, IReadiness
 {
-    private const int BurstMessages = 32;
 
     private readonly SoloEnd _end;
     private readonly SegmentMapping _map;
@@ -25,7 +24,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private LaneReader _lane;
     private BlockDescriptor _leasedBlock;
     private long _leases;
-    private readonly bool _gathers;
+    private readonly Gathering _gathering;
     private long _leasesAtWait;
     private long _open;
     private long _leasedBytes;
@@ -40,7 +39,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _gathers = RingLayout.Gathers(segment.Plan.Capacity, options.SpinLimit);
+        _gathering = new Gathering(segment.Plan.Capacity, options.SpinLimit);
         if (!segment.Hold.TryWrite(LivenessLock.RoleByte))
         {
             segment.Close();
@@ -198,10 +197,9 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _end.Exit();
     }
 
-    /// <summary>As in RingSubscriber: after a burst it keeps off the senders' tails for a moment, and does not take their lines away for each message.</summary>
     private void LetSomeGather()
     {
-        if (_gathers && _leases - _leasesAtWait >= BurstMessages) Thread.SpinWait(RingLayout.GatheringSpins);
+        _gathering.AfterTaking(_leases - _leasesAtWait);
         _leasesAtWait = _leases;
     }
 

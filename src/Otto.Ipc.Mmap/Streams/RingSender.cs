@@ -27,7 +27,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     private long _padding;
     private int _wanted;
     private bool _completed;
-    private readonly bool _gathers;
+    private readonly Gathering _gathering;
 
     public RingSender(SegmentFile segment, MmapStreamOptions options)
     {
@@ -36,7 +36,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this, signallersFence: false);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _gathers = RingLayout.Gathers(_lane.Capacity, options.SpinLimit);
+        _gathering = new Gathering(_lane.Capacity, options.SpinLimit);
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
         _tooMany = (uint)MaxMessageBytes + 1;
         _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
@@ -150,7 +150,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         try
         {
             _wanted = bytes;
-            LetRoomGather();
+            _gathering.OfRoom();
             return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode);
         }
         finally
@@ -167,7 +167,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         try
         {
             _wanted = bytes;
-            LetRoomGather();
+            _gathering.OfRoom();
             await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
         }
         finally
@@ -219,15 +219,6 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
 
         _end.Exit();
         return room;
-    }
-
-    /// <summary>
-    /// A full ring is given a moment before its head is looked at again: a sender that follows the receiver frame by frame takes its line away
-    /// for each, and both crawl.
-    /// </summary>
-    private void LetRoomGather()
-    {
-        if (_gathers) Thread.SpinWait(RingLayout.GatheringSpins);
     }
 
     /// <summary>Whether a frame is allowed, and has room at the tail for all that is known; <see cref="TryClaimSlowly"/> knows more.</summary>

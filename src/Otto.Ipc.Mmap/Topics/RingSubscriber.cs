@@ -13,9 +13,6 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 {
     private const int FirstBuffer = 1024;
     private const int RunMessages = 128;
-    private const int BurstMessages = 32;
-    private const int GatheringSpins = 100; // some microseconds, a tenth of what a sleep costs
-    private const int GatheringCapacity = 1 << 18; // what is published meanwhile is a small part of such a ring
     private readonly SoloEnd _end;
     private readonly SegmentMapping _map;
     private readonly LaneSubscription[] _lanes;
@@ -24,7 +21,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
     private readonly long _place;
-    private readonly bool _gathers;
+    private readonly Gathering _gathering;
     private readonly TopicLoans _loans;
     private BlockDescriptor _held;
     private LaneSubscription _lane;
@@ -47,7 +44,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         };
         bool hasPlace = _subscribers.Policy != TopicPolicy.Overwrite;
         long place = hasPlace ? TopicLayout.Place(segment.Plan, _end.Me) : 0;
-        _gathers = segment.Plan.Capacity >= GatheringCapacity && options.SpinLimit > TimeSpan.Zero && Environment.ProcessorCount > 1;
+        _gathering = new Gathering(segment.Plan.Capacity, options.SpinLimit);
         _lanes = new LaneSubscription[segment.Plan.ParameterA];
         for (int i = 0; i < _lanes.Length; i++)
             _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0, _subscribers.Policy == TopicPolicy.Eject ? place : 0, _loans);
@@ -198,13 +195,9 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         return lost;
     }
 
-    /// <summary>
-    /// Stays away from a publisher's tail for a moment after a burst. Who reads each message as soon as it is there takes the tail's line
-    /// away from the publisher for each, and both then wait for that line most of the time.
-    /// </summary>
     private void LetSomeGather()
     {
-        if (_gathers && _heard >= BurstMessages) Thread.SpinWait(GatheringSpins);
+        _gathering.AfterTaking(_heard);
         _heard = 0;
     }
 

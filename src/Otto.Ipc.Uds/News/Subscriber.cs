@@ -143,7 +143,7 @@ internal sealed class Subscriber(Connection connection, Broker broker)
 
     private bool HasRoom(Value? value)
     {
-        if (value is not null && value.HeldBytes >= Output.SharedFrom && !connection.Server.Budget.HasRoomFor(value.HeldBytes)) return false;
+        if (value is not null && !connection.Output.HasRoomFor(value.HeldBytes)) return false;
         if (connection.Output.Unsent < MostOutput) return true;
         // Perhaps nobody asked the kernel yet, in this turn of the server.
         ServerLoop.Flush(connection);

@@ -152,9 +152,9 @@ internal sealed class BinaryProtocol(ServerLoop server, Broker broker)
         if (broker.Keys.TryGet(key, out Entry? entry))
         {
             byte[] value = entry.Value.Bytes;
-            if (value.Length >= Output.SharedFrom && !server.Budget.HasRoomFor(value.Length))
+            if (!connection.Output.HasRoomFor(value.Length))
             {
-                Refuse(connection, ErrorCode.Busy, $"a value of {value.Length:N0} bytes is more than may wait beside all else; ask again");
+                Refuse(connection, ErrorCode.Busy, BusyReason.Value(value.Length));
                 return;
             }
 
@@ -197,7 +197,7 @@ internal sealed class BinaryProtocol(ServerLoop server, Broker broker)
         long bytes = keys.Sum(key => key.Length + 2L);
         if (bytes > int.MaxValue / 2 || !server.Budget.HasRoomFor(bytes))
         {
-            Refuse(connection, ErrorCode.Busy, $"{keys.Length:N0} keys are more than may wait beside all else; use a narrower pattern");
+            Refuse(connection, ErrorCode.Busy, BusyReason.Keys(keys.Length));
             return;
         }
 

@@ -134,7 +134,12 @@ internal sealed class TextProtocol(ServerLoop server, Broker broker)
                 return;
             }
 
-            if (!HasRoom(connection, text)) return;
+            if (!output.HasRoomFor(text.Length))
+            {
+                Refuse(connection, ErrorCode.Busy, BusyReason.Value(text.Length));
+                return;
+            }
+
             output.AppendValue(text);
             Answer(connection, default);
         }
@@ -187,7 +192,7 @@ internal sealed class TextProtocol(ServerLoop server, Broker broker)
         connection.Work += broker.Keys.Count;
         if (!server.Budget.HasRoomFor(keys.Sum(key => key.Length + 3L)))
         {
-            Refuse(connection, ErrorCode.Busy, $"{keys.Length:N0} keys are more than may wait beside all else; use a narrower pattern");
+            Refuse(connection, ErrorCode.Busy, BusyReason.Keys(keys.Length));
             return;
         }
 
@@ -218,13 +223,6 @@ internal sealed class TextProtocol(ServerLoop server, Broker broker)
     {
         Answer(connection, "OK"u8);
         connection.IsClosing = true;
-    }
-
-    private bool HasRoom(Connection connection, byte[] value)
-    {
-        if (value.Length < Output.SharedFrom || server.Budget.HasRoomFor(value.Length)) return true;
-        Refuse(connection, ErrorCode.Busy, $"a value of {value.Length:N0} bytes is more than may wait beside all else; ask again");
-        return false;
     }
 
     private static bool IsKey(Connection connection, ReadOnlySpan<byte> key, string usage)

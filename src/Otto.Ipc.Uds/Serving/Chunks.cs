@@ -104,6 +104,8 @@ internal sealed class ChunkPool(Budget budget) : IDisposable
 {
     public const int ChunkBytes = 16 << 10;
 
+    public Budget Budget => budget;
+
     // 4 MiB; what is beyond was for a crowd that has gone.
     private const int MostUnused = 16;
 

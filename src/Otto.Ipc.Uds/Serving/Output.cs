@@ -9,8 +9,8 @@ namespace Otto.Ipc.Uds.Serving;
 /// <summary>What one client has not taken yet, in order.</summary>
 internal sealed class Output(ChunkPool pool)
 {
-    /// <summary>From here on a value is sent from where it lies instead of being copied.</summary>
-    public const int SharedFrom = 4 << 10;
+    // From here on a value is sent from where it lies instead of being copied.
+    private const int SharedFrom = 4 << 10;
 
     private Chunk? _head, _tail;
 
@@ -24,6 +24,9 @@ internal sealed class Output(ChunkPool pool)
     public bool IsBroken { get; private set; }
 
     public bool IsEmpty => _head is null;
+
+    /// <summary>Whether a value may wait here, beside all that waits for all clients; a small one always may.</summary>
+    public bool HasRoomFor(long valueBytes) => valueBytes < SharedFrom || pool.Budget.HasRoomFor(valueBytes);
 
     /// <summary>Room for some bytes in one piece; they count once <see cref="Advance"/> says how many.</summary>
     public Span<byte> Reserve(int bytes)

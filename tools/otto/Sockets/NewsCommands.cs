@@ -128,19 +128,8 @@ internal static class NewsCommands
     }
 
     /// <summary>Begins to listen, within the time that each next one may take, or a second where that is less.</summary>
-    private static async Task<T> OpenAsync<T>(TimeSpan? timeout, Func<CancellationToken, ValueTask<T>> open)
-    {
-        TimeSpan limit = timeout is not { } asked ? Usual : asked > Least ? asked : Least;
-        using var stop = new CancellationTokenSource(limit);
-        try
-        {
-            return await open(stop.Token);
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            throw new TimeoutException($"the server did not answer within {limit.TotalSeconds:0.###} s");
-        }
-    }
+    private static Task<T> OpenAsync<T>(TimeSpan? timeout, Func<CancellationToken, ValueTask<T>> open) =>
+        SocketChoice.WithinAsync(timeout is not { } asked ? Usual : asked > Least ? asked : Least, open);
 
     private static async Task<int> ListenAsync<T>(IAsyncEnumerable<T> news, IAsyncDisposable source, long count, TimeSpan? timeout, Action<T> print)
     {

@@ -32,19 +32,24 @@ internal sealed class SocketChoice
     public UdsClient Client(ParseResult parsed, string? otherPath = null) => new(new UdsTransportOptions { SocketPath = otherPath ?? Path(parsed), ConnectTimeout = TimeSpan.Zero });
 
     /// <summary>Runs what talks to the server, and no longer than it may.</summary>
-    public async Task<int> RunAsync(ParseResult parsed, Func<UdsClient, CancellationToken, Task<int>> work, string? otherPath = null)
+    public Task<int> RunAsync(ParseResult parsed, Func<UdsClient, CancellationToken, Task<int>> work, string? otherPath = null) => WithinAsync(Timeout(parsed), async stop =>
+    {
+        await using UdsClient client = Client(parsed, otherPath);
+        return await work(client, stop);
+    });
+
+    /// <summary>Waits for what the server is asked, and no longer than it may take; <see langword="null"/> for as long as it takes.</summary>
+    public static async Task<T> WithinAsync<T>(TimeSpan? limit, Func<CancellationToken, ValueTask<T>> ask)
     {
         using var stop = new CancellationTokenSource();
-        TimeSpan? timeout = Timeout(parsed);
-        if (timeout is { } limit) stop.CancelAfter(limit);
+        if (limit is { } most) stop.CancelAfter(most);
         try
         {
-            await using UdsClient client = Client(parsed, otherPath);
-            return await work(client, stop.Token);
+            return await ask(stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            throw new TimeoutException($"the server did not answer within {timeout!.Value.TotalSeconds:0.###} s");
+            throw new TimeoutException($"the server did not answer within {limit!.Value.TotalSeconds:0.###} s");
         }
     }
 
