@@ -8,6 +8,7 @@ namespace Otto.Queue.Redis;
 
 internal sealed class RedisClient : IAsyncDisposable
 {
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(500);
     private readonly IConnectionMultiplexer _multiplexer;
     private readonly bool _owned;
     private readonly TimeSpan _timeout;
@@ -28,6 +29,8 @@ internal sealed class RedisClient : IAsyncDisposable
     /// <summary>Raised after a connection came back: what was said to sleepers meanwhile is lost.</summary>
     internal event Action? Restored;
 
+    private string RefusesPassword => $"{Servers} refuses the password, or asks for one; set password= in the configuration";
+
     private string Servers => string.Join(", ", _multiplexer.GetEndPoints().Select(static e => e.ToString()));
 
     /// <summary>Why the server cannot be reached; <see langword="null"/> while it can.</summary>
@@ -39,7 +42,9 @@ internal sealed class RedisClient : IAsyncDisposable
         // Riding out a server that is not there yet is the same as riding out one that went away.
         options.AbortOnConnectFail = false;
         if (string.IsNullOrEmpty(options.ClientName)) options.ClientName = $"otto-{Environment.ProcessId}";
-        return new RedisClient(await Apart(ConnectionMultiplexer.ConnectAsync(options)).ConfigureAwait(false), owned: true, timeout);
+        var client = new RedisClient(await Apart(ConnectionMultiplexer.ConnectAsync(options)).ConfigureAwait(false), owned: true, timeout);
+        if (client.Trouble is not null) await client.AskWhyAsync().ConfigureAwait(false);
+        return client;
     }
 
     /// <summary>Completes when a connection comes or goes, or after a moment.</summary>
@@ -145,12 +150,24 @@ internal sealed class RedisClient : IAsyncDisposable
         _ => null,
     };
 
-    // The one reason that does not pass by itself and that the client tells only with a command that failed.
+    // A refused password does not pass by itself, and the client tells it only with a command that failed. Newer clients keep commands for a while
+    // in the hope of a connection; so long it is not waited.
+    private async Task AskWhyAsync()
+    {
+        try
+        {
+            await Apart(_database.PingAsync()).WaitAsync(Moment).ConfigureAwait(false);
+        }
+        catch (Exception e) when (Translate(e) is not null)
+        {
+            // It is known now, as far as it can be.
+        }
+    }
+
     private RedisTroubleException OfConnection(RedisConnectionException e)
     {
         string said = $"{e.Message} {e.InnerException?.Message}";
-        if (!_multiplexer.IsConnected && ((string[])["NOAUTH", "WRONGPASS", "invalid password", "AuthenticationFailure"]).Any(word => said.Contains(word, StringComparison.Ordinal)))
-            _failure = $"{Servers} refuses the password, or asks for one; set password= in the configuration";
+        if (!_multiplexer.IsConnected && ((string[])["NOAUTH", "WRONGPASS", "invalid password", "AuthenticationFailure"]).Any(word => said.Contains(word, StringComparison.Ordinal))) _failure = RefusesPassword;
         return new RedisTroubleException(Trouble ?? e.Message, e);
     }
 
@@ -167,7 +184,7 @@ internal sealed class RedisClient : IAsyncDisposable
 
     private void OnFailed(object? sender, ConnectionFailedEventArgs e)
     {
-        _failure = $"{e.EndPoint}: {e.FailureType}";
+        _failure = e.FailureType == ConnectionFailureType.AuthenticationFailure ? RefusesPassword : $"{e.EndPoint}: {e.FailureType}";
         Change();
     }
 

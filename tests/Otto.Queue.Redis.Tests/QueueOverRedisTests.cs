@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Otto.Queue.Redis.Tests.Support;
 using Otto.Queue.Tests.Support;
 
@@ -126,10 +127,18 @@ internal sealed class QueueOverRedisTests : RedisTest
     [Test]
     public async Task A_wrong_password_is_named_as_the_trouble([Values] bool none)
     {
-        TaskQueue queue = Make(Options().Redis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").Send<Job>(Name));
-        RouteForecast forecast = await queue.ForeseeAsync(Name);
-        Assert.That(forecast.Routes.Single(static r => r.Route == Route.Redis).Trouble, Does.Contain("password"));
+        (TaskQueue queue, string? trouble) = await AskAsync();
+        // On a busy machine the client may not have been connected yet when it first failed, and then says that for ever: asked anew.
+        for (long start = Stopwatch.GetTimestamp(); trouble?.StartsWith("not connected", StringComparison.Ordinal) == true && Stopwatch.GetElapsedTime(start) < Eventually.Watchdog;)
+            (queue, trouble) = await AskAsync();
+        Assert.That(trouble, Does.Contain("refuses the password"));
         Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.SharedMemory), "and tasks that may go elsewhere do");
+
+        async Task<(TaskQueue, string?)> AskAsync()
+        {
+            TaskQueue asked = Make(Options().Redis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").Send<Job>(Name));
+            return (asked, (await asked.ForeseeAsync(Name)).Routes.Single(static r => r.Route == Route.Redis).Trouble);
+        }
     }
 
     [Test]
