@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Otto.Queue.Redis.Tests.Support;
 
@@ -62,6 +63,18 @@ internal sealed class RedisQueueToolTests : ToolTest
         Task<string> output = worker.StandardOutput.ReadToEndAsync(), errors = worker.StandardError.ReadToEndAsync();
         await worker.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That((worker.ExitCode, await output), Is.EqualTo((0, "")), await errors);
+    }
+
+    [TestCase("{0},password=wrong")]
+    [TestCase("127.0.0.1:1,connectTimeout=300")]
+    public async Task A_worker_says_what_it_waits_for_where_a_server_cannot_be_used(string server)
+    {
+        using Process worker = Start("otto", "queue", "work", "far", "--dir", Folder, "--redis", string.Format(CultureInfo.InvariantCulture, server, $"127.0.0.1:{_server.Port}"), "--", "cat");
+        Assert.That(await worker.StandardError.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)), Does.StartWith("otto: ").And.Contain("127.0.0.1:").And.EndWith("; waiting until it can be reached"));
+        Process.Start("kill", ["-INT", $"{worker.Id}"]).WaitForExit();
+        Task<string> errors = worker.StandardError.ReadToEndAsync();
+        await worker.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.That(worker.ExitCode, Is.Zero, await errors);
     }
 
     [Test]

@@ -39,14 +39,14 @@ internal static class WorkCommand
         var place = new QueuePlace(command, withFormat: true);
         QueueCommand.SetAction(command, async (parsed, _) =>
         {
-            string queueName = parsed.GetValue(name)!;
+            string queueName = parsed.GetValue(name)!, taskName = parsed.GetValue(task) ?? queueName;
             string[] words = parsed.GetValue(run)!;
             int left = QueuePlace.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
             int places = Math.Min(left, QueuePlace.Number(parsed.GetValue(concurrency), "--concurrency", 1, 10_000) ?? 1);
             int retry = QueuePlace.Number(parsed.GetValue(retries), "--retry", 0, 1000) ?? 3;
             TimeSpan? patience = QueuePlace.Seconds(parsed.GetValue(timeout), "--timeout");
             TaskCompletionSource enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            TaskQueueOptions options = place.Options(parsed).Handle<ReadOnlyMemory<byte>>(parsed.GetValue(task) ?? queueName, async (payload, context, cancellation) =>
+            TaskQueueOptions options = place.Options(parsed).Handle<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellation) =>
             {
                 bool last = false, asJson = parsed.GetValue(json);
                 long start = Stopwatch.GetTimestamp();
@@ -73,6 +73,8 @@ internal static class WorkCommand
             await using var queue = new TaskQueue(options);
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop), terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
             await queue.StartAsync(CancellationToken.None);
+            foreach (RouteSight route in (await queue.ForeseeAsync(taskName, cancellationToken: CancellationToken.None)).Routes.Where(static r => r.Trouble is not null))
+                Console.Error.WriteLine($"otto: {route.Trouble}; waiting until it can be reached");
             await enough.Task;
             DrainReport report = await queue.StopAsync(CancellationToken.None);
             QueueStatistics numbers = queue.GetStatistics()[0];
