@@ -20,6 +20,13 @@ public interface ISearchableWorkQueue : IWorkQueue
     /// <returns><see langword="false"/> where there is none.</returns>
     bool TryFind(WorkMatch match, out WorkId id, out bool held);
 
+    /// <summary>Looks for a message among the dead letters, as <see cref="TryFind"/> does among the living.</summary>
+    /// <param name="match">Says which.</param>
+    /// <param name="attempts">How many attempts were made at it.</param>
+    /// <param name="reason">Why it was given up.</param>
+    /// <returns><see langword="false"/> where there is none.</returns>
+    bool TryFindDead(WorkMatch match, out int attempts, out string reason);
+
     /// <summary>Keeps everybody else who asks for this out, in every process, so that "there is none" stays true until one is sent.</summary>
     /// <param name="patience">How long to wait for another to be done.</param>
     /// <param name="turn">Ends it when disposed; the holder's death ends it too. Not to be held across an await.</param>

@@ -46,20 +46,33 @@ internal sealed class QueueView(SegmentMapping map, QueueLayout layout, IndexQue
             long word = Volatile.Read(ref Word(i));
             if (SlotWord.State(word) != SlotState.Dead) continue;
             int length = Math.Clamp(map.Int(layout.Slot(i) + QueueLayout.Length), 0, layout.SlotBytes);
-            int noteLength = Math.Clamp(map.Int(layout.Slot(i) + QueueLayout.NoteLength), 0, QueueLayout.NoteBytes);
             var letter = new DeadLetter(
                 new DeadLetterId(word, i),
                 Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.Kind)) == QueueLayout.KindLoan
                     ? readLoan(BlockDescriptor.Read(map, layout.Slot(i) + QueueLayout.Payload))
                     : map.Bytes(layout.Slot(i) + QueueLayout.Payload, length).ToArray(),
                 SlotWord.Attempts(word),
-                Encoding.UTF8.GetString(map.Bytes(layout.Note(i), noteLength)));
+                Note(i));
             // Copied while nobody moved it: the fence keeps the copy before the second look, and a moved word never comes back.
             Interlocked.MemoryBarrier();
             if (Volatile.Read(ref Word(i)) == word) letters.Add(letter);
         }
 
         return letters;
+    }
+
+    /// <summary>Reads why a letter died, if its slot's word is still the one that was seen.</summary>
+    public bool TryReadNote(int slot, long word, out string note)
+    {
+        note = Note(slot);
+        Interlocked.MemoryBarrier(); // As in DeadLetters.
+        return Volatile.Read(ref Word(slot)) == word;
+    }
+
+    private string Note(int slot)
+    {
+        int length = Math.Clamp(map.Int(layout.Slot(slot) + QueueLayout.NoteLength), 0, QueueLayout.NoteBytes);
+        return Encoding.UTF8.GetString(map.Bytes(layout.Note(slot), length));
     }
 
     /// <summary>Adds each block that a message in a slot names.</summary>

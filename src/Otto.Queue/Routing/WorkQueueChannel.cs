@@ -81,6 +81,13 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicNotices? notices =
 
     public override ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null) => notices?.TellAsync(notice) ?? default;
 
+    // Results are not kept here, but a task that was given up is: by a worker whose word was missed, or by the queue itself, which tells nobody.
+    public override ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellation)
+    {
+        if (queue is not ISearchableWorkQueue searchable || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
+        return new(TaskNotice.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes($"given up at attempt {attempts}{(reason.Length == 0 ? "" : ": " + reason)}")));
+    }
+
     public override ValueTask WaitToSendAsync(CancellationToken cancellation) => queue.WaitToSendAsync(cancellation);
 
     public override ValueTask<bool> BuryAsync(ReadOnlySpan<byte> message, string reason)

@@ -1,5 +1,6 @@
 using System.Text;
 using Otto.Ipc;
+using Otto.Ipc.Mmap;
 using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Tests.DeadLetters;
@@ -21,6 +22,25 @@ internal sealed class DeadLetterTests : QueueTest
         Assert.That(await queue.DeadLetters.DropAsync(dead), Is.True);
         Assert.That(await queue.DeadLetters.DropAsync(dead), Is.False);
         Assert.That(Inspect("jobs"), Has.Property("Dead").EqualTo(0));
+    }
+
+    [Test]
+    public async Task Who_waits_for_a_task_that_the_segment_gave_up_by_itself_is_told()
+    {
+        using IWorkQueue segment = OpenSegment("jobs", new MmapQueueOptions { MaxAttempts = 1 });
+        TaskQueue queue = Make(Options().Send<Job>("jobs"));
+        TaskReceipt other = await queue.EnqueueAsync(new Job(1)), receipt = await queue.EnqueueAsync(new Job(2), new() { Result = true });
+        // As workers that die over it leave it: no worker is there to tell.
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.That(segment.TryLease(out WorkLease lease), Is.True);
+            if (EnvelopeHeader.IdOf(lease.Payload.Span) == receipt.Id) lease.Abandon();
+            else lease.Complete();
+        }
+
+        Assert.That(segment.GetCounts().Dead, Is.EqualTo(1));
+        Assert.That(async () => await queue.WaitAsync(receipt).Soon(), Throws.TypeOf<TaskFailedException>().With.Message.Contains("given up at attempt 1"));
+        Assert.That(other.Id, Is.Not.EqualTo(receipt.Id));
     }
 
     [Test]
