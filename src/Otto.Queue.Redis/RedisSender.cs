@@ -10,6 +10,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     private const int MostInBatch = 128;
     private const int MostBytesInBatch = 1 << 20;
     private const int MostWaiting = 10_000;
+    private const long MostBytesWaiting = 128 << 20;
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
@@ -18,6 +19,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     private readonly string _capacity = options.Capacity.ToString(CultureInfo.InvariantCulture);
     private readonly Lock _lock = new();
     private readonly List<Pending> _waiting = [];
+    private long _waitingBytes;
     private bool _flushing;
     private long _batches;
 
@@ -29,8 +31,9 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         bool start;
         lock (_lock)
         {
-            if (_waiting.Count >= MostWaiting) return new(SendOutcome.Full);
+            if (_waiting.Count >= MostWaiting || (_waiting.Count > 0 && _waitingBytes + message.Length > MostBytesWaiting)) return new(SendOutcome.Full);
             _waiting.Add(pending);
+            _waitingBytes += message.Length;
             start = !_flushing;
             _flushing = true;
         }
@@ -47,7 +50,11 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         }
         catch (OperationCanceledException)
         {
-            lock (_lock) _waiting.Remove(pending); // Not on its way yet: then it is never sent.
+            lock (_lock)
+            {
+                if (_waiting.Remove(pending)) _waitingBytes -= pending.Message.Length; // Not on its way yet: then it is never sent.
+            }
+
             throw;
         }
     }
@@ -74,6 +81,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
                 }
 
                 _waiting.RemoveRange(0, batch.Count);
+                _waitingBytes -= batch.Sum(static p => (long)p.Message.Length);
             }
 
             try

@@ -111,6 +111,22 @@ internal sealed class LostServerTests : RedisTest
     }
 
     [Test]
+    public async Task What_waits_for_a_server_that_does_not_answer_is_bounded_by_its_bytes()
+    {
+        TaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMinutes(1));
+        Server.Pause();
+        // One is on its way, 128 MiB wait behind it, and the others are told to wait outside.
+        List<Task<SendAnswer>> sending = [];
+        for (int i = 0; i < 140; i++) sending.Add(channel.SendAsync(new byte[1 << 20], new SendTerms(default), default).AsTask());
+        Task<SendAnswer>[] refused = [.. sending.Where(static s => s.IsCompleted)];
+        Server.Resume();
+
+        Assert.That((await Task.WhenAll(refused)).Select(static a => a.Outcome), Is.EqualTo(Enumerable.Repeat(SendOutcome.Full, 11)));
+        Assert.That((await Task.WhenAll(sending.Except(refused)).Soon()).Select(static a => a.Outcome), Is.All.EqualTo(SendOutcome.Sent));
+        Assert.That((await channel.SendAsync(new byte[1 << 20], new SendTerms(default), default)).Outcome, Is.EqualTo(SendOutcome.Sent), "and there is room again");
+    }
+
+    [Test]
     public async Task A_result_that_could_not_be_told_is_told_when_the_server_is_back()
     {
         TaskCompletionSource started = new(), finish = new();
