@@ -314,13 +314,14 @@ internal static class RedisScripts
 
     /// <summary>
     /// KEYS stream delayed keys; ARGV the task's id, where to go on (empty at first), how many to look at.
-    /// Looks through the delayed, then the stream, some at a time so that nobody waits long for it. Answers 1 taken back, 2 held by a worker, 0 not there; or where to go on.
+    /// Looks through the delayed, then the stream, some at a time so that nobody waits long for it. The delayed from the last one: they leave at the other end,
+    /// for the stream, and none steps over the place where the look goes on. Answers 1 taken back, 2 held by a worker, 0 not there; or where to go on.
     /// </summary>
     internal static readonly RedisScript Cancel = new(Begin + Pack + """
         local function release(k) if k ~= '' and redis.call('HGET', KEYS[3], k) == ARGV[1] then redis.call('HDEL', KEYS[3], k) end end
         if ARGV[2] == '' or string.sub(ARGV[2], 1, 1) == 'd' then
           local from = ARGV[2] == '' and 0 or tonumber(string.sub(ARGV[2], 2))
-          local some = redis.call('ZRANGE', KEYS[2], from, from + ARGV[3] - 1)
+          local some = redis.call('ZREVRANGE', KEYS[2], from, from + ARGV[3] - 1)
           for _, p in ipairs(some) do
             local m, a, k = unpacked(p)
             if string.sub(m, 9, 24) == ARGV[1] then

@@ -126,6 +126,30 @@ internal sealed class ChannelTests : RedisTest
     }
 
     [Test]
+    public async Task Every_delayed_task_can_be_cancelled_while_others_fall_due()
+    {
+        const int Due = 6000, Far = 1500;
+        TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
+        List<Task<SendAnswer>> sending = [];
+        for (int i = 0; i < Due; i++) sending.Add(Send(producer, "due", TimeSpan.FromMilliseconds(500 + i / 3)).AsTask());
+        ulong first = _number + 1;
+        for (int i = 0; i < Far; i++) sending.Add(Send(producer, "far", TimeSpan.FromHours(1)).AsTask());
+        await Task.WhenAll(sending).Soon();
+        worker.StartTaking(new Taker(200));
+        Task working = Task.Run(async () =>
+        {
+            for (int done = 0; done < Due; done++) (await worker.LeaseAsync()).Complete();
+        });
+
+        List<CancelOutcome> outcomes = [];
+        for (ulong i = 0; i < Far; i++) outcomes.Add(await producer.CancelAsync(new TaskId(1, first + i), default));
+        await working.Soon();
+
+        Assert.That(outcomes, Is.All.EqualTo(CancelOutcome.Removed));
+        Assert.That((await producer.CountAsync(default)).Delayed, Is.Zero);
+    }
+
+    [Test]
     public async Task Given_back_counted_for_later_it_comes_later_as_the_next_attempt()
     {
         TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
