@@ -70,7 +70,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     public bool Complete(in SlotToken token)
     {
         if (TryRemove(token) is not { } entry) return false;
-        Settle(new Settlement(entry, 'c', 0, entry.Key), hurry: false);
+        Settle(new Settlement(entry, entry.Key.Length == 0 ? 'c' : 'k', 0, ""), hurry: false);
         return true;
     }
 
@@ -167,17 +167,19 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
 
     private async Task SettleBatchAsync(Settlement[] batch)
     {
-        object[] arguments = new object[2 + (batch.Length * 4)];
-        arguments[0] = keys.Nudge("");
-        arguments[1] = worker;
-        for (int i = 0; i < batch.Length; i++)
+        List<object> entries = new(batch.Length);
+        foreach (Settlement settlement in batch)
         {
-            arguments[2 + (i * 4)] = batch[i].What == 'c' ? "c" : batch[i].What == 'r' ? "r" : "d";
-            arguments[3 + (i * 4)] = batch[i].Entry.Id;
-            arguments[4 + (i * 4)] = batch[i].Number;
-            arguments[5 + (i * 4)] = batch[i].Text;
+            entries.Add(settlement.Entry.Id);
+            if (settlement.What is 'c' or 'k') continue;
+            entries.Add(settlement.Number);
+            entries.Add(settlement.Text);
         }
 
+        object[] arguments =
+        [
+            keys.Nudge(""), worker, batch.MinBy(static s => s.Entry.Order).Entry.Id, batch.MaxBy(static s => s.Entry.Order).Entry.Id, new string([.. batch.Select(static s => s.What)]), .. entries,
+        ];
         bool again = false;
         while (true)
         {

@@ -55,7 +55,7 @@ internal static class RedisScripts
         """;
 
     /// <summary>
-    /// KEYS stream delayed dead keys sleepers sent; ARGV nudge, capacity, batch number, then delay ms, key and envelope of each.
+    /// KEYS stream delayed dead keys sleepers sent; ARGV nudge, capacity, batch number, a letter for each (p plain, t with terms), then the envelope of each, followed by delay ms and key where it has terms.
     /// Answers for each: 1 sent, 0 full, or the id of the task that holds the key. A batch that comes again after a lost answer gets the first answer.
     /// </summary>
     internal static readonly RedisScript Send = new(Begin + Clock + Pack + Wake + """
@@ -66,10 +66,18 @@ internal static class RedisScripts
         end
         local room = ARGV[2] - redis.call('XLEN', KEYS[1]) - redis.call('ZCARD', KEYS[2]) - redis.call('XLEN', KEYS[3])
         local now, ready, sooner, answers = nil, 0, false, {}
-        for i = 4, #ARGV, 3 do
-          local delay, key, m = tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2]
-          local holder = key ~= '' and redis.call('HGET', KEYS[4], key)
-          local id = string.sub(m, 9, 24)
+        local at = 5
+        for i = 1, #ARGV[4] do
+          local m, delay, key = ARGV[at], 0, ''
+          at = at + 1
+          if string.sub(ARGV[4], i, i) == 't' then
+            delay, key = tonumber(ARGV[at]), ARGV[at + 1]
+            at = at + 2
+          end
+          local holder, id = false, nil
+          if key ~= '' then
+            holder, id = redis.call('HGET', KEYS[4], key), string.sub(m, 9, 24)
+          end
           if holder and holder ~= id then
             answers[#answers + 1] = string.gsub(holder, '.', function(c) return string.format('%02x', string.byte(c)) end)
           elseif room <= 0 then
@@ -140,42 +148,73 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed dead keys sleepers; ARGV nudge, worker, then of each: what, entry id, number, text.
-    /// c complete (text: its key); r return (number: delay ms, text: attempts); d dead (number: attempts, text: reason). Answers 1 for each that was still the worker's.
+    /// KEYS stream delayed dead keys sleepers; ARGV nudge, worker, the batch's lowest and highest entry, a letter for each, then the id of each, followed by number and text where it is returned or dead.
+    /// c complete; k complete and has a key; r return (number: delay ms, text: attempts); d dead (number: attempts, text: reason). Answers 1 for each that was still the worker's.
+    /// What is complete goes first and at once: where memory is short, that frees some for the others; and what was returned or buried is not so again where a later one fails.
     /// </summary>
     internal static readonly RedisScript Settle = new(Begin + Clock + Pack + Wake + """
-        local answers, ready = {}, 0
+        local answers, ready, done = {}, 0, {}
+        local mine, all = {}, false
+        local pending = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[3], ARGV[4], #ARGV, ARGV[2])
+        if not pending.err then
+          all = #pending < #ARGV -- Else it holds much more between the two, and each is asked for.
+          for _, p in ipairs(pending) do mine[p[1]] = true end
+        end
+        local function take(id)
+          local held = mine[id]
+          if held == nil and not all then
+            local one = redis.pcall('XPENDING', KEYS[1], 'workers', id, id, 1, ARGV[2])
+            held = not one.err and one[1]
+          end
+          mine[id] = false
+          return held
+        end
         local function release(k, m)
           if k ~= '' and redis.call('HGET', KEYS[4], k) == string.sub(m, 9, 24) then redis.call('HDEL', KEYS[4], k) end
         end
-        for i = 3, #ARGV, 4 do
-          local what, id, number, text = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-          local held = redis.pcall('XPENDING', KEYS[1], 'workers', id, id, 1, ARGV[2])
-          if held.err or not held[1] then
-            answers[#answers + 1] = '0'
-          else
-            if what ~= 'c' or text ~= '' then
-              local e = redis.call('XRANGE', KEYS[1], id, id)
-              if e[1] then
-                local m, a, k = fields(e[1][2])
-                if what == 'c' then
-                  release(k, m)
-                elseif what == 'd' then
-                  release(k, m)
-                  redis.call('XADD', KEYS[3], '*', 'm', m, 'a', number, 'r', text, 'k', k)
-                elseif tonumber(number) > 0 then
-                  local p = pack(m, text, k)
-                  redis.call('ZADD', KEYS[2], clock() + number, p)
-                  if redis.call('ZRANK', KEYS[2], p) == 0 then ready = ready + 1 end
-                else
-                  add(KEYS[1], m, text, k)
-                  ready = ready + 1
-                end
-              end
+        local function entry(id)
+          local e = redis.call('XRANGE', KEYS[1], id, id)
+          if e[1] then return fields(e[1][2]) end
+        end
+        local others, at = {}, 6
+        for i = 1, #ARGV[5] do
+          local what, id = string.sub(ARGV[5], i, i), ARGV[at]
+          answers[i] = '0'
+          if what == 'r' or what == 'd' then
+            others[#others + 1] = {i, what, id, ARGV[at + 1], ARGV[at + 2]}
+            at = at + 2
+          elseif take(id) then
+            if what == 'k' then
+              local m, a, k = entry(id)
+              if m then release(k, m) end
+            end
+            done[#done + 1] = id
+            answers[i] = '1'
+          end
+          at = at + 1
+        end
+        if done[1] then
+          redis.call('XACK', KEYS[1], 'workers', unpack(done))
+          redis.call('XDEL', KEYS[1], unpack(done))
+        end
+        for _, o in ipairs(others) do
+          local what, id, number, text = o[2], o[3], o[4], o[5]
+          if take(id) then
+            local m, a, k = entry(id)
+            if m and what == 'd' then
+              release(k, m)
+              redis.call('XADD', KEYS[3], '*', 'm', m, 'a', number, 'r', text, 'k', k)
+            elseif m and tonumber(number) > 0 then
+              local p = pack(m, text, k)
+              redis.call('ZADD', KEYS[2], clock() + number, p)
+              if redis.call('ZRANK', KEYS[2], p) == 0 then ready = ready + 1 end
+            elseif m then
+              add(KEYS[1], m, text, k)
+              ready = ready + 1
             end
             redis.call('XACK', KEYS[1], 'workers', id)
             redis.call('XDEL', KEYS[1], id)
-            answers[#answers + 1] = '1'
+            answers[o[1]] = '1'
           end
         end
         if ready > 0 then wake(KEYS[5], ready) end

@@ -98,17 +98,19 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
 
     private async Task<string[]> SendBatchAsync(List<Pending> batch)
     {
-        object[] arguments = new object[3 + (batch.Count * 3)];
-        arguments[0] = _nudge;
-        arguments[1] = _capacity;
-        arguments[2] = (++_batches).ToString(CultureInfo.InvariantCulture);
-        for (int i = 0; i < batch.Count; i++)
+        char[] letters = new char[batch.Count];
+        List<object> messages = new(batch.Count);
+        for (int i = 0; i < letters.Length; i++)
         {
-            arguments[3 + (i * 3)] = (long)Math.Ceiling(batch[i].Terms.Delay.TotalMilliseconds);
-            arguments[4 + (i * 3)] = batch[i].Terms.Key ?? "";
-            arguments[5 + (i * 3)] = batch[i].Message;
+            SendTerms terms = batch[i].Terms;
+            messages.Add(batch[i].Message);
+            letters[i] = terms.Delay == TimeSpan.Zero && terms.Key is null ? 'p' : 't';
+            if (letters[i] == 'p') continue;
+            messages.Add((long)Math.Ceiling(terms.Delay.TotalMilliseconds));
+            messages.Add(terms.Key ?? "");
         }
 
+        object[] arguments = [_nudge, _capacity, (++_batches).ToString(CultureInfo.InvariantCulture), new string(letters), .. messages];
         while (true)
         {
             try

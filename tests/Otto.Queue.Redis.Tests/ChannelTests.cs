@@ -125,6 +125,32 @@ internal sealed class ChannelTests : RedisTest
         Assert.That((await producer.CountAsync(default)).Delayed, Is.EqualTo(1));
     }
 
+    [TestCase(2)]
+    [TestCase(60)]
+    public async Task A_batch_that_ends_frees_what_is_still_the_workers_and_tells_what_is_not(int leased)
+    {
+        // With 60 leased and two ended, so much lies between the two that each is asked for by itself.
+        TaskChannel channel = await OpenAsync();
+        var taker = new Taker(leased);
+        channel.StartTaking(taker);
+        var first = new TaskId(1, _number + 1);
+        for (int i = 0; i < leased; i++) await Send(channel, $"{i}");
+        List<WorkLease> leases = [];
+        while (leases.Count < leased) leases.Add(await channel.LeaseAsync());
+        string key = $"otto:{{{Name}}}:stream";
+        await Server.AskAsync($"EVAL \"return #redis.call('XCLAIM', KEYS[1], 'workers', 'thief', 0, redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1])\" 1 {key}");
+
+        leases[^1].Complete();
+        leases[0].Complete();
+
+        await Eventually.Holds(() => !taker.Lost.IsEmpty);
+        Assert.That(taker.Lost, Is.EqualTo(new[] { first }));
+        await Eventually.Holds(() => channel.CountAsync(default).AsTask().Result.Leased == leased - 1);
+        Assert.That(await Server.AskAsync($"XLEN {key}"), Is.EqualTo($":{leased - 1}"));
+        foreach (WorkLease lease in leases[1..^1]) lease.Complete();
+        await Eventually.Holds(() => channel.CountAsync(default).AsTask().Result.Leased == 1);
+    }
+
     [Test]
     public async Task Every_delayed_task_can_be_cancelled_while_others_fall_due()
     {
