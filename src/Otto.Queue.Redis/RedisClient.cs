@@ -167,9 +167,12 @@ internal sealed class RedisClient : IAsyncDisposable
     private RedisTroubleException OfConnection(RedisConnectionException e)
     {
         string said = $"{e.Message} {e.InnerException?.Message}";
-        if (!_multiplexer.IsConnected && ((string[])["NOAUTH", "WRONGPASS", "invalid password", "AuthenticationFailure"]).Any(word => said.Contains(word, StringComparison.Ordinal))) _failure = RefusesPassword;
+        if (!_multiplexer.IsConnected && !IsOfCertificate(e) && ((string[])["NOAUTH", "WRONGPASS", "invalid password", "AuthenticationFailure"]).Any(word => said.Contains(word, StringComparison.Ordinal))) _failure = RefusesPassword;
         return new RedisTroubleException(Trouble ?? e.Message, e);
     }
+
+    // A handshake that fails is told by the same word as a password.
+    private static bool IsOfCertificate(Exception? e) => e is not null && (e is System.Security.Authentication.AuthenticationException || IsOfCertificate(e.InnerException));
 
     private static RedisTroubleException OfServer(RedisServerException e)
     {
@@ -184,7 +187,7 @@ internal sealed class RedisClient : IAsyncDisposable
 
     private void OnFailed(object? sender, ConnectionFailedEventArgs e)
     {
-        _failure = e.FailureType == ConnectionFailureType.AuthenticationFailure ? RefusesPassword : $"{e.EndPoint}: {e.FailureType}";
+        _failure = e.FailureType == ConnectionFailureType.AuthenticationFailure && !IsOfCertificate(e.Exception) ? RefusesPassword : $"{e.EndPoint}: {e.FailureType}";
         Change();
     }
 

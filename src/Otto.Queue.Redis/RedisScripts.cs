@@ -353,8 +353,8 @@ internal static class RedisScripts
 
     /// <summary>
     /// KEYS stream delayed keys; ARGV the task's id, where to go on (empty at first), how many to look at.
-    /// Looks through the delayed, then the stream, some at a time so that nobody waits long for it. The delayed from the last one: they leave at the other end,
-    /// for the stream, and none steps over the place where the look goes on. Answers 1 taken back, 2 held by a worker, 0 not there; or where to go on.
+    /// Looks through the delayed, then the stream, some at a time so that nobody waits long for it. The delayed from the last one: as they
+    /// fall due they leave at the other end, and none steps over the place where the look goes on. One that is given back meanwhile, or moves up as another is cancelled, can be passed over. Answers 1 taken back, 2 held by a worker, 0 not there; or where to go on.
     /// </summary>
     internal static readonly RedisScript Cancel = new(Begin + Pack + """
         local function release(k) if k ~= '' and redis.call('HGET', KEYS[3], k) == ARGV[1] then redis.call('HDEL', KEYS[3], k) end end

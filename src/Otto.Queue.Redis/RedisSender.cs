@@ -19,6 +19,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     private readonly string _capacity = options.Capacity.ToString(CultureInfo.InvariantCulture);
     private readonly Lock _lock = new();
     private readonly List<Pending> _waiting = [];
+    private TaskCompletionSource? _halfEmpty;
     private long _waitingBytes;
     private bool _flushing;
     private long _batches;
@@ -27,11 +28,16 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     {
         ObjectDisposedException.ThrowIf(closing.IsCancellationRequested, typeof(TaskChannel));
         if (client.Trouble is not null) return new(SendOutcome.Unavailable);
+        lock (_lock)
+        {
+            if (IsFull(message.Length)) return new(SendOutcome.Full);
+        }
+
         Pending pending = new(message.ToArray(), terms);
         bool start;
         lock (_lock)
         {
-            if (_waiting.Count >= MostWaiting || (_waiting.Count > 0 && _waitingBytes + message.Length > MostBytesWaiting)) return new(SendOutcome.Full);
+            if (IsFull(message.Length)) return new(SendOutcome.Full); // Others were quicker.
             _waiting.Add(pending);
             _waitingBytes += message.Length;
             start = !_flushing;
@@ -41,6 +47,19 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         if (start) _ = FlushAsync();
         return new(cancellation.CanBeCanceled ? WaitAsync(pending, cancellation) : pending.Answer.Task);
     }
+
+    /// <summary>Completes when no more than half of what may wait here does.</summary>
+    internal Task HalfEmpty
+    {
+        get
+        {
+            lock (_lock) return IsHalfEmpty ? Task.CompletedTask : (_halfEmpty ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
+    private bool IsHalfEmpty => _waiting.Count <= MostWaiting / 2 && _waitingBytes <= MostBytesWaiting / 2;
+
+    private bool IsFull(int bytes) => _waiting.Count >= MostWaiting || (_waiting.Count > 0 && _waitingBytes + bytes > MostBytesWaiting);
 
     private async Task<SendAnswer> WaitAsync(Pending pending, CancellationToken cancellation)
     {
@@ -53,10 +72,18 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
             lock (_lock)
             {
                 if (_waiting.Remove(pending)) _waitingBytes -= pending.Message.Length; // Not on its way yet: then it is never sent.
+                TellIfHalfEmpty();
             }
 
             throw;
         }
+    }
+
+    private void TellIfHalfEmpty()
+    {
+        if (!IsHalfEmpty) return;
+        _halfEmpty?.TrySetResult();
+        _halfEmpty = null;
     }
 
     private async Task FlushAsync()
@@ -82,6 +109,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
 
                 _waiting.RemoveRange(0, batch.Count);
                 _waitingBytes -= batch.Sum(static p => (long)p.Message.Length);
+                TellIfHalfEmpty();
             }
 
             try

@@ -86,6 +86,7 @@ internal sealed class RedisTaskChannel : TaskChannel
 
     public override async ValueTask WaitToSendAsync(CancellationToken cancellation)
     {
+        await _sender.HalfEmpty.WaitAsync(cancellation).ConfigureAwait(false);
         // Room comes from workers elsewhere, who do not know us: looked for more and more seldom.
         for (int pause = 5; ; pause = Math.Min(pause * 2, 250))
         {
@@ -131,10 +132,12 @@ internal sealed class RedisTaskChannel : TaskChannel
         byte[] bytes = new byte[TaskId.Size];
         id.WriteTo(bytes);
         string at = "";
-        while (true)
+        // A look in several steps can miss one that moved meanwhile: it is looked for once more.
+        for (int step = 0, looks = 0; ; step++)
         {
             at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [bytes, at, LookedAtAtOnce]).WaitAsync(cancellation).ConfigureAwait(false)).Text;
-            if (at is "0" or "1" or "2") return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
+            if (at == "0" && step > 0 && looks++ == 0) (at, step) = ("", 0);
+            else if (at is "0" or "1" or "2") return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
         }
     }
 

@@ -44,7 +44,7 @@ internal static class Interruption
         lock (Gate) directory.Delete(recursive: true);
     }
 
-    /// <summary>From now on nothing is left behind at the end, however it comes about, but by SIGKILL.</summary>
+    /// <summary>From now on what was made here is taken along at the end, however it comes about, but by SIGKILL.</summary>
     public static void Guard()
     {
         // Not in the handlers: what fails when its processes are gone may end the program before a handler has come to its end.

@@ -13,7 +13,6 @@ namespace Otto.Ipc.Mmap.Streams;
 
 internal sealed class RingReceiver : MessageReceiver, IReadiness
 {
-
     private readonly SoloEnd _end;
     private readonly SegmentMapping _map;
     private readonly LaneReader[] _lanes;

@@ -99,7 +99,7 @@ public abstract class TaskChannel : IAsyncDisposable
     /// <exception cref="IOException">The route cannot be reached, or the notice is too large for it.</exception>
     public virtual ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null) => default;
 
-    /// <summary>Asks for the notice of a task's result that may have been missed, or of its failure where it lies among the dead letters.</summary>
+    /// <summary>Asks for the notice of a task's result that may have been missed, or, where the route looks there, of its failure from among the dead letters.</summary>
     /// <param name="id">The task.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <returns>The notice; <see langword="null"/> where there is none, or the route does not keep them.</returns>

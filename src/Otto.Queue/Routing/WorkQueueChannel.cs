@@ -85,7 +85,7 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicNotices? notices =
     public override ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellation)
     {
         if (queue is not ISearchableWorkQueue searchable || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
-        return new(TaskNotice.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes($"given up at attempt {attempts}{(reason.Length == 0 ? "" : ": " + reason)}")));
+        return new(TaskNotice.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes(reason.Length > 0 ? reason : $"attempt {attempts}")));
     }
 
     public override ValueTask WaitToSendAsync(CancellationToken cancellation) => queue.WaitToSendAsync(cancellation);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Inspection;
 using Otto.Ipc.Mmap.Regions;
@@ -211,7 +212,8 @@ public sealed class Inspecting
             }
         });
         int seen = 0;
-        for (int i = 0; i < 2000; i++)
+        // The looks can all be over before the other thread has had a core.
+        for (long i = 0, start = Stopwatch.GetTimestamp(); i < 2000 || (seen == 0 && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30)); i++)
         {
             foreach (SegmentReport report in _inspector.List())
             {

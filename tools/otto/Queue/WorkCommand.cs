@@ -74,7 +74,7 @@ internal static class WorkCommand
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop), terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
             await queue.StartAsync(CancellationToken.None);
             foreach (RouteSight route in (await queue.ForeseeAsync(taskName, cancellationToken: CancellationToken.None)).Routes.Where(static r => r.Trouble is not null))
-                Console.Error.WriteLine($"otto: {route.Trouble}; waiting until it can be reached");
+                Console.Error.WriteLine($"otto: {route.Trouble}; waiting for it");
             await enough.Task;
             DrainReport report = await queue.StopAsync(CancellationToken.None);
             QueueStatistics numbers = queue.GetStatistics()[0];
