@@ -172,9 +172,10 @@ public abstract partial class QueueConformance
     [Test]
     public async Task Many_senders_and_many_workers_do_every_message_exactly_once()
     {
-        const int Senders = 4, Workers = 4, Each = 10_000;
+        const int Senders = 4, Workers = 4;
+        int each = MessagesOfEach;
         var seen = new ConcurrentDictionary<(int, int), int>();
-        int left = Senders * Each;
+        int left = Senders * each;
         Task[] workers = [.. Enumerable.Range(0, Workers).Select(w => Watch.OnThread(() =>
         {
             IWorkQueue handle = w % 2 == 0 ? Queue : OpenOther();
@@ -204,7 +205,7 @@ public abstract partial class QueueConformance
         Task[] senders = [.. Enumerable.Range(0, Senders).Select(s => Watch.OnThread(() =>
         {
             byte[] buffer = new byte[200];
-            for (int i = 0; i < Each; i++)
+            for (int i = 0; i < each; i++)
             {
                 Span<byte> message = buffer.AsSpan(0, Payload.HeaderBytes + i % 180);
                 Payload.Fill(message, s, i);
@@ -212,7 +213,7 @@ public abstract partial class QueueConformance
             }
         }))];
         await Watch.Over(Task.WhenAll([.. senders, .. workers]));
-        Assert.That(seen, Has.Count.EqualTo(Senders * Each));
+        Assert.That(seen, Has.Count.EqualTo(Senders * each));
         Assert.That(seen.Values, Is.All.EqualTo(1));
         Assert.That(Queue.GetCounts().Free, Is.EqualTo(Queue.Capacity));
     }

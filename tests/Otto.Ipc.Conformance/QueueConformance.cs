@@ -35,6 +35,9 @@ public abstract partial class QueueConformance
     /// <summary>How often a wait is cancelled beside a send.</summary>
     protected virtual int Cancellations => 3_000;
 
+    /// <summary>How many messages each of many senders sends: what a busy machine passes well within the watchdog.</summary>
+    protected virtual int MessagesOfEach => 10_000;
+
     private IQueueHarness Harness
     {
         get

@@ -7,6 +7,8 @@ namespace Otto.Ipc.Files.Tests.Queues;
 [Parallelizable]
 public sealed class FilesQueues : QueueConformance
 {
+    protected override int MessagesOfEach => 5_000;
+
     protected override IQueueHarness CreateHarness() => new QueueHarness(WatchMode.Notify);
 }
 
@@ -15,6 +17,8 @@ public sealed class PolledFilesQueues : QueueConformance
 {
     // A wait that looks ends at its next look, a millisecond later.
     protected override int Cancellations => 300;
+
+    protected override int MessagesOfEach => 1_000;
 
     protected override IQueueHarness CreateHarness() => new QueueHarness(WatchMode.Poll);
 }
