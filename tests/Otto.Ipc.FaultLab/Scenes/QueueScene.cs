@@ -18,7 +18,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     private IWorkQueue? _sender;
     private IWorkQueue? _worker;
     private Victim? _victim;
-    private volatile bool _sendNoMore;
+    private volatile bool _sendNoMore, _sendsNoMore;
 
     protected override void Play()
     {
@@ -106,6 +106,8 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
             _ledger.Read(_victim.Lines, "the victim");
         }
 
+        // Not before the last of them was noted: the worker is told to end once all that is known is done.
+        Soon(() => _sendsNoMore, "the sender to end");
         Soon(() => _ledger.IsSettled, "every message to be done (I1)");
         Judge(_works.Stop(), "the worker");
     }
@@ -126,6 +128,8 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
             _sends.Beat();
             if (i >= 20) Thread.Sleep(1); // a trickle, so that two cores suffice for all
         }
+
+        _sendsNoMore = true;
     }
 
     private void Work()
