@@ -9,10 +9,10 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
     internal string Id { get; } = id;
 
     /// <summary>Where it lies in the stream: the two numbers of its id.</summary>
-    internal (ulong Time, ulong Number) Order =>
-        Id.IndexOf('-', StringComparison.Ordinal) is > 0 and int dash
-        && ulong.TryParse(Id.AsSpan(0, dash), NumberStyles.None, CultureInfo.InvariantCulture, out ulong time)
-        && ulong.TryParse(Id.AsSpan(dash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ulong number) ? (time, number) : default;
+    internal (ulong Time, ulong Number) Order { get; } =
+        id.IndexOf('-', StringComparison.Ordinal) is > 0 and int dash
+        && ulong.TryParse(id.AsSpan(0, dash), NumberStyles.None, CultureInfo.InvariantCulture, out ulong time)
+        && ulong.TryParse(id.AsSpan(dash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ulong number) ? (time, number) : default;
 
     internal byte[] Message { get; } = message;
 

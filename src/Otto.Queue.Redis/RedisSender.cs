@@ -28,16 +28,12 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     {
         ObjectDisposedException.ThrowIf(closing.IsCancellationRequested, typeof(TaskChannel));
         if (client.Trouble is not null) return new(SendOutcome.Unavailable);
-        lock (_lock)
-        {
-            if (IsFull(message.Length)) return new(SendOutcome.Full);
-        }
-
+        if (IsFull(message.Length)) return new(SendOutcome.Full); // A glance, before it is copied; judged again under the lock.
         Pending pending = new(message.ToArray(), terms);
         bool start;
         lock (_lock)
         {
-            if (IsFull(message.Length)) return new(SendOutcome.Full); // Others were quicker.
+            if (IsFull(message.Length)) return new(SendOutcome.Full);
             _waiting.Add(pending);
             _waitingBytes += message.Length;
             start = !_flushing;

@@ -131,13 +131,18 @@ internal sealed class RedisTaskChannel : TaskChannel
     {
         byte[] bytes = new byte[TaskId.Size];
         id.WriteTo(bytes);
-        string at = "";
+        (CancelOutcome outcome, int steps) = await LookToCancelAsync(bytes, cancellation).ConfigureAwait(false);
         // A look in several steps can miss one that moved meanwhile: it is looked for once more.
-        for (int step = 0, looks = 0; ; step++)
+        return outcome == CancelOutcome.NotFound && steps > 1 ? (await LookToCancelAsync(bytes, cancellation).ConfigureAwait(false)).Outcome : outcome;
+    }
+
+    private async Task<(CancelOutcome Outcome, int Steps)> LookToCancelAsync(byte[] id, CancellationToken cancellation)
+    {
+        string at = "";
+        for (int steps = 1; ; steps++)
         {
-            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [bytes, at, LookedAtAtOnce]).WaitAsync(cancellation).ConfigureAwait(false)).Text;
-            if (at == "0" && step > 0 && looks++ == 0) (at, step) = ("", 0);
-            else if (at is "0" or "1" or "2") return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
+            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [id, at, LookedAtAtOnce]).WaitAsync(cancellation).ConfigureAwait(false)).Text;
+            if (at is "0" or "1" or "2") return (at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound }, steps);
         }
     }
 

@@ -22,7 +22,7 @@ internal static class Interruption
     public static string InMemory => Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
 
     /// <summary>Where scratch lies.</summary>
-    public static IEnumerable<string> Parents => new[] { "/dev/shm", Path.GetTempPath(), "/var/tmp", Environment.CurrentDirectory }.Where(Directory.Exists).Distinct();
+    public static IEnumerable<string> Parents => new[] { InMemory, Path.GetTempPath(), "/var/tmp", Environment.CurrentDirectory }.Where(Directory.Exists).Distinct();
 
     /// <summary>A path that is nobody's yet. What a process of ours makes there goes with this process.</summary>
     public static string NewPath(string parent) => Path.Combine(parent, Prefix + Guid.NewGuid().ToString("N")[..12]);

@@ -12,22 +12,14 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
 
     public bool TryFind(WorkMatch match, out WorkId id, out bool held)
     {
-        bool found = TrySearch(match, dead: false, out int slot, out long word, out long use);
-        id = found ? new WorkId(use, slot) : default;
-        held = found && SlotWord.State(word) is (SlotState.Leased or SlotState.Ending);
-        return found;
-    }
-
-    public bool TryFindDead(WorkMatch match, out int attempts, out string reason)
-    {
-        bool found = TrySearch(match, dead: true, out int slot, out long word, out _);
-        attempts = found ? SlotWord.Attempts(word) : 0;
-        reason = "";
-        if (!found) return false;
+        ArgumentNullException.ThrowIfNull(match);
         _gate.Enter();
         try
         {
-            return _view.TryReadNote(slot, word, out reason);
+            bool found = TrySearch(match, dead: false, out int slot, out long word, out long use);
+            id = found ? new WorkId(use, slot) : default;
+            held = found && SlotWord.State(word) is (SlotState.Leased or SlotState.Ending);
+            return found;
         }
         finally
         {
@@ -35,37 +27,46 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         }
     }
 
-    private bool TrySearch(WorkMatch match, bool dead, out int slot, out long word, out long use)
+    public bool TryFindDead(WorkMatch match, out int attempts, out string reason)
     {
         ArgumentNullException.ThrowIfNull(match);
         _gate.Enter();
         try
         {
-            Span<byte> copy = stackalloc byte[ISearchableWorkQueue.SearchedBytes];
-            for (slot = 0; slot < _layout.Slots; slot++)
-            {
-                // Again where the slot moved on under the look: a message never moves to another slot, so it is found in this one or has ended.
-                for (int look = 0; look < 64; look++)
-                {
-                    word = Volatile.Read(ref _moves.Word(slot));
-                    SlotState state = SlotWord.State(word);
-                    if (dead ? state is not SlotState.Dead : state is not (SlotState.Filled or SlotState.Leased or SlotState.Delayed or SlotState.Ending)) break;
-                    ReadOnlySpan<byte> message = CopyStart(slot, copy);
-                    use = Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use));
-                    Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.
-                    if (Volatile.Read(ref _moves.Word(slot)) != word) continue;
-                    if (!match(message)) break;
-                    return true;
-                }
-            }
-
-            word = use = 0;
-            return false;
+            reason = "";
+            bool found = TrySearch(match, dead: true, out int slot, out long word, out _);
+            attempts = SlotWord.Attempts(word);
+            return found && _view.TryReadNote(slot, word, out reason);
         }
         finally
         {
             _gate.Exit();
         }
+    }
+
+    // Within the gate.
+    private bool TrySearch(WorkMatch match, bool dead, out int slot, out long word, out long use)
+    {
+        Span<byte> copy = stackalloc byte[ISearchableWorkQueue.SearchedBytes];
+        for (slot = 0; slot < _layout.Slots; slot++)
+        {
+            // Again where the slot moved on under the look: a message never moves to another slot, so it is found in this one or has ended.
+            for (int look = 0; look < 64; look++)
+            {
+                word = Volatile.Read(ref _moves.Word(slot));
+                SlotState state = SlotWord.State(word);
+                if (dead ? state is not SlotState.Dead : state is not (SlotState.Filled or SlotState.Leased or SlotState.Delayed or SlotState.Ending)) break;
+                ReadOnlySpan<byte> message = CopyStart(slot, copy);
+                use = Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use));
+                Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.
+                if (Volatile.Read(ref _moves.Word(slot)) != word) continue;
+                if (!match(message)) break;
+                return true;
+            }
+        }
+
+        word = use = 0;
+        return false;
     }
 
     public bool TryTakeTurn(TimeSpan patience, out IDisposable? turn)

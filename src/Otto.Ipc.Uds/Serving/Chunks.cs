@@ -104,14 +104,14 @@ internal sealed class ChunkPool(Budget budget) : IDisposable
 {
     public const int ChunkBytes = 16 << 10;
 
-    public Budget Budget => budget;
-
     // 4 MiB; what is beyond was for a crowd that has gone.
     private const int MostUnused = 16;
 
     // The used ones first, so that the others stay unused.
     private readonly LinkedList<Slab> _slabs = new();
     private int _unused;
+
+    public Budget Budget => budget;
 
     /// <summary>Bytes of all slabs, used or not.</summary>
     public long Held { get; private set; }

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
@@ -41,7 +42,7 @@ internal sealed class RedisPlace : Place
         Start();
     }
 
-    public static bool IsInstalled => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(static d => File.Exists(Path.Combine(d, "redis-server")));
+    public static bool IsInstalled => Programs.Has("redis-server");
 
     /// <summary>What StackExchange.Redis takes.</summary>
     public override string Address => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_port},password={_password}");
