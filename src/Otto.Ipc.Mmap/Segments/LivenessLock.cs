@@ -50,7 +50,13 @@ internal sealed class LivenessLock : IDisposable
     /// <summary>Whether the byte is held for writing: the mark of a live participant, where a sweeper only reads.</summary>
     public bool IsHeldForWriting(long offset) => Probe(offset) == Libc.F_WRLCK;
 
-    public void Dispose() => _file.Dispose();
+    /// <summary>Drops every lock now: closing alone leaves them with a child that was forked meanwhile and has not yet called exec.</summary>
+    public void Dispose()
+    {
+        if (_file.IsClosed) return;
+        TrySet(0, Libc.F_UNLCK, length: 0);
+        _file.Dispose();
+    }
 
     /// <summary>Refuses a file system whose locks do not work: on such a one everybody would look dead.</summary>
     public static void RequireConflicts(SafeFileHandle file, string path)
@@ -77,9 +83,10 @@ internal sealed class LivenessLock : IDisposable
         }
     }
 
-    private bool TrySet(long offset, short type)
+    // A length of 0 is everything from there on.
+    private bool TrySet(long offset, short type, long length = 1)
     {
-        var request = new Libc.FileLock { Type = type, Start = offset, Length = 1 };
+        var request = new Libc.FileLock { Type = type, Start = offset, Length = length };
         bool added = false;
         try
         {

@@ -71,7 +71,7 @@ internal sealed partial class StreamLane
     {
         if (_descriptor < 0) return;
         Pump.Forget(_descriptor, _tag);
-        _ = Libc.Close(_descriptor);
+        StreamSocket.Close(_descriptor);
         _descriptor = -1;
         // The next receiver gets all that this one did not read.
         _sent = _start;

@@ -264,7 +264,7 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
     {
         _inlets.Remove(inlet);
         if (inlet.HasBegun && !inlet.IsCompleted && !inlet.IsSucceeded) _abandoned++;
-        _ = Libc.Close(inlet.Descriptor);
+        StreamSocket.Close(inlet.Descriptor);
     }
 
     /// <summary>Whether there was a sender, each of them completed, and nothing waits; after a look.</summary>
@@ -278,7 +278,7 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
         foreach (StreamInlet inlet in _inlets)
         {
             inlet.Tell();
-            _ = Libc.Close(inlet.Descriptor);
+            StreamSocket.Close(inlet.Descriptor);
         }
 
         _epoll.Dispose();

@@ -46,6 +46,13 @@ internal static class StreamSocket
         return -1;
     }
 
+    /// <summary>Closes a connection, and has the other end see so now: closing alone leaves it open with a child that was forked meanwhile and has not yet called exec.</summary>
+    public static void Close(int descriptor)
+    {
+        _ = Libc.Shutdown(descriptor, Libc.SHUT_RDWR);
+        _ = Libc.Close(descriptor);
+    }
+
     /// <summary>Whether the other end is this user's or root's, or may be anybody's.</summary>
     public static bool IsTrusted(int fd, bool allowOther)
     {

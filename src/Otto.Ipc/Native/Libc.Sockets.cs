@@ -8,7 +8,7 @@ namespace Otto.Ipc.Native;
 internal static unsafe partial class Libc
 {
     public const int AF_UNIX = 1, SOCK_STREAM = 1, SOCK_NONBLOCK = O_NONBLOCK, SOCK_CLOEXEC = O_CLOEXEC;
-    public const int SOL_SOCKET = 1, SO_SNDBUF = 7, SO_PEERCRED = 17, MSG_NOSIGNAL = 0x4000, SHUT_WR = 1;
+    public const int SOL_SOCKET = 1, SO_SNDBUF = 7, SO_PEERCRED = 17, MSG_NOSIGNAL = 0x4000, SHUT_WR = 1, SHUT_RDWR = 2;
     public const int EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3, EPOLL_CLOEXEC = O_CLOEXEC;
     public const uint EPOLLIN = 1, EPOLLOUT = 4, EPOLLERR = 8, EPOLLHUP = 0x10;
     public const int EMFILE = 24, ENFILE = 23, EPIPE = 32, EADDRINUSE = 98, ECONNABORTED = 103, ECONNRESET = 104, ECONNREFUSED = 111, EINPROGRESS = 115;
