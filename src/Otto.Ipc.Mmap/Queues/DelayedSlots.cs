@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 using Otto.Ipc.Mmap.Segments;
 
@@ -12,7 +13,7 @@ namespace Otto.Ipc.Mmap.Queues;
 //  +---------------------------+-----------+
 //
 //  send:     slot ← Delayed; then look at ← min(look at, its time), version + 1
-//  promote:  read the word; look at every slot; move those due; then CAS the word to the earliest that is left, version + 1
+//  promote:  read the word; look at every slot; move those due, the earliest first; then CAS the word to the earliest that is left, version + 1
 //
 // Every sender raises the version, even where its time is no earlier, so a promoter that did not see the slot fails to put the word back.
 // A promoter that stops or dies leaves the word as it was: due. A sender that dies before it lowers the word is swept, and the sweep lowers it.
@@ -49,7 +50,7 @@ internal sealed class DelayedSlots(SegmentMapping map, QueueLayout layout, long 
         }
     }
 
-    /// <summary>Hands each slot that is due to <paramref name="promote"/>, and notes when to look next.</summary>
+    /// <summary>Hands each slot that is due to <paramref name="promote"/>, in the order of their times, and notes when to look next.</summary>
     /// <returns>How many were moved.</returns>
     public int Promote(long now, Func<int, long, bool> promote)
     {
@@ -57,7 +58,8 @@ internal sealed class DelayedSlots(SegmentMapping map, QueueLayout layout, long 
         long seen = Volatile.Read(ref Word);
         if (TimeOf(seen) > now) return 0;
         long next = None;
-        int moved = 0;
+        int count = 0, moved = 0;
+        (long Due, long Word, int Slot)[] found = ArrayPool<(long, long, int)>.Shared.Rent(layout.Slots);
         for (int slot = 0; slot < layout.Slots; slot++)
         {
             // Acquire: pairs with the release that made the slot Delayed; its time is the one of this word.
@@ -65,8 +67,13 @@ internal sealed class DelayedSlots(SegmentMapping map, QueueLayout layout, long 
             if (SlotWord.State(word) != SlotState.Delayed) continue;
             long due = Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore));
             if (due > now) next = Math.Min(next, due);
-            else if (promote(slot, word)) moved++;
+            else found[count++] = (due, word, slot);
         }
+
+        found.AsSpan(0, count).Sort(static (one, other) => one.Due.CompareTo(other.Due));
+        // Exact: a slot that was cancelled, or promoted by another, since it was seen is not moved.
+        foreach ((_, long word, int slot) in found.AsSpan(0, count)) moved += promote(slot, word) ? 1 : 0;
+        ArrayPool<(long, long, int)>.Shared.Return(found);
 
         if (FaultPoints.On) FaultPoints.Reach("queue.promote.scanned");
         // Fails where somebody delayed a message meanwhile: then the word stays due, and the next look is soon.
