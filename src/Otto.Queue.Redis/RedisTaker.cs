@@ -115,7 +115,10 @@ internal sealed class RedisTaker(RedisClient client, QueueKeys keys, RedisRouteO
             [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, Math.Max(1, taker.FreeSlots)]).ConfigureAwait(false)).Items;
         if (items.Length == 0) return;
         _cursor = items[0].Text;
-        Add(HeldEntry.ReadReclaimed(items));
+        List<HeldEntry> found = HeldEntry.ReadReclaimed(items);
+        // A dead worker may have held more than there were places for: the next look begins with the rest, instead of the next heartbeat.
+        if (found.Count > 0 && _cursor != "0-0") _takesOverNext = true;
+        Add(found);
         if (AtHand > 0) Nudge();
     }
 

@@ -77,7 +77,8 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task Each_worker_claims_no_more_than_its_free_places()
     {
-        TaskChannel producer = await OpenAsync(), greedy = await OpenAsync(), other = await OpenAsync();
+        Action<RedisRouteOptions> unhurried = static o => o.LeaseTime = TimeSpan.FromMinutes(1);
+        TaskChannel producer = await OpenAsync(unhurried), greedy = await OpenAsync(unhurried), other = await OpenAsync(unhurried);
         for (int i = 0; i < 10; i++) await Send(producer, $"{i}");
         greedy.StartTaking(new Taker(3));
         other.StartTaking(new Taker(20));
@@ -253,7 +254,8 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task A_lease_is_renewed_for_as_long_as_its_task_takes()
     {
-        TaskChannel producer = await OpenAsync(), busy = await OpenAsync(), idle = await OpenAsync();
+        TimeSpan time = TimeSpan.FromSeconds(4);
+        TaskChannel producer = await OpenAsync(o => o.LeaseTime = time), busy = await OpenAsync(o => o.LeaseTime = time), idle = await OpenAsync(o => o.LeaseTime = time);
         Taker taker = new();
         busy.StartTaking(taker);
         await Send(producer, "long");
@@ -262,7 +264,7 @@ internal sealed class ChannelTests : RedisTest
 
         // Longer than twice a lease: the other looks for what is left lying all the while.
         long start = Stopwatch.GetTimestamp();
-        await Eventually.Holds(() => Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(3.5));
+        await Eventually.Holds(() => Stopwatch.GetElapsedTime(start) > time * 2.25);
 
         Assert.That((idle.TryLease(out _), taker.Lost.Count), Is.EqualTo((false, 0)));
         Assert.That(lease.Complete(), Is.True);

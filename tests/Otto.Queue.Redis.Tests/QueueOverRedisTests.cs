@@ -35,7 +35,7 @@ internal sealed class QueueOverRedisTests : RedisTest
         bool came = await Task.Run(async () =>
         {
             await worker.StartAsync().ConfigureAwait(false);
-            return done.Wait(TimeSpan.FromSeconds(20)); // As a Main that reads from a console would.
+            return done.Wait(Eventually.Watchdog); // As a Main that reads from a console would.
         });
         Assert.That(came, Is.True);
     }

@@ -38,10 +38,10 @@ internal sealed class RaceTests : RedisTest
         ConcurrentQueue<int> done = new();
         TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
         await producer.EnqueueManyAsync(Enumerable.Range(0, 600).Select(static i => new Job(i)));
-        await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(3)).Handle<Job>(Name, async (job, _, _) =>
+        await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(9)).Handle<Job>(Name, async (job, _, _) =>
         {
             // By then many have ended quickly, and the next are at hand.
-            if (job.Number == 300) await Task.Delay(TimeSpan.FromSeconds(4), CancellationToken.None);
+            if (job.Number == 300) await Task.Delay(TimeSpan.FromSeconds(10), CancellationToken.None);
             done.Enqueue(job.Number);
         }, static h => h.Concurrency(1)));
         await Eventually.Holds(() => done.Count >= 600);
@@ -79,7 +79,8 @@ internal sealed class RaceTests : RedisTest
     public async Task A_stale_worker_that_fails_says_nothing_about_a_task_that_is_somebody_elses_by_now()
     {
         TaskCompletionSource started = new(), told = new();
-        TaskQueue worker = await StartAsync(RedisOnly().Handle<Job>(Name, async (_, _, cancellation) =>
+        // Of a lease so long that this worker does not take it back from the ghost for being late.
+        TaskQueue worker = await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(6)).Handle<Job>(Name, async (_, _, cancellation) =>
         {
             started.TrySetResult();
             await using CancellationTokenRegistration registration = cancellation.Register(told.SetResult);

@@ -50,19 +50,36 @@ internal sealed class WorkerFaultTests : RedisTest
         Assert.That(await MassacreOfWorkers.RunAsync(Redis, Name, 1000, () => Server.AskAsync($"XLEN otto:{{{Name}}}:stream").Result == ":0"), Is.GreaterThan(800));
     }
 
+    [Test]
+    public async Task What_a_dead_worker_held_is_taken_over_as_fast_as_the_heir_works_however_few_its_places()
+    {
+        const int Held = 300;
+        using PeerProcess victim = PeerProcess.Start("die", Redis, Name, $"{Held}");
+        await victim.SaysAsync("ready");
+        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        await producer.EnqueueManyAsync(Enumerable.Range(0, Held).Select(BitConverter.GetBytes));
+        await Eventually.Holds(() => victim.Said("started") == Held);
+        victim.Kill();
+
+        TaskQueue heir = await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(1.5)).Handle<byte[]>(Name, static (_, _, _) => default, static h => h.Concurrency(1)));
+
+        // One each heartbeat of half a second would take two and a half minutes.
+        await Eventually.Holds(() => heir.GetStatistics()[0].Completed == Held);
+    }
+
     // Leases of a second and a half, and a pause just longer; with OTTO_LONG_TESTS also one of half a minute.
     private static readonly int[] Pauses = Environment.GetEnvironmentVariable("OTTO_LONG_TESTS") is { Length: > 0 } ? [0, 30] : [0];
 
     [TestCaseSource(nameof(Pauses))]
     public async Task A_paused_worker_loses_its_task_and_its_late_completion_counts_for_nothing(int atLeastSeconds)
     {
-        using PeerProcess paused = PeerProcess.Start("slow", Redis, Name, "500");
+        using PeerProcess paused = PeerProcess.Start("slow", Redis, Name, "3000");
         await paused.SaysAsync("ready");
         TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
         await producer.EnqueueAsync(BitConverter.GetBytes(3));
         await paused.SaysAsync("started 3 attempt 1");
         paused.Pause();
-        using PeerProcess heir = PeerProcess.Start("slow", Redis, Name, atLeastSeconds == 0 ? "3000" : $"{(atLeastSeconds + 5) * 1000}");
+        using PeerProcess heir = PeerProcess.Start("slow", Redis, Name, atLeastSeconds == 0 ? "10000" : $"{(atLeastSeconds + 5) * 1000}");
         await heir.SaysAsync("started 3 attempt 2");
         await Task.Delay(TimeSpan.FromSeconds(atLeastSeconds)); // The length of the pause is what is tested.
 

@@ -34,6 +34,10 @@ internal sealed class RedisServer : IDisposable
         File.SetUnixFileMode(config, UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
+    // What is written before it is answered outlives the process, which is all that kill -9 takes. With everysec a write may wait for
+    // an fsync that is under way, and its answer does not.
+    private const string Persistent = "appendonly yes\nappendfsync no\n";
+
     internal int Port { get; }
 
     internal string Configuration => $"127.0.0.1:{Port},password={_password}";
@@ -47,7 +51,7 @@ internal sealed class RedisServer : IDisposable
             Assert.Ignore("redis-server is not installed: apt-get install redis-server");
         for (int attempt = 1; ; attempt++)
         {
-            RedisServer server = new(FreePort(), (persistent ? "appendonly yes\nappendfsync everysec\n" : "appendonly no\n") + more);
+            RedisServer server = new(FreePort(), (persistent ? Persistent : "appendonly no\n") + more);
             try
             {
                 await server.StartAgainAsync();
