@@ -22,7 +22,7 @@ public sealed class PythonStores
             open=$(mktemp -d /tmp/otto-open-XXXXXX); trap 'rm -r $open' EXIT
             chmod 777 $open; export OTTO_SOCKET=$open/s
             setpriv --reuid=65534 --regid=65534 --clear-groups -- nc -lU "$OTTO_SOCKET" > $open/heard & impostor=$!
-            until [[ -S $OTTO_SOCKET ]]; do kill -0 $impostor || exit 90; done
+            until grep -q " 00010000 .* $OTTO_SOCKET" /proc/net/unix; do kill -0 $impostor || exit 90; done
             chmod 777 "$OTTO_SOCKET"
             PYTHONPATH={{Workshop.Clients}}/python python3 -c 'import otto; otto.OttoClient().set("secret", "hunter2")'
             kill $impostor; cat $open/heard

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text;
 using Otto.Ipc.Conformance;
 
@@ -47,7 +48,22 @@ internal sealed class Workshop : IDisposable
     public void ServeSilence()
     {
         Start("socat", ["UNIX-LISTEN:" + SocketPath + ",fork", "SYSTEM:sleep 60"]);
-        Watch.Until(() => File.Exists(SocketPath), "socat to listen");
+        // The path is there before anybody listens at it.
+        Watch.Until(Accepts, "socat to listen");
+    }
+
+    private bool Accepts()
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(SocketPath));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Runs a script that has loaded otto.sh.</summary>
@@ -72,7 +88,7 @@ internal sealed class Workshop : IDisposable
             // It did not want to hear all of it.
         }
 
-        if (!process.WaitForExit(Watch.Limit))
+        if (!process.WaitForExit(Watch.BulkLimit))
         {
             process.Kill(entireProcessTree: true);
             Assert.Fail($"{program} did not end: {string.Join(' ', arguments)}");

@@ -1,4 +1,5 @@
 using Otto.Queue.Redis.Tests.Support;
+using Otto.Queue.Tests.Support;
 
 namespace Otto.Examples.Tests;
 
@@ -63,6 +64,8 @@ internal sealed class ExampleTests
         Dictionary<string, string> outgrown = new() { ["Otto__Queue__Routes"] = "InProcess,SharedMemory,Redis", ["Otto__Queue__Redis__Configuration"] = server.Configuration };
         using ExampleProcess far = ExampleProcess.Start("OutgrowOneMachine", _otherMachine, outgrown, "work");
         Assert.That(await far.LineAsync(), Is.EqualTo("ready"));
+        // It told the server of itself beside that.
+        await Eventually.Holds(() => server.AskAsync("ZCARD otto:{numbers.square}:workers").Result == ":1");
         using ExampleProcess here = ExampleProcess.Start("OutgrowOneMachine", _machine, outgrown, "send", "2");
         Assert.That(await here.EndAsync(), Is.EqualTo(new[] { "1 squared is 1; by way of Redis: worker known on this route", "2 squared is 4; by way of Redis: worker known on this route" }));
         await far.InterruptAsync();

@@ -212,7 +212,7 @@ public abstract partial class QueueConformance
                 while (!Queue.TrySend(message)) Queue.WaitToSend(TimeSpan.FromMilliseconds(20));
             }
         }))];
-        await Watch.Over(Task.WhenAll([.. senders, .. workers]));
+        await Watch.Over(Task.WhenAll([.. senders, .. workers]), Watch.BulkLimit);
         Assert.That(seen, Has.Count.EqualTo(Senders * each));
         Assert.That(seen.Values, Is.All.EqualTo(1));
         Assert.That(Queue.GetCounts().Free, Is.EqualTo(Queue.Capacity));

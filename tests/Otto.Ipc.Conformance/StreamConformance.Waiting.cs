@@ -185,10 +185,10 @@ public abstract partial class StreamConformance
     [Test]
     public async Task A_sender_and_a_receiver_on_two_threads_pass_every_message_in_order()
     {
-        const int Count = 200_000;
+        int count = MessagesInARow;
         Task receiving = Watch.OnThread(() =>
         {
-            for (int i = 0; i < Count; i++)
+            for (int i = 0; i < count; i++)
             {
                 if (!Receiver.WaitToReceive(Watch.Limit)) Assert.Fail($"message {i} never came");
                 byte[] message = Receive();
@@ -196,7 +196,7 @@ public abstract partial class StreamConformance
             }
         });
         byte[] buffer = new byte[400];
-        for (int i = 0; i < Count; i++)
+        for (int i = 0; i < count; i++)
         {
             Span<byte> message = buffer.AsSpan(0, Payload.HeaderBytes + i % 300);
             Payload.Fill(message, 1, i);

@@ -346,7 +346,7 @@ public abstract class TopicConformance
                 expected = sequence + 1;
             }
         }))];
-        await Watch.Over(Task.WhenAll([publishing, .. hearing]));
+        await Watch.Over(Task.WhenAll([publishing, .. hearing]), Watch.BulkLimit);
     }
 
     protected MessagePublisher Publisher() => Keep(_harness.OpenPublisher());

@@ -10,6 +10,9 @@ public static class Watch
     /// <summary>Long enough for a starved machine, short enough to be noticed.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
+    /// <summary>For work that takes seconds when nothing else runs.</summary>
+    public static readonly TimeSpan BulkLimit = TimeSpan.FromMinutes(4);
+
     public static void Until(Func<bool> condition, string what, TimeSpan? limit = null)
     {
         ArgumentNullException.ThrowIfNull(condition);
@@ -21,7 +24,7 @@ public static class Watch
         }
     }
 
-    public static Task Over(Task task) => task.WaitAsync(Limit);
+    public static Task Over(Task task, TimeSpan? limit = null) => task.WaitAsync(limit ?? Limit);
 
     public static Task<T> Over<T>(Task<T> task) => task.WaitAsync(Limit);
 

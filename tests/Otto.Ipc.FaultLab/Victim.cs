@@ -11,10 +11,12 @@ internal sealed class Victim : IDisposable
 {
     private readonly PeerProcess _peer;
     private readonly bool _kill;
+    private readonly bool _onTheWayOut;
 
     public Victim(Place place, FaultCase fault, bool kill, string name)
     {
         _kill = kill;
+        _onTheWayOut = fault.Point.Contains("leave.", StringComparison.Ordinal) || fault.Point.Contains("complete.", StringComparison.Ordinal);
         string[] words = fault.Victim.Split(' ');
         string at = string.Create(CultureInfo.InvariantCulture, $"{fault.Point}:{fault.Hit}:{(kill ? "KILL" : "STOP")}");
         // A bug of a sweep or an end is the others'; one that publishes wrongly must be the victim's.
@@ -42,15 +44,16 @@ internal sealed class Victim : IDisposable
         bool told = false;
         while (!IsDown)
         {
-            if (_peer.HasExited || Stopwatch.GetElapsedTime(start) > patience)
+            // Where it is to be killed, having ended is being down; how it ended is asked below.
+            if ((!_kill && _peer.HasExited) || Stopwatch.GetElapsedTime(start) > patience)
             {
                 findings.Reached = false;
                 if (mustReach) findings.Add($"the victim never came to its point: {_peer} {_peer.Errors}");
                 return false;
             }
 
-            // Points on the way out are reached once it is told to finish.
-            if (!told && Stopwatch.GetElapsedTime(start) > patience / 10)
+            // Points on the way out are reached once it is told to finish. One that has to come to its point before is not hurried past it.
+            if (!told && (mustReach ? _onTheWayOut : Stopwatch.GetElapsedTime(start) > patience / 10))
             {
                 told = true;
                 _peer.Say("finish");

@@ -67,7 +67,7 @@ internal sealed partial class Program : IDisposable
     /// <returns>The exit code; 128 and the signal where one ended it.</returns>
     public int AwaitExit(TimeSpan? limit = null)
     {
-        if (!_process.WaitForExit(limit ?? Watch.Limit)) Assert.Fail($"'{_what}' does not end");
+        if (!_process.WaitForExit(limit ?? Watch.BulkLimit)) Assert.Fail($"'{_what}' does not end");
         return _process.ExitCode;
     }
 

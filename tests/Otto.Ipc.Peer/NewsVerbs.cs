@@ -10,14 +10,16 @@ internal static class NewsVerbs
 {
     private const int LargestMessage = 312;
 
-    /// <summary>NAME PUBLISHER COUNT POLICY: publishes COUNT numbered messages and on until it is told to finish.</summary>
+    /// <summary>NAME PUBLISHER COUNT POLICY: publishes COUNT numbered messages and on until it is told to finish. Where COUNT is negative: exactly so many.</summary>
     public static int Publish(string[] arguments)
     {
         int me = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
+        bool exactly = count < 0;
+        count = Math.Abs(count);
         using (MessagePublisher publisher = new MmapTransport().OpenPublisher(arguments[0], Options(arguments[3])))
         {
             Talk.Say("ready");
-            for (int i = 0; i < count || !Talk.ToldToFinish; i++)
+            for (int i = 0; i < count || (!exactly && !Talk.ToldToFinish); i++)
             {
                 int bytes = Payload.HeaderBytes + i * 7 % 300;
                 Talk.Say($"intent {i}");

@@ -8,7 +8,7 @@ internal static class StreamVerbs
 {
     private static readonly MmapStreamOptions Options = new() { Capacity = 4096, MaxSenders = 1 };
 
-    /// <summary>NAME FIRST COUNT: sends messages FIRST and up until it is told to finish, at least COUNT of them; then completes the stream if COUNT is negative.</summary>
+    /// <summary>NAME FIRST COUNT: sends messages FIRST and up until it is told to finish, at least COUNT of them. Where COUNT is negative: exactly so many, and completes the stream when it is told.</summary>
     public static int Send(string[] arguments)
     {
         int first = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
@@ -16,7 +16,7 @@ internal static class StreamVerbs
         count = Math.Abs(count);
         using MessageSender sender = Channels.OpenSender(arguments[0], Options);
         Talk.Say("ready");
-        for (int i = first; i < first + count || !Talk.ToldToFinish; i++)
+        for (int i = first; i < first + count || (!complete && !Talk.ToldToFinish); i++)
         {
             int bytes = Payload.HeaderBytes + i % 180;
             Talk.Say($"intent {i}");
@@ -40,7 +40,12 @@ internal static class StreamVerbs
             if (i >= first + count) Thread.Sleep(1); // a trickle, until the test has seen enough
         }
 
-        if (complete) sender.Complete();
+        if (complete)
+        {
+            Talk.AwaitOrder();
+            sender.Complete();
+        }
+
         Talk.Say("finished");
         return 0;
     }

@@ -18,7 +18,7 @@ public abstract partial class TaskConformance
             attempts.Enqueue((job.Number, context.Attempt, Stopwatch.GetTimestamp()));
             if (job.Number == 2 && context.Attempt == 1) throw new IOException("once more, later");
             if (job.Number == 3 && context.Attempt == 1) await Task.Delay(Timeout.Infinite, cancellation);
-        }, h => h.Concurrency(4).Backoff(delay, delay, jitter: 0).Timeout(TimeSpan.FromSeconds(10)))));
+        }, h => h.Concurrency(4).Backoff(delay, delay, jitter: 0).Timeout(TimeSpan.FromMinutes(5)))));
         await worker.StartAsync();
         TaskQueue producer = Harness.JoinsProcesses ? Keep(new TaskQueue(Timed(clock).Send<Job>(Name))) : worker;
 
@@ -28,13 +28,13 @@ public abstract partial class TaskConformance
         TaskReceipt hanging = await producer.EnqueueAsync(new Job(3));
         await Until(() => attempts.Any(static a => a.Number == 2) && attempts.Any(static a => a.Number == 3), "the first attempts");
         clock.Jump(TimeSpan.FromDays(days));
-        await producer.EnqueueAsync(new Job(4), new() { Delay = delay });
         long later = Stopwatch.GetTimestamp();
+        await producer.EnqueueAsync(new Job(4), new() { Delay = delay });
 
         await Until(() => attempts.Count(static a => a is { Number: 1 or 4 } or { Number: 2, Attempt: 2 }) == 3, "what was put off, in spite of the jump");
         Assert.That(Elapsed(1, 1, start), Is.GreaterThanOrEqualTo(delay));
-        Assert.That(Elapsed(4, 1, later), Is.GreaterThanOrEqualTo(delay - TimeSpan.FromMilliseconds(50)));
-        Assert.That(attempts.Count(static a => a.Number == 3), Is.EqualTo(1), "its ten seconds have not passed");
+        Assert.That(Elapsed(4, 1, later), Is.GreaterThanOrEqualTo(delay));
+        Assert.That(attempts.Count(static a => a.Number == 3), Is.EqualTo(1), "its five minutes have not passed");
         Assert.That(await producer.CancelAsync(hanging), Is.EqualTo(CancelOutcome.Requested));
 
         TimeSpan Elapsed(int number, int attempt, long from) => Stopwatch.GetElapsedTime(from, attempts.Single(a => a.Number == number && a.Attempt == attempt).At);

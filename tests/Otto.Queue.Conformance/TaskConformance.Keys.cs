@@ -66,16 +66,18 @@ public abstract partial class TaskConformance
     [Test]
     public async Task A_key_stays_taken_through_a_back_off_and_is_free_when_the_task_is_given_up()
     {
-        TaskCompletionSource failed = new();
-        (TaskQueue producer, TaskQueue worker) = await StartAsync((_, context, _) =>
+        TaskCompletionSource failed = new(), refused = new();
+        (TaskQueue producer, TaskQueue worker) = await StartAsync(async (_, context, _) =>
         {
             failed.TrySetResult();
+            if (context.Attempt > 1) await refused.Task;
             throw new IOException("no");
         }, static h => h.Retry(1).Backoff(TimeSpan.FromMilliseconds(500), TimeSpan.FromMilliseconds(500), jitter: 0));
         await producer.EnqueueAsync(new Job(1), Keyed);
         await failed.Task.WaitAsync(Watchdog);
         await Until(() => worker.GetStatistics()[0].Retried == 1, "the back-off to begin");
         Assert.That((await producer.EnqueueAsync(new Job(2), Keyed)).Outcome, Is.EqualTo(EnqueueOutcome.Duplicate));
+        refused.SetResult();
         await Until(() => producer.EnqueueAsync(new Job(3), Keyed).AsTask().Result.Outcome == EnqueueOutcome.Accepted, "the key to be free");
     }
 

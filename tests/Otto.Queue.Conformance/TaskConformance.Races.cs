@@ -46,7 +46,7 @@ public abstract partial class TaskConformance
         {
             failed.TrySetResult();
             throw new IOException("no");
-        }, static h => h.Retry(5).Backoff(TimeSpan.FromMilliseconds(300), TimeSpan.FromMilliseconds(300)));
+        }, static h => h.Retry(5).Backoff(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(3), jitter: 0));
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), Wanted);
         await failed.Task.WaitAsync(Watchdog);
         await patient.StopAsync();

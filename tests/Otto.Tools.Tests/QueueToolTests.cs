@@ -137,6 +137,8 @@ internal sealed class QueueToolTests : ToolTest
         using Process worker = Start("otto", "queue", "work", "jobs", "--dir", Folder, "--", "sh", "-c", $"echo begun; while [ ! -e {go} ]; do sleep 0.02; done; cat");
         Assert.That(await worker.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)), Is.EqualTo("begun"));
         Process.Start("kill", ["-TERM", $"{worker.Id}"]).WaitForExit();
+        // It has heard: it takes no more.
+        while (Lines(Queue("stat", "jobs", "--json")).Single().GetProperty("workers").GetInt32() > 0) Assert.That(worker.HasExited, Is.False);
         await File.WriteAllTextAsync(go, "");
         Task<string> output = worker.StandardOutput.ReadToEndAsync(), errors = worker.StandardError.ReadToEndAsync();
         await worker.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));

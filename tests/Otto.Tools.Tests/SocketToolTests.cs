@@ -88,8 +88,7 @@ internal sealed class SocketToolTests : ToolTest
     public void After_kill_9_a_new_server_takes_over()
     {
         Serve();
-        _server!.Kill();
-        _server.Dispose();
+        KillServer();
         Serve();
         Assert.That(Script("otto set k v; otto get k").ToString(), Is.EqualTo("exit 0\nv\n\n"));
     }
@@ -205,19 +204,24 @@ internal sealed class SocketToolTests : ToolTest
             until [[ -s {{Folder}}/ready ]]; do kill -0 $server || exit 90; done
             coproc held { exec nc -U $OTTO_SOCKET; }
             echo PING >&${held[1]}; read -r answer <&${held[0]}
-            otto-progress 2 2 done & tool=$!
+            otto-progress 2 2 done --timeout 60 & tool=$!
             { . $(dirname "$(command -v otto)")/../../clients/bash/otto.sh; OTTO_TASK_NAME=sh otto_progress 3 3 done; } & script=$!
-            # While these are turned away, so are those.
-            for i in 1 2 3 4 5; do otto get t.progress 2> {{Folder}}/busy; [[ $? == 5 ]] || exit 92; done
+            # While these are turned away, so are those. The script gives up after two seconds of that.
+            for i in 1 2; do otto get t.progress 2> {{Folder}}/busy; [[ $? == 5 ]] || exit 92; done
             kill $held_PID
             wait $tool; echo "tool $?"; wait $script; echo "script $?"
             otto get t.progress; otto get sh.progress
-            kill -9 $server; wait $server 2> /dev/null
-            otto-progress 5 5 & tool=$!
-            otto serve > {{Folder}}/ready2 & server=$!
-            wait $tool; echo "tool $?"
-            until [[ -s {{Folder}}/ready2 ]]; do kill -0 $server || exit 91; done
-            otto get t.progress | jq .current
+            # Again where the machine took more than two seconds to start a server: then none was expected any more.
+            for try in 1 2 3; do
+              kill -9 $server; wait $server 2> /dev/null
+              otto-progress 5 5 & tool=$!
+              otto serve > {{Folder}}/ready$try & server=$!
+              wait $tool; code=$?
+              until [[ -s {{Folder}}/ready$try ]]; do kill -0 $server || exit 91; done
+              current=$(otto get t.progress | jq .current)
+              [[ $current == 5 ]] && break
+            done
+            echo "tool $code"; echo "$current"
             kill $server; wait $server
             """);
         Assert.That(
@@ -292,7 +296,7 @@ internal sealed class SocketToolTests : ToolTest
             otto get other.progress | jq .current
             """);
         Assert.That(result.ToString(), Is.EqualTo("exit 0\n{\"current\":5,\"total\":5,\"text\":\"step 5\"}\n5\n\n"));
-        using Process watch = Start("otto", "watch", "last.progress", "--json", "--socket", Socket);
+        using Process watch = Start("otto", "watch", "last.progress", "--json", "--snapshot", "--socket", Socket);
         Script("until [ \"$(otto get seen --default no)\" = yes ]; do otto set seen yes; done; for i in 1 2 3 4 5 6 7 8; do otto-progress $i 8 --task last & done; wait; otto-progress 8 8 --task last");
         double current = 0;
         while (current < 8)
@@ -331,9 +335,9 @@ internal sealed class SocketToolTests : ToolTest
             exec 9> "$OTTO_MMAP_DIR/hold"
             until otto get k 2>&1 | grep -q 'clients are connected'; do :; done
             otto-progress 1 2 --task t; echo $?
-            otto-progress 2 2 done --task t & pid=$!
+            otto-progress 2 2 done --task t --timeout 60 & pid=$!
             otto get k; echo $?
-            otto-progress 2 2 --task late --timeout 0.3; echo $?
+            otto-progress 2 2 --task late --timeout 2; echo $?
             kill $nc; exec 9>&-
             wait $pid; echo $?
             until otto get t.progress; do :; done
@@ -345,28 +349,38 @@ internal sealed class SocketToolTests : ToolTest
     [Test]
     public void A_final_update_waits_for_a_server_that_is_started_again()
     {
-        Serve();
-        _server!.Kill();
-        _server.Dispose();
-        _server = null;
-        // The socket lies there, and nobody serves: the usual update is silent at once, the final one waits.
-        Assert.That(Script("otto-progress 1 2 --task t").ToString(), Is.EqualTo("exit 0\n\n"));
-        using Process last = Start("otto-progress", "2", "2", "--task", "t", "--socket", Socket);
-        Serve();
-        Assert.That(last.WaitForExit(TimeSpan.FromSeconds(30)) && last.ExitCode == 0, Is.True);
-        Assert.That(Script("otto get t.progress").Output, Is.EqualTo("{\"current\":2,\"total\":2}\n"));
+        string seen = "";
+        // Again where the machine took more than two seconds to start a server: then none was expected any more.
+        for (int attempt = 0; attempt < 3 && seen.Length == 0; attempt++)
+        {
+            Serve();
+            KillServer();
+            // The socket lies there, and nobody serves: the usual update is silent at once, the final one waits.
+            Assert.That(Script("otto-progress 1 2 --task t").ToString(), Is.EqualTo("exit 0\n\n"));
+            using Process last = Start("otto-progress", "2", "2", "--task", "t", "--socket", Socket);
+            Serve();
+            Assert.That(last.WaitForExit(TimeSpan.FromSeconds(30)) && last.ExitCode == 0, Is.True);
+            seen = Script("otto get t.progress").Output;
+            KillServer();
+        }
+
+        Assert.That(seen, Is.EqualTo("{\"current\":2,\"total\":2}\n"));
     }
 
     [Test]
     public void A_final_update_waits_for_no_server_where_there_is_no_socket_and_not_for_long_where_one_lies()
     {
-        long start = Stopwatch.GetTimestamp();
-        Assert.That(Script("otto-progress 2 2 --task t").ToString(), Is.EqualTo("exit 0\n\n"));
-        TimeSpan without = Stopwatch.GetElapsedTime(start);
+        TimeSpan without = TimeSpan.MaxValue;
+        long start;
+        for (int attempt = 0; attempt < 3; attempt++)
+        {
+            start = Stopwatch.GetTimestamp();
+            Assert.That(Script("otto-progress 2 2 --task t").ToString(), Is.EqualTo("exit 0\n\n"));
+            without = TimeSpan.FromTicks(Math.Min(without.Ticks, Stopwatch.GetElapsedTime(start).Ticks));
+        }
+
         Serve();
-        _server!.Kill();
-        _server.Dispose();
-        _server = null;
+        KillServer();
         start = Stopwatch.GetTimestamp();
         Assert.That(Script("otto-progress 2 2 --task t").ToString(), Is.EqualTo("exit 0\n\n"));
         TimeSpan with = Stopwatch.GetElapsedTime(start);
@@ -424,6 +438,15 @@ internal sealed class SocketToolTests : ToolTest
     {
         _server = Start("otto", ["serve", "--socket", Socket, .. options]);
         return Line(_server);
+    }
+
+    /// <summary>By kill -9; what it left lies there.</summary>
+    private void KillServer()
+    {
+        _server!.Kill();
+        Assert.That(_server.WaitForExit(TimeSpan.FromSeconds(30)), Is.True);
+        _server.Dispose();
+        _server = null;
     }
 
     private Result Script(string script) => Bash($"export OTTO_SOCKET={Socket} SERVER={_server?.Id}; unset OTTO_TASK OTTO_TASK_NAME\n{script}");

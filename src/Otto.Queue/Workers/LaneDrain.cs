@@ -7,7 +7,7 @@ namespace Otto.Queue;
 internal static class LaneDrain
 {
     // How long handlers get to give way once their token has fired.
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
     // How long each task that is left after the deadline may take to be handed over: a route that answers has all of them, one that hangs does not keep the program.
     private static readonly TimeSpan LastPatience = TimeSpan.FromSeconds(5);

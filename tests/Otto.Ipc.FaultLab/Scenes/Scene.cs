@@ -7,7 +7,7 @@ namespace Otto.Ipc.FaultLab.Scenes;
 internal abstract class Scene(FaultCase fault, bool kill, Random random, bool mustReach) : IDisposable
 {
     /// <summary>Recovery ends within two seconds; the rest is for a machine that has other things to do.</summary>
-    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(2), Slack = TimeSpan.FromSeconds(1.5);
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(2), Slack = TimeSpan.FromSeconds(3);
 
     /// <summary>Longer than a housekeeper's period: nobody may take a stopped process for dead.</summary>
     private static readonly TimeSpan LongStop = TimeSpan.FromSeconds(1.3);

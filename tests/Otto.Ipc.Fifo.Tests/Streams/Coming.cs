@@ -3,7 +3,8 @@ using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Fifo.Tests.Streams;
 
-// Who comes first, who leaves first: no open waits, and no wait is for ever.
+// Who comes first, who leaves first: no open waits, and no wait is for ever. Where an end must be gone at once, no other test may fork:
+// a child has the ends of this process until it executes its program.
 
 [TestFixture]
 [Parallelizable(ParallelScope.All)]
@@ -49,6 +50,7 @@ internal sealed class Coming
     }
 
     [Test]
+    [NonParallelizable]
     public void A_sender_whose_receiver_has_left_is_told([Values(4_092, 65_536)] int limit)
     {
         using MessageSender sender = _place.Transport.OpenSender("words", new FifoStreamOptions { MaxMessageBytes = limit });
@@ -65,6 +67,7 @@ internal sealed class Coming
     }
 
     [Test]
+    [NonParallelizable]
     public void A_receiver_that_leaves_in_the_middle_of_a_frame_leaves_the_news_to_the_next()
     {
         var options = new FifoStreamOptions { Framing = FifoFraming.LengthPrefixed };
@@ -131,6 +134,7 @@ internal sealed class Coming
     }
 
     [Test]
+    [NonParallelizable]
     public void A_rest_that_nobody_reads_is_given_up_and_the_receiver_finds_it_cut()
     {
         var options = new FifoStreamOptions { Framing = FifoFraming.LengthPrefixed, Linger = TimeSpan.FromMilliseconds(50) };

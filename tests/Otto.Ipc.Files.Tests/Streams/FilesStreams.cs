@@ -16,6 +16,8 @@ public sealed class PolledFilesStreams : StreamConformance
     // A wait that looks ends at its next look, a millisecond later.
     protected override int Cancellations => 300;
 
+    protected override int MessagesInARow => 20_000;
+
     protected override IStreamHarness CreateHarness() => new StreamHarness(WatchMode.Poll);
 }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Files.Watching;
 
@@ -79,15 +78,15 @@ public sealed class DirectoryWatching
     {
         // As where the kernel has no watch left: arming fails, and the answer comes by looking.
         using var waiter = new ChangeWaiter(new FilesTransportOptions { PollInterval = TimeSpan.FromMilliseconds(5) });
-        var awaited = new After(Stopwatch.GetTimestamp() + Stopwatch.Frequency / 20, Path.Combine(_place.Directory, "nowhere"));
+        var awaited = new After(looks: 3, Path.Combine(_place.Directory, "nowhere"));
         Assert.That(waiter.Wait(awaited, Watch.Limit, CancellationToken.None), Is.True);
-        Assert.That(awaited.Looks, Is.GreaterThan(2));
+        Assert.That(awaited.Looks, Is.EqualTo(3));
     }
 
     private static int Instances() =>
         Directory.GetFiles("/proc/self/fd").Count(link => new FileInfo(link).LinkTarget?.Contains("inotify", StringComparison.Ordinal) == true);
 
-    private sealed class After(long time, string place) : IAwaited
+    private sealed class After(int looks, string place) : IAwaited
     {
         public int Looks { get; private set; }
 
@@ -95,10 +94,6 @@ public sealed class DirectoryWatching
 
         public TimeSpan LookAgainIn => ChangeWaiter.LongestSleep;
 
-        public bool? Look()
-        {
-            Looks++;
-            return Stopwatch.GetTimestamp() >= time ? true : null;
-        }
+        public bool? Look() => ++Looks >= looks ? true : null;
     }
 }

@@ -9,7 +9,6 @@ namespace Otto.Ipc.Mmap.Tests.Faults;
 /// <summary>Publishers and subscribers of one topic, each a process.</summary>
 internal sealed class NewsRoom(TestPlace place, TopicPolicy policy) : IDisposable
 {
-    private static readonly TimeSpan Recovery = TimeSpan.FromSeconds(2), Slack = TimeSpan.FromSeconds(1.5);
     private readonly List<PeerProcess> _processes = [];
     private readonly Dictionary<PeerProcess, int> _numbers = [];
 
@@ -38,7 +37,7 @@ internal sealed class NewsRoom(TestPlace place, TopicPolicy policy) : IDisposabl
         long down = Stopwatch.GetTimestamp();
         int before = Reached(subscriber, number);
         Watch.Until(() => Reached(subscriber, number) >= before + 1, $"publisher {number} to go on (I5)");
-        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(Recovery + Slack), "I5: the others were held up");
+        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack), "I5: the others were held up");
         Watch.Until(() => Reached(subscriber, number) >= before + messages, $"{messages} more messages of publisher {number}");
     }
 

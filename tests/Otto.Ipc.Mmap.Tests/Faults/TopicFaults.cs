@@ -11,8 +11,6 @@ namespace Otto.Ipc.Mmap.Tests.Faults;
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class TopicFaults
 {
-    private static readonly TimeSpan Recovery = TimeSpan.FromSeconds(2), Slack = TimeSpan.FromSeconds(1.5);
-
     // What is announced is a sixteenth of the ring, so these points are met less often than once a message.
     private static readonly (string Point, int Hit, bool Publishes)[] PublisherPoints =
     [
@@ -189,7 +187,7 @@ public sealed class TopicFaults
         PeerProcess victim = room.Victim("topic.read.header:1:STOP", "news-hear", "news", "Overwrite");
         victim.WaitFor("ready");
         // One message: the subscriber has read how long it is and stops before it copies it.
-        NewsRoom.Finish(room.Start([], "news-publish", "news", "1", "1", "Overwrite"));
+        NewsRoom.Finish(room.Start([], "news-publish", "news", "1", "-1", "Overwrite"));
         Watch.Until(() => victim.IsStopped, "the subscriber to stop");
         PeerProcess publisher = room.Start([("OTTO_FAULT_AT", "nowhere:1:KILL"), ("OTTO_FAULT_PLANT", "topic.publish.intent-forgotten")], "news-publish", "news", "2", "200", "Overwrite");
         Watch.Until(() => NewsRoom.Sent(publisher) > 300, "the ring to be written over");

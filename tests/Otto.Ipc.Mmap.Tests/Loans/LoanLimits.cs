@@ -75,15 +75,21 @@ public sealed class LoanLimits
         while (queue.TryLoan(100, out Loan loan)) loans.Add(loan);
         Assert.That(loans, Has.Count.EqualTo(4 + 64));
         Task sending = queue.SendAsync(new byte[100]).AsTask();
-        TimeSpan before = Environment.CpuUsage.TotalTime;
-        long start = Stopwatch.GetTimestamp();
-        Watch.Until(() => Stopwatch.GetElapsedTime(start) > TimeSpan.FromMilliseconds(300), "a while");
-        Assert.That((Environment.CpuUsage.TotalTime - before).TotalMilliseconds, Is.LessThan(250), "it does not look all the time");
+        // The least of a few looks: the runtime compiles in between, and that is time of this process too.
+        Assert.That(Enumerable.Range(0, 5).Min(_ => CpuOfAWhile()), Is.LessThan(250), "milliseconds of 300: it does not look all the time");
         Assert.That(sending.IsCompleted, Is.False);
         loans[0].Dispose();
         await Watch.Over(sending);
         Assert.That(queue.TryLease(out WorkLease lease) && lease.Complete(), Is.True);
         foreach (Loan loan in loans.Skip(1)) loan.Dispose();
+    }
+
+    private static double CpuOfAWhile()
+    {
+        TimeSpan before = Environment.CpuUsage.TotalTime;
+        long start = Stopwatch.GetTimestamp();
+        Watch.Until(() => Stopwatch.GetElapsedTime(start) > TimeSpan.FromMilliseconds(300), "a while");
+        return (Environment.CpuUsage.TotalTime - before).TotalMilliseconds;
     }
 
     private static void Run(string program, params string[] arguments)

@@ -87,7 +87,9 @@ public sealed class RealClients
     [Test]
     public void A_Python_client_that_sends_a_byte_at_a_time_is_served()
     {
-        Outcome outcome = Python("""
+        // However long the client is kept from a core between two bytes.
+        using var server = new TestServer(new UdsServerOptions { AnswerFirstCommandWithoutNewline = false });
+        Outcome outcome = Programs.Python(server.SocketPath, """
             import os, socket, time
             s = socket.socket(socket.AF_UNIX)
             s.connect(os.environ["OTTO_SOCKET"])

@@ -14,7 +14,7 @@ public sealed class Subscribing
     private TestServer _server = null!;
 
     [SetUp]
-    public void Start() => _server = new TestServer();
+    public void Start() => _server = new TestServer(new UdsServerOptions { SlowSubscriberTimeout = TimeSpan.FromMinutes(2) });
 
     [TearDown]
     public void Stop() => _server.Dispose();

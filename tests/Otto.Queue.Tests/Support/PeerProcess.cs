@@ -40,6 +40,7 @@ internal sealed class PeerProcess : IDisposable
     internal async Task SaysAsync(string prefix, int times)
     {
         await Eventually.Holds(() => _lines.Count(l => l.StartsWith(prefix, StringComparison.Ordinal)) >= times || _process.HasExited, $"peer says '{prefix}' {times} times; errors: {string.Join('\n', _errors)}");
+        if (_process.HasExited) await ExitAsync(); // Its last lines are read by then.
         Assert.That(_lines.Count(l => l.StartsWith(prefix, StringComparison.Ordinal)), Is.GreaterThanOrEqualTo(times), string.Join('\n', _errors));
     }
 
