@@ -5,7 +5,7 @@ namespace Otto.Ipc;
 /// <summary>A queue of work: any number of senders, any number of workers, each message done at least once.</summary>
 /// <remarks>
 /// A handle may be used by any number of threads. First in, first out for one worker that completes in order; a redelivery may overtake.
-/// Messages for later join the end in the order of their times.
+/// Messages for later join the end in the order of their times, as far as one worker at a time sees that they are due.
 /// A lease has no deadline: it moves on only when its holder is proven dead. <see cref="IDisposable.Dispose"/> refuses new calls,
 /// lets calls in flight finish, and keeps this participant alive for others until its last lease is completed or abandoned.
 /// </remarks>

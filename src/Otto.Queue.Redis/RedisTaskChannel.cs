@@ -131,18 +131,18 @@ internal sealed class RedisTaskChannel : TaskChannel
     {
         byte[] bytes = new byte[TaskId.Size];
         id.WriteTo(bytes);
-        (CancelOutcome outcome, int steps) = await LookToCancelAsync(bytes, cancellation).ConfigureAwait(false);
-        // A look in several steps can miss one that moved meanwhile: it is looked for once more.
-        return outcome == CancelOutcome.NotFound && steps > 1 ? (await LookToCancelAsync(bytes, cancellation).ConfigureAwait(false)).Outcome : outcome;
+        CancelOutcome outcome = await LookToCancelAsync(bytes, cancellation).ConfigureAwait(false);
+        // A look is several steps, and can miss one that moved meanwhile: it is looked for once more.
+        return outcome == CancelOutcome.NotFound ? await LookToCancelAsync(bytes, cancellation).ConfigureAwait(false) : outcome;
     }
 
-    private async Task<(CancelOutcome Outcome, int Steps)> LookToCancelAsync(byte[] id, CancellationToken cancellation)
+    private async Task<CancelOutcome> LookToCancelAsync(byte[] id, CancellationToken cancellation)
     {
         string at = "";
-        for (int steps = 1; ; steps++)
+        while (true)
         {
             at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [id, at, LookedAtAtOnce]).WaitAsync(cancellation).ConfigureAwait(false)).Text;
-            if (at is "0" or "1" or "2") return (at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound }, steps);
+            if (at is "0" or "1" or "2") return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
         }
     }
 

@@ -84,6 +84,15 @@ public abstract partial class QueueConformance
     }
 
     [Test]
+    public void Messages_of_one_delay_that_fell_due_while_nobody_looked_come_in_the_order_of_sending()
+    {
+        for (int i = 0; i < Queue.Capacity; i++) Assert.That(Queue.TrySend([(byte)i], Short, out _), Is.True);
+        long start = Stopwatch.GetTimestamp();
+        Watch.Until(() => Stopwatch.GetElapsedTime(start) > Short * 2, "all to be due");
+        Assert.That(Enumerable.Range(0, Queue.Capacity).Select(_ => Work()[0]), Is.EqualTo(Enumerable.Range(0, Queue.Capacity).Select(static i => (byte)i)));
+    }
+
+    [Test]
     public void A_delay_of_nothing_is_none()
     {
         Queue.TrySend("now"u8, TimeSpan.Zero, out _);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Otto.Queue.Tests.Support;
 using Otto.Ipc;
 using Otto.Ipc.Mmap;
 
@@ -138,7 +139,7 @@ internal sealed class QueueToolTests : ToolTest
         Assert.That(await worker.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)), Is.EqualTo("begun"));
         Process.Start("kill", ["-TERM", $"{worker.Id}"]).WaitForExit();
         // It has heard: it takes no more.
-        while (Lines(Queue("stat", "jobs", "--json")).Single().GetProperty("workers").GetInt32() > 0) Assert.That(worker.HasExited, Is.False);
+        await Eventually.Holds(() => Lines(Queue("stat", "jobs", "--json")).Single().GetProperty("workers").GetInt32() == 0);
         await File.WriteAllTextAsync(go, "");
         Task<string> output = worker.StandardOutput.ReadToEndAsync(), errors = worker.StandardError.ReadToEndAsync();
         await worker.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));

@@ -84,7 +84,7 @@ internal sealed class StreamFile : IDisposable
                 throw;
             }
 
-            // Somebody is about to settle the rules, or to remove the stream: a matter of microseconds.
+            // Somebody is about to settle the rules, or to remove the stream: a matter of microseconds, or longer where it lost its core.
             joined.Dispose();
             if (attempt < YieldsBeforeSleep) Thread.Yield();
             else Thread.Sleep(1);

@@ -59,26 +59,41 @@ internal sealed class DelayedSlots(SegmentMapping map, QueueLayout layout, long 
         if (TimeOf(seen) > now) return 0;
         long next = None;
         int count = 0, moved = 0;
-        (long Due, long Word, int Slot)[] found = ArrayPool<(long, long, int)>.Shared.Rent(layout.Slots);
+        (long Due, int Slot, long Word)[] found = ArrayPool<(long, int, long)>.Shared.Rent(16);
         for (int slot = 0; slot < layout.Slots; slot++)
         {
             // Acquire: pairs with the release that made the slot Delayed; its time is the one of this word.
             long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
             if (SlotWord.State(word) != SlotState.Delayed) continue;
             long due = Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore));
-            if (due > now) next = Math.Min(next, due);
-            else found[count++] = (due, word, slot);
+            if (due > now)
+            {
+                next = Math.Min(next, due);
+                continue;
+            }
+
+            if (count == found.Length) found = Larger(found);
+            found[count++] = (due, slot, word);
         }
 
-        found.AsSpan(0, count).Sort(static (one, other) => one.Due.CompareTo(other.Due));
+        // Of the same millisecond the first slot first, as before: in a queue that is worked off in order that is the order of sending.
+        found.AsSpan(0, count).Sort(static (one, other) => one.Due != other.Due ? one.Due.CompareTo(other.Due) : one.Slot.CompareTo(other.Slot));
         // Exact: a slot that was cancelled, or promoted by another, since it was seen is not moved.
-        foreach ((_, long word, int slot) in found.AsSpan(0, count)) moved += promote(slot, word) ? 1 : 0;
-        ArrayPool<(long, long, int)>.Shared.Return(found);
+        foreach ((_, int slot, long word) in found.AsSpan(0, count)) moved += promote(slot, word) ? 1 : 0;
+        ArrayPool<(long, int, long)>.Shared.Return(found);
 
         if (FaultPoints.On) FaultPoints.Reach("queue.promote.scanned");
         // Fails where somebody delayed a message meanwhile: then the word stays due, and the next look is soon.
         Interlocked.CompareExchange(ref Word, Make(next, seen + 1), seen);
         return moved;
+    }
+
+    private static (long Due, int Slot, long Word)[] Larger((long, int, long)[] full)
+    {
+        (long, int, long)[] larger = ArrayPool<(long, int, long)>.Shared.Rent(full.Length * 2);
+        full.CopyTo(larger, 0);
+        ArrayPool<(long, int, long)>.Shared.Return(full);
+        return larger;
     }
 
     private static long TimeOf(long word) => (long)((ulong)word >> 24);

@@ -21,7 +21,7 @@ internal sealed partial class StreamLane
         catch (IOException e)
         {
             failure = e;
-            _ = Libc.Close(_descriptor);
+            if (_descriptor >= 0) StreamSocket.Close(_descriptor);
             _descriptor = -1;
         }
 

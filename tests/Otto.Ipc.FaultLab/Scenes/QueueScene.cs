@@ -18,7 +18,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     private IWorkQueue? _sender;
     private IWorkQueue? _worker;
     private Victim? _victim;
-    private volatile bool _sendNoMore, _sendsNoMore;
+    private volatile bool _sendNoMore, _senderEnded;
 
     protected override void Play()
     {
@@ -107,7 +107,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         }
 
         // Not before the last of them was noted: the worker is told to end once all that is known is done.
-        Soon(() => _sendsNoMore, "the sender to end");
+        Soon(() => _senderEnded, "the sender to end");
         Soon(() => _ledger.IsSettled, "every message to be done (I1)");
         Judge(_works.Stop(), "the worker");
     }
@@ -129,7 +129,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
             if (i >= 20) Thread.Sleep(1); // a trickle, so that two cores suffice for all
         }
 
-        _sendsNoMore = true;
+        _senderEnded = true;
     }
 
     private void Work()

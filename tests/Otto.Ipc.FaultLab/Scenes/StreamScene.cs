@@ -20,7 +20,7 @@ internal sealed class StreamScene(FaultCase fault, bool kill, Random random, boo
     private Victim? _victim;
     private int _sent;
     private int _leftOver = -1;
-    private volatile bool _sendNoMore, _sendsNoMore;
+    private volatile bool _sendNoMore, _senderEnded;
 
     protected override void Play()
     {
@@ -184,13 +184,13 @@ internal sealed class StreamScene(FaultCase fault, bool kill, Random random, boo
             if (_sent >= 20) Thread.Sleep(1);
         }
 
-        _sendsNoMore = true;
+        _senderEnded = true;
     }
 
     private void EndSending()
     {
         _sendNoMore = true;
-        Soon(() => _sendsNoMore, "the sender to end");
+        Soon(() => _senderEnded, "the sender to end");
     }
 
     private void Send(MessageSender sender, int number, int sequence)

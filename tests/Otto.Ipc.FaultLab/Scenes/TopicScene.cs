@@ -16,7 +16,7 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
     private MessagePublisher? _publisher;
     private Victim? _victim;
     private int _published;
-    private volatile bool _publishNoMore, _publishesNoMore;
+    private volatile bool _publishNoMore, _publisherEnded;
 
     protected override void Play()
     {
@@ -65,7 +65,7 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
         foreach (Listener listener in _listeners) Judge(listener.Pulse.Stop(), "a subscriber");
         if (publishes) JudgePublisher();
         _publishNoMore = true;
-        Soon(() => _publishesNoMore, "the publisher to end");
+        Soon(() => _publisherEnded, "the publisher to end");
         Soon(() => _listeners.All(l => l.Next(1) == _published), "the newest message to be heard");
         StopOthers();
         idle?.Dispose();
@@ -112,7 +112,7 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
             if (_published % 64 == 0) Thread.Sleep(1); // in bursts longer than the ring, so that everybody is lapped now and then
         }
 
-        _publishesNoMore = true;
+        _publisherEnded = true;
     }
 
     private static void Publish(MessagePublisher publisher, byte[] message)

@@ -4,19 +4,19 @@ namespace Otto.Ipc.Fifo.Tests.Streams;
 
 // The stream suite over a FIFO: with frames that one write carries, and with larger ones, for which senders take the lock.
 
-[Parallelizable]
+[NonParallelizable]
 public sealed class FifoStreams : StreamConformance
 {
     protected override IStreamHarness CreateHarness() => new StreamHarness(largest: null);
 }
 
-[Parallelizable]
+[NonParallelizable]
 public sealed class SmallFifoStreams : StreamConformance
 {
     protected override IStreamHarness CreateHarness() => new StreamHarness(largest: 4092);
 }
 
-[Parallelizable]
+[NonParallelizable]
 public sealed class FifoStreamSenders : StreamSendersConformance
 {
     protected override bool RoomForEachSender => false;
@@ -26,7 +26,7 @@ public sealed class FifoStreamSenders : StreamSendersConformance
     protected override IStreamHarness CreateHarness() => new StreamHarness(largest: null, receiverFirst: true);
 }
 
-[Parallelizable]
+[NonParallelizable]
 public sealed class SmallFifoStreamSenders : StreamSendersConformance
 {
     protected override bool RoomForEachSender => false;

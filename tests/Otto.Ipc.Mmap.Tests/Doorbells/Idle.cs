@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Doorbells;
@@ -25,19 +26,25 @@ public sealed class Idle
         // Once it has settled: the first seconds belong to the runtime's own start.
         const int Seconds = 4;
         double least = double.MaxValue;
+        TimeSpan leastCpu = TimeSpan.MaxValue;
         for (int window = 0; window < 12 && least > 1.25; window++)
         {
             Dictionary<string, long> before = Switches(idler.Id);
+            TimeSpan cpuBefore = Cpu(idler.Id);
             Thread.Sleep(TimeSpan.FromSeconds(Seconds)); // the window is what is measured
             Dictionary<string, long> after = Switches(idler.Id);
             double rate = after.Sum(thread => thread.Value - before.GetValueOrDefault(thread.Key)) / (double)Seconds;
             TestContext.Out.WriteLine($"window {window}: {rate} switches a second; {string.Join(", ", after.Where(t => t.Value > before.GetValueOrDefault(t.Key)).Select(t => $"{t.Key} {t.Value - before.GetValueOrDefault(t.Key)}"))}");
             // A window in which a thread ended has lost its count; another one follows.
-            if (before.Keys.All(after.ContainsKey)) least = Math.Min(least, rate);
+            if (!before.Keys.All(after.ContainsKey)) continue;
+            least = Math.Min(least, rate);
+            leastCpu = TimeSpan.FromTicks(Math.Min(leastCpu.Ticks, (Cpu(idler.Id) - cpuBefore).Ticks));
         }
 
         Assert.That(least, Is.LessThanOrEqualTo(1.25), "wake-ups a second; one look more or less falls into a window of four");
         Assert.That(least, Is.Positive, "it does look around: a counter that counts nothing would pass too");
+        // One that looks all the time never goes to sleep, and would wake for nothing.
+        Assert.That(leastCpu, Is.LessThan(TimeSpan.FromSeconds(Seconds) / 10));
         idler.Say("finish");
         Assert.That(idler.WaitForExit(), Is.Zero, idler.Errors);
     }
@@ -76,6 +83,12 @@ public sealed class Idle
         await Watch.Over(Task.WhenAll(waiting));
         foreach (MessageSender sender in senders) sender.Dispose();
         foreach (MessageReceiver receiver in receivers) receiver.Dispose();
+    }
+
+    private static TimeSpan Cpu(int pid)
+    {
+        using var process = Process.GetProcessById(pid);
+        return process.TotalProcessorTime;
     }
 
     private static int Threads() => Directory.GetDirectories("/proc/self/task").Length;

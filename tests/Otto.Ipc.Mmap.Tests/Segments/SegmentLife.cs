@@ -181,8 +181,8 @@ public sealed partial class SegmentLife
     public void What_was_left_is_free_at_once_although_a_child_that_has_not_executed_its_program_has_all_descriptors()
     {
         IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 16 });
-        // What a fork gives its child: the same open files, and their locks.
-        int[] copies = [.. Directory.GetFiles("/proc/self/fd").Where(fd => File.ResolveLinkTarget(fd, returnFinalTarget: false)?.FullName.StartsWith(_place.Directory, StringComparison.Ordinal) == true)
+        // What a fork gives its child: the same open files, and their locks. Other tests' descriptors may be gone by the time that they are asked.
+        int[] copies = [.. Directory.GetFiles("/proc/self/fd").Where(fd => new FileInfo(fd).LinkTarget?.StartsWith(_place.Directory + "/", StringComparison.Ordinal) == true)
             .Select(fd => Duplicate(int.Parse(Path.GetFileName(fd), CultureInfo.InvariantCulture)))];
         try
         {

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Uds.Streams;
 
@@ -11,7 +13,7 @@ namespace Otto.Ipc.Uds.Tests.Streams;
 
 [NonParallelizable]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-public sealed class Mishaps
+public sealed partial class Mishaps
 {
     private TestDirectory _directory = null!;
     private UdsTransport _transport = null!;
@@ -30,6 +32,33 @@ public sealed class Mishaps
     {
         await _transport.DisposeAsync();
         _directory.Dispose();
+    }
+
+    [Test]
+    public void A_sender_that_left_is_seen_to_have_left_although_a_child_that_has_not_executed_its_program_has_its_socket()
+    {
+        using MessageReceiver receiver = _transport.OpenReceiver("frames");
+        MessageSender left = _transport.OpenSender("frames");
+        Assert.That(left.TrySend("x"u8), Is.True);
+        Assert.That(receiver.WaitToReceive(Watch.Limit) && receiver.TryReceive(out ReadLease lease) && Ended(lease), Is.True);
+        // What a fork gives its child: the same open sockets.
+        int[] copies = [.. Sockets().Select(Duplicate)];
+        try
+        {
+            int open = Sockets().Length;
+            left.Dispose();
+            // A look at the stream is what tells a sender how much was read.
+            Watch.Until(() => !receiver.IsCompleted && Sockets().Length < open, "its connection to be closed, once all was read");
+            using MessageSender successor = _transport.OpenSender("frames");
+            Assert.That(successor.TrySend("y"u8), Is.True);
+            Assert.That(receiver.WaitToReceive(Watch.Limit) && receiver.TryReceive(out lease) && Ended(lease), Is.True);
+            successor.Complete();
+            Watch.Until(() => receiver.IsCompleted, "the stream to be ended by the one who came in the other's place");
+        }
+        finally
+        {
+            foreach (int copy in copies.Where(static copy => copy >= 0)) Assert.That(Close(copy), Is.Zero);
+        }
     }
 
     [Test]
@@ -249,4 +278,20 @@ public sealed class Mishaps
     }
 
     private static int Descriptors() => Directory.GetFileSystemEntries("/proc/self/fd").Length;
+
+    private static int[] Sockets() =>
+        [.. Directory.GetFiles("/proc/self/fd").Where(static fd => new FileInfo(fd).LinkTarget?.Contains("socket:", StringComparison.Ordinal) == true)
+            .Select(static fd => int.Parse(Path.GetFileName(fd), CultureInfo.InvariantCulture))];
+
+    private static bool Ended(ReadLease lease)
+    {
+        lease.Dispose();
+        return true;
+    }
+
+    [LibraryImport("libc", EntryPoint = "dup")]
+    private static partial int Duplicate(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int Close(int descriptor);
 }
