@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Segments;
@@ -181,19 +180,10 @@ public sealed partial class SegmentLife
     public void What_was_left_is_free_at_once_although_a_child_that_has_not_executed_its_program_has_all_descriptors()
     {
         IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 16 });
-        // What a fork gives its child: the same open files, and their locks. Other tests' descriptors may be gone by the time that they are asked.
-        int[] copies = [.. Directory.GetFiles("/proc/self/fd").Where(fd => new FileInfo(fd).LinkTarget?.StartsWith(_place.Directory + "/", StringComparison.Ordinal) == true)
-            .Select(fd => Duplicate(int.Parse(Path.GetFileName(fd), CultureInfo.InvariantCulture)))];
-        try
-        {
-            Assert.That(copies, Is.Not.Empty);
-            queue.Dispose();
-            Assert.That(() => _place.Transport.RemoveQueue("jobs"), Throws.Nothing);
-        }
-        finally
-        {
-            foreach (int copy in copies) Assert.That(Close(copy), Is.Zero);
-        }
+        using var child = new ForkedDescriptors(target => target.StartsWith(_place.Directory + "/", StringComparison.Ordinal));
+        Assert.That(child.Count, Is.Positive);
+        queue.Dispose();
+        Assert.That(() => _place.Transport.RemoveQueue("jobs"), Throws.Nothing);
     }
 
     [Test]
@@ -270,12 +260,6 @@ public sealed partial class SegmentLife
         Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains(number);
 
     private static long Number(Group group) => long.Parse(group.Value, NumberStyles.AllowThousands, CultureInfo.InvariantCulture);
-
-    [LibraryImport("libc", EntryPoint = "dup")]
-    private static partial int Duplicate(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int descriptor);
 
     [GeneratedRegex(@"needs ([\d,]+) bytes and .* has ([\d,]+) free")]
     private static partial Regex Numbers();

@@ -1,8 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Uds.Streams;
 
@@ -13,7 +11,7 @@ namespace Otto.Ipc.Uds.Tests.Streams;
 
 [NonParallelizable]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-public sealed partial class Mishaps
+public sealed class Mishaps
 {
     private TestDirectory _directory = null!;
     private UdsTransport _transport = null!;
@@ -41,24 +39,16 @@ public sealed partial class Mishaps
         MessageSender left = _transport.OpenSender("frames");
         Assert.That(left.TrySend("x"u8), Is.True);
         Assert.That(receiver.WaitToReceive(Watch.Limit) && receiver.TryReceive(out ReadLease lease) && Ended(lease), Is.True);
-        // What a fork gives its child: the same open sockets.
-        int[] copies = [.. Sockets().Select(Duplicate)];
-        try
-        {
-            int open = Sockets().Length;
-            left.Dispose();
-            // A look at the stream is what tells a sender how much was read.
-            Watch.Until(() => !receiver.IsCompleted && Sockets().Length < open, "its connection to be closed, once all was read");
-            using MessageSender successor = _transport.OpenSender("frames");
-            Assert.That(successor.TrySend("y"u8), Is.True);
-            Assert.That(receiver.WaitToReceive(Watch.Limit) && receiver.TryReceive(out lease) && Ended(lease), Is.True);
-            successor.Complete();
-            Watch.Until(() => receiver.IsCompleted, "the stream to be ended by the one who came in the other's place");
-        }
-        finally
-        {
-            foreach (int copy in copies.Where(static copy => copy >= 0)) Assert.That(Close(copy), Is.Zero);
-        }
+        using var child = new ForkedDescriptors(IsSocket);
+        int open = ForkedDescriptors.Open(IsSocket).Length;
+        left.Dispose();
+        // A look at the stream is what tells a sender how much was read.
+        Watch.Until(() => !receiver.IsCompleted && ForkedDescriptors.Open(IsSocket).Length < open, "its connection to be closed, once all was read");
+        using MessageSender successor = _transport.OpenSender("frames");
+        Assert.That(successor.TrySend("y"u8), Is.True);
+        Assert.That(receiver.WaitToReceive(Watch.Limit) && receiver.TryReceive(out lease) && Ended(lease), Is.True);
+        successor.Complete();
+        Watch.Until(() => receiver.IsCompleted, "the stream to be ended by the one who came in the other's place");
     }
 
     [Test]
@@ -279,19 +269,11 @@ public sealed partial class Mishaps
 
     private static int Descriptors() => Directory.GetFileSystemEntries("/proc/self/fd").Length;
 
-    private static int[] Sockets() =>
-        [.. Directory.GetFiles("/proc/self/fd").Where(static fd => new FileInfo(fd).LinkTarget?.Contains("socket:", StringComparison.Ordinal) == true)
-            .Select(static fd => int.Parse(Path.GetFileName(fd), CultureInfo.InvariantCulture))];
+    private static bool IsSocket(string target) => target.StartsWith("socket:", StringComparison.Ordinal);
 
     private static bool Ended(ReadLease lease)
     {
         lease.Dispose();
         return true;
     }
-
-    [LibraryImport("libc", EntryPoint = "dup")]
-    private static partial int Duplicate(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int descriptor);
 }
