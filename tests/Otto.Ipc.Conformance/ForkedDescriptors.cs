@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Otto.Ipc.Conformance;
@@ -10,17 +9,10 @@ public sealed partial class ForkedDescriptors : IDisposable
 
     /// <summary>Copies descriptors.</summary>
     /// <param name="wanted">Whether to copy one, by what it leads to.</param>
-    public ForkedDescriptors(Func<string, bool> wanted) => _copies = [.. Open(wanted).Select(Duplicate)];
+    public ForkedDescriptors(Func<string, bool> wanted) => _copies = [.. OpenDescriptors.All().Where(descriptor => wanted(descriptor.Target)).ToArray().Select(static descriptor => Duplicate(descriptor.Number))];
 
     /// <summary>How many there are.</summary>
     public int Count => _copies.Length;
-
-    /// <summary>The descriptors of this process that lead where <paramref name="wanted"/> says. Other tests' may be gone by the time that they are asked.</summary>
-    public static int[] Open(Func<string, bool> wanted)
-    {
-        ArgumentNullException.ThrowIfNull(wanted);
-        return [.. Directory.GetFiles("/proc/self/fd").Where(fd => new FileInfo(fd).LinkTarget is { } target && wanted(target)).Select(static fd => int.Parse(Path.GetFileName(fd), CultureInfo.InvariantCulture))];
-    }
 
     /// <summary>The child's program begins.</summary>
     public void Dispose()

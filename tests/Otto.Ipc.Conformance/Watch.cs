@@ -13,6 +13,9 @@ public static class Watch
     /// <summary>For work that takes seconds when nothing else runs.</summary>
     public static readonly TimeSpan BulkLimit = TimeSpan.FromMinutes(4);
 
+    /// <summary>Recovery ends within two seconds; the rest is for a machine that has other things to do.</summary>
+    public static readonly TimeSpan Recovery = TimeSpan.FromSeconds(2 + 3);
+
     public static void Until(Func<bool> condition, string what, TimeSpan? limit = null)
     {
         ArgumentNullException.ThrowIfNull(condition);

@@ -81,21 +81,5 @@ internal sealed class FifoPlace : IDisposable
     /// <summary>How many descriptors this process has of a file.</summary>
     public int HasOpen(string path) => Open().Count(file => file == path);
 
-    private List<string> Open()
-    {
-        List<string> open = [];
-        foreach (string entry in System.IO.Directory.EnumerateFileSystemEntries("/proc/self/fd"))
-        {
-            try
-            {
-                if (new FileInfo(entry).LinkTarget is { } target && target.StartsWith(Directory + "/", StringComparison.Ordinal)) open.Add(target);
-            }
-            catch (IOException)
-            {
-                // Closed while it was looked at.
-            }
-        }
-
-        return open;
-    }
+    private List<string> Open() => [.. OpenDescriptors.All().Select(static descriptor => descriptor.Target).Where(target => target.StartsWith(Directory + "/", StringComparison.Ordinal))];
 }

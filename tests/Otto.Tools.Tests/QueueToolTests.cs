@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Otto.Queue.Tests.Support;
 using Otto.Ipc;
 using Otto.Ipc.Mmap;
+using Otto.Queue.Tests.Support;
 
 namespace Otto.Tools.Tests;
 

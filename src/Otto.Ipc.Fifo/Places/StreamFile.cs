@@ -20,7 +20,7 @@ internal sealed class StreamFile : IDisposable
 {
     public const string Suffix = ".lock";
 
-    private const int HeaderBytes = 13, FramingAt = 4, LimitAt = 8, BegunAt = 12, RenewTries = 1000, YieldsBeforeSleep = 50;
+    private const int HeaderBytes = 13, FramingAt = 4, LimitAt = 8, BegunAt = 12, RenewTries = 1000;
     private const long EndsByte = 1L << 40, ReceiverByte = EndsByte + 1;
     private static readonly int Magic = BinaryPrimitives.ReadInt32LittleEndian("FIFO"u8);
     private readonly SafeFileHandle _file;
@@ -86,8 +86,7 @@ internal sealed class StreamFile : IDisposable
 
             // Somebody is about to settle the rules, or to remove the stream: a matter of microseconds, or longer where it lost its core.
             joined.Dispose();
-            if (attempt < YieldsBeforeSleep) Thread.Yield();
-            else Thread.Sleep(1);
+            LockPause.After(attempt);
         }
 
         throw new IOException($"{path} stayed locked by somebody who decides nothing; remove it if no program uses the FIFO");

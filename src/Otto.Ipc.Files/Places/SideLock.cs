@@ -11,7 +11,7 @@ namespace Otto.Ipc.Files.Places;
 /// <summary>A lock on a side file, for one thread at a time.</summary>
 internal sealed class SideLock(string path) : IDisposable
 {
-    private const int SpinsBeforeSleep = 20, MostReplacements = 100;
+    private const int MostReplacements = 100;
     private SafeFileHandle? _file;
 
     public string FilePath => path;
@@ -40,12 +40,11 @@ internal sealed class SideLock(string path) : IDisposable
     public void Acquire(TimeSpan timeout)
     {
         long start = Stopwatch.GetTimestamp();
-        // flock cannot be given a time limit, so it is asked again and again, at most a thousand times a second.
+        // flock cannot be given a time limit, so it is asked again and again.
         for (int attempt = 0; !TryAcquire(); attempt++)
         {
             ThrowIfOver(start, timeout);
-            if (attempt < SpinsBeforeSleep) Thread.Yield();
-            else Thread.Sleep(1);
+            LockPause.After(attempt);
         }
     }
 
@@ -58,8 +57,7 @@ internal sealed class SideLock(string path) : IDisposable
         {
             cancellation.ThrowIfCancellationRequested();
             ThrowIfOver(start, timeout);
-            if (attempt < SpinsBeforeSleep) await Task.Yield();
-            else await Task.Delay(1, cancellation).ConfigureAwait(false);
+            await LockPause.AfterAsync(attempt, cancellation).ConfigureAwait(false);
         }
     }
 

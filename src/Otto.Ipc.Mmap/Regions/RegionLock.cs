@@ -8,8 +8,6 @@ namespace Otto.Ipc.Mmap.Regions;
 
 internal static class RegionLock
 {
-    private const int SpinsBeforeSleep = 20;
-
     /// <summary>Opens the region, takes its lock and makes sure that the path still leads to the locked file.</summary>
     /// <returns>Null where there is no region. The lock is dropped when the file is disposed.</returns>
     /// <exception cref="TimeoutException">Others held the lock all the time.</exception>
@@ -54,7 +52,7 @@ internal static class RegionLock
     /// <summary>Drops the lock now: closing alone leaves it with a child that was forked meanwhile and has not yet called exec.</summary>
     public static void Release(RegionFile file) => _ = Libc.Flock(file.Descriptor, Libc.LOCK_UN);
 
-    // flock cannot be given a time limit, nor be cancelled; so it is asked again and again, at most a thousand times a second.
+    // flock cannot be given a time limit, nor be cancelled; so it is asked again and again.
     private static void Wait(RegionFile file, long start, TimeSpan timeout, CancellationToken cancellationToken)
     {
         for (int attempt = 0; !TryAcquire(file); attempt++)
@@ -62,8 +60,7 @@ internal static class RegionLock
             cancellationToken.ThrowIfCancellationRequested();
             if (timeout != Timeout.InfiniteTimeSpan && Stopwatch.GetElapsedTime(start) >= timeout)
                 throw new TimeoutException($"the region {file.Path} was locked by {LockHolder.Describe(file.Status)} for {timeout.TotalSeconds:0.###} s; nothing was written");
-            if (attempt < SpinsBeforeSleep) Thread.Yield();
-            else Thread.Sleep(1);
+            LockPause.After(attempt);
         }
     }
 }

@@ -11,8 +11,6 @@ namespace Otto.Ipc.Files.Tests.Queues;
 public sealed class KilledWorkers
 {
     private const string Name = "jobs";
-    /// <summary>Two seconds; the rest is for a machine that has other things to do.</summary>
-    private static readonly TimeSpan Recovery = TimeSpan.FromSeconds(2 + 3);
     private static readonly FilesQueueOptions Options = new() { Capacity = 32, MaxMessageBytes = 256, MaxAttempts = 10 };
     private readonly TestPlace _place = new();
 
@@ -34,7 +32,7 @@ public sealed class KilledWorkers
         {
             string again = other.WaitFor($"lease 9:{i} 2");
             long at = long.Parse(again.AsSpan(again.LastIndexOf('@') + 1), CultureInfo.InvariantCulture);
-            Assert.That(Stopwatch.GetElapsedTime(worker.EndedAt, at), Is.LessThan(Recovery));
+            Assert.That(Stopwatch.GetElapsedTime(worker.EndedAt, at), Is.LessThan(Watch.Recovery));
             other.WaitFor($"done 9:{i}");
         }
 

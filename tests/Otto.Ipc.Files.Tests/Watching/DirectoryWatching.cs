@@ -83,8 +83,7 @@ public sealed class DirectoryWatching
         Assert.That(awaited.Looks, Is.EqualTo(3));
     }
 
-    private static int Instances() =>
-        Directory.GetFiles("/proc/self/fd").Count(link => new FileInfo(link).LinkTarget?.Contains("inotify", StringComparison.Ordinal) == true);
+    private static int Instances() => OpenDescriptors.All().Count(static descriptor => descriptor.Target.Contains("inotify", StringComparison.Ordinal));
 
     private sealed class After(int looks, string place) : IAwaited
     {

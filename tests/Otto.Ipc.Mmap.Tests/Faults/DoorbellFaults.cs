@@ -32,7 +32,7 @@ public sealed class DoorbellFaults
         Watch.Until(() => sender.HasExited || sender.IsStopped, "the sender to go down");
         long down = Stopwatch.GetTimestamp();
         worker.WaitFor("done 1:0");
-        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
+        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(Watch.Recovery));
         Finish(sender, worker, signal);
     }
 
@@ -53,7 +53,7 @@ public sealed class DoorbellFaults
         Watch.Until(() => worker.HasExited || worker.IsStopped, "the worker to go down");
         long down = Stopwatch.GetTimestamp();
         sender.WaitFor("sent 1:0");
-        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
+        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(Watch.Recovery));
         using PeerProcess relief = _place.Start("queue-work", QueueScenario.Name);
         Finish(worker, sender, signal);
         relief.Say("finish");
@@ -71,7 +71,7 @@ public sealed class DoorbellFaults
         Watch.Until(() => sender.HasExited || sender.IsStopped, "the sender to go down");
         long down = Stopwatch.GetTimestamp();
         receiver.WaitFor("got 0");
-        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
+        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(Watch.Recovery));
         Finish(sender, receiver, signal);
     }
 
@@ -87,7 +87,7 @@ public sealed class DoorbellFaults
         Watch.Until(() => publisher.HasExited || publisher.IsStopped, "the publisher to go down");
         long down = Stopwatch.GetTimestamp();
         subscriber.WaitFor("got 1 0");
-        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
+        Assert.That(Stopwatch.GetElapsedTime(down), Is.LessThan(Watch.Recovery));
         Finish(publisher, subscriber, signal);
     }
 

@@ -29,7 +29,7 @@ public sealed class NamedFaults
         {
             string again = other.WaitFor($"lease 9:{i} 2");
             long at = long.Parse(again.AsSpan(again.LastIndexOf('@') + 1), System.Globalization.CultureInfo.InvariantCulture);
-            Assert.That(Stopwatch.GetElapsedTime(worker.EndedAt, at), Is.LessThan(QueueScenario.Recovery + QueueScenario.Slack));
+            Assert.That(Stopwatch.GetElapsedTime(worker.EndedAt, at), Is.LessThan(Watch.Recovery));
             other.WaitFor($"done 9:{i}");
         }
 
@@ -87,6 +87,6 @@ public sealed class NamedFaults
         worker.WaitFor("ready");
         Assert.That(queue.OtherWorkers, Is.EqualTo(1));
         worker.Kill();
-        Watch.Until(() => queue.OtherWorkers == 0, "the dead worker to be noticed", QueueScenario.Recovery + QueueScenario.Slack);
+        Watch.Until(() => queue.OtherWorkers == 0, "the dead worker to be noticed", Watch.Recovery);
     }
 }

@@ -9,9 +9,6 @@ internal sealed class QueueScenario(TestPlace place)
     public const string Name = "jobs";
     public const int Slots = 8;
 
-    /// <summary>Recovery ends within two seconds; the rest is for a machine that has other things to do.</summary>
-    public static readonly TimeSpan Recovery = TimeSpan.FromSeconds(2), Slack = TimeSpan.FromSeconds(3);
-
     private readonly List<string> _problems = [];
 
     public static MmapQueueOptions Options => new() { Slots = Slots, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 };

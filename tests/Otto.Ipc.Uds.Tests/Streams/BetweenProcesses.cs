@@ -133,7 +133,7 @@ public sealed class BetweenProcesses
         int before = 0;
         for (int i = 0; i < 300; i++)
         {
-            if (i == 50) before = Sockets();
+            if (i == 50) before = OpenDescriptors.Sockets;
             using (MessageSender sender = _transport.OpenSender("frames")) sender.TrySend(Payload.Make(1, i, 50));
             Assert.That(Sequence(receiver), Is.EqualTo(i));
             receiver.TryReceive(out _);
@@ -143,7 +143,7 @@ public sealed class BetweenProcesses
             () =>
             {
                 receiver.TryReceive(out _);
-                return Sockets() <= before;
+                return OpenDescriptors.Sockets <= before;
             },
             "each connection is closed once all was read");
     }
@@ -170,6 +170,4 @@ public sealed class BetweenProcesses
             Assert.That(receiver.WaitToReceive(Watch.Limit), Is.True, "the next message does not come");
         }
     }
-
-    private static int Sockets() => new DirectoryInfo("/proc/self/fd").GetFileSystemInfos().Count(file => file.LinkTarget?.StartsWith("socket:", StringComparison.Ordinal) == true);
 }
