@@ -22,7 +22,7 @@ internal sealed class AgentProcess : IDisposable
         string self = Environment.ProcessPath ?? throw new IOException("the program does not know its own path");
         var start = new ProcessStartInfo(self) { RedirectStandardInput = true, RedirectStandardOutput = true };
         // Started through the dotnet host the program is its first argument.
-        if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(typeof(AgentProcess).Assembly.Location);
+        if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "otto.dll"));
         foreach (string argument in (string[])[Command, segments, directory]) start.ArgumentList.Add(argument);
         if (redis is not null) start.Environment[RedisVariable] = redis;
         return new AgentProcess(Process.Start(start) ?? throw new IOException($"{self} could not be started"));

@@ -12,7 +12,7 @@ internal static class DemoCommand
 {
     public static Command Create()
     {
-        var directory = new Argument<string?>("DIR") { Description = "The files to work on. Default: the .NET shared framework's folder.", Arity = ArgumentArity.ZeroOrOne };
+        var directory = new Argument<string?>("DIR") { Description = "The files to work on. Default: the frameworks of the installed .NET; without one, files that the demo makes for itself.", Arity = ArgumentArity.ZeroOrOne };
         var json = new Option<string?>("--json") { Description = "Also write each line of the table to FILE as JSON; - for standard output instead of the table.", HelpName = "FILE" };
         var quick = new Option<bool>("--quick") { Description = "The first 60 files only, and fewer probes: to see that it runs, not to quote." };
         var redis = new Option<string?>("--redis") { Description = "The third way goes through this server. Default: OTTO_REDIS, else own, one that the demo starts for itself; none leaves it out.", HelpName = "SERVER" };
@@ -68,7 +68,8 @@ internal static class DemoCommand
 
     private static async Task<int> RunAsync(string? directory, string? json, bool quick, string? redis, CancellationToken cancellation)
     {
-        string full = Path.GetFullPath(directory ?? DefaultDirectory());
+        using SampleFiles? sample = directory is null ? SampleFiles.Open() : null;
+        string full = Path.GetFullPath(directory ?? sample!.Directory);
         if (!Directory.Exists(full))
         {
             Console.Error.WriteLine(File.Exists(full) ? $"otto: {full} is a file; name the directory that holds it" : $"otto: {full} does not exist");
@@ -126,14 +127,6 @@ internal static class DemoCommand
         Console.Error.WriteLine($"otto: {failures.Count:N0} times a file could not be read, and was reported as such:");
         foreach (string failure in failures.Take(5)) Console.Error.WriteLine($"  {failure}");
         if (failures.Count > 5) Console.Error.WriteLine($"  and {failures.Count - 5:N0} more");
-    }
-
-    /// <summary>All frameworks beside the one that runs this: some hundreds of files on every machine that can run it.</summary>
-    private static string DefaultDirectory()
-    {
-        string runtime = RuntimeEnvironment.GetRuntimeDirectory().TrimEnd('/');
-        string? shared = Path.GetDirectoryName(Path.GetDirectoryName(runtime));
-        return shared is not null && Path.GetFileName(shared) == "shared" ? shared : runtime;
     }
 
     private static string Number(double value) => value.ToString("N0", CultureInfo.InvariantCulture);
