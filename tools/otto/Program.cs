@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Otto.Tools;
+using Otto.Tools.Completion;
 using Otto.Tools.Demo;
 using Otto.Tools.Ipc;
 using Otto.Tools.Pipe;
@@ -35,4 +36,5 @@ var progress = new Command(
     """);
 ProgressReport.Build("otto", progress);
 root.Add(progress);
-return ToolCommand.Run("otto", root, args);
+root.Add(CompletionCommand.Create());
+return Suggestions.IsAsked(args) ? Suggestions.Print(root, args) : ToolCommand.Run("otto", root, args);
