@@ -62,7 +62,8 @@ internal abstract class ToolTest
         return result;
     }
 
-    private static string ToolFolder()
+    /// <summary>Where eng/build left the tools.</summary>
+    protected static string ToolFolder()
     {
         string root = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;

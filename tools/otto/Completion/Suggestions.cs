@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Completions;
 using System.Globalization;
 
 namespace Otto.Tools.Completion;
@@ -38,14 +37,17 @@ internal static class Suggestions
         if (int.TryParse(args[0].AsSpan(Start.Length).Trim(":]"), NumberStyles.None, CultureInfo.InvariantCulture, out int position) && position < line.Length) line = line[..position];
         string[] typed = line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
         string current = line.Length > 0 && !char.IsWhiteSpace(line[^1]) ? typed[^1] : "";
-        // What follows is another program's.
+        // Inside quotes no name is expected.
+        if (line.Count('"') % 2 != 0 || line.Count('\'') % 2 != 0) return [];
+        // What follows -- is another program's.
         if (typed.AsSpan(0, typed.Length - (current.Length > 0 ? 1 : 0)).Contains("--")) return [];
 
         Names.Attach(root, cancellation);
-        IEnumerable<CompletionItem> items = root.Parse(line, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false }).GetCompletions(line.Length);
+        ParseResult parsed = root.Parse(line, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
+        if (parsed.UnmatchedTokens.Any(token => token != current)) return [];
         return
         [
-            .. items.Select(item => item.InsertText ?? item.Label)
+            .. parsed.GetCompletions(line.Length).Select(static item => item.InsertText ?? item.Label)
                 .Where(word => word.StartsWith(current, StringComparison.Ordinal) && (current.Length > 0 || word[0] is not ('-' or '/')))
                 .Distinct()
                 .Order(StringComparer.Ordinal),
