@@ -8,7 +8,7 @@ public sealed partial class DocumentTests
 {
     private static IEnumerable<string> Documents() =>
         Directory.EnumerateFiles(Repository.PathOf("docs"), "*.md", SearchOption.AllDirectories)
-            .Append(Repository.PathOf("README.md"))
+            .Concat(new[] { "README.md", "CONTRIBUTING.md", "SECURITY.md" }.Select(Repository.PathOf))
             .Select(path => Path.GetRelativePath(Repository.Root, path));
 
     [TestCaseSource(nameof(Documents))]

@@ -1,51 +1,122 @@
+using System.Diagnostics;
+using System.IO.Compression;
+using System.Xml.Linq;
+
 namespace Otto.Repository.Tests;
 
-// A stranger's first ten minutes: the packages from a folder, the README's program pasted into a new project.
+// A new user's first ten minutes, with the packages from a folder: the README's program, a worker, the tool. And what each package says of itself.
 
-public sealed class PackageTests
+internal sealed class PackageTests
 {
-    [Test]
-    public void The_readmes_ten_lines_run_against_the_packages()
-    {
-        string program = ReadmeProgram();
-        Assert.That(program.Trim().Split('\n'), Has.Length.EqualTo(10));
+    private static string[] All => [.. Packages.Libraries, "Otto.Templates", "otto", "otto.any"];
 
-        DirectoryInfo directory = Directory.CreateTempSubdirectory("otto-package-test-");
+    [TestCaseSource(nameof(All))]
+    public void A_package_can_be_published(string name)
+    {
+        using ZipArchive package = Packages.Open(name);
+        XElement metadata = Packages.Metadata(package);
+        string[] files = [.. package.Entries.Select(entry => entry.FullName)];
+        Assert.That(metadata.Element("id")!.Value, Is.EqualTo(name));
+        Assert.That(metadata.Element("authors")!.Value, Is.EqualTo("The Otto.Ipc authors"));
+        Assert.That((metadata.Element("license")!.Attribute("type")!.Value, metadata.Element("license")!.Value), Is.EqualTo(("expression", "MIT")));
+        Assert.That(metadata.Element("description")!.Value, Has.Length.GreaterThan(40).And.EndsWith("."));
+        Assert.That(metadata.Element("tags")!.Value.Split(' '), Has.Length.GreaterThan(5).And.Contain("ipc"));
+        Assert.That(files, Does.Contain(metadata.Element("readme")!.Value).And.Contain(metadata.Element("icon")!.Value).And.Contain("LICENSE"));
+        Assert.That(Packages.Bytes(package, "icon.png")[1..4], Is.EqualTo("PNG"u8.ToArray()));
+        Assert.That(Packages.Bytes(package, "LICENSE"), Is.EqualTo(File.ReadAllBytes(Repository.PathOf("LICENSE"))));
+    }
+
+    [TestCaseSource(typeof(Packages), nameof(Packages.Libraries))]
+    public void A_library_comes_with_documentation_and_symbols(string name)
+    {
+        using ZipArchive package = Packages.Open(name);
+        Assert.That(package.GetEntry($"lib/net10.0/{name}.dll"), Is.Not.Null);
+        Assert.That(package.GetEntry($"lib/net10.0/{name}.xml"), Is.Not.Null);
+        using ZipArchive symbols = ZipFile.OpenRead(Path.Combine(Packages.Folder, $"{name}.{Packages.Version}.snupkg"));
+        Assert.That(symbols.GetEntry($"lib/net10.0/{name}.pdb"), Is.Not.Null);
+    }
+
+    // The same sources in another folder. A path, a time or a random number in the result would show.
+    [Test]
+    public void The_same_sources_give_the_same_bytes()
+    {
+        string copy = Packages.MakeFolder("copy");
+        Repository.Run(Repository.Root, "bash", "-c",
+            "tar -c --exclude=bin --exclude=obj src eng assets LICENSE *.props global.json .editorconfig | tar -x -C \"$1\" && ln -s \"$PWD/.git\" \"$1/.git\"", "bash", copy);
+        Packages.Dotnet(copy, "build", "src/Otto.Ipc.Mmap", "-c", "Release", "-v", "quiet", "-p:RunAnalyzers=false",
+            $"-p:Version={Packages.Version}", "-p:ContinuousIntegrationBuild=true", $"-p:ArtifactsPath={Path.Combine(copy, Packages.BuildFolder)}");
+        foreach (string name in (string[])["Otto.Ipc", "Otto.Ipc.Mmap"])
+        {
+            using ZipArchive package = Packages.Open(name);
+            byte[] again = File.ReadAllBytes(Path.Combine(copy, Packages.BuildFolder, "bin", name, "release", $"{name}.dll"));
+            Assert.That(Packages.Bytes(package, $"lib/net10.0/{name}.dll").AsSpan().SequenceEqual(again), $"{name}.dll is the same wherever it is built");
+        }
+    }
+
+    [Test]
+    public void The_console_template_is_the_readmes_ten_lines_and_runs()
+    {
+        string app = Packages.New("otto-console", "First");
+        string program = File.ReadAllText(Path.Combine(app, "Program.cs"));
+        Assert.That(program, Is.EqualTo(ReadmeProgram()));
+        Assert.That(program.Trim().Split('\n'), Has.Length.EqualTo(10));
+        Packages.Dotnet(app, "build", "-c", "Release", "-v", "quiet", "-p:TreatWarningsAsErrors=true");
+        string output = Repository.Run(app, "env", $"OTTO_SHM_DIR={Packages.MakeFolder("shm-console")}", "dotnet", "bin/Release/net10.0/First.dll");
+        string[] lines = output.Trim().Split('\n');
+        Assert.That(lines[^2], Is.EqualTo("a.jpg, attempt 1, came by InProcess"));
+        Assert.That(lines[^1], Does.StartWith("InProcess: "));
+    }
+
+    [Test]
+    public void The_tool_installs_sends_a_task_and_the_worker_template_works_on_it()
+    {
+        string tools = InstallTool(), segments = Packages.MakeFolder("shm-worker"), app = Packages.New("otto-worker", "Greeter");
+        Assert.That(Repository.Run(tools, Path.Combine(tools, "otto"), "--version"), Does.StartWith(Packages.Version));
+        Packages.Dotnet(app, "build", "-c", "Release", "-v", "quiet", "-p:TreatWarningsAsErrors=true");
+        Repository.Run(tools, "bash", "-c", "echo '{\"name\":\"world\"}' | OTTO_REDIS=none OTTO_SHM_DIR=\"$1\" ./otto queue send greetings --as json", "bash", segments);
+
+        var start = new ProcessStartInfo("dotnet", ["bin/Release/net10.0/Greeter.dll"]) { WorkingDirectory = app, RedirectStandardOutput = true };
+        start.Environment["OTTO_SHM_DIR"] = segments;
+        using Process worker = Process.Start(start)!;
         try
         {
-            string packages = Path.Combine(directory.FullName, "packages");
-            // A version of its own: the user's package cache would otherwise answer with an older build.
-            string version = $"0.1.0-test.{Environment.ProcessId}.{Environment.TickCount64}";
-            Repository.Run(Repository.Root, Repository.PathOf("eng/pack"),
-                $"-p:Version={version}", $"-p:PackageOutputPath={packages}", "--artifacts-path", Path.Combine(directory.FullName, "build"));
-
-            string app = directory.CreateSubdirectory("app").FullName;
-            File.WriteAllText(Path.Combine(app, "Program.cs"), program);
-            File.WriteAllText(Path.Combine(app, "app.csproj"), $"""
-                <Project Sdk="Microsoft.NET.Sdk">
-                  <PropertyGroup>
-                    <OutputType>Exe</OutputType>
-                    <TargetFramework>net10.0</TargetFramework>
-                    <ImplicitUsings>enable</ImplicitUsings>
-                    <Nullable>enable</Nullable>
-                    <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
-                    <RestoreAdditionalProjectSources>{packages}</RestoreAdditionalProjectSources>
-                    <RestorePackagesPath>{Path.Combine(directory.FullName, "cache")}</RestorePackagesPath>
-                  </PropertyGroup>
-                  <ItemGroup>
-                    <PackageReference Include="Otto.Queue" Version="{version}" />
-                  </ItemGroup>
-                </Project>
-                """);
-            string output = Repository.Run(app, "env", $"OTTO_SHM_DIR={directory.CreateSubdirectory("shm").FullName}", "dotnet", "run");
-            string[] lines = output.Trim().Split('\n');
-            Assert.That(lines[^2], Is.EqualTo("a.jpg, attempt 1, came by InProcess"));
-            Assert.That(lines[^1], Does.StartWith("InProcess: "));
+            Task<string?> greeting = Task.Run(() =>
+            {
+                while (worker.StandardOutput.ReadLine() is { } line)
+                    if (line.Contains("Hello", StringComparison.Ordinal)) return line;
+                return null;
+            });
+            Assert.That(greeting.Wait(TimeSpan.FromSeconds(60)) ? greeting.Result : "the worker said nothing for 60 s", Does.Contain("Hello, world! Attempt 1, route SharedMemory"));
+            Repository.Run(tools, "kill", "-INT", $"{worker.Id}");
+            Task rest = worker.StandardOutput.ReadToEndAsync();
+            Assert.That(worker.WaitForExit(TimeSpan.FromSeconds(60)) ? worker.ExitCode : -1, Is.Zero, "Ctrl-C ends it well");
         }
         finally
         {
-            directory.Delete(recursive: true);
+            if (!worker.HasExited) worker.Kill();
         }
+    }
+
+    [Test]
+    public void The_installed_tool_is_native_and_needs_no_dotnet()
+    {
+        if (!File.Exists(NativePackage)) Assert.Ignore("no native linker is installed: apt-get install gcc libc6-dev");
+        string tools = InstallTool();
+        string program = Directory.GetFiles(Path.Combine(tools, ".store"), "otto", SearchOption.AllDirectories).Single();
+        Assert.That(File.ReadAllBytes(program).AsSpan().IndexOf("hostfxr"u8), Is.Negative);
+        // Without .NET there are no frameworks to work on, so the demo makes its files itself.
+        string output = Repository.Run(tools, "env", "-i", "PATH=/none", $"OTTO_SHM_DIR={Packages.MakeFolder("shm-demo")}", program, "demo", "--quick", "--json", "-", "--redis", "none");
+        Assert.That(output.Split('\n', StringSplitOptions.RemoveEmptyEntries), Has.Length.EqualTo(2).And.All.Contains("\"tasks\":120,").And.All.Contains("\"lost\":0,\"duplicated\":0"));
+        Assert.That(Directory.GetFileSystemEntries(Packages.MakeFolder("shm-demo")), Is.Empty);
+    }
+
+    private static string NativePackage => Path.Combine(Packages.Folder, $"otto.linux-{System.Runtime.InteropServices.RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}.{Packages.Version}.nupkg");
+
+    private static string InstallTool()
+    {
+        string tools = Packages.MakeFolder("tools");
+        if (!File.Exists(Path.Combine(tools, "otto"))) Packages.Dotnet(tools, "tool", "install", "otto", "--version", Packages.Version, "--tool-path", tools);
+        return tools;
     }
 
     private static string ReadmeProgram()
