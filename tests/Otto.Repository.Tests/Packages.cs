@@ -8,7 +8,8 @@ namespace Otto.Repository.Tests;
 [SetUpFixture]
 internal sealed class Packages
 {
-    // The build is kept below artifacts and only what changed is built again. No cache but ours ever sees this version, so none can answer with an older build.
+    // The build is kept below artifacts and only what changed is built again. No cache but ours ever sees this version, so none can
+    // answer with an older build.
     public const string Version = "0.1.0-test", BuildFolder = "artifacts/pack-test";
 
     private static readonly Lazy<DirectoryInfo> Scratch = new(() => Directory.CreateTempSubdirectory("otto-package-test-"));
@@ -17,25 +18,36 @@ internal sealed class Packages
     /// <summary>The folder of packages, which is a source for NuGet too.</summary>
     public static string Folder => Packed.Value;
 
-    public static string[] Libraries { get; } = [.. Directory.GetDirectories(Repository.PathOf("src")).Select(path => Path.GetFileName(path)!).Where(name => File.Exists(Repository.PathOf($"src/{name}/{name}.csproj"))).Order(StringComparer.Ordinal)];
+    public static string[] Libraries { get; } =
+    [
+        .. Directory.GetDirectories(Repository.PathOf("src")).Select(path => Path.GetFileName(path)!)
+            .Where(name => File.Exists(Repository.PathOf($"src/{name}/{name}.csproj"))).Order(StringComparer.Ordinal),
+    ];
 
     public static string MakeFolder(string name) => Scratch.Value.CreateSubdirectory(name).FullName;
 
     /// <summary>Runs dotnet where NuGet knows the packages and keeps its own cache, with the user's to read from.</summary>
     public static string Dotnet(string directory, params string[] arguments)
     {
-        string usual = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
-        File.WriteAllText(Path.Combine(Scratch.Value.FullName, "nuget.config"), $"<configuration><packageSources><add key=\"otto-packages\" value=\"{Folder}\" /></packageSources></configuration>");
+        string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        string usual = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(home, ".nuget", "packages");
+        File.WriteAllText(
+            Path.Combine(Scratch.Value.FullName, "nuget.config"),
+            $"<configuration><packageSources><add key=\"otto-packages\" value=\"{Folder}\" /></packageSources></configuration>");
         return Repository.Run(
             directory, "env",
-            [$"NUGET_PACKAGES={Path.Combine(Scratch.Value.FullName, "cache")}", $"NUGET_FALLBACK_PACKAGES={usual}", "DOTNET_CLI_TELEMETRY_OPTOUT=1", "DOTNET_NOLOGO=1", "MSBUILDDISABLENODEREUSE=1", "dotnet", .. arguments]);
+            [
+                $"NUGET_PACKAGES={Path.Combine(Scratch.Value.FullName, "cache")}", $"NUGET_FALLBACK_PACKAGES={usual}",
+                "DOTNET_CLI_TELEMETRY_OPTOUT=1", "DOTNET_NOLOGO=1", "MSBUILDDISABLENODEREUSE=1", "dotnet", .. arguments,
+            ]);
     }
 
     /// <summary>Makes a project from a template of the package.</summary>
     public static string New(string template, string name)
     {
         string hive = MakeFolder("templates");
-        if (Directory.GetFileSystemEntries(hive).Length == 0) Dotnet(Scratch.Value.FullName, "new", "install", Path.Combine(Folder, $"Otto.Templates.{Version}.nupkg"), "--debug:custom-hive", hive);
+        if (Directory.GetFileSystemEntries(hive).Length == 0)
+            Dotnet(hive, "new", "install", Path.Combine(Folder, $"Otto.Templates.{Version}.nupkg"), "--debug:custom-hive", hive);
         string project = MakeFolder(name);
         Dotnet(project, "new", template, "--no-restore", "--debug:custom-hive", hive);
         return project;

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Otto.Tools.Tests;
 
 // The tools that scripts start often are native programs, and say what their managed builds say.
@@ -29,8 +27,9 @@ internal sealed class NativeToolTests : ToolTest
         RequireNative();
         string[] lines =
         [
-            "--help", "--version", "", "--bogus", "../t key", "t --timeout soon", "t key --json-value '{'", "t key x --size many", "t key 'ä \"quoted\"' --path $OTTO_MMAP_DIR/r",
-            "t --path $OTTO_MMAP_DIR/r", "t key --json --path $OTTO_MMAP_DIR/r", "t key --path $OTTO_MMAP_DIR", "t key --path /none/none", "1 2 text --socket /none/none",
+            "--help", "--version", "", "--bogus", "../t key", "t --timeout soon", "t key --json-value '{'", "t key x --size many",
+            "t key 'ä \"quoted\"' --path $OTTO_MMAP_DIR/r", "t --path $OTTO_MMAP_DIR/r", "t key --json --path $OTTO_MMAP_DIR/r",
+            "t key --path $OTTO_MMAP_DIR", "t key --path /none/none", "1 2 text --socket /none/none",
         ];
         foreach (string line in lines)
         {
@@ -44,20 +43,22 @@ internal sealed class NativeToolTests : ToolTest
     {
         RequireNative();
         string tools = ToolFolder();
-        Result result = Bash($"cd {tools}; PATH=/none; unset DOTNET_ROOT; ./otto-mmap-write t key value; ./otto-mmap-read t key; ./otto-progress 1 2 text");
+        Result result = Bash($"cd {tools}; PATH=/none; ./otto-mmap-write t key value; ./otto-mmap-read t key; ./otto-progress 1 2 text");
         Assert.That(result.ToString(), Is.EqualTo("exit 0\nvalue\n\n"));
     }
 
     // The first line of eng/build's stamp says what it could build.
     private static void RequireNative()
     {
-        if (File.ReadLines(Path.Combine(ToolFolder(), ".built")).First() == "native: none") Assert.Ignore("no native linker is installed: apt-get install gcc libc6-dev");
+        if (File.ReadLines(Path.Combine(ToolFolder(), ".built")).First() == "native: none")
+            Assert.Ignore("no native linker is installed: apt-get install gcc libc6-dev");
     }
 
-    private static string Managed(string tool) => Path.Combine(ToolFolder(), "..", "..", "tools", tool, "bin", Configuration(), "net10.0", tool);
+    private static string Managed(string tool) =>
+        Path.Combine(ToolFolder(), "..", "..", "tools", tool, "bin", Configuration(), "net10.0", tool);
 
     private static string Configuration() => Path.GetFileName(Path.GetDirectoryName(AppContext.BaseDirectory.TrimEnd('/')))!;
 
     // A version ends in the commit that it was built from.
-    private static string WithoutCommit(Result result) => new StringBuilder().Append(result.Code).Append('\n').Append(result.Output.Split('+')[0]).Append('\n').Append(result.Errors).ToString();
+    private static (int, string, string) WithoutCommit(Result result) => (result.Code, result.Output.Split('+')[0], result.Errors);
 }

@@ -6,7 +6,8 @@ namespace Otto.Tools.Completion;
 
 internal static class CompletionCommand
 {
-    // $1 is the program as it was typed. Bash splits a word at ':' and '=', so what stands before the part that it replaces is cut off each answer.
+    // $1 is the program as it was typed. Bash splits a word at ':' and '=', so what stands before the part that it replaces
+    // is cut off each answer.
     private const string Bash =
         """
         # Completion of otto for bash. In ~/.bashrc: source <(otto completion bash)

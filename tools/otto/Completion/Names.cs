@@ -8,7 +8,8 @@ using Otto.Ipc.Uds;
 
 namespace Otto.Tools.Completion;
 
-// The names that exist here now: of segments in shared memory, and of the keys of a server that runs. They are attached to the commands only when a shell asks.
+// The names that exist here now: of segments in shared memory, and of the keys of a server that runs. They are attached to the
+// commands only when a shell asks.
 
 internal static class Names
 {
@@ -26,11 +27,12 @@ internal static class Names
         }
     }
 
-    private static void Attach(string name, Command command, List<Func<CompletionContext, IEnumerable<CompletionItem>>> sources, CancellationToken cancellation)
+    private static void Attach(
+        string name, Command command, List<Func<CompletionContext, IEnumerable<CompletionItem>>> sources, CancellationToken cancellation)
     {
         switch (name)
         {
-            case "NAME" when command.Name == "stat" && command.Parents.Any(parent => parent.Name == "ipc"): sources.Add(context => Segments(context, null)); break;
+            case "NAME" when command.Parents.Any(parent => parent.Name == "ipc"): sources.Add(context => Segments(context, null)); break;
             case "NAME": sources.Add(context => Segments(context, SegmentKind.Queue)); break;
             case "CHANNEL": sources.Add(context => Segments(context, SegmentKind.Stream)); break;
             case "KEY" or "GLOB": sources.Add(context => Keys(context, cancellation)); break;
@@ -43,7 +45,8 @@ internal static class Names
 
     private static IEnumerable<CompletionItem> Segments(CompletionContext context, SegmentKind? kind)
     {
-        if (kind == SegmentKind.Stream && Transport(context) is { Length: > 0 } address && !address.StartsWith("mmap:", StringComparison.Ordinal)) return [];
+        bool elsewhere = Transport(context) is { Length: > 0 } address && !address.StartsWith("mmap:", StringComparison.Ordinal);
+        if (kind == SegmentKind.Stream && elsewhere) return [];
         var inspector = new MmapInspector(new MmapTransportOptions { Directory = Given(context, "--dir") });
         return Items(inspector.List().Where(segment => kind is null || segment.Kind == kind).Select(segment => segment.Name));
     }
@@ -53,7 +56,8 @@ internal static class Names
         // Elsewhere each task has a store of its own, and looking into one would make it.
         if (Transport(context) is { Length: > 0 } address && address != "uds:") return [];
         string word = context.WordToComplete;
-        return Items(Task.Run(() => ListAsync(Given(context, "--socket"), word.IndexOfAny(Wild) < 0 ? word + "*" : "*", cancellation), cancellation).GetAwaiter().GetResult());
+        string pattern = word.IndexOfAny(Wild) < 0 ? word + "*" : "*";
+        return Items(Task.Run(() => ListAsync(Given(context, "--socket"), pattern, cancellation), cancellation).GetAwaiter().GetResult());
     }
 
     private static async Task<IReadOnlyList<string>> ListAsync(string? socket, string pattern, CancellationToken cancellation)
@@ -63,9 +67,12 @@ internal static class Names
     }
 
     private static string? Transport(CompletionContext context) =>
-        Given(context, "--transport") ?? (Given(context, "--socket") is null ? Environment.GetEnvironmentVariable(OttoTransport.Variable) : null);
+        Given(context, "--transport")
+        ?? (Given(context, "--socket") is null ? Environment.GetEnvironmentVariable(OttoTransport.Variable) : null);
 
-    private static string? Given(CompletionContext context, string option) => context.ParseResult.GetResult(option) is OptionResult { Tokens: [.., { Value: var value }] } ? value : null;
+    private static string? Given(CompletionContext context, string option) =>
+        context.ParseResult.GetResult(option) is OptionResult { Tokens: [.., { Value: var value }] } ? value : null;
 
-    private static IEnumerable<CompletionItem> Items(IEnumerable<string> names) => names.Distinct().Take(Most).Select(name => new CompletionItem(name));
+    private static IEnumerable<CompletionItem> Items(IEnumerable<string> names) =>
+        names.Distinct().Take(Most).Select(name => new CompletionItem(name));
 }

@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace Otto.Tools.Completion;
 
-// What may follow a line that is being typed: otto '[suggest:N]' LINE. Whatever goes wrong, a shell's prompt must not show it, nor wait for it.
+// What may follow a line that is being typed: otto '[suggest:N]' LINE. Whatever goes wrong, a shell's prompt must not show it,
+// nor wait for it.
 
 internal static class Suggestions
 {
@@ -11,7 +12,8 @@ internal static class Suggestions
     private static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Whether the arguments ask for suggestions.</summary>
-    public static bool IsAsked(string[] args) => args is [var directive, ..] && directive.StartsWith(Start, StringComparison.Ordinal) && directive.EndsWith(']');
+    public static bool IsAsked(string[] args) =>
+        args is [var directive, ..] && directive.StartsWith(Start, StringComparison.Ordinal) && directive.EndsWith(']');
 
     /// <summary>Prints the words that may follow, a line each; nothing when finding them takes longer than the limit.</summary>
     public static int Print(RootCommand root, string[] args)
@@ -34,7 +36,9 @@ internal static class Suggestions
     private static string[] Words(RootCommand root, string[] args, CancellationToken cancellation)
     {
         string line = args.Length > 1 ? args[1] : "";
-        if (int.TryParse(args[0].AsSpan(Start.Length).Trim(":]"), NumberStyles.None, CultureInfo.InvariantCulture, out int position) && position < line.Length) line = line[..position];
+        ReadOnlySpan<char> cursor = args[0].AsSpan(Start.Length).Trim(":]");
+        if (int.TryParse(cursor, NumberStyles.None, CultureInfo.InvariantCulture, out int position) && position < line.Length)
+            line = line[..position];
         string[] typed = line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
         string current = line.Length > 0 && !char.IsWhiteSpace(line[^1]) ? typed[^1] : "";
         // Inside quotes no name is expected.

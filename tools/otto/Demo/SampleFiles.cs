@@ -4,7 +4,8 @@ using System.Text;
 
 namespace Otto.Tools.Demo;
 
-// The files that the demo works on where none are named: those of the installed .NET, or files of its own on a machine without .NET, where a native otto runs too.
+// The files that the demo works on where none are named: those of the installed .NET, or files of its own on a machine without
+// .NET, where a native otto runs too.
 
 internal sealed class SampleFiles : IDisposable
 {
@@ -28,7 +29,8 @@ internal sealed class SampleFiles : IDisposable
         try
         {
             System.IO.Directory.CreateDirectory(scratch.Path);
-            for (int i = 0; i < OwnFiles; i++) File.WriteAllBytes(Path.Combine(scratch.Path, $"sample{i.ToString("000", CultureInfo.InvariantCulture)}"), Content(i));
+            for (int i = 0; i < OwnFiles; i++)
+                File.WriteAllBytes(Path.Combine(scratch.Path, string.Create(CultureInfo.InvariantCulture, $"sample{i:000}")), Content(i));
             return new SampleFiles(scratch.Path, scratch);
         }
         catch
@@ -48,7 +50,8 @@ internal sealed class SampleFiles : IDisposable
         if (shared is not null && Path.GetFileName(shared) == "shared") return shared;
         foreach (string? root in (string?[])[Environment.GetEnvironmentVariable("DOTNET_ROOT"), DotnetOnPath()])
         {
-            if (!string.IsNullOrEmpty(root) && System.IO.Directory.Exists(Path.Combine(root, "shared"))) return Path.Combine(root, "shared");
+            string frameworks = Path.Combine(root ?? "", "shared");
+            if (!string.IsNullOrEmpty(root) && System.IO.Directory.Exists(frameworks)) return frameworks;
         }
 
         return null;
@@ -56,7 +59,8 @@ internal sealed class SampleFiles : IDisposable
 
     private static string? DotnetOnPath()
     {
-        foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries))
+        string path = Environment.GetEnvironmentVariable("PATH") ?? "";
+        foreach (string folder in path.Split(':', StringSplitOptions.RemoveEmptyEntries))
         {
             var program = new FileInfo(Path.Combine(folder, "dotnet"));
             if (program.Exists) return Path.GetDirectoryName((program.ResolveLinkTarget(returnFinalTarget: true) ?? program).FullName);
