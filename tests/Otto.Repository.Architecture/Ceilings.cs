@@ -2,7 +2,9 @@ using System.Text.Json;
 
 namespace Otto.Repository.Architecture;
 
-/// <summary>What a project may still have of what a rule rejects: rule -> project -> number. Without an entry the goal of the rule holds.</summary>
+/// <summary>
+/// The number that a project may still have: rule, project, number. Without an entry the goal of the rule holds.
+/// </summary>
 public sealed class Ceilings(IReadOnlyDictionary<string, SortedDictionary<string, int>> numbers)
 {
     public const string FileName = "tests/Otto.Repository.Tests/Architecture/ceilings.json";
@@ -12,9 +14,10 @@ public sealed class Ceilings(IReadOnlyDictionary<string, SortedDictionary<string
 
     public static Ceilings Parse(string json) => new(JsonSerializer.Deserialize<Dictionary<string, SortedDictionary<string, int>>>(json)!);
 
-    public int Of(Rule rule, string project) => numbers.TryGetValue(rule.Name, out var projects) && projects.TryGetValue(project, out int number) ? number : rule.Goal;
+    public int Of(Rule rule, string project) =>
+        numbers.TryGetValue(rule.Name, out var projects) && projects.TryGetValue(project, out int number) ? number : rule.Goal;
 
-    /// <summary>The entries that no rule or no project stands behind, and those that are no higher than the goal.</summary>
+    /// <summary>The entries without a rule or a project, and those that are not above the goal.</summary>
     public IEnumerable<string> Stale(SourceTree tree, IReadOnlyList<Rule> rules)
     {
         foreach (var (name, projects) in numbers)
@@ -22,13 +25,15 @@ public sealed class Ceilings(IReadOnlyDictionary<string, SortedDictionary<string
             Rule? rule = rules.FirstOrDefault(rule => rule.Name == name);
             foreach (var (project, number) in projects)
             {
-                if (rule is null || !tree.Projects.Any(p => p.Name == project && rule.AppliesTo(p))) yield return $"{name} of {project}: no such rule or project";
-                else if (number <= rule.Goal) yield return $"{name} of {project}: {number} is not above the goal of {rule.Goal}";
+                if (rule is null || !tree.Projects.Any(p => p.Name == project && rule.AppliesTo(p)))
+                    yield return $"{name} of {project}: no such rule or project";
+                else if (number <= rule.Goal)
+                    yield return $"{name} of {project}: {number} is not above the goal of {rule.Goal}";
             }
         }
     }
 
-    /// <summary>What is wrong with a number, in at most 40 lines; null if it is the ceiling, or meets the goal.</summary>
+    /// <summary>What is wrong with a number, in at most 40 lines; null if it is as the ceiling says.</summary>
     public string? Judge(Rule rule, string project, Measurement measured)
     {
         int ceiling = Of(rule, project);
@@ -36,15 +41,16 @@ public sealed class Ceilings(IReadOnlyDictionary<string, SortedDictionary<string
         if (number == ceiling) return null;
         string count = $"{project}: {measured.Number} {rule.Counts}";
         if (number < ceiling)
-            return $"{count}, and the ceiling is still {ceiling}. Lower it to {number}: eng/architecture lower, which writes {FileName}";
+            return $"{count}, and the ceiling is still {ceiling}. Lower it to {number}: eng/architecture lower writes {FileName}";
         List<string> lines = [$"{count}; at most {ceiling} are allowed (the goal is {rule.Goal}).", $"The way out: {rule.WayOut}."];
         int room = LongestMessage - lines.Count - 1;
         lines.AddRange(measured.Offenders.Take(room).Select(line => line.Length <= 200 ? line : $"{line[..200]}…"));
-        if (measured.Offenders.Count > room) lines.Add($"and {measured.Offenders.Count - room} more lines: eng/architecture {rule.Name} {project}");
+        int more = measured.Offenders.Count - room;
+        if (more > 0) lines.Add($"and {more} more lines: eng/architecture {rule.Name} {project}");
         return string.Join('\n', lines);
     }
 
-    /// <summary>The ceilings that today's numbers allow: none is raised, and what meets its goal has no entry.</summary>
+    /// <summary>The ceilings of today's numbers: none is raised, and what meets its goal has no entry.</summary>
     public Ceilings Lowered(SourceTree tree, IReadOnlyList<Rule> rules)
     {
         Dictionary<string, SortedDictionary<string, int>> lowered = [];

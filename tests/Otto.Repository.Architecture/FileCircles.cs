@@ -17,7 +17,8 @@ internal static class FileCircles
         offenders.Add("arrows inside:");
         offenders.AddRange(references.ArrowsInside(circle).GroupBy(arrow => arrow.From).OrderBy(file => file.Count())
             .Select(file => $"    {file.Key.Name} -> {string.Join(", ", file.Select(arrow => $"{arrow.Type}:{arrow.Line}").Distinct())}"));
-        if (circles.Count > 1) offenders.Add($"other circles: {string.Join("; ", circles.Skip(1).Select(other => string.Join(", ", other.Select(file => file.Name))))}");
+        foreach (IReadOnlyList<SourceFile> other in circles.Skip(1))
+            offenders.Add($"also a circle: {string.Join(", ", other.Select(file => file.Name))}");
         return new Measurement(circle.Count, offenders);
     }
 

@@ -1,15 +1,16 @@
 namespace Otto.Repository.Architecture;
 
-// A folder is what lies directly in it and, seen from outside, all that lies below: Runtime/Workers and Routes/Redis are looked at as Runtime and
-// Routes, and Runtime/Workers and Runtime/Dispatch as themselves. The files directly in a folder that has folders are a folder of their own there.
-// A circle of folders at any depth is a circle between the branches of the folder around them all, so this finds every one.
+// Folders are compared at every depth: A/X with B/Y as A with B, and A/X with A/Y as X with Y. The files directly in a folder are a branch
+// of their own beside its subfolders. A circle of folders at any depth is a circle between the branches of the nearest folder around them
+// all, so every circle is found.
 
 internal static class FolderCircles
 {
     public static Measurement Pairs(SourceProject project)
     {
         List<string> offenders = [];
-        foreach (var (a, b, there, back) in Levels(project).SelectMany(PairsOf).OrderBy(pair => Math.Min(pair.There.Count, pair.Back.Count)))
+        var pairs = Levels(project).SelectMany(PairsOf).OrderBy(pair => Math.Min(pair.There.Count, pair.Back.Count));
+        foreach (var (a, b, there, back) in pairs)
         {
             offenders.Add($"{a} <-> {b} ({there.Count} and {back.Count} arrows)");
             bool thereFewer = there.Count <= back.Count;
@@ -29,8 +30,10 @@ internal static class FolderCircles
             {
                 folders += circle.Count;
                 offenders.Add($"circle of {circle.Count} folders: {string.Join(", ", circle.Order(StringComparer.Ordinal))}");
-                var pairs = level.Where(arrow => circle.Contains(arrow.From) && circle.Contains(arrow.To)).GroupBy(arrow => (arrow.From, arrow.To));
-                offenders.AddRange(pairs.OrderBy(pair => pair.Count()).Select(pair => $"    {pair.Key.From} -> {pair.Key.To}: {pair.Count()} arrows, as {Text(pair.First().Arrow)}"));
+                offenders.AddRange(level.Where(arrow => circle.Contains(arrow.From) && circle.Contains(arrow.To))
+                    .GroupBy(arrow => (arrow.From, arrow.To))
+                    .OrderBy(pair => pair.Count())
+                    .Select(pair => $"    {pair.Key.From} -> {pair.Key.To}: {pair.Count()} arrows, as {Text(pair.First().Arrow)}"));
             }
         }
 
@@ -44,10 +47,10 @@ internal static class FolderCircles
     // The arrows between the branches of each folder, at every depth.
     private static IEnumerable<IReadOnlyList<FolderArrow>> Levels(SourceProject project) => project.References.Arrows
         .Where(arrow => arrow.From.Folder != arrow.To.Folder)
-        .Select(arrow => (Around: Around(arrow.From.Folder, arrow.To.Folder), Arrow: arrow))
-        .GroupBy(level => level.Around, level => new FolderArrow(Branch(level.Around, level.Arrow.From.Folder), Branch(level.Around, level.Arrow.To.Folder), level.Arrow))
+        .GroupBy(arrow => Around(arrow.From.Folder, arrow.To.Folder))
         .OrderBy(level => level.Key, StringComparer.Ordinal)
-        .Select(level => (IReadOnlyList<FolderArrow>)[.. level]);
+        .Select(level => (IReadOnlyList<FolderArrow>)
+            [.. level.Select(arrow => new FolderArrow(Branch(level.Key, arrow.From.Folder), Branch(level.Key, arrow.To.Folder), arrow))]);
 
     private static IEnumerable<IReadOnlyList<string>> CirclesOf(IReadOnlyList<FolderArrow> level) =>
         Circles.Find(level.SelectMany(arrow => new[] { arrow.From, arrow.To }).Distinct(), level.Select(arrow => (arrow.From, arrow.To)));
@@ -55,7 +58,8 @@ internal static class FolderCircles
     private static IEnumerable<(string A, string B, List<Arrow> There, List<Arrow> Back)> PairsOf(IReadOnlyList<FolderArrow> level)
     {
         ILookup<(string, string), Arrow> arrows = level.ToLookup(arrow => (arrow.From, arrow.To), arrow => arrow.Arrow);
-        return arrows.Select(pair => pair.Key).Where(pair => string.CompareOrdinal(pair.Item1, pair.Item2) < 0 && arrows.Contains((pair.Item2, pair.Item1)))
+        return arrows.Select(pair => pair.Key)
+            .Where(pair => string.CompareOrdinal(pair.Item1, pair.Item2) < 0 && arrows.Contains((pair.Item2, pair.Item1)))
             .Select(pair => (pair.Item1, pair.Item2, arrows[pair].ToList(), arrows[(pair.Item2, pair.Item1)].ToList()));
     }
 

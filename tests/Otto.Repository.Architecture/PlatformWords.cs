@@ -6,36 +6,33 @@ namespace Otto.Repository.Architecture;
 
 // What only the folder Platform may say. Comments are free; what counts is code, and two paths in string literals:
 //   an import                 DllImport, LibraryImport, UnmanagedCallersOnly, SetLastError, Libc
-//   an error number           Marshal.GetLastPInvokeError and its kin, errno, EINTR, ENOENT, … (an error of Linux by its name)
+//   an error number           Marshal.GetLastPInvokeError and its kin, errno, EINTR, ENOENT and the other errors of Linux by their names
 //   a constant of the system  O_CREAT, AT_FDCWD, PROT_READ, MAP_SHARED, LOCK_EX, F_OFD_SETLK, SOCK_STREAM, EPOLLIN, POLLIN, S_IFREG, …
-//   a word inside a name      fd, errno, uid, gid, euid, futex, epoll, inotify, eventfd, flock, ioctl, membarrier, … as one of the words of
-//                             pollFd or EpollCalls, but not as a part of a word (guid, buffdepth)
-//   a descriptor              descriptor, descriptors, fileDescriptor, EventDescriptor, IsDescriptorOpen; not the ServiceDescriptor of
-//                             dependency injection
-//   rights                    UnixFileMode, and File.SetUnixFileMode through it
-//   a question for the system OperatingSystem.IsLinux() and the like, RuntimeInformation.ProcessArchitecture
+//   a word inside a name      fd, errno, uid, gid, epoll, inotify, futex, flock, membarrier, … as a whole word of a name such as pollFd or
+//                             EpollCalls; Guid and Ofdm do not count
+//   a descriptor              descriptor, _descriptors, fileDescriptor, EventDescriptor; not BlockDescriptor or ServiceDescriptor
+//   rights                    UnixFileMode and what sets it
+//   a question for the system OperatingSystem.IsLinux() and its kin, RuntimeInformation.ProcessArchitecture
 //   a path                    "/proc…", "/dev/shm…"
-// What .NET offers on every system is not counted: Process, Socket, FileStream, SafeFileHandle, PosixSignal, Interlocked.MemoryBarrierProcessWide.
+// What .NET offers on every system does not count: Process, Socket, FileStream, SafeFileHandle, PosixSignal.
 
 internal static partial class PlatformWords
 {
-    private static readonly HashSet<string> Names =
-    [
-        "DllImport", "DllImportAttribute", "LibraryImport", "LibraryImportAttribute", "UnmanagedCallersOnly", "SetLastError", "Libc", "UnixFileMode",
-        "GetUnixFileMode", "SetUnixFileMode", "UnixCreateMode", "GetLastPInvokeError", "SetLastPInvokeError", "GetLastPInvokeErrorMessage", "GetPInvokeErrorMessage",
-        "GetLastWin32Error", "GetLastSystemError", "SetLastSystemError", "ProcessArchitecture", "OSArchitecture", "IsOSPlatform",
-        "EPERM", "ENOENT", "ESRCH", "EINTR", "EIO", "ENXIO", "EBADF", "ECHILD", "EAGAIN", "EWOULDBLOCK", "ENOMEM", "EACCES", "EFAULT", "EBUSY", "EEXIST", "EXDEV",
-        "ENODEV", "ENOTDIR", "EISDIR", "EINVAL", "ENFILE", "EMFILE", "ENOTTY", "ETXTBSY", "EFBIG", "ENOSPC", "ESPIPE", "EROFS", "EMLINK", "EPIPE", "ERANGE",
-        "EDEADLK", "ENAMETOOLONG", "ENOLCK", "ENOSYS", "ENOTEMPTY", "ELOOP", "EPROTO", "EOVERFLOW", "EOPNOTSUPP", "ENOTSUP", "EADDRINUSE", "ECONNABORTED",
-        "ECONNREFUSED", "ECONNRESET", "ENOBUFS", "ENOTCONN", "ETIMEDOUT", "EALREADY", "EINPROGRESS", "ESTALE", "EDQUOT", "ECANCELED",
-    ];
+    private static readonly HashSet<string> Names = Split("""
+        DllImport DllImportAttribute LibraryImport LibraryImportAttribute UnmanagedCallersOnly SetLastError Libc
+        UnixFileMode GetUnixFileMode SetUnixFileMode UnixCreateMode ProcessArchitecture OSArchitecture IsOSPlatform
+        GetLastPInvokeError SetLastPInvokeError GetLastPInvokeErrorMessage GetPInvokeErrorMessage
+        GetLastWin32Error GetLastSystemError SetLastSystemError
+        EPERM ENOENT ESRCH EINTR EIO ENXIO EBADF ECHILD EAGAIN EWOULDBLOCK ENOMEM EACCES EFAULT EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR
+        EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY ELOOP
+        EPROTO EOVERFLOW EOPNOTSUPP ENOTSUP EADDRINUSE ECONNABORTED ECONNREFUSED ECONNRESET ENOBUFS ENOTCONN ETIMEDOUT EALREADY EINPROGRESS
+        ESTALE EDQUOT ECANCELED
+        """);
 
-    private static readonly HashSet<string> Words = new(StringComparer.OrdinalIgnoreCase)
-    {
-        "fd", "fds", "errno", "uid", "euid", "gid", "egid", "futex", "futexes", "epoll", "inotify", "eventfd", "pidfd", "timerfd", "signalfd", "pollfd", "memfd",
-        "flock", "ioctl", "fcntl", "membarrier", "syscall", "statx", "fallocate", "umask", "chmod", "fchmod", "geteuid", "sigpipe", "sigbus", "sigkill",
-        "peercred", "ofd", "descriptor", "descriptors",
-    };
+    private static readonly HashSet<string> Words = Split("""
+        fd fds errno uid euid gid egid futex futexes epoll inotify eventfd pidfd timerfd signalfd pollfd memfd flock ioctl fcntl membarrier
+        syscall statx fallocate umask chmod fchmod geteuid sigpipe sigbus sigkill peercred ofd
+        """);
 
     public static bool MayStandIn(SourceFile file) => file.Folder.Split('/').Contains("Platform");
 
@@ -48,7 +45,8 @@ internal static partial class PlatformWords
             var found = Find(file).ToList();
             if (found.Count == 0) continue;
             files++;
-            offenders.Add($"{file.Path}:{found[0].Line} and {found.Count - 1} more: {string.Join(", ", found.GroupBy(f => f.Word).Select(word => $"{word.Key}:{word.First().Line}"))}");
+            IEnumerable<string> words = found.GroupBy(place => place.Word).Select(word => $"{word.Key}:{word.First().Line}");
+            offenders.Add($"{file.Path}:{found[0].Line} and {found.Count - 1} more: {string.Join(", ", words)}");
         }
 
         return new Measurement(files, offenders);
@@ -61,8 +59,9 @@ internal static partial class PlatformWords
             string? word = token.Kind() switch
             {
                 SyntaxKind.IdentifierToken => SpeaksOfSystem(token) ? token.ValueText : null,
-                SyntaxKind.StringLiteralToken or SyntaxKind.Utf8StringLiteralToken or SyntaxKind.InterpolatedStringTextToken or SyntaxKind.SingleLineRawStringLiteralToken
-                    or SyntaxKind.MultiLineRawStringLiteralToken or SyntaxKind.Utf8SingleLineRawStringLiteralToken or SyntaxKind.Utf8MultiLineRawStringLiteralToken
+                SyntaxKind.StringLiteralToken or SyntaxKind.Utf8StringLiteralToken or SyntaxKind.InterpolatedStringTextToken
+                    or SyntaxKind.SingleLineRawStringLiteralToken or SyntaxKind.MultiLineRawStringLiteralToken
+                    or SyntaxKind.Utf8SingleLineRawStringLiteralToken or SyntaxKind.Utf8MultiLineRawStringLiteralToken
                     => SystemPath().Match(token.ValueText) is { Success: true } path ? $"\"{path.Value}\"" : null,
                 _ => null,
             };
@@ -77,10 +76,18 @@ internal static partial class PlatformWords
         if (before == "PosixSignal") return false;
         if (before == "OperatingSystem") return name.StartsWith("Is", StringComparison.Ordinal);
         if (Names.Contains(name) || Constant().IsMatch(name)) return true;
-        return name != "ServiceDescriptor" && Word().Matches(name).Any(word => Words.Contains(word.Value));
+        return Descriptor().IsMatch(name) || Word().Matches(name).Any(word => Words.Contains(word.Value.ToLowerInvariant()));
     }
 
-    [GeneratedRegex("^((O|AT|PROT|MAP|LOCK|F|FD|S|SOCK|AF|PF|SO|SOL|MSG|SHUT|SEEK|IN|FUTEX|FUTEX2|MEMBARRIER_CMD|EFD|MFD|MADV|MS|SPLICE|SYS|STATX|SCM|CLONE|WNOHANG|P)_[A-Z][A-Z0-9_]*|E?POLL[A-Z]+|EPOLL_[A-Z_]+|SIG[A-Z]{3,})$")]
+    private static HashSet<string> Split(string words) => [.. words.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)];
+
+    [GeneratedRegex("^_?([Dd]escriptors?|(file|File|event|Event|socket|Socket|pipe|Pipe)Descriptors?)$")]
+    private static partial Regex Descriptor();
+
+    [GeneratedRegex("""
+        ^((O|AT|PROT|MAP|LOCK|F|FD|S|SOCK|AF|PF|SO|SOL|MSG|SHUT|SEEK|IN|FUTEX|FUTEX2|MEMBARRIER|EFD|EPOLL|MFD|MADV|MS|SPLICE|SYS|STATX
+            |SCM|CLONE)_[A-Z][A-Z0-9_]*|E?POLL[A-Z]+|SIG[A-Z]{3,})$
+        """, RegexOptions.IgnorePatternWhitespace)]
     private static partial Regex Constant();
 
     // The words of PollFd, poll_fd and FD: a capital begins one.

@@ -12,7 +12,7 @@ const string usage = """
       circles   the largest circle of files: members, what to cut, arrows
       platform  files outside a folder Platform that speak of an operating system
       lines     lines of over 140 columns, and of over 120 in XML docs
-      words     rejected words in XML docs, help texts and README.md
+      words     rejected words in XML docs, messages, help texts and README.md
       check     what the gate says; exit code 1 if it fails
       lower     lowers the ceilings to today's numbers
 
@@ -25,7 +25,7 @@ Dictionary<string, string[]> verbs = new()
     ["circles"] = ["file-circle"],
     ["platform"] = ["platform"],
     ["lines"] = ["lines", "doc-lines"],
-    ["words"] = ["words"],
+    ["words"] = ["words", "message-words"],
 };
 string verb = args.ElementAtOrDefault(0) ?? "";
 bool isProject = verb.Contains('/', StringComparison.Ordinal) || verb.StartsWith("Otto.", StringComparison.OrdinalIgnoreCase);
@@ -40,11 +40,14 @@ if (args.Length > 2 || !(verb is "" or "numbers" or "check" or "lower" || verbs.
     return 2;
 }
 
+const StringComparison ignoreCase = StringComparison.OrdinalIgnoreCase;
 SourceTree tree = SourceTree.Read(".");
-List<SourceProject> projects = [.. tree.Projects.Where(project => wanted is null || project.Name == wanted.TrimEnd('/') || project.Name.EndsWith($"/{wanted}", StringComparison.OrdinalIgnoreCase))];
+string ending = $"/{wanted?.TrimEnd('/')}";
+List<SourceProject> projects = [.. tree.Projects.Where(project => wanted is null || $"/{project.Name}".EndsWith(ending, ignoreCase))];
 if (projects.Count == 0)
 {
-    Console.Error.WriteLine($"eng/architecture: no project {wanted}; there are {string.Join(", ", tree.Projects.Select(project => project.Name))}");
+    Console.Error.WriteLine($"eng/architecture: no project {wanted}; the projects are");
+    foreach (SourceProject project in tree.Projects) Console.Error.WriteLine($"  {project.Name}");
     return 2;
 }
 
@@ -55,7 +58,11 @@ switch (verb)
         File.WriteAllText(Ceilings.FileName, ceilings.Lowered(tree, rules).ToJson());
         return 0;
     case "check":
-        List<string> complaints = [.. projects.SelectMany(project => rules.Where(rule => rule.AppliesTo(project)).Select(rule => ceilings.Judge(rule, project.Name, rule.Measure(project)))).OfType<string>()];
+        var judged = from project in projects
+                     from rule in rules
+                     where rule.AppliesTo(project)
+                     select ceilings.Judge(rule, project.Name, rule.Measure(project));
+        List<string> complaints = [.. judged.OfType<string>()];
         if (wanted is null) complaints.AddRange(ceilings.Stale(tree, rules));
         foreach (string complaint in complaints) Console.WriteLine(complaint);
         return complaints.Count == 0 ? 0 : 1;
@@ -69,7 +76,8 @@ if (verb is "" or "numbers")
         foreach (Rule rule in rules.Where(rule => rule.AppliesTo(project)))
         {
             int now = rule.Measure(project).Number, ceiling = ceilings.Of(rule, project.Name);
-            if (now > rule.Goal || ceiling > rule.Goal) Console.WriteLine($"{project.Name,-36} {rule.Name,-16} {now,6} {ceiling,8} {rule.Goal,5}");
+            if (now > rule.Goal || ceiling > rule.Goal)
+                Console.WriteLine($"{project.Name,-36} {rule.Name,-16} {now,6} {ceiling,8} {rule.Goal,5}");
         }
     }
 }

@@ -5,8 +5,8 @@ public sealed record Arrow(SourceFile From, SourceFile To, string Type, int Line
 
 /// <summary>Who names whom inside a project.</summary>
 /// <remarks>
-/// The files of a partial type are one unit, because each of them uses what the others declare; a circle counts all files of
-/// its units. A partial type alone is no circle.
+/// The files of a partial type are one unit, because each of them uses what the others declare. A circle counts all
+/// files of its units. A partial type alone is no circle.
 /// </remarks>
 public sealed class ReferenceGraph
 {
@@ -29,17 +29,22 @@ public sealed class ReferenceGraph
         return new ReferenceGraph(files, arrows, Units(index, files));
     }
 
-    /// <summary>The circles of files, the largest first; without some arrows, to see what cutting them would change.</summary>
+    /// <summary>The circles of files, the largest first.</summary>
+    /// <param name="without">The arrows to leave out, to see what cutting them changes.</param>
     public IReadOnlyList<IReadOnlyList<SourceFile>> FileCircles(Func<Arrow, bool>? without = null)
     {
         ILookup<SourceFile, SourceFile> members = Files.ToLookup(file => _unit[file]);
-        IEnumerable<(SourceFile, SourceFile)> edges = Arrows.Where(arrow => without?.Invoke(arrow) != true).Select(arrow => (_unit[arrow.From], _unit[arrow.To]));
+        var edges = Arrows.Where(arrow => without?.Invoke(arrow) != true).Select(arrow => (_unit[arrow.From], _unit[arrow.To]));
         return [.. Circles.Find(members.Select(unit => unit.Key), edges)
-            .Select(circle => (IReadOnlyList<SourceFile>)[.. circle.SelectMany(unit => members[unit]).OrderBy(file => file.Path, StringComparer.Ordinal)])
+            .Select(circle => (IReadOnlyList<SourceFile>)
+                [.. circle.SelectMany(unit => members[unit]).OrderBy(file => file.Path, StringComparer.Ordinal)])
             .OrderByDescending(circle => circle.Count)];
     }
 
-    /// <summary>What to cut: each pair of units whose arrows one way keep a circle together, with the largest circle that would be left.</summary>
+    /// <summary>What to cut: the arrows of one unit to another without which the circle is smaller.</summary>
+    /// <returns>
+    /// One of the arrows, the files of the largest circle that is left, and the number of arrows; the best cut first.
+    /// </returns>
     public IEnumerable<(Arrow Arrow, int Files, int Arrows)> Cuts(IReadOnlyList<SourceFile> circle)
     {
         HashSet<SourceFile> inside = [.. circle];
@@ -71,7 +76,7 @@ public sealed class ReferenceGraph
     }
 }
 
-/// <summary>The circles of a directed graph: its strongly connected components of at least two nodes (Tarjan).</summary>
+/// <summary>The circles of a directed graph: its strongly connected components of two or more nodes (Tarjan).</summary>
 public static class Circles
 {
     public static IReadOnlyList<IReadOnlyList<T>> Find<T>(IEnumerable<T> nodes, IEnumerable<(T From, T To)> edges) where T : notnull

@@ -7,13 +7,14 @@ namespace Otto.Repository.Architecture;
 /// <summary>A text of the repository. <paramref name="Path"/> is relative to its root and uses slashes.</summary>
 public sealed record SourceFile(string Path, string Text)
 {
-    private readonly Lazy<CompilationUnitSyntax> _syntax = new(() => (CompilationUnitSyntax)CSharpSyntaxTree.ParseText(Text, Options, Path).GetRoot());
+    private readonly Lazy<CompilationUnitSyntax> _syntax =
+        new(() => CSharpSyntaxTree.ParseText(Text, Options, Path).GetCompilationUnitRoot());
     private readonly Lazy<SourceText> _lines = new(() => SourceText.From(Text));
 
     private static CSharpParseOptions Options { get; } = CSharpParseOptions.Default
         .WithLanguageVersion(LanguageVersion.Preview).WithDocumentationMode(Microsoft.CodeAnalysis.DocumentationMode.None);
 
-    /// <summary>The two first folders: src/Otto.Queue. A folder without a project file (tools/shared) is a project here as well.</summary>
+    /// <summary>The first two folders: src/Otto.Queue. Shared sources (tools/shared) are a project as well.</summary>
     public string Project { get; } = string.Join('/', Path.Split('/').SkipLast(1).Take(2));
 
     /// <summary>The folder inside the project; empty for the project's root.</summary>

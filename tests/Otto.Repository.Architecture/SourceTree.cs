@@ -9,14 +9,20 @@ public sealed class SourceTree(IEnumerable<SourceFile> files)
 
     /// <summary>The projects, and what belongs to each. README.md is a project of its own.</summary>
     public IReadOnlyList<SourceProject> Projects => field ??=
-        [.. Files.GroupBy(file => file.IsCode ? file.Project : file.Path).Select(group => new SourceProject(group.Key, [.. group])).OrderBy(p => p.Name, StringComparer.Ordinal)];
+    [
+        .. Files.GroupBy(file => file.IsCode ? file.Project : file.Path)
+            .Select(group => new SourceProject(group.Key, [.. group]))
+            .OrderBy(project => project.Name, StringComparer.Ordinal),
+    ];
 
     /// <summary>Reads the C# files of src, tools, tests, benchmarks and examples, and README.md.</summary>
     public static SourceTree Read(string root)
     {
         List<string> paths = [Path.Combine(root, "README.md")];
         foreach (string top in Tops) Collect(Path.Combine(root, top), paths);
-        return new SourceTree(paths.AsParallel().Select(path => new SourceFile(Path.GetRelativePath(root, path).Replace('\\', '/'), File.ReadAllText(path))));
+        return new SourceTree(paths.Select(path => new SourceFile(Relative(path), File.ReadAllText(path))));
+
+        string Relative(string path) => Path.GetRelativePath(root, path).Replace('\\', '/');
     }
 
     private static void Collect(string folder, List<string> paths)

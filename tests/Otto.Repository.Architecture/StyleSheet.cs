@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Otto.Repository.Architecture;
 
-/// <summary>The list of rejected words. It is read from the tables of docs/style.md whose first column is headed "instead of".</summary>
+/// <summary>The rejected words: the tables of docs/style.md whose first column is headed "instead of".</summary>
 public sealed partial class StyleSheet
 {
     private readonly Regex _pattern;
@@ -12,8 +12,10 @@ public sealed partial class StyleSheet
     {
         foreach (var (phrase, better) in rows) _better[phrase] = better;
         // The longest first, so that "takes no more" is not found as something shorter. A phrase may be broken over two lines.
-        IEnumerable<string> patterns = _better.Keys.OrderByDescending(phrase => phrase.Length).Select(phrase => string.Join(@"\s+", phrase.Split(' ').Select(Regex.Escape)));
-        _pattern = _better.Count == 0 ? new Regex("(?!)") : new Regex($@"(?<![\w-])(?:{string.Join('|', patterns)})(?![\w-])", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
+        IEnumerable<string> patterns = _better.Keys.OrderByDescending(phrase => phrase.Length)
+            .Select(phrase => string.Join(@"\s+", phrase.Split(' ').Select(Regex.Escape)));
+        string any = _better.Count == 0 ? "(?!)" : string.Join('|', patterns);
+        _pattern = new Regex($@"(?<![\w-])(?:{any})(?![\w-])", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
     }
 
     public IReadOnlyCollection<string> Phrases => _better.Keys;

@@ -28,7 +28,7 @@ internal sealed class TypeIndex
     {
         foreach (SourceFile file in files)
         {
-            foreach (SyntaxNode node in file.Syntax.DescendantNodes(node => node is CompilationUnitSyntax or BaseNamespaceDeclarationSyntax))
+            foreach (SyntaxNode node in Outside(file))
             {
                 if (node is BaseTypeDeclarationSyntax or DelegateDeclarationSyntax) Add(file, (MemberDeclarationSyntax)node);
             }
@@ -47,8 +47,12 @@ internal sealed class TypeIndex
 
     public DeclaredType? Find(MemberDeclarationSyntax declaration) => _types.GetValueOrDefault(Key(declaration));
 
-    public static string NamespaceOf(SyntaxNode node) => string.Join('.',
-        node.AncestorsAndSelf().OfType<BaseNamespaceDeclarationSyntax>().Reverse().Select(space => space.Name.ToString().Replace(" ", "", StringComparison.Ordinal)));
+    /// <summary>What a file has outside of its types.</summary>
+    public static IEnumerable<SyntaxNode> Outside(SourceFile file) =>
+        file.Syntax.DescendantNodes(node => node is CompilationUnitSyntax or BaseNamespaceDeclarationSyntax);
+
+    public static string NamespaceOf(SyntaxNode node) =>
+        string.Join('.', node.AncestorsAndSelf().OfType<BaseNamespaceDeclarationSyntax>().Reverse().Select(space => space.Name.ToString()));
 
     private static (string Namespace, string Name, int Arity) Key(MemberDeclarationSyntax declaration) => declaration switch
     {
@@ -63,9 +67,10 @@ internal sealed class TypeIndex
         var key = Key(declaration);
         if (!_types.TryGetValue(key, out DeclaredType? type)) _types[key] = type = new DeclaredType(key.Namespace, key.Name, key.Arity);
         type.Files.Add(file);
-        if (declaration is BaseTypeDeclarationSyntax { BaseList: { } bases }) type.Bases.UnionWith(bases.Types.Select(b => SimpleName(b.Type)));
         if (declaration is not TypeDeclarationSyntax body) return;
-        if (body is RecordDeclarationSyntax { ParameterList: { } properties }) type.Members.UnionWith(properties.Parameters.Select(p => p.Identifier.ValueText));
+        if (body.BaseList is { } bases) type.Bases.UnionWith(bases.Types.Select(b => SimpleName(b.Type)));
+        if (body is RecordDeclarationSyntax { ParameterList: { } properties })
+            type.Members.UnionWith(properties.Parameters.Select(parameter => parameter.Identifier.ValueText));
         foreach (MemberDeclarationSyntax member in body.Members) AddMember(type, member);
         _members.UnionWith(type.Members);
     }
@@ -75,14 +80,11 @@ internal sealed class TypeIndex
         switch (member)
         {
             case ExtensionBlockDeclarationSyntax block:
-                foreach (MemberDeclarationSyntax inner in block.Members)
-                {
-                    if (inner is MethodDeclarationSyntax method) AddExtension(type, method.Identifier.ValueText);
-                    if (inner is PropertyDeclarationSyntax property) AddExtension(type, property.Identifier.ValueText);
-                }
-
+                foreach (MethodDeclarationSyntax inner in block.Members.OfType<MethodDeclarationSyntax>())
+                    AddExtension(type, inner.Identifier.ValueText);
                 break;
-            case MethodDeclarationSyntax method when method.ParameterList.Parameters.FirstOrDefault() is { } first && first.Modifiers.Any(SyntaxKind.ThisKeyword):
+            case MethodDeclarationSyntax { ParameterList.Parameters: [var first, ..] } method
+                when first.Modifiers.Any(SyntaxKind.ThisKeyword):
                 AddExtension(type, method.Identifier.ValueText);
                 break;
             case BaseTypeDeclarationSyntax nested:

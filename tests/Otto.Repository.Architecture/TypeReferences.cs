@@ -4,8 +4,9 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Otto.Repository.Architecture;
 
-// Which types of its project a file names. Only syntax is read: a name counts if a type of that name and number of type parameters is visible
-// in the file, and if the name is not a member, a nested type, an alias or the name of an argument instead.
+// Which types of its project a file names. Only syntax is read: a name counts if a type of that name and number of type parameters is
+// visible in the file, and if the name is not a member, a nested type, an alias or the name of an argument instead. A call x.Name() counts
+// for the class whose extension method it may be, if no type of the project has a method of that name. Comments and strings are not code.
 
 internal sealed class TypeReferences
 {
@@ -15,12 +16,13 @@ internal sealed class TypeReferences
     public TypeReferences(TypeIndex index, IReadOnlyList<SourceFile> files)
     {
         _index = index;
-        _globalUsings = [.. files.SelectMany(file => file.Syntax.Usings).Where(u => u.GlobalKeyword.IsKind(SyntaxKind.GlobalKeyword) && IsNamespace(u)).Select(u => u.Name!.ToString())];
+        IEnumerable<UsingDirectiveSyntax> usings = files.SelectMany(file => file.Syntax.Usings).Where(IsNamespace);
+        _globalUsings = [.. usings.Where(u => u.GlobalKeyword.IsKind(SyntaxKind.GlobalKeyword)).Select(u => u.Name!.ToString())];
     }
 
     public IEnumerable<Arrow> Of(SourceFile file)
     {
-        UsingDirectiveSyntax[] usings = [.. file.Syntax.DescendantNodes(node => node is CompilationUnitSyntax or BaseNamespaceDeclarationSyntax).OfType<UsingDirectiveSyntax>()];
+        UsingDirectiveSyntax[] usings = [.. TypeIndex.Outside(file).OfType<UsingDirectiveSyntax>()];
         HashSet<string> imported = [.. usings.Where(IsNamespace).Select(u => u.Name!.ToString()), .. _globalUsings];
         HashSet<string> aliases = [.. usings.Where(u => u.Alias is not null).Select(u => u.Alias!.Name.Identifier.ValueText)];
         Dictionary<(SourceFile, DeclaredType), Arrow> arrows = [];
@@ -39,14 +41,16 @@ internal sealed class TypeReferences
         return arrows.Values;
     }
 
-    private static bool IsNamespace(UsingDirectiveSyntax u) => u.Alias is null && u.StaticKeyword.IsKind(SyntaxKind.None) && u.NamespaceOrType is NameSyntax;
+    private static bool IsNamespace(UsingDirectiveSyntax u) =>
+        u.Alias is null && u.StaticKeyword.IsKind(SyntaxKind.None) && u.NamespaceOrType is NameSyntax;
 
     private DeclaredType[] Named(SimpleNameSyntax name, HashSet<string> imported, HashSet<string> aliases)
     {
         string text = name.Identifier.ValueText;
         if (QualifierOf(name) is { } qualifier)
         {
-            DeclaredType[] spaced = [.. Candidates(name).Where(type => IsSpace(type.Namespace, qualifier.ToString(), TypeIndex.NamespaceOf(name)))];
+            string space = TypeIndex.NamespaceOf(name);
+            DeclaredType[] spaced = [.. Candidates(name).Where(type => IsSpace(type.Namespace, qualifier.ToString(), space))];
             return spaced.Length > 0 ? spaced : Extensions(name, text, imported);
         }
 
@@ -65,17 +69,21 @@ internal sealed class TypeReferences
     }
 
     private DeclaredType[] Extensions(SimpleNameSyntax name, string text, HashSet<string> imported) =>
-        name.Parent is MemberAccessExpressionSyntax or MemberBindingExpressionSyntax ? Visible(_index.WithExtension(text), TypeIndex.NamespaceOf(name), imported) : [];
+        name.Parent is { Parent: InvocationExpressionSyntax call } callee && call.Expression == callee
+            ? Visible(_index.WithExtension(text), TypeIndex.NamespaceOf(name), imported)
+            : [];
 
     // The nearest namespace around the file wins; then what is imported.
     private static DeclaredType[] Visible(IEnumerable<DeclaredType> candidates, string space, HashSet<string> imported)
     {
         DeclaredType[] all = [.. candidates];
         if (all.Length == 0) return all;
-        DeclaredType? around = all.Where(type => type.Namespace.Length == 0 || space == type.Namespace || space.StartsWith(type.Namespace + ".", StringComparison.Ordinal))
-            .MaxBy(type => type.Namespace.Length);
+        DeclaredType? around = all.Where(type => IsAround(type.Namespace, space)).MaxBy(type => type.Namespace.Length);
         return around is not null ? [around] : [.. all.Where(type => imported.Contains(type.Namespace))];
     }
+
+    private static bool IsAround(string outer, string space) =>
+        outer.Length == 0 || space == outer || space.StartsWith(outer + ".", StringComparison.Ordinal);
 
     private static ExpressionSyntax? QualifierOf(SimpleNameSyntax name) => name.Parent switch
     {
@@ -89,7 +97,8 @@ internal sealed class TypeReferences
     {
         string written = qualifier.Replace("global::", "", StringComparison.Ordinal);
         if (space == written) return true;
-        return space.EndsWith("." + written, StringComparison.Ordinal) && (around + ".").StartsWith(space[..^written.Length], StringComparison.Ordinal);
+        return space.EndsWith("." + written, StringComparison.Ordinal)
+            && (around + ".").StartsWith(space[..^written.Length], StringComparison.Ordinal);
     }
 
     // x: in an argument or a pattern, X = in an initializer, a label, a declared alias.
@@ -117,7 +126,8 @@ internal sealed class TypeReferences
             };
             if (parameters?.Parameters.Any(parameter => parameter.Identifier.ValueText == text) == true) return true;
             if (around is not TypeDeclarationSyntax type) continue;
-            if (type.Parent is TypeDeclarationSyntax ? NestedMeans(type, text, typeOnly) : Means(_index.Find(type), text, typeOnly, [])) return true;
+            bool nested = type.Parent is TypeDeclarationSyntax;
+            if (nested ? NestedMeans(type, text, typeOnly) : Means(_index.Find(type), text, typeOnly, [])) return true;
         }
 
         return false;
@@ -130,7 +140,7 @@ internal sealed class TypeReferences
         MethodDeclarationSyntax method => !typeOnly && method.Identifier.ValueText == text,
         BaseFieldDeclarationSyntax field => !typeOnly && field.Declaration.Variables.Any(variable => variable.Identifier.ValueText == text),
         _ => false,
-    }) || (!typeOnly && type is RecordDeclarationSyntax { ParameterList: { } list } && list.Parameters.Any(parameter => parameter.Identifier.ValueText == text));
+    }) || (!typeOnly && type is RecordDeclarationSyntax && type.ParameterList?.Parameters.Any(p => p.Identifier.ValueText == text) == true);
 
     // The bases are searched as well: what they declare is known inside.
     private bool Means(DeclaredType? type, string text, bool typeOnly, HashSet<DeclaredType> seen)
