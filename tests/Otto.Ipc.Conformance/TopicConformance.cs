@@ -136,9 +136,9 @@ public abstract class TopicConformance
         MessageSubscriber subscriber = Subscriber();
         for (int i = 0; i < 10; i++) publisher.TryPublish(Payload.Make(1, i, 30));
         Assert.That(Next(subscriber, out _), Is.EqualTo(Payload.Make(1, 0, 30)));
-        Assert.That(subscriber.Resume(StartPosition.Oldest), Is.Zero, "nothing was lost, and what was heard is not heard again");
+        Assert.That(subscriber.ResumeFrom(StartPosition.Oldest), Is.Zero, "nothing was lost, and what was heard is not heard again");
         Assert.That(Next(subscriber, out _), Is.EqualTo(Payload.Make(1, 1, 30)));
-        Assert.That(subscriber.Resume(StartPosition.Now), Is.EqualTo(8));
+        Assert.That(subscriber.ResumeFrom(StartPosition.Now), Is.EqualTo(8));
         publisher.TryPublish(Payload.Make(1, 10, 30));
         Assert.That(Next(subscriber, out long lost), Is.EqualTo(Payload.Make(1, 10, 30)));
         Assert.That((lost, subscriber.Lost), Is.EqualTo((0L, 8L)));

@@ -56,7 +56,7 @@ internal static class NewsVerbs
                 }
                 catch (SubscriberDisconnectedException)
                 {
-                    Talk.Say($"ejected {subscriber.Resume(StartPosition.Oldest)}");
+                    Talk.Say($"ejected {subscriber.ResumeFrom(StartPosition.Oldest)}");
                     told = false;
                 }
             }

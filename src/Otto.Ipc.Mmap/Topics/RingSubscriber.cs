@@ -120,7 +120,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         }
     }
 
-    public override long Resume(StartPosition startAt)
+    public override long ResumeFrom(StartPosition startAt)
     {
         if (!Enum.IsDefined(startAt)) throw new ArgumentOutOfRangeException(nameof(startAt), $"no such start: {(int)startAt}");
         _end.Enter();

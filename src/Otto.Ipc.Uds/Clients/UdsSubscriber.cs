@@ -75,7 +75,7 @@ internal sealed class UdsSubscriber : MessageSubscriber
         }
     }
 
-    public override long Resume(StartPosition startAt)
+    public override long ResumeFrom(StartPosition startAt)
     {
         Enter();
         try

@@ -24,7 +24,7 @@ public abstract class MessageSubscriber : IDisposable, IAsyncDisposable
     /// <param name="startAt">With the oldest message that is still there and was not heard yet, or with what is published from now on.</param>
     /// <returns>How many messages were passed over. They are in <see cref="Lost"/>, and no <see cref="TopicMessage.Lost"/> tells of them again.</returns>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
-    public abstract long Resume(StartPosition startAt);
+    public abstract long ResumeFrom(StartPosition startAt);
 
     /// <summary>Blocks until a message waits.</summary>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
@@ -83,7 +83,7 @@ public enum StartPosition
     Oldest,
 }
 
-/// <summary>A subscriber fell so far behind that its topic went on without it; <see cref="MessageSubscriber.Resume"/> goes on and says how much was lost.</summary>
+/// <summary>A subscriber fell so far behind that its topic went on without it; <see cref="MessageSubscriber.ResumeFrom"/> goes on and says how much was lost.</summary>
 /// <remarks>Only topics whose policy is to eject do this. No message comes from behind the gap before this was thrown.</remarks>
 public sealed class SubscriberDisconnectedException : IOException
 {

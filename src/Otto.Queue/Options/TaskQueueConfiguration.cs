@@ -26,7 +26,7 @@ internal static class TaskQueueConfiguration
         Keys keys = new(section);
         keys.On("Enabled", s => options.Enabled = Flag(s));
         keys.On("Capacity", s => options.Capacity = Number(s));
-        keys.On("QueueFullMode", s => options.FullMode = Choice<QueueFullMode>(s));
+        keys.On("FullMode", s => options.FullMode = Choice<QueueFullMode>(s));
         keys.On("Weight", s => options.Weight = Number(s));
         keys.Run();
     }
@@ -40,7 +40,7 @@ internal static class TaskQueueConfiguration
         keys.On("SlotBytes", s => options.SlotBytes = Number(s));
         keys.On("MaxLoanBytes", s => options.MaxLoanBytes = Number(s));
         keys.On("MaxAttempts", s => options.MaxAttempts = Number(s));
-        keys.On("QueueFullMode", s => options.FullMode = Choice<QueueFullMode>(s));
+        keys.On("FullMode", s => options.FullMode = Choice<QueueFullMode>(s));
         keys.On("Weight", s => options.Weight = Number(s));
         keys.Run();
     }

@@ -182,7 +182,7 @@ public sealed class Policies(WaitMode mode)
             }
             catch (SubscriberDisconnectedException)
             {
-                lost += slow.Resume(startAt);
+                lost += slow.ResumeFrom(startAt);
                 Assert.That(slow.TryReceive(out TopicMessage next), Is.EqualTo(startAt == StartPosition.Oldest), "now is now, the oldest is still there");
                 if (startAt == StartPosition.Oldest) Take(next);
                 Listen();
@@ -215,10 +215,10 @@ public sealed class Policies(WaitMode mode)
         {
             for (int i = 0; i < 100; i++) Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True);
             Assert.Throws<SubscriberDisconnectedException>(() => slow.TryReceive(out _));
-            Assert.That(slow.Resume(StartPosition.Now), Is.EqualTo(100));
+            Assert.That(slow.ResumeFrom(StartPosition.Now), Is.EqualTo(100));
         }
 
-        Assert.Throws<ArgumentOutOfRangeException>(() => slow.Resume((StartPosition)7));
+        Assert.Throws<ArgumentOutOfRangeException>(() => slow.ResumeFrom((StartPosition)7));
     }
 
     [Test]

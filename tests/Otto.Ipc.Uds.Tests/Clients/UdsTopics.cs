@@ -69,7 +69,7 @@ public sealed class TopicsAndServers
         Assert.That(subscriber.WaitToReceive(Watch.Limit), Is.True);
         Assert.Throws<SubscriberDisconnectedException>(() => subscriber.TryReceive(out _));
         Assert.Throws<SubscriberDisconnectedException>(() => subscriber.TryReceive(out _));
-        Assert.That(subscriber.Resume(StartPosition.Oldest), Is.Zero);
+        Assert.That(subscriber.ResumeFrom(StartPosition.Oldest), Is.Zero);
         Watch.Until(
             () =>
             {

@@ -64,7 +64,7 @@ internal sealed class HostingTests : QueueTest
         {
             ["Otto:Queue:Routes"] = "InProcess",
             ["Otto:Queue:InProcess:Capacity"] = "77",
-            ["Otto:Queue:InProcess:QueueFullMode"] = "reject",
+            ["Otto:Queue:InProcess:FullMode"] = "reject",
             ["Otto:Queue:Tasks:jobs:Queue"] = "renamed",
             ["Otto:Queue:Tasks:jobs:Concurrency"] = "3",
             ["Otto:Queue:Tasks:jobs:Timeout"] = "00:00:05",
@@ -78,10 +78,10 @@ internal sealed class HostingTests : QueueTest
     }
 
     [TestCase("InProces:Capacity", "1", "unknown key 'Otto:Queue:InProces'; known: DrainTimeout, RoundTripEveryTask, Routes, InProcess, SharedMemory, Tasks")]
-    [TestCase("InProcess:Capasity", "1", "unknown key 'Otto:Queue:InProcess:Capasity'; known: Enabled, Capacity, QueueFullMode, Weight")]
+    [TestCase("InProcess:Capasity", "1", "unknown key 'Otto:Queue:InProcess:Capasity'; known: Enabled, Capacity, FullMode, Weight")]
     [TestCase("InProcess:Capacity", "many", "Otto:Queue:InProcess:Capacity is 'many', not a whole number")]
     [TestCase("InProcess:Capacity", "0", "InProcess.Capacity must be 1 to 16,777,216: 0")]
-    [TestCase("InProcess:QueueFullMode", "Drop", "Otto:Queue:InProcess:QueueFullMode is 'Drop', not one of Spill, Wait, Reject")]
+    [TestCase("InProcess:FullMode", "Drop", "Otto:Queue:InProcess:FullMode is 'Drop', not one of Overflow, Wait, Reject")]
     [TestCase("Routes:0", "Rdis", "unknown route 'Rdis' in Otto:Queue:Routes; known: InProcess, SharedMemory")]
     [TestCase("Tasks:jbos:Retries", "1", "unknown key 'Otto:Queue:Tasks:jbos'; known: jobs")]
     [TestCase("Tasks:jobs:Retries", "-1", "task 'jobs': Retry must be 0 to 1,000: -1")]
