@@ -1,6 +1,6 @@
 using Otto.Queue;
 var done = new TaskCompletionSource();
-await using var queue = new TaskQueue(new TaskQueueOptions().Handle<Photo>("photos.resize", async (photo, context, stop) => {
+await using var queue = new TaskQueue(new TaskQueueOptions().AddHandler<Photo>("photos.resize", async (photo, context, stop) => {
     await Console.Out.WriteLineAsync($"{photo.Path}, attempt {context.Attempt}, came by {context.Route}");
     done.SetResult();
 }));

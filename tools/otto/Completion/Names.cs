@@ -68,7 +68,7 @@ internal static class Names
 
     private static string? Transport(CompletionContext context) =>
         Given(context, "--transport")
-        ?? (Given(context, "--socket") is null ? Environment.GetEnvironmentVariable(OttoTransport.Variable) : null);
+        ?? (Given(context, "--socket") is null ? Environment.GetEnvironmentVariable(OttoTransport.EnvironmentVariable) : null);
 
     private static string? Given(CompletionContext context, string option) =>
         context.ParseResult.GetResult(option) is OptionResult { Tokens: [.., { Value: var value }] } ? value : null;
