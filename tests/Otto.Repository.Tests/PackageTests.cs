@@ -112,7 +112,8 @@ internal sealed class PackageTests
     [Test]
     public void The_installed_tool_is_native_and_needs_no_dotnet()
     {
-        if (Directory.GetFiles(Packages.Folder, "otto.linux-*.nupkg").Length == 0) Assert.Ignore("no native linker is installed: apt-get install gcc libc6-dev");
+        if (Directory.GetFiles(Packages.Folder, "otto.linux-*.nupkg").Length == 0)
+            Assert.Ignore("no native linker is installed: apt-get install gcc libc6-dev");
         string tools = InstallTool();
         string program = Directory.GetFiles(Path.Combine(tools, ".store"), "otto", SearchOption.AllDirectories).Single();
         Assert.That(File.ReadAllBytes(program).AsSpan().IndexOf("hostfxr"u8), Is.Negative);
