@@ -49,7 +49,7 @@ internal sealed class Packages
         if (Directory.GetFileSystemEntries(hive).Length == 0)
             Dotnet(hive, "new", "install", Path.Combine(Folder, $"Otto.Templates.{Version}.nupkg"), "--debug:custom-hive", hive);
         string project = MakeFolder(name);
-        Dotnet(project, "new", template, "--no-restore", "--debug:custom-hive", hive);
+        Dotnet(project, "new", template, "--debug:custom-hive", hive);
         return project;
     }
 
