@@ -1,6 +1,6 @@
 using OttoWorker;
 
-// From a shell: echo '{"name":"world"}' | otto queue send greetings --as json
+// From a shell: echo '{"Name":"world"}' | otto queue send greetings --as json
 // From a program: queue.Send<Greeting>("greetings"), then ITaskQueue.EnqueueAsync(new Greeting("world")).
 
 HostApplicationBuilder builder = Host.CreateApplicationBuilder(args);

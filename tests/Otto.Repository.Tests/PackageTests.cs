@@ -79,7 +79,7 @@ internal sealed class PackageTests
         string tools = InstallTool(), app = Packages.New("otto-worker", "Greeter"), segments = Packages.MakeFolder("shm-worker");
         Assert.That(Repository.Run(tools, Path.Combine(tools, "otto"), "--version"), Does.StartWith(Packages.Version));
         Packages.Dotnet(app, "build", "-c", "Release", "-v", "quiet", "-p:TreatWarningsAsErrors=true");
-        const string send = "echo '{\"name\":\"world\"}' | OTTO_REDIS=none OTTO_SHM_DIR=\"$1\" ./otto queue send greetings --as json";
+        const string send = "echo '{\"Name\":\"world\"}' | OTTO_REDIS=none OTTO_SHM_DIR=\"$1\" ./otto queue send greetings --as json";
         Repository.Run(tools, "bash", "-c", send, "bash", segments);
 
         var start = new ProcessStartInfo("dotnet", ["bin/Release/net10.0/Greeter.dll"])
