@@ -26,7 +26,7 @@ internal sealed class Packages
 
     public static string MakeFolder(string name) => Scratch.Value.CreateSubdirectory(name).FullName;
 
-    /// <summary>Runs dotnet where NuGet knows the packages and keeps its own cache, with the user's to read from.</summary>
+    /// <summary>Runs dotnet with the packages as a source, and with a package cache of its own.</summary>
     public static string Dotnet(string directory, params string[] arguments)
     {
         string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
