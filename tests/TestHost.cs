@@ -23,7 +23,6 @@ internal sealed partial class TestHost
     {
         Environment.SetEnvironmentVariable(Mark, _mark);
         RestoreSignals();
-        RaiseLoopback();
     }
 
     [OneTimeTearDown]
@@ -81,38 +80,9 @@ internal sealed partial class TestHost
         }
     }
 
-    // In a network namespace of its own (unshare -n) the loopback interface is down at first. Without the right to change that, tests that
-    // need it say so.
-    private static unsafe void RaiseLoopback()
-    {
-        const ulong GetFlags = 0x8913, SetFlags = 0x8914;
-        const int Inet = 2, Datagram = 2, FlagsAt = 16, Up = 1;
-        int socket = OpenSocket(Inet, Datagram, 0);
-        if (socket < 0) return;
-        byte* request = stackalloc byte[40];
-        new Span<byte>(request, 40).Clear();
-        "lo"u8.CopyTo(new Span<byte>(request, FlagsAt));
-        if (Control(socket, GetFlags, request) == 0 && (request[FlagsAt] & Up) == 0)
-        {
-            request[FlagsAt] |= Up;
-            _ = Control(socket, SetFlags, request);
-        }
-
-        _ = CloseSocket(socket);
-    }
-
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int SendSignal(int process, int signal);
 
     [LibraryImport("libc", EntryPoint = "signal")]
     private static partial nint SetAction(int signal, nint action);
-
-    [LibraryImport("libc", EntryPoint = "socket")]
-    private static partial int OpenSocket(int family, int type, int protocol);
-
-    [LibraryImport("libc", EntryPoint = "ioctl")]
-    private static unsafe partial int Control(int descriptor, ulong request, byte* argument);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int CloseSocket(int descriptor);
 }
