@@ -16,11 +16,8 @@ public sealed class PackageTests
             string packages = Path.Combine(directory.FullName, "packages");
             // A version of its own: the user's package cache would otherwise answer with an older build.
             string version = $"0.1.0-test.{Environment.ProcessId}.{Environment.TickCount64}";
-            // eng/pack makes Release packages. A Release build of this project has built the libraries too; any other leaves that to eng/pack.
-            string[] build = AppContext.BaseDirectory.Contains("/bin/Release/", StringComparison.Ordinal)
-                ? ["--no-build"]
-                : ["--artifacts-path", Path.Combine(directory.FullName, "build"), "-p:RunAnalyzers=false"];
-            Repository.Run(Repository.Root, Repository.PathOf("eng/pack"), [$"-p:Version={version}", $"-p:PackageOutputPath={packages}", .. build]);
+            Repository.Run(Repository.Root, Repository.PathOf("eng/pack"),
+                $"-p:Version={version}", $"-p:PackageOutputPath={packages}", "--artifacts-path", Path.Combine(directory.FullName, "build"));
 
             string app = directory.CreateSubdirectory("app").FullName;
             File.WriteAllText(Path.Combine(app, "Program.cs"), program);
@@ -32,10 +29,8 @@ public sealed class PackageTests
                     <ImplicitUsings>enable</ImplicitUsings>
                     <Nullable>enable</Nullable>
                     <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
-                    <RestoreSources>{packages}</RestoreSources>
+                    <RestoreAdditionalProjectSources>{packages}</RestoreAdditionalProjectSources>
                     <RestorePackagesPath>{Path.Combine(directory.FullName, "cache")}</RestorePackagesPath>
-                    <!-- What these packages depend on was restored when they were built: no network is needed. -->
-                    <RestoreFallbackFolders>{PackageCache}</RestoreFallbackFolders>
                   </PropertyGroup>
                   <ItemGroup>
                     <PackageReference Include="Otto.Queue" Version="{version}" />
@@ -52,9 +47,6 @@ public sealed class PackageTests
             directory.Delete(recursive: true);
         }
     }
-
-    private static string PackageCache =>
-        Environment.GetEnvironmentVariable("NUGET_PACKAGES") is { Length: > 0 } path ? path : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
 
     private static string ReadmeProgram()
     {
