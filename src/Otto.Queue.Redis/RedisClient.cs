@@ -48,11 +48,11 @@ internal sealed class RedisClient : IAsyncDisposable
     }
 
     /// <summary>Completes when a connection comes or goes, or after a moment.</summary>
-    internal async Task WaitForChangeAsync(TimeSpan most, CancellationToken cancellation)
-        => await _change.Task.WaitAsync(most, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    internal async Task WaitForChangeAsync(TimeSpan most, CancellationToken cancellationToken)
+        => await _change.Task.WaitAsync(most, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     /// <summary>Runs a script.</summary>
-    /// <exception cref="RedisTroubleException">It may or may not have run.</exception>
+    /// <exception cref="RedisUnavailableException">It may or may not have run.</exception>
     internal async Task<RedisReply> RunAsync(RedisScript script, string[] keys, object[] arguments)
     {
         object[] all = new object[2 + keys.Length + arguments.Length];
@@ -80,7 +80,7 @@ internal sealed class RedisClient : IAsyncDisposable
     }
 
     /// <summary>Finds the keys that match a pattern: a look at each key of the server, some at a time.</summary>
-    internal async Task<HashSet<string>> FindKeysAsync(string pattern, CancellationToken cancellation)
+    internal async Task<HashSet<string>> FindKeysAsync(string pattern, CancellationToken cancellationToken)
     {
         HashSet<string> found = [];
         try
@@ -88,13 +88,13 @@ internal sealed class RedisClient : IAsyncDisposable
             string cursor = "0";
             do
             {
-                RedisReply[] page = new RedisReply(await Apart(_database.ExecuteAsync("SCAN", cursor, "MATCH", pattern, "COUNT", "1000")).WaitAsync(_timeout, cancellation).ConfigureAwait(false)).Items;
+                RedisReply[] page = new RedisReply(await Apart(_database.ExecuteAsync("SCAN", cursor, "MATCH", pattern, "COUNT", "1000")).WaitAsync(_timeout, cancellationToken).ConfigureAwait(false)).Items;
                 foreach (RedisReply key in page[1].Items) found.Add(key.Text);
                 cursor = page[0].Text;
             }
             while (cursor != "0");
         }
-        catch (Exception e) when (!cancellation.IsCancellationRequested && Translate(e) is { } trouble)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested && Translate(e) is { } trouble)
         {
             throw trouble;
         }
@@ -140,13 +140,13 @@ internal sealed class RedisClient : IAsyncDisposable
 
     private static RedisChannel Literal(string channel) => new(channel, RedisChannel.PatternMode.Literal);
 
-    private RedisTroubleException? Translate(Exception e) => e switch
+    private RedisUnavailableException? Translate(Exception e) => e switch
     {
         RedisServerException server => OfServer(server),
         RedisConnectionException connection => OfConnection(connection),
         RedisTimeoutException or ObjectDisposedException or OperationCanceledException
-            => new RedisTroubleException(Trouble ?? e.Message, e),
-        TimeoutException => new RedisTroubleException($"no answer from {Servers} within {_timeout.TotalSeconds:0.###} s", e),
+            => new RedisUnavailableException(Trouble ?? e.Message, e),
+        TimeoutException => new RedisUnavailableException($"no answer from {Servers} within {_timeout.TotalSeconds:0.###} s", e),
         _ => null,
     };
 
@@ -164,20 +164,20 @@ internal sealed class RedisClient : IAsyncDisposable
         }
     }
 
-    private RedisTroubleException OfConnection(RedisConnectionException e)
+    private RedisUnavailableException OfConnection(RedisConnectionException e)
     {
         string said = $"{e.Message} {e.InnerException?.Message}";
         if (!_multiplexer.IsConnected && !IsOfCertificate(e) && ((string[])["NOAUTH", "WRONGPASS", "invalid password", "AuthenticationFailure"]).Any(word => said.Contains(word, StringComparison.Ordinal))) _failure = RefusesPassword;
-        return new RedisTroubleException(Trouble ?? e.Message, e);
+        return new RedisUnavailableException(Trouble ?? e.Message, e);
     }
 
     // A handshake that fails is told by the same word as a password.
     private static bool IsOfCertificate(Exception? e) => e is not null && (e is System.Security.Authentication.AuthenticationException || IsOfCertificate(e.InnerException));
 
-    private static RedisTroubleException OfServer(RedisServerException e)
+    private static RedisUnavailableException OfServer(RedisServerException e)
     {
         string code = e.Message.Split(' ', 2)[0];
-        return new RedisTroubleException($"Redis said: {e.Message}", e)
+        return new RedisUnavailableException($"Redis said: {e.Message}", e)
         {
             OutOfMemory = e.Message.Contains("OOM ", StringComparison.Ordinal),
             // These pass by themselves; any other error would come again.

@@ -13,7 +13,10 @@ internal static class Repository
     /// <summary>Runs a program to its end; its output, and a failed test where it fails or hangs.</summary>
     public static string Run(string directory, string program, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program) { WorkingDirectory = directory, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program)
+        {
+            WorkingDirectory = directory, RedirectStandardOutput = true, RedirectStandardError = true,
+        };
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         // No server of the compiler or of MSBuild outlives a test.
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Regions;
 

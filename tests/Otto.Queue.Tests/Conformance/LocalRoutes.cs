@@ -20,7 +20,7 @@ public sealed class InProcessTasks : TaskConformance
 
         public Durability Durability => Durability.None;
 
-        public TaskQueueOptions MakeOptions() => new TaskQueueOptions().SharedMemory(static s => s.Enabled = false);
+        public TaskQueueOptions MakeOptions() => new TaskQueueOptions().UseSharedMemory(static s => s.Enabled = false);
 
         public ValueTask DisposeAsync() => default;
     }
@@ -52,7 +52,7 @@ internal sealed class SegmentHarness(bool inProcess) : IRouteHarness
 
     public Durability Durability => Durability.Process;
 
-    public TaskQueueOptions MakeOptions() => new TaskQueueOptions().InProcess(o => o.Enabled = inProcess).SharedMemory(s => s.Directory = _directory);
+    public TaskQueueOptions MakeOptions() => new TaskQueueOptions().UseInProcess(o => o.Enabled = inProcess).UseSharedMemory(s => s.Directory = _directory);
 
     public ValueTask DisposeAsync()
     {
