@@ -30,7 +30,7 @@ internal sealed partial class TestHost
     {
         _hangup?.Dispose();
         string[] left = EndProcesses($"{Mark}={_mark}", Limit);
-        if (left.Length > 0) Assert.Fail("processes were left running, and have now been killed:\n" + string.Join('\n', left));
+        if (left.Length > 0) Assert.Fail($"processes were left running, and have now been killed:\n{string.Join('\n', left)}");
     }
 
     /// <summary>Waits until no process has this variable in its environment, and kills those that still have when the time is over.</summary>
@@ -50,7 +50,8 @@ internal sealed partial class TestHost
         List<(int, string)> found = [];
         foreach (string directory in Directory.EnumerateDirectories("/proc"))
         {
-            if (!int.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id == Environment.ProcessId) continue;
+            if (!int.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out int id)) continue;
+            if (id == Environment.ProcessId) continue;
             try
             {
                 byte[] environment = [0, .. File.ReadAllBytes(Path.Combine(directory, "environ"))];
@@ -66,8 +67,8 @@ internal sealed partial class TestHost
         return found;
     }
 
-    // An ignored signal is inherited: SIGHUP from nohup, SIGINT and SIGQUIT from "&" in a script. A program that is to end on the signal would
-    // not, and a shell cannot even trap it. The test host itself still ignores SIGHUP, by a handler, which is not inherited.
+    // An ignored signal is inherited: SIGHUP from nohup, SIGINT and SIGQUIT from "&" in a script. A program that is to end on the signal
+    // would not, and a shell cannot even trap it. The test host itself still ignores SIGHUP, by a handler, which is not inherited.
     private void RestoreSignals()
     {
         string line = File.ReadLines("/proc/self/status").First(static l => l.StartsWith("SigIgn:", StringComparison.Ordinal));
