@@ -33,7 +33,7 @@ internal sealed partial class TestHost
         if (left.Length > 0) Assert.Fail($"processes were left running, and have now been killed:\n{string.Join('\n', left)}");
     }
 
-    /// <summary>Waits until no process has this variable in its environment, and kills those that still have when the time is over.</summary>
+    /// <summary>Waits until no process has this variable in its environment, and kills those that still have it after the limit.</summary>
     /// <returns>What had to be killed: process ids and command lines.</returns>
     internal static string[] EndProcesses(string variable, TimeSpan limit)
     {
