@@ -129,7 +129,7 @@ public sealed class BashRegions
         Watch.Until(() => File.ReadAllText($"/proc/{writer.Id}/stat").Contains(") T ", StringComparison.Ordinal), "the writer to stop");
         Assert.That(_shop.Bash("otto_mmap_get key", null, Here).Output, Is.EqualTo("new\n"));
         Assert.That(_shop.Bash("otto_mmap_set key 3", null, Here, ("OTTO_TIMEOUT", "0.2")), Is.EqualTo(new ProgramResult(124, "", $"otto_mmap_set: {FilePath} was locked by another for 0.2 s\n")));
-        Assert.That(_shop.Run("kill", ["-CONT", writer.Id.ToString(CultureInfo.InvariantCulture)], null).Code, Is.Zero);
+        Assert.That(_shop.Run("kill", ["-18", writer.Id.ToString(CultureInfo.InvariantCulture)], null).Code, Is.Zero);
         writer.WaitForExit();
         Assert.That(_shop.Bash("otto_mmap_set key 3 && otto_mmap_get key", null, Here).Output, Is.EqualTo("3\n"));
     }

@@ -11,9 +11,8 @@ namespace Otto.Ipc.FaultLab;
 // The order of the day: is every point planned; does the checker see planted bugs; every point once with each signal; then chance, from a
 // seed, until the time is over; then hostile bytes. The first broken promise is enough to fail, but everything is run.
 
-internal sealed class Lab(int seed, TextWriter? json)
+internal sealed class Lab(int seed, TextWriter? json, int atOnce)
 {
-    private const int AtOnce = 4;
     private readonly Lock _gate = new();
     private readonly SortedDictionary<(string Point, string Signal), PointResult> _results = [];
     private readonly List<string> _failures = [];
@@ -51,7 +50,7 @@ internal sealed class Lab(int seed, TextWriter? json)
     }
 
     /// <summary>Starts this program once more for each planted bug, and expects it to find something.</summary>
-    public void CatchBugs() => Parallel.For(0, FaultPlan.Bugs.Count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, i =>
+    public void CatchBugs() => Parallel.For(0, FaultPlan.Bugs.Count, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, i =>
     {
         (string bug, FaultCase fault, _, _) = FaultPlan.Bugs[i];
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
@@ -75,7 +74,7 @@ internal sealed class Lab(int seed, TextWriter? json)
         (FaultCase Case, bool Kill)[] runs =
             [.. from fault in FaultPlan.Cases where wanted(fault) from kill in (bool[])[true, false] where signal is null || signal == (kill ? "KILL" : "STOP") select (fault, kill)];
         int done = 0;
-        Parallel.For(0, runs.Length, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, i =>
+        Parallel.For(0, runs.Length, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, i =>
         {
             Record(runs[i].Case, runs[i].Kill, Play(runs[i].Case, runs[i].Kill, new Random(seed), mustReach: true), "");
             Progress(Interlocked.Increment(ref done), runs.Length);
@@ -87,7 +86,7 @@ internal sealed class Lab(int seed, TextWriter? json)
     {
         long start = Stopwatch.GetTimestamp();
         int next = 0;
-        Parallel.For(0, AtOnce, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, _ =>
+        Parallel.For(0, atOnce, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, _ =>
         {
             while (Stopwatch.GetElapsedTime(start) < time) RunByNumber(Interlocked.Increment(ref next));
         });

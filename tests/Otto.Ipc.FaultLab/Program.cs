@@ -13,6 +13,7 @@ var json = new Option<FileInfo?>("--json") { Description = "Also write the resul
 var @short = new Option<bool>("--short") { Description = "Planted bugs and every point once, no more: what eng/test runs" };
 var point = new Option<string?>("--point") { Description = "Only cases at this fault point" };
 var signal = new Option<string?>("--signal") { Description = "Only KILL, or only STOP" };
+var atOnce = new Option<int>("--at-once") { Description = "How many runs go on at a time", DefaultValueFactory = _ => 4 };
 var run = new Option<int?>("--run") { Description = "Only this run by chance of the seed" };
 var hostile = new Option<int>("--hostile") { Description = "Spoilt segments of each shape", DefaultValueFactory = _ => 4_000 };
 seconds.Validators.Add(r =>
@@ -21,15 +22,20 @@ seconds.Validators.Add(r =>
 });
 signal.AcceptOnlyFromAmong("KILL", "STOP");
 
+atOnce.Validators.Add(r =>
+{
+    if (r.GetValue(atOnce) is < 1 or > 64) r.AddError("--at-once must be 1 to 64");
+});
+
 var root = new RootCommand("Kills and stops real processes at every step of every protocol in shared memory, and counts what was lost.")
 {
-    seconds, seed, json, @short, point, signal, run, hostile,
+    seconds, seed, json, @short, point, signal, run, atOnce, hostile,
 };
 root.SetAction(parsed =>
 {
     long start = Stopwatch.GetTimestamp();
     using TextWriter? output = parsed.GetValue(json) is { } file ? new StreamWriter(file.FullName) : null;
-    var lab = new Lab(parsed.GetValue(seed), output);
+    var lab = new Lab(parsed.GetValue(seed), output, parsed.GetValue(atOnce));
     string? only = parsed.GetValue(point);
     if (parsed.GetValue(run) is { } number)
     {

@@ -1,2 +1,2 @@
 [assembly: System.Runtime.Versioning.SupportedOSPlatform("linux")]
-[assembly: LevelOfParallelism(3)]
+[assembly: LevelOfParallelism(4)]

@@ -7,6 +7,7 @@ using Otto.Queue.Tests.Support;
 namespace Otto.Queue.Redis.Tests;
 
 /// <summary>The channel by itself, against a real server.</summary>
+[Parallelizable]
 internal sealed class ChannelTests : RedisTest
 {
     private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(150);

@@ -8,6 +8,7 @@ using Otto.Queue.Tests.Support;
 namespace Otto.Queue.Redis.Tests;
 
 /// <summary>A server that dies, is paused, or is not there yet: ridden out, and nothing that was accepted is lost while it keeps its data.</summary>
+[Parallelizable]
 internal sealed class LostServerTests : RedisTest
 {
     private RedisServer? _own;

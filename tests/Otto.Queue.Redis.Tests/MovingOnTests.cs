@@ -4,6 +4,7 @@ using Otto.Queue.Tests.Support;
 namespace Otto.Queue.Redis.Tests;
 
 /// <summary>Tasks in a segment whose last worker died go to workers elsewhere.</summary>
+[Parallelizable]
 internal sealed class MovingOnTests : RedisTest
 {
     [Test]

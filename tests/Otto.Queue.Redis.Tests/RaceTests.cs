@@ -6,6 +6,7 @@ using Otto.Queue.Tests.Support;
 namespace Otto.Queue.Redis.Tests;
 
 /// <summary>What was claimed and not begun, what the dead left behind, and what others wrote.</summary>
+[Parallelizable]
 internal sealed class RaceTests : RedisTest
 {
     private string Key(string what) => $"otto:{{{Name}}}:{what}";

@@ -5,6 +5,7 @@ namespace Otto.Queue.Redis.Tests;
 
 // The suite over Redis.
 
+[Parallelizable]
 public sealed class RedisTasks : TaskConformance
 {
     protected override async Task<IRouteHarness> CreateHarnessAsync() => new RedisHarness(await SharedServer.GetAsync());

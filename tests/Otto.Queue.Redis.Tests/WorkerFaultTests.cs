@@ -4,6 +4,7 @@ using Otto.Queue.Tests.Support;
 namespace Otto.Queue.Redis.Tests;
 
 /// <summary>Real worker processes, killed and stopped.</summary>
+[Parallelizable]
 internal sealed class WorkerFaultTests : RedisTest
 {
     private string Redis => $"redis:{Server.Configuration}";

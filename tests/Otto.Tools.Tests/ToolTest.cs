@@ -20,8 +20,15 @@ internal abstract class ToolTest
         Directory.CreateDirectory(Folder);
     }
 
+    /// <summary>Removes the folder, and fails a test that leaves a process running; one that has failed may have, and it is ended too.</summary>
     [TearDown]
-    public void RemoveFolder() => Directory.Delete(Folder, recursive: true);
+    public void EndProcessesAndRemoveFolder()
+    {
+        bool failed = TestContext.CurrentContext.Result.Outcome.Status == NUnit.Framework.Interfaces.TestStatus.Failed;
+        string[] left = TestHost.EndProcesses($"OTTO_MMAP_DIR={Folder}", failed ? TimeSpan.Zero : TimeSpan.FromSeconds(10));
+        Directory.Delete(Folder, recursive: true);
+        if (!failed) Assert.That(left, Is.Empty, "processes left running");
+    }
 
     /// <summary>Runs a shell script; the tools are on its path, and regions lie in the test's folder.</summary>
     protected Result Bash(string script, string? input = null) => Run("bash", ["-c", script], input);

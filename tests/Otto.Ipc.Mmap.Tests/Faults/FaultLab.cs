@@ -7,9 +7,10 @@ namespace Otto.Ipc.Mmap.Tests.Faults;
 // The fault lab's short form: planted bugs first, then every fault point of the library once with SIGKILL and once with SIGSTOP.
 
 [TestFixture]
-[NonParallelizable]
+[Parallelizable]
 public sealed class FaultLab
 {
+    // A run mostly waits: for a stopped process to lie long enough, and for recovery. So many go on at a time, beside the other tests.
     [Test]
     public void Every_point_of_every_protocol_is_survived_and_every_planted_bug_is_caught()
     {
@@ -17,7 +18,7 @@ public sealed class FaultLab
         try
         {
             var start = new ProcessStartInfo("dotnet") { RedirectStandardError = true, RedirectStandardOutput = true };
-            foreach (string argument in (string[])[Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.FaultLab.dll"), "--short", "--json", results]) start.ArgumentList.Add(argument);
+            foreach (string argument in (string[])[Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.FaultLab.dll"), "--short", "--at-once", "10", "--json", results]) start.ArgumentList.Add(argument);
             using Process lab = Process.Start(start)!;
             Task<string> words = lab.StandardError.ReadToEndAsync();
             string table = lab.StandardOutput.ReadToEnd();

@@ -82,7 +82,7 @@ internal sealed class RedisServer : IDisposable
     /// <summary>SIGKILL: what it had not written to the system is gone.</summary>
     internal void Kill()
     {
-        Signal("KILL");
+        Signal(9);
         SpinWait.SpinUntil(() => !IsAlive, Eventually.Watchdog);
         _guard!.StandardInput.Close();
         _guard.WaitForExit();
@@ -90,9 +90,9 @@ internal sealed class RedisServer : IDisposable
         _guard = null;
     }
 
-    internal void Pause() => Signal("STOP");
+    internal void Pause() => Signal(19);
 
-    internal void Resume() => Signal("CONT");
+    internal void Resume() => Signal(18);
 
     /// <summary>Forgets what it wrote to disk, so that it starts again with nothing.</summary>
     internal void LoseData()
@@ -135,9 +135,10 @@ internal sealed class RedisServer : IDisposable
         }
     }
 
-    private void Signal(string name)
+    // By number: in a Turkish locale kill of procps does not know -CONT.
+    private void Signal(int number)
     {
-        using Process kill = Process.Start("kill", [$"-{name}", _pid.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        using Process kill = Process.Start("kill", [$"-{number}", _pid.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
         kill.WaitForExit();
     }
 

@@ -5,6 +5,7 @@ namespace Otto.Queue.Tests.Conformance;
 
 // The suite over the two routes that need no server.
 
+[Parallelizable]
 public sealed class InProcessTasks : TaskConformance
 {
     protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new InProcessHarness());
@@ -26,11 +27,13 @@ public sealed class InProcessTasks : TaskConformance
 }
 
 /// <summary>Producer and worker in one process, with a segment beneath: what a task asks for decides whether it is written there.</summary>
+[Parallelizable]
 public sealed class InProcessTasksOverSharedMemory : TaskConformance
 {
     protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: true));
 }
 
+[Parallelizable]
 public sealed class SharedMemoryTasks : TaskConformance
 {
     protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: false));

@@ -4,6 +4,7 @@ using Otto.Queue.Tests.Support;
 namespace Otto.Queue.Tests.Processes;
 
 /// <summary>Real processes, really killed.</summary>
+[Parallelizable]
 internal sealed class KilledWorkerTests : QueueTest
 {
     [Test]

@@ -52,13 +52,14 @@ internal sealed class PeerProcess : IDisposable
     }
 
     /// <summary>SIGSTOP: alive, and doing nothing.</summary>
-    internal void Pause() => Signal("STOP");
+    internal void Pause() => Signal(19);
 
-    internal void Resume() => Signal("CONT");
+    internal void Resume() => Signal(18);
 
-    private void Signal(string name)
+    // By number: in a Turkish locale kill of procps does not know -CONT.
+    private void Signal(int number)
     {
-        using Process kill = Process.Start("kill", [$"-{name}", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        using Process kill = Process.Start("kill", [$"-{number}", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
         kill.WaitForExit();
     }
 

@@ -4,6 +4,7 @@ using Otto.Queue.Tests.Support;
 namespace Otto.Queue.Tests.Workers;
 
 /// <summary>Retries: how often, after what pause, and never less durable than before.</summary>
+[Parallelizable]
 internal sealed class RetryTests : QueueTest
 {
     [Test]
