@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Otto.Queue;
 using Otto.Queue.Redis;
-using LinesOfInput = Otto.Tools.Streams.LineInput;
+using Otto.Tools.Streams;
 
 namespace Otto.Tools.Queue;
 
