@@ -1,3 +1,4 @@
+using Otto.Tools.KeyValue;
 using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
