@@ -81,13 +81,13 @@ root.Add(ReadmeCommand.Create());
 Interruption.Guard();
 return root.Parse(args).Invoke();
 
-Command Scenario(string name, string description, Action<Report, Floor, int, int> measure)
+Command Scenario(string name, string description, Action<Report, NativeBaseline, int, int> measure)
 {
     var command = new Command(name, description) { json, quick, runs, floorProgram };
     command.SetAction(parsed =>
     {
         using var report = new Report(parsed.GetValue(json), lines: parsed.GetResult(json) is { Tokens.Count: 0 });
-        var floor = new Floor(parsed.GetValue(floorProgram)?.FullName);
+        NativeBaseline floor = new NativeBaseline(parsed.GetValue(floorProgram)?.FullName);
         if (!floor.IsThere) Console.Error.WriteLine("  no --floor program: ratios to bare C are left out");
         measure(report, floor, parsed.GetValue(runs), parsed.GetValue(quick) ? 10 : 1);
         report.Print();

@@ -18,7 +18,7 @@ var command = new RootCommand(
       otto-mmap-read build | jq .progress
       otto-mmap-read build progress --follow
     """);
-var choice = new RegionChoice(command, "Wait this long for the region and the key to appear, and with --follow for each next change (default: no waiting, --follow waits for ever).");
+RegionOption choice = new RegionOption(command, "Wait this long for the region and the key to appear, and with --follow for each next change (default: no waiting, --follow waits for ever).");
 command.Add(key);
 command.Add(follow);
 command.Add(fallback);

@@ -22,7 +22,7 @@ var command = new RootCommand(
       otto-mmap-write build progress --json-value '{"done":3,"of":10}'
       git log -1 | otto-mmap-write build commit
     """);
-var choice = new RegionChoice(command, "How long to wait for other writers (default 30).");
+RegionOption choice = new RegionOption(command, "How long to wait for other writers (default 30).");
 command.Add(key);
 command.Add(value);
 command.Add(json);

@@ -1,15 +1,15 @@
 using System.CommandLine;
 using Otto.Tools;
-using Otto.Tools.Sockets;
+using Otto.Tools.Server;
 
 // Tells how far a task is, from a shell script, to whoever watches. Without a server it says nothing and is done.
 
 var command = new RootCommand(
     """
-    Tells the server how far a task is. Without a server it says nothing and exits with 0.
+    Reports the progress of a task to the server. Without a server it prints nothing and exits with 0.
 
-    The last update of a task, CUR of CUR, is tried again for as long as --timeout says where the server is busy or being started again. Where its
-    socket is there and nobody serves, a server is waited for 2 seconds.
+    The last update of a task, CUR of CUR, is retried until --timeout if the server is busy or restarting.
+    If the socket exists but no server answers, the command waits 2 seconds for one.
 
     Example:
       export OTTO_TASK_NAME=build

@@ -5,14 +5,14 @@ using Otto.Tools.Demo;
 using Otto.Tools.Ipc;
 using Otto.Tools.Pipe;
 using Otto.Tools.Queue;
-using Otto.Tools.Sockets;
-using Otto.Tools.Stores;
+using Otto.Tools.Server;
+using Otto.Tools.KeyValue;
 using Otto.Tools.Streams;
 using Otto.Tools.Top;
 
 // The otto tool: one command a concern: the server of sockets and what talks to it, streams, the relay, the segments, the queues, the demo.
 
-var root = new RootCommand("Otto.Ipc from the command line. Example: otto demo --quick");
+var root = new RootCommand("Inter-process communication and task queues from the command line. Example: otto demo --quick");
 root.Add(DemoCommand.Create());
 root.Add(DemoCommand.CreateAgents());
 root.Add(IpcCommand.Create());
@@ -22,14 +22,14 @@ root.Add(StreamCommands.CreateSend());
 root.Add(StreamCommands.CreateReceive());
 root.Add(PipeCommand.Create());
 root.Add(ServeCommand.Create());
-foreach (Command command in (IEnumerable<Command>)[.. StoreCommands.Create(), .. NewsCommands.Create()]) root.Add(command);
+foreach (Command command in (IEnumerable<Command>)[.. StoreCommands.Create(), .. PubSubCommands.Create()]) root.Add(command);
 var progress = new Command(
     "progress",
     """
-    Tells the server how far a task is. Without a server it says nothing and exits with 0.
+    Reports the progress of a task to the server. Without a server it prints nothing and exits with 0.
 
-    The last update of a task, CUR of CUR, is tried again for as long as --timeout says where the server is busy or being started again. Where its
-    socket is there and nobody serves, a server is waited for 2 seconds.
+    The last update of a task, CUR of CUR, is retried until --timeout if the server is busy or restarting.
+    If the socket exists but no server answers, the command waits 2 seconds for one.
 
     Example:
       otto progress 3 10 compiling main.c --task build

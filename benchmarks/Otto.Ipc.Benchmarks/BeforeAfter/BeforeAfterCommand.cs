@@ -36,7 +36,7 @@ internal static class BeforeAfterCommand
         {
             double others = Machine.OthersOver(TimeSpan.FromSeconds(1));
             List<BeforeAfterResult> results = await MeasureAsync(parsed.GetValue(tasks)!, parsed.GetValue(runs)).ConfigureAwait(false);
-            var report = new BeforeAfterReport(BeforeAfterHead.Here(Called.As("before-after", parsed, tasks, runs), parsed.GetValue(runs), others), results);
+            var report = new BeforeAfterReport(BeforeAfterHead.Here(BenchmarkArguments.As("before-after", parsed, tasks, runs), parsed.GetValue(runs), others), results);
             if (parsed.GetResult(json) is { Implicit: false } && parsed.GetValue(json) is null)
             {
                 foreach (string line in report.ToLines()) Console.WriteLine(line);
@@ -61,8 +61,8 @@ internal static class BeforeAfterCommand
         string address = Console.In.ReadLine()!;
         new Thread(() =>
         {
-            if (way.StartsWith("redis", StringComparison.Ordinal)) RedisWay.Work(way == "redis-batched", address, tally);
-            else QueueWay.WorkAsync(way == "otto-mmap" ? Route.SharedMemory : Route.Redis, address, tally).GetAwaiter().GetResult();
+            if (way.StartsWith("redis", StringComparison.Ordinal)) RedisVariant.Work(way == "redis-batched", address, tally);
+            else QueueVariant.WorkAsync(way == "otto-mmap" ? Route.SharedMemory : Route.Redis, address, tally).GetAwaiter().GetResult();
         }) { IsBackground = true }.Start();
         while (Console.In.ReadLine() is { } line)
         {
@@ -79,11 +79,11 @@ internal static class BeforeAfterCommand
     private static async Task<List<BeforeAfterResult>> MeasureAsync(int[] counts, int runs)
     {
         var tally = new Tally();
-        Func<Way>[] ways =
+        Func<Variant>[] ways =
         [
-            .. RedisPlace.IsInstalled ? (Func<Way>[])[() => new RedisWay(batched: false), () => new RedisWay(batched: true), () => new QueueWay(Route.Redis, null)] : [],
-            () => new QueueWay(Route.SharedMemory, null),
-            () => new QueueWay(Route.InProcess, tally),
+            .. RedisPlace.IsInstalled ? (Func<Variant>[])[() => new RedisVariant(batched: false), () => new RedisVariant(batched: true), () => new QueueVariant(Route.Redis, null)] : [],
+            () => new QueueVariant(Route.SharedMemory, null),
+            () => new QueueVariant(Route.InProcess, tally),
         ];
         if (!RedisPlace.IsInstalled) Console.Error.WriteLine("  redis-server is not installed, so its three ways are left out: sudo apt-get install redis-server");
         List<BeforeAfterRun> all = [];
@@ -92,7 +92,7 @@ internal static class BeforeAfterCommand
         {
             foreach (int index in Shuffled(ways.Length, draw))
             {
-                await using Way way = ways[index]();
+                await using Variant way = ways[index]();
                 await way.StartAsync().ConfigureAwait(false);
                 Process? worker = way.Address is null ? null : StartWorker(way);
                 await OneRunAsync(way, worker, tally, WarmUp).ConfigureAwait(false);
@@ -112,7 +112,7 @@ internal static class BeforeAfterCommand
         return [.. all.GroupBy(r => (r.Tasks, r.Order)).OrderBy(g => g.Key).Select(g => BeforeAfterResult.Of([.. g]))];
     }
 
-    private static async Task<BeforeAfterRun> OneRunAsync(Way way, Process? worker, Tally tally, int tasks)
+    private static async Task<BeforeAfterRun> OneRunAsync(Variant way, Process? worker, Tally tally, int tasks)
     {
         Task<(long First, long Last)> done = worker is null ? tally.Expect(tasks) : ExpectAsync(worker, tasks);
         if (worker is not null && await worker.StandardOutput.ReadLineAsync().ConfigureAwait(false) != "ready") throw new InvalidOperationException("the worker ended early; its message is above");
@@ -138,7 +138,7 @@ internal static class BeforeAfterCommand
         return (when[0], when[1]);
     }
 
-    private static Process StartWorker(Way way)
+    private static Process StartWorker(Variant way)
     {
         Process worker = Interruption.Start(new ProcessStartInfo(Environment.ProcessPath!, ["peer", "before-after", way.Name]) { RedirectStandardInput = true, RedirectStandardOutput = true });
         worker.StandardInput.WriteLine(way.Address);

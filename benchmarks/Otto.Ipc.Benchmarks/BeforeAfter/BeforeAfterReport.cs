@@ -61,7 +61,7 @@ internal sealed record BeforeAfterReport(BeforeAfterHead Head, IReadOnlyList<Bef
         get
         {
             double spread = Result.Median(Results.Select(static r => r.Runs.Max() / Math.Max(r.Runs.Min(), 1e-3)).DefaultIfEmpty(1));
-            return NoiseSigns.Of(Head.OthersBefore, spread);
+            return NoiseDetector.Of(Head.OthersBefore, spread);
         }
     }
 

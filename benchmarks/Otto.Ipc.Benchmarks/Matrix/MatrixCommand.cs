@@ -44,7 +44,7 @@ internal static class MatrixCommand
         command.SetAction(parsed =>
         {
             SpeedPlan plan = (parsed.GetValue(quick) ? Quick : Full) with { Seed = parsed.GetValue(seed) ?? Environment.TickCount & 0xFFFF };
-            string called = Called.As("matrix", parsed, quick, seed, only, rows, trait);
+            string called = BenchmarkArguments.As("matrix", parsed, quick, seed, only, rows, trait);
             foreach (string change in parsed.GetValue(trait) ?? []) AlteredTraits.Apply(change);
             MatrixRun run = Run(
                 plan,

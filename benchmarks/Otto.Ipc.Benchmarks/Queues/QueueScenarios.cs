@@ -14,7 +14,7 @@ internal static class QueueScenarios
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30), Pause = TimeSpan.FromMilliseconds(1);
 
-    public static void Throughput(Report report, Floor floor, int bytes, int tasks, int workers, int runs)
+    public static void Throughput(Report report, NativeBaseline floor, int bytes, int tasks, int workers, int runs)
     {
         using var directory = ScratchDirectory.InSharedMemory();
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });

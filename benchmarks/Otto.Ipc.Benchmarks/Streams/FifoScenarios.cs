@@ -44,7 +44,7 @@ internal static class FifoScenarios
         });
     }
 
-    public static void RoundTrip(Report report, Floor floor, int bytes, int trips, int runs)
+    public static void RoundTrip(Report report, NativeBaseline floor, int bytes, int trips, int runs)
     {
         using var directory = ScratchDirectory.InSharedMemory();
         using FifoDuplex talk = Open(directory.Path, DuplexSide.Client, bytes);

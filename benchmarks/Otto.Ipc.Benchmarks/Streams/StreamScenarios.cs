@@ -14,7 +14,7 @@ internal static class StreamScenarios
     private const int Capacity = 1 << 22, EchoCapacity = 1 << 20, Numbers = 64;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    public static void Throughput(Report report, Floor floor, int bytes, long messages, int runs)
+    public static void Throughput(Report report, NativeBaseline floor, int bytes, long messages, int runs)
     {
         using var directory = ScratchDirectory.InSharedMemory();
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });
@@ -57,7 +57,7 @@ internal static class StreamScenarios
         });
     }
 
-    public static void RoundTrip(Report report, Floor floor, int bytes, bool spin, int trips, int runs)
+    public static void RoundTrip(Report report, NativeBaseline floor, int bytes, bool spin, int trips, int runs)
     {
         using var directory = ScratchDirectory.InSharedMemory();
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });

@@ -21,10 +21,10 @@ internal static class IdleScenario
         List<double> cpu = [], wakes = [], bareCpu = [], bareWakes = [];
         for (int run = 0; run < runs; run++)
         {
-            ProcessSight before = ProcessSight.Of(waiting.Id), bareBefore = ProcessSight.Of(bare.Id);
+            ProcessCounters before = ProcessCounters.Of(waiting.Id), bareBefore = ProcessCounters.Of(bare.Id);
             long start = Stopwatch.GetTimestamp();
             Thread.Sleep(TimeSpan.FromSeconds(WindowSeconds));
-            ProcessSight after = ProcessSight.Of(waiting.Id), bareAfter = ProcessSight.Of(bare.Id);
+            ProcessCounters after = ProcessCounters.Of(waiting.Id), bareAfter = ProcessCounters.Of(bare.Id);
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             cpu.Add(Math.Round((after.CpuSeconds - before.CpuSeconds) / seconds * 100, 4));
             wakes.Add(Math.Round((after.Switches - before.Switches) / seconds, 2));

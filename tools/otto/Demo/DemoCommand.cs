@@ -12,16 +12,17 @@ internal static class DemoCommand
 {
     public static Command Create()
     {
-        var directory = new Argument<string?>("DIR") { Description = "The files to work on. Default: the frameworks of the installed .NET; without one, files that the demo makes for itself.", Arity = ArgumentArity.ZeroOrOne };
-        var json = new Option<string?>("--json") { Description = "Also write each line of the table to FILE as JSON; - for standard output instead of the table.", HelpName = "FILE" };
-        var quick = new Option<bool>("--quick") { Description = "The first 60 files only, and fewer probes: to see that it runs, not to quote." };
-        var redis = new Option<string?>("--redis") { Description = "The third way goes through this server. Default: OTTO_REDIS, else own, one that the demo starts for itself; none leaves it out.", HelpName = "SERVER" };
+        var directory = new Argument<string?>("DIR") { Description = "Directory of the files to work on. Default: the installed .NET frameworks, otherwise files that the demo creates.", Arity = ArgumentArity.ZeroOrOne };
+        var json = new Option<string?>("--json") { Description = "Also write each table row to FILE as JSON; - prints JSON to standard output instead of the table.", HelpName = "FILE" };
+        var quick = new Option<bool>("--quick") { Description = "Use only the first 60 files and fewer probes. The figures are not meaningful." };
+        var redis = new Option<string?>("--redis") { Description = "Redis server for the third run. Default: OTTO_REDIS, otherwise own (the demo starts one); none skips the run.", HelpName = "SERVER" };
         var command = new Command(
             "demo",
             """
-            Runs a small agent system over real files: an indexer finds them, vision analyses each, voice listens to each, the orchestrator
-            keeps the book. Once in one process, once in two, and once in two that share a Redis server alone: one that is named, or one that
-            the demo starts for itself where redis-server is installed. Lost and duplicated are counted from the results and must be 0.
+            Runs a small agent system over real files: an indexer finds them, a vision agent and a voice agent analyse each
+            file, and the orchestrator collects the results. It runs in one process, in two processes, and in two processes
+            that share only a Redis server (a named one, or one that the demo starts if redis-server is installed). Lost and
+            duplicated tasks are counted from the results and must be 0.
 
             Example:
               otto demo /usr/share/doc --json result.json
@@ -61,7 +62,7 @@ internal static class DemoCommand
         }
         catch (OperationCanceledException) when (signal != 0)
         {
-            Console.Error.WriteLine("otto: interrupted; nothing was left behind");
+            Console.Error.WriteLine("otto: interrupted; all temporary files were removed");
             return 128 + signal; // what a shell reports of a program that a signal ended
         }
     }
@@ -100,7 +101,7 @@ internal static class DemoCommand
         if (server is { Length: > 0 } and not "own") return [await DemoRun.ThroughRedisAsync(settings, server, cancellationToken)];
         if (!ScratchRedis.IsInstalled)
         {
-            Console.Error.WriteLine("otto: redis-server is not installed, so the third way is left out; apt-get install redis-server, or name a server with --redis");
+            Console.Error.WriteLine("otto: redis-server is not installed, so the Redis run is skipped; install it with apt-get install redis-server, or name a server with --redis");
             return [];
         }
 

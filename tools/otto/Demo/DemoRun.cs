@@ -123,7 +123,7 @@ internal static class DemoRun
             {
                 if (agents is { HasExited: true }) throw new IOException("the second process ended early; its message is above");
                 if (ledger.Silence <= DemoSettings.Patience) continue;
-                Console.Error.WriteLine($"otto: nothing was heard for {DemoSettings.Patience.TotalSeconds:N0} s; {ledger.Lost:N0} results are counted as lost");
+                Console.Error.WriteLine($"otto: no result arrived for {DemoSettings.Patience.TotalSeconds:N0} s; {ledger.Lost:N0} results are counted as lost");
                 return;
             }
         }

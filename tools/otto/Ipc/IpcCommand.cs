@@ -16,7 +16,7 @@ internal static class IpcCommand
         var command = new Command(
             "ipc",
             """
-            Shows the segments in shared memory: streams, queues, topics, lent blocks, and regions that lie among them.
+            Shows the segments in shared memory: streams, queues, topics, loan pools and regions.
 
             Example:
               otto ipc ls
@@ -31,13 +31,13 @@ internal static class IpcCommand
 
     private static Command CreateList()
     {
-        Option<string?> directory = DirectoryOption(), interval = IntervalOption("Look twice, this far apart, and show what came and went a second. Default: look once.");
+        Option<string?> directory = DirectoryOption(), interval = IntervalOption("Sample twice, this many seconds apart, and show messages in and out per second. Default: sample once.");
         Option<bool> json = JsonOption();
         var command = new Command(
             "ls",
             """
-            Lists the segments: shape, size, owner, who is attached, and what they hold. A pid in brackets is of one that died and was not
-            swept yet.
+            Lists the segments: shape, size, owner, attached processes and contents. A pid in brackets belongs to a
+            process that died and has not been cleaned up yet.
 
             Example:
               otto ipc ls --json | jq -r 'select(.inUse | not) | .name'
@@ -45,7 +45,7 @@ internal static class IpcCommand
         command.SetAction(parsed =>
         {
             var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
-            List<SegmentSight> sights = SegmentSight.Look(() => inspector.List(), Seconds(parsed.GetValue(interval)) ?? TimeSpan.Zero);
+            List<SegmentSnapshot> sights = SegmentSnapshot.Look(() => inspector.List(), Seconds(parsed.GetValue(interval)) ?? TimeSpan.Zero);
             if (sights.Count == 0) Console.Error.WriteLine($"otto: no segments in {inspector.Directory}");
             else if (parsed.GetValue(json)) SegmentJson.Print(sights);
             else SegmentTable.Print(sights);
@@ -57,13 +57,13 @@ internal static class IpcCommand
     private static Command CreateStat()
     {
         var name = new Argument<string>("NAME") { Description = "A channel's name, or the name of a segment's file." };
-        Option<string?> directory = DirectoryOption(), interval = IntervalOption("How far apart the two looks are from which the rates come; 0 looks once. Default: 1.");
+        Option<string?> directory = DirectoryOption(), interval = IntervalOption("Seconds between the two samples that give the rates; 0 samples once. Default: 1.");
         Option<bool> json = JsonOption();
         var command = new Command(
             "stat",
             """
-            Shows one segment in full: each participant, each lane, how old the oldest message and the oldest lease are, and what comes and
-            goes a second.
+            Shows one segment in detail: participants, lanes, the age of the oldest message and lease, and messages
+            in and out per second.
 
             Example:
               otto ipc stat jobs --json | jq .depth.oldestLeaseSeconds
@@ -72,7 +72,7 @@ internal static class IpcCommand
         {
             var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
             string wanted = parsed.GetValue(name)!;
-            List<SegmentSight> sights = SegmentSight.Look(() => inspector.Find(wanted), Seconds(parsed.GetValue(interval)) ?? TimeSpan.FromSeconds(1));
+            List<SegmentSnapshot> sights = SegmentSnapshot.Look(() => inspector.Find(wanted), Seconds(parsed.GetValue(interval)) ?? TimeSpan.FromSeconds(1));
             if (sights.Count == 0)
             {
                 Console.Error.WriteLine($"otto: no segment '{wanted}' in {inspector.Directory}");
@@ -90,13 +90,13 @@ internal static class IpcCommand
     {
         Option<string?> directory = DirectoryOption();
         Option<bool> json = JsonOption();
-        var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be removed, and what would be left." };
-        var all = new Option<bool>("--all") { Description = "Also remove what nobody has open but somebody may come back for: messages not read or done, dead letters, lent blocks, files that fail a check." };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be removed and what would be kept." };
+        var all = new Option<bool>("--all") { Description = "Also remove closed segments that still hold unread or unfinished messages, dead letters or lent blocks, and files that fail a check." };
         var command = new Command(
             "clean",
             """
-            Removes the segments that nobody has open and that hold nothing undone, and says of each other one why it was left. Nobody has a
-            segment open when the kernel holds no lock of a live process on it.
+            Removes the segments that are closed and hold no pending work, and prints why each other segment was kept.
+            A segment is closed if the kernel holds no lock of a live process on it.
 
             Example:
               otto ipc clean --dry-run --all
@@ -110,7 +110,7 @@ internal static class IpcCommand
             foreach (CleanReport report in reports)
             {
                 if (parsed.GetValue(json)) SegmentJson.Print(report, dry);
-                else Console.WriteLine($"{(report.Removed ? dry ? "would remove" : "removed" : "left")} {Path.GetFileName(report.Segment.Path)} ({Words.Size(report.Segment.Bytes)}): {report.Reason}");
+                else Console.WriteLine($"{(report.Removed ? dry ? "would remove" : "removed" : "left")} {Path.GetFileName(report.Segment.Path)} ({SegmentFormatter.Size(report.Segment.Bytes)}): {report.Reason}");
             }
 
             return ExitCode.Done;
@@ -120,7 +120,7 @@ internal static class IpcCommand
 
     private static Option<string?> DirectoryOption() => new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
 
-    private static Option<bool> JsonOption() => new("--json") { Description = "One JSON object a line." };
+    private static Option<bool> JsonOption() => new("--json") { Description = "Print one JSON object per line." };
 
     // All strings: the parser's generic code over numbers would have to be compiled at each start.
     private static Option<string?> IntervalOption(string description) => new("--interval") { Description = description, HelpName = "SECONDS" };

@@ -8,28 +8,28 @@ namespace Otto.Tools.Ipc;
 
 internal static class SegmentDetails
 {
-    public static void Print(List<SegmentSight> sights)
+    public static void Print(List<SegmentSnapshot> sights)
     {
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 240;
-        foreach (SegmentSight sight in sights) Print(sight);
+        foreach (SegmentSnapshot sight in sights) Print(sight);
     }
 
-    private static void Print(SegmentSight sight)
+    private static void Print(SegmentSnapshot sight)
     {
         SegmentReport report = sight.Report;
         Grid grid = new Grid().AddColumn(new GridColumn { NoWrap = true, Padding = new Padding(2, 0, 2, 0) }).AddColumn();
-        Console.WriteLine($"{report.Name}, a {Words.Shape(report.Kind)}");
-        Row("file", $"{report.Path}, {Words.Size(report.Bytes)}, of user {Words.Owner(report.Owner)}");
-        Row("state", $"{Words.Condition(report.Condition)}, {(report.InUse ? "in use" : report.Kind == SegmentKind.Region ? "in use or not is not known" : "nobody has it open")}");
+        Console.WriteLine($"{report.Name}, a {SegmentFormatter.Shape(report.Kind)}");
+        Row("file", $"{report.Path}, {SegmentFormatter.Size(report.Bytes)}, of user {SegmentFormatter.Owner(report.Owner)}");
+        Row("state", $"{SegmentFormatter.Condition(report.Condition)}, {(report.InUse ? "in use" : report.Kind == SegmentKind.Region ? "use is unknown" : "closed: no process has it open")}");
         if (report.Problem is { } problem) Row("problem", problem);
-        if (report.Contents is { } depth) Row("depth", Words.Depth(depth));
-        if (report.Contents is QueueContents) Row("oldest", Words.Oldest(report.Contents));
-        if (sight.Rates is { } rates) Row("rates", $"{Words.Rates(rates)}, over {Words.Age(rates.Over)}");
+        if (report.Contents is { } depth) Row("depth", SegmentFormatter.Depth(depth));
+        if (report.Contents is QueueContents) Row("oldest", SegmentFormatter.Oldest(report.Contents));
+        if (sight.Rates is { } rates) Row("rates", $"{SegmentFormatter.Rates(rates)}, over {SegmentFormatter.Age(rates.Over)}");
         if (report.Contents is StreamContents stream)
         {
             Row("receiver", stream.HasReceiver ? "alive" : "none");
             foreach (StreamLaneContents lane in stream.Lanes)
-                Row($"lane {lane.Lane.ToString(CultureInfo.InvariantCulture)}", $"{Words.Size(lane.UnreadBytes)} unread, {(lane.HasSender ? "its sender alive" : lane.Completed ? "completed" : "no sender")}");
+                Row($"lane {lane.Lane.ToString(CultureInfo.InvariantCulture)}", $"{SegmentFormatter.Size(lane.UnreadBytes)} unread, {(lane.HasSender ? "its sender alive" : lane.Completed ? "completed" : "no sender")}");
         }
 
         foreach (ParticipantReport p in report.Participants)

@@ -11,9 +11,9 @@ internal static class SegmentJson
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static void Print(List<SegmentSight> sights)
+    public static void Print(List<SegmentSnapshot> sights)
     {
-        foreach (SegmentSight sight in sights)
+        foreach (SegmentSnapshot sight in sights)
         {
             PrintLine(json =>
             {
@@ -26,7 +26,7 @@ internal static class SegmentJson
     public static void Print(CleanReport report, bool dryRun) => PrintLine(json =>
     {
         json.WriteString("name", report.Segment.Name);
-        json.WriteString("shape", Words.Shape(report.Segment.Kind));
+        json.WriteString("shape", SegmentFormatter.Shape(report.Segment.Kind));
         json.WriteString("path", report.Segment.Path);
         json.WriteNumber("bytes", report.Segment.Bytes);
         json.WriteBoolean("removed", report.Removed && !dryRun);
@@ -37,11 +37,11 @@ internal static class SegmentJson
     private static void Segment(Utf8JsonWriter json, SegmentReport report)
     {
         json.WriteString("name", report.Name);
-        json.WriteString("shape", Words.Shape(report.Kind));
+        json.WriteString("shape", SegmentFormatter.Shape(report.Kind));
         json.WriteString("path", report.Path);
         json.WriteNumber("bytes", report.Bytes);
         json.WriteNumber("owner", report.Owner);
-        json.WriteString("condition", Words.Condition(report.Condition));
+        json.WriteString("condition", SegmentFormatter.Condition(report.Condition));
         if (report.Problem is { } problem) json.WriteString("problem", problem);
         json.WriteBoolean("inUse", report.InUse);
         json.WriteNumber("maxParticipants", report.MaxParticipants);
@@ -104,7 +104,7 @@ internal static class SegmentJson
                 json.WriteNumber("laneBytes", t.LaneBytes);
                 json.WriteNumber("lanesInUse", t.LanesInUse);
                 json.WriteNumber("maxLanes", t.MaxLanes);
-                json.WriteString("policy", Words.Policy(t.Policy));
+                json.WriteString("policy", SegmentFormatter.Policy(t.Policy));
                 break;
             case PoolContents p:
                 json.WriteString("channel", p.Channel);

@@ -7,7 +7,7 @@ namespace Otto.Tools.Ipc;
 
 internal static class SegmentTable
 {
-    public static void Print(List<SegmentSight> sights)
+    public static void Print(List<SegmentSnapshot> sights)
     {
         // Without a terminal there is no width to fit into.
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 240;
@@ -18,9 +18,9 @@ internal static class SegmentTable
         if (rates) Add("rates");
         foreach ((SegmentReport report, SegmentRates? rate) in sights)
         {
-            List<string> cells = [report.Name, Words.Shape(report.Kind), Words.Size(report.Bytes), Words.Owner(report.Owner), Participants(report), Depth(report)];
-            if (ages) cells.Add(Words.Oldest(report.Contents));
-            if (rates) cells.Add(Words.Rates(rate));
+            List<string> cells = [report.Name, SegmentFormatter.Shape(report.Kind), SegmentFormatter.Size(report.Bytes), SegmentFormatter.Owner(report.Owner), Participants(report), Depth(report)];
+            if (ages) cells.Add(SegmentFormatter.Oldest(report.Contents));
+            if (rates) cells.Add(SegmentFormatter.Rates(rate));
             table.AddRow([.. cells.Select(Markup.Escape)]);
         }
 
@@ -31,7 +31,7 @@ internal static class SegmentTable
 
     private static string Participants(SegmentReport report) => report.Participants.Count > 0
         ? string.Join(", ", report.Participants.Select(p => p.Alive ? $"{p.Pid} {p.Role}" : $"[{p.Pid} {p.Role}]"))
-        : report.InUse ? "somebody" : "";
+        : report.InUse ? "in use" : "";
 
-    private static string Depth(SegmentReport report) => report.Condition == SegmentCondition.Ready ? Words.Depth(report.Contents) : $"{Words.Condition(report.Condition)}: {report.Problem}";
+    private static string Depth(SegmentReport report) => report.Condition == SegmentCondition.Ready ? SegmentFormatter.Depth(report.Contents) : $"{SegmentFormatter.Condition(report.Condition)}: {report.Problem}";
 }

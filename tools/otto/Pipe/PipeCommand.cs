@@ -13,24 +13,24 @@ internal static class PipeCommand
     public static Command Create()
     {
         var commands = new Argument<string[]>("COMMANDS") { Arity = ArgumentArity.OneOrMore };
-        commands.Description = "PRODUCER… ::: CONSUMER…, after --. Several on a side are separated by :+:.";
+        commands.Description = "PRODUCER… ::: CONSUMER…, after --. Separate several commands on one side by :+:.";
         var directory = new Option<string?>("--dir") { HelpName = "DIR" };
-        directory.Description = "Where the FIFOs are made. Default: OTTO_FIFO_DIR, else $XDG_RUNTIME_DIR/otto, else /tmp/otto-<uid>.";
+        directory.Description = "Directory for the FIFOs. Default: OTTO_FIFO_DIR, else $XDG_RUNTIME_DIR/otto, else /tmp/otto-<uid>.";
         var frames = new Option<string?>("--frames") { HelpName = "KIND" };
-        frames.Description = "What stays whole where several producers are merged: lines (default), or length-prefixed.";
+        frames.Description = "What is kept together when several producers are merged: lines (default) or length-prefixed frames.";
         var untilClosed = new Option<bool>("--until-closed");
-        untilClosed.Description = "A side lasts until every process that has its FIFO open has closed it, and not only until its program ends.";
+        untilClosed.Description = "Keep a side until every process has closed its FIFO, not only until its program exits.";
         var command = new Command(
             "pipe",
             """
-            Starts a producer and a consumer, passes on what the one writes into $OTTO_OUTPUT_PIPE to the other's $OTTO_INPUT_PIPE, and
-            returns when both have ended. The producer may open its FIFO as often as it likes; the consumer finds the end when the
-            producer has ended. A consumer that leaves early ends a producer that goes on writing, by SIGPIPE. Every consumer gets
-            everything; the lines of several producers stay whole.
+            Starts a producer and a consumer, copies what the producer writes to $OTTO_OUTPUT_PIPE into the consumer's
+            $OTTO_INPUT_PIPE, and returns when both have ended. The producer may open its FIFO any number of times; the
+            consumer reads the end of file when the producer has ended. If the consumer exits early, SIGPIPE ends a producer
+            that still writes. Every consumer receives everything. Lines of several producers are never mixed.
 
-            Exit code: that of the rightmost command that failed, 128 and the signal's number where one ended it; but a producer that
-            SIGPIPE ended after its consumers had left has not failed. 1 where a frame was cut, 125 where the relay failed, 126 and 127
-            where a command could not be started or found, 2 for usage.
+            Exit code: the code of the rightmost command that failed, or 128 plus the signal number if a signal ended it. A
+            producer that SIGPIPE ended after its consumers had exited has not failed. 1 if a frame was truncated, 125 if the
+            relay failed, 126 or 127 if a command could not be started or found, 2 for usage.
 
             Example:
               otto pipe -- sh -c 'for i in 1 2 3; do echo "$i" > "$OTTO_OUTPUT_PIPE"; done' ::: sh -c 'while read -r line; do echo "got $line"; done < "$OTTO_INPUT_PIPE"'

@@ -15,13 +15,13 @@ internal static class PipeRun
     {
         foreach (string[] command in consumers.Concat(producers))
         {
-            if (Programs.Problem(command[0]) is not { } problem) continue;
+            if (ExecutableLookup.Problem(command[0]) is not { } problem) continue;
             Console.Error.WriteLine($"otto: {problem.Words}");
             return problem.IsMissing ? NotFound : NotExecutable;
         }
 
         await using var relay = new FifoRelay(options);
-        using var children = new Children();
+        using ChildProcesses children = new ChildProcesses();
         List<Task<int>> consuming = [], producing = [];
         int startFailure = 0;
         try

@@ -13,21 +13,21 @@ internal static class DeadCommand
     public static Command CreateList()
     {
         Argument<string> name = QueueCommand.NameArgument();
-        var max = new Option<string?>("--max") { Description = "The most from each route. Default: 100.", HelpName = "N" };
+        var max = new Option<string?>("--max") { Description = "Maximum number per route. Default: 100.", HelpName = "N" };
         Option<bool> json = QueueCommand.JsonOption();
         var command = new Command(
             "dead",
             """
-            Lists the tasks that were given up: id, route, attempts, and the error.
+            Lists dead letters: id, route, attempts and the last error.
 
             Example:
               otto queue dead photos --json | jq -r .reason | sort | uniq -c
             """) { name, max, json };
-        var place = new QueuePlace(command, withFormat: false);
+        QueueTarget place = new QueueTarget(command, withFormat: false);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             string wanted = parsed.GetValue(name)!;
-            int most = QueuePlace.Number(parsed.GetValue(max), "--max", 1, 10_000) ?? 100;
+            int most = QueueTarget.Number(parsed.GetValue(max), "--max", 1, 10_000) ?? 100;
             if (!place.Exists(parsed, wanted)) return QueueCommand.Absent(wanted);
             await using TaskQueue queue = place.Open(parsed, wanted);
             foreach (DeadLetteredTask dead in await queue.DeadLetters.ListAsync(wanted, most, stop))
@@ -44,7 +44,7 @@ internal static class DeadCommand
     public static Command CreateMove(string verb, string what, Func<TaskDeadLetters, DeadLetteredTask, CancellationToken, ValueTask<bool>> move)
     {
         Argument<string> name = QueueCommand.NameArgument();
-        var ids = new Argument<string[]>("ID") { Description = "Which ones, as otto queue dead lists them.", Arity = ArgumentArity.ZeroOrMore };
+        var ids = new Argument<string[]>("ID") { Description = "Ids, as printed by otto queue dead.", Arity = ArgumentArity.ZeroOrMore };
         var all = new Option<bool>("--all") { Description = "All of them." };
         Option<bool> json = QueueCommand.JsonOption();
         var command = new Command(
@@ -55,7 +55,7 @@ internal static class DeadCommand
             Example:
               otto queue {verb} photos --all
             """) { name, ids, all, json };
-        var place = new QueuePlace(command, withFormat: false);
+        QueueTarget place = new QueueTarget(command, withFormat: false);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             string wanted = parsed.GetValue(name)!;

@@ -15,7 +15,7 @@ internal static class QueueCommand
         var command = new Command(
             "queue",
             """
-            Sends tasks, runs a command for each, and shows what queues hold, in shared memory and in Redis.
+            Sends tasks, runs a command for each task, and shows what queues hold, in shared memory and in Redis.
 
             Example:
               otto queue work photos -- sh -c 'convert - "$OTTO_TASK_ID.png"' &
@@ -28,38 +28,38 @@ internal static class QueueCommand
         command.Add(CreateStat());
         command.Add(CreateCancel());
         command.Add(DeadCommand.CreateList());
-        command.Add(DeadCommand.CreateMove("requeue", "Makes given-up tasks ready again, their attempts forgotten.", static (letters, task, stop) => letters.RequeueAsync(task, stop)));
-        command.Add(DeadCommand.CreateMove("drop", "Removes given-up tasks for good.", static (letters, task, stop) => letters.DeleteAsync(task, stop)));
+        command.Add(DeadCommand.CreateMove("requeue", "Moves dead letters back to the queue and resets their attempts.", static (letters, task, stop) => letters.RequeueAsync(task, stop)));
+        command.Add(DeadCommand.CreateMove("drop", "Deletes dead letters permanently.", static (letters, task, stop) => letters.DeleteAsync(task, stop)));
         return command;
     }
 
     public static Argument<string> NameArgument() => new("NAME") { Description = "The queue." };
 
-    public static Option<bool> JsonOption() => new("--json") { Description = "One JSON object a line." };
+    public static Option<bool> JsonOption() => new("--json") { Description = "Print one JSON object per line." };
 
     public static void Print(object value) => Console.WriteLine(JsonSerializer.Serialize(value, value.GetType(), QueueJson.Default));
 
     private static Command CreateRoute()
     {
         Argument<string> name = NameArgument();
-        var durability = new Option<string?>("--durability") { Description = "What the task must survive: none, process or cluster. Default: none.", HelpName = "D" };
-        var key = new Option<string?>("--key") { Description = "As if the task had this key.", HelpName = "KEY" };
+        var durability = new Option<string?>("--durability") { Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). Default: none.", HelpName = "D" };
+        var key = new Option<string?>("--key") { Description = "Explain the route of a task with this unique key.", HelpName = "KEY" };
         Option<bool> json = JsonOption();
         var command = new Command(
             "route",
             """
-            Says which way a task would take from here now, why, and what each route looks like. Sends nothing.
+            Explains which route a task would take from here now and why, and shows the state of each route. Sends nothing.
 
             Example:
               otto queue route photos --redis localhost:6379
             """) { name, durability, key, json };
-        var place = new QueuePlace(command, withFormat: false);
+        QueueTarget place = new QueueTarget(command, withFormat: false);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
-            EnqueueOptions options = new() { Durability = QueuePlace.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None, UniqueKey = parsed.GetValue(key) };
+            EnqueueOptions options = new() { Durability = QueueTarget.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None, UniqueKey = parsed.GetValue(key) };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!);
             RouteExplanation forecast = await queue.ExplainRouteAsync(parsed.GetValue(name)!, options, stop);
-            if (parsed.GetValue(json)) Print(ForecastLine.Of(forecast));
+            if (parsed.GetValue(json)) Print(ExplanationLine.Of(forecast));
             else
             {
                 Console.WriteLine($"{forecast.Route}: {forecast.Reason}");
@@ -83,7 +83,7 @@ internal static class QueueCommand
             Example:
               otto queue stat photos --json | jq .ready
             """) { name, json };
-        var place = new QueuePlace(command, withFormat: false);
+        QueueTarget place = new QueueTarget(command, withFormat: false);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             string wanted = parsed.GetValue(name)!;
@@ -106,17 +106,17 @@ internal static class QueueCommand
     private static Command CreateCancel()
     {
         Argument<string> name = NameArgument();
-        var id = new Argument<string>("ID") { Description = "The task, as its sending told." };
+        var id = new Argument<string>("ID") { Description = "The task's id, as printed when it was sent." };
         Option<bool> json = JsonOption();
         var command = new Command(
             "cancel",
             """
-            Takes a task back that nobody has begun, or asks its handler to stop. Says removed or requested; a task that is over is code 1.
+            Removes a task that has not started, or asks its handler to stop. Prints removed or requested; exits with 1 if the task has ended.
 
             Example:
               otto queue cancel photos 0af7651916cd43dd8448eb211c80319c
             """) { name, id, json };
-        var place = new QueuePlace(command, withFormat: false);
+        QueueTarget place = new QueueTarget(command, withFormat: false);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             string wanted = parsed.GetValue(name)!;

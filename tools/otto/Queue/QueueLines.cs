@@ -24,9 +24,9 @@ internal sealed record RouteLine(string Queue, string Route, string? Trouble, in
 }
 
 /// <summary>Where a task would go.</summary>
-internal sealed record ForecastLine(string Queue, string Route, string Reason, RouteLine[] Routes)
+internal sealed record ExplanationLine(string Queue, string Route, string Reason, RouteLine[] Routes)
 {
-    public static ForecastLine Of(RouteExplanation f) => new(f.Queue, f.Route.ToString(), f.Reason, [.. f.Routes.Where(static s => s.Route != Otto.Queue.Route.InProcess).Select(s => RouteLine.Of(f.Queue, s))]);
+    public static ExplanationLine Of(RouteExplanation f) => new(f.Queue, f.Route.ToString(), f.Reason, [.. f.Routes.Where(static s => s.Route != Otto.Queue.Route.InProcess).Select(s => RouteLine.Of(f.Queue, s))]);
 }
 
 /// <summary>A task that was sent.</summary>
@@ -46,7 +46,7 @@ internal sealed record AttemptLine(string Id, string Queue, string Name, string 
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RouteLine))]
-[JsonSerializable(typeof(ForecastLine))]
+[JsonSerializable(typeof(ExplanationLine))]
 [JsonSerializable(typeof(SentLine))]
 [JsonSerializable(typeof(DeadLine))]
 [JsonSerializable(typeof(MovedLine))]

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Otto.Queue;
 using Otto.Queue.Redis;
-using LinesOfInput = Otto.Tools.Streams.StandardInput;
+using Otto.Tools.Streams;
 
 namespace Otto.Tools.Queue;
 
@@ -15,40 +15,40 @@ internal static class SendCommand
     public static Command Create()
     {
         Argument<string> name = QueueCommand.NameArgument();
-        var payload = new Argument<string?>("PAYLOAD") { Description = "The task; - for all of standard input. Without it, one task for each line of standard input.", Arity = ArgumentArity.ZeroOrOne };
+        var payload = new Argument<string?>("PAYLOAD") { Description = "The task's payload; - reads all of standard input. Without it, each line of standard input is a task.", Arity = ArgumentArity.ZeroOrOne };
         var task = new Option<string?>("--task") { Description = "The task's name. Default: the queue's.", HelpName = "TASK" };
-        var delay = new Option<string?>("--delay") { Description = "How long nobody may begin it.", HelpName = "SECONDS" };
-        var every = new Option<string?>("--every") { Description = "Run it again and again, this long after each end.", HelpName = "SECONDS" };
-        var key = new Option<string?>("--key") { Description = "Refuse it while another of this key is pending or running (code 1).", HelpName = "KEY" };
-        var durability = new Option<string?>("--durability") { Description = "What it must survive: none, process or cluster. Default: none.", HelpName = "D" };
-        var route = new Option<string?>("--route") { Description = "Pin it: mmap or redis.", HelpName = "ROUTE" };
-        var timeout = new Option<string?>("--timeout") { Description = "How long to wait for room before giving up (code 124). Default: for ever.", HelpName = "SECONDS" };
+        var delay = new Option<string?>("--delay") { Description = "Seconds before a worker may start it.", HelpName = "SECONDS" };
+        var every = new Option<string?>("--every") { Description = "Repeat it, this many seconds after each run ends.", HelpName = "SECONDS" };
+        var key = new Option<string?>("--key") { Description = "Reject it while another task with this key is pending or running (exit code 1).", HelpName = "KEY" };
+        var durability = new Option<string?>("--durability") { Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). Default: none.", HelpName = "D" };
+        var route = new Option<string?>("--route") { Description = "Force a route: mmap or redis.", HelpName = "ROUTE" };
+        var timeout = new Option<string?>("--timeout") { Description = "Seconds to wait for space before failing with exit code 124. Default: no limit.", HelpName = "SECONDS" };
         Option<bool> json = QueueCommand.JsonOption();
         var command = new Command(
             "send",
             """
-            Sends a task, or one for each line of standard input, and prints each task's id, the way it took, and why.
+            Sends a task, or one task per line of standard input, and prints each task's id, its route and the reason.
 
             Example:
               find . -name '*.jpg' | otto queue send photos
               otto queue send photos '{"file":"a.jpg"}' --as json --delay 60 --key a.jpg
             """) { name, payload, task, delay, every, key, durability, route, timeout, json };
-        var place = new QueuePlace(command, withFormat: true);
+        QueueTarget place = new QueueTarget(command, withFormat: true);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             EnqueueOptions options = new()
             {
-                Delay = QueuePlace.Seconds(parsed.GetValue(delay), "--delay") ?? TimeSpan.Zero,
-                RepeatInterval = QueuePlace.Seconds(parsed.GetValue(every), "--every"),
+                Delay = QueueTarget.Seconds(parsed.GetValue(delay), "--delay") ?? TimeSpan.Zero,
+                RepeatInterval = QueueTarget.Seconds(parsed.GetValue(every), "--every"),
                 UniqueKey = parsed.GetValue(key),
-                Durability = QueuePlace.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None,
-                Route = QueuePlace.Choice<Route>(parsed.GetValue(route), "--route"),
+                Durability = QueueTarget.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None,
+                Route = QueueTarget.Choice<Route>(parsed.GetValue(route), "--route"),
             };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!, parsed.GetValue(task));
             RouteExplanation forecast = await queue.ExplainRouteAsync(parsed.GetValue(task) ?? parsed.GetValue(name)!, options, stop);
             if (forecast.Routes.FirstOrDefault(r => r.Route == forecast.Route)?.Error is { } trouble) throw new RedisUnavailableException(trouble); // A shell wants to know, not to wait.
             using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            TimeSpan? most = QueuePlace.Seconds(parsed.GetValue(timeout), "--timeout");
+            TimeSpan? most = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
             if (most is { } time) patience.CancelAfter(time);
             bool asJson = parsed.GetValue(json), allNew = true;
             foreach (List<ReadOnlyMemory<byte>> some in Tasks(parsed.GetValue(payload)))
@@ -88,7 +88,7 @@ internal static class SendCommand
             yield break;
         }
 
-        var input = new LinesOfInput();
+        LineInput input = new LineInput();
         if (payload == "-")
         {
             yield return [input.ReadAll()];

@@ -21,30 +21,31 @@ internal static class WorkCommand
         Argument<string> name = QueueCommand.NameArgument();
         var run = new Argument<string[]>("COMMAND") { Description = "The program and its arguments, after --.", Arity = ArgumentArity.OneOrMore };
         var task = new Option<string?>("--task") { Description = "The task's name. Default: the queue's.", HelpName = "TASK" };
-        var concurrency = new Option<string?>("--concurrency") { Description = "How many commands run at once. Default: 1.", HelpName = "N" };
-        var retries = new Option<string?>("--retry") { Description = "How often a task is tried again. Default: 3.", HelpName = "N" };
-        var timeout = new Option<string?>("--timeout") { Description = "How long a command may take before it is killed and the attempt failed.", HelpName = "SECONDS" };
-        var count = new Option<string?>("--count") { Description = "End after so many tasks are over. Default: go on until told to stop.", HelpName = "N" };
-        var json = new Option<bool>("--json") { Description = "One JSON object for each attempt; what the commands print then goes to standard error." };
+        var concurrency = new Option<string?>("--concurrency") { Description = "Number of commands that run at the same time. Default: 1.", HelpName = "N" };
+        var retries = new Option<string?>("--retry") { Description = "Number of retries after a failed attempt. Default: 3.", HelpName = "N" };
+        var timeout = new Option<string?>("--timeout") { Description = "Kill the command and fail the attempt after this many seconds.", HelpName = "SECONDS" };
+        var count = new Option<string?>("--count") { Description = "Exit after this many tasks have ended. Default: run until Ctrl-C.", HelpName = "N" };
+        var json = new Option<bool>("--json") { Description = "Print one JSON object per attempt; the commands' output goes to standard error." };
         var command = new Command(
             "work",
             """
-            Runs a command for each task: the payload on its standard input; OTTO_TASK_ID, OTTO_TASK_NAME, OTTO_TASK_QUEUE, OTTO_TASK_ATTEMPT
-            in its environment. Exit code 0 means done; any other is an attempt that failed, with the end of its standard error as the reason.
-            Ctrl-C finishes what runs and begins nothing.
+            Runs a command for each task. The payload is on standard input; OTTO_TASK_ID, OTTO_TASK_NAME, OTTO_TASK_QUEUE and
+            OTTO_TASK_ATTEMPT are in the environment. Exit code 0 completes the task. Any other code fails the attempt, and
+            the end of the command's standard error is the reason.
+            Ctrl-C lets running commands finish and starts no more.
 
             Example:
               otto queue work photos --concurrency 4 -- ./resize.sh
             """) { name, run, task, concurrency, retries, timeout, count, json };
-        var place = new QueuePlace(command, withFormat: true);
+        QueueTarget place = new QueueTarget(command, withFormat: true);
         QueueCommand.SetAction(command, async (parsed, _) =>
         {
             string queueName = parsed.GetValue(name)!, taskName = parsed.GetValue(task) ?? queueName;
             string[] words = parsed.GetValue(run)!;
-            int left = QueuePlace.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
-            int places = Math.Min(left, QueuePlace.Number(parsed.GetValue(concurrency), "--concurrency", 1, 10_000) ?? 1);
-            int retry = QueuePlace.Number(parsed.GetValue(retries), "--retry", 0, 1000) ?? 3;
-            TimeSpan? patience = QueuePlace.Seconds(parsed.GetValue(timeout), "--timeout");
+            int left = QueueTarget.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
+            int places = Math.Min(left, QueueTarget.Number(parsed.GetValue(concurrency), "--concurrency", 1, 10_000) ?? 1);
+            int retry = QueueTarget.Number(parsed.GetValue(retries), "--retry", 0, 1000) ?? 3;
+            TimeSpan? patience = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
             TaskCompletionSource enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
             TaskQueueOptions options = place.Options(parsed).AddHandler<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellationToken) =>
             {

@@ -12,13 +12,13 @@ internal static class StreamCommands
     public static Command CreateSend()
     {
         Argument<string> channel = ChannelArgument();
-        Option<string?> transport = TransportOption(), timeout = TimeoutOption("How long to wait for room for a message, and for a receiver where the transport keeps nothing without its sender (uds:). Default: for ever.");
-        var raw = new Option<bool>("--raw") { Description = "Send all of standard input as one message, byte for byte, instead of a message a line." };
-        var end = new Option<bool>("--end") { Description = "Say afterwards that no more comes from here, so that the receiver ends once it has read everything." };
+        Option<string?> transport = TransportOption(), timeout = TimeoutOption("Seconds to wait for space for a message, and for a receiver if the transport keeps no messages without one (uds:). Default: no limit.");
+        var raw = new Option<bool>("--raw") { Description = "Send all of standard input as one binary message instead of one message per line." };
+        var end = new Option<bool>("--end") { Description = "Mark this sender as complete, so that the receiver ends when it has read everything." };
         var command = new Command(
             "send",
             """
-            Sends standard input into a stream, a message a line.
+            Sends standard input to a stream, one message per line.
 
             Example:
               tail -F log | otto send lines
@@ -28,7 +28,7 @@ internal static class StreamCommands
         {
             using MessageSender sender = Open(parsed.GetValue(transport), t => t.OpenSenderAsync(new ChannelName(parsed.GetValue(channel)!)));
             TimeSpan patience = Seconds(parsed.GetValue(timeout));
-            var input = new StandardInput();
+            LineInput input = new LineInput();
             if (parsed.GetValue(raw)) Send(sender, input.ReadAll().Span, patience);
             else
                 while (input.TryReadLine(out ReadOnlyMemory<byte> line)) Send(sender, line.Span, patience);
@@ -42,14 +42,14 @@ internal static class StreamCommands
     public static Command CreateReceive()
     {
         Argument<string> channel = ChannelArgument();
-        Option<string?> transport = TransportOption(), timeout = TimeoutOption("How long to wait for a message; exit code 124 when none came. Default: for ever.");
-        var raw = new Option<bool>("--raw") { Description = "Print one message, byte for byte, and end." };
-        var count = new Option<string?>("--count") { Description = "End after so many messages.", HelpName = "N" };
+        Option<string?> transport = TransportOption(), timeout = TimeoutOption("Seconds to wait for a message; exit code 124 if none arrives. Default: no limit.");
+        var raw = new Option<bool>("--raw") { Description = "Print one message as raw bytes and exit." };
+        var count = new Option<string?>("--count") { Description = "Exit after this many messages.", HelpName = "N" };
         var command = new Command(
             "recv",
             """
-            Prints what comes through a stream, a line a message, until its senders have said that no more comes. A message counts as
-            read once it was printed: what a killed otto recv had not printed comes to the next one.
+            Prints the messages of a stream, one per line, until every sender has completed. A message counts as read when it
+            has been printed: the next receiver gets what a killed otto recv had not printed.
 
             Example:
               otto recv lines | while IFS= read -r line; do printf '%s\n' "$line"; done
@@ -140,7 +140,7 @@ internal static class StreamCommands
         return open(transport.Shape<IStreamTransport>()).AsTask().GetAwaiter().GetResult();
     }
 
-    private static TimeoutException NoRoom(TimeSpan patience) => new(string.Create(CultureInfo.InvariantCulture, $"there was no room for a message in {patience.TotalSeconds:0.###} s; is anybody receiving?"));
+    private static TimeoutException NoRoom(TimeSpan patience) => new(string.Create(CultureInfo.InvariantCulture, $"there was no space for a message for {patience.TotalSeconds:0.###} s; is a receiver running?"));
 
     private static Argument<string> ChannelArgument() => new("CHANNEL") { Description = "The stream's name." };
 

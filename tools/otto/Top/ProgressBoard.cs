@@ -11,20 +11,20 @@ internal sealed class ProgressBoard
     private const int MostTasks = 1000;
     private static readonly TimeSpan SilentFor = TimeSpan.FromMinutes(5);
 
-    private readonly ConcurrentDictionary<TaskId, (long At, ProgressSight Sight)> _tasks = new();
+    private readonly ConcurrentDictionary<TaskId, (long At, ProgressRow Sight)> _tasks = new();
     private readonly HashSet<string> _complaints = [];
 
     public void Note(in TaskProgress progress, string queue, string route)
     {
         if (_tasks.Count >= MostTasks && !_tasks.ContainsKey(progress.Id)) return;
-        _tasks[progress.Id] = (Stopwatch.GetTimestamp(), new ProgressSight(
+        _tasks[progress.Id] = (Stopwatch.GetTimestamp(), new ProgressRow(
             progress.Id.ToString(), queue, route, progress.Done, progress.Total > 0 ? progress.Total : null, progress.Text.Length > 0 ? progress.Text : null));
     }
 
     /// <summary>What is known now; a task that said it is done is shown once more and then forgotten.</summary>
-    public IEnumerable<ProgressSight> Take()
+    public IEnumerable<ProgressRow> Take()
     {
-        foreach ((TaskId id, (long at, ProgressSight sight)) in _tasks)
+        foreach ((TaskId id, (long at, ProgressRow sight)) in _tasks)
         {
             if (sight.Done >= sight.Total || Stopwatch.GetElapsedTime(at) > SilentFor) _tasks.TryRemove(KeyValuePair.Create(id, (at, sight)));
             yield return sight;

@@ -15,32 +15,32 @@ internal static class TopCommand
     public static Command Create()
     {
         var name = new Argument<string?>("NAME") { Description = "Only this queue.", Arity = ArgumentArity.ZeroOrOne };
-        var interval = new Option<string?>("--interval") { Description = "How far apart the looks are. Default: 1.", HelpName = "SECONDS" };
-        var count = new Option<string?>("--count") { Description = "End after so many looks. Default: at Ctrl-C.", HelpName = "N" };
-        var socket = new Option<string?>("--socket") { Description = "The server of sockets that scripts tell their progress. Default: OTTO_SOCKET, else the usual one, where it runs.", HelpName = "PATH" };
+        var interval = new Option<string?>("--interval") { Description = "Seconds between refreshes. Default: 1.", HelpName = "SECONDS" };
+        var count = new Option<string?>("--count") { Description = "Exit after this many refreshes. Default: run until Ctrl-C.", HelpName = "N" };
+        var socket = new Option<string?>("--socket") { Description = "The socket server that receives progress from scripts. Default: OTTO_SOCKET, otherwise the user's default server if it runs.", HelpName = "PATH" };
         Option<bool> json = QueueCommand.JsonOption();
         var command = new Command(
             "top",
             """
-            Shows the queues of this machine, and of a Redis server, as they change: workers, tasks by state, the age of the oldest, what comes
-            and goes a second; and the tasks that tell how far they are. Tasks that never leave a process are not seen from outside.
+            Shows the queues of this machine and of a Redis server live: workers, tasks by state, the age of the oldest task,
+            tasks in and out per second, and reported progress. Tasks that never leave a process are not visible.
 
             Example:
               otto top --redis localhost:6379
               otto top photos --json --count 10 --interval 0.5 | jq .queues[].ready
             """) { name, interval, count, socket, json };
-        var place = new QueuePlace(command, withFormat: false);
+        QueueTarget place = new QueueTarget(command, withFormat: false);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
-            TimeSpan pause = QueuePlace.Seconds(parsed.GetValue(interval), "--interval") ?? TimeSpan.FromSeconds(1);
+            TimeSpan pause = QueueTarget.Seconds(parsed.GetValue(interval), "--interval") ?? TimeSpan.FromSeconds(1);
             if (pause.TotalSeconds is < ShortestInterval or > LongestInterval) throw new ArgumentException($"--interval must be {ShortestInterval} to {LongestInterval:N0} seconds: '{parsed.GetValue(interval)}'");
-            int looks = QueuePlace.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
+            int looks = QueueTarget.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
             using CancellationTokenSource ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End), terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
-            await using var top = new TopLooks(place.Directory(parsed), place.Redis(parsed), parsed.GetValue(socket), parsed.GetValue(name));
+            await using TopCollector top = new TopCollector(place.Directory(parsed), place.Redis(parsed), parsed.GetValue(socket), parsed.GetValue(name));
             try
             {
-                if (parsed.GetValue(json)) await EachAsync(top, looks, pause, static sight => Console.WriteLine(JsonSerializer.Serialize(sight, TopJson.Default.TopSight)), ended.Token);
+                if (parsed.GetValue(json)) await EachAsync(top, looks, pause, static sight => Console.WriteLine(JsonSerializer.Serialize(sight, TopJson.Default.TopSnapshot)), ended.Token);
                 else if (Console.IsOutputRedirected)
                 {
                     AnsiConsole.Profile.Width = 240;
@@ -67,7 +67,7 @@ internal static class TopCommand
         return command;
     }
 
-    private static async Task EachAsync(TopLooks top, int looks, TimeSpan pause, Action<TopSight> show, CancellationToken stop)
+    private static async Task EachAsync(TopCollector top, int looks, TimeSpan pause, Action<TopSnapshot> show, CancellationToken stop)
     {
         for (int i = 0; i < looks; i++)
         {

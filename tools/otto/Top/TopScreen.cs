@@ -11,15 +11,15 @@ internal static class TopScreen
 {
     private const int MostTasksShown = 20;
 
-    public static IRenderable Draw(TopSight sight)
+    public static IRenderable Draw(TopSnapshot sight)
     {
         var queues = new Table().Border(TableBorder.Simple);
         foreach (string heading in (string[])["queue", "route", "workers", "ready", "leased", "delayed", "dead", "oldest", "in/s", "done/s"])
             queues.AddColumn(new TableColumn(heading) { NoWrap = true, Alignment = heading is "queue" or "route" ? Justify.Left : Justify.Right });
-        foreach (QueueSight q in sight.Queues)
+        foreach (QueueRow q in sight.Queues)
         {
             if (q.Trouble is { } trouble) queues.AddRow(Markup.Escape(q.Queue), q.Route, Markup.Escape(trouble));
-            else queues.AddRow(Markup.Escape(q.Queue), q.Route, Count(q.Workers), Count(q.Ready), Count(q.Leased), Count(q.Delayed), Count(q.Dead), Words.Age(TimeSpan.FromSeconds(q.OldestSeconds)), Rate(q.EnteredPerSecond), Rate(q.LeftPerSecond));
+            else queues.AddRow(Markup.Escape(q.Queue), q.Route, Count(q.Workers), Count(q.Ready), Count(q.Leased), Count(q.Delayed), Count(q.Dead), SegmentFormatter.Age(TimeSpan.FromSeconds(q.OldestSeconds)), Rate(q.EnteredPerSecond), Rate(q.LeftPerSecond));
         }
 
         if (sight.Queues.Length == 0) queues.AddRow("no queues");
@@ -27,13 +27,13 @@ internal static class TopScreen
         if (sight.Progress.Length == 0) return new Rows(time, queues);
         var tasks = new Table().Border(TableBorder.Simple);
         foreach (string heading in (string[])["task", "queue", "progress", ""]) tasks.AddColumn(new TableColumn(heading) { NoWrap = true });
-        foreach (ProgressSight p in sight.Progress.Take(MostTasksShown))
+        foreach (ProgressRow p in sight.Progress.Take(MostTasksShown))
             tasks.AddRow(Markup.Escape(p.Task), Markup.Escape(p.Queue ?? p.Route), Part(p), Markup.Escape(p.Text ?? ""));
         if (sight.Progress.Length > MostTasksShown) tasks.AddRow(Invariant($"and {sight.Progress.Length - MostTasksShown:N0} more"));
         return new Rows(time, queues, tasks);
     }
 
-    private static string Part(ProgressSight p) => p.Total is { } total && total > 0
+    private static string Part(ProgressRow p) => p.Total is { } total && total > 0
         ? Invariant($"{p.Done:0.##} of {total:0.##} ({Math.Clamp(100 * p.Done / total, 0, 100):0} %)")
         : Invariant($"{p.Done:0.##}");
 

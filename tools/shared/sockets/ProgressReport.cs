@@ -4,7 +4,7 @@ using System.Globalization;
 using Otto.Ipc;
 using Otto.Ipc.Uds;
 
-namespace Otto.Tools.Sockets;
+namespace Otto.Tools.Server;
 
 // otto progress and otto-progress: a line in a script that must cost it nothing where nobody listens. The last update of a task is the one that people look
 // at, so that one is tried again until the server has it; a socket without a server says that one may be about to start again.
@@ -20,12 +20,12 @@ internal static class ProgressReport
         var total = new Argument<string>("TOTAL") { Description = "Of how much; - where that is not known." };
         var text = new Argument<string[]>("MSG") { Description = "What is being done, for people.", Arity = ArgumentArity.ZeroOrMore };
         var task = new Option<string?>("--task") { Description = "The task. Default: OTTO_TASK_NAME, else OTTO_TASK.", HelpName = "TASK" };
-        var choice = new SocketChoice(command, "How long to try (default 5).", Usual);
+        SocketOption choice = new SocketOption(command, "How long to try (default 5).", Usual);
         command.Add(current);
         command.Add(total);
         command.Add(text);
         command.Add(task);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync(tool, async () =>
+        command.SetAction((parsed, _) => SocketOption.ReportAsync(tool, async () =>
         {
             double done = Number(parsed.GetValue(current)!, "CUR");
             double? all = parsed.GetValue(total) == "-" ? null : Number(parsed.GetValue(total)!, "TOTAL");

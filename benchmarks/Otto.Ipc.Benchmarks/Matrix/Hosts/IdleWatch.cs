@@ -43,13 +43,13 @@ internal sealed class IdleWatch : IDisposable
     {
         TimeSpan left = Settling - Stopwatch.GetElapsedTime(_started);
         if (left > TimeSpan.Zero) Thread.Sleep(left); // The runtime's own start: tiered compilation, the finalizer.
-        long bare = ProcessSight.Of(_bare.Id).Switches;
-        Dictionary<string, long> before = _waiting.ToDictionary(w => w.Key, w => ProcessSight.Of(w.Value.Host.Id).Switches);
+        long bare = ProcessCounters.Of(_bare.Id).Switches;
+        Dictionary<string, long> before = _waiting.ToDictionary(w => w.Key, w => ProcessCounters.Of(w.Value.Host.Id).Switches);
         long start = Stopwatch.GetTimestamp();
         Thread.Sleep(Window);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        Bare = Math.Round((ProcessSight.Of(_bare.Id).Switches - bare) / seconds, 1);
-        foreach ((string name, (_, Host host)) in _waiting) _wakeups[name] = Math.Round((ProcessSight.Of(host.Id).Switches - before[name]) / seconds, 1);
+        Bare = Math.Round((ProcessCounters.Of(_bare.Id).Switches - bare) / seconds, 1);
+        foreach ((string name, (_, Host host)) in _waiting) _wakeups[name] = Math.Round((ProcessCounters.Of(host.Id).Switches - before[name]) / seconds, 1);
     }
 
     public void Dispose()

@@ -114,13 +114,13 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
     {
         _now = string.Create(CultureInfo.InvariantCulture, $"{bytes:N0} B, a busy run ({channel})");
         pair.Open(channel, new LinkOptions(bytes));
-        double server = place.ServerId is { } id ? ProcessSight.Of(id).CpuSeconds : 0;
+        double server = place.ServerId is { } id ? ProcessCounters.Of(id).CpuSeconds : 0;
         pair.Receiver.Tell("drain");
         pair.Sender.Tell(string.Create(CultureInfo.InvariantCulture, $"pour {window.TotalMilliseconds:0} {bytes}"));
         (string sender, string receiver) = pair.HearBoth();
         long[] sent = Numbers(sender), read = Numbers(receiver);
         if (sent[0] != read[0]) throw new ProbeException($"{sent[0]:N0} were sent and {read[0]:N0} read");
-        double others = place.ServerId is { } same ? (ProcessSight.Of(same).CpuSeconds - server) * 1e6 : 0;
+        double others = place.ServerId is { } same ? (ProcessCounters.Of(same).CpuSeconds - server) * 1e6 : 0;
         pair.Close();
         // Of two threads of one process either knows what both cost.
         long cpu = subject.InProcess ? read[2] : sent[2] + read[2], allocated = subject.InProcess ? read[3] : sent[3] + read[3];

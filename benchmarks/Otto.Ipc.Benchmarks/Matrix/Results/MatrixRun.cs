@@ -64,7 +64,7 @@ internal sealed record MatrixRun(RunHead Head, IReadOnlyList<Cell> Cells, IReadO
     public double TypicalSpread => Math.Round(Measuring.Result.Median(Speeds.Select(s => s.Spread).DefaultIfEmpty(1)), 2);
 
     /// <summary>Why the numbers are to be taken with care; <see langword="null"/> where the machine was quiet.</summary>
-    public string? Noise => Measuring.NoiseSigns.Of(Head.OthersBefore, TypicalSpread);
+    public string? Noise => Measuring.NoiseDetector.Of(Head.OthersBefore, TypicalSpread);
 
     public IEnumerable<string> ToLines() =>
     [

@@ -1,10 +1,11 @@
+using Otto.Tools.KeyValue;
 using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Otto.Ipc.Uds;
 
-namespace Otto.Tools.Sockets;
+namespace Otto.Tools.Server;
 
 // otto serve: the server, until it is told to stop.
 
@@ -15,25 +16,26 @@ internal static class ServeCommand
         // All strings: the parser's generic code over numbers would have to be compiled at each start.
         Option<string?> Bound(string name, string description) => new(name) { Description = description, HelpName = "N" };
         var socket = new Option<string?>("--socket") { Description = "The socket's path. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else /tmp/otto-<uid>/otto.sock.", HelpName = "PATH" };
-        Option<string?> connections = Bound("--max-connections", "Clients at once (default 16384)."), value = Bound("--max-value", "Bytes of a value or a message, K and M allowed (default 1M)."),
-            total = Bound("--max-total", "Bytes of keys and values together, K, M and G allowed (default 256M)."), buffered = Bound("--max-buffered", "Bytes that wait in all connections together (default 512M); from three quarters on, who has answers to read is given no others."),
-            unread = Bound("--max-unread", "Bytes of answers that one client may leave unread (default 32M)."), depth = Bound("--max-pipeline", "Answers that one client may leave unread (default 100000).");
-        var slow = new Option<string?>("--slow-after") { Description = "How long a subscriber may read nothing, and any client where memory is short (default 10).", HelpName = "SECONDS" };
-        var close = new Option<bool>("--close-after-answer") { Description = "Close a text connection after an answer and a second of silence, for scripts with a netcat that never closes." };
-        var newline = new Option<bool>("--newline-required") { Description = "Do not answer a first command that comes without a newline." };
+        Option<string?> connections = Bound("--max-connections", "Maximum number of clients (default 16384)."), value = Bound("--max-value", "Maximum bytes of a value or message; K and M are accepted (default 1M)."),
+            total = Bound("--max-total", "Maximum bytes of all keys and values; K, M and G are accepted (default 256M)."), buffered = Bound("--max-buffered", "Maximum bytes buffered for all connections (default 512M). Above three quarters, a client with unread answers receives no new ones."),
+            unread = Bound("--max-unread", "Maximum bytes of unread answers per client (default 32M)."), depth = Bound("--max-pipeline", "Maximum number of unread answers per client (default 100000).");
+        var slow = new Option<string?>("--slow-after") { Description = "Seconds before a subscriber that does not read is disconnected, and any client when memory is low (default 10).", HelpName = "SECONDS" };
+        var close = new Option<bool>("--close-after-answer") { Description = "Close a text connection one second after its last answer, for netcat versions that never close." };
+        var newline = new Option<bool>("--newline-required") { Description = "Require a newline after the first command." };
         var json = new Option<bool>("--json") { Description = "Print the address as one JSON object." };
         var command = new Command(
             "serve",
             """
-            Serves a store, topics and progress on a socket of this user's, and prints its address when it is ready. Ends with Ctrl-C or a polite
-            kill; what was stored is gone then. A second server for the same socket ends with code 4 and names the first.
+            Serves a store, topics and progress on a Unix socket of the current user, and prints its address when it is ready.
+            Ctrl-C or SIGTERM ends it, and stored values are lost. A second server for the same socket exits with 4 and names
+            the first.
 
             Example:
               export OTTO_SOCKET=$XDG_RUNTIME_DIR/otto/otto.sock
               otto serve &
               printf 'SET step "compile"\nGET step\nQUIT\n' | nc -U "$OTTO_SOCKET"
             """) { socket, connections, value, total, buffered, unread, depth, slow, close, newline, json };
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () => ServeAsync(
+        command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", () => ServeAsync(
             new UdsServerOptions
             {
                 SocketPath = parsed.GetValue(socket),

@@ -5,7 +5,7 @@ namespace Otto.Tools.Pipe;
 
 // The programs that otto pipe started. A signal to otto is one to them: otto itself stays until they have ended.
 
-internal sealed partial class Children : IDisposable
+internal sealed partial class ChildProcesses : IDisposable
 {
     private const int SigHup = 1, SigInt = 2, SigQuit = 3, SigTerm = 15;
     private readonly List<Process> _processes = [];
@@ -13,7 +13,7 @@ internal sealed partial class Children : IDisposable
     private readonly Lock _gate = new();
     private int _signalled;
 
-    public Children() => _registrations =
+    public ChildProcesses() => _registrations =
     [
         Forward(PosixSignal.SIGTERM, SigTerm, byTerminal: false),
         Forward(PosixSignal.SIGINT, SigInt, byTerminal: true),
@@ -24,7 +24,7 @@ internal sealed partial class Children : IDisposable
     public Process Start(string[] command, string variable, string pipe)
     {
         // The path that was found, and not the name: .NET would look in the current directory before it looks in PATH.
-        var start = new ProcessStartInfo(Programs.Find(command[0]) ?? command[0], command[1..]) { UseShellExecute = false };
+        var start = new ProcessStartInfo(ExecutableLookup.Find(command[0]) ?? command[0], command[1..]) { UseShellExecute = false };
         start.Environment[variable] = pipe;
         lock (_gate)
         {

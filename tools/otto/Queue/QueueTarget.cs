@@ -11,7 +11,7 @@ namespace Otto.Tools.Queue;
 
 // The arguments by which every command for queues says where the queue is, and the queue that they make of them.
 
-internal sealed class QueuePlace
+internal sealed class QueueTarget
 {
     private const int Longest = 10_000_000;
 
@@ -20,7 +20,7 @@ internal sealed class QueuePlace
     private readonly Option<string?> _redis = new("--redis") { Description = "Also use this Redis server, such as localhost:6379,password=... Default: OTTO_REDIS; none for none.", HelpName = "SERVER" };
     private readonly Option<string?> _as = new("--as") { Description = "What a payload is: raw bytes, or json for handlers that are written in .NET. Default: raw.", HelpName = "raw|json" };
 
-    public QueuePlace(Command command, bool withFormat)
+    public QueueTarget(Command command, bool withFormat)
     {
         command.Add(_directory);
         command.Add(_redis);

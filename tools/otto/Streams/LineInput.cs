@@ -2,7 +2,7 @@ namespace Otto.Tools.Streams;
 
 // Standard input as lines of bytes: no encoding is assumed, and a line that is too long is an error, not all of memory.
 
-internal sealed class StandardInput
+internal sealed class LineInput
 {
     public const int LongestMessage = 1 << 30;
 

@@ -5,7 +5,7 @@ namespace Otto.Tools.Top;
 
 // Progress that scripts told the server of sockets (otto progress), where one runs: without one there is none, and nothing is wrong.
 
-internal sealed class ServerLook(string? socket) : IAsyncDisposable
+internal sealed class ServerCollector(string? socket) : IAsyncDisposable
 {
     private const string Suffix = ".progress";
     private const int MostTasks = 100;
@@ -13,9 +13,9 @@ internal sealed class ServerLook(string? socket) : IAsyncDisposable
 
     private readonly UdsClient _client = new(new UdsTransportOptions { SocketPath = socket, ConnectTimeout = TimeSpan.Zero });
 
-    public async Task<List<ProgressSight>> LookAsync(CancellationToken cancellationToken)
+    public async Task<List<ProgressRow>> LookAsync(CancellationToken cancellationToken)
     {
-        List<ProgressSight> sights = [];
+        List<ProgressRow> sights = [];
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(Patience);
         try
@@ -31,13 +31,13 @@ internal sealed class ServerLook(string? socket) : IAsyncDisposable
         return sights;
     }
 
-    private static ProgressSight? Read(string task, ReadOnlyMemory<byte> value)
+    private static ProgressRow? Read(string task, ReadOnlyMemory<byte> value)
     {
         try
         {
             using JsonDocument document = JsonDocument.Parse(value);
             JsonElement root = document.RootElement;
-            return new ProgressSight(
+            return new ProgressRow(
                 task, null, "Socket", root.GetProperty("current").GetDouble(), root.GetProperty("total") is { ValueKind: JsonValueKind.Number } total ? total.GetDouble() : null,
                 root.TryGetProperty("text", out JsonElement text) ? text.GetString() : null);
         }

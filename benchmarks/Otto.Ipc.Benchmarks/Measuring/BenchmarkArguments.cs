@@ -4,7 +4,7 @@ namespace Otto.Ipc.Benchmarks.Measuring;
 
 // The command line of a benchmark: how a result says that it was made, and what is refused before anything is measured and not after.
 
-internal static class Called
+internal static class BenchmarkArguments
 {
     /// <summary>The command with those of its options that change what is measured, as they were given. Where results are written is of one machine alone.</summary>
     public static string As(string command, ParseResult parsed, params Option[] options) => string.Join(

@@ -44,7 +44,7 @@ internal sealed class Tally
 }
 
 /// <summary>One way, as its producer has it.</summary>
-internal abstract class Way : IAsyncDisposable
+internal abstract class Variant : IAsyncDisposable
 {
     public const string Queue = "small";
 
@@ -65,7 +65,7 @@ internal abstract class Way : IAsyncDisposable
 }
 
 /// <summary>A Redis stream by hand: one round trip at a time, or many commands on their way together.</summary>
-internal sealed class RedisWay(bool batched) : Way
+internal sealed class RedisVariant(bool batched) : Variant
 {
     private static readonly LinkOptions Options = new(256);
 
@@ -118,7 +118,7 @@ internal sealed class RedisWay(bool batched) : Way
 }
 
 /// <summary>Otto.Queue over one of its routes.</summary>
-internal sealed class QueueWay : Way
+internal sealed class QueueVariant : Variant
 {
     // Enough tasks to share round trips, few enough to keep the memory of their receipts small.
     private const int Many = 1000;
@@ -133,7 +133,7 @@ internal sealed class QueueWay : Way
 
     /// <param name="route">Which.</param>
     /// <param name="tally">Who counts, where the worker is this process.</param>
-    public QueueWay(Route route, Tally? tally)
+    public QueueVariant(Route route, Tally? tally)
     {
         _route = route;
         _directory = route == Route.SharedMemory ? ScratchDirectory.InSharedMemory() : null;

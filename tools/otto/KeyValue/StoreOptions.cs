@@ -2,13 +2,13 @@ using System.CommandLine;
 using Otto.Ipc;
 using Otto.Ipc.Hosting;
 using Otto.Ipc.Uds;
-using Otto.Tools.Sockets;
+using Otto.Tools.Server;
 
-namespace Otto.Tools.Stores;
+namespace Otto.Tools.KeyValue;
 
 // Where a store command looks: at the server of sockets, or where --transport says.
 
-internal sealed class StoreChoice
+internal sealed class StoreOptions
 {
     private readonly Option<string?> _transport = new("--transport")
     {
@@ -16,11 +16,11 @@ internal sealed class StoreChoice
         HelpName = "ADDRESS",
     };
 
-    private readonly SocketChoice _sockets;
+    private readonly SocketOption _sockets;
 
-    public StoreChoice(Command command, string timeoutDescription, TimeSpan? usualTimeout)
+    public StoreOptions(Command command, string timeoutDescription, TimeSpan? usualTimeout)
     {
-        _sockets = new SocketChoice(command, timeoutDescription, usualTimeout);
+        _sockets = new SocketOption(command, timeoutDescription, usualTimeout);
         command.Add(_transport);
     }
 

@@ -7,7 +7,7 @@ namespace Otto.Ipc.Benchmarks.Measuring;
 // The same work in bare C, run between our runs, so that a ratio means something on a machine whose speed drifts.
 
 /// <summary>A program that prints what the hardware allows: <c>spsc N SIZE</c>, <c>ping N SIZE</c>, <c>futex N</c>, <c>pipe N SIZE</c>.</summary>
-internal sealed partial class Floor(string? program)
+internal sealed partial class NativeBaseline(string? program)
 {
     public bool IsThere => program is not null;
 

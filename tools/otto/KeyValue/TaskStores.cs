@@ -1,6 +1,6 @@
 using Otto.Ipc;
 
-namespace Otto.Tools.Stores;
+namespace Otto.Tools.KeyValue;
 
 // The same words on every transport: a key on the command line is TASK.KEY. The server of sockets knows such keys itself; elsewhere a task's store is opened.
 

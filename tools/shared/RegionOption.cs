@@ -7,7 +7,7 @@ namespace Otto.Tools;
 
 // The arguments by which every tool for regions says which one is meant, and how long it may take.
 
-internal sealed class RegionChoice
+internal sealed class RegionOption
 {
     private const int LongestTimeout = 10_000_000;
 
@@ -17,7 +17,7 @@ internal sealed class RegionChoice
     private readonly Option<string?> _pid = new("--pid") { Description = "The pid of the run. Default: OTTO_PID, else the nearest ancestor that has the region, else (to make it) the parent.", HelpName = "PID" };
     private readonly Option<string?> _timeout;
 
-    public RegionChoice(Command command, string timeoutDescription)
+    public RegionOption(Command command, string timeoutDescription)
     {
         _timeout = new Option<string?>("--timeout") { Description = timeoutDescription, HelpName = "SECONDS" };
         command.Add(_task);

@@ -2,28 +2,28 @@ namespace Otto.Tools.Top;
 
 // One look at everything that there is to see: segments, server, progress.
 
-internal sealed class TopLooks : IAsyncDisposable
+internal sealed class TopCollector : IAsyncDisposable
 {
     private readonly ProgressBoard _board = new();
-    private readonly SegmentInspector _segments;
-    private readonly RedisLook? _redis;
-    private readonly ServerLook _server;
+    private readonly SegmentCollector _segments;
+    private readonly RedisCollector? _redis;
+    private readonly ServerCollector _server;
     private readonly string? _only;
 
-    public TopLooks(string? directory, string? redis, string? socket, string? only)
+    public TopCollector(string? directory, string? redis, string? socket, string? only)
     {
         _only = only;
-        _segments = new SegmentInspector(directory, _board);
-        _redis = redis is null ? null : new RedisLook(redis, _board);
-        _server = new ServerLook(socket);
+        _segments = new SegmentCollector(directory, _board);
+        _redis = redis is null ? null : new RedisCollector(redis, _board);
+        _server = new ServerCollector(socket);
     }
 
-    public async Task<TopSight> LookAsync(CancellationToken cancellationToken)
+    public async Task<TopSnapshot> LookAsync(CancellationToken cancellationToken)
     {
-        IEnumerable<QueueSight> queues = _segments.Look(_only);
+        IEnumerable<QueueRow> queues = _segments.Look(_only);
         if (_redis is not null) queues = queues.Concat(await _redis.LookAsync(_only, cancellationToken));
-        IEnumerable<ProgressSight> progress = _only is null ? _board.Take().Concat(await _server.LookAsync(cancellationToken)) : _board.Take().Where(p => p.Queue == _only);
-        return new TopSight(
+        IEnumerable<ProgressRow> progress = _only is null ? _board.Take().Concat(await _server.LookAsync(cancellationToken)) : _board.Take().Where(p => p.Queue == _only);
+        return new TopSnapshot(
             DateTimeOffset.UtcNow, [.. queues.OrderBy(static q => q.Queue, StringComparer.Ordinal).ThenBy(static q => q.Route, StringComparer.Ordinal)],
             [.. progress.OrderBy(static p => p.Queue, StringComparer.Ordinal).ThenBy(static p => p.Task, StringComparer.Ordinal)]);
     }

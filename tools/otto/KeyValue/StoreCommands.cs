@@ -1,15 +1,15 @@
 using System.CommandLine;
 using System.Text;
 using Otto.Ipc;
-using Otto.Tools.Sockets;
+using Otto.Tools.Server;
 
-namespace Otto.Tools.Stores;
+namespace Otto.Tools.KeyValue;
 
 // otto get, set, del, list: the store of the server or of another transport, one command each. A task's keys are TASK.KEY.
 
 internal static class StoreCommands
 {
-    private const string HowLong = "How long it may take (default 30).";
+    private const string HowLong = "Timeout in seconds (default 30).";
     private static readonly TimeSpan Usual = TimeSpan.FromSeconds(30);
 
     public static IEnumerable<Command> Create() => [CreateGet(), CreateSet(), CreateDelete(), CreateList()];
@@ -17,7 +17,7 @@ internal static class StoreCommands
     private static Command CreateGet()
     {
         Argument<string> key = Key();
-        var fallback = new Option<string?>("--default") { Description = "Print this where there is no such key.", HelpName = "V" };
+        var fallback = new Option<string?>("--default") { Description = "Print this if the key does not exist.", HelpName = "V" };
         Option<bool> json = Json("Print one JSON object: {\"key\":…,\"value\":…}.");
         var command = new Command(
             "get",
@@ -29,8 +29,8 @@ internal static class StoreCommands
               otto get build.progress | jq .current
               otto get build.step --transport files:
             """) { key, fallback, json };
-        var choice = new StoreChoice(command, HowLong, Usual);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () =>
+        StoreOptions choice = new StoreOptions(command, HowLong, Usual);
+        command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", () =>
         {
             string name = parsed.GetValue(key)!;
             return choice.RunAsync(parsed, async (client, stop) => Report(parsed, name, await client.GetAsync(name, stop)), async (stores, stop) => Report(parsed, name, await stores.GetAsync(name, stop)));
@@ -62,7 +62,7 @@ internal static class StoreCommands
         var command = new Command(
             "set",
             """
-            Sets a key. A bare value is a string. Bytes that are no UTF-8 go through '-', standard input; as an argument they would not arrive as they are.
+            Sets a key. A plain value is a string. Pass bytes that are not UTF-8 through '-' (standard input); as an argument they would be changed.
 
             Example:
               otto set build.step compile
@@ -70,8 +70,8 @@ internal static class StoreCommands
               git log -1 | otto set build.commit
             """) { key };
         (Argument<string?> Value, Option<string?> Json) value = ValueText.Add(command, "VALUE");
-        var choice = new StoreChoice(command, HowLong, Usual);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
+        StoreOptions choice = new StoreOptions(command, HowLong, Usual);
+        command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", async () =>
         {
             StoreKey.Check(parsed.GetValue(key)!);
             byte[] bytes = ValueText.Read(parsed, value);
@@ -97,13 +97,13 @@ internal static class StoreCommands
         var command = new Command(
             "del",
             """
-            Deletes a key; code 1 where there was none.
+            Deletes a key; exit code 1 if the key does not exist.
 
             Example:
               otto del build.step
             """) { key };
-        var choice = new StoreChoice(command, HowLong, Usual);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () =>
+        StoreOptions choice = new StoreOptions(command, HowLong, Usual);
+        command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", () =>
         {
             string name = parsed.GetValue(key)!;
             return choice.RunAsync(
@@ -121,13 +121,13 @@ internal static class StoreCommands
         var command = new Command(
             "list",
             """
-            Lists keys, sorted, a line each.
+            Lists keys in order, one per line.
 
             Example:
               otto list 'build.*'
             """) { glob, json };
-        var choice = new StoreChoice(command, HowLong, Usual);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", () =>
+        StoreOptions choice = new StoreOptions(command, HowLong, Usual);
+        command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", () =>
         {
             string pattern = parsed.GetValue(glob) ?? "*";
             return choice.RunAsync(parsed, async (client, stop) => Print(parsed, await client.ListAsync(pattern, stop)), async (stores, stop) => Print(parsed, await stores.ListAsync(pattern, stop)));

@@ -6,9 +6,9 @@ namespace Otto.Ipc.Benchmarks.Measuring;
 
 /// <param name="CpuSeconds">Processor time.</param>
 /// <param name="Switches">How often a thread was put to sleep or taken off its processor.</param>
-internal readonly record struct ProcessSight(double CpuSeconds, long Switches)
+internal readonly record struct ProcessCounters(double CpuSeconds, long Switches)
 {
-    public static ProcessSight Of(int pid)
+    public static ProcessCounters Of(int pid)
     {
         double nanoseconds = 0;
         long switches = 0;
@@ -27,6 +27,6 @@ internal readonly record struct ProcessSight(double CpuSeconds, long Switches)
             }
         }
 
-        return new ProcessSight(nanoseconds / 1e9, switches);
+        return new ProcessCounters(nanoseconds / 1e9, switches);
     }
 }

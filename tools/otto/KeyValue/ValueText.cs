@@ -7,7 +7,7 @@ using System.Text.Unicode;
 using Otto.Ipc;
 using Otto.Ipc.Uds;
 
-namespace Otto.Tools.Sockets;
+namespace Otto.Tools.KeyValue;
 
 // Values between a command line and the wire: a bare word is a JSON string going in, and a JSON string is a bare word coming out.
 

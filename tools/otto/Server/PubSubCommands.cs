@@ -3,13 +3,13 @@ using System.Globalization;
 using System.Text;
 using Otto.Ipc;
 using Otto.Ipc.Uds;
-using Otto.Tools.Stores;
+using Otto.Tools.KeyValue;
 
-namespace Otto.Tools.Sockets;
+namespace Otto.Tools.Server;
 
-// otto watch, pub, sub: what changes, and what is said. A listener ends when it has heard enough, when its reader leaves, or when it is told to.
+// otto watch, pub, sub: what changes, and what is said. A listener ends when it has received enough, when its reader leaves, or when it is told to.
 
-internal static class NewsCommands
+internal static class PubSubCommands
 {
     private static readonly TimeSpan Usual = TimeSpan.FromSeconds(30), Least = TimeSpan.FromSeconds(1);
 
@@ -21,20 +21,20 @@ internal static class NewsCommands
     private static Command CreateWatch()
     {
         var glob = new Argument<string?>("GLOB") { Description = "Which keys: * any run, ? one, [a-z] one of a range; in quotes. Default: all.", Arity = ArgumentArity.ZeroOrOne };
-        var snapshot = new Option<bool>("--snapshot") { Description = "Begin with the values of now." };
+        var snapshot = new Option<bool>("--snapshot") { Description = "Start with the current values." };
         Option<string?> count = Count("changes");
         var json = new Option<bool>("--json") { Description = "Print each change as one JSON object: {\"event\":\"set\",\"key\":…,\"value\":…}." };
         var command = new Command(
             "watch",
             """
-            Prints what changes, a line each: SET KEY JSON, or DELETE KEY. Who reads slowly is told the newest value of each key.
+            Prints changes, one per line: SET KEY JSON, or DELETE KEY. A slow reader receives only the newest value of each key.
 
             Example:
               otto watch '*.progress' --json | jq .value.current
               otto watch 'build.*' | while read -r kind key value; do echo "$key is now $value"; done
             """) { glob, snapshot, count, json };
-        var choice = new StoreChoice(command, "How long to wait for each next change (default: for ever).", null);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
+        StoreOptions choice = new StoreOptions(command, "Seconds to wait for the next change (default: no limit).", null);
+        command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", async () =>
         {
             (UdsClient? client, TaskStores? stores) = choice.Open(parsed);
             await using IAsyncDisposable place = client ?? (IAsyncDisposable)stores!;
@@ -67,15 +67,15 @@ internal static class NewsCommands
         var command = new Command(
             "pub",
             """
-            Publishes a message to whoever is subscribed now. A bare message is a string.
+            Publishes a message to all current subscribers. A plain message is sent as a string.
 
             Example:
-              otto pub news 'build is done'
-              otto pub news --json-value '{"build":"done"}'
+              otto pub alerts 'build is done'
+              otto pub alerts --json-value '{"build":"done"}'
             """) { topic };
         (Argument<string?> Value, Option<string?> Json) message = ValueText.Add(command, "MSG");
-        var choice = new SocketChoice(command, "How long it may take (default 30).", Usual);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
+        SocketOption choice = new SocketOption(command, "Timeout in seconds (default 30).", Usual);
+        command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", async () =>
         {
             StoreKey.Check(parsed.GetValue(topic)!);
             byte[] bytes = ValueText.Read(parsed, message);
@@ -96,14 +96,14 @@ internal static class NewsCommands
         var command = new Command(
             "sub",
             """
-            Prints the messages of a topic, a line each: a string without its quotes, anything else as JSON. Says on stderr how many were lost
-            where they came faster than they were read.
+            Prints the messages of a topic, one per line: a string without its quotes, anything else as JSON. Prints the
+            number of lost messages to standard error if they arrive faster than they are read.
 
             Example:
-              otto sub news --count 1
+              otto sub alerts --count 1
             """) { topic, count, json };
-        var choice = new SocketChoice(command, "How long to wait for each next message (default: for ever).", null);
-        command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
+        SocketOption choice = new SocketOption(command, "Seconds to wait for the next message (default: no limit).", null);
+        command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", async () =>
         {
             await using UdsClient client = choice.Client(parsed);
             await using UdsSubscription messages = await OpenAsync(choice.Timeout(parsed), stop => client.SubscribeAsync(parsed.GetValue(topic)!, stop));
@@ -129,38 +129,38 @@ internal static class NewsCommands
 
     /// <summary>Begins to listen, within the time that each next one may take, or a second where that is less.</summary>
     private static Task<T> OpenAsync<T>(TimeSpan? timeout, Func<CancellationToken, ValueTask<T>> open) =>
-        SocketChoice.WithinAsync(timeout is not { } asked ? Usual : asked > Least ? asked : Least, open);
+        SocketOption.WithinAsync(timeout is not { } asked ? Usual : asked > Least ? asked : Least, open);
 
-    private static async Task<int> ListenAsync<T>(IAsyncEnumerable<T> news, IAsyncDisposable source, long count, TimeSpan? timeout, Action<T> print)
+    private static async Task<int> ListenAsync<T>(IAsyncEnumerable<T> messages, IAsyncDisposable source, long count, TimeSpan? timeout, Action<T> print)
     {
-        IAsyncEnumerator<T> heard = news.GetAsyncEnumerator();
+        IAsyncEnumerator<T> received = messages.GetAsyncEnumerator();
         for (long i = 0; i < count; i++)
         {
-            Task<bool> next = heard.MoveNextAsync().AsTask();
-            if (!await IsHeardAsync(next, timeout))
+            Task<bool> next = received.MoveNextAsync().AsTask();
+            if (!await IsReceivedAsync(next, timeout))
             {
-                // Whoever waits for the next one is told that there will be none.
+                // A pending MoveNextAsync completes without an item.
                 await source.DisposeAsync();
                 await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 return ExitCode.Done;
             }
 
             if (!await next) break;
-            print(heard.Current);
+            print(received.Current);
         }
 
-        await heard.DisposeAsync();
+        await received.DisposeAsync();
         return ExitCode.Done;
     }
 
     /// <summary>Waits for the next one.</summary>
     /// <returns><see langword="false"/> where nobody reads the output any more.</returns>
-    private static async Task<bool> IsHeardAsync(Task next, TimeSpan? timeout)
+    private static async Task<bool> IsReceivedAsync(Task next, TimeSpan? timeout)
     {
         for (TimeSpan waited = TimeSpan.Zero; !next.IsCompleted;)
         {
             TimeSpan wait = timeout is { } limit && limit - waited < Slice ? limit - waited : Slice;
-            if (wait <= TimeSpan.Zero) throw new TimeoutException($"nothing was heard for {timeout!.Value.TotalSeconds:0.###} s");
+            if (wait <= TimeSpan.Zero) throw new TimeoutException($"nothing was received for {timeout!.Value.TotalSeconds:0.###} s");
             await Task.WhenAny(next, Task.Delay(wait));
             waited += wait;
             if (StandardOutput.IsBroken) return false;

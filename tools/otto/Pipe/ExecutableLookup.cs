@@ -2,7 +2,7 @@ namespace Otto.Tools.Pipe;
 
 // Finds a program as a shell does: by its path, or by its name in PATH.
 
-internal static class Programs
+internal static class ExecutableLookup
 {
     private const UnixFileMode Executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 

@@ -6,7 +6,7 @@ namespace Otto.Tools.Ipc;
 
 // Numbers for people: sizes, ages, rates, and what a segment holds in one line.
 
-internal static class Words
+internal static class SegmentFormatter
 {
     private static readonly string[] Units = ["B", "KiB", "MiB", "GiB", "TiB"];
 

@@ -8,7 +8,7 @@ namespace Otto.Tools.Top;
 
 // The queues in shared memory: counted from outside, so that a look takes no part; heard over their topics, where a worker has made one.
 
-internal sealed class SegmentInspector(string? directory, ProgressBoard board) : IAsyncDisposable
+internal sealed class SegmentCollector(string? directory, ProgressBoard board) : IAsyncDisposable
 {
     private readonly MmapTransport _transport = new(new MmapTransportOptions { Directory = directory });
     private readonly MmapInspector _inspector = new(new MmapTransportOptions { Directory = directory });
@@ -18,11 +18,11 @@ internal sealed class SegmentInspector(string? directory, ProgressBoard board) :
 
     private const string Route = "SharedMemory";
 
-    public IEnumerable<QueueSight> Look(string? only)
+    public IEnumerable<QueueRow> Look(string? only)
     {
         _looks++;
         IReadOnlyList<SegmentReport> reports = _inspector.List();
-        List<QueueSight> sights = [];
+        List<QueueRow> sights = [];
         Dictionary<string, SegmentReport> now = [];
         HashSet<string> topics = [.. reports.Where(static r => r.Kind == SegmentKind.Topic && r.Condition == SegmentCondition.Ready).Select(static r => r.Name)];
         foreach (SegmentReport report in reports)
@@ -31,12 +31,12 @@ internal sealed class SegmentInspector(string? directory, ProgressBoard board) :
             now[report.Path] = report;
             if (report.Contents is not QueueContents depth)
             {
-                sights.Add(new QueueSight(report.Name, Route, report.Problem ?? report.Condition.ToString(), 0, 0, 0, 0, 0, 0, null, null));
+                sights.Add(new QueueRow(report.Name, Route, report.Problem ?? report.Condition.ToString(), 0, 0, 0, 0, 0, 0, null, null));
                 continue;
             }
 
             SegmentRates? rates = _before.TryGetValue(report.Path, out SegmentReport? earlier) ? report.RatesSince(earlier) : null;
-            sights.Add(new QueueSight(
+            sights.Add(new QueueRow(
                 report.Name, Route, null, report.Participants.Count(static p => p.Alive && p.Role.Contains("takes work", StringComparison.Ordinal)), depth.Ready, depth.Leased, depth.Delayed, depth.Dead,
                 Math.Round(depth.OldestReadyAge.TotalSeconds, 3), rates?.InPerSecond, rates?.OutPerSecond));
             if (topics.Contains(report.Name)) Hear(report.Name);

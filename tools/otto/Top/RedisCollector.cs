@@ -7,7 +7,7 @@ namespace Otto.Tools.Top;
 
 // The queues on a server: found by their keys now and then, counted each time, heard over their channels.
 
-internal sealed class RedisLook(string server, ProgressBoard board) : IAsyncDisposable
+internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyncDisposable
 {
     private const int FindEvery = 10;
 
@@ -19,7 +19,7 @@ internal sealed class RedisLook(string server, ProgressBoard board) : IAsyncDisp
 
     private const string Route = "Redis";
 
-    public async Task<IEnumerable<QueueSight>> LookAsync(string? only, CancellationToken cancellationToken)
+    public async Task<IEnumerable<QueueRow>> LookAsync(string? only, CancellationToken cancellationToken)
     {
         if (_looks++ % FindEvery == 0 || _names.Length == 0)
         {
@@ -30,11 +30,11 @@ internal sealed class RedisLook(string server, ProgressBoard board) : IAsyncDisp
             }
             catch (RedisUnavailableException e)
             {
-                if (_names.Length == 0) return [new QueueSight(only ?? "", Route, e.Message, 0, 0, 0, 0, 0, 0, null, null)];
+                if (_names.Length == 0) return [new QueueRow(only ?? "", Route, e.Message, 0, 0, 0, 0, 0, 0, null, null)];
             }
         }
 
-        List<QueueSight> sights = [];
+        List<QueueRow> sights = [];
         foreach (string name in _names)
         {
             RouteStatus sight = (await _queues!.ExplainRouteAsync(name, null, cancellationToken)).Routes[^1];
@@ -44,9 +44,9 @@ internal sealed class RedisLook(string server, ProgressBoard board) : IAsyncDisp
         return sights;
     }
 
-    private QueueSight Of(string name, RouteStatus sight)
+    private QueueRow Of(string name, RouteStatus sight)
     {
-        if (sight.Counts is not { } counts) return new QueueSight(name, Route, sight.Error ?? "not known", 0, 0, 0, 0, 0, 0, null, null);
+        if (sight.Counts is not { } counts) return new QueueRow(name, Route, sight.Error ?? "not known", 0, 0, 0, 0, 0, 0, null, null);
         double? entered = null, left = null;
         long now = Stopwatch.GetTimestamp();
         if (_before.TryGetValue(name, out (long At, WorkQueueCounts Counts) before) && counts.TotalIn - before.Counts.TotalIn is >= 0 and var came)
@@ -57,7 +57,7 @@ internal sealed class RedisLook(string server, ProgressBoard board) : IAsyncDisp
         }
 
         _before[name] = (now, counts);
-        return new QueueSight(name, Route, null, sight.Workers, counts.Ready, counts.Leased, counts.Delayed, counts.Dead, Math.Round(counts.OldestReadyAge.TotalSeconds, 3), entered, left);
+        return new QueueRow(name, Route, null, sight.Workers, counts.Ready, counts.Leased, counts.Delayed, counts.Dead, Math.Round(counts.OldestReadyAge.TotalSeconds, 3), entered, left);
     }
 
     private async Task WatchAsync(string[] names)

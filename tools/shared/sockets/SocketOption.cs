@@ -3,11 +3,11 @@ using System.Globalization;
 using System.Net.Sockets;
 using Otto.Ipc.Uds;
 
-namespace Otto.Tools.Sockets;
+namespace Otto.Tools.Server;
 
 // The options by which every command for the server says where it is and how long it may take, and what its failures mean to a script.
 
-internal sealed class SocketChoice
+internal sealed class SocketOption
 {
     private const int LongestTimeout = 10_000_000;
 
@@ -16,7 +16,7 @@ internal sealed class SocketChoice
     private readonly Option<string?> _timeout;
     private readonly TimeSpan? _usual;
 
-    public SocketChoice(Command command, string timeoutDescription, TimeSpan? usualTimeout)
+    public SocketOption(Command command, string timeoutDescription, TimeSpan? usualTimeout)
     {
         _timeout = new Option<string?>("--timeout") { Description = timeoutDescription, HelpName = "SECONDS" };
         _usual = usualTimeout;

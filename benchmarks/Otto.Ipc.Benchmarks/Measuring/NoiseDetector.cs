@@ -2,7 +2,7 @@ namespace Otto.Ipc.Benchmarks.Measuring;
 
 // A run on a noisy machine says so.
 
-internal static class NoiseSigns
+internal static class NoiseDetector
 {
     /// <summary>A spread, and a part of a core taken by others, beyond which a machine counts as noisy.</summary>
     public const double WideSpread = 1.5, Busy = 0.25;
