@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Otto.Ipc.Platform;
+namespace Otto.Ipc.Platform.Linux;
 
 // Who holds a flock, for the person who reads that something waited for it too long: the kernel lists it in /proc/locks.
 

@@ -1,19 +1,18 @@
 using Microsoft.Win32.SafeHandles;
-using Otto.Ipc.Platform;
 
-namespace Otto.Ipc.Mmap.Regions;
+namespace Otto.Ipc.Platform.Linux;
 
 // Sleeps in the kernel until the file is written by calls, replaced or removed. It cannot know of stores through another program's
 // mapping, so the caller also looks now and then.
 
-internal sealed class RegionWatch : IDisposable
+internal sealed class InotifyFileWatch : IFileWatch
 {
     private readonly SafeFileHandle _inotify;
     private readonly string _path;
     private readonly CancellationTokenRegistration _cancellation;
     private int _watch;
 
-    private RegionWatch(SafeFileHandle inotify, string path, CancellationToken cancellationToken)
+    private InotifyFileWatch(SafeFileHandle inotify, string path, CancellationToken cancellationToken)
     {
         _inotify = inotify;
         _path = path;
@@ -24,10 +23,10 @@ internal sealed class RegionWatch : IDisposable
     }
 
     /// <summary>Begins to watch; null where the system's watches are used up, so that the caller falls back to looking.</summary>
-    public static RegionWatch? TryOpen(string path, CancellationToken cancellationToken)
+    public static InotifyFileWatch? TryOpen(string path, CancellationToken cancellationToken)
     {
         int fd = Libc.InotifyInit(Libc.IN_CLOEXEC | Libc.IN_NONBLOCK);
-        return fd < 0 ? null : new RegionWatch(new SafeFileHandle(fd, ownsHandle: true), path, cancellationToken);
+        return fd < 0 ? null : new InotifyFileWatch(new SafeFileHandle(fd, ownsHandle: true), path, cancellationToken);
     }
 
     /// <summary>Watches the file that the path leads to now, which may be another than before.</summary>
@@ -35,20 +34,7 @@ internal sealed class RegionWatch : IDisposable
         // Release: pairs with the read in the cancellation, which must not remove a watch of an earlier file and leave this one.
         Volatile.Write(ref _watch, Libc.InotifyAddWatch(_inotify, _path, Libc.IN_MODIFY | Libc.IN_ATTRIB | Libc.IN_DELETE_SELF | Libc.IN_MOVE_SELF));
 
-    /// <summary>Sleeps until something happened, or the time is over, and watches whatever the path leads to by then; where there is no watch, until the time is over.</summary>
-    public static void Sleep(RegionWatch? watch, TimeSpan atMost, CancellationToken cancellationToken)
-    {
-        if (watch is null)
-        {
-            cancellationToken.WaitHandle.WaitOne(atMost);
-            return;
-        }
-
-        watch.Wait(atMost);
-        watch.Arm();
-    }
-
-    private unsafe void Wait(TimeSpan atMost)
+    public unsafe void Wait(TimeSpan atMost)
     {
         var entry = new Libc.PollEntry { Descriptor = (int)_inotify.DangerousGetHandle(), Events = Libc.POLLIN };
         if (Libc.Poll(ref entry, 1, (int)Math.Ceiling(atMost.TotalMilliseconds)) <= 0) return;

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Otto.Ipc.Platform;
+namespace Otto.Ipc.Platform.Linux;
 
 // What epoll tells, as numbers and not as structs: struct epoll_event is packed on x64 and not on arm64, so only this file knows its shape.
 
@@ -8,7 +8,7 @@ namespace Otto.Ipc.Platform;
 internal sealed unsafe class Epoll : IDisposable
 {
     private const int Most = 256;
-    private static readonly int Stride = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 16 : 12;
+    private static readonly int Stride = Abi.EpollEventBytes;
     private static readonly int TagAt = Stride - sizeof(long);
     private readonly byte[] _entries = GC.AllocateUninitializedArray<byte>(Most * 16, pinned: true);
     private int _descriptor;

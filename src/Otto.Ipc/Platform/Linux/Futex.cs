@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
-using Otto.Ipc.Platform;
 
-namespace Otto.Ipc.Mmap.Doorbells;
+namespace Otto.Ipc.Platform.Linux;
 
 // The kernel's side of a doorbell: sleep while a word in shared memory holds a value, wake who sleeps on it. Never the PRIVATE
 // variants: the word is shared between processes.
@@ -12,8 +11,6 @@ internal static unsafe class Futex
 
     private const int WaitOperation = 0, WakeOperation = 1;
     private const uint Size32 = 2; // FUTEX2_SIZE_U32
-    private const long WaitVectorNumber = 449; // the same on every architecture
-    private static readonly long Number = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 98 : 202;
 
     /// <summary>Whether the kernel can wait on many words at once (Linux 5.16).</summary>
     public static bool HasWaitVector { get; } = ProbeWaitVector();
@@ -28,16 +25,16 @@ internal static unsafe class Futex
             relative = new TimeSpec(t);
         }
 
-        Libc.Syscall(Number, word, WaitOperation, expected, timeout is null ? 0 : (nint)(&relative), 0, 0);
+        Libc.Syscall(Abi.FutexCall, word, WaitOperation, expected, timeout is null ? 0 : (nint)(&relative), 0, 0);
     }
 
     /// <summary>Wakes everybody who sleeps on the word.</summary>
-    public static void WakeAll(nint word) => Libc.Syscall(Number, word, WakeOperation, int.MaxValue, 0, 0, 0);
+    public static void WakeAll(nint word) => Libc.Syscall(Abi.FutexCall, word, WakeOperation, int.MaxValue, 0, 0, 0);
 
     /// <summary>Sleeps while every word holds its value. Returns for any reason; the caller looks again.</summary>
     public static void WaitAny(ReadOnlySpan<WaitEntry> entries)
     {
-        fixed (WaitEntry* first = entries) Libc.Syscall(WaitVectorNumber, (nint)first, entries.Length, 0, 0, 0, 0);
+        fixed (WaitEntry* first = entries) Libc.Syscall(Abi.FutexWaitVector, (nint)first, entries.Length, 0, 0, 0, 0);
     }
 
     private static bool ProbeWaitVector()
@@ -45,7 +42,7 @@ internal static unsafe class Futex
         if (!Libc.Supported) return false;
         int word = 1;
         var entry = new WaitEntry((nint)(&word), 0); // differs from the word: EAGAIN at once where the call exists
-        return Libc.Syscall(WaitVectorNumber, (nint)(&entry), 1, 0, 0, 0, 0) == -1 && Marshal.GetLastPInvokeError() == Libc.EAGAIN;
+        return Libc.Syscall(Abi.FutexWaitVector, (nint)(&entry), 1, 0, 0, 0, 0) == -1 && Marshal.GetLastPInvokeError() == Libc.EAGAIN;
     }
 
     /// <summary>struct futex_waitv.</summary>

@@ -1,20 +1,29 @@
-namespace Otto.Ipc.Mmap.Queues;
+using System.Diagnostics.CodeAnalysis;
+
+namespace Otto.Ipc.Endpoints;
 
 // Counts what is in flight on a handle that many threads use: calls, reserved slots, leases. Disposing refuses new ones; whoever is
 // last out closes. So nothing is unmapped under a call, and this participant stays alive for others while it holds anything.
 
-internal sealed class HandleGate(Action close) : Doorbells.IClosableEnd
+internal sealed class UseCounter(Action close) : IClosableEnd
 {
     private const long Closed = 1L << 62, Released = 1L << 61;
     private long _inFlight;
 
     public bool IsClosed => (Volatile.Read(ref _inFlight) & Closed) != 0;
 
+    /// <summary>Begins a call. Every call that returns from here ends with <see cref="Exit"/>.</summary>
     public void Enter()
     {
         if ((Interlocked.Increment(ref _inFlight) & Closed) == 0) return;
         Exit();
-        throw new ObjectDisposedException(nameof(IWorkQueue), "this handle of the queue was disposed");
+        ThrowClosed();
+    }
+
+    /// <summary>Throws where the handle was disposed.</summary>
+    public void ThrowIfClosed()
+    {
+        if (IsClosed) ThrowClosed();
     }
 
     /// <summary>Enters for ending a slot or a lease, which may happen after the handle was closed, or may have happened before.</summary>
@@ -50,4 +59,13 @@ internal sealed class HandleGate(Action close) : Doorbells.IClosableEnd
         while (Interlocked.CompareExchange(ref _inFlight, (before | Closed) + 1, before) != before);
         return true;
     }
+
+    [DoesNotReturn]
+    private static void ThrowClosed() => throw new ObjectDisposedException(nameof(IWorkQueue), "this handle of the queue was disposed");
+}
+
+/// <summary>What somebody may dispose while another waits on it.</summary>
+internal interface IClosableEnd
+{
+    bool IsClosed { get; }
 }

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Otto.Ipc.Platform;
+namespace Otto.Ipc.Platform.Linux;
 
 // What a watcher of a file needs: the kernel tells of writes by pwrite, of renames and of removals.
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Otto.Ipc.Platform;
+namespace Otto.Ipc.Platform.Linux;
 
 // Names in directories. .NET has these too, but as several calls, or with an exception where losing a race is an ordinary answer.
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Otto.Ipc.Platform;
+namespace Otto.Ipc.Platform.Linux;
 
 // Sockets and epoll without the runtime's own event loop in between: one thread that asks the kernel itself serves thousands of connections
 // from a handful of buffers.

@@ -1,14 +1,14 @@
 using System.Runtime.InteropServices;
 
-namespace Otto.Ipc.Platform;
+namespace Otto.Ipc.Platform.Linux;
 
-// The system calls that .NET has no API for. Only Linux with glibc, x64 and arm64; transports check Supported before they call.
+// The system calls that .NET has no API for. Only Linux with glibc, x64 and arm64; callers check Supported first.
 
 internal static unsafe partial class Libc
 {
     public const int O_RDONLY = 0, O_RDWR = 2, O_CREAT = 0x40, O_EXCL = 0x80, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
-    public static readonly int O_NOFOLLOW = IsArm64 ? 0x8000 : 0x20000;
-    public static readonly int O_DIRECTORY = IsArm64 ? 0x4000 : 0x10000;
+    public static readonly int O_NOFOLLOW = Abi.NoFollow;
+    public static readonly int O_DIRECTORY = Abi.OpenDirectory;
     public static readonly int O_TMPFILE = 0x400000 | O_DIRECTORY;
 
     public const int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000;
@@ -18,10 +18,8 @@ internal static unsafe partial class Libc
     public const short F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2;
     public const int F_OFD_GETLK = 36, F_OFD_SETLK = 37;
 
-    private static bool IsArm64 => RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
-
-    /// <summary>Whether the numbers in this file are right for the running system.</summary>
-    public static bool Supported => OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;
+    /// <summary>Whether the numbers in this folder are right for the running system.</summary>
+    public static bool Supported => HostSystem.IsLinux;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, int mode);
@@ -78,11 +76,7 @@ internal static unsafe partial class Libc
     }
 
     /// <summary>The last error as an exception that names the call, its object and the reason.</summary>
-    public static IOException Failure(string call, string what, int? error = null)
-    {
-        int number = error ?? Marshal.GetLastPInvokeError();
-        return new IOException($"{call} of {what} failed: {Marshal.GetPInvokeErrorMessage(number)} (errno {number})", number);
-    }
+    public static IOException Failure(string call, string what, int? error = null) => FileFailure.Describe(call, what, error ?? Marshal.GetLastPInvokeError());
 
     /// <summary>struct flock of 64-bit Linux.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -118,32 +112,4 @@ internal static unsafe partial class Libc
             Modified = ModifiedSeconds * 1_000_000_000 + ModifiedNanoseconds,
         };
     }
-}
-
-/// <summary>What the kernel knows of a file.</summary>
-/// <param name="Uid">The owner.</param>
-/// <param name="Mode">Type and permission bits.</param>
-/// <param name="Links">How many names it has.</param>
-/// <param name="Size">Its length in bytes.</param>
-/// <param name="AllocatedBytes">How many of them have storage behind them.</param>
-/// <param name="Inode">Which file it is.</param>
-/// <param name="Device">On which file system.</param>
-internal readonly record struct FileStatus(uint Uid, ushort Mode, uint Links, long Size, long AllocatedBytes, ulong Inode, ulong Device)
-{
-    private const int TypeMask = 0xF000;
-
-    /// <summary>When anything about it last changed, its name included: nanoseconds since 1970, as coarse as the kernel keeps them.</summary>
-    public long Changed { get; init; }
-
-    /// <summary>When its bytes last changed: nanoseconds since 1970.</summary>
-    public long Modified { get; init; }
-
-    public bool IsRegularFile => (Mode & TypeMask) == 0x8000;
-
-    public bool IsDirectory => (Mode & TypeMask) == 0x4000;
-
-    public bool IsLink => (Mode & TypeMask) == 0xA000;
-
-    /// <summary>The permission bits alone.</summary>
-    public int Permissions => Mode & 0xFFF;
 }
