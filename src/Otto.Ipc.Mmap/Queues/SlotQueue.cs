@@ -41,9 +41,10 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         var ready = new IndexQueue(_map, plan.Control(2), plan.Control(3), _layout.ReadyCells, _layout.Cells, segment.Path);
         _gate = new UseCounter(Release);
         var delayed = new DelayedSlots(_map, _layout, plan.Control(7));
-        _work = new WorkReadiness(ready, delayed, this);
+        _work = new WorkReadiness(ready, delayed, segment, () => Look(wake: true));
+        var room = new RoomReadiness(free, segment, _layout.Slots);
         _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);
-        _senders = new QueueDoorbell(_map, plan.Control(5), new RoomReadiness(free, this), _gate, options);
+        _senders = new QueueDoorbell(_map, plan.Control(5), room, _gate, options);
         _sweep = new QueueRecovery(_map, _layout, free, ready, delayed);
         _view = new QueueSnapshot(_map, _layout, ready, ReadLoan);
         _memories = new SlotMemoryManager?[_layout.Slots];
@@ -51,6 +52,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
             _moves = new SlotTransitions(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep, EndLoan, segment.Path, _participants.Me);
+            _work.Moves = room.Moves = _moves;
             _membership = new WorkerCount(_map, plan.Control(6), _participants);
             RunMaintenance();
         }
@@ -63,12 +65,6 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
 
         MaintenanceThread.Register(this);
     }
-
-    /// <summary>The protocol's steps, for those who wait.</summary>
-    public SlotTransitions Moves => _moves;
-
-    /// <summary>Whether the queue was seen to be deleted or replaced.</summary>
-    public bool IsRetired => _segment.IsRetired;
 
     public ChannelName Name { get; }
 
@@ -170,8 +166,8 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         lock (_closing)
         {
             if (_released) return;
-            _workers.RingIfMissed();
-            _senders.RingIfMissed();
+            _workers.WakeIfMissed();
+            _senders.WakeIfMissed();
             if (wake) return;
             if (!_segment.IsRetired && _segment.CheckStillLinked())
             {

@@ -56,7 +56,7 @@ internal sealed class SegmentFile
     public string Path { get; }
 
     /// <summary>Counts what passes here.</summary>
-    public ChannelMeter Meter => _meter ??= new ChannelMeter(this);
+    public ChannelMeter Meter => _meter ??= new ChannelMeter(Path);
 
     /// <summary>Whether the name was seen to lead elsewhere: whoever comes now meets in another file. Set by <see cref="CheckStillLinked"/>, for good.</summary>
     public bool IsRetired => Volatile.Read(ref _retired);

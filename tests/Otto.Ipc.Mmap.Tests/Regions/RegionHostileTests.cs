@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using Otto.Ipc.Mmap.Regions;
+using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Tests.Regions;

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 
-namespace Otto.Ipc.Mmap.Regions;
+namespace Otto.Ipc.Mmap.Segments;
 
 // CRC-32C (Castagnoli): the checksum of the layouts, since processors compute it in one instruction.
 
