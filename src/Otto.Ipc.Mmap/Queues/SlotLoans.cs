@@ -1,31 +1,34 @@
-using System.Runtime.CompilerServices;
-using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Loans;
-using Otto.Ipc.Platform;
+using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Queues;
 
 // Messages over the slot's size, and blocks that a user borrows: the slot holds a descriptor, and the block is the message's from the commit to
 // the message's end. The pool is opened when it is first needed.
 
-internal sealed partial class SlotQueue
+internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBlockReferences references) : ILoanOwner
 {
     /// <summary>Blocks beyond one for each slot: those being written, or held beyond their messages.</summary>
     private const int SpareBlocks = 64;
 
     private readonly Lock _opening = new();
+    private readonly SegmentMapping _map = slots.Map;
+    private readonly QueueLayout _layout = slots.Layout;
     private LoanPool? _pool;
     private BlockDescriptor[]? _reserved;
     private bool _lacksBlocks;
 
-    private LoanPool Pool
+    /// <summary>Whether blocks were what the last sender lacked: no bell rings for those that somebody holds beyond their message.</summary>
+    public bool LacksBlocks => Volatile.Read(ref _lacksBlocks);
+
+    public LoanPool Pool
     {
         get
         {
             if (Volatile.Read(ref _pool) is { } open) return open;
             lock (_opening)
             {
-                if (_pool is null) Volatile.Write(ref _pool, LoanPool.Open(_segment, _layout.Slots + SpareBlocks, this, _options.WritableLoans));
+                if (_pool is null) Volatile.Write(ref _pool, LoanPool.Open(slots.Segment, _layout.Slots + SpareBlocks, references, options.WritableLoans));
                 return _pool;
             }
         }
@@ -34,11 +37,11 @@ internal sealed partial class SlotQueue
     public bool TryLoan(int bytes, out Loan loan)
     {
         loan = default;
-        if (_layout.SlotBytes < BlockDescriptor.Bytes || _options.MaxLoanBytes == 0)
-            throw new NotSupportedException($"this queue lends nothing: its slots have {_layout.SlotBytes} bytes, and MaxLoanBytes is {_options.MaxLoanBytes:N0}; use slots of {BlockDescriptor.Bytes} bytes at least, and raise MaxLoanBytes");
-        if (bytes < 1 || bytes > _options.MaxLoanBytes)
-            throw new ArgumentOutOfRangeException(nameof(bytes), $"a loan of {bytes:N0} bytes is not within 1 to {_options.MaxLoanBytes:N0}; raise MaxLoanBytes");
-        _gate.Enter();
+        if (_layout.SlotBytes < BlockDescriptor.Bytes || options.MaxLoanBytes == 0)
+            throw new NotSupportedException($"this queue lends nothing: its slots have {_layout.SlotBytes} bytes, and MaxLoanBytes is {options.MaxLoanBytes:N0}; use slots of {BlockDescriptor.Bytes} bytes at least, and raise MaxLoanBytes");
+        if (bytes < 1 || bytes > options.MaxLoanBytes)
+            throw new ArgumentOutOfRangeException(nameof(bytes), $"a loan of {bytes:N0} bytes is not within 1 to {options.MaxLoanBytes:N0}; raise MaxLoanBytes");
+        slots.Gate.Enter();
         bool lent = false;
         try
         {
@@ -48,7 +51,7 @@ internal sealed partial class SlotQueue
         }
         finally
         {
-            if (!lent) _gate.Exit();
+            if (!lent) slots.Gate.Exit();
         }
     }
 
@@ -56,15 +59,15 @@ internal sealed partial class SlotQueue
     {
         if (!loan.TryGetToken(this, out SlotToken token)) throw new ArgumentException("this loan was not borrowed from this handle of the queue", nameof(loan));
         if ((uint)bytes > (uint)loan.Memory.Length) throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be sent");
-        _gate.Enter();
+        slots.Gate.Enter();
         int leaving = 1;
         try
         {
-            if (!TryClaim(out int slot, out long word)) return false;
+            if (!slots.TryClaim(out int slot, out long word)) return false;
             BlockDescriptor block = BlockDescriptor.Of(token, bytes);
             if (!Pool.TryBeginSend(block))
             {
-                _moves.TryRelease(new SlotToken(word, slot));
+                slots.Moves.TryRelease(new SlotToken(word, slot));
                 throw new InvalidOperationException("this loan was sent or given back already");
             }
 
@@ -74,30 +77,30 @@ internal sealed partial class SlotQueue
         }
         finally
         {
-            _gate.Exit(leaving);
+            slots.Gate.Exit(leaving);
         }
     }
 
     void ILoanOwner.GiveBack(in SlotToken token)
     {
-        if (!_gate.TryEnterLate()) return;
-        _gate.Exit(Pool.GiveBack(BlockDescriptor.Of(token, 0)) ? 2 : 1);
+        if (!slots.Gate.TryEnterLate()) return;
+        slots.Gate.Exit(Pool.GiveBack(BlockDescriptor.Of(token, 0)) ? 2 : 1);
     }
 
     void ILoanOwner.LetGo(in SlotToken token)
     {
-        if (!_gate.TryEnterLate()) return;
+        if (!slots.Gate.TryEnterLate()) return;
         Pool.LetGo(BlockDescriptor.Of(token, 0));
-        _gate.Exit(2);
+        slots.Gate.Exit(2);
     }
 
-    RetainedPayload IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload)
+    public RetainedPayload Hold(in SlotToken token, ReadOnlyMemory<byte> payload)
     {
-        _gate.Enter();
+        slots.Gate.Enter();
         bool held = false;
         try
         {
-            if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) throw new InvalidOperationException("this lease has ended");
+            if (Volatile.Read(ref slots.Moves.Word(token.Index)) != token.Word) throw new InvalidOperationException("this lease has ended");
             if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new RetainedPayload(payload.ToArray());
             BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload);
             if (!Pool.HasSeat) return new RetainedPayload(payload.ToArray());
@@ -107,31 +110,14 @@ internal sealed partial class SlotQueue
         }
         finally
         {
-            if (!held) _gate.Exit();
+            if (!held) slots.Gate.Exit();
         }
     }
 
-    bool IBlockReferences.AddReferences(HashSet<(int Block, long Generation)> references) => _view.AddReferences(references);
-
-    /// <summary>Waits for a slot; and a moment longer where a slot is free and blocks are what is missing: no bell rings for those that somebody holds beyond their message.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default)
-    {
-        await _senders.WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (Volatile.Read(ref _lacksBlocks)) await Task.Delay(PortablePause.Longest, cancellationToken).ConfigureAwait(false);
-    }
-
-    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default)
-    {
-        if (!_senders.Wait(timeout, cancellationToken)) return false;
-        if (Volatile.Read(ref _lacksBlocks) && timeout != TimeSpan.Zero) cancellationToken.WaitHandle.WaitOne(PortablePause.Longest);
-        return true;
-    }
-
-    private bool TrySendLarge(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
+    public bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
     {
         id = default;
-        _gate.Enter();
+        slots.Gate.Enter();
         try
         {
             if (!TryFillBlock(message, out BlockDescriptor block, out int slot, out long word)) return false;
@@ -141,41 +127,41 @@ internal sealed partial class SlotQueue
         }
         finally
         {
-            _gate.Exit();
+            slots.Gate.Exit();
         }
     }
 
-    private bool TryKeepLarge(ReadOnlySpan<byte> message, out WorkLease lease)
+    public bool TrySendAndLease(IWorkLeaseOwner owner, ReadOnlySpan<byte> message, out WorkLease lease)
     {
         lease = default;
-        _gate.Enter();
+        slots.Gate.Enter();
         bool kept = false;
         try
         {
             if (!TryFillBlock(message, out BlockDescriptor block, out int slot, out long word)) return false;
             block.Write(_map, _layout.Slot(slot) + QueueLayout.Payload);
             Pool.TryBeginSend(block);
-            long leased = _moves.Keep(slot, word, block.Length, QueueLayout.KindLoan);
+            long leased = slots.Moves.Keep(slot, word, block.Length, QueueLayout.KindLoan);
             Pool.EndSend(block);
-            _segment.Meter.Sent(block.Length);
-            lease = LeaseOfLoan(slot, leased);
+            slots.Segment.Meter.Sent(block.Length);
+            lease = LeaseOf(owner, slot, leased);
             return kept = true; // what is in flight now ends with the lease
         }
         finally
         {
-            if (!kept) _gate.Exit();
+            if (!kept) slots.Gate.Exit();
         }
     }
 
-    private bool TryReserveLarge(int bytes, out WriteSlot slot)
+    public bool TryReserve(IWriteSlotOwner owner, int bytes, out WriteSlot slot)
     {
         slot = default;
-        _gate.Enter();
+        slots.Gate.Enter();
         bool reserved = false;
         try
         {
             if (!TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory)) return false;
-            if (!TryClaim(out int index, out long word))
+            if (!slots.TryClaim(out int index, out long word))
             {
                 Pool.GiveBack(block);
                 return false;
@@ -183,17 +169,17 @@ internal sealed partial class SlotQueue
 
             BlockDescriptor[] pending = Volatile.Read(ref _reserved) ?? Interlocked.CompareExchange(ref _reserved, new BlockDescriptor[_layout.Slots], null) ?? _reserved;
             pending[index] = block;
-            slot = new WriteSlot(this, new SlotToken(word, index), memory.Span);
+            slot = new WriteSlot(owner, new SlotToken(word, index), memory.Span);
             return reserved = true; // what is in flight now ends with commit or abort
         }
         finally
         {
-            if (!reserved) _gate.Exit();
+            if (!reserved) slots.Gate.Exit();
         }
     }
 
     /// <summary>Commits a reserved slot that has a block.</summary>
-    private bool TryCommitLarge(in SlotToken token, int bytes)
+    public bool TryCommit(in SlotToken token, int bytes)
     {
         if (_reserved is null || _reserved[token.Index].File == 0) return false;
         BlockDescriptor block = _reserved[token.Index] with { Length = bytes };
@@ -203,10 +189,10 @@ internal sealed partial class SlotQueue
     }
 
     /// <summary>The block of a reserved slot, taken from it: before the slot is given back, as its next owner has a place there too.</summary>
-    private BlockDescriptor TakeReserved(in SlotToken token)
+    public BlockDescriptor TakeReserved(in SlotToken token)
     {
         // The word is exact: while it is this reservation's, so is what stands here.
-        if (_reserved is null || Volatile.Read(ref _moves.Word(token.Index)) != token.Word) return default;
+        if (_reserved is null || Volatile.Read(ref slots.Moves.Word(token.Index)) != token.Word) return default;
         BlockDescriptor block = _reserved[token.Index];
         _reserved[token.Index] = default;
         return block;
@@ -226,7 +212,7 @@ internal sealed partial class SlotQueue
         word = 0;
         if (!TryBorrow(message.Length, out block, out Memory<byte> memory)) return false;
         message.CopyTo(memory.Span);
-        if (TryClaim(out slot, out word)) return true;
+        if (slots.TryClaim(out slot, out word)) return true;
         Pool.GiveBack(block);
         return false;
     }
@@ -236,36 +222,36 @@ internal sealed partial class SlotQueue
     {
         block.Write(_map, _layout.Slot(slot) + QueueLayout.Payload);
         if (!begun) Pool.TryBeginSend(block);
-        if (delay == TimeSpan.Zero) _moves.Fill(slot, word, block.Length, QueueLayout.KindLoan);
-        else _moves.Delay(slot, word, block.Length, DelayedSlots.DueAfter(delay), QueueLayout.KindLoan);
+        if (delay == TimeSpan.Zero) slots.Moves.Fill(slot, word, block.Length, QueueLayout.KindLoan);
+        else slots.Moves.Delay(slot, word, block.Length, DelayedSlots.DueAfter(delay), QueueLayout.KindLoan);
         Pool.EndSend(block);
-        _segment.Meter.Sent(block.Length);
+        slots.Segment.Meter.Sent(block.Length);
     }
 
-    private WorkLease LeaseOfLoan(int slot, long word)
+    public WorkLease LeaseOf(IWorkLeaseOwner owner, int slot, long word)
     {
         BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(slot) + QueueLayout.Payload);
         try
         {
-            return new WorkLease(this, new SlotToken(word, slot), Pool.Read(block), SlotWord.Attempts(word) + 1);
+            return new WorkLease(owner, new SlotToken(word, slot), Pool.Read(block), SlotWord.Attempts(word) + 1);
         }
         catch (CorruptSegmentException e)
         {
-            ThrowBadSlot(slot, word, e.Message);
+            slots.ThrowBadSlot(slot, word, e.Message);
             throw;
         }
         catch
         {
             // This process cannot read it (no descriptors, too many holders); another may.
-            _moves.TryReturn(new SlotToken(word, slot), SlotWord.Attempts(word));
+            slots.Moves.TryReturn(new SlotToken(word, slot), SlotWord.Attempts(word));
             throw;
         }
     }
 
     /// <summary>Frees the block of a message that has come to its end.</summary>
-    private void EndLoan(BlockDescriptor block) => Pool.End(block);
+    public void End(BlockDescriptor block) => Pool.End(block);
 
-    private byte[] ReadLoan(BlockDescriptor block)
+    public byte[] ReadCopy(BlockDescriptor block)
     {
         try
         {
@@ -278,10 +264,13 @@ internal sealed partial class SlotQueue
     }
 
     /// <summary>Sweeps borrowers and holders; after a sweep of the queue also what a death left between a message's end and its block's.</summary>
-    private void LookAtLoans(bool swept)
+    public void Look(bool swept)
     {
-        if (_pool is null && !(swept && LoanPool.Exists(_segment))) return;
+        if (_pool is null && !(swept && LoanPool.Exists(slots.Segment))) return;
         Pool.Look();
         if (swept) Pool.Collect();
     }
+
+    /// <summary>Closes the pool once nothing that was borrowed or held through it is left.</summary>
+    public void Close() => _pool?.Close();
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Platform;
@@ -7,14 +8,16 @@ namespace Otto.Ipc.Mmap.Queues;
 
 // Finding a message by what it says. Nothing is moved or marked: each look is a copy that counts only if its slot's word stayed what it was.
 
-internal sealed partial class SlotQueue : ISearchableWorkQueue
+internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot view)
 {
     private readonly Lock _turn = new();
+    private readonly SegmentMapping _map = slots.Map;
+    private readonly QueueLayout _layout = slots.Layout;
 
     public bool TryFind(WorkMatch match, out WorkId id, out bool held)
     {
         ArgumentNullException.ThrowIfNull(match);
-        _gate.Enter();
+        slots.Gate.Enter();
         try
         {
             bool found = TrySearch(match, dead: false, out int slot, out long word, out long use);
@@ -24,24 +27,24 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         }
         finally
         {
-            _gate.Exit();
+            slots.Gate.Exit();
         }
     }
 
     public bool TryFindDead(WorkMatch match, out int attempts, out string reason)
     {
         ArgumentNullException.ThrowIfNull(match);
-        _gate.Enter();
+        slots.Gate.Enter();
         try
         {
             reason = "";
             bool found = TrySearch(match, dead: true, out int slot, out long word, out _);
             attempts = SlotWord.Attempts(word);
-            return found && _view.TryReadNote(slot, word, out reason);
+            return found && view.TryReadNote(slot, word, out reason);
         }
         finally
         {
-            _gate.Exit();
+            slots.Gate.Exit();
         }
     }
 
@@ -54,13 +57,13 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
             // Again where the slot moved on under the look: a message never moves to another slot, so it is found in this one or has ended.
             for (int look = 0; look < 64; look++)
             {
-                word = Volatile.Read(ref _moves.Word(slot));
+                word = Volatile.Read(ref slots.Moves.Word(slot));
                 SlotState state = SlotWord.State(word);
                 if (dead ? state is not SlotState.Dead : state is not (SlotState.Filled or SlotState.Leased or SlotState.Delayed or SlotState.Ending)) break;
                 ReadOnlySpan<byte> message = CopyStart(slot, copy);
                 use = Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use));
                 Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.
-                if (Volatile.Read(ref _moves.Word(slot)) != word) continue;
+                if (Volatile.Read(ref slots.Moves.Word(slot)) != word) continue;
                 if (!match(message)) break;
                 return true;
             }
@@ -73,7 +76,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
     public bool TryTakeTurn(TimeSpan patience, out IDisposable? turn)
     {
         turn = null;
-        _gate.Enter();
+        slots.Gate.Enter();
         bool taken = false;
         try
         {
@@ -82,7 +85,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
             ParticipantLocks? held = null;
             try
             {
-                held = ParticipantLocks.Open(_segment.File);
+                held = ParticipantLocks.Open(slots.Segment.File);
                 SpinWait spin = default;
                 while (!held.TryHoldTurn())
                 {
@@ -90,7 +93,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
                     spin.SpinOnce();
                 }
 
-                turn = new Turn(this, held);
+                turn = new Turn(slots.Gate, _turn, held);
                 return taken = true; // What is in flight now ends with the turn.
             }
             finally
@@ -104,7 +107,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         }
         finally
         {
-            if (!taken) _gate.Exit();
+            if (!taken) slots.Gate.Exit();
         }
     }
 
@@ -113,7 +116,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         long at = _layout.Slot(slot);
         if (Volatile.Read(ref _map.Int(at + QueueLayout.Kind)) == QueueLayout.KindLoan)
         {
-            byte[] block = ReadLoan(BlockDescriptor.Read(_map, at + QueueLayout.Payload));
+            byte[] block = loans.ReadCopy(BlockDescriptor.Read(_map, at + QueueLayout.Payload));
             return block.AsSpan(0, Math.Min(block.Length, copy.Length));
         }
 
@@ -122,7 +125,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         return copy[..length];
     }
 
-    private sealed class Turn(SlotQueue queue, ParticipantLocks held) : IDisposable
+    private sealed class Turn(UseCounter gate, Lock turn, ParticipantLocks held) : IDisposable
     {
         private bool _ended;
 
@@ -131,8 +134,8 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
             if (_ended) return;
             _ended = true;
             held.Dispose();
-            queue._turn.Exit();
-            queue._gate.Exit();
+            turn.Exit();
+            gate.Exit();
         }
     }
 }
