@@ -4,6 +4,7 @@ using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Stores;
 using Otto.Ipc.Mmap.Streams;
 using Otto.Ipc.Mmap.Topics;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap;
 
@@ -18,13 +19,17 @@ namespace Otto.Ipc.Mmap;
 /// </remarks>
 public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTransport, IStoreTransport
 {
-    internal const string StoreSuffix = ".store";
-
     private readonly string? _directory;
 
     /// <summary>Makes the transport; nothing is opened yet.</summary>
     /// <param name="options">Where segments live; left out, the user's own directory in shared memory.</param>
     public MmapTransport(MmapTransportOptions? options = null) => _directory = options?.Directory;
+
+    /// <summary>Whether shared memory works here. Where it does not, every call that opens something throws <see cref="PlatformNotSupportedException"/>.</summary>
+    /// <remarks>
+    /// It works on Linux on x64 and arm64. The AppContext switch <c>Otto.Ipc.Mmap.Disabled</c> turns it off, to see how a program fares without.
+    /// </remarks>
+    public static bool IsSupported => SegmentStore.IsSupported;
 
     /// <inheritdoc/>
     public string Name => "mmap";
@@ -175,7 +180,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellationToken) =>
         cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellationToken) : new(OpenStore(name));
 
-    private string StorePath(ChannelName name) => Path.Combine(SegmentDirectory.Ensure(_directory), name.Value + StoreSuffix);
+    private string StorePath(ChannelName name) => Path.Combine(SegmentDirectory.Ensure(_directory), name.Value + RegionStore.FileSuffix);
 
     private bool Remove(ChannelName name, SegmentShape shape) => SegmentFile.Remove(_directory, name, shape);
 

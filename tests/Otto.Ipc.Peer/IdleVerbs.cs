@@ -45,7 +45,7 @@ internal sealed class SpinVerb : IReadiness
 {
     private long _looks;
 
-    public bool IsReady => ++_looks < 0;
+    public bool Poll() => ++_looks < 0;
 
     public static int Run()
     {

@@ -29,7 +29,7 @@ internal sealed class SpinBudget
         long end = 0;
         for (long look = 0; ; look++)
         {
-            if (readiness.IsReady)
+            if (readiness.Poll())
             {
                 // Never less than an eighth of the limit while it pays, so that it can grow again.
                 _budget = Math.Min(_limit, Math.Max(budget * 2, _limit / 8));
@@ -47,18 +47,4 @@ internal sealed class SpinBudget
         _budget = Math.Max(budget / 2, _limit / 16);
         return false;
     }
-}
-
-/// <summary>Something that a waiter waits for, told from shared words alone; asked by any thread.</summary>
-internal interface IReadiness
-{
-    bool IsReady { get; }
-}
-
-/// <summary>For a bell that is only rung here: whoever waits on it has a bell object of its own.</summary>
-internal sealed class Nobody : IReadiness
-{
-    public static readonly Nobody Waits = new();
-
-    public bool IsReady => false;
 }

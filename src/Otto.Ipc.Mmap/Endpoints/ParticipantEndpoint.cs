@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
 
@@ -11,7 +12,7 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
 {
     private readonly Participants _participants;
     private readonly Lock _closing = new();
-    private readonly Doorbell _ownBell;
+    private readonly DoorbellWaiter _waiter;
     private readonly bool _receives;
     private bool _busy;
     private volatile bool _closed;
@@ -42,7 +43,7 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
             throw;
         }
 
-        _ownBell = new Doorbell(segment.Mapping, bellOffset, readiness, signallersFence: false);
+        _waiter = new DoorbellWaiter(segment.Mapping, bellOffset, readiness, signallersFence: false);
     }
 
     public SegmentFile Segment { get; }
@@ -61,8 +62,8 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
     /// <summary>As <see cref="SegmentFile.IsRetired"/>, where each call finds it.</summary>
     public bool IsRetired => _retired;
 
-    /// <summary>Rings for this end's own waiter.</summary>
-    public Doorbell Bell => _ownBell;
+    /// <summary>Waits for this end's own bell.</summary>
+    public DoorbellWaiter Waiter => _waiter;
 
     public void StartHousekeeping() => MaintenanceThread.Register(this);
 
@@ -99,7 +100,7 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
         Interlocked.MemoryBarrierProcessWide();
         lock (_closing)
         {
-            if (!_released) _ownBell.Ring();
+            if (!_released) _waiter.Bell.Ring();
         }
 
         // A call, reservation or lease in flight is left to finish; its Exit does the rest.
@@ -111,11 +112,11 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
         lock (_closing)
         {
             if (_released) return;
-            if (_ownBell.HasWaiters && _ownBell.Readiness.IsReady) _ownBell.Ring();
+            _waiter.WakeIfMissed();
             if (!_retired && Segment.CheckStillLinked())
             {
                 _retired = true;
-                _ownBell.Ring();
+                _waiter.Bell.Ring();
             }
 
             TellMeter();

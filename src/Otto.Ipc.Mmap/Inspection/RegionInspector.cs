@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using Otto.Ipc.Mmap.Regions;
+using Otto.Ipc.Mmap.Stores;
 
 namespace Otto.Ipc.Mmap.Inspection;
 
@@ -16,9 +17,9 @@ internal static class RegionInspector
     {
         pid = 0;
         task = "";
-        if (fileName.EndsWith(MmapTransport.StoreSuffix, StringComparison.Ordinal))
+        if (fileName.EndsWith(RegionStore.FileSuffix, StringComparison.Ordinal))
         {
-            task = fileName[..^MmapTransport.StoreSuffix.Length];
+            task = fileName[..^RegionStore.FileSuffix.Length];
             return ChannelName.TryParse(task, out _);
         }
 

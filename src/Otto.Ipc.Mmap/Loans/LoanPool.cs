@@ -7,53 +7,40 @@ namespace Otto.Ipc.Mmap.Loans;
 // table in docs/layouts.md. A block is borrowed, sent with a message, and freed with it; what a death leaves between two of these is found
 // by looking at which blocks the channel's messages still name.
 
-/// <summary>Names every block that a message of the channel speaks of.</summary>
-internal interface IBlockReferences
+internal sealed class LoanPool
 {
-    /// <summary>Adds each block that a committed message names, as it stands or stood after the call began.</summary>
-    /// <returns><see langword="false"/> where not every message could be looked at: then nothing is known of blocks that were not added.</returns>
-    bool AddReferences(HashSet<(int Block, long Generation)> references);
-}
-
-internal sealed partial class LoanPool
-{
-    /// <summary>Free blocks together may keep this much; what is beyond goes back to the system.</summary>
-    private const long MostKept = 256L << 20;
-
-    private const long AnySize = -1;
-
     /// <summary>How many blocks a look asks the file system for.</summary>
     private const int LooksAtFiles = 64;
 
     private readonly SegmentFile _segment;
-    private readonly SegmentMapping _map;
     private readonly Participants _participants;
-    private readonly IBlockReferences _references;
+    private readonly BlockTable _table;
+    private readonly LenderSeat _seat;
+    private readonly BlockFiles _files;
+    private readonly LoanRecovery _recovery;
     private readonly MappedBlock?[] _views;
     private readonly int[] _holds;
     private readonly Lock _gate = new();
-    private readonly string _prefix;
     private readonly int _blocks;
     private readonly bool _writableViews;
-    private bool _seated;
-    private int _hint;
     private int _looked;
     private int _outstanding = 1; // one for the handle itself
 
     private LoanPool(SegmentFile segment, string prefix, IBlockReferences references, bool writableViews)
     {
         _segment = segment;
-        _map = segment.Mapping;
-        _prefix = prefix;
-        _references = references;
         _writableViews = writableViews;
-        _blocks = (int)segment.Plan.Capacity;
+        _table = new BlockTable(segment);
+        _blocks = _table.Count;
         _views = new MappedBlock?[_blocks];
         _holds = new int[_blocks];
-        _participants = Participants.Observe(segment, Repair, ParticipantRange.Any);
+        _recovery = new LoanRecovery(_table, references);
+        _participants = Participants.Observe(segment, _recovery.Repair, ParticipantRange.Any);
+        _seat = new LenderSeat(_participants);
+        _files = new BlockFiles(_table, _seat, prefix);
     }
 
-    private uint MyBit => 1u << _participants.Me;
+    private uint MyBit => _seat.Bit;
 
     /// <summary>Opens the pool of a channel, and makes it where there is none.</summary>
     /// <param name="channel">The channel's segment.</param>
@@ -78,19 +65,8 @@ internal sealed partial class LoanPool
     /// <summary>Whether somebody lends in this channel already.</summary>
     public static bool Exists(SegmentFile channel) => File.Exists(PoolLayout.PoolPath(PoolLayout.Prefix(channel.Path, channel.Id)));
 
-    /// <summary>Whether this handle can lend and hold: there are 32 seats for that. Reading needs none.</summary>
-    public bool HasSeat
-    {
-        get
-        {
-            if (Volatile.Read(ref _seated)) return true;
-            lock (_gate)
-            {
-                if (!_seated && _participants.TryJoin(ParticipantRoles.Lends)) Volatile.Write(ref _seated, true);
-                return _seated;
-            }
-        }
-    }
+    /// <inheritdoc cref="LenderSeat.IsTaken"/>
+    public bool HasSeat => _seat.IsTaken;
 
     /// <summary>Borrows a block: Free → Writing(me).</summary>
     /// <returns><see langword="false"/> where all blocks are lent.</returns>
@@ -104,7 +80,7 @@ internal sealed partial class LoanPool
         // A block whose file somebody has deleted or cut is found when it is opened, given up, and another one taken.
         for (int tries = 0; tries < _blocks && TryTakeOrMake(size, out int index); tries++)
         {
-            int file = Volatile.Read(ref _map.Int(At(index) + PoolLayout.File));
+            int file = Volatile.Read(ref _table.File(index));
             block = new BlockDescriptor(index, file, BlockWord.Generation(Volatile.Read(ref Word(index))), bytes);
             try
             {
@@ -116,13 +92,13 @@ internal sealed partial class LoanPool
             }
             catch
             {
-                Free(index, Volatile.Read(ref Word(index)));
+                _files.Free(index, Volatile.Read(ref Word(index)));
                 throw;
             }
 
             if (memory.Length < bytes)
             {
-                GiveUp(index);
+                _files.GiveUp(index);
                 continue;
             }
 
@@ -142,17 +118,17 @@ internal sealed partial class LoanPool
     {
         try
         {
-            if (TryTake(size, BlockState.Writing, out index) || TryMake(size, out index)) return true;
+            if (_files.TryTake(size, BlockState.Writing, out index) || _files.TryMake(size, out index)) return true;
             Collect();
         }
         catch (IOException)
         {
             // No room in the file system: what nobody reads any more, and free blocks of other sizes, give theirs.
             Collect();
-            DropFreeFiles(size);
+            _files.DropFreeFiles(size);
         }
 
-        return TryTake(size, BlockState.Writing, out index) || TryMake(size, out index);
+        return _files.TryTake(size, BlockState.Writing, out index) || _files.TryMake(size, out index);
     }
 
     /// <summary>Begins to send: Writing(me) → Sending(me). The message that names it is committed next.</summary>
@@ -179,7 +155,7 @@ internal sealed partial class LoanPool
     public bool GiveBack(in BlockDescriptor block)
     {
         // A copy of a loan that came back long ago may be disposed again after the pool was closed.
-        if (Volatile.Read(ref _outstanding) <= 0 || !Find(block, out long word) || BlockWord.State(word) != BlockState.Writing || BlockWord.Holders(word) != MyBit || !Free(block.Block, word)) return false;
+        if (Volatile.Read(ref _outstanding) <= 0 || !Find(block, out long word) || BlockWord.State(word) != BlockState.Writing || BlockWord.Holders(word) != MyBit || !_files.Free(block.Block, word)) return false;
         Leave();
         return true;
     }
@@ -227,7 +203,7 @@ internal sealed partial class LoanPool
             if (FaultPoints.On) FaultPoints.Reach("loan.end.before");
             if (holders == 0)
             {
-                if (Free(block.Block, word)) return;
+                if (_files.Free(block.Block, word)) return;
             }
             else if (Interlocked.CompareExchange(ref Word(block.Block), BlockWord.Make(BlockState.Held, block.Generation, holders), word) == word)
             {
@@ -277,7 +253,7 @@ internal sealed partial class LoanPool
                 if (FaultPoints.On) FaultPoints.Reach("loan.let-go.before");
                 if (BlockWord.State(word) == BlockState.Held && rest == 0)
                 {
-                    if (Free(block.Block, word)) return;
+                    if (_files.Free(block.Block, word)) return;
                 }
                 else if (Interlocked.CompareExchange(ref Word(block.Block), BlockWord.Make(BlockWord.State(word), block.Generation, rest), word) == word)
                 {
@@ -285,6 +261,29 @@ internal sealed partial class LoanPool
                 }
             }
         }
+    }
+
+    /// <summary>Looks for dead borrowers and holders, and for files that somebody has deleted.</summary>
+    public void Look()
+    {
+        if (_participants.SweepDead() > 0) Collect();
+        if (_segment.IsRetired || _segment.CheckStillLinked() || !_seat.WasTaken) return;
+        for (int i = 0; i < LooksAtFiles; i++)
+        {
+            int index = _looked++ % _blocks;
+            if (_views[index] is not { } view || File.Exists(_files.PathOf(index, view.File))) continue;
+            long word = Volatile.Read(ref Word(index));
+            long writing = BlockWord.Make(BlockState.Writing, BlockWord.Generation(word), MyBit);
+            if (BlockWord.State(word) == BlockState.Free && view.File == Volatile.Read(ref _table.File(index))
+                && Interlocked.CompareExchange(ref Word(index), writing, word) == word)
+                _files.GiveUp(index);
+        }
+    }
+
+    /// <summary>Frees each block that was sent and that no message names any more.</summary>
+    public void Collect()
+    {
+        foreach (BlockDescriptor block in _recovery.FindUnreferenced()) End(block);
     }
 
     public (int Lent, int Free, long Bytes) Count()
@@ -295,7 +294,7 @@ internal sealed partial class LoanPool
         {
             if (BlockWord.State(Volatile.Read(ref Word(i))) == BlockState.Free) free++;
             else lent++;
-            bytes += Math.Clamp(SizeOf(i), 0, PoolLayout.MostBlockBytes);
+            bytes += Math.Clamp(Volatile.Read(ref _table.Size(i)), 0, PoolLayout.MostBlockBytes);
         }
 
         return (lent, free, bytes);
@@ -312,36 +311,6 @@ internal sealed partial class LoanPool
         _segment.Close();
     }
 
-    /// <summary>Takes a free block whose file has this size; zero for one without a file.</summary>
-    private bool TryTake(long size, BlockState to, out int index)
-    {
-        int start = Volatile.Read(ref _hint);
-        for (int i = 0; i < _blocks; i++)
-        {
-            index = (start + i) % _blocks;
-            long word = Volatile.Read(ref Word(index));
-            if (BlockWord.State(word) != BlockState.Free || (size != AnySize && SizeOf(index) != size)) continue;
-            if (Interlocked.CompareExchange(ref Word(index), BlockWord.Make(to, BlockWord.Generation(word), MyBit), word) != word) continue;
-            Volatile.Write(ref _hint, index);
-            return true;
-        }
-
-        index = -1;
-        return false;
-    }
-
-    /// <summary>The exact word → Free, one generation on. Beyond what free blocks may keep, its file goes first.</summary>
-    private bool Free(int index, long word)
-    {
-        long next = BlockWord.Make(BlockState.Free, BlockWord.Generation(word) + 1, 0);
-        if (BlockWord.State(word) == BlockState.Making || !IsTooMuch(index) || !HasSeat) return Interlocked.CompareExchange(ref Word(index), next, word) == word;
-        long making = BlockWord.Make(BlockState.Making, BlockWord.Generation(word) + 1, MyBit);
-        if (Interlocked.CompareExchange(ref Word(index), making, word) != word) return false;
-        DropFile(index);
-        Volatile.Write(ref Word(index), BlockWord.Make(BlockState.Free, BlockWord.Generation(making), 0));
-        return true;
-    }
-
     private bool TryChange(in BlockDescriptor block, BlockState from, BlockState to, uint holdersFrom, uint holdersTo)
     {
         if ((uint)block.Block >= (uint)_blocks) return false;
@@ -356,7 +325,7 @@ internal sealed partial class LoanPool
         if ((uint)block.Block >= (uint)_blocks) return false;
         // Acquire: pairs with the changes of state; the entry's fields are those of this state.
         word = Volatile.Read(ref Word(block.Block));
-        return BlockWord.Generation(word) == (block.Generation & BlockWord.GenerationMask) && block.File == Volatile.Read(ref _map.Int(At(block.Block) + PoolLayout.File));
+        return BlockWord.Generation(word) == (block.Generation & BlockWord.GenerationMask) && block.File == Volatile.Read(ref _table.File(block.Block));
     }
 
     private MappedBlock View(int index, int file)
@@ -369,15 +338,11 @@ internal sealed partial class LoanPool
             if (view is not null && view.File == file) return view;
             // Another file was made for the entry while nobody held its block. Whoever looks at the old one all the same sees zeros from now on.
             view?.Retire();
-            view = new MappedBlock(file, PoolLayout.BlockPath(_prefix, index, file));
+            view = new MappedBlock(file, _files.PathOf(index, file));
             Volatile.Write(ref _views[index], view);
             return view;
         }
     }
 
-    private ref long Word(int index) => ref _map.Long(At(index));
-
-    private long SizeOf(int index) => Volatile.Read(ref _map.Long(At(index) + PoolLayout.Size));
-
-    private long At(int index) => _segment.Plan.DataOffset + (long)index * PoolLayout.EntryBytes;
+    private ref long Word(int index) => ref _table.Word(index);
 }

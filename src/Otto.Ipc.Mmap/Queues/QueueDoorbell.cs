@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
 
@@ -8,34 +9,34 @@ namespace Otto.Ipc.Mmap.Queues;
 
 internal sealed class QueueDoorbell
 {
-    private readonly HandleGate _gate;
+    private readonly DoorbellWaiter _waiter;
+    private readonly IReadiness _readiness;
+    private readonly UseCounter _gate;
     private readonly SpinBudget _spin;
     private readonly WaitMode _mode;
 
-    public QueueDoorbell(SegmentMapping map, long offset, IReadiness readiness, HandleGate gate, MmapQueueOptions options)
+    public QueueDoorbell(SegmentMapping map, long offset, IReadiness readiness, UseCounter gate, MmapQueueOptions options)
     {
         // A push is a CAS, so signallers have fenced before they look.
-        Bell = new Doorbell(map, offset, readiness, signallersFence: true);
+        _waiter = new DoorbellWaiter(map, offset, readiness, signallersFence: true);
+        _readiness = readiness;
         _gate = gate;
         _spin = new SpinBudget(options.SpinLimit);
         _mode = options.WaitMode;
     }
 
-    public Doorbell Bell { get; }
+    public Doorbell Bell => _waiter.Bell;
 
-    /// <summary>Rings for waiters of this process whose signaller was stopped or killed before it rang.</summary>
-    public void RingIfMissed()
-    {
-        if (Bell.HasWaiters && Bell.Readiness.IsReady) Bell.Ring();
-    }
+    /// <inheritdoc cref="DoorbellWaiter.WakeIfMissed"/>
+    public void WakeIfMissed() => _waiter.WakeIfMissed();
 
     public bool Wait(TimeSpan timeout, CancellationToken cancellationToken)
     {
         _gate.Enter();
         try
         {
-            if (!Bell.Wait(_spin, timeout, new WaitStop(_gate, cancellationToken), _mode)) return false;
-            if (Bell.Readiness is RoomReadiness room) room.LetWorkersGetAhead();
+            if (!_waiter.Wait(_spin, timeout, new WaitStop(_gate, cancellationToken), _mode)) return false;
+            if (_readiness is RoomReadiness room) room.LetWorkersGetAhead();
             return true;
         }
         finally
@@ -50,7 +51,7 @@ internal sealed class QueueDoorbell
         _gate.Enter();
         try
         {
-            await Bell.WaitAsync(new WaitStop(_gate, cancellationToken), _mode).ConfigureAwait(false);
+            await _waiter.WaitAsync(new WaitStop(_gate, cancellationToken), _mode).ConfigureAwait(false);
         }
         finally
         {

@@ -8,12 +8,15 @@ namespace Otto.Ipc.Mmap.Queues;
 // cancelled messages, workers make ready what is due, and have themselves woken when the next is.
 
 /// <summary>Whether there may be a free slot.</summary>
-internal sealed class RoomReadiness(IndexQueue free, SlotQueue queue) : IReadiness
+internal sealed class RoomReadiness(IndexQueue free, SegmentFile segment, int slots) : IReadiness
 {
     private static readonly long Longest = Stopwatch.Frequency / 200_000; // 5 µs
-    private readonly long _enough = Math.Min(queue.Capacity / 8, 64);
+    private readonly long _enough = Math.Min(slots / 8, 64);
 
-    public bool IsReady => !free.IsEmpty || queue.IsRetired || (queue.Moves.Reap() > 0 && !free.IsEmpty);
+    /// <summary>The protocol's steps; set once, before anybody waits.</summary>
+    public SlotTransitions? Moves { private get; set; }
+
+    public bool Poll() => !free.IsEmpty || segment.IsRetired || (Moves!.Reap() > 0 && !free.IsEmpty);
 
     /// <summary>Lets the workers get a few slots ahead, for five microseconds at most: a sender on their heels fights them for each line of memory.</summary>
     public void LetWorkersGetAhead()
@@ -24,7 +27,7 @@ internal sealed class RoomReadiness(IndexQueue free, SlotQueue queue) : IReadine
 }
 
 /// <summary>Whether there may be a message to lease.</summary>
-internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, SlotQueue queue) : IReadiness, IDisposable
+internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, SegmentFile segment, Action wake) : IReadiness, IDisposable
 {
     private static readonly TimeSpan LongestSleep = TimeSpan.FromDays(1);
     private readonly Lock _gate = new();
@@ -32,25 +35,25 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Slot
     private long _wakeAt = DelayedSlots.None;
     private bool _disposed;
 
-    public bool IsReady
-    {
-        get
-        {
-            if (!ready.IsEmpty || queue.IsRetired) return true;
-            long lookAt = delayed.LookAt;
-            if (lookAt == DelayedSlots.None) return false;
-            long now = DelayedSlots.Now;
-            if (lookAt <= now)
-            {
-                queue.Moves.PromoteDue();
-                if (!ready.IsEmpty) return true;
-                lookAt = delayed.LookAt;
-            }
+    /// <summary>The protocol's steps; set once, before anybody waits.</summary>
+    public SlotTransitions? Moves { private get; set; }
 
-            // Asked before every sleep, so the timer is set before anybody relies on it; a sender with an earlier time rings, and it is asked again.
-            if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) WakeAt(lookAt, now);
-            return false;
+    public bool Poll()
+    {
+        if (!ready.IsEmpty || segment.IsRetired) return true;
+        long lookAt = delayed.LookAt;
+        if (lookAt == DelayedSlots.None) return false;
+        long now = DelayedSlots.Now;
+        if (lookAt <= now)
+        {
+            Moves!.PromoteDue();
+            if (!ready.IsEmpty) return true;
+            lookAt = delayed.LookAt;
         }
+
+        // Asked before every sleep, so the timer is set before anybody relies on it; a sender with an earlier time rings, and it is asked again.
+        if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) WakeAt(lookAt, now);
+        return false;
     }
 
     public void Dispose()
@@ -78,7 +81,7 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Slot
         Volatile.Write(ref _wakeAt, DelayedSlots.None);
         try
         {
-            queue.Look(wake: true);
+            wake();
         }
         catch (IOException)
         {

@@ -6,7 +6,7 @@ namespace Otto.Ipc.Mmap.Queues;
 
 // Looking at a queue without moving anything: every number may be old by the time it is returned.
 
-internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, IndexQueue ready, Func<BlockDescriptor, byte[]> readLoan)
+internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, IndexQueue ready, Func<BlockDescriptor, byte[]> readLoan) : IBlockReferences
 {
     public WorkQueueCounts Count()
     {

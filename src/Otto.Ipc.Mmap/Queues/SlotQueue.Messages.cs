@@ -10,11 +10,11 @@ internal sealed partial class SlotQueue
     public bool TrySend(ReadOnlySpan<byte> message)
     {
         CheckSize(message.Length);
-        if (message.Length > _layout.SlotBytes) return TrySendLarge(message, TimeSpan.Zero, out _);
+        if (message.Length > _layout.SlotBytes) return _loans.TrySend(message, TimeSpan.Zero, out _);
         _gate.Enter();
         try
         {
-            if (!TryClaim(out int slot, out long word)) return false;
+            if (!_slots.TryClaim(out int slot, out long word)) return false;
             _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             _moves.Fill(slot, word, message.Length);
@@ -30,12 +30,12 @@ internal sealed partial class SlotQueue
     {
         CheckSize(message.Length);
         CheckDelay(delay);
-        if (message.Length > _layout.SlotBytes) return TrySendLarge(message, delay, out id);
+        if (message.Length > _layout.SlotBytes) return _loans.TrySend(message, delay, out id);
         id = default;
         _gate.Enter();
         try
         {
-            if (!TryClaim(out int slot, out long word)) return false;
+            if (!_slots.TryClaim(out int slot, out long word)) return false;
             _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             id = new WorkId(SlotWord.Lap(word), slot);
@@ -75,13 +75,13 @@ internal sealed partial class SlotQueue
     public bool TryReserve(int maxBytes, out WriteSlot slot)
     {
         CheckSize(maxBytes);
-        if (maxBytes > _layout.SlotBytes) return TryReserveLarge(maxBytes, out slot);
+        if (maxBytes > _layout.SlotBytes) return _loans.TryReserve(this, maxBytes, out slot);
         slot = default;
         _gate.Enter();
         bool reserved = false;
         try
         {
-            if (!TryClaim(out int index, out long word)) return false;
+            if (!_slots.TryClaim(out int index, out long word)) return false;
             reserved = true; // what is in flight now ends with commit or abort
             slot = new WriteSlot(this, new SlotToken(word, index), _map.Bytes(_layout.Slot(index) + QueueLayout.Payload, maxBytes));
             return true;
@@ -95,13 +95,13 @@ internal sealed partial class SlotQueue
     public bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease)
     {
         CheckSize(message.Length);
-        if (message.Length > _layout.SlotBytes) return TryKeepLarge(message, out lease);
+        if (message.Length > _layout.SlotBytes) return _loans.TrySendAndLease(this, message, out lease);
         lease = default;
         _gate.Enter();
         bool kept = false;
         try
         {
-            if (!TryClaim(out int slot, out long word)) return false;
+            if (!_slots.TryClaim(out int slot, out long word)) return false;
             _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             long leased = _moves.Keep(slot, word, message.Length);
@@ -126,8 +126,8 @@ internal sealed partial class SlotQueue
             // Read once: it is shared, so it may hold anything, and may change after the check.
             int length = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Length));
             int kind = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Kind));
-            if (kind == QueueLayout.KindLoan) lease = LeaseOfLoan(slot, word);
-            else if ((uint)length > (uint)_layout.SlotBytes || kind != QueueLayout.KindInline) ThrowBadSlot(slot, word, $"has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}");
+            if (kind == QueueLayout.KindLoan) lease = _loans.LeaseOf(this, slot, word);
+            else if ((uint)length > (uint)_layout.SlotBytes || kind != QueueLayout.KindInline) _slots.ThrowBadSlot(slot, word, $"has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}");
             else lease = LeaseOf(slot, word, length);
             _segment.Meter.Received(lease.Payload.Length);
             leased = true; // what is in flight now ends with the lease
@@ -166,7 +166,7 @@ internal sealed partial class SlotQueue
             // The word is exact: a slot that was committed or aborted through another copy of the struct has moved on.
             if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) return false;
             leaving = 2;
-            if (TryCommitLarge(token, bytes)) return true;
+            if (_loans.TryCommit(token, bytes)) return true;
             _moves.Fill(token.Index, token.Word, bytes);
             _segment.Meter.Sent(bytes);
             return true;
@@ -180,10 +180,12 @@ internal sealed partial class SlotQueue
     void IWriteSlotOwner.Abort(in SlotToken token)
     {
         if (!_gate.TryEnterLate()) return;
-        BlockDescriptor block = TakeReserved(token);
-        if (End(token, Ending.Released) && block.File != 0) Pool.GiveBack(block);
+        BlockDescriptor block = _loans.TakeReserved(token);
+        if (End(token, Ending.Released) && block.File != 0) _loans.Pool.GiveBack(block);
         _gate.Exit();
     }
+
+    RetainedPayload IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => _loans.Hold(token, payload);
 
     bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, Ending.Released);
 
@@ -250,16 +252,6 @@ internal sealed partial class SlotQueue
         return new WorkLease(this, new SlotToken(word, slot), memory.Memory[..length], SlotWord.Attempts(word) + 1);
     }
 
-    /// <summary>Claims a slot for a message to be sent.</summary>
-    /// <exception cref="SegmentRemovedException">Nobody who comes from now on would find the message.</exception>
-    private bool TryClaim(out int slot, out long word)
-    {
-        if (_segment.IsRetired) throw _segment.Retired();
-        if (_moves.TryClaim(out slot, out word)) return true;
-        _segment.Meter.Full();
-        return false;
-    }
-
     private void CheckSize(int bytes)
     {
         if ((uint)bytes > (uint)MaxMessageBytes)
@@ -270,15 +262,6 @@ internal sealed partial class SlotQueue
     {
         if (delay < TimeSpan.Zero || delay > IWorkQueue.MaxDelay)
             throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private void ThrowBadSlot(int slot, long word, string what)
-    {
-        string problem = $"slot {slot:N0} {what}";
-        // Set aside, so that the next lease does not meet it again.
-        _moves.TryGiveUp(new SlotToken(word, slot), SlotWord.Attempts(word), problem);
-        throw new CorruptSegmentException($"{_segment.Path}: {problem}; it was put among the dead letters");
     }
 
     /// <summary>How a slot or lease ends.</summary>

@@ -1,14 +1,17 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 
-// One handle of a work queue: counts what is in flight on it, waits, looks after its peers; SlotQueue.Messages.cs sends, leases and ends.
+// One handle of a work queue: counts what is in flight on it, waits, looks after its peers; SlotQueue.Messages.cs sends, leases and ends,
+// SlotLoans does so for messages in blocks, SlotSearch finds.
 // The protocol's steps are in SlotTransitions; what a death leaves between two of them is repaired by QueueRecovery.
 
-internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, ILoanOwner, IBlockReferences, IMaintained
+internal sealed partial class SlotQueue : ISearchableWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, IMaintained
 {
     private readonly SegmentFile _segment;
     private readonly MmapQueueOptions _options;
@@ -22,7 +25,10 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
     private readonly SlotTransitions _moves;
     private readonly WorkReadiness _work;
     private readonly QueueSnapshot _view;
-    private readonly HandleGate _gate;
+    private readonly SlotTable _slots;
+    private readonly SlotLoans _loans;
+    private readonly SlotSearch _search;
+    private readonly UseCounter _gate;
     private readonly SlotMemoryManager?[] _memories;
     private readonly Lock _closing = new();
     private bool _released;
@@ -38,18 +44,23 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         _layout = new QueueLayout(plan);
         var free = new IndexQueue(_map, plan.Control(0), plan.Control(1), _layout.FreeCells, _layout.Cells, segment.Path);
         var ready = new IndexQueue(_map, plan.Control(2), plan.Control(3), _layout.ReadyCells, _layout.Cells, segment.Path);
-        _gate = new HandleGate(Release);
+        _gate = new UseCounter(Release);
         var delayed = new DelayedSlots(_map, _layout, plan.Control(7));
-        _work = new WorkReadiness(ready, delayed, this);
+        _work = new WorkReadiness(ready, delayed, segment, () => Look(wake: true));
+        var room = new RoomReadiness(free, segment, _layout.Slots);
         _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);
-        _senders = new QueueDoorbell(_map, plan.Control(5), new RoomReadiness(free, this), _gate, options);
+        _senders = new QueueDoorbell(_map, plan.Control(5), room, _gate, options);
         _sweep = new QueueRecovery(_map, _layout, free, ready, delayed);
-        _view = new QueueSnapshot(_map, _layout, ready, ReadLoan);
+        _view = new QueueSnapshot(_map, _layout, ready, block => _loans!.ReadCopy(block));
         _memories = new SlotMemoryManager?[_layout.Slots];
         try
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
-            _moves = new SlotTransitions(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep, EndLoan, segment.Path, _participants.Me);
+            _moves = new SlotTransitions(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep, block => _loans!.End(block), segment.Path, _participants.Me);
+            _work.Moves = room.Moves = _moves;
+            _slots = new SlotTable(segment, _layout, _moves, _gate);
+            _loans = new SlotLoans(_slots, options, _view);
+            _search = new SlotSearch(_slots, _loans, _view);
             _membership = new WorkerCount(_map, plan.Control(6), _participants);
             RunMaintenance();
         }
@@ -62,12 +73,6 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
 
         MaintenanceThread.Register(this);
     }
-
-    /// <summary>The protocol's steps, for those who wait.</summary>
-    public SlotTransitions Moves => _moves;
-
-    /// <summary>Whether the queue was seen to be deleted or replaced.</summary>
-    public bool IsRetired => _segment.IsRetired;
 
     public ChannelName Name { get; }
 
@@ -112,6 +117,31 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
     public bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => _workers.Wait(timeout, cancellationToken);
 
     public ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => _workers.WaitAsync(cancellationToken);
+
+    /// <summary>Waits for a slot; and a moment longer where a slot is free and blocks are what is missing: no bell rings for those that somebody holds beyond their message.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default)
+    {
+        await _senders.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (_loans.LacksBlocks) await Task.Delay(PortablePause.Longest, cancellationToken).ConfigureAwait(false);
+    }
+
+    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default)
+    {
+        if (!_senders.Wait(timeout, cancellationToken)) return false;
+        if (_loans.LacksBlocks && timeout != TimeSpan.Zero) cancellationToken.WaitHandle.WaitOne(PortablePause.Longest);
+        return true;
+    }
+
+    public bool TryLoan(int bytes, out Loan loan) => _loans.TryLoan(bytes, out loan);
+
+    public bool TrySend(in Loan loan, int bytes) => _loans.TrySend(loan, bytes);
+
+    public bool TryFind(WorkMatch match, out WorkId id, out bool held) => _search.TryFind(match, out id, out held);
+
+    public bool TryFindDead(WorkMatch match, out int attempts, out string reason) => _search.TryFindDead(match, out attempts, out reason);
+
+    public bool TryTakeTurn(TimeSpan patience, out IDisposable? turn) => _search.TryTakeTurn(patience, out turn);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default)
@@ -169,8 +199,8 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         lock (_closing)
         {
             if (_released) return;
-            _workers.RingIfMissed();
-            _senders.RingIfMissed();
+            _workers.WakeIfMissed();
+            _senders.WakeIfMissed();
             if (wake) return;
             if (!_segment.IsRetired && _segment.CheckStillLinked())
             {
@@ -178,9 +208,9 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
                 _senders.Bell.Ring();
             }
 
-            LookAtLoans(swept: false);
+            _loans.Look(swept: false);
             if (_participants.SweepDead() == 0) return;
-            LookAtLoans(swept: true);
+            _loans.Look(swept: true);
             _workers.Bell.Ring();
             _senders.Bell.Ring();
         }
@@ -212,7 +242,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
             // Again, after the roles are gone: TakesWork may have been set beside the dispose.
             if (_takesWork) _membership.Changed();
             _work.Dispose();
-            _pool?.Close();
+            _loans.Close();
             _segment.Close();
         }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Regions;
 

@@ -28,10 +28,11 @@ internal sealed class ChannelMeter
     private readonly KeyValuePair<string, object?> _channel;
     private static readonly KeyValuePair<string, object?> Out = new("otto.ipc.direction", "sent"), In = new("otto.ipc.direction", "received");
 
-    public ChannelMeter(SegmentFile segment)
+    /// <param name="path">The segment's file, whose name says channel and shape.</param>
+    public ChannelMeter(string path)
     {
-        _shape = new("otto.ipc.shape", Path.GetExtension(segment.Path).TrimStart('.'));
-        _channel = new("otto.ipc.channel", Path.GetFileNameWithoutExtension(segment.Path));
+        _shape = new("otto.ipc.shape", Path.GetExtension(path).TrimStart('.'));
+        _channel = new("otto.ipc.channel", Path.GetFileNameWithoutExtension(path));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

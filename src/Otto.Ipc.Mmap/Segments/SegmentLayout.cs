@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Numerics;
 
 namespace Otto.Ipc.Mmap.Segments;
 
@@ -126,12 +125,7 @@ internal static class SegmentLayout
             BinaryPrimitives.ReadInt32LittleEndian(h[StateOffset..]));
     }
 
-    private static uint Checksum(ReadOnlySpan<byte> h)
-    {
-        uint crc = 0xFFFFFFFF;
-        for (int i = 0; i < CrcOffset; i += 8) crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(h[i..]));
-        return ~crc;
-    }
+    private static uint Checksum(ReadOnlySpan<byte> h) => Crc32C.Of(h[..CrcOffset]);
 }
 
 /// <summary>The fixed header as read; the numbers are not yet held against a shape.</summary>

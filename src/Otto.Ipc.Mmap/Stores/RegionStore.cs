@@ -10,6 +10,9 @@ namespace Otto.Ipc.Mmap.Stores;
 
 internal sealed class RegionStore : IKeyValueStore
 {
+    /// <summary>What a store's file name ends with.</summary>
+    public const string FileSuffix = ".store";
+
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(5);
     private readonly JsonRegion _region;
     private readonly TimeSpan _lockTimeout;

@@ -8,14 +8,14 @@ namespace Otto.Ipc.Mmap.Streams;
 // One lane as its receiver sees it: the receiver's own head, a copy of the sender's tail, so that the sender's line is read only when
 // the copy is used up, and the end of the present run, after which the other lanes have their turn.
 
-internal sealed class LaneReader(SegmentFile segment, int index, IReadiness nobody)
+internal sealed class LaneReader(SegmentFile segment, int index)
 {
     // A few hundred small messages: enough to hide the look at the other lanes, too little to be noticed by them.
     private const long RunBytes = 1 << 14;
 
     private readonly SegmentMapping _map = segment.Mapping;
     private readonly LaneOffsets _at = RingLayout.Lane(segment.Plan, index);
-    private readonly Doorbell _senderBell = new(segment.Mapping, RingLayout.Lane(segment.Plan, index).SenderBell, nobody, signallersFence: false);
+    private readonly Doorbell _senderBell = new(segment.Mapping, RingLayout.Lane(segment.Plan, index).SenderBell);
     private long _head;
     private long _cachedTail;
     private long _runEnd;

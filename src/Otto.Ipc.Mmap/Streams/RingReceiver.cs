@@ -19,7 +19,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private readonly LaneTable _table;
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
-    private readonly LaneLoans _loans;
+    private readonly RingLoans<StreamLoans> _loans;
     private LaneReader _lane;
     private BlockDescriptor _leasedBlock;
     private long _leases;
@@ -32,14 +32,14 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     {
         _map = segment.Mapping;
         _lanes = new LaneReader[segment.Plan.ParameterA];
-        for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new LaneReader(segment, i, this);
+        for (int i = 0; i < _lanes.Length; i++) _lanes[i] = new LaneReader(segment, i);
         _lane = _lanes[0];
         _table = RingLayout.Lanes(segment);
-        _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
+        _loans = new RingLoans<StreamLoans>(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         _gathering = new BatchingPause(segment.Plan.Capacity, options.SpinLimit);
-        if (!segment.Hold.TryWrite(LivenessLock.RoleByte))
+        if (!segment.Locks.TryHoldRole(RingLayout.ReceiverRole))
         {
             segment.Close();
             throw new IOException($"{segment.Path} has a receiver already, and it is alive; dispose it first");
@@ -59,7 +59,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     }
 
     /// <summary>Whether the present waiter has something to look at: a frame, or the end.</summary>
-    public bool IsReady => HasFrames() || AllCompleted() || _end.IsRetired;
+    public bool Poll() => HasFrames() || AllCompleted() || _end.IsRetired;
 
     public override bool IsCompleted
     {
@@ -161,7 +161,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         try
         {
             LetSomeGather();
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode) && HasFramesOrIsTold();
+            return _end.Waiter.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode) && HasFramesOrIsTold();
         }
         finally
         {
@@ -176,7 +176,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         try
         {
             LetSomeGather();
-            await _end.Bell.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
+            await _end.Waiter.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
             return HasFramesOrIsTold();
         }
         finally
@@ -256,7 +256,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
                 // Moved to before it is looked at: a lane whose bytes are wrong throws, and the next call goes on behind it.
                 _lane = _lanes[(first + step) % inUse];
                 if (!_lane.TryBeginRun()) continue;
-                _end.Bell.LookedAwake();
+                _end.Waiter.NoteBusy();
                 if (_lane.TryNextSlowly(out payloadAt, out length, out isLoan)) return true;
             }
 

@@ -18,7 +18,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     private readonly Doorbell _receiverBell;
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
-    private readonly LaneLoans _loans;
+    private readonly RingLoans<StreamLoans> _loans;
     private long _tail;
     private long _cachedHead;
     private uint _tooMany;
@@ -33,13 +33,13 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     {
         _map = segment.Mapping;
         _lane = RingLayout.Lane(segment.Plan, SenderLane.Take(segment));
-        _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this, signallersFence: false);
+        _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan));
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         _gathering = new BatchingPause(_lane.Capacity, options.SpinLimit);
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
         _tooMany = (uint)MaxMessageBytes + 1;
-        _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
+        _loans = new RingLoans<StreamLoans>(segment, options.MaxLoanBytes, options.WritableLoans);
         _end = new ParticipantEndpoint(segment, ParticipantRoles.Sends, _lane.SenderBell, this) { Looking = _loans.Look, Leaving = _loans.Close };
         try
         {
@@ -62,7 +62,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     public override int MaxMessageBytes { get; }
 
     /// <summary>Whether the frame that the present waiter wants has room.</summary>
-    public bool IsReady => HasRoom(_tail, ReadHead(), _wanted, out _) || _end.IsRetired;
+    public bool Poll() => HasRoom(_tail, ReadHead(), _wanted, out _) || _end.IsRetired;
 
     public override bool TrySend(ReadOnlySpan<byte> message)
     {
@@ -151,7 +151,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         {
             _wanted = bytes;
             _gathering.OfRoom();
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
+            return _end.Waiter.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
         }
         finally
         {
@@ -168,7 +168,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         {
             _wanted = bytes;
             _gathering.OfRoom();
-            await _end.Bell.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
+            await _end.Waiter.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
         }
         finally
         {
@@ -253,7 +253,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         try
         {
             _cachedHead = ReadHead();
-            _end.Bell.LookedAwake();
+            _end.Waiter.NoteBusy();
         }
         catch (CorruptSegmentException)
         {

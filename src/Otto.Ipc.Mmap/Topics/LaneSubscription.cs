@@ -17,7 +17,7 @@ internal sealed class LaneSubscription
     private readonly SegmentMapping _map;
     private readonly TopicLane _lane;
     private readonly Doorbell? _publisherBell;
-    private readonly TopicLoans _loans;
+    private readonly RingLoans<TopicLoans> _loans;
     private readonly string _path;
     private readonly int _index;
     private readonly int _maxMessage;
@@ -34,7 +34,7 @@ internal sealed class LaneSubscription
     /// <param name="position">The word that tells the publisher how far this subscriber has read; zero where nobody asks.</param>
     /// <param name="ejectable">The place that this subscriber can be ejected from; zero where the policy is another.</param>
     /// <param name="loans">The topic's blocks.</param>
-    public LaneSubscription(SegmentFile segment, int index, long position, long ejectable, TopicLoans loans)
+    public LaneSubscription(SegmentFile segment, int index, long position, long ejectable, RingLoans<TopicLoans> loans)
     {
         _loans = loans;
         _map = segment.Mapping;
@@ -44,7 +44,7 @@ internal sealed class LaneSubscription
         _maxMessage = TopicLayout.MaxMessage(_lane.Capacity);
         _position = position;
         _ejectable = ejectable;
-        if (position != 0) _publisherBell = new Doorbell(_map, _lane.PublisherBell, Nobody.Waits, signallersFence: false);
+        if (position != 0) _publisherBell = new Doorbell(_map, _lane.PublisherBell);
     }
 
     public int Index => _index;

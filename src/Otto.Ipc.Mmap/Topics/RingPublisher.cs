@@ -18,7 +18,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     private readonly Doorbell _bell;
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
-    private readonly TopicLoans _loans;
+    private readonly RingLoans<TopicLoans> _loans;
     private readonly List<BlockDescriptor> _overwritten = [];
     private long _tail;
     private long _intent;
@@ -28,6 +28,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     private long _open;
     private long _padding;
     private int _wanted;
+    private int _inRing; // blocks that this lane names, as far as this publisher has published them itself
 
     public RingPublisher(SegmentFile segment, MmapTopicOptions options)
     {
@@ -48,10 +49,10 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
 
         _lane = TopicLayout.Lane(segment.Plan, lane);
         _subscribers = new Subscribers(segment, lane);
-        _bell = new Doorbell(_map, TopicLayout.SubscribersBell(segment.Plan), this, signallersFence: false);
+        _bell = new Doorbell(_map, TopicLayout.SubscribersBell(segment.Plan));
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _loans = new TopicLoans(segment, options.MaxLoanBytes, options.WritableLoans);
+        _loans = new RingLoans<TopicLoans>(segment, options.MaxLoanBytes, options.WritableLoans);
         MaxMessageBytes = TopicLayout.MaxMessage(_lane.Capacity);
         _end = new ParticipantEndpoint(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair, TopicLayout.PublisherSeats(segment.Plan))
         {
@@ -73,7 +74,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     public override int MaxMessageBytes { get; }
 
     /// <summary>Whether no subscriber holds the message that the present waiter wants to publish.</summary>
-    public bool IsReady => _end.IsRetired || _subscribers.Policy != SlowSubscriberPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
+    public bool Poll() => _end.IsRetired || _subscribers.Policy != SlowSubscriberPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
 
     public override bool TryPublish(ReadOnlySpan<byte> message)
     {
@@ -114,12 +115,12 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         {
             // A lane keeps its share of the blocks, and beyond that no more than there is room for: the oldest go first, as they do when the
             // ring has gone round. Where a subscriber holds them, the answer is no.
-            while (_loans.InRing >= TopicLoans.BlocksALane && TryForget())
+            while (_inRing >= TopicLoans.BlocksPerLane && TryForget())
             {
             }
 
             loan = default;
-            return _loans.InRing < TopicLoans.BlocksALane && TryBorrow(bytes, out loan);
+            return _inRing < TopicLoans.BlocksPerLane && TryBorrow(bytes, out loan);
         }
         finally
         {
@@ -180,7 +181,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         block.Write(_map, _lane.At(_tail + _padding) + TopicLayout.FrameHeader);
         Publish(BlockDescriptor.Bytes, TopicLayout.TypeLoan);
         _loans.Pool.EndSend(block);
-        _loans.InRing++;
+        _inRing++;
         _end.Exit();
         return true;
     }
@@ -200,7 +201,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         try
         {
             _wanted = bytes;
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
+            return _end.Waiter.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
         }
         finally
         {
@@ -216,7 +217,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         try
         {
             _wanted = bytes;
-            await _end.Bell.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
+            await _end.Waiter.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
         }
         finally
         {
@@ -322,7 +323,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.intent");
         // After the intent: who holds the block by now may read on, and nobody else will find it.
         foreach (BlockDescriptor block in _overwritten) _loans.Pool.End(block);
-        _loans.InRing = Math.Max(0, _loans.InRing - _overwritten.Count); // a predecessor's are not counted
+        _inRing = Math.Max(0, _inRing - _overwritten.Count); // a predecessor's are not counted
         _overwritten.Clear();
         return true;
     }

@@ -22,7 +22,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     private readonly WaitMode _waitMode;
     private readonly long _place;
     private readonly BatchingPause _gathering;
-    private readonly TopicLoans _loans;
+    private readonly RingLoans<TopicLoans> _loans;
     private BlockDescriptor _held;
     private LaneSubscription _lane;
     private byte[] _buffer = GC.AllocateUninitializedArray<byte>(FirstBuffer);
@@ -34,7 +34,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _map = segment.Mapping;
         _table = TopicLayout.Lanes(segment);
         _subscribers = new Subscribers(segment, lane: 0);
-        _loans = new TopicLoans(segment, options.MaxLoanBytes, options.WritableLoans);
+        _loans = new RingLoans<TopicLoans>(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         _end = new ParticipantEndpoint(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this, _subscribers.Repair, TopicLayout.SubscriberSeats(segment.Plan))
@@ -78,18 +78,15 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     }
 
     /// <summary>Whether the present waiter has something to look at: a frame, or its ejection.</summary>
-    public bool IsReady
+    public bool Poll()
     {
-        get
+        int inUse = _table.InUse;
+        for (int i = 0; i < inUse; i++)
         {
-            int inUse = _table.InUse;
-            for (int i = 0; i < inUse; i++)
-            {
-                if (_lanes[i].HasFrames) return true;
-            }
-
-            return IsEjected || _end.IsRetired;
+            if (_lanes[i].HasFrames) return true;
         }
+
+        return IsEjected || _end.IsRetired;
     }
 
     private bool IsEjected => _place != 0 && (Volatile.Read(ref _map.Long(_place)) & TopicLayout.PlaceMask) == TopicLayout.PlaceEjected;
@@ -144,7 +141,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         {
             TellPositions();
             LetSomeGather();
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
+            return _end.Waiter.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
         }
         finally
         {
@@ -160,7 +157,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         {
             TellPositions();
             LetSomeGather();
-            await _end.Bell.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
+            await _end.Waiter.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
         }
         finally
         {
@@ -214,7 +211,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
             _run = 0;
             if (!_lane.TryNext(ref _buffer, out length, out lost)) continue;
             _run = RunMessages;
-            _end.Bell.LookedAwake();
+            _end.Waiter.NoteBusy();
             return true;
         }
 

@@ -64,7 +64,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
     /// <summary>Has publishers that wait for somebody to read on look again.</summary>
     public void RingPublishers()
     {
-        for (int i = 0; i < _plan.ParameterA; i++) new Doorbell(_map, TopicLayout.Lane(_plan, i).PublisherBell, Nobody.Waits, signallersFence: true).Ring();
+        for (int i = 0; i < _plan.ParameterA; i++) new Doorbell(_map, TopicLayout.Lane(_plan, i).PublisherBell).Ring();
     }
 
     public void Leave(int participant)

@@ -218,7 +218,7 @@ public sealed class TaskQueueOptions
         CheckRange("SharedMemory.Weight", SharedMemory.Weight, 1, 10_000);
         Check(DrainTimeout >= TimeSpan.Zero && DrainTimeout <= TimeSpan.FromDays(1), $"DrainTimeout must be 0 to 1 day: {DrainTimeout}");
 
-        Routes = [.. _added.Concat(SharedMemory.Enabled ? [new SharedMemoryRoute(SharedMemory)] : []).OrderBy(static r => r.Route)];
+        Routes = [.. _added.Concat(SharedMemoryRoute.For(SharedMemory)).OrderBy(static r => r.Route)];
         for (int i = 0; i < Routes.Count; i++)
         {
             Check(Routes[i].Route != Route.InProcess, "a route that was added says it is InProcess; it must lead beyond this process");
@@ -226,7 +226,7 @@ public sealed class TaskQueueOptions
             CheckRange($"{Routes[i].Route}.Weight", Routes[i].Weight, 1, 10_000);
         }
 
-        Check(InProcess.Enabled || Routes.Count > 0, "no route is on: InProcess and SharedMemory are both disabled, and none was added");
+        Check(InProcess.Enabled || Routes.Count > 0, "no route is on: InProcess and SharedMemory are both disabled or not available here, and none was added");
         foreach (IGrouping<string, TaskDeclaration> queue in _declarations.GroupBy(static d => d.QueueName)) CheckQueue(queue);
         foreach (TaskDeclaration declaration in _declarations) CheckTask(declaration);
         _frozen = true;

@@ -7,6 +7,12 @@ namespace Otto.Queue;
 
 internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRoute
 {
+    /// <summary>The route, or none where it is switched off or this system has no shared memory for it.</summary>
+    public static IEnumerable<SharedMemoryRoute> For(SharedMemoryOptions options) => options.Enabled && !IsMissing(options) ? [new SharedMemoryRoute(options)] : [];
+
+    /// <summary>Whether the route is wanted and this system does not have it.</summary>
+    public static bool IsMissing(SharedMemoryOptions options) => options is { Enabled: true, Transport: null } && !MmapTransport.IsSupported;
+
     public Route Route => Route.SharedMemory;
 
     public Durability Durability => Durability.Process;

@@ -43,6 +43,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         _options = options;
         _clock = new QueueClock(options.TimeProvider);
         _log = new QueueLog((ILogger?)options.LoggerFactory?.CreateLogger(QueueTelemetry.SourceName) ?? NullLogger.Instance);
+        if (SharedMemoryRoute.IsMissing(options.SharedMemory)) _log.SharedMemoryMissing();
         _telemetry = new QueueTelemetry(ObserveDepth, ObserveWorkers);
         Producer = TaskId.NewProducer();
         DeadLetters = new TaskDeadLetters(this);

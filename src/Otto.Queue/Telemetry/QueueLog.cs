@@ -64,4 +64,7 @@ internal sealed partial class QueueLog(ILogger logger)
 
     [LoggerMessage(19, LogLevel.Warning, "Queue '{Queue}' cannot tell or hear notices on {Route}; cancels, results or progress may not arrive")]
     internal partial void NoticesFailed(string queue, Route route, Exception error);
+
+    [LoggerMessage(20, LogLevel.Warning, "Shared memory is not available on this system; tasks stay in this process unless another route was added")]
+    internal partial void SharedMemoryMissing();
 }

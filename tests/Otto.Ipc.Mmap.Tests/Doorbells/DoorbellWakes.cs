@@ -1,4 +1,5 @@
 using Otto.Ipc.Conformance;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Streams;
@@ -29,15 +30,15 @@ public sealed class DoorbellWakes
     public async Task Every_waiter_wakes_in_every_round([Values] WaitMode mode, [Values(0, 50)] int spinMicroseconds)
     {
         const int Rounds = 300, Waiters = 4;
-        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
+        var waiter = new DoorbellWaiter(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
         using var start = new Barrier(Waiters + 1);
         Task[] waiters = [.. Enumerable.Range(0, Waiters).Select(w => Watch.OnThread(() =>
         {
             var spin = new SpinBudget(TimeSpan.FromMicroseconds(spinMicroseconds));
             for (int i = 0; i < Rounds; i++)
             {
-                if (w % 2 == 0) Assert.That(bell.Wait(spin, Watch.Limit, new WaitStop(new Open(), default), mode), Is.True, $"round {i}");
-                else bell.WaitAsync(new WaitStop(new Open(), default), mode).AsTask().Wait(Watch.Limit);
+                if (w % 2 == 0) Assert.That(waiter.Wait(spin, Watch.Limit, new WaitStop(new Open(), default), mode), Is.True, $"round {i}");
+                else waiter.WaitAsync(new WaitStop(new Open(), default), mode).AsTask().Wait(Watch.Limit);
                 start.SignalAndWait();
                 start.SignalAndWait();
             }
@@ -48,39 +49,39 @@ public sealed class DoorbellWakes
             {
                 Thread.SpinWait(i * 17 % 3000);
                 _ready.IsReady = true;
-                bell.Signal();
+                waiter.Bell.Signal();
                 start.SignalAndWait();
                 _ready.IsReady = false;
                 start.SignalAndWait();
             }
         });
         await Watch.Over(Task.WhenAll([.. waiters, ringing]));
-        Assert.That(bell.HasWaiters, Is.False);
+        Assert.That(waiter.HasWaiters, Is.False);
     }
 
     [Test]
     public async Task More_async_waiters_than_one_thread_can_serve_all_wake_and_hold_no_thread_each()
     {
         const int Waiters = 300;
-        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
+        var waiter = new DoorbellWaiter(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
         int threads = Directory.GetDirectories("/proc/self/task").Length;
-        Task[] waits = [.. Enumerable.Range(0, Waiters).Select(_ => bell.WaitAsync(new WaitStop(new Open(), default), WaitMode.Auto).AsTask())];
+        Task[] waits = [.. Enumerable.Range(0, Waiters).Select(_ => waiter.WaitAsync(new WaitStop(new Open(), default), WaitMode.Auto).AsTask())];
         Assert.That(Directory.GetDirectories("/proc/self/task"), Has.Length.LessThan(threads + 50));
         Assert.That(waits.Count(wait => wait.IsCompleted), Is.Zero);
         _ready.IsReady = true;
-        bell.Signal();
+        waiter.Bell.Signal();
         await Watch.Over(Task.WhenAll(waits));
     }
 
     [Test]
     public async Task Rings_for_nothing_wake_nobody_for_good()
     {
-        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
-        Task<bool> waiting = Watch.OnThread(() => bell.Wait(new SpinBudget(TimeSpan.Zero), Watch.Limit, new WaitStop(new Open(), default), WaitMode.Auto));
-        for (int i = 0; i < 10_000; i++) bell.Ring();
+        var waiter = new DoorbellWaiter(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
+        Task<bool> waiting = Watch.OnThread(() => waiter.Wait(new SpinBudget(TimeSpan.Zero), Watch.Limit, new WaitStop(new Open(), default), WaitMode.Auto));
+        for (int i = 0; i < 10_000; i++) waiter.Bell.Ring();
         Assert.That(waiting.IsCompleted, Is.False);
         _ready.IsReady = true;
-        bell.Signal();
+        waiter.Bell.Signal();
         Assert.That(await Watch.Over(waiting), Is.True);
     }
 
@@ -90,9 +91,10 @@ public sealed class DoorbellWakes
 
         public bool IsReady
         {
-            get => _ready;
             set => _ready = value;
         }
+
+        public bool Poll() => _ready;
     }
 
     private sealed class Open : IClosableEnd

@@ -37,6 +37,6 @@ public sealed class Spinning
     {
         public bool IsReadyNow { get; set; }
 
-        public bool IsReady => IsReadyNow;
+        public bool Poll() => IsReadyNow;
     }
 }

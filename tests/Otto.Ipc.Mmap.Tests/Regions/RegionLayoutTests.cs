@@ -1,4 +1,5 @@
 using Otto.Ipc.Mmap.Regions;
+using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Tests.Segments;
 
 namespace Otto.Ipc.Mmap.Tests.Regions;

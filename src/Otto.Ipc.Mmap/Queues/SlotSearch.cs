@@ -1,0 +1,141 @@
+using System.Diagnostics;
+using Otto.Ipc.Endpoints;
+using Otto.Ipc.Mmap.Loans;
+using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// Finding a message by what it says. Nothing is moved or marked: each look is a copy that counts only if its slot's word stayed what it was.
+
+internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot view)
+{
+    private readonly Lock _turn = new();
+    private readonly SegmentMapping _map = slots.Map;
+    private readonly QueueLayout _layout = slots.Layout;
+
+    public bool TryFind(WorkMatch match, out WorkId id, out bool held)
+    {
+        ArgumentNullException.ThrowIfNull(match);
+        slots.Gate.Enter();
+        try
+        {
+            bool found = TrySearch(match, dead: false, out int slot, out long word, out long use);
+            id = found ? new WorkId(use, slot) : default;
+            held = found && SlotWord.State(word) is (SlotState.Leased or SlotState.Ending);
+            return found;
+        }
+        finally
+        {
+            slots.Gate.Exit();
+        }
+    }
+
+    public bool TryFindDead(WorkMatch match, out int attempts, out string reason)
+    {
+        ArgumentNullException.ThrowIfNull(match);
+        slots.Gate.Enter();
+        try
+        {
+            reason = "";
+            bool found = TrySearch(match, dead: true, out int slot, out long word, out _);
+            attempts = SlotWord.Attempts(word);
+            return found && view.TryReadNote(slot, word, out reason);
+        }
+        finally
+        {
+            slots.Gate.Exit();
+        }
+    }
+
+    // Within the gate.
+    private bool TrySearch(WorkMatch match, bool dead, out int slot, out long word, out long use)
+    {
+        Span<byte> copy = stackalloc byte[ISearchableWorkQueue.SearchedBytes];
+        for (slot = 0; slot < _layout.Slots; slot++)
+        {
+            // Again where the slot moved on under the look: a message never moves to another slot, so it is found in this one or has ended.
+            for (int look = 0; look < 64; look++)
+            {
+                word = Volatile.Read(ref slots.Moves.Word(slot));
+                SlotState state = SlotWord.State(word);
+                if (dead ? state is not SlotState.Dead : state is not (SlotState.Filled or SlotState.Leased or SlotState.Delayed or SlotState.Ending)) break;
+                ReadOnlySpan<byte> message = CopyStart(slot, copy);
+                use = Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use));
+                Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.
+                if (Volatile.Read(ref slots.Moves.Word(slot)) != word) continue;
+                if (!match(message)) break;
+                return true;
+            }
+        }
+
+        word = use = 0;
+        return false;
+    }
+
+    public bool TryTakeTurn(TimeSpan patience, out IDisposable? turn)
+    {
+        turn = null;
+        slots.Gate.Enter();
+        bool taken = false;
+        try
+        {
+            long start = Stopwatch.GetTimestamp();
+            if (!_turn.TryEnter(patience)) return false;
+            ParticipantLocks? held = null;
+            try
+            {
+                held = ParticipantLocks.Open(slots.Segment.File);
+                SpinWait spin = default;
+                while (!held.TryHoldTurn())
+                {
+                    if (Stopwatch.GetElapsedTime(start) >= patience) return false;
+                    spin.SpinOnce();
+                }
+
+                turn = new Turn(slots.Gate, _turn, held);
+                return taken = true; // What is in flight now ends with the turn.
+            }
+            finally
+            {
+                if (!taken)
+                {
+                    held?.Dispose();
+                    _turn.Exit();
+                }
+            }
+        }
+        finally
+        {
+            if (!taken) slots.Gate.Exit();
+        }
+    }
+
+    private ReadOnlySpan<byte> CopyStart(int slot, Span<byte> copy)
+    {
+        long at = _layout.Slot(slot);
+        if (Volatile.Read(ref _map.Int(at + QueueLayout.Kind)) == QueueLayout.KindLoan)
+        {
+            byte[] block = loans.ReadCopy(BlockDescriptor.Read(_map, at + QueueLayout.Payload));
+            return block.AsSpan(0, Math.Min(block.Length, copy.Length));
+        }
+
+        int length = Math.Min(Math.Clamp(Volatile.Read(ref _map.Int(at + QueueLayout.Length)), 0, _layout.SlotBytes), copy.Length);
+        _map.Bytes(at + QueueLayout.Payload, length).CopyTo(copy);
+        return copy[..length];
+    }
+
+    private sealed class Turn(UseCounter gate, Lock turn, ParticipantLocks held) : IDisposable
+    {
+        private bool _ended;
+
+        public void Dispose()
+        {
+            if (_ended) return;
+            _ended = true;
+            held.Dispose();
+            turn.Exit();
+            gate.Exit();
+        }
+    }
+}
