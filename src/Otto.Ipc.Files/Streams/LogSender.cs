@@ -27,7 +27,7 @@ internal sealed class LogSender : MessageSender, IAwaited
         {
             // A new sender begins a completed lane anew.
             PrivateFile.Remove(_lane.Completed);
-            _log = new LaneWriter(_lane, numbers.SegmentFileReader, options.Flush);
+            _log = new LaneWriter(_lane, numbers.LogFileBytes, options.Flush);
         }
         catch
         {

@@ -3,19 +3,19 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Uds.Endpoints;
 
-// Whoever waits holds no thread: one thread of the process sleeps in epoll for all of them, and goes on with what nobody is there to do.
+// Waiting holds no thread of the caller: one thread of the process sleeps for all sockets, and continues what no caller is there to do.
 
-/// <summary>What the pump looks after.</summary>
+/// <summary>What the thread calls.</summary>
 internal interface IIoHandler
 {
-    /// <summary>Something happened to the descriptor that was armed; it is no longer armed.</summary>
-    void Attend();
+    /// <summary>Something happened to the socket that was armed; it is no longer armed.</summary>
+    void OnReady();
 
     /// <summary>Some time has passed.</summary>
     /// <returns>After how many milliseconds to come again; 0 for not at all.</returns>
-    int Tick();
+    int OnTime();
 
-    /// <summary>Looking after it failed in a way that nobody foresaw; whoever owns it is to be told.</summary>
+    /// <summary>A call failed unexpectedly; the owner is to be told.</summary>
     void Fail(IOException failure);
 }
 
@@ -23,30 +23,16 @@ internal interface IIoHandler
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Reliability", "CA1001:Types that own disposable fields should be disposable", Justification = "It lives as long as the process.")]
 internal sealed class IoThread
 {
-    private const uint OneShot = 1u << 30;
-    private const long WakeTag = 0;
     private static readonly Lock Making = new();
     private static volatile IoThread? s_shared;
 
-    private readonly Epoll _epoll = new();
-    private readonly ConcurrentDictionary<long, IIoHandler> _pumped = new();
+    private readonly ReadinessPoller _poller = new(canWake: true);
+    private readonly ConcurrentDictionary<long, IIoHandler> _handlers = new();
     private readonly Lock _gate = new();
     private readonly Dictionary<IIoHandler, long> _due = [];
-    private readonly int _wake = Libc.EventDescriptor(0, Libc.O_CLOEXEC | Libc.O_NONBLOCK);
-    private long _tags = WakeTag;
+    private long _tags;
 
-    private IoThread()
-    {
-        if (_wake < 0)
-        {
-            IOException failure = Libc.Failure("eventfd", "the thread that waits for sockets");
-            _epoll.Dispose();
-            throw failure;
-        }
-
-        _epoll.Add(_wake, Libc.EPOLLIN, WakeTag);
-        new Thread(Run) { IsBackground = true, Name = "otto sockets" }.Start();
-    }
+    private IoThread() => new Thread(Run) { IsBackground = true, Name = "otto sockets" }.Start();
 
     /// <summary>The one of this process. Where it could not be made, for want of descriptors say, the next who needs it tries again.</summary>
     private static IoThread Shared
@@ -59,19 +45,19 @@ internal sealed class IoThread
     }
 
     /// <summary>Begins to know a descriptor, that is armed for nothing but its peer's going.</summary>
-    /// <returns>What names it until <see cref="Forget"/>.</returns>
-    public static long Know(int fd, IIoHandler pumped)
+    /// <returns>What names it until <see cref="Unregister"/>.</returns>
+    public static long Register(int id, IIoHandler handler)
     {
-        IoThread pump = Shared;
-        long tag = Interlocked.Increment(ref pump._tags);
-        pump._pumped[tag] = pumped;
+        IoThread thread = Shared;
+        long tag = Interlocked.Increment(ref thread._tags);
+        thread._handlers[tag] = handler;
         try
         {
-            pump._epoll.Add(fd, OneShot, tag);
+            thread._poller.Add(id, PollEvents.OneShot, tag);
         }
         catch
         {
-            pump._pumped.TryRemove(tag, out _);
+            thread._handlers.TryRemove(tag, out _);
             throw;
         }
 
@@ -79,44 +65,42 @@ internal sealed class IoThread
     }
 
     /// <summary>Arms a descriptor for the next event, and for its peer's going.</summary>
-    public static void Arm(int fd, long tag, uint events) => Shared._epoll.Change(fd, events | OneShot, tag);
+    public static void Arm(int id, long tag, PollEvents events) => Shared._poller.Change(id, events | PollEvents.OneShot, tag);
 
     /// <summary>Ends it, before the descriptor is closed.</summary>
-    public static void Forget(int fd, long tag)
+    public static void Unregister(int id, long tag)
     {
-        Shared._epoll.Remove(fd);
-        Shared._pumped.TryRemove(tag, out _);
+        Shared._poller.Remove(id);
+        Shared._handlers.TryRemove(tag, out _);
     }
 
     /// <summary>Comes by after a while; where it was to come by anyway, at the earlier time.</summary>
-    public static unsafe void Tick(IIoHandler pumped, int milliseconds)
+    public static void CallAfter(IIoHandler handler, int milliseconds)
     {
-        IoThread pump = Shared;
-        lock (pump._gate)
+        IoThread thread = Shared;
+        lock (thread._gate)
         {
             long due = Environment.TickCount64 + milliseconds;
-            if (pump._due.TryGetValue(pumped, out long before) && before <= due) return;
-            pump._due[pumped] = due;
+            if (thread._due.TryGetValue(handler, out long before) && before <= due) return;
+            thread._due[handler] = due;
         }
 
-        ulong one = 1;
-        _ = Libc.Write(pump._wake, (byte*)&one, sizeof(ulong));
+        thread._poller.Wake();
     }
 
-    private unsafe void Run()
+    private void Run()
     {
         while (true)
         {
-            int events = _epoll.Wait(UntilDue());
+            int events = _poller.Wait(UntilDue());
             for (int i = 0; i < events; i++)
             {
-                long tag = _epoll[i].Tag;
-                ulong count;
-                if (tag == WakeTag) _ = Libc.Read(_wake, (byte*)&count, sizeof(ulong));
-                else if (_pumped.TryGetValue(tag, out IIoHandler? pumped)) Guard(pumped, static pumped => pumped.Attend());
+                long tag = _poller[i].Tag;
+                if (tag == ReadinessPoller.WakeTag) _poller.ClearWake();
+                else if (_handlers.TryGetValue(tag, out IIoHandler? handler)) RunGuarded(handler, static handler => handler.OnReady());
             }
 
-            TickDue();
+            RunDue();
         }
     }
 
@@ -125,7 +109,7 @@ internal sealed class IoThread
         lock (_gate) return _due.Count == 0 ? -1 : (int)Math.Max(0, _due.Values.Min() - Environment.TickCount64);
     }
 
-    private void TickDue()
+    private void RunDue()
     {
         IIoHandler[] due;
         long now = Environment.TickCount64;
@@ -134,30 +118,30 @@ internal sealed class IoThread
             if (_due.Count == 0) return;
             due = [.. _due.Where(entry => entry.Value <= now).Select(entry => entry.Key)];
             // Taken out first: where it asks again while it is looked at, that counts.
-            foreach (IIoHandler pumped in due) _due.Remove(pumped);
+            foreach (IIoHandler handler in due) _due.Remove(handler);
         }
 
-        foreach (IIoHandler pumped in due)
+        foreach (IIoHandler handler in due)
         {
-            Guard(pumped, static pumped =>
+            RunGuarded(handler, static handler =>
             {
-                if (pumped.Tick() is > 0 and int milliseconds) Tick(pumped, milliseconds);
+                if (handler.OnTime() is > 0 and int milliseconds) CallAfter(handler, milliseconds);
             });
         }
     }
 
     /// <summary>What fails is one end's; the thread is everybody's.</summary>
-    private static void Guard(IIoHandler pumped, Action<IIoHandler> act)
+    private static void RunGuarded(IIoHandler handler, Action<IIoHandler> act)
     {
         try
         {
-            act(pumped);
+            act(handler);
         }
         catch (Exception e)
         {
             try
             {
-                pumped.Fail(e as IOException ?? new IOException($"waiting for a socket failed: {e.Message}", e));
+                handler.Fail(e as IOException ?? new IOException($"waiting for a socket failed: {e.Message}", e));
             }
             catch (Exception again) when (again is not OutOfMemoryException)
             {

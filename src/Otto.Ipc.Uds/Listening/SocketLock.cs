@@ -12,14 +12,14 @@ namespace Otto.Ipc.Uds.Listening;
 /// <summary>A listening socket and the lock beside it, both gone with <see cref="Dispose"/>.</summary>
 internal sealed class SocketLock : IDisposable
 {
-    private const int Backlog = 4096;
     private static readonly TimeSpan LivePatience = TimeSpan.FromMilliseconds(200), DyingPatience = TimeSpan.FromSeconds(2);
     private readonly string _path;
     private readonly int _lock;
     private readonly ulong _inode;
-    private int _listener;
+    private readonly UnixSocket _listener;
+    private int _disposed;
 
-    private SocketLock(string path, int @lock, int listener, ulong inode)
+    private SocketLock(string path, int @lock, UnixSocket listener, ulong inode)
     {
         _path = path;
         _lock = @lock;
@@ -27,8 +27,8 @@ internal sealed class SocketLock : IDisposable
         _inode = inode;
     }
 
-    /// <summary>The listening descriptor, non-blocking.</summary>
-    public int Listener => _listener;
+    /// <summary>The listening socket.</summary>
+    public UnixSocket Listener => _listener;
 
     /// <summary>Takes the path.</summary>
     /// <exception cref="SocketInUseException">Somebody listens there.</exception>
@@ -39,7 +39,7 @@ internal sealed class SocketLock : IDisposable
         try
         {
             ClearStale(path);
-            (int listener, ulong inode) = Listen(path);
+            (UnixSocket listener, ulong inode) = Listen(path);
             return new SocketLock(path, held, listener, inode);
         }
         catch
@@ -51,11 +51,10 @@ internal sealed class SocketLock : IDisposable
 
     public void Dispose()
     {
-        int listener = Interlocked.Exchange(ref _listener, -1);
-        if (listener < 0) return;
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         // Names first, while the lock keeps others out: a successor finds nothing, or a lock file that is no longer the named one.
         if (Libc.Status(_path) is { } status && status.Inode == _inode) _ = Libc.Unlink(_path);
-        _ = Libc.Close(listener);
+        _listener.Close();
         _ = Libc.Unlink(_path + ".lock");
         _ = Libc.Flock(_lock, Libc.LOCK_UN);
         _ = Libc.Close(_lock);
@@ -157,24 +156,9 @@ internal sealed class SocketLock : IDisposable
         }
     }
 
-    private static (int Listener, ulong Inode) Listen(string path)
+    private static (UnixSocket Listener, ulong Inode) Listen(string path)
     {
-        int fd = Libc.Socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0);
-        if (fd < 0) throw Libc.Failure("socket", path);
-        try
-        {
-            // The kernel gives the name the mode of the socket, less the umask: set before bind, it is never wider, not even for a moment.
-            if (Libc.ChangeMode(fd, 0x180) != 0) throw Libc.Failure("fchmod", path);
-            if (Libc.Bind(fd, path) != 0) throw Libc.Failure("bind", path);
-            FileStatus status = Libc.Status(path) ?? throw new IOException($"the socket {path} went away while it was made");
-            if ((status.Permissions & 0x3F) != 0) throw new UnauthorizedAccessException($"the socket {path} has mode {Convert.ToString(status.Permissions, 8)} on this file system; others could connect");
-            if (Libc.Listen(fd, Backlog) != 0) throw Libc.Failure("listen", path);
-            return (fd, status.Inode);
-        }
-        catch
-        {
-            _ = Libc.Close(fd);
-            throw;
-        }
+        UnixSocket listener = UnixSocket.Listen(path);
+        return (listener, Libc.Status(path)?.Inode ?? 0);
     }
 }

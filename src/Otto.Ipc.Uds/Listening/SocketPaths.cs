@@ -24,8 +24,8 @@ internal static class SocketPaths
     {
         if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal)) throw new ArgumentException("a socket's path is empty or has a zero in it", nameof(path));
         int bytes = Encoding.UTF8.GetByteCount(path);
-        if (bytes > Libc.LongestSocketPath)
-            throw new ArgumentException($"socket path of {bytes} bytes exceeds the system's limit of {Libc.LongestSocketPath}: {path}; choose a shorter one", nameof(path));
+        if (bytes > UnixSocket.LongestPath)
+            throw new ArgumentException($"socket path of {bytes} bytes exceeds the system's limit of {UnixSocket.LongestPath}: {path}; choose a shorter one", nameof(path));
     }
 
     /// <summary>Makes the directory for this user alone where it is missing, and refuses one in which others could replace what is ours.</summary>

@@ -6,7 +6,7 @@ namespace Otto.Ipc.Uds.Streams;
 /// <summary>The sending end of a stream over a socket.</summary>
 internal sealed class StreamSender : MessageSender
 {
-    private readonly SendBuffer _lane;
+    private readonly SendBuffer _buffer;
     private readonly EndGate _gate;
     private byte[]? _room;
     private long _reservations, _open;
@@ -15,8 +15,8 @@ internal sealed class StreamSender : MessageSender
     public StreamSender(string path, UdsStreamOptions options, bool allowOther)
     {
         MaxMessageBytes = StreamWire.MaxMessage(options.Capacity);
-        _lane = SendBuffers.Take(path, options, allowOther);
-        _gate = new EndGate("sender", _lane.LetGo);
+        _buffer = SendBuffers.Take(path, options, allowOther);
+        _gate = new EndGate("sender", _buffer.Release);
     }
 
     public override int MaxMessageBytes { get; }
@@ -27,7 +27,7 @@ internal sealed class StreamSender : MessageSender
         try
         {
             Check(message.Length);
-            return _lane.TrySend(message, reserved: false);
+            return _buffer.TrySend(message, reserved: false);
         }
         finally
         {
@@ -42,7 +42,7 @@ internal sealed class StreamSender : MessageSender
         try
         {
             Check(maxBytes);
-            reserved = _lane.HasRoom(maxBytes);
+            reserved = _buffer.HasRoom(maxBytes);
         }
         finally
         {
@@ -64,7 +64,7 @@ internal sealed class StreamSender : MessageSender
         _gate.Enter();
         try
         {
-            return EndWait.Wait(_gate, () => _lane.HasRoom(bytes), _lane.WaitForChange, timeout, cancellationToken);
+            return EndWait.Wait(_gate, () => _buffer.HasRoom(bytes), _buffer.WaitForChange, timeout, cancellationToken);
         }
         finally
         {
@@ -78,7 +78,7 @@ internal sealed class StreamSender : MessageSender
         _gate.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, () => _lane.HasRoom(bytes), _lane.WaitForChange, cancellationToken).ConfigureAwait(false);
+            await EndWait.WaitAsync(_gate, () => _buffer.HasRoom(bytes), _buffer.WaitForChange, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -91,7 +91,7 @@ internal sealed class StreamSender : MessageSender
         _gate.Enter();
         try
         {
-            if (!_completed) _lane.Complete();
+            if (!_completed) _buffer.Complete();
             _completed = true;
         }
         finally
@@ -105,7 +105,7 @@ internal sealed class StreamSender : MessageSender
         _gate.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, () => _lane.IsDelivered, _lane.WaitForChange, cancellationToken).ConfigureAwait(false);
+            await EndWait.WaitAsync(_gate, () => _buffer.IsDelivered, _buffer.WaitForChange, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -116,13 +116,13 @@ internal sealed class StreamSender : MessageSender
     public override void Dispose()
     {
         _gate.Dispose();
-        _lane.Wake();
+        _buffer.Wake();
     }
 
     protected override bool CommitSlot(in SlotToken token, int bytes)
     {
         if (_open != token.Word) return false;
-        _lane.TrySend(_room.AsSpan(0, bytes), reserved: true);
+        _buffer.TrySend(_room.AsSpan(0, bytes), reserved: true);
         Close();
         return true;
     }

@@ -7,7 +7,6 @@ using System.Text.Json;
 using Otto.Ipc.Uds.Clients;
 using Otto.Ipc.Uds.Listening;
 using Otto.Ipc.Uds.Protocol;
-using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds;
 

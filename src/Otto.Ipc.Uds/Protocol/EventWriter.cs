@@ -1,24 +1,21 @@
 using System.Buffers.Binary;
 using System.Buffers.Text;
-using Otto.Ipc.Uds.PubSub;
-using Otto.Ipc.Uds.Server;
-using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds.Protocol;
 
-// News on the wire, in the subscriber's dialect.
+// Events on the wire, in the subscriber's dialect.
 
-internal static class Events
+internal static class EventWriter
 {
     private const int LongestNumber = 20;
 
-    public static void Write(Output output, Dialect dialect, EventKind kind, byte[] name, Value? value, long sequence)
+    public static void Write(IReplyWriter output, Dialect dialect, EventKind kind, byte[] name, Value? value, long sequence)
     {
         if (dialect == Dialect.Binary) WriteBinary(output, kind, name, value is null ? [] : value.Bytes, sequence);
         else WriteText(output, kind, name, value, sequence);
     }
 
-    public static void WriteLost(Output output, Dialect dialect, long count, long sequence)
+    public static void WriteLost(IReplyWriter output, Dialect dialect, long count, long sequence)
     {
         if (dialect == Dialect.Binary)
         {
@@ -36,7 +33,7 @@ internal static class Events
         output.Advance(at);
     }
 
-    private static void WriteText(Output output, EventKind kind, byte[] name, Value? value, long sequence)
+    private static void WriteText(IReplyWriter output, EventKind kind, byte[] name, Value? value, long sequence)
     {
         Span<byte> line = output.Reserve(6 + LongestNumber + 10 + name.Length + 2);
         int at = Prefix(line, sequence, kind switch { EventKind.Set => "SET "u8, EventKind.Delete => "DELETE "u8, _ => "MESSAGE "u8 });
@@ -59,7 +56,7 @@ internal static class Events
         return at + kind.Length;
     }
 
-    private static void WriteBinary(Output output, EventKind kind, byte[] name, byte[] value, long sequence)
+    private static void WriteBinary(IReplyWriter output, EventKind kind, byte[] name, byte[] value, long sequence)
     {
         Span<byte> frame = output.Reserve(Wire.EventBytes + name.Length);
         BinaryPrimitives.WriteInt32LittleEndian(frame, Wire.EventBytes - Wire.LengthBytes + name.Length + value.Length);

@@ -1,13 +1,13 @@
-using System.Runtime.InteropServices;
 using Otto.Ipc.Platform;
+using Otto.Ipc.Uds.Protocol;
 
-namespace Otto.Ipc.Uds.Server;
+namespace Otto.Ipc.Uds.Buffers;
 
 // What waits to be taken by a client. A connection holds memory here only while the kernel does not take what it is given, most often not even to the
 // end of its turn.
 
 /// <summary>What one client has not taken yet, in order.</summary>
-internal sealed class Output(BufferPool pool)
+internal sealed class Output(BufferPool pool) : IReplyWriter
 {
     // From here on a value is sent from where it lies instead of being copied.
     private const int SharedFrom = 4 << 10;
@@ -20,13 +20,16 @@ internal sealed class Output(BufferPool pool)
     /// <summary>Answers among them.</summary>
     public int Answers { get; private set; }
 
-    /// <summary>Whether nobody is there to read; what is appended is dropped.</summary>
+    /// <summary>Whether the client has gone; what is appended is dropped.</summary>
     public bool IsBroken { get; private set; }
 
     public bool IsEmpty => _head is null;
 
     /// <summary>Whether a value may wait here, beside all that waits for all clients; a small one always may.</summary>
     public bool HasRoomFor(long valueBytes) => valueBytes < SharedFrom || pool.Budget.HasRoomFor(valueBytes);
+
+    /// <summary>Whether so many bytes may wait here, beside all that waits for all clients.</summary>
+    public bool HasMemoryFor(long bytes) => pool.Budget.HasRoomFor(bytes);
 
     /// <summary>Room for some bytes in one piece; they count once <see cref="Advance"/> says how many.</summary>
     public Span<byte> Reserve(int bytes)
@@ -75,7 +78,7 @@ internal sealed class Output(BufferPool pool)
 
     /// <summary>Gives the kernel what it takes.</summary>
     /// <returns>Whether it took anything; <see cref="IsEmpty"/> says whether that was all.</returns>
-    public unsafe bool Flush(int fd)
+    public bool Flush(UnixSocket socket)
     {
         bool took = false;
         while (_head is { } chunk)
@@ -86,19 +89,17 @@ internal sealed class Output(BufferPool pool)
                 continue;
             }
 
-            nint sent;
-            fixed (byte* bytes = chunk.Unsent) sent = Libc.Send(fd, bytes, chunk.End - chunk.Start, Libc.MSG_NOSIGNAL);
-            if (sent >= 0)
+            SocketResult result = socket.Send(chunk.Unsent, out int sent);
+            if (result == SocketResult.WouldBlock) break;
+            if (result == SocketResult.Ended)
             {
-                took = true;
-                chunk.Start += (int)sent;
-                Unsent -= sent;
-                continue;
+                Break();
+                break;
             }
 
-            int error = Marshal.GetLastPInvokeError();
-            if (error == Libc.EAGAIN) break;
-            if (error != Libc.EINTR) Break();
+            took = true;
+            chunk.Start += sent;
+            Unsent -= sent;
         }
 
         return took;

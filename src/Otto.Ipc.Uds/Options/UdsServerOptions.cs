@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Otto.Ipc.Uds.Listening;
 
 namespace Otto.Ipc.Uds;
@@ -66,6 +67,12 @@ public sealed record UdsServerOptions
     /// <c>echo 'GET k' | nc -U</c>, which otherwise never ends. Default off.
     /// </summary>
     public bool CloseAfterAnswer { get; init; }
+
+    /// <summary>
+    /// Where the server logs that it rejected a client, closed one that did not read, or closed one because of an internal failure: category
+    /// <c>Otto.Ipc.Uds.UdsServer</c>, event ids 1 to 6. Default: nowhere.
+    /// </summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
 
     internal void Validate()
     {

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Unicode;
 
-namespace Otto.Ipc.Uds.PubSub;
+namespace Otto.Ipc.Uds.Protocol;
 
 // What stands behind the task in PROGRESS: two numbers, and words for people.
 

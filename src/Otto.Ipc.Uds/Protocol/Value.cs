@@ -1,4 +1,4 @@
-namespace Otto.Ipc.Uds.Store;
+namespace Otto.Ipc.Uds.Protocol;
 
 // A value as both kinds of client see it: bytes for the binary ones, JSON on one line for the text ones. Never changed once it is made, so
 // that an answer, an event or a snapshot may hold it while the store goes on.

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using Otto.Ipc.Uds.Clients;
-using Otto.Ipc.Uds.PubSub;
+using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds;
 

@@ -1,6 +1,6 @@
 using Otto.Ipc.Fifo.Platform;
 
-namespace Otto.Ipc.Fifo.Paths;
+namespace Otto.Ipc.Fifo;
 
 // What every end of a stream agrees on.
 

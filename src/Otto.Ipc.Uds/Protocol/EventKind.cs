@@ -1,4 +1,4 @@
-namespace Otto.Ipc.Uds.PubSub;
+namespace Otto.Ipc.Uds.Protocol;
 
 /// <summary>What an event tells, as the binary protocol numbers it.</summary>
 internal enum EventKind : byte

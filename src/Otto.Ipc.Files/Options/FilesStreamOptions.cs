@@ -67,5 +67,5 @@ internal readonly record struct StreamNumbers(int Capacity, int MaxMessageBytes,
     public int MaxLineBytes => MessageText.MostBytes(MaxMessageBytes) + 1;
 
     /// <summary>How large a file of the log grows before the next one begins; a line may exceed it.</summary>
-    public int SegmentFileReader => Math.Max(Capacity / 4, 1024);
+    public int LogFileBytes => Math.Max(Capacity / 4, 1024);
 }

@@ -1,8 +1,7 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 using Otto.Ipc.Platform;
 
-namespace Otto.Ipc.Uds.Server;
+namespace Otto.Ipc.Uds.Buffers;
 
 // What a client sent. Everything is received into one buffer that all connections share, and understood there; only the beginning of a
 // command whose end has not come is copied into memory of the connection's own.
@@ -24,36 +23,26 @@ internal struct Input
     public readonly int KeptBytes => _end - _start;
 
     /// <summary>Receives what there is.</summary>
-    /// <param name="fd">From where.</param>
+    /// <param name="socket">From where.</param>
     /// <param name="shared">The buffer for connections that keep nothing.</param>
     /// <param name="budget">What all connections may keep.</param>
     /// <param name="data">What was kept, and what came behind it.</param>
     /// <returns>What came of it.</returns>
-    public unsafe Received Receive(int fd, byte[] shared, MemoryBudget budget, out ReadOnlySpan<byte> data)
+    public Received Receive(UnixSocket socket, byte[] shared, MemoryBudget budget, out ReadOnlySpan<byte> data)
     {
         data = default;
         if (_kept is not null && _kept.Length - _end < LeastRoom && !TryMakeRoom(KeptBytes + LeastRoom, budget)) return Received.NoRoom;
         byte[] buffer = _kept ?? shared;
         int at = _kept is null ? 0 : _end;
         // Where memory is short no more is taken than could be kept in any case.
-        int most = _kept is null && budget.IsTight ? Free - LeastRoom : buffer.Length - at;
-        while (true)
-        {
-            nint received;
-            fixed (byte* bytes = &buffer[at]) received = Libc.Receive(fd, bytes, most, 0);
-            if (received > 0)
-            {
-                if (_kept is not null) _end += (int)received;
-                data = _kept is null ? shared.AsSpan(0, (int)received) : Kept;
-                return Received.Bytes;
-            }
-
-            if (received == 0) return Received.End;
-            int error = Marshal.GetLastPInvokeError();
-            if (error == Libc.EAGAIN) return Received.Nothing;
-            // A client that closed with answers unread; what it had sent was received before.
-            if (error != Libc.EINTR) return Received.End;
-        }
+        int most = _kept is null && budget.IsUnderPressure ? Free - LeastRoom : buffer.Length - at;
+        SocketResult result = socket.Receive(buffer.AsSpan(at, most), out int received);
+        if (result == SocketResult.WouldBlock) return Received.Nothing;
+        // The end, or a client that closed with answers unread; what it had sent was received before.
+        if (result == SocketResult.Ended) return Received.End;
+        if (_kept is not null) _end += received;
+        data = _kept is null ? shared.AsSpan(0, received) : Kept;
+        return Received.Bytes;
     }
 
     /// <summary>Keeps what is left of what <see cref="Receive"/> or <see cref="Kept"/> showed.</summary>
