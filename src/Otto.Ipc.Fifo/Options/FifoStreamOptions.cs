@@ -47,8 +47,8 @@ public sealed record FifoStreamOptions
         if (Framing is { } framing && !Enum.IsDefined(framing)) throw new ArgumentOutOfRangeException(nameof(Framing), $"no such framing: {(int)framing}");
         if (MaxMessageBytes is < 1 or > MostMessageBytes)
             throw new ArgumentOutOfRangeException(nameof(MaxMessageBytes), $"max message bytes must be 1 to {MostMessageBytes:N0}: {MaxMessageBytes:N0}");
-        if (PipeBytes is < PipeCalls.PageBytes or > 1 << 30)
-            throw new ArgumentOutOfRangeException(nameof(PipeBytes), $"pipe bytes must be {PipeCalls.PageBytes:N0} to {1 << 30:N0}: {PipeBytes:N0}");
+        if (PipeBytes is < Pipe.PageBytes or > 1 << 30)
+            throw new ArgumentOutOfRangeException(nameof(PipeBytes), $"pipe bytes must be {Pipe.PageBytes:N0} to {1 << 30:N0}: {PipeBytes:N0}");
         if (Linger < TimeSpan.Zero || Linger > TimeSpan.FromHours(1))
             throw new ArgumentOutOfRangeException(nameof(Linger), $"linger must be 0 to 1 hour: {Linger}");
     }

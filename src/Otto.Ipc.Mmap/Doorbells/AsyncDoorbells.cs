@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Threading.Tasks.Sources;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Doorbells;
 
@@ -8,7 +9,7 @@ namespace Otto.Ipc.Mmap.Doorbells;
 
 internal sealed class AsyncDoorbells
 {
-    private const int Capacity = Futex.MaxWords - 1;
+    private const int Capacity = WaitWordSet.Capacity - 1;
     private static readonly Lock GroupsGate = new();
     private static readonly List<AsyncDoorbells> Groups = [];
 
@@ -24,6 +25,9 @@ internal sealed class AsyncDoorbells
         *(int*)_interrupt = 0;
         new Thread(Run) { IsBackground = true, Name = "otto async waits" }.Start();
     }
+
+    // This process's own word, which no other process knows.
+    private WaitTarget InterruptTarget => new(Guid.Empty, 0, _interrupt);
 
     private unsafe ref int Interrupt => ref *(int*)_interrupt;
 
@@ -58,7 +62,7 @@ internal sealed class AsyncDoorbells
 
         // Full fence: pairs with the read at the top of Run; the thread either copies the new sleeper or does not sleep.
         Interlocked.Increment(ref Interrupt);
-        Futex.WakeAll(_interrupt);
+        WaitWord.WakeAll(InterruptTarget);
         return true;
     }
 
@@ -69,12 +73,13 @@ internal sealed class AsyncDoorbells
 
     private void Run()
     {
-        var entries = new Futex.WaitEntry[Futex.MaxWords];
+        var words = new WaitWordSet();
         var woken = new List<Sleeper>(Capacity);
         while (true)
         {
             int interruptSeen = Volatile.Read(ref Interrupt);
-            int count = 1;
+            words.Clear();
+            words.Add(InterruptTarget, interruptSeen);
             lock (_gate)
             {
                 for (int i = _sleepers.Count - 1; i >= 0; i--)
@@ -82,7 +87,7 @@ internal sealed class AsyncDoorbells
                     Sleeper sleeper = _sleepers[i];
                     if (sleeper.Bell!.Value == sleeper.Seen)
                     {
-                        entries[count++] = new Futex.WaitEntry(sleeper.Bell.Address, sleeper.Seen);
+                        words.Add(sleeper.Bell.Target, sleeper.Seen);
                         continue;
                     }
 
@@ -99,8 +104,7 @@ internal sealed class AsyncDoorbells
                 continue;
             }
 
-            entries[0] = new Futex.WaitEntry(_interrupt, interruptSeen);
-            Futex.WaitAny(entries.AsSpan(0, count));
+            words.Wait();
         }
     }
 

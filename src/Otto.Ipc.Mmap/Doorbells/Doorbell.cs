@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Doorbells;
 
@@ -30,8 +32,8 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
 
     public IReadiness Readiness => readiness;
 
-    /// <summary>The word's address, for those who wait on many words at once.</summary>
-    public nint Address => mapping.Address(offset);
+    /// <summary>The word, for those who wait on many words at once.</summary>
+    public WaitTarget Target => mapping.WaitTarget(offset);
 
     /// <summary>Whether somebody waits through this object. The word cannot tell: a signaller may have cleared it and then died.</summary>
     public bool HasWaiters => Volatile.Read(ref _waiters) != 0;
@@ -47,7 +49,7 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Signal()
     {
-        if (!Fences.Asymmetric) Interlocked.MemoryBarrier();
+        if (!ProcessFence.Asymmetric) Interlocked.MemoryBarrier();
         if ((Volatile.Read(ref mapping.Int(offset)) & (Waiting | Fencing)) != 0) SignalSlowly();
     }
 
@@ -59,7 +61,7 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
         Interlocked.CompareExchange(ref Word, (seen & ~Waiting) + Sequence, seen);
         if (FaultPoints.On) FaultPoints.Reach("doorbell.ring.word");
         if (MmapMeter.Wakes.Enabled) MmapMeter.Wakes.Add(1);
-        Futex.WakeAll(Address);
+        WaitWord.WakeAll(Target);
     }
 
     /// <summary>The waiting side looked and was busy: after a while of that signallers need not fence any more.</summary>
@@ -85,7 +87,7 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
         {
             for (int pause = 1; ; pause = Math.Min(pause + 1, (int)PortablePause.Longest.TotalMilliseconds))
             {
-                bool @short = mode == WaitMode.Portable || !Futex.HasWaitVector;
+                bool @short = mode == WaitMode.Portable || !WaitWord.CanSleepOnMany;
                 int seen = 0;
                 if (@short ? readiness.IsReady : Announce(out seen, out @short)) return;
                 stop.ThrowIfStopped();
@@ -116,11 +118,11 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
             if ((seen & Fencing) == 0)
             {
                 // A signaller that read the word before W was set must not have published after: reach it wherever it stands.
-                Fences.ReachSignallers();
+                ProcessFence.ReachSignallers();
                 seen = Interlocked.Or(ref Word, Fencing) | Fencing;
             }
 
-            @short = !Fences.SignallersReached;
+            @short = !ProcessFence.SignallersReached;
             _fencing = true;
             _looks = 0;
         }
@@ -163,7 +165,7 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
                     if (left <= TimeSpan.Zero) return readiness.IsReady;
                 }
 
-                if (mode == WaitMode.Portable)
+                if (mode == WaitMode.Portable || !WaitWord.CanSleep)
                 {
                     portable.Pause(left);
                     if (readiness.IsReady) return true;
@@ -174,7 +176,7 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
                 // A stop that came before the announcement rang a word that nobody slept on yet.
                 stop.ThrowIfStopped();
                 if (@short && (left is null || left > PortablePause.Longest)) left = PortablePause.Longest;
-                Futex.Wait(Address, seen, left);
+                WaitWord.Wait(Target, seen, left);
                 if (readiness.IsReady) return true;
             }
         }
@@ -194,30 +196,5 @@ internal readonly struct WaitStop(IClosableEnd end, CancellationToken cancellati
     {
         cancellationToken.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(end.IsClosed, end);
-    }
-}
-
-/// <summary>An end that somebody may dispose while another waits on it.</summary>
-internal interface IClosableEnd
-{
-    bool IsClosed { get; }
-}
-
-/// <summary>The part of waiting that needs no futex: sleeps that grow from short to a few milliseconds.</summary>
-internal struct PortablePause
-{
-    public static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(5);
-    private int _pauses;
-
-    public void Pause(TimeSpan? left)
-    {
-        if (_pauses++ < 20)
-        {
-            Thread.Yield();
-            return;
-        }
-
-        TimeSpan pause = TimeSpan.FromMilliseconds(Math.Min(_pauses - 19, Longest.TotalMilliseconds));
-        Thread.Sleep(left is { } l && l < pause ? l : pause);
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
 

@@ -90,7 +90,7 @@ public sealed class MmapInspector
             Kind = SegmentKind.Pool,
             Path = Path.Combine(directory, pool + ".pool"),
             Bytes = bytes,
-            Owner = Platform.Libc.GetEuid(),
+            Owner = Platform.ProcessIdentity.UserId,
             Condition = SegmentCondition.Retired,
             Problem = $"{paths.Count:N0} files of blocks whose pool is gone",
         };

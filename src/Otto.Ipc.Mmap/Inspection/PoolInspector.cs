@@ -43,6 +43,6 @@ internal static class PoolInspector
     public static (List<string> Paths, long Bytes) BlocksOf(string directory, string poolName)
     {
         List<string> paths = [.. Directory.EnumerateFiles(directory, poolName + ".*" + BlockSuffix).Where(path => PoolOf(Path.GetFileName(path)) == poolName)];
-        return (paths, paths.Sum(path => Libc.Status(path)?.Size ?? 0));
+        return (paths, paths.Sum(path => PrivateFiles.Status(path)?.Size ?? 0));
     }
 }

@@ -1,6 +1,7 @@
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Streams;
 using Otto.Ipc.Mmap.Topics;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Inspection;
 
@@ -9,7 +10,7 @@ namespace Otto.Ipc.Mmap.Inspection;
 
 internal static class RingInspector
 {
-    public static StreamContents OfStream(SegmentFileReader bytes, SegmentPlan plan, LivenessLock probe)
+    public static StreamContents OfStream(SegmentFileReader bytes, SegmentPlan plan, ParticipantLocks probe)
     {
         int inUse = LanesInUse(bytes, plan.Control(RingLayout.LanesInUseWord(plan.ParameterA)), plan.ParameterA);
         var lanes = new StreamLaneContents[inUse];
@@ -18,10 +19,10 @@ internal static class RingInspector
             LaneOffsets at = RingLayout.Lane(plan, i);
             long head = bytes.Long(at.Head), completed = bytes.Long(at.Completed), tail = bytes.Long(at.Tail);
             if (head < 0 || tail < head) throw new CorruptSegmentException($"{bytes.Path}: lane {i}: tail {tail:N0} cannot follow head {head:N0}");
-            lanes[i] = new StreamLaneContents(i, tail, Math.Min(tail - head, plan.Capacity), !probe.IsFree(LivenessLock.RoleByte + 1 + i), completed == tail + 1);
+            lanes[i] = new StreamLaneContents(i, tail, Math.Min(tail - head, plan.Capacity), probe.IsRoleHeld(LaneTable.RoleOf(i)), completed == tail + 1);
         }
 
-        return new StreamContents(lanes, plan.ParameterA, plan.Capacity, !probe.IsFree(LivenessLock.RoleByte));
+        return new StreamContents(lanes, plan.ParameterA, plan.Capacity, probe.IsRoleHeld(RingLayout.ReceiverRole));
     }
 
     public static TopicContents OfTopic(SegmentFileReader bytes, SegmentPlan plan)

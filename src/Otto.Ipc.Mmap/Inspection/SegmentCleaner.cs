@@ -40,7 +40,7 @@ internal static class SegmentCleaner
         }
 
         if (owner is { Condition: SegmentCondition.Unreadable } && !options.IncludePending) return Left(report, $"nothing says whether it belongs to {Path.GetFileName(channel)}, which cannot be read");
-        if (Libc.Status(report.Path) is not null)
+        if (PrivateFiles.Status(report.Path) is not null)
         {
             CleanReport pool = options.DryRun ? WouldRemove(report, options) : Remove(report, options);
             if (!pool.Removed) return pool;

@@ -25,11 +25,11 @@ internal static class SegmentInspector
     public static SegmentReport? At(string path)
     {
         if (Identify(Path.GetFileName(path)) is not { } what) return null;
-        if (Libc.Status(path) is not { } status) return null;
-        var report = new SegmentReport { Name = what.Name, Kind = what.Kind, Path = path, Bytes = status.Size, Owner = status.Uid, Condition = SegmentCondition.Ready };
+        if (PrivateFiles.Status(path) is not { } status) return null;
+        var report = new SegmentReport { Name = what.Name, Kind = what.Kind, Path = path, Bytes = status.Size, Owner = status.Owner, Condition = SegmentCondition.Ready };
         try
         {
-            using SafeFileHandle? file = what.Kind == SegmentKind.Region ? OpenRegion(path) : SegmentFile.OpenChecked(path, out status, writable: false);
+            using SafeFileHandle? file = what.Kind == SegmentKind.Region ? OpenRegion(path) : SegmentStore.TryOpen(path, out status, writable: false);
             if (file is null) return null;
             return what.Kind == SegmentKind.Region
                 ? report with { Contents = RegionInspector.Of(new SegmentFileReader(file, path), status.Size, what.Pid) }
@@ -47,9 +47,9 @@ internal static class SegmentInspector
     /// <param name="status">What the kernel said of the file when it was opened.</param>
     public static SegmentReport Segment(SegmentReport report, SafeFileHandle file, FileStatus status)
     {
-        using LivenessLock probe = LivenessLock.Reopen(file, writable: false);
+        using ParticipantLocks probe = ParticipantLocks.Open(file, writable: false);
         SegmentFileReader bytes = new SegmentFileReader(file, report.Path);
-        report = report with { Bytes = status.Size, InUse = !probe.IsFree(LivenessLock.SegmentByte) };
+        report = report with { Bytes = status.Size, InUse = probe.IsAnyoneAttached };
         try
         {
             ISegmentSpec spec = SpecOf(report.Kind);
@@ -59,9 +59,9 @@ internal static class SegmentInspector
             {
                 Id = header.Id,
                 MaxParticipants = plan.MaxParticipants,
-                Condition = header.State == SegmentLayout.StateRetired ? SegmentCondition.Retired : header.BootId != SegmentFile.BootId ? SegmentCondition.Stale : SegmentCondition.Ready,
+                Condition = header.State == SegmentLayout.StateRetired ? SegmentCondition.Retired : SegmentFile.IsOfAnotherBoot(header) ? SegmentCondition.Stale : SegmentCondition.Ready,
                 Problem = header.State == SegmentLayout.StateRetired ? "it was removed, and its remover died before the name was gone"
-                    : header.BootId != SegmentFile.BootId ? $"it is of another boot of this machine ({header.BootId})" : null,
+                    : SegmentFile.IsOfAnotherBoot(header) ? $"it is of another boot of this machine ({header.BootId})" : null,
                 Participants = ParticipantsOf(bytes, plan, probe),
             };
             if (header.State is not (SegmentLayout.StateReady or SegmentLayout.StateRetired))
@@ -97,7 +97,7 @@ internal static class SegmentInspector
         _ => new PoolSpec(1),
     };
 
-    private static SegmentContents DepthOf(SegmentFileReader bytes, SegmentPlan plan, LivenessLock probe) => plan.Shape switch
+    private static SegmentContents DepthOf(SegmentFileReader bytes, SegmentPlan plan, ParticipantLocks probe) => plan.Shape switch
     {
         SegmentShape.Stream => RingInspector.OfStream(bytes, plan, probe),
         SegmentShape.Queue => QueueInspector.Of(bytes, plan),
@@ -113,7 +113,7 @@ internal static class SegmentInspector
         _ => SegmentKind.Pool,
     };
 
-    private static List<ParticipantReport> ParticipantsOf(SegmentFileReader bytes, SegmentPlan plan, LivenessLock probe)
+    private static List<ParticipantReport> ParticipantsOf(SegmentFileReader bytes, SegmentPlan plan, ParticipantLocks probe)
     {
         byte[] entries = bytes.Read(SegmentLayout.ParticipantsOffset, plan.MaxParticipants * SegmentLayout.ParticipantBytes);
         var found = new List<ParticipantReport>();
@@ -125,8 +125,8 @@ internal static class SegmentInspector
                 i,
                 BinaryPrimitives.ReadInt32LittleEndian(entry[Segments.Participants.PidField..]),
                 RoleOf(BinaryPrimitives.ReadInt32LittleEndian(entry[Segments.Participants.RolesField..])),
-                probe.IsHeldForWriting(LivenessLock.ParticipantByte + i),
-                BinaryPrimitives.ReadUInt64LittleEndian(entry[Segments.Participants.NamespaceField..]) == Segments.Participants.PidNamespace));
+                probe.IsAlive(i),
+                BinaryPrimitives.ReadUInt64LittleEndian(entry[Segments.Participants.NamespaceField..]) == ProcessIdentity.PidNamespace));
         }
 
         return found;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
 
@@ -8,11 +9,11 @@ namespace Otto.Ipc.Mmap.Queues;
 
 internal sealed class QueueDoorbell
 {
-    private readonly HandleGate _gate;
+    private readonly UseCounter _gate;
     private readonly SpinBudget _spin;
     private readonly WaitMode _mode;
 
-    public QueueDoorbell(SegmentMapping map, long offset, IReadiness readiness, HandleGate gate, MmapQueueOptions options)
+    public QueueDoorbell(SegmentMapping map, long offset, IReadiness readiness, UseCounter gate, MmapQueueOptions options)
     {
         // A push is a CAS, so signallers have fenced before they look.
         Bell = new Doorbell(map, offset, readiness, signallersFence: true);

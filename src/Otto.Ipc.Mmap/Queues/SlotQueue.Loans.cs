@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Loans;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 

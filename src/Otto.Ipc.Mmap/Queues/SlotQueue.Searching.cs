@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 
@@ -78,25 +79,25 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         {
             long start = Stopwatch.GetTimestamp();
             if (!_turn.TryEnter(patience)) return false;
-            LivenessLock? byteLock = null;
+            ParticipantLocks? held = null;
             try
             {
-                byteLock = LivenessLock.Reopen(_segment.File);
+                held = ParticipantLocks.Open(_segment.File);
                 SpinWait spin = default;
-                while (!byteLock.TryWrite(LivenessLock.TurnByte))
+                while (!held.TryHoldTurn())
                 {
                     if (Stopwatch.GetElapsedTime(start) >= patience) return false;
                     spin.SpinOnce();
                 }
 
-                turn = new Turn(this, byteLock);
+                turn = new Turn(this, held);
                 return taken = true; // What is in flight now ends with the turn.
             }
             finally
             {
                 if (!taken)
                 {
-                    byteLock?.Dispose();
+                    held?.Dispose();
                     _turn.Exit();
                 }
             }
@@ -121,7 +122,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         return copy[..length];
     }
 
-    private sealed class Turn(SlotQueue queue, LivenessLock byteLock) : IDisposable
+    private sealed class Turn(SlotQueue queue, ParticipantLocks held) : IDisposable
     {
         private bool _ended;
 
@@ -129,7 +130,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         {
             if (_ended) return;
             _ended = true;
-            byteLock.Dispose();
+            held.Dispose();
             queue._turn.Exit();
             queue._gate.Exit();
         }

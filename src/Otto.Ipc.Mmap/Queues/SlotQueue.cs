@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
@@ -22,7 +23,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
     private readonly SlotTransitions _moves;
     private readonly WorkReadiness _work;
     private readonly QueueSnapshot _view;
-    private readonly HandleGate _gate;
+    private readonly UseCounter _gate;
     private readonly SlotMemoryManager?[] _memories;
     private readonly Lock _closing = new();
     private bool _released;
@@ -38,7 +39,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         _layout = new QueueLayout(plan);
         var free = new IndexQueue(_map, plan.Control(0), plan.Control(1), _layout.FreeCells, _layout.Cells, segment.Path);
         var ready = new IndexQueue(_map, plan.Control(2), plan.Control(3), _layout.ReadyCells, _layout.Cells, segment.Path);
-        _gate = new HandleGate(Release);
+        _gate = new UseCounter(Release);
         var delayed = new DelayedSlots(_map, _layout, plan.Control(7));
         _work = new WorkReadiness(ready, delayed, this);
         _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);

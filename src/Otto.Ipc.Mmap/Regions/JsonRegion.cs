@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Regions;
 
@@ -159,7 +160,7 @@ public sealed class JsonRegion
         ArgumentNullException.ThrowIfNull(since);
         CheckTimeout(timeout);
         long start = Stopwatch.GetTimestamp();
-        using RegionWatch? watch = RegionWatch.TryOpen(FilePath, cancellationToken);
+        using IFileWatch? watch = FileWatch.TryOpen(FilePath, cancellationToken);
         for (TimeSpan look = FirstLook; ; look = Longer(look))
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -175,7 +176,7 @@ public sealed class JsonRegion
             if (!now.SameAs(since)) return now;
             TimeSpan left = Left(start, timeout);
             if (left <= TimeSpan.Zero) return null;
-            RegionWatch.Sleep(watch, look < left ? look : left, cancellationToken);
+            FileWatch.Sleep(watch, look < left ? look : left, cancellationToken);
         }
     }
 

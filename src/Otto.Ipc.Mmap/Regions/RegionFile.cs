@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Platform;
 
@@ -30,33 +29,30 @@ internal sealed class RegionFile : IDisposable
 
     public long Size => Status.Size;
 
-    public int Descriptor => (int)_handle.DangerousGetHandle();
+    /// <summary>The open file, for its lock.</summary>
+    public SafeFileHandle Handle => _handle;
 
     /// <summary>Opens the region at a path; null where there is none.</summary>
     /// <param name="path">A full path; a symbolic link at its end is refused.</param>
     /// <param name="forWriting">Whether writing is needed. A read asks for it too, to finish a dead writer's work, but does without.</param>
     public static RegionFile? TryOpen(string path, bool forWriting)
     {
-        RequireLinux();
-        // O_NONBLOCK: opening a FIFO that somebody left there must not hang.
-        int flags = Libc.O_CLOEXEC | Libc.O_NOFOLLOW | Libc.O_NONBLOCK;
+        RequireSupported();
         bool writable = true;
-        int fd = Retry(() => Libc.Open(path, Libc.O_RDWR | flags, 0), out int error);
-        if (fd < 0 && !forWriting && error is Libc.EACCES or Erofs or Eperm)
+        SafeFileHandle? handle = PrivateFiles.TryOpen(path, FileAccess.ReadWrite, out FileFailure failure);
+        if (handle is null && !forWriting && failure.Kind is FileFailureKind.Denied or FileFailureKind.ReadOnly)
         {
             writable = false;
-            fd = Retry(() => Libc.Open(path, Libc.O_RDONLY | flags, 0), out error);
+            handle = PrivateFiles.TryOpen(path, FileAccess.Read, out failure);
         }
 
-        if (fd < 0) return error is Libc.ENOENT or Enotdir ? null : throw Refused(path, error);
-
-        var handle = new SafeFileHandle(fd, ownsHandle: true);
+        if (handle is null) return failure.Kind == FileFailureKind.NotFound ? null : throw Refused(path, failure);
         try
         {
-            FileStatus status = Libc.Status(fd);
+            FileStatus status = PrivateFiles.Status(handle);
             if (!status.IsRegularFile) throw new UnauthorizedAccessException($"{path} is not a regular file");
-            if (status.Uid != Libc.GetEuid())
-                throw new UnauthorizedAccessException($"{path} belongs to uid {status.Uid}, this process runs as uid {Libc.GetEuid()}; a region is shared by the processes of one user only");
+            if (status.Owner != ProcessIdentity.UserId)
+                throw new UnauthorizedAccessException($"{path} belongs to uid {status.Owner}, this process runs as uid {ProcessIdentity.UserId}; a region is shared by the processes of one user only");
             return new RegionFile(path, handle, status, writable);
         }
         catch
@@ -70,24 +66,24 @@ internal sealed class RegionFile : IDisposable
     /// <returns>False where a file of that name exists; it was not touched.</returns>
     public static bool TryCreate(string path, int capacity)
     {
-        RequireLinux();
-        if (Libc.Status(path) is not null) return false;
+        RequireSupported();
+        if (PrivateFiles.Status(path) is not null) return false;
         string directory = System.IO.Path.GetDirectoryName(path) ?? throw new ArgumentException($"'{path}' names a directory, not a region's file");
         if (!Directory.Exists(directory)) throw new DirectoryNotFoundException($"the directory {directory} does not exist; make it, or name another in {RegionLocation.DirectoryVariable}");
 
         string? temporary = null;
-        int fd = Retry(() => Libc.Open(directory, Libc.O_TMPFILE | Libc.O_RDWR | Libc.O_CLOEXEC, 0x180), out int error);
-        if (fd < 0 && error is Libc.EOPNOTSUPP or Libc.EISDIR or Libc.ENOENT)
+        SafeFileHandle? handle = PrivateFiles.TryCreateUnnamed(directory, out FileFailure failure);
+        if (handle is null && failure.Kind is FileFailureKind.Unsupported or FileFailureKind.Directory or FileFailureKind.NotFound)
         {
-            // File systems without O_TMPFILE: a hidden file, which a kill may leave behind; the region's own name still appears whole or not at all.
-            temporary = string.Create(CultureInfo.InvariantCulture, $"{directory}/.{System.IO.Path.GetFileName(path)}.{Environment.ProcessId}.{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
-            fd = Retry(() => Libc.Open(temporary, Libc.O_CREAT | Libc.O_EXCL | Libc.O_RDWR | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0x180), out error);
+            // File systems without unnamed files: a hidden file, which a kill may leave behind; the region's own name still appears whole or not at all.
+            temporary = string.Create(CultureInfo.InvariantCulture, $"{directory}/.{System.IO.Path.GetFileName(path)}.{Environment.ProcessId}.{RandomNumber.Hex(8)}");
+            handle = PrivateFiles.TryCreate(temporary, FileAccess.ReadWrite, out failure);
         }
 
-        if (fd < 0) throw Refused(path, error);
+        if (handle is null) throw Refused(path, failure);
         try
         {
-            using var file = new RegionFile(path, new SafeFileHandle(fd, ownsHandle: true), default, writable: true);
+            using var file = new RegionFile(path, handle, default, writable: true);
             long size = RegionLayout.FileSizeFor(capacity);
             file.Allocate(size, "creating");
             RegionTrailer trailer = RegionLayout.ForCapacity(capacity);
@@ -99,24 +95,21 @@ internal sealed class RegionFile : IDisposable
             file.Write(trailer.SlotAt(0), bytes[..(RegionLayout.SlotHeaderBytes + 2)]);
             file.Write(0, "\u0002\0\0\0{}"u8);
 
-            int linked = temporary is null
-                ? Libc.LinkAt(Libc.AT_FDCWD, $"/proc/self/fd/{fd}", Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW)
-                : Libc.LinkAt(Libc.AT_FDCWD, temporary, Libc.AT_FDCWD, path, 0);
-            if (linked == 0) return true;
-            int reason = System.Runtime.InteropServices.Marshal.GetLastPInvokeError();
-            return reason == Libc.EEXIST ? false : throw Refused(path, reason);
+            FileFailure named = temporary is null ? PrivateFiles.TryName(handle, path) : PrivateFiles.TryLink(temporary, path);
+            if (!named.Failed) return true;
+            return named.Kind == FileFailureKind.Exists ? false : throw Refused(path, named);
         }
         finally
         {
-            if (temporary is not null) _ = Libc.Unlink(temporary);
+            if (temporary is not null) _ = PrivateFiles.TryRemove(temporary);
         }
     }
 
     /// <summary>Whether the path still leads to this file; a foreign program may have replaced or removed it.</summary>
-    public bool IsCurrent() => Libc.Status(Path) is { } now && now.Inode == Status.Inode && now.Device == Status.Device;
+    public bool IsCurrent() => PrivateFiles.Status(Path) is { } now && now.IsSameFile(Status);
 
     /// <summary>Asks for the size again, which may have changed until the lock was had.</summary>
-    public void Refresh() => Status = Libc.Status(Descriptor);
+    public void Refresh() => Status = PrivateFiles.Status(_handle);
 
     /// <summary>Gives every byte of a sparse file its storage, so that a full file system is an error before the first byte is changed.</summary>
     public void EnsureAllocated()
@@ -178,53 +171,25 @@ internal sealed class RegionFile : IDisposable
 
     private void Allocate(long size, string doing)
     {
-        int error;
-        do error = Libc.PosixFallocate(Descriptor, 0, size);
-        while (error == Libc.EINTR);
-        if (error == 0) return;
-        if (error is not (Libc.ENOSPC or Edquot or Efbig)) throw Libc.Failure("posix_fallocate", Path, error);
-        long free = FreeBytes();
+        FileFailure failure = PrivateFiles.TryAllocate(_handle, size);
+        if (!failure.Failed) return;
+        if (failure.Kind is not (FileFailureKind.Full or FileFailureKind.Quota or FileFailureKind.TooLarge)) throw failure.ToException("posix_fallocate", Path);
+        long free = Math.Max(PrivateFiles.FreeBytes(Path), 0);
         throw new RegionFullException(
             $"{doing} the region {Path} needs {size:N0} bytes, {free:N0} are free there; free some, choose a smaller size, or set {RegionLocation.DirectoryVariable}", size, free);
     }
 
-    private long FreeBytes()
+    private static Exception Refused(string path, FileFailure failure) => failure.Kind switch
     {
-        try
-        {
-            return new DriveInfo(System.IO.Path.GetDirectoryName(Path)!).AvailableFreeSpace;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            return 0;
-        }
-    }
-
-    private const int Eperm = 1, Enotdir = 20, Efbig = 27, Erofs = 30, Edquot = 122;
-
-    private static Exception Refused(string path, int error) => error switch
-    {
-        Libc.ELOOP => new UnauthorizedAccessException($"{path} is a symbolic link; a region's file must not be one"),
-        Libc.EISDIR => new UnauthorizedAccessException($"{path} is a directory, not a region's file"),
-        Libc.EACCES or Eperm or Erofs => new UnauthorizedAccessException(Libc.Failure("open", path, error).Message),
-        Libc.ENOSPC or Edquot => new RegionFullException(Libc.Failure("open", path, error).Message),
-        _ => Libc.Failure("open", path, error),
+        FileFailureKind.Link => new UnauthorizedAccessException($"{path} is a symbolic link; a region's file must not be one"),
+        FileFailureKind.Directory => new UnauthorizedAccessException($"{path} is a directory, not a region's file"),
+        FileFailureKind.Denied or FileFailureKind.ReadOnly => new UnauthorizedAccessException(failure.ToException("open", path).Message),
+        FileFailureKind.Full or FileFailureKind.Quota => new RegionFullException(failure.ToException("open", path).Message),
+        _ => failure.ToException("open", path),
     };
 
-    private static int Retry(Func<int> call, out int error)
+    private static void RequireSupported()
     {
-        int result;
-        do
-        {
-            result = call();
-            error = result < 0 ? System.Runtime.InteropServices.Marshal.GetLastPInvokeError() : 0;
-        }
-        while (error == Libc.EINTR);
-        return result;
-    }
-
-    private static void RequireLinux()
-    {
-        if (!Libc.Supported) throw new PlatformNotSupportedException("a region needs Linux on x64 or arm64");
+        if (!PrivateFiles.IsSupported) throw new PlatformNotSupportedException("a region needs Linux on x64 or arm64");
     }
 }

@@ -48,8 +48,8 @@ public sealed record RegionLocation
     {
         if (Certain() is { } path) return path;
         int pid = Environment.ProcessId;
-        for (int i = 0; i < MaxAncestors && pid > 0; i++, pid = ParentOf(pid))
-            if (Libc.Status(PathFor(pid)) is not null)
+        for (int i = 0; i < MaxAncestors && pid > 0; i++, pid = ProcessIdentity.ParentOf(pid))
+            if (PrivateFiles.Status(PathFor(pid)) is not null)
                 return PathFor(pid);
         return null;
     }
@@ -57,7 +57,7 @@ public sealed record RegionLocation
     /// <summary>Finds the file that a creating write means: the existing one, else the one of the parent process.</summary>
     /// <returns>The path.</returns>
     /// <exception cref="ArgumentException">A pid or path, given or in the environment, cannot be one.</exception>
-    public string FindOrName() => Find() ?? PathFor(Libc.GetParentPid());
+    public string FindOrName() => Find() ?? PathFor(ProcessIdentity.ParentId);
 
     /// <summary>Says where was looked, for an error.</summary>
     internal string Describe() => $"{Path.Combine(DirectoryOrDefault(), $"otto-<pid>-{Task}")} for this process and its ancestors";
@@ -75,7 +75,7 @@ public sealed record RegionLocation
 
     private string PathFor(int pid) => Path.Combine(DirectoryOrDefault(), string.Create(CultureInfo.InvariantCulture, $"otto-{pid}-{Task.Value}"));
 
-    private string DirectoryOrDefault() => Path.GetFullPath(Directory ?? Variable(DirectoryVariable) ?? "/dev/shm");
+    private string DirectoryOrDefault() => Path.GetFullPath(Directory ?? Variable(DirectoryVariable) ?? SegmentStore.MemoryDirectory);
 
     private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 
@@ -85,24 +85,4 @@ public sealed record RegionLocation
         path.Length > 0 && !path.Contains('\0', StringComparison.Ordinal)
             ? Path.GetFullPath(path)
             : throw new ArgumentException($"{source} is not a path: it is empty or holds U+0000");
-
-    /// <summary>The parent of a process; 0 where there is none or it cannot be seen.</summary>
-    internal static int ParentOf(int pid)
-    {
-        try
-        {
-            return ParentIn(File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat")));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return 0;
-        }
-    }
-
-    /// <summary>The fourth field of a stat line. The second, the program's name, may hold spaces and parentheses, so it is cut off at the last one.</summary>
-    internal static int ParentIn(string stat)
-    {
-        string[] rest = stat[(stat.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return rest.Length > 1 && int.TryParse(rest[1], NumberStyles.None, CultureInfo.InvariantCulture, out int parent) ? parent : 0;
-    }
 }

@@ -1,10 +1,9 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Regions;
 
-// The writers' lock: flock, because bash and Python have it too. The kernel drops it with its holder, so it never needs breaking.
+// The writers' lock: one that bash and Python have too. The system drops it with its holder, so it never needs breaking.
 
 internal static class RegionLock
 {
@@ -37,30 +36,14 @@ internal static class RegionLock
     }
 
     /// <summary>Takes the lock if nobody has it.</summary>
-    public static bool TryAcquire(RegionFile file)
-    {
-        while (Libc.Flock(file.Descriptor, Libc.LOCK_EX | Libc.LOCK_NB) != 0)
-        {
-            int error = Marshal.GetLastPInvokeError();
-            if (error == Libc.EAGAIN) return false;
-            if (error != Libc.EINTR) throw Libc.Failure("flock", file.Path, error);
-        }
-
-        return true;
-    }
+    public static bool TryAcquire(RegionFile file) => FileLock.TryAcquire(file.Handle, file.Path);
 
     /// <summary>Drops the lock now: closing alone leaves it with a child that was forked meanwhile and has not yet called exec.</summary>
-    public static void Release(RegionFile file) => _ = Libc.Flock(file.Descriptor, Libc.LOCK_UN);
+    public static void Release(RegionFile file) => FileLock.Release(file.Handle);
 
-    // flock cannot be given a time limit, nor be cancelled; so it is asked again and again.
     private static void Wait(RegionFile file, long start, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        for (int attempt = 0; !TryAcquire(file); attempt++)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            if (timeout != Timeout.InfiniteTimeSpan && Stopwatch.GetElapsedTime(start) >= timeout)
-                throw new TimeoutException($"the region {file.Path} was locked by {LockHolder.Describe(file.Status)} for {timeout.TotalSeconds:0.###} s; nothing was written");
-            LockPause.After(attempt);
-        }
+        if (!FileLock.Acquire(file.Handle, file.Path, start, timeout, cancellationToken))
+            throw new TimeoutException($"the region {file.Path} was locked by {FileLock.DescribeHolder(file.Status)} for {timeout.TotalSeconds:0.###} s; nothing was written");
     }
 }

@@ -1,7 +1,6 @@
 using System.Collections.Frozen;
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Segments;
@@ -16,9 +15,8 @@ internal static class FaultPoints
 {
     public static readonly bool On = Environment.GetEnvironmentVariable("OTTO_FAULT_AT") is { Length: > 0 };
 
-    private const int SigKill = 9, SigStop = 19;
     private static readonly string? Planted = Environment.GetEnvironmentVariable("OTTO_FAULT_PLANT");
-    private static readonly (string Name, int Hit, int Signal) Target = Parse(Environment.GetEnvironmentVariable("OTTO_FAULT_AT"));
+    private static readonly (string Name, int Hit, bool Stop) Target = Parse(Environment.GetEnvironmentVariable("OTTO_FAULT_AT"));
     private static readonly FrozenSet<string> Known = FaultPointNames.All.ToFrozenSet();
     private static int _hits;
 
@@ -31,18 +29,16 @@ internal static class FaultPoints
     {
         if (!Known.Contains(point)) Environment.FailFast($"fault point '{point}' is not in FaultPointNames");
         if (point != Target.Name || Interlocked.Increment(ref _hits) != Target.Hit) return;
-        bool arm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
-        nint thread = (nint)Libc.Syscall(arm ? 178 : 186 /* gettid */, 0, 0, 0, 0, 0, 0);
-        // To this very thread (tgkill): a signal to the process may be another thread's to take, and this one would run on meanwhile.
-        Libc.Syscall(arm ? 131 : 234, Environment.ProcessId, thread, Target.Signal, 0, 0, 0);
+        if (Target.Stop) ProcessIdentity.StopHere();
+        else ProcessIdentity.KillHere();
     }
 
-    private static (string, int, int) Parse(string? value)
+    private static (string, int, bool) Parse(string? value)
     {
-        if (string.IsNullOrEmpty(value)) return ("", 0, 0);
+        if (string.IsNullOrEmpty(value)) return ("", 0, false);
         string[] parts = value.Split(':');
         return (parts[0],
             parts.Length > 1 ? int.Parse(parts[1], CultureInfo.InvariantCulture) : 1,
-            parts.Length > 2 && parts[2] == "STOP" ? SigStop : SigKill);
+            parts.Length > 2 && parts[2] == "STOP");
     }
 }

@@ -5,6 +5,9 @@ namespace Otto.Ipc.Mmap.Segments;
 
 internal readonly struct LaneTable(SegmentFile segment, long wordOffset, int lanes)
 {
+    /// <summary>The exclusive role of a lane's writer. Role 0 is the one receiver's.</summary>
+    public static int RoleOf(int lane) => 1 + lane;
+
     public int Lanes => lanes;
 
     /// <summary>How many lanes ever had a writer, checked: it is shared, so it may hold anything.</summary>
@@ -20,7 +23,7 @@ internal readonly struct LaneTable(SegmentFile segment, long wordOffset, int lan
 
     /// <summary>Takes a lane for as long as this process holds the segment open.</summary>
     /// <returns><see langword="false"/> where a live process has it.</returns>
-    public bool TryLock(int lane) => segment.Hold.TryWrite(LivenessLock.RoleByte + 1 + lane);
+    public bool TryLock(int lane) => segment.Locks.TryHoldRole(RoleOf(lane));
 
     /// <summary>Takes the lowest lane that nobody has; -1 where there is none.</summary>
     public int TakeLowest()

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Segments;
@@ -40,15 +39,11 @@ internal sealed class Participants
     public const long Active = 1, StateMask = 0xFF;
     public const int PidField = 0x08, RolesField = 0x0C, NamespaceField = 0x10;
 
-    /// <summary>The pid namespace that this process's pid is of.</summary>
-    public static readonly ulong PidNamespace = ReadNamespace();
-
     private const int LongestSweep = 2_000; // milliseconds
-    private static readonly ulong StartTime = ReadStartTime();
 
     private readonly SegmentFile _segment;
     private readonly Action<int, int> _sweep;
-    private readonly LivenessLock _probe;
+    private readonly ParticipantLocks _probe;
     private readonly ParticipantRange _seats;
 
     private Participants(SegmentFile segment, Action<int, int> sweep, ParticipantRange seats)
@@ -56,7 +51,7 @@ internal sealed class Participants
         _segment = segment;
         _sweep = sweep;
         _seats = seats.Count < 0 ? seats with { Count = segment.Plan.MaxParticipants } : seats;
-        _probe = LivenessLock.Reopen(segment.File);
+        _probe = ParticipantLocks.Open(segment.File);
     }
 
     /// <summary>This participant's number: what shared words name it by. Negative for who only looks.</summary>
@@ -114,7 +109,7 @@ internal sealed class Participants
 
     /// <summary>Whether the kernel still holds the participant's lock for it.</summary>
     public bool IsAlive(int participant) =>
-        participant == Me || (IsActive(participant) && _probe.IsHeldForWriting(LivenessLock.ParticipantByte + participant));
+        participant == Me || (IsActive(participant) && _probe.IsAlive(participant));
 
     /// <summary>Repairs what each dead participant left, and frees its entry.</summary>
     /// <returns>How many were swept here.</returns>
@@ -125,7 +120,7 @@ internal sealed class Participants
         {
             if (i == Me) continue;
             if (FaultPoints.Plants("sweep.without-proof")) _sweep(i, Me); // what a timeout would do
-            if (IsActive(i) && !_probe.IsHeldForWriting(LivenessLock.ParticipantByte + i) && TrySweep(i)) dead++;
+            if (IsActive(i) && !_probe.IsAlive(i) && TrySweep(i)) dead++;
         }
 
         _segment.Meter.Reclaimed(dead);
@@ -154,7 +149,7 @@ internal sealed class Participants
     {
         for (int i = _seats.First; i < _seats.First + _seats.Count; i++)
         {
-            if (_probe.IsHeldForWriting(LivenessLock.ParticipantByte + i)) continue;
+            if (_probe.IsAlive(i)) continue;
             Thread.Sleep(1);
             return true;
         }
@@ -168,14 +163,14 @@ internal sealed class Participants
         {
             if (!alsoDead && IsActive(i)) continue;
             // The write lock is the entry. Until it is held, nothing of the entry may be touched.
-            if (!_segment.Hold.TryWrite(LivenessLock.ParticipantByte + i)) continue;
+            if (!_segment.Locks.TryHoldParticipant(i)) continue;
             if (alsoDead || !IsActive(i))
             {
                 Enter(i, roles);
                 return true;
             }
 
-            _segment.Hold.Release(LivenessLock.ParticipantByte + i); // somebody joined and died since the first look
+            _segment.Locks.ReleaseParticipant(i); // somebody joined and died since the first look
         }
 
         return false;
@@ -198,8 +193,8 @@ internal sealed class Participants
         long at = Offset(i);
         m.Int(at + 0x08) = Environment.ProcessId;
         m.Int(at + 0x0C) = (int)roles;
-        m.Long(at + 0x10) = (long)PidNamespace;
-        m.Long(at + 0x18) = (long)StartTime;
+        m.Long(at + 0x10) = (long)ProcessIdentity.PidNamespace;
+        m.Long(at + 0x18) = (long)ProcessIdentity.StartTime;
         if (FaultPoints.On) FaultPoints.Reach("join.described");
         // Release: pairs with the acquire in IsActive; whoever sees an active entry sees who it is.
         Volatile.Write(ref ctl, ((((Volatile.Read(ref ctl) >>> 8) + 1) << 8) & ~StateMask) | Active);
@@ -209,8 +204,8 @@ internal sealed class Participants
     {
         // A descriptor of its own: the lock proves the death, lasts as long as the sweep, and keeps the number from being used again.
         // Only a read lock, since every step of a sweep may be taken by several at once: a sweeper that is stopped stops nobody.
-        using LivenessLock proof = LivenessLock.Reopen(_segment.File);
-        if (!proof.TryRead(LivenessLock.ParticipantByte + dead)) return false;
+        using ParticipantLocks proof = ParticipantLocks.Open(_segment.File);
+        if (!proof.TryProveDead(dead)) return false;
         long seen = Volatile.Read(ref Ctl(dead));
         if ((seen & StateMask) != Active) return false;
         _sweep(dead, Me);
@@ -225,18 +220,4 @@ internal sealed class Participants
     private ref long Ctl(int participant) => ref _segment.Mapping.Long(Offset(participant));
 
     private static long Offset(int participant) => SegmentLayout.ParticipantsOffset + (long)participant * SegmentLayout.ParticipantBytes;
-
-    private static ulong ReadNamespace()
-    {
-        string? target = new FileInfo("/proc/self/ns/pid").LinkTarget; // "pid:[4026531836]"
-        return target is not null && ulong.TryParse(target.AsSpan(5).TrimEnd(']'), NumberStyles.None, CultureInfo.InvariantCulture, out ulong inode) ? inode : 0;
-    }
-
-    private static ulong ReadStartTime()
-    {
-        // Field 22, counted after the command name, which may itself hold spaces and parentheses.
-        string stat = File.ReadAllText("/proc/self/stat");
-        string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return ulong.Parse(fields[19], CultureInfo.InvariantCulture);
-    }
 }

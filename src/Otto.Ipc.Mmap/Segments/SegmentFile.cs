@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Platform;
 
@@ -32,11 +31,11 @@ internal sealed class SegmentFile
     private ChannelMeter? _meter;
     private bool _retired;
 
-    private SegmentFile(SafeFileHandle file, LivenessLock hold, SegmentMapping mapping, SegmentPlan plan, Guid id, string path)
+    private SegmentFile(SafeFileHandle file, ParticipantLocks locks, SegmentMapping mapping, SegmentPlan plan, Guid id, string path)
     {
         Id = id;
         File = file;
-        Hold = hold;
+        Locks = locks;
         Mapping = mapping;
         Plan = plan;
         Path = path;
@@ -48,7 +47,7 @@ internal sealed class SegmentFile
     public Guid Id { get; }
 
     /// <summary>Carries the read lock that keeps the segment from being removed, and this participant's own locks.</summary>
-    public LivenessLock Hold { get; }
+    public ParticipantLocks Locks { get; }
 
     public SegmentMapping Mapping { get; }
 
@@ -67,8 +66,7 @@ internal sealed class SegmentFile
     public bool CheckStillLinked()
     {
         if (_retired) return true;
-        FileStatus own = Libc.Status((int)File.DangerousGetHandle());
-        bool retired = own.Links == 0 || Libc.Status(Path) is not { } named || named.Inode != own.Inode || Mapping.Int(SegmentLayout.StateOffset) == SegmentLayout.StateRetired;
+        bool retired = !SegmentStore.IsStillNamed(File, Path) || Mapping.Int(SegmentLayout.StateOffset) == SegmentLayout.StateRetired;
         if (retired) Volatile.Write(ref _retired, true);
         return retired;
     }
@@ -111,10 +109,10 @@ internal sealed class SegmentFile
     /// <returns>What became of it; <see langword="null"/> where there is none.</returns>
     public static SegmentRemoval? Remove(string path, Func<SafeFileHandle, FileStatus, string?> objection)
     {
-        using SafeFileHandle? file = OpenChecked(path, out FileStatus status);
+        using SafeFileHandle? file = SegmentStore.TryOpen(path, out FileStatus status);
         if (file is null) return null;
-        using LivenessLock remover = LivenessLock.Reopen(file);
-        if (!remover.TryWrite(LivenessLock.SegmentByte)) return new SegmentRemoval($"{path} is in use");
+        using ParticipantLocks remover = ParticipantLocks.Open(file);
+        if (!remover.TryHoldForRemoval()) return new SegmentRemoval($"{path} is in use");
         if (objection(file, status) is { } reason) return new SegmentRemoval(reason);
         Retire(file, path);
         return new SegmentRemoval(null);
@@ -125,7 +123,7 @@ internal sealed class SegmentFile
         Mapping.Unmap();
         File.Dispose();
         // Last: until here others see this participant as alive, so nothing it touched was given away under it.
-        Hold.Dispose();
+        Locks.Dispose();
     }
 
     /// <summary>The plan that a header describes, held against its own sizes.</summary>
@@ -147,53 +145,53 @@ internal sealed class SegmentFile
     };
 
     /// <summary>Whether a segment was made before the machine last started: its locks and its processes are gone.</summary>
-    public static bool IsOfAnotherBoot(in FixedHeader header) => header.BootId != BootId;
+    public static bool IsOfAnotherBoot(in FixedHeader header) => header.BootId != ProcessIdentity.BootId;
 
     private static SegmentFile? TryOpen(string path, ISegmentSpec spec)
     {
-        SafeFileHandle? file = OpenChecked(path, out FileStatus status);
+        SafeFileHandle? file = SegmentStore.TryOpen(path, out FileStatus status);
         if (file is null) return null;
-        LivenessLock? hold = null;
+        ParticipantLocks? locks = null;
         try
         {
             if (status.Size < SegmentLayout.DataAlignment)
                 throw new CorruptSegmentException($"{path}: {status.Size:N0} bytes cannot be a segment, which has at least {SegmentLayout.DataAlignment:N0}");
-            hold = LivenessLock.Reopen(file);
+            locks = ParticipantLocks.Open(file);
             // The lock comes before the look at state and link count: a remover that has the write lock has not yet retired it, or has.
-            if (!hold.TryRead(LivenessLock.SegmentByte)) return null;
+            if (!locks.TryAttach()) return null;
             Span<byte> bytes = stackalloc byte[SegmentLayout.HeaderBytes];
             if (RandomAccess.Read(file, bytes, 0) < bytes.Length) throw new CorruptSegmentException($"{path}: the header could not be read");
             FixedHeader header = SegmentLayout.Read(bytes, status.Size, spec.Shape, path);
-            if (Libc.Status((int)file.DangerousGetHandle()).Links == 0) return null;
+            if (PrivateFiles.Status(file).HasNoName) return null;
             if (header.State == SegmentLayout.StateRetired)
             {
                 // Retired but still named: its remover died in between. Whoever comes next takes the name away.
-                hold.Release(LivenessLock.SegmentByte);
-                if (hold.TryWrite(LivenessLock.SegmentByte)) Retire(file, path);
+                locks.Detach();
+                if (locks.TryHoldForRemoval()) Retire(file, path);
                 return null;
             }
 
             if (header.State != SegmentLayout.StateReady) throw new CorruptSegmentException($"{path}: state is {header.State}, expected {SegmentLayout.StateReady}");
-            if (header.BootId != BootId)
+            if (header.BootId != ProcessIdentity.BootId)
             {
                 // Its locks and its processes are another boot's. Whoever gets the write lock clears it away; everybody tries again.
-                hold.Release(LivenessLock.SegmentByte);
-                if (hold.TryWrite(LivenessLock.SegmentByte)) Retire(file, path);
+                locks.Detach();
+                if (locks.TryHoldForRemoval()) Retire(file, path);
                 return null;
             }
 
             SegmentPlan plan = PlanOf(spec, header, path);
             // A copy made by a tool may have holes, and touching one on a full file system would be a SIGBUS.
-            if (status.AllocatedBytes < status.Size) Allocate((int)file.DangerousGetHandle(), plan.FileSize, path, System.IO.Path.GetDirectoryName(path)!);
-            var opened = new SegmentFile(file, hold, new SegmentMapping(file, plan.FileSize), plan, header.Id, path);
+            if (status.AllocatedBytes < status.Size) SegmentStore.Allocate(file, plan.FileSize, path);
+            var opened = new SegmentFile(file, locks, new SegmentMapping(file, plan.FileSize) { SegmentId = header.Id }, plan, header.Id, path);
             file = null;
-            hold = null;
+            locks = null;
             return opened;
         }
         finally
         {
             file?.Dispose();
-            hold?.Dispose();
+            locks?.Dispose();
         }
     }
 
@@ -201,49 +199,33 @@ internal sealed class SegmentFile
     /// <exception cref="IOException">There is no room for it; the message has the numbers.</exception>
     public static void CreateRaw(string path, long bytes)
     {
-        string directory = System.IO.Path.GetDirectoryName(path)!;
-        int fd = Libc.Open(directory, Libc.O_TMPFILE | Libc.O_RDWR | Libc.O_CLOEXEC, 0x180 /* 0600 */);
-        if (fd < 0) throw Libc.Failure("open(O_TMPFILE)", directory);
-        using SafeFileHandle file = new(fd, ownsHandle: true);
-        Allocate(fd, bytes, path, directory);
-        if (Libc.LinkAt(Libc.AT_FDCWD, $"/proc/self/fd/{fd}", Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW) != 0) throw Libc.Failure("linkat", path);
+        using SafeFileHandle file = SegmentStore.CreateUnnamed(System.IO.Path.GetDirectoryName(path)!);
+        SegmentStore.Allocate(file, bytes, path);
+        if (!SegmentStore.TryName(file, path)) throw new IOException($"{path} is there already; nothing but a pool's block may have that name");
     }
 
     private static SegmentFile? TryCreate(string directory, string path, ISegmentSpec spec)
     {
         SegmentPlan plan = spec.NewPlan();
-        int fd = Libc.Open(directory, Libc.O_TMPFILE | Libc.O_RDWR | Libc.O_CLOEXEC, 0x180 /* 0600 */);
-        if (fd < 0)
-        {
-            throw Marshal.GetLastPInvokeError() is Libc.EOPNOTSUPP or Libc.EISDIR
-                ? new IOException($"the file system of {directory} has no unnamed files (O_TMPFILE); name a directory on tmpfs, ext4 or xfs in OTTO_SHM_DIR")
-                : Libc.Failure("open(O_TMPFILE)", directory);
-        }
-
-        SafeFileHandle? file = new(fd, ownsHandle: true);
-        LivenessLock? hold = null;
+        SafeFileHandle? file = SegmentStore.CreateUnnamed(directory);
+        ParticipantLocks? locks = null;
         SegmentMapping? mapping = null;
         try
         {
-            LivenessLock.RequireConflicts(file, directory);
-            Allocate(fd, plan.FileSize, path, directory);
-            mapping = new SegmentMapping(file, plan.FileSize);
-            spec.Initialise(mapping, plan);
+            ParticipantLocks.RequireConflicts(file, directory);
+            SegmentStore.Allocate(file, plan.FileSize, path);
             Guid id = Guid.NewGuid();
-            SegmentLayout.Write(plan, id, BootId).CopyTo(mapping.Bytes(0, SegmentLayout.HeaderBytes));
+            mapping = new SegmentMapping(file, plan.FileSize) { SegmentId = id };
+            spec.Initialise(mapping, plan);
+            SegmentLayout.Write(plan, id, ProcessIdentity.BootId).CopyTo(mapping.Bytes(0, SegmentLayout.HeaderBytes));
             if (FaultPoints.On) FaultPoints.Reach("create.initialised");
-            hold = LivenessLock.Reopen(file);
-            if (!hold.TryRead(LivenessLock.SegmentByte)) throw Libc.Failure("F_OFD_SETLK", path);
-            if (Libc.LinkAt(Libc.AT_FDCWD, $"/proc/self/fd/{fd}", Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW) != 0)
-            {
-                if (Marshal.GetLastPInvokeError() == Libc.EEXIST) return null; // somebody was quicker: open theirs
-                throw Libc.Failure("linkat", path);
-            }
-
+            locks = ParticipantLocks.Open(file);
+            locks.Attach(path);
+            if (!SegmentStore.TryName(file, path)) return null; // somebody was quicker: open theirs
             if (FaultPoints.On) FaultPoints.Reach("create.linked");
-            var created = new SegmentFile(file, hold, mapping, plan, id, path);
+            var created = new SegmentFile(file, locks, mapping, plan, id, path);
             file = null;
-            hold = null;
+            locks = null;
             mapping = null;
             return created;
         }
@@ -251,47 +233,8 @@ internal sealed class SegmentFile
         {
             mapping?.Unmap();
             file?.Dispose();
-            hold?.Dispose();
+            locks?.Dispose();
         }
-    }
-
-    /// <summary>Every byte gets its storage now: a page that cannot be had later would be a SIGBUS, which nobody can catch.</summary>
-    private static void Allocate(int fd, long bytes, string path, string directory)
-    {
-        int error;
-        do error = Libc.PosixFallocate(fd, 0, bytes);
-        while (error == Libc.EINTR);
-        if (error == 0) return;
-        if (error != Libc.ENOSPC) throw Libc.Failure("posix_fallocate", path, error);
-        long free = new DriveInfo(directory).AvailableFreeSpace;
-        throw new IOException($"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, remove what nobody needs there, or name another directory in OTTO_SHM_DIR", error);
-    }
-
-    /// <summary>Opens a file that is this user's alone, and nothing else.</summary>
-    /// <returns><see langword="null"/> where there is none.</returns>
-    public static SafeFileHandle? OpenChecked(string path, out FileStatus status, bool writable = true)
-    {
-        status = default;
-        int fd = Libc.Open(path, (writable ? Libc.O_RDWR : Libc.O_RDONLY) | Libc.O_NOFOLLOW | Libc.O_CLOEXEC | Libc.O_NONBLOCK, 0);
-        if (fd < 0)
-        {
-            int error = Marshal.GetLastPInvokeError();
-            if (error == Libc.ENOENT) return null;
-            if (error == Libc.EACCES) throw new UnauthorizedAccessException($"{path} may not be opened by uid {Libc.GetEuid()}");
-            throw error == Libc.ELOOP ? new IOException($"{path} is a symbolic link; links are not followed") : Libc.Failure("open", path, error);
-        }
-
-        var file = new SafeFileHandle(fd, ownsHandle: true);
-        status = Libc.Status(fd);
-        uint me = Libc.GetEuid();
-        string? problem =
-            !status.IsRegularFile ? "is not a regular file"
-            : status.Uid != me ? $"belongs to uid {status.Uid}, not to {me}"
-            : (status.Permissions & 0x3F) != 0 ? $"has mode {Convert.ToString(status.Permissions, 8)}; a segment has 600"
-            : null;
-        if (problem is null) return file;
-        file.Dispose();
-        throw new UnauthorizedAccessException($"{path} {problem}; it was left alone");
     }
 
     private static void Retire(SafeFileHandle file, string path)
@@ -300,9 +243,9 @@ internal sealed class SegmentFile
         if (RandomAccess.GetLength(file) >= SegmentLayout.HeaderBytes) RandomAccess.Write(file, BitConverter.GetBytes(SegmentLayout.StateRetired), SegmentLayout.StateOffset);
         if (FaultPoints.On) FaultPoints.Reach("remove.retired");
         // Only the name that still leads to this very file is taken away.
-        if (Libc.Status(path) is not { } named || named.Inode != Libc.Status((int)file.DangerousGetHandle()).Inode) return;
+        if (!SegmentStore.IsStillNamed(file, path)) return;
         RemoveCompanions(file, path);
-        _ = Libc.Unlink(path);
+        SegmentStore.RemoveName(path);
     }
 
     /// <summary>Deletes the files that belong to a segment by its identity, so that none of another one of that name is touched.</summary>
@@ -319,9 +262,6 @@ internal sealed class SegmentFile
 
     /// <summary>What the names of files begin with that belong to a segment, before a dot.</summary>
     public static string CompanionPrefix(string path, Guid id) => $"{path}-{id.ToString("N", CultureInfo.InvariantCulture).AsSpan(0, 8)}";
-
-    /// <summary>This boot of the machine: locks and processes of another are gone.</summary>
-    public static readonly Guid BootId = Guid.Parse(System.IO.File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
 }
 
 /// <summary>What became of a segment that was to be removed.</summary>

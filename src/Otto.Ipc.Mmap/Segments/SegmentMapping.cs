@@ -9,19 +9,16 @@ namespace Otto.Ipc.Mmap.Segments;
 /// <summary>A segment's bytes in this process.</summary>
 internal sealed unsafe class SegmentMapping
 {
-    private const int MostRetired = 1024;
-    private static readonly Queue<(nint Address, nuint Length)> s_retired = new();
-
     private byte* _base;
 
     public SegmentMapping(SafeFileHandle file, long length, bool writable = true)
     {
-        void* address = Libc.Mmap(null, (nuint)length, writable ? Libc.PROT_READ | Libc.PROT_WRITE : Libc.PROT_READ, Libc.MAP_SHARED, (int)file.DangerousGetHandle(), 0);
-        if ((nint)address == -1) throw Libc.Failure("mmap", $"{length:N0} bytes");
-        GC.KeepAlive(file);
-        _base = (byte*)address;
+        _base = (byte*)SegmentStore.Map(file, length, writable);
         Length = length;
     }
+
+    /// <summary>The identity of the segment; empty for a block, on whose words nobody waits.</summary>
+    public Guid SegmentId { get; init; }
 
     public long Length { get; }
 
@@ -40,26 +37,19 @@ internal sealed unsafe class SegmentMapping
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> Bytes(long offset, int length) => new(_base + offset, length);
 
-    /// <summary>A word's address for the kernel, which waits on addresses.</summary>
+    /// <summary>An address that outlives the call; for a pinned Memory.</summary>
     public nint Address(long offset) => (nint)(_base + offset);
 
+    /// <summary>A word as processes wait on it.</summary>
+    public WaitTarget WaitTarget(long offset) => new(SegmentId, offset, Address(offset));
+
     /// <summary>
-    /// Lays private zeros over the address range, in one step: the file's memory goes, and a late look at a span that was handed out reads
+    /// Takes the file's memory out of the address range, in one step: the memory goes, and a late look at a span that was handed out reads
     /// zeros instead of ending the process. The range itself is given back once many others have been retired.
     /// </summary>
     public void Retire()
     {
-        byte* address = _base;
-        if (address is null) return;
-        const int Fixed = Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_FIXED | Libc.MAP_NORESERVE;
-        if ((nint)Libc.Mmap(address, (nuint)Length, Libc.PROT_READ | Libc.PROT_WRITE, Fixed, -1, 0) == -1) throw Libc.Failure("mmap", $"{Length:N0} bytes");
-        lock (s_retired)
-        {
-            s_retired.Enqueue(((nint)address, (nuint)Length));
-            if (s_retired.Count <= MostRetired) return;
-            (nint oldest, nuint length) = s_retired.Dequeue();
-            _ = Libc.Munmap((void*)oldest, length);
-        }
+        if (_base is not null) SegmentStore.Quarantine((nint)_base, Length);
     }
 
     /// <summary>Gives the address range back. The caller has made sure that no call and no lease is left.</summary>
@@ -68,6 +58,6 @@ internal sealed unsafe class SegmentMapping
         byte* address = _base;
         if (address is null) return;
         _base = null;
-        _ = Libc.Munmap(address, (nuint)Length);
+        SegmentStore.Unmap((nint)address, Length);
     }
 }

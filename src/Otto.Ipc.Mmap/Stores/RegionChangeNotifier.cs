@@ -1,4 +1,5 @@
 using Otto.Ipc.Mmap.Regions;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Stores;
 
@@ -90,7 +91,7 @@ internal sealed class RegionChangeNotifier(JsonRegion region) : IDisposable
 
     private void Listen(CancellationToken stop)
     {
-        using RegionWatch? watch = RegionWatch.TryOpen(region.FilePath, stop);
+        using IFileWatch? watch = FileWatch.TryOpen(region.FilePath, stop);
         byte[]? found = null;
         TimeSpan look = JsonRegion.FirstLook;
         while (!stop.IsCancellationRequested)
@@ -108,7 +109,7 @@ internal sealed class RegionChangeNotifier(JsonRegion region) : IDisposable
                 look = TimeSpan.FromMilliseconds(200);
             }
 
-            RegionWatch.Sleep(watch, look, stop);
+            FileWatch.Sleep(watch, look, stop);
         }
     }
 }

@@ -28,6 +28,9 @@ internal static class RingLayout
     public const int TypeLoan = 2;
     public const int TypePadding = -1;
 
+    /// <summary>The exclusive role of the stream's receiver; those of its lanes follow.</summary>
+    public const int ReceiverRole = 0;
+
     private const int WordsPerLane = 4;
 
     public static int ControlWords(int lanes) => 2 + lanes * WordsPerLane;

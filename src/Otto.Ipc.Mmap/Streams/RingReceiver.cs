@@ -39,7 +39,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
         _gathering = new BatchingPause(segment.Plan.Capacity, options.SpinLimit);
-        if (!segment.Hold.TryWrite(LivenessLock.RoleByte))
+        if (!segment.Locks.TryHoldRole(RingLayout.ReceiverRole))
         {
             segment.Close();
             throw new IOException($"{segment.Path} has a receiver already, and it is alive; dispose it first");

@@ -1,3 +1,5 @@
+using Otto.Ipc.Platform;
+
 namespace Otto.Ipc.Uds;
 
 /// <summary>A socket's path is another live server's; it was left alone.</summary>
@@ -42,13 +44,6 @@ public sealed class SocketInUseException : IOException
     private static string Describe(int pid)
     {
         if (pid <= 0) return "another process";
-        try
-        {
-            return $"process {pid} ({File.ReadAllText($"/proc/{pid}/comm").TrimEnd('\n')})";
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return $"process {pid}";
-        }
+        return ProcessIdentity.NameOf(pid) is { } name ? $"process {pid} ({name})" : $"process {pid}";
     }
 }

@@ -204,7 +204,7 @@ internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler comm
         End(session);
     }
 
-    private void Watch(ProtocolSession session, ReadOnlySpan<byte> payload)
+    private static void Watch(ProtocolSession session, ReadOnlySpan<byte> payload)
     {
         if (payload.Length < 2 || payload[0] is < (byte)Interests.Keys or > (byte)(Interests.Snapshot | Interests.Keys | Interests.Messages))
             Refuse(session, ErrorCode.BadCommand, "WATCH needs flags of 2 to 7, and a pattern");

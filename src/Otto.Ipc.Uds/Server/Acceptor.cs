@@ -11,7 +11,7 @@ internal sealed class Acceptor(UnixSocket listener, int maxConnections, ILogger 
 {
     private const int AtOnce = 64;
     private readonly SpareFile _spare = new();
-    private readonly uint _owner = UnixSocket.CurrentUser;
+    private readonly uint _owner = ProcessIdentity.UserId;
 
     /// <summary>Accepts the clients that wait.</summary>
     /// <param name="present">How many are connected.</param>

@@ -1,5 +1,4 @@
 using Otto.Ipc.Platform;
-using Otto.Ipc.Uds.Endpoints;
 
 namespace Otto.Ipc.Uds.Streams;
 
@@ -7,7 +6,7 @@ namespace Otto.Ipc.Uds.Streams;
 // disposed leaves its buffer behind until all was read. What a receiver can read is what the kernel has taken, so a message counts as sent then.
 
 /// <summary>The messages of one sender of this process that were not read. Safe for any number of threads.</summary>
-internal sealed class SendBuffer : IIoHandler
+internal sealed class SendBuffer : IWaitHandler
 {
     private const int ShortestPause = 10, LongestPause = 320;
 
@@ -242,7 +241,7 @@ internal sealed class SendBuffer : IIoHandler
             _failure = failure;
             Disconnect();
             NotifyChanged();
-            if (NeedsReceiver) IoThread.CallAfter(this, LongestPause);
+            if (NeedsReceiver) WaitThread.CallAfter(this, LongestPause);
         }
     }
 
@@ -259,7 +258,7 @@ internal sealed class SendBuffer : IIoHandler
     {
         if (!_connection.IsOpen)
         {
-            if (NeedsReceiver) IoThread.CallAfter(this, _pause);
+            if (NeedsReceiver) WaitThread.CallAfter(this, _pause);
             return;
         }
 

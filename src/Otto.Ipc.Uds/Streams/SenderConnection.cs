@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using Otto.Ipc.Platform;
-using Otto.Ipc.Uds.Endpoints;
 
 namespace Otto.Ipc.Uds.Streams;
 
@@ -9,7 +8,7 @@ namespace Otto.Ipc.Uds.Streams;
 /// <summary>The connection of a send buffer, used under its lock.</summary>
 /// <param name="path">Where a receiver would listen.</param>
 /// <param name="owner">What is called when something happens.</param>
-internal sealed class SenderConnection(string path, IIoHandler owner)
+internal sealed class SenderConnection(string path, IWaitHandler owner)
 {
     private const int UsualSendBuffer = 212_992;
 
@@ -32,7 +31,7 @@ internal sealed class SenderConnection(string path, IIoHandler owner)
         if (!IsOpen) return false;
         try
         {
-            _tag = IoThread.Register(_socket.Id, owner);
+            _tag = WaitThread.Register(_socket.Id, owner);
         }
         catch (IOException e)
         {
@@ -55,7 +54,7 @@ internal sealed class SenderConnection(string path, IIoHandler owner)
     }
 
     /// <summary>Has the owner called when one of these events happens, or the receiver goes.</summary>
-    public void Arm(PollEvents events) => IoThread.Arm(_socket.Id, _tag, events);
+    public void Arm(PollEvents events) => WaitThread.Arm(_socket.Id, _tag, events);
 
     /// <summary>Gives the kernel what it takes.</summary>
     public SocketResult Send(ReadOnlySpan<byte> bytes, out int taken)
@@ -93,7 +92,7 @@ internal sealed class SenderConnection(string path, IIoHandler owner)
     public void Close()
     {
         if (!IsOpen) return;
-        IoThread.Unregister(_socket.Id, _tag);
+        WaitThread.Unregister(_socket.Id, _tag);
         _socket.CloseBothWays();
         _socket = default;
     }

@@ -1,3 +1,4 @@
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Platform;
 using Otto.Ipc.Uds.Endpoints;
 using Otto.Ipc.Uds.Listening;
@@ -8,7 +9,7 @@ namespace Otto.Ipc.Uds.Streams;
 // to the kernel, however many senders there are.
 
 /// <summary>The receiving end of a stream over a socket.</summary>
-internal sealed class StreamReceiver : MessageReceiver, IIoHandler
+internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
 {
     private const long ListenerTag = 0;
 
@@ -18,7 +19,7 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
     private readonly SocketLock _lock;
     private readonly ReadinessPoller _poller;
     private readonly long _ioTag;
-    private readonly EndGate _gate;
+    private readonly ExclusiveUse _use;
     private readonly bool _allowOther;
     private readonly List<InboundConnection> _connections = [];
     private readonly Lock _waiting = new();
@@ -34,12 +35,12 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
         _allowOther = allowOther;
         SocketPaths.EnsureDirectory(path);
         _lock = SocketLock.Take(path);
-        _gate = new EndGate("receiver", Close);
+        _use = new ExclusiveUse(Close, "receiver");
         try
         {
             _poller = new ReadinessPoller();
             _poller.Add(_lock.Listener.Id, PollEvents.Readable, ListenerTag);
-            _ioTag = IoThread.Register(_poller.Id, this);
+            _ioTag = WaitThread.Register(_poller.Id, this);
         }
         catch
         {
@@ -55,21 +56,21 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
     {
         get
         {
-            _gate.Enter();
+            _use.Enter();
             try
             {
                 return Poll() == null && AllCompleted();
             }
             finally
             {
-                _gate.Exit();
+                _use.Exit();
             }
         }
     }
 
     public override bool TryReceive(out ReadLease lease)
     {
-        _gate.Enter();
+        _use.Enter();
         bool leased = false;
         try
         {
@@ -85,13 +86,13 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
         finally
         {
             // The receiver stays entered until the lease ends.
-            if (!leased) _gate.Exit();
+            if (!leased) _use.Exit();
         }
     }
 
     public override bool TryReceive(Span<byte> destination, out int bytes)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             bytes = 0;
@@ -105,40 +106,40 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            return EndWait.Wait(_gate, IsReady, WaitForChange, timeout, cancellationToken) && Poll() is not null;
+            return WaitLoop.Wait(_use, IsReady, WaitForChange, timeout, cancellationToken) && Poll() is not null;
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, IsReady, WaitForChange, cancellationToken).ConfigureAwait(false);
+            await WaitLoop.WaitAsync(_use, IsReady, WaitForChange, cancellationToken).ConfigureAwait(false);
             return Poll() is not null;
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override void Dispose()
     {
-        _gate.Dispose();
+        _use.Close();
         OnReady();
     }
 
@@ -161,7 +162,7 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
         _open = 0;
         _leased!.Consume(_leasedBytes);
         _leased = null;
-        _gate.Exit();
+        _use.Exit();
     }
 
     private bool IsReady() => Poll() is not null || AllCompleted();
@@ -171,7 +172,7 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
         lock (_waiting)
         {
             _change ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            IoThread.Arm(_poller.Id, _ioTag, PollEvents.Readable);
+            WaitThread.Arm(_poller.Id, _ioTag, PollEvents.Readable);
             return _change.Task;
         }
     }
@@ -271,7 +272,7 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
 
     private void Close()
     {
-        IoThread.Unregister(_poller.Id, _ioTag);
+        WaitThread.Unregister(_poller.Id, _ioTag);
         // The name goes first, so that senders whose connections end find the next receiver and not this one.
         _lock.Dispose();
         foreach (InboundConnection connection in _connections)

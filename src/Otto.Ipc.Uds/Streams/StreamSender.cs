@@ -1,4 +1,5 @@
 using System.Buffers;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Uds.Endpoints;
 
 namespace Otto.Ipc.Uds.Streams;
@@ -7,7 +8,7 @@ namespace Otto.Ipc.Uds.Streams;
 internal sealed class StreamSender : MessageSender
 {
     private readonly SendBuffer _buffer;
-    private readonly EndGate _gate;
+    private readonly ExclusiveUse _use;
     private byte[]? _room;
     private long _reservations, _open;
     private bool _completed;
@@ -16,14 +17,14 @@ internal sealed class StreamSender : MessageSender
     {
         MaxMessageBytes = StreamWire.MaxMessage(options.Capacity);
         _buffer = SendBuffers.Take(path, options, allowOther);
-        _gate = new EndGate("sender", _buffer.Release);
+        _use = new ExclusiveUse(_buffer.Release, "sender");
     }
 
     public override int MaxMessageBytes { get; }
 
     public override bool TrySend(ReadOnlySpan<byte> message)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             Check(message.Length);
@@ -31,13 +32,13 @@ internal sealed class StreamSender : MessageSender
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override bool TryReserve(int maxBytes, out WriteSlot slot)
     {
-        _gate.Enter();
+        _use.Enter();
         bool reserved = false;
         try
         {
@@ -47,7 +48,7 @@ internal sealed class StreamSender : MessageSender
         finally
         {
             // The end stays entered until commit or abort.
-            if (!reserved) _gate.Exit();
+            if (!reserved) _use.Exit();
         }
 
         slot = default;
@@ -61,34 +62,34 @@ internal sealed class StreamSender : MessageSender
     public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            return EndWait.Wait(_gate, () => _buffer.HasRoom(bytes), _buffer.WaitForChange, timeout, cancellationToken);
+            return WaitLoop.Wait(_use, () => _buffer.HasRoom(bytes), _buffer.WaitForChange, timeout, cancellationToken);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, () => _buffer.HasRoom(bytes), _buffer.WaitForChange, cancellationToken).ConfigureAwait(false);
+            await WaitLoop.WaitAsync(_use, () => _buffer.HasRoom(bytes), _buffer.WaitForChange, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override void Complete()
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             if (!_completed) _buffer.Complete();
@@ -96,26 +97,26 @@ internal sealed class StreamSender : MessageSender
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override async ValueTask FlushAsync(CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, () => _buffer.IsDelivered, _buffer.WaitForChange, cancellationToken).ConfigureAwait(false);
+            await WaitLoop.WaitAsync(_use, () => _buffer.IsDelivered, _buffer.WaitForChange, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override void Dispose()
     {
-        _gate.Dispose();
+        _use.Close();
         _buffer.Wake();
     }
 
@@ -137,7 +138,7 @@ internal sealed class StreamSender : MessageSender
         _open = 0;
         ArrayPool<byte>.Shared.Return(_room!);
         _room = null;
-        _gate.Exit();
+        _use.Exit();
     }
 
     private void Check(int bytes)

@@ -34,7 +34,7 @@ internal static class StreamSocket
         try
         {
             uint user = socket.PeerUser;
-            return allowOther || user == 0 || user == UnixSocket.CurrentUser;
+            return allowOther || user == 0 || user == ProcessIdentity.UserId;
         }
         catch (IOException)
         {

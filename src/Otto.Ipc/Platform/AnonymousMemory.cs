@@ -1,3 +1,5 @@
+using Otto.Ipc.Platform.Linux;
+
 namespace Otto.Ipc.Platform;
 
 // Memory of the system's own, which goes back to it as a whole: the collector would keep what a crowd once needed.

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Otto.Ipc.Platform.Linux;
 
 namespace Otto.Ipc.Platform;
 
@@ -32,7 +33,7 @@ internal sealed unsafe class ReadinessPoller : IDisposable
     public const long WakeTag = -2;
 
     private const int Most = 256;
-    private static readonly int Stride = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 16 : 12;
+    private static readonly int Stride = Abi.EpollEventBytes;
     private static readonly int TagAt = Stride - sizeof(long);
     private readonly byte[] _entries = GC.AllocateUninitializedArray<byte>(Most * 16, pinned: true);
     private readonly int _wake = -1;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Otto.Ipc.Platform.Linux;
 
 namespace Otto.Ipc.Platform;
 
@@ -47,9 +48,6 @@ internal readonly unsafe record struct UnixSocket
     /// <summary>The longest path of a socket in bytes.</summary>
     public static int LongestPath => Libc.LongestSocketPath;
 
-    /// <summary>The effective user of this process.</summary>
-    public static uint CurrentUser => Libc.GetEuid();
-
     /// <summary>The effective user at the other end, as the kernel noted it when they connected or listened.</summary>
     /// <exception cref="IOException">The kernel does not tell.</exception>
     public uint PeerUser => Libc.PeerOf(Id).Uid;
@@ -71,6 +69,37 @@ internal readonly unsafe record struct UnixSocket
         {
             var entry = new Libc.PollEntry { Descriptor = Id, Events = (short)Libc.EPOLLOUT };
             return Libc.Poll(ref entry, 1, 0) > 0;
+        }
+    }
+
+    /// <summary>The effective user at the other end of a socket of the runtime's.</summary>
+    /// <exception cref="IOException">The kernel does not tell.</exception>
+    public static bool TryGetPeerUser(System.Net.Sockets.Socket socket, out uint user)
+    {
+        Span<byte> raw = stackalloc byte[sizeof(PeerCredentials)];
+        bool known = socket.GetRawSocketOption(Libc.SOL_SOCKET, Libc.SO_PEERCRED, raw) == raw.Length;
+        user = known ? MemoryMarshal.Read<PeerCredentials>(raw).Uid : 0;
+        return known;
+    }
+
+    /// <summary>Who listens at a path, by the kernel's word.</summary>
+    /// <returns>The pid, 0 if it cannot be asked now; <see langword="null"/> if nobody listens.</returns>
+    /// <exception cref="IOException">It cannot be known whether somebody listens.</exception>
+    public static int? ListenerOf(string path)
+    {
+        int fd = Libc.Socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0);
+        if (fd < 0) throw Libc.Failure("socket", path);
+        try
+        {
+            if (Libc.Connect(fd, path) == 0) return Libc.PeerOf(fd).Pid;
+            int error = Marshal.GetLastPInvokeError();
+            // A full backlog is a listener that is busy; anything but a refusal is no proof that nobody is there.
+            if (error is Libc.ECONNREFUSED or Libc.ENOENT) return null;
+            return error == Libc.EAGAIN ? 0 : throw Libc.Failure("connect", path, error);
+        }
+        finally
+        {
+            _ = Libc.Close(fd);
         }
     }
 

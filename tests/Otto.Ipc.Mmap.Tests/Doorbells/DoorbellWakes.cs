@@ -1,4 +1,5 @@
 using Otto.Ipc.Conformance;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Streams;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Doorbells;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Tests.Doorbells;
 
@@ -57,7 +58,7 @@ public sealed class Idle
         using IWorkQueue worker = _place.Transport.OpenQueue("jobs");
         int before = Threads();
         Task<bool>[] waiting = [.. Enumerable.Range(0, Waiters).Select(async _ => (await worker.LeaseAsync()).Complete())];
-        Watch.Until(() => Threads() - before > 0 || !Futex.HasWaitVector, "the waiters' threads");
+        Watch.Until(() => Threads() - before > 0 || !WaitWord.CanSleepOnMany, "the waiters' threads");
         Assert.That(Threads() - before, Is.LessThanOrEqualTo((Waiters + 126) / 127 + 8), "and some of the thread pool's");
         for (int i = 0; i < Waiters; i++)
         {

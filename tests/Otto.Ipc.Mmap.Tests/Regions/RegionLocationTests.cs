@@ -1,4 +1,6 @@
 using Otto.Ipc.Mmap.Regions;
+using Otto.Ipc.Platform;
+using Otto.Ipc.Platform.Linux;
 
 namespace Otto.Ipc.Mmap.Tests.Regions;
 
@@ -32,7 +34,7 @@ internal sealed class RegionLocationTests : RegionTest
     [Test]
     public void The_nearest_process_that_has_the_region_is_the_run()
     {
-        int parent = RegionLocation.ParentOf(Environment.ProcessId), grandparent = RegionLocation.ParentOf(parent);
+        int parent = ProcessIdentity.ParentOf(Environment.ProcessId), grandparent = ProcessIdentity.ParentOf(parent);
         var location = new RegionLocation("build");
         Assert.That(location.Find(), Is.Null);
         Assert.That(location.FindOrName(), Is.EqualTo(PathOf(parent)), "a write that makes it makes the parent's");
@@ -73,7 +75,7 @@ internal sealed class RegionLocationTests : RegionTest
     [TestCase("", 0)]
     [TestCase("12 (bash", 0)]
     public void A_programs_name_does_not_confuse_the_search_for_its_parent(string stat, int parent) =>
-        Assert.That(RegionLocation.ParentIn(stat), Is.EqualTo(parent));
+        Assert.That(LinuxProcess.ParentIn(stat), Is.EqualTo(parent));
 
     [Test]
     public void A_name_is_never_a_path() => Assert.That(() => new RegionLocation("../build"), Throws.ArgumentException);

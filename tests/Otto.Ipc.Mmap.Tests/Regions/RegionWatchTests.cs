@@ -1,4 +1,5 @@
 using Otto.Ipc.Mmap.Regions;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Tests.Regions;
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Tests.Segments;
 
@@ -203,8 +204,8 @@ public sealed partial class SegmentLife
         var options = new MmapQueueOptions { MaxParticipants = 2, Slots = 4 };
         using IWorkQueue one = _place.Transport.OpenQueue("jobs", options);
         using var file = File.OpenHandle(_place.PathOf("jobs", SegmentShape.Queue), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
-        using LivenessLock sweeper = LivenessLock.Reopen(file);
-        Assert.That(sweeper.TryRead(LivenessLock.ParticipantByte + 1), Is.True);
+        using ParticipantLocks sweeper = ParticipantLocks.Open(file);
+        Assert.That(sweeper.TryProveDead(1), Is.True);
         using var joining = new ManualResetEventSlim();
         Task join = Watch.OnThread(() =>
         {
@@ -213,7 +214,7 @@ public sealed partial class SegmentLife
         });
         joining.Wait();
         Assert.That(join.Wait(TimeSpan.FromMilliseconds(100)), Is.False);
-        sweeper.Release(LivenessLock.ParticipantByte + 1);
+        sweeper.ReleaseProof(1);
         await Watch.Over(join);
     }
 

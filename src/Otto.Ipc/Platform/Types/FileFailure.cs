@@ -1,0 +1,67 @@
+using System.Runtime.InteropServices;
+
+namespace Otto.Ipc.Platform;
+
+// Why the system refused. A caller acts on the kind and words its own message; the number stays in the message and in the exception's HResult.
+
+/// <summary>The kinds of refusal that callers tell apart.</summary>
+internal enum FileFailureKind
+{
+    None,
+
+    /// <summary>There is nothing of that name, or a part of its path is no directory.</summary>
+    NotFound,
+
+    /// <summary>Something of that name is there.</summary>
+    Exists,
+
+    /// <summary>It is a symbolic link, which is not followed.</summary>
+    Link,
+
+    /// <summary>It is a directory.</summary>
+    Directory,
+
+    /// <summary>The directory has something in it.</summary>
+    NotEmpty,
+
+    /// <summary>This user has no right to it.</summary>
+    Denied,
+
+    /// <summary>Nobody may write there, or not in this way.</summary>
+    ReadOnly,
+
+    /// <summary>The file system is full.</summary>
+    Full,
+
+    /// <summary>The user's quota is used up.</summary>
+    Quota,
+
+    /// <summary>A file cannot be that large.</summary>
+    TooLarge,
+
+    /// <summary>The file system cannot do that.</summary>
+    Unsupported,
+
+    /// <summary>The lock is another's.</summary>
+    Locked,
+
+    Other,
+}
+
+/// <summary>A refusal of the system, or none.</summary>
+/// <param name="Kind">What kind.</param>
+/// <param name="Number">The system's own number, for messages.</param>
+internal readonly record struct FileFailure(FileFailureKind Kind, int Number)
+{
+    /// <summary>The system's own words for it.</summary>
+    public string Reason => Marshal.GetPInvokeErrorMessage(Number);
+
+    public bool Failed => Kind != FileFailureKind.None;
+
+    /// <summary>Names the call, its object and the reason.</summary>
+    public IOException ToException(string call, string what) => Describe(call, what, Number);
+
+    /// <summary>Names a call, its object and the reason.</summary>
+    public static IOException Describe(string call, string what, int number) =>
+        new($"{call} of {what} failed: {Marshal.GetPInvokeErrorMessage(number)} (errno {number})", number);
+}
