@@ -31,6 +31,9 @@ internal readonly record struct Pipe
     /// <summary>What one slot of a pipe holds.</summary>
     public const int PageBytes = PipeCalls.PageBytes;
 
+    /// <summary>The settings of the system that bound how large a pipe may grow.</summary>
+    public const string SizeLimits = "/proc/sys/fs/pipe-max-size and pipe-user-pages-soft";
+
     private readonly int _number;
 
     internal Pipe(int fd) => _number = fd + 1;

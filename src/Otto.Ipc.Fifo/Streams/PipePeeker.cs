@@ -29,7 +29,7 @@ internal sealed class PipePeeker : IDisposable
             {
                 throw new IOException(
                     $"messages of up to {rules.MaxMessageBytes:N0} bytes need a pipe of {rules.NeededPipeBytes:N0}, and the system gives {Math.Min(pipe, shown):N0} "
-                    + "(/proc/sys/fs/pipe-max-size and pipe-user-pages-soft bound it); lower MaxMessageBytes");
+                    + $"({Pipe.SizeLimits} bound it); lower MaxMessageBytes");
             }
 
             _seen = new byte[Math.Min(pipe, shown)];
