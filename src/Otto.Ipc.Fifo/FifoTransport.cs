@@ -42,7 +42,7 @@ public sealed class FifoTransport : IStreamTransport
         Bidirectional: false,
         SetUp: Level.Low,
         Overhead: Level.Medium,
-        MaxMessageBytes: (1L << 20) - Platform.PipeCalls.PageBytes - FrameRules.LengthBytes,
+        MaxMessageBytes: (1L << 20) - Platform.Pipe.PageBytes - FrameRules.LengthBytes,
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
     /// <summary>Opens a stream's sending end, and makes the FIFO where it does not exist. Does not wait for a receiver.</summary>

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Otto.Ipc.Uds.Listening;
 using Otto.Ipc.Uds.Server;
 
@@ -10,21 +12,23 @@ namespace Otto.Ipc.Uds;
 /// </remarks>
 public sealed class UdsServer : IDisposable, IAsyncDisposable
 {
-    private readonly SocketLock _claim;
+    private readonly SocketLock _lock;
+    private readonly ILogger _log;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _disposed;
 
     private UdsServer(string path, UdsServerOptions options)
     {
         SocketPath = path;
-        _claim = SocketLock.Take(path);
+        _log = options.LoggerFactory?.CreateLogger("Otto.Ipc.Uds.UdsServer") ?? NullLogger.Instance;
+        _lock = SocketLock.Take(path);
         try
         {
-            Loop = new ServerLoop(options, _claim.Listener);
+            Loop = new ServerLoop(options, _lock.Listener, _log);
         }
         catch
         {
-            _claim.Dispose();
+            _lock.Dispose();
             throw;
         }
 
@@ -37,7 +41,7 @@ public sealed class UdsServer : IDisposable, IAsyncDisposable
     /// <summary>How many clients are connected.</summary>
     public int Connections => Loop.Connections;
 
-    /// <summary>Completes when the server has stopped; fails where it could not go on.</summary>
+    /// <summary>Completes when the server has stopped; fails if it could not continue.</summary>
     public Task Completion => _completion.Task;
 
     internal ServerLoop Loop { get; }
@@ -82,11 +86,12 @@ public sealed class UdsServer : IDisposable, IAsyncDisposable
         }
         catch (Exception e)
         {
+            _log.ServerFailed(SocketPath, e);
             failure = e;
         }
 
-        // The name goes first: whoever finds none knows that nobody listens.
-        _claim.Dispose();
+        // The name goes first: a client that finds none knows that no server listens.
+        _lock.Dispose();
         Loop.Dispose();
         if (failure is null) _completion.SetResult();
         else _completion.SetException(failure);

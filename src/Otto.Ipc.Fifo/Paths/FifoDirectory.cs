@@ -11,11 +11,11 @@ internal static class FifoDirectory
     public static string Ensure(string? configured)
     {
         string path = PathOf(configured);
-        if (Libc.Status(path) is null && OperatingSystem.IsLinux())
+        if (PrivateFiles.Status(path) is null)
         {
             try
             {
-                Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                PrivateFiles.CreateDirectories(path);
             }
             catch (UnauthorizedAccessException e)
             {
@@ -28,19 +28,19 @@ internal static class FifoDirectory
     }
 
     /// <summary>Where the directory is or would be; nothing is looked at.</summary>
-    public static string PathOf(string? configured) => OperatingSystem.IsLinux() && Libc.Supported
+    public static string PathOf(string? configured) => PrivateFiles.IsSupported
         ? Path.GetFullPath(configured ?? Default())
         : throw new PlatformNotSupportedException("FIFOs are offered on Linux, x64 and arm64");
 
     /// <summary>Refuses a directory that others could write to.</summary>
     public static void Check(string path)
     {
-        FileStatus status = Libc.Status(path) ?? throw new DirectoryNotFoundException($"the directory {path} for FIFOs is not there");
-        uint me = Libc.GetEuid();
+        FileStatus status = PrivateFiles.Status(path) ?? throw new DirectoryNotFoundException($"the directory {path} for FIFOs is not there");
+        uint me = ProcessIdentity.UserId;
         if (!status.IsDirectory) throw new IOException($"{path}, the directory for FIFOs, is not a directory (links are not followed)");
-        if (status.Uid != me)
-            throw new UnauthorizedAccessException($"the directory {path} for FIFOs belongs to uid {status.Uid}, not to {me}; name another in OTTO_FIFO_DIR");
-        if ((status.Permissions & 0x12) != 0) // group or others may write
+        if (status.Owner != me)
+            throw new UnauthorizedAccessException($"the directory {path} for FIFOs belongs to uid {status.Owner}, not to {me}; name another in OTTO_FIFO_DIR");
+        if (status.OthersMayWrite)
             throw new UnauthorizedAccessException($"the directory {path} for FIFOs has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 700 it");
     }
 
@@ -49,6 +49,6 @@ internal static class FifoDirectory
         if (Environment.GetEnvironmentVariable("OTTO_FIFO_DIR") is { Length: > 0 } named) return named;
         return Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } runtime
             ? Path.Combine(runtime, "otto")
-            : Path.Combine("/tmp", $"otto-{Libc.GetEuid()}");
+            : Path.Combine("/tmp", $"otto-{ProcessIdentity.UserId}");
     }
 }

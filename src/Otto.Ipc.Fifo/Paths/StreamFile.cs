@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using Otto.Ipc.Fifo.Platform;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Fifo.Paths;
@@ -21,15 +21,14 @@ internal sealed class StreamFile : IDisposable
     public const string Suffix = ".lock";
 
     private const int HeaderBytes = 13, FramingAt = 4, LimitAt = 8, BegunAt = 12, RenewTries = 1000;
-    private const long EndsByte = 1L << 40, ReceiverByte = EndsByte + 1;
     private static readonly int Magic = BinaryPrimitives.ReadInt32LittleEndian("FIFO"u8);
     private readonly SafeFileHandle _file;
-    private readonly int _fd;
+    private readonly StreamLocks _locks;
 
     private StreamFile(SafeFileHandle file, string fifoPath)
     {
         _file = file;
-        _fd = (int)file.DangerousGetHandle();
+        _locks = new StreamLocks(file);
         FifoPath = fifoPath;
     }
 
@@ -53,14 +52,7 @@ internal sealed class StreamFile : IDisposable
     }
 
     /// <summary>Whether a .NET receiver has the stream open.</summary>
-    public bool HasReceiver
-    {
-        get
-        {
-            var request = new Libc.FileLock { Type = Libc.F_WRLCK, Start = ReceiverByte, Length = 1 };
-            return Libc.Fcntl(_fd, Libc.F_OFD_GETLK, ref request) != 0 || request.Type != Libc.F_UNLCK;
-        }
-    }
+    public bool HasReceiver => _locks.HasReceiver;
 
     /// <summary>Joins the ends of a stream.</summary>
     /// <param name="fifoPath">The FIFO, which may not exist yet.</param>
@@ -94,34 +86,24 @@ internal sealed class StreamFile : IDisposable
 
     /// <summary>Takes the receiver's place.</summary>
     /// <returns><see langword="false"/> where another has it.</returns>
-    public bool TryBeReceiver() => TrySet(ReceiverByte, Libc.F_WRLCK);
+    public bool TryBeReceiver() => _locks.TryBeReceiver();
 
     /// <summary>Takes the right to write a frame.</summary>
     /// <returns><see langword="false"/> where another sender has it.</returns>
-    public bool TryLockWriting()
-    {
-        while (Libc.Flock(_fd, Libc.LOCK_EX | Libc.LOCK_NB) != 0)
-        {
-            int error = Marshal.GetLastPInvokeError();
-            if (error == Libc.EAGAIN) return false;
-            if (error != Libc.EINTR) throw Libc.Failure("flock", FifoPath + Suffix, error);
-        }
+    public bool TryLockWriting() => FileLock.TryAcquire(_file, FifoPath + Suffix);
 
-        return true;
-    }
-
-    public void UnlockWriting() => _ = Libc.Flock(_fd, Libc.LOCK_UN);
+    public void UnlockWriting() => FileLock.Release(_file);
 
     /// <summary>Deletes the FIFO and its file, where no .NET end has it open.</summary>
     /// <returns><see langword="false"/> where there is none.</returns>
     public static bool Remove(string fifoPath)
     {
-        if (Libc.Status(fifoPath) is null) return false;
+        if (PrivateFiles.Status(fifoPath) is null) return false;
         FifoFile.Check(fifoPath);
         using var file = new StreamFile(OpenFile(fifoPath + Suffix), fifoPath);
-        if (!file.TrySet(EndsByte, Libc.F_WRLCK)) throw new IOException($"somebody has {fifoPath} open; it was left alone");
+        if (!file._locks.TryBeAlone()) throw new IOException($"somebody has {fifoPath} open; it was left alone");
         FifoFile.Remove(fifoPath);
-        _ = Libc.Unlink(fifoPath + Suffix);
+        PrivateFiles.TryRemove(fifoPath + Suffix);
         return true;
     }
 
@@ -129,27 +111,26 @@ internal sealed class StreamFile : IDisposable
     public void Dispose()
     {
         if (_file.IsClosed) return;
-        TrySet(ReceiverByte, Libc.F_UNLCK);
-        TrySet(EndsByte, Libc.F_UNLCK);
+        _locks.Leave();
         UnlockWriting();
         _file.Dispose();
     }
 
     private static SafeFileHandle OpenFile(string path)
     {
-        int fd = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_CLOEXEC | Libc.O_NOFOLLOW | Libc.O_NONBLOCK, 0x180);
-        if (fd < 0)
+        SafeFileHandle? file = PrivateFiles.TryOpen(path, FileAccess.ReadWrite, out FileFailure failure, mayCreate: true);
+        if (file is null)
         {
-            int error = Marshal.GetLastPInvokeError();
-            throw error == Libc.ELOOP ? new IOException($"{path} is a symbolic link; links are not followed") : Libc.Failure("open", path, error);
+            throw failure.Kind == FileFailureKind.Link
+                ? new IOException($"{path} is a symbolic link; links are not followed")
+                : failure.ToException("open", path);
         }
 
-        var file = new SafeFileHandle(fd, ownsHandle: true);
-        FileStatus status = Libc.Status(fd);
-        uint me = Libc.GetEuid();
+        FileStatus status = PrivateFiles.Status(file);
+        uint me = ProcessIdentity.UserId;
         string? problem = !status.IsRegularFile ? "is not a regular file"
-            : status.Uid != me ? $"belongs to uid {status.Uid}, not to {me}"
-            : (status.Permissions & 0x12) != 0 ? $"has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 600 it"
+            : status.Owner != me ? $"belongs to uid {status.Owner}, not to {me}"
+            : status.OthersMayWrite ? $"has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 600 it"
             : null;
         if (problem is null) return file;
         file.Dispose();
@@ -158,13 +139,12 @@ internal sealed class StreamFile : IDisposable
 
     private bool IsStillNamed(string path)
     {
-        FileStatus mine = Libc.Status(_fd);
-        return Libc.Status(path) is { } named && (named.Inode, named.Device) == (mine.Inode, mine.Device) && Libc.Status(FifoPath) is not null;
+        return PrivateFiles.Status(path) is { } named && named.IsSameFile(PrivateFiles.Status(_file)) && PrivateFiles.Status(FifoPath) is not null;
     }
 
     private bool TryJoin(FifoStreamOptions options)
     {
-        if (TrySet(EndsByte, Libc.F_WRLCK))
+        if (_locks.TryBeAlone())
         {
             Rules = FrameRules.Of(options);
             Span<byte> header = stackalloc byte[HeaderBytes];
@@ -174,10 +154,10 @@ internal sealed class StreamFile : IDisposable
             BinaryPrimitives.WriteInt32LittleEndian(header[LimitAt..], Rules.MaxMessageBytes);
             RandomAccess.Write(_file, header, 0);
             // From writing to reading in one step: nobody else decides in between.
-            return TrySet(EndsByte, Libc.F_RDLCK);
+            return _locks.TryJoin();
         }
 
-        if (!TrySet(EndsByte, Libc.F_RDLCK)) return false;
+        if (!_locks.TryJoin()) return false;
         Rules = ReadRules();
         if (options.Framing is { } framing && framing != Rules.Framing)
             throw new ArgumentException($"framing {framing} differs from {Rules.Framing}, which the other ends of {FifoPath} use", nameof(options));
@@ -199,15 +179,5 @@ internal sealed class StreamFile : IDisposable
         }
 
         return new FrameRules((FifoFraming)framing, limit);
-    }
-
-    private bool TrySet(long offset, short type)
-    {
-        var request = new Libc.FileLock { Type = type, Start = offset, Length = 1 };
-        while (true)
-        {
-            if (Libc.Fcntl(_fd, Libc.F_OFD_SETLK, ref request) == 0) return true;
-            if (Marshal.GetLastPInvokeError() != Libc.EINTR) return false;
-        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Otto.Ipc.Platform;
+using Otto.Ipc.Platform.Linux;
 
 namespace Otto.Ipc.Fifo.Platform;
 

@@ -1,4 +1,3 @@
-using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
 
 namespace Otto.Ipc.Fifo.Relays;
@@ -16,8 +15,8 @@ namespace Otto.Ipc.Fifo.Relays;
 /// </remarks>
 public sealed class FifoRelay : IAsyncDisposable
 {
-    private const int FirstRetry = 1, LongestRetry = 16, TurnAwayEvery = 10, StepsInARow = 64; // ms, ms, ms
-    private readonly RelayDirectory _place;
+    private const int FirstRetry = 1, LongestRetry = 16, RejectInterval = 10, StepsInARow = 64; // ms, ms, ms
+    private readonly RelayDirectory _directory;
     private readonly WakeSignal _signal = new();
     private readonly Timer _timer;
     private readonly List<RelayInlet> _inlets = [];
@@ -29,7 +28,7 @@ public sealed class FifoRelay : IAsyncDisposable
     private int _turn;
     private int _retry = FirstRetry;
     private volatile bool _stopping;
-    private Timer? _turningAway;
+    private Timer? _rejecting;
 
     /// <summary>Makes the FIFOs. Producers may open and write from now on; nothing is passed on until <see cref="RunAsync"/>.</summary>
     /// <param name="options">How many programs, and how their bytes are put together; left out, one to one.</param>
@@ -41,17 +40,17 @@ public sealed class FifoRelay : IAsyncDisposable
         options ??= new FifoRelayOptions();
         options.Validate();
         _timer = new Timer(static signal => ((WakeSignal)signal!).Set(), _signal, Timeout.Infinite, Timeout.Infinite);
-        _place = RelayDirectory.Make(options.Directory);
+        _directory = RelayDirectory.Make(options.Directory);
         try
         {
             FifoFraming? framing = options.Producers > 1 ? options.Framing : null;
-            for (int i = 1; i <= options.Producers; i++) _inlets.Add(new RelayInlet(_place.MakeFifo($"output-{i}"), framing, options, _signal));
-            for (int i = 1; i <= options.Consumers; i++) _outlets.Add(new RelayOutlet(_place.MakeFifo($"input-{i}"), options, _signal));
+            for (int i = 1; i <= options.Producers; i++) _inlets.Add(new RelayInlet(_directory.MakeFifo($"output-{i}"), framing, options, _signal));
+            for (int i = 1; i <= options.Consumers; i++) _outlets.Add(new RelayOutlet(_directory.MakeFifo($"input-{i}"), options, _signal));
         }
         catch
         {
             CloseAll();
-            _place.Dispose();
+            _directory.Dispose();
             throw;
         }
 
@@ -72,7 +71,7 @@ public sealed class FifoRelay : IAsyncDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_stopping, this);
-            return _running ??= Task.Run(PumpAsync);
+            return _running ??= Task.Run(RelayAsync);
         }
     }
 
@@ -106,14 +105,14 @@ public sealed class FifoRelay : IAsyncDisposable
 
         _signal.Set();
         if (running is not null) await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (_turningAway is not null) await _turningAway.DisposeAsync().ConfigureAwait(false);
+        if (_rejecting is not null) await _rejecting.DisposeAsync().ConfigureAwait(false);
         await _timer.DisposeAsync().ConfigureAwait(false);
         CloseAll();
-        _place.Dispose();
+        _directory.Dispose();
         _signal.Close();
     }
 
-    private async Task<FifoRelayReport> PumpAsync()
+    private async Task<FifoRelayReport> RelayAsync()
     {
         try
         {
@@ -131,13 +130,13 @@ public sealed class FifoRelay : IAsyncDisposable
             }
 
             bool left = !_inlets.Exists(inlet => inlet.IsBroken) && !_inlets.TrueForAll(inlet => inlet.IsDone);
-            return new FifoRelayReport(_inlets.Sum(inlet => inlet.Bytes), left, [.. _inlets.Select(inlet => inlet.Trouble).OfType<string>()]);
+            return new FifoRelayReport(_inlets.Sum(inlet => inlet.Bytes), left, [.. _inlets.Select(inlet => inlet.Error).OfType<string>()]);
         }
         finally
         {
             CloseAll();
             // Programs that open a FIFO now must not wait for ever.
-            if (!_stopping) _turningAway = new Timer(_ => TurnAway(), null, TurnAwayEvery, TurnAwayEvery);
+            if (!_stopping) _rejecting = new Timer(_ => RejectAll(), null, RejectInterval, RejectInterval);
         }
     }
 
@@ -149,7 +148,7 @@ public sealed class FifoRelay : IAsyncDisposable
         foreach (RelayInlet inlet in _inlets) happened |= inlet.Fill();
         foreach (RelayOutlet outlet in _outlets)
         {
-            if (!outlet.Look()) continue;
+            if (!outlet.Update()) continue;
             happened = true;
             _retry = FirstRetry;
         }
@@ -208,12 +207,12 @@ public sealed class FifoRelay : IAsyncDisposable
         _retry = Math.Min(_retry * 2, LongestRetry);
     }
 
-    private void TurnAway()
+    private void RejectAll()
     {
         try
         {
-            foreach (RelayInlet inlet in _inlets) inlet.TurnAway();
-            foreach (RelayOutlet outlet in _outlets) outlet.TurnAway();
+            foreach (RelayInlet inlet in _inlets) inlet.RejectWaiting();
+            foreach (RelayOutlet outlet in _outlets) outlet.RejectWaiting();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -38,8 +38,8 @@ public sealed record FifoRelayOptions
         if (Producers is < 1 or > MostPrograms) throw new ArgumentOutOfRangeException(nameof(Producers), $"a relay has 1 to {MostPrograms} producers: {Producers:N0}");
         if (Consumers is < 1 or > MostPrograms) throw new ArgumentOutOfRangeException(nameof(Consumers), $"a relay has 1 to {MostPrograms} consumers: {Consumers:N0}");
         if (!Enum.IsDefined(Framing)) throw new ArgumentOutOfRangeException(nameof(Framing), $"no such framing: {(int)Framing}");
-        if (PipeBytes is < PipeCalls.PageBytes or > 1 << 30)
-            throw new ArgumentOutOfRangeException(nameof(PipeBytes), $"pipe bytes must be {PipeCalls.PageBytes:N0} to {1 << 30:N0}: {PipeBytes:N0}");
+        if (PipeBytes is < Pipe.PageBytes or > 1 << 30)
+            throw new ArgumentOutOfRangeException(nameof(PipeBytes), $"pipe bytes must be {Pipe.PageBytes:N0} to {1 << 30:N0}: {PipeBytes:N0}");
     }
 }
 

@@ -1,7 +1,6 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Otto.Ipc.Fifo.Paths;
-using Otto.Ipc.Platform;
+using Otto.Ipc.Fifo.Platform;
 
 namespace Otto.Ipc.Fifo.Relays;
 
@@ -12,12 +11,12 @@ internal sealed class RelayDirectory : IDisposable
     private const string Prefix = "pipe-";
     private const int MostSwept = 100;
     private static int _count;
-    private readonly int _lock;
+    private readonly DirectoryLock _lock;
 
-    private RelayDirectory(string directory, int descriptor)
+    private RelayDirectory(string directory, DirectoryLock held)
     {
         Directory = directory;
-        _lock = descriptor;
+        _lock = held;
     }
 
     public string Directory { get; }
@@ -30,11 +29,10 @@ internal sealed class RelayDirectory : IDisposable
         {
             string name = string.Create(CultureInfo.InvariantCulture, $"{Prefix}{Environment.ProcessId}-{Interlocked.Increment(ref _count)}");
             string path = FifoDirectory.Ensure(Path.Combine(parent, name));
-            int descriptor = TryLock(path);
-            if (descriptor < 0) continue;
-            // Whoever swept it in between has removed it, or was kept from it.
-            if (Libc.Status(path) is { } status && status.Inode == Libc.Status(descriptor).Inode) return new RelayDirectory(path, descriptor);
-            _ = Libc.Close(descriptor);
+            if (DirectoryLock.TryAcquire(path) is not { } held) continue;
+            // Another relay that swept it in between has removed it, or was kept from it.
+            if (held.IsStillNamed(path)) return new RelayDirectory(path, held);
+            held.Dispose();
         }
     }
 
@@ -49,15 +47,7 @@ internal sealed class RelayDirectory : IDisposable
     public void Dispose()
     {
         Clear(Directory);
-        _ = Libc.Close(_lock);
-    }
-
-    private static int TryLock(string path)
-    {
-        int descriptor = Libc.Open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0);
-        if (descriptor < 0 || Libc.Flock(descriptor, Libc.LOCK_EX | Libc.LOCK_NB) == 0) return descriptor;
-        _ = Libc.Close(descriptor);
-        return -1;
+        _lock.Dispose();
     }
 
     /// <summary>Removes the directories of relays that were killed.</summary>
@@ -65,10 +55,8 @@ internal sealed class RelayDirectory : IDisposable
     {
         foreach (string path in System.IO.Directory.EnumerateDirectories(parent, Prefix + "*").Take(MostSwept))
         {
-            int descriptor = TryLock(path);
-            if (descriptor < 0) continue;
-            Clear(path);
-            _ = Libc.Close(descriptor);
+            using DirectoryLock? held = DirectoryLock.TryAcquire(path);
+            if (held is not null) Clear(path);
         }
     }
 

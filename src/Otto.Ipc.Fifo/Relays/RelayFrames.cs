@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Otto.Ipc.Fifo.Paths;
 
 namespace Otto.Ipc.Fifo.Relays;
 

@@ -1,5 +1,4 @@
 using Otto.Ipc.Fifo.Platform;
-using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
 using Otto.Ipc.Platform;
 
@@ -13,10 +12,10 @@ internal sealed class RelayInlet
     private const int BufferBytes = 64 * 1024;
     private readonly FifoFraming? _framing;
     private readonly bool _untilClosed;
-    private readonly PollerPlace _place;
+    private readonly WaitRegistration _registration;
     private readonly byte[] _buffer = new byte[BufferBytes + 1]; // one more, to end a line that was left open
     private RelayFrames _frames;
-    private int _fd, _keeper;
+    private Pipe _pipe, _keeper;
     private int _filled;
     private int _toDrain = -1;
     private volatile bool _programEnded;
@@ -24,18 +23,17 @@ internal sealed class RelayInlet
     /// <param name="path">The FIFO.</param>
     /// <param name="framing">How frames are told apart that must stay whole; null where bytes pass as they are.</param>
     /// <param name="options">The relay's.</param>
-    /// <param name="signal">Who is told when there is something to read.</param>
+    /// <param name="signal">What is set when there is something to read.</param>
     public RelayInlet(string path, FifoFraming? framing, FifoRelayOptions options, WakeSignal signal)
     {
         Path = path;
         _framing = framing;
         _frames = new RelayFrames(framing);
         _untilClosed = options.UntilClosed;
-        _place = new PollerPlace(signal);
-        _keeper = -1;
-        _fd = FifoFile.OpenReading(path);
+        _registration = new WaitRegistration(signal);
+        _pipe = FifoFile.OpenReading(path);
         _keeper = FifoFile.TryOpenWriting(path);
-        PipeCalls.Grow(_fd, options.PipeBytes);
+        _pipe.Grow(options.PipeBytes);
     }
 
     public string Path { get; }
@@ -47,7 +45,7 @@ internal sealed class RelayInlet
     public bool HasEnded { get; private set; }
 
     /// <summary>What could not be passed on whole.</summary>
-    public string? Trouble { get; private set; }
+    public string? Error { get; private set; }
 
     /// <summary>Whether a part of a frame was passed on whose rest will never come: nothing can follow it.</summary>
     public bool IsBroken { get; private set; }
@@ -70,13 +68,14 @@ internal sealed class RelayInlet
     public bool Fill()
     {
         if (HasEnded) return false;
-        if (_programEnded && _keeper >= 0) BeginEnd();
+        if (_programEnded && _keeper.IsOpen) BeginEnd();
         if (_toDrain == 0) return End();
         int room = BufferBytes - _filled;
         if (room == 0) return false;
-        int read = PipeCalls.Read(_fd, _buffer.AsSpan(_filled, _toDrain < 0 ? room : Math.Min(room, _toDrain)));
-        if (read == -Libc.EAGAIN) return _toDrain > 0 && End(); // somebody else took what was there
-        if (read < 0) throw Libc.Failure("read", Path, -read);
+        PipeTransfer transfer = _pipe.Read(_buffer.AsSpan(_filled, _toDrain < 0 ? room : Math.Min(room, _toDrain)));
+        if (transfer.WouldBlock) return _toDrain > 0 && End(); // another process took what was there
+        if (transfer.Failed) throw transfer.ToException("read", Path);
+        int read = transfer.Bytes;
         if (read == 0) return End();
         _filled += read;
         Bytes += read;
@@ -106,27 +105,27 @@ internal sealed class RelayInlet
     /// <summary>Has the signal set when there is more to read.</summary>
     public void Arm()
     {
-        if (!HasEnded && _filled < BufferBytes) _place.Arm(_fd, (uint)PipeCalls.POLLIN);
+        if (!HasEnded && _filled < BufferBytes) _registration.Arm(_pipe.Id, PollEvents.Readable);
     }
 
-    /// <summary>Lets in who waits to open the FIFO after the end, and turns him away: his write fails as into any pipe that nobody reads.</summary>
-    public void TurnAway() => _ = Libc.Close(FifoFile.OpenReading(Path));
+    /// <summary>Lets in a program that waits to open the FIFO after the end: its write fails as into any pipe that is not read.</summary>
+    public void RejectWaiting() => FifoFile.OpenReading(Path).Close();
 
     public void Close()
     {
         HasEnded = true;
-        _place.Leave();
-        if (_keeper >= 0) _ = Libc.Close(_keeper);
-        if (_fd >= 0) _ = Libc.Close(_fd);
-        _fd = _keeper = -1;
+        _registration.Leave();
+        _keeper.Close();
+        _pipe.Close();
+        _pipe = _keeper = default;
     }
 
     /// <summary>The producer has ended. All that it wrote is in the pipe now; with others' writing on, that much and no more is read.</summary>
     private void BeginEnd()
     {
-        _ = Libc.Close(_keeper);
-        _keeper = -1;
-        if (!_untilClosed) _toDrain = PipeCalls.Waiting(_fd);
+        _keeper.Close();
+        _keeper = default;
+        if (!_untilClosed) _toDrain = _pipe.WaitingBytes;
     }
 
     private bool End()
@@ -142,7 +141,7 @@ internal sealed class RelayInlet
         }
 
         IsBroken = _frames.IsInside;
-        Trouble = IsBroken
+        Error = IsBroken
             ? $"the last frame in {Path} is cut in its middle, of which a part was passed on already: nothing can follow it"
             : $"the last frame in {Path} is cut: only {open:N0} bytes of it came, and they were dropped";
         _filled -= open;

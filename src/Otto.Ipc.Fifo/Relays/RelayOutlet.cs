@@ -1,5 +1,4 @@
 using Otto.Ipc.Fifo.Platform;
-using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
 using Otto.Ipc.Platform;
 
@@ -9,8 +8,8 @@ namespace Otto.Ipc.Fifo.Relays;
 
 internal sealed class RelayOutlet(string path, FifoRelayOptions options, WakeSignal signal)
 {
-    private readonly PollerPlace _place = new(signal);
-    private int _fd = -1;
+    private readonly WaitRegistration _registration = new(signal);
+    private Pipe _pipe;
     private volatile bool _programEnded;
 
     public string Path => path;
@@ -19,7 +18,7 @@ internal sealed class RelayOutlet(string path, FifoRelayOptions options, WakeSig
     public int Sent { get; set; }
 
     /// <summary>Whether the consumer reads.</summary>
-    public bool IsOpen => _fd >= 0;
+    public bool IsOpen => _pipe.IsOpen;
 
     /// <summary>Whether the consumer has left, or was told that nothing more comes.</summary>
     public bool HasEnded { get; private set; }
@@ -33,11 +32,11 @@ internal sealed class RelayOutlet(string path, FifoRelayOptions options, WakeSig
 
     /// <summary>Opens the FIFO if the consumer has, and notices that it left.</summary>
     /// <returns>Whether something happened.</returns>
-    public bool Look()
+    public bool Update()
     {
         if (HasEnded) return false;
         // Its children may read on, where a side lasts as long as anybody has it open.
-        bool left = IsOpen && (PipeCalls.Poll(_fd, 0) & PipeCalls.POLLERR) != 0;
+        bool left = IsOpen && _pipe.HasNoReader;
         if (left || (_programEnded && !(options.UntilClosed && IsOpen)))
         {
             Close();
@@ -45,9 +44,9 @@ internal sealed class RelayOutlet(string path, FifoRelayOptions options, WakeSig
         }
 
         if (IsOpen) return false;
-        _fd = FifoFile.TryOpenWriting(path);
+        _pipe = FifoFile.TryOpenWriting(path);
         if (!IsOpen) return false;
-        PipeCalls.Grow(_fd, options.PipeBytes);
+        _pipe.Grow(options.PipeBytes);
         return true;
     }
 
@@ -56,37 +55,33 @@ internal sealed class RelayOutlet(string path, FifoRelayOptions options, WakeSig
     public bool Write(ReadOnlySpan<byte> run)
     {
         if (HasEnded || !IsOpen || Sent == run.Length) return false;
-        int written = PipeCalls.Write(_fd, run[Sent..]);
-        if (written == -Libc.EAGAIN) return false;
-        if (written == -PipeCalls.EPIPE)
+        PipeTransfer transfer = _pipe.Write(run[Sent..]);
+        if (transfer.WouldBlock) return false;
+        if (transfer.HasNoReader)
         {
             Close();
             return true;
         }
 
-        if (written < 0) throw Libc.Failure("write", path, -written);
-        Sent += written;
+        if (transfer.Failed) throw transfer.ToException("write", path);
+        Sent += transfer.Bytes;
         return true;
     }
 
     /// <summary>Has the signal set when there is room, or when the consumer leaves, which is always told.</summary>
     public void Arm(bool wantsRoom)
     {
-        if (IsOpen) _place.Arm(_fd, wantsRoom ? (uint)PipeCalls.POLLOUT : 0);
+        if (IsOpen) _registration.Arm(_pipe.Id, wantsRoom ? PollEvents.Writable : PollEvents.None);
     }
 
-    /// <summary>Lets in who waits to open the FIFO after the end, and shows him that there is nothing.</summary>
-    public void TurnAway()
-    {
-        int fd = FifoFile.TryOpenWriting(path);
-        if (fd >= 0) _ = Libc.Close(fd);
-    }
+    /// <summary>Lets in a program that waits to open the FIFO after the end, and shows it that there is nothing.</summary>
+    public void RejectWaiting() => FifoFile.TryOpenWriting(path).Close();
 
     public void Close()
     {
         HasEnded = true;
-        _place.Leave();
-        if (IsOpen) _ = Libc.Close(_fd);
-        _fd = -1;
+        _registration.Leave();
+        _pipe.Close();
+        _pipe = default;
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
 
@@ -6,26 +7,27 @@ namespace Otto.Ipc.Fifo.Streams;
 
 // The contract of a receiver over what a FrameReader finds. A message leaves the FIFO when its lease ends.
 
-internal sealed class FifoReceiver : MessageReceiver, IReadiness
+internal sealed class FifoReceiver : MessageReceiver, IWaitCondition
 {
-    private readonly EndGate _gate = new();
+    private readonly ExclusiveUse _use;
     private readonly WakeSignal _signal = new();
-    private readonly EndWait _wait;
+    private readonly WaitLoop _wait;
     private readonly StreamFile _file;
-    private readonly PipePeeker _view;
+    private readonly PipePeeker _peeker;
     private readonly FrameReader _reader;
     private long _leases;
     private long _open;
     private int _leased;
-    private Sight _found;
+    private FrameState _found;
 
     public FifoReceiver(StreamFile file, FifoStreamOptions options)
     {
         _file = file;
+        _use = new ExclusiveUse(Release);
         try
         {
             if (!file.TryBeReceiver()) throw new IOException($"{file.FifoPath} has a receiver already, and it is alive; dispose it first");
-            _view = new PipePeeker(file.FifoPath, file.Rules, options);
+            _peeker = new PipePeeker(file.FifoPath, file.Rules, options);
         }
         catch
         {
@@ -33,29 +35,29 @@ internal sealed class FifoReceiver : MessageReceiver, IReadiness
             throw;
         }
 
-        _reader = new FrameReader(file, _view);
-        _wait = new EndWait(_gate, this, _signal, _signal);
+        _reader = new FrameReader(file, _peeker);
+        _wait = new WaitLoop(_use, this, _signal, _signal);
     }
 
     public override bool IsCompleted
     {
         get
         {
-            _gate.Enter();
+            _use.Enter();
             try
             {
-                return _reader.Find(out _) == Sight.End;
+                return _reader.Find(out _) == FrameState.End;
             }
             finally
             {
-                Exit();
+                _use.Exit();
             }
         }
     }
 
     public override bool TryReceive(out ReadLease lease)
     {
-        _gate.Enter();
+        _use.Enter();
         bool leased = false;
         try
         {
@@ -65,76 +67,75 @@ internal sealed class FifoReceiver : MessageReceiver, IReadiness
             // The end stays entered until the lease ends.
             _open = ++_leases;
             _leased = bytes;
-            lease = new ReadLease(this, new SlotToken(_open, 0), _view.Unread.Slice(_reader.PayloadAt, bytes));
+            lease = new ReadLease(this, new SlotToken(_open, 0), _peeker.Unread.Slice(_reader.PayloadAt, bytes));
             return true;
         }
         finally
         {
-            if (!leased) Exit();
+            if (!leased) _use.Exit();
         }
     }
 
     public override bool TryReceive(Span<byte> destination, out int bytes)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             if (!TryFind(out bytes)) return false;
             if (bytes > destination.Length)
                 throw new ArgumentException($"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream", nameof(destination));
-            _view.Unread.Slice(_reader.PayloadAt, bytes).CopyTo(destination);
+            _peeker.Unread.Slice(_reader.PayloadAt, bytes).CopyTo(destination);
             _reader.Take(bytes);
             return true;
         }
         finally
         {
-            Exit();
+            _use.Exit();
         }
     }
 
     public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            return _wait.Wait(timeout, cancellationToken) && _found != Sight.End;
+            return _wait.Wait(timeout, cancellationToken) && _found != FrameState.End;
         }
         finally
         {
-            Exit();
+            _use.Exit();
         }
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             await _wait.WaitAsync(cancellationToken).ConfigureAwait(false);
-            return _found != Sight.End;
+            return _found != FrameState.End;
         }
         finally
         {
-            Exit();
+            _use.Exit();
         }
     }
 
     public override void Dispose()
     {
-        if (_gate.IsClosed) return;
-        bool release = _gate.Close();
+        if (_use.IsClosed) return;
+        _use.Close();
         _signal.Set();
-        if (release) Release();
     }
 
-    bool IReadiness.IsReady(bool arm, out Pause pause)
+    bool IWaitCondition.Poll(bool arm, out SleepSource source)
     {
-        pause = default;
+        source = default;
         _found = _reader.Find(out _);
-        if (_found != Sight.Nothing) return true;
-        pause = _reader.Pause;
-        if (arm) _wait.Arm(pause.Descriptor, pause.Events);
+        if (_found != FrameState.Nothing) return true;
+        source = _reader.SleepSource;
+        if (arm) _wait.Arm(source.Id, source.Events);
         return false;
     }
 
@@ -143,25 +144,20 @@ internal sealed class FifoReceiver : MessageReceiver, IReadiness
         if (_open != token.Word) return;
         _open = 0;
         _reader.Take(_leased);
-        Exit();
+        _use.Exit();
     }
 
     private bool TryFind(out int bytes)
     {
-        Sight sight = _reader.Find(out bytes);
-        if (sight == Sight.Trouble) _reader.ThrowTrouble();
-        return sight == Sight.Message;
-    }
-
-    private void Exit()
-    {
-        if (_gate.Exit()) Release();
+        FrameState state = _reader.Find(out bytes);
+        if (state == FrameState.Error) _reader.ThrowError();
+        return state == FrameState.Message;
     }
 
     private void Release()
     {
         _wait.Dispose();
-        _view.Dispose();
+        _peeker.Dispose();
         _file.Dispose();
     }
 }

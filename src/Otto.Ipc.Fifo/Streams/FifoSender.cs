@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
 
@@ -6,9 +7,9 @@ namespace Otto.Ipc.Fifo.Streams;
 
 // The contract of a sender over a SenderPipe: one thread at a time, slots that outlive their end, sizes checked before anything is written.
 
-internal sealed class FifoSender : MessageSender, IReadiness
+internal sealed class FifoSender : MessageSender, IWaitCondition
 {
-    private readonly EndGate _gate = new();
+    private readonly ExclusiveUse _use;
     private readonly SenderPipe _pipe;
     private long _reservations;
     private long _open;
@@ -16,9 +17,10 @@ internal sealed class FifoSender : MessageSender, IReadiness
 
     public FifoSender(StreamFile file, FifoStreamOptions options)
     {
+        _use = new ExclusiveUse(() => _pipe!.Close(tell: false));
         try
         {
-            _pipe = new SenderPipe(file, options, _gate, this);
+            _pipe = new SenderPipe(file, options, _use, this);
         }
         catch
         {
@@ -38,10 +40,10 @@ internal sealed class FifoSender : MessageSender, IReadiness
         {
             return _pipe.TryWrite(message);
         }
-        catch (InvalidOperationException) when (_gate.IsClosed)
+        catch (InvalidOperationException) when (_use.IsClosed)
         {
-            // Both ends were closed beside this call: which went first is nobody's business.
-            EndGate.ThrowClosed();
+            // Both ends were closed beside this call: the order does not matter to the caller.
+            _use.ThrowIfClosed();
             throw;
         }
         finally
@@ -103,7 +105,7 @@ internal sealed class FifoSender : MessageSender, IReadiness
 
     public override void Complete()
     {
-        _gate.Enter();
+        _use.Enter();
         _completed = true;
         _pipe.Close(tell: true);
         Exit();
@@ -111,13 +113,12 @@ internal sealed class FifoSender : MessageSender, IReadiness
 
     public override void Dispose()
     {
-        if (_gate.IsClosed) return;
-        bool release = _gate.Close();
+        if (_use.IsClosed) return;
+        _use.Close();
         _pipe.Signal.Set();
-        if (release) _pipe.Close(tell: false);
     }
 
-    bool IReadiness.IsReady(bool arm, out Pause pause) => _pipe.HasRoom(arm, out pause);
+    bool IWaitCondition.Poll(bool arm, out SleepSource source) => _pipe.HasRoom(arm, out source);
 
     protected override bool CommitSlot(in SlotToken token, int bytes)
     {
@@ -145,16 +146,13 @@ internal sealed class FifoSender : MessageSender, IReadiness
 
     private void Enter()
     {
-        _gate.Enter();
+        _use.Enter();
         if (!_completed) return;
         Exit();
         throw new InvalidOperationException("this sender was completed; open another to go on");
     }
 
-    private void Exit()
-    {
-        if (_gate.Exit()) _pipe.Close(tell: false);
-    }
+    private void Exit() => _use.Exit();
 
     private void CheckSize(int bytes)
     {

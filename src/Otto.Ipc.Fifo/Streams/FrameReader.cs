@@ -1,13 +1,16 @@
 using System.Buffers.Binary;
 using System.Text;
 using Otto.Ipc.Fifo.Paths;
+using Otto.Ipc.Fifo.Platform;
+using Otto.Ipc.Fifo.Waiting;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Fifo.Streams;
 
 // Finds the next frame in what a receiver sees of its FIFO, and tells what half a frame means: more to come, or the end of a sender.
 
-/// <summary>What a look at the FIFO found.</summary>
-internal enum Sight
+/// <summary>What is next in the FIFO.</summary>
+internal enum FrameState
 {
     /// <summary>No message, or not all of one.</summary>
     Nothing,
@@ -16,17 +19,17 @@ internal enum Sight
     Message,
 
     /// <summary>Something to throw.</summary>
-    Trouble,
+    Error,
 
     /// <summary>All senders have left, and all that they sent was read.</summary>
     End,
 }
 
-internal sealed class FrameReader(StreamFile file, PipePeeker view)
+internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
 {
-    private const int LookForDeaths = 250, ShownBytes = 32;
+    private const int SenderCheckInterval = 250, ShownBytes = 32;
     private readonly FrameRules _rules = file.Rules;
-    private Exception? _trouble;
+    private Exception? _error;
     private bool _broken;
     private bool _skipping;
     private int _searched;
@@ -35,39 +38,39 @@ internal sealed class FrameReader(StreamFile file, PipePeeker view)
     public int PayloadAt => _rules.Framing == FifoFraming.LengthPrefixed ? FrameRules.LengthBytes : 0;
 
     /// <summary>What to sleep on while there is nothing. Half a frame may have lost its sender, which only a look can tell.</summary>
-    public Waiting.Pause Pause => new(view.News, Platform.PipeCalls.POLLIN, view.Unread.IsEmpty ? 0 : LookForDeaths);
+    public SleepSource SleepSource => new(peeker.WaitId, PollEvents.Readable, peeker.Unread.IsEmpty ? 0 : SenderCheckInterval);
 
-    /// <summary>Looks for the next message.</summary>
+    /// <summary>Finds the next message.</summary>
     /// <param name="bytes">How long it is, where there is one.</param>
-    public Sight Find(out int bytes)
+    public FrameState Find(out int bytes)
     {
         while (true)
         {
             bytes = 0;
-            if (_trouble is not null) return Sight.Trouble;
-            if (TryParse(out bytes)) return Sight.Message;
-            if (_trouble is not null || view.Look()) continue;
-            if (!view.MayHaveEnded) return Sight.Nothing;
-            if (view.HasEnded)
+            if (_error is not null) return FrameState.Error;
+            if (TryParse(out bytes)) return FrameState.Message;
+            if (_error is not null || peeker.Peek()) continue;
+            if (!peeker.MayHaveEnded) return FrameState.Nothing;
+            if (peeker.HasEnded)
             {
                 // What was written before the last sender left is there now.
-                if (view.Look()) continue;
-                if (view.Unread.IsEmpty) return Sight.End;
-                TakeCut(locked: _rules.NeedsLock && file.TryLockWriting());
+                if (peeker.Peek()) continue;
+                if (peeker.Unread.IsEmpty) return FrameState.End;
+                TakeTruncated(locked: _rules.NeedsLock && file.TryLockWriting());
             }
-            else if (view.Unread.IsEmpty || !TakeHopeless())
+            else if (peeker.Unread.IsEmpty || !TakeUnfinishable())
             {
-                return Sight.Nothing;
+                return FrameState.Nothing;
             }
         }
     }
 
     /// <summary>Throws what was found, once, unless nothing can be told apart any more.</summary>
-    public void ThrowTrouble()
+    public void ThrowError()
     {
-        Exception? trouble = _trouble;
-        if (!_broken) _trouble = null;
-        if (trouble is not null) throw trouble;
+        Exception? error = _error;
+        if (!_broken) _error = null;
+        if (error is not null) throw error;
     }
 
     /// <summary>Counts the message that was found as read.</summary>
@@ -81,7 +84,7 @@ internal sealed class FrameReader(StreamFile file, PipePeeker view)
 
     private bool TryLength(out int bytes)
     {
-        ReadOnlySpan<byte> unread = view.Unread;
+        ReadOnlySpan<byte> unread = peeker.Unread;
         bytes = 0;
         if (unread.Length < FrameRules.LengthBytes) return false;
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(unread);
@@ -98,7 +101,7 @@ internal sealed class FrameReader(StreamFile file, PipePeeker view)
 
     private bool TryLine(out int bytes)
     {
-        ReadOnlySpan<byte> unread = view.Unread;
+        ReadOnlySpan<byte> unread = peeker.Unread;
         _searched = Math.Min(_searched, unread.Length);
         int end = unread[_searched..].IndexOf((byte)'\n');
         bytes = _searched + end;
@@ -117,16 +120,16 @@ internal sealed class FrameReader(StreamFile file, PipePeeker view)
     }
 
     /// <summary>Half a frame that will not become whole: its sender died, or the pipe is full of it.</summary>
-    private bool TakeHopeless()
+    private bool TakeUnfinishable()
     {
         if (_rules.NeedsLock && !file.TryLockWriting()) return false;
         try
         {
             // Under the lock no .NET sender is in the middle of a frame, unless it died there.
-            if (view.Look()) return true;
+            if (peeker.Peek()) return true;
             if (_rules.NeedsLock && file.IsFrameBegun)
             {
-                TakeCut(locked: true);
+                TakeTruncated(locked: true);
                 return true;
             }
         }
@@ -136,20 +139,20 @@ internal sealed class FrameReader(StreamFile file, PipePeeker view)
         }
 
         if (!FifoFile.IsFull(file.FifoPath)) return false;
-        if (_rules.Framing == FifoFraming.Lines) SkipLine(view.Unread);
-        else Break($"{view.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath}, in pieces too small for the rest to come; have its writer write larger ones");
+        if (_rules.Framing == FifoFraming.Lines) SkipLine(peeker.Unread);
+        else Break($"{peeker.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath}, in pieces too small for the rest to come; have its writer write larger ones");
         return true;
     }
 
-    private void TakeCut(bool locked)
+    private void TakeTruncated(bool locked)
     {
-        byte[] received = view.Unread.ToArray();
+        byte[] received = peeker.Unread.ToArray();
         string path = file.FifoPath;
         string what = _rules.Framing == FifoFraming.Lines ? $"the last line in {path} is cut: {received.Length:N0} bytes came without a line feed"
             : received.Length < FrameRules.LengthBytes ? $"the last message in {path} is cut: {received.Length} of {FrameRules.LengthBytes} bytes of its length came"
             : $"the last message in {path} is cut: {received.Length - FrameRules.LengthBytes:N0} of its {BinaryPrimitives.ReadUInt32LittleEndian(received):N0} bytes came";
         Drop(received.Length);
-        if (!_skipping) _trouble = new TruncatedFrameException($"{what} before its sender went: {Show(received)}", received);
+        if (!_skipping) _error = new TruncatedFrameException($"{what} before its sender went: {Show(received)}", received);
         _skipping = false;
         if (!locked) return;
         file.IsFrameBegun = false;
@@ -162,7 +165,7 @@ internal sealed class FrameReader(StreamFile file, PipePeeker view)
         _skipping = line[^1] != (byte)'\n';
         int bytes = line.Length;
         line = _skipping ? line : line[..^1];
-        _trouble = new InvalidDataException(
+        _error = new InvalidDataException(
             $"a line in {file.FifoPath} has more than {_rules.MaxMessageBytes:N0} bytes and was skipped; it begins with {Show(line)}. Raise MaxMessageBytes");
         Drop(bytes);
     }
@@ -172,7 +175,7 @@ internal sealed class FrameReader(StreamFile file, PipePeeker view)
         _searched = 0;
         try
         {
-            view.Take(bytes);
+            peeker.Take(bytes);
         }
         catch (IOException e)
         {
@@ -183,7 +186,7 @@ internal sealed class FrameReader(StreamFile file, PipePeeker view)
     private void Break(string message)
     {
         _broken = true;
-        _trouble = new InvalidDataException(message);
+        _error = new InvalidDataException(message);
     }
 
     /// <summary>The beginning of some bytes: as text where it is text, else in hexadecimal.</summary>

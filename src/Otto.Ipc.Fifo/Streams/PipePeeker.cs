@@ -1,5 +1,4 @@
 using Otto.Ipc.Fifo.Platform;
-using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Fifo.Streams;
@@ -9,31 +8,28 @@ namespace Otto.Ipc.Fifo.Streams;
 
 internal sealed class PipePeeker : IDisposable
 {
-    private const int ScratchBytes = PipeCalls.PageBytes;
-    private readonly int _fd;
-    private readonly int _showIn, _showOut;
-    private readonly int _keeper = -1;
+    private const int ScratchBytes = Pipe.PageBytes;
+    private readonly Pipe _pipe, _showIn, _showOut, _keeper;
     private readonly byte[] _seen;
     private readonly byte[] _scratch = new byte[ScratchBytes];
     private int _start, _end;
-    private int _nowhere = -1;
-    private int _edges = -1;
+    private Pipe _nowhere;
+    private ReadinessPoller? _arrivals;
 
     public PipePeeker(string path, FrameRules rules, FifoStreamOptions options)
     {
-        _showIn = _showOut = -1;
-        _fd = FifoFile.OpenReading(path);
+        _pipe = FifoFile.OpenReading(path);
         try
         {
             int wanted = Math.Max(options.PipeBytes, rules.NeededPipeBytes);
-            int pipe = PipeCalls.Grow(_fd, wanted);
-            (_showOut, _showIn) = PipeCalls.MakePipe();
-            int shown = PipeCalls.Grow(_showIn, pipe);
+            int pipe = _pipe.Grow(wanted);
+            (_showOut, _showIn) = Pipe.Make();
+            int shown = _showIn.Grow(pipe);
             if (Math.Min(pipe, shown) < rules.NeededPipeBytes)
             {
                 throw new IOException(
                     $"messages of up to {rules.MaxMessageBytes:N0} bytes need a pipe of {rules.NeededPipeBytes:N0}, and the system gives {Math.Min(pipe, shown):N0} "
-                    + "(/proc/sys/fs/pipe-max-size and pipe-user-pages-soft bound it); lower MaxMessageBytes");
+                    + $"({Pipe.SizeLimits} bound it); lower MaxMessageBytes");
             }
 
             _seen = new byte[Math.Min(pipe, shown)];
@@ -49,32 +45,33 @@ internal sealed class PipePeeker : IDisposable
     /// <summary>What was seen and not taken.</summary>
     public ReadOnlySpan<byte> Unread => _seen.AsSpan(_start, _end - _start);
 
-    /// <summary>A descriptor that becomes readable when there is something to see that was not there at the last look.</summary>
-    public int News => _end == _start ? _fd : Edges();
+    /// <summary>What becomes readable when there is something to see that was not there at the last <see cref="Peek"/>.</summary>
+    public int WaitId => _end == _start ? _pipe.Id : Arrivals().Id;
 
     /// <summary>Whether no sender may be left, by the last look: it saw nothing, and nobody to come; or it saw what one may have left.</summary>
     public bool MayHaveEnded { get; private set; }
 
     /// <summary>Whether no sender has the FIFO open any more. Before the first one came this is false.</summary>
-    public bool HasEnded => (PipeCalls.Poll(_fd, PipeCalls.POLLIN) & PipeCalls.POLLHUP) != 0;
+    public bool HasEnded => _pipe.HasNoWriter;
 
     /// <summary>Looks again.</summary>
     /// <returns>Whether there is more to see than before.</returns>
-    public bool Look()
+    public bool Peek()
     {
         int before = _end - _start;
         // Heard before the look, so that what comes after it is heard again.
-        if (before > 0 && _edges >= 0) EpollCalls.Wait(_edges, stackalloc long[1], 0);
-        int shown = PipeCalls.Show(_fd, _showIn, _seen.Length);
-        MayHaveEnded = shown >= 0;
-        if (shown < 0) return shown == -Libc.EAGAIN ? false : throw Libc.Failure("tee", "a FIFO", -shown);
+        if (before > 0) _arrivals?.Wait(0);
+        PipeTransfer transfer = _pipe.ShowTo(_showIn, _seen.Length);
+        MayHaveEnded = !transfer.Failed;
+        if (transfer.Failed) return transfer.WouldBlock ? false : throw transfer.ToException("tee", "a FIFO");
+        int shown = transfer.Bytes;
         // From the private pipe all of it comes at once; what is there already is seen again, from the buffer's beginning.
         _start = _end = 0;
         while (_end < shown)
         {
-            int read = PipeCalls.Read(_showOut, _seen.AsSpan(_end));
-            if (read <= 0) throw Libc.Failure("read", "a pipe that was filled", -read);
-            _end += read;
+            PipeTransfer read = _showOut.Read(_seen.AsSpan(_end));
+            if (read.Bytes <= 0) throw read.ToException("read", "a pipe that was filled");
+            _end += read.Bytes;
         }
 
         return _end > before;
@@ -86,7 +83,7 @@ internal sealed class PipePeeker : IDisposable
         _start += bytes;
         while (bytes > 0)
         {
-            int taken = bytes <= ScratchBytes ? PipeCalls.Read(_fd, _scratch.AsSpan(0, bytes)) : PipeCalls.Move(_fd, Nowhere(), bytes);
+            int taken = (bytes <= ScratchBytes ? _pipe.Read(_scratch.AsSpan(0, bytes)) : _pipe.MoveTo(Nowhere(), bytes)).Bytes;
             if (taken <= 0) throw new IOException($"{bytes:N0} bytes that were seen in a FIFO are gone: another program reads from it");
             bytes -= taken;
         }
@@ -94,24 +91,22 @@ internal sealed class PipePeeker : IDisposable
 
     public void Dispose()
     {
-        foreach (int fd in (ReadOnlySpan<int>)[_edges, _nowhere, _keeper, _showIn, _showOut, _fd])
-        {
-            if (fd >= 0) _ = Libc.Close(fd);
-        }
+        _arrivals?.Dispose();
+        foreach (Pipe pipe in (ReadOnlySpan<Pipe>)[_nowhere, _keeper, _showIn, _showOut, _pipe]) pipe.Close();
     }
 
     /// <summary>While half a frame lies in the pipe it is always readable: what counts is that something came.</summary>
-    private int Edges()
+    private ReadinessPoller Arrivals()
     {
-        if (_edges >= 0) return _edges;
-        _edges = EpollCalls.Create();
-        EpollCalls.Watch(_edges, _fd, EpollCalls.EPOLLIN | EpollCalls.EPOLLET, 0, first: true);
-        return _edges;
+        if (_arrivals is not null) return _arrivals;
+        _arrivals = new ReadinessPoller();
+        _arrivals.Add(_pipe.Id, PollEvents.Readable | PollEvents.EdgeTriggered, 0);
+        return _arrivals;
     }
 
-    private int Nowhere()
+    private Pipe Nowhere()
     {
-        if (_nowhere < 0) _nowhere = Libc.Open("/dev/null", PipeCalls.O_WRONLY | Libc.O_CLOEXEC, 0);
-        return _nowhere >= 0 ? _nowhere : throw Libc.Failure("open", "/dev/null");
+        if (!_nowhere.IsOpen) _nowhere = Pipe.OpenNowhere();
+        return _nowhere;
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Threading.Channels;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Fifo.Platform;
 using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
@@ -11,28 +12,28 @@ namespace Otto.Ipc.Fifo.Streams;
 // While a rest is kept the lock stays held, so nobody writes into the middle of the frame; whoever comes by writes on: the owner's next
 // call, the poller when there is room, or a process that is about to exit.
 
-internal sealed class SenderPipe : IReadyTarget
+internal sealed class SenderPipe : IWaitHandler
 {
-    private const int RetryRest = 2, LongestRetry = 16, LongestCalm = 50; // ms: where another sender has the lock, or no receiver is there
+    private const int RetryRest = 2, LongestRetry = 16, LongestSeek = 50; // ms: where another sender has the lock, or no receiver is there
     private readonly Lock _gate = new();
     private readonly StreamFile _file;
     private readonly FifoStreamOptions _options;
     private readonly FrameRules _rules;
     private byte[] _rest = [];
     private int _restStart, _restEnd;
-    private int _fd = -1;
-    private int _seekAfter = 1;
+    private Pipe _pipe;
+    private int _seekPause = 1;
     private bool _locked;
     private bool _lostRest;
     private bool _lingering;
     private bool _closed;
 
-    public SenderPipe(StreamFile file, FifoStreamOptions options, EndGate gate, IReadiness readiness)
+    public SenderPipe(StreamFile file, FifoStreamOptions options, ExclusiveUse use, IWaitCondition condition)
     {
         _file = file;
         _options = options;
         _rules = file.Rules;
-        Wait = new EndWait(gate, readiness, Signal, this);
+        Wait = new WaitLoop(use, condition, Signal, this);
         lock (_gate) SeekReceiver();
     }
 
@@ -40,7 +41,7 @@ internal sealed class SenderPipe : IReadyTarget
 
     public WakeSignal Signal { get; } = new();
 
-    public EndWait Wait { get; }
+    public WaitLoop Wait { get; }
 
     private bool HasRest => _restEnd > _restStart;
 
@@ -54,27 +55,27 @@ internal sealed class SenderPipe : IReadyTarget
         {
             if (!CanBegin() || !TryLock()) return false;
             int frame = message.Length + _rules.Overhead;
-            if (frame > PipeCalls.PipeBuf) _file.IsFrameBegun = true;
+            if (frame > Pipe.AtomicBytes) _file.IsFrameBegun = true;
             Span<byte> length = stackalloc byte[FrameRules.LengthBytes];
             BinaryPrimitives.WriteInt32LittleEndian(length, message.Length);
             bool lines = _rules.Framing == FifoFraming.Lines;
-            int written = lines ? PipeCalls.Write(_fd, message, "\n"u8) : PipeCalls.Write(_fd, length, message);
-            if (written == frame)
+            PipeTransfer transfer = lines ? _pipe.Write(message, "\n"u8) : _pipe.Write(length, message);
+            if (transfer.Bytes == frame)
             {
                 EndFrame(frame);
                 return true;
             }
 
-            if (written < 0)
+            if (transfer.Failed)
             {
                 EndFrame(frame);
-                return written == -Libc.EAGAIN ? false : throw Failure(-written);
+                return transfer.WouldBlock ? false : throw Failure(transfer);
             }
 
             // Only a frame over PIPE_BUF can be split. All of it is in hand, so it counts as sent.
-            if (lines) Keep(message, "\n"u8, written);
-            else Keep(length, message, written);
-            Wait.Arm(_fd, PipeCalls.POLLOUT);
+            if (lines) Keep(message, "\n"u8, transfer.Bytes);
+            else Keep(length, message, transfer.Bytes);
+            Wait.Arm(_pipe.Id, PollEvents.Writable);
             return true;
         }
     }
@@ -104,13 +105,13 @@ internal sealed class SenderPipe : IReadyTarget
             else _rest[bytes] = (byte)'\n';
             _restStart = 0;
             _restEnd = bytes + _rules.Overhead;
-            if (!WriteRest()) ComeBack();
+            if (!WriteRest()) ScheduleRest();
             ThrowIfLost();
         }
     }
 
     /// <summary>Whether a message has room now, as far as can be known.</summary>
-    public bool HasRoom(bool arm, out Pause pause)
+    public bool HasRoom(bool arm, out SleepSource source)
     {
         lock (_gate)
         {
@@ -118,14 +119,14 @@ internal sealed class SenderPipe : IReadyTarget
             if (writable && TryLock())
             {
                 Unlock();
-                pause = default;
+                source = default;
                 return true;
             }
 
             // Without the lock, or a receiver, there is nothing to sleep on.
-            bool awaitsRoom = _fd >= 0 && !writable && (_locked || !HasRest || !_rules.NeedsLock);
-            pause = awaitsRoom ? new Pause(_fd, PipeCalls.POLLOUT, 0) : new Pause(-1, 0, LongestRetry);
-            if (arm && awaitsRoom) Wait.Arm(_fd, PipeCalls.POLLOUT);
+            bool awaitsRoom = _pipe.IsOpen && !writable && (_locked || !HasRest || !_rules.NeedsLock);
+            source = awaitsRoom ? new SleepSource(_pipe.Id, PollEvents.Writable, 0) : new SleepSource(-1, PollEvents.None, LongestRetry);
+            if (arm && awaitsRoom) Wait.Arm(_pipe.Id, PollEvents.Writable);
             return false;
         }
     }
@@ -137,7 +138,7 @@ internal sealed class SenderPipe : IReadyTarget
             if (_closed) return;
             try
             {
-                if (HasRest && !WriteRest()) ComeBack();
+                if (HasRest && !WriteRest()) ScheduleRest();
                 else if (_lingering) EndLinger();
                 else SeekReceiver();
             }
@@ -151,6 +152,8 @@ internal sealed class SenderPipe : IReadyTarget
 
         Signal.Set();
     }
+
+    public void Fail(IOException failure) => Signal.Set();
 
     /// <summary>Closes the writing end, once what was sent is written.</summary>
     /// <param name="tell">Whether a receiver that is not there yet should still hear of the end.</param>
@@ -168,7 +171,7 @@ internal sealed class SenderPipe : IReadyTarget
 
             _lingering = true;
             PendingFlushes.Add(this, _options.Linger);
-            ComeBack();
+            ScheduleRest();
         }
     }
 
@@ -191,10 +194,10 @@ internal sealed class SenderPipe : IReadyTarget
 
     private bool Connect()
     {
-        if (_fd >= 0) return true;
-        _fd = FifoFile.TryOpenWriting(_file.FifoPath);
-        if (_fd < 0) return false;
-        PipeCalls.Grow(_fd, _options.PipeBytes);
+        if (_pipe.IsOpen) return true;
+        _pipe = FifoFile.TryOpenWriting(_file.FifoPath);
+        if (!_pipe.IsOpen) return false;
+        _pipe.Grow(_options.PipeBytes);
         return true;
     }
 
@@ -202,14 +205,14 @@ internal sealed class SenderPipe : IReadyTarget
     private void SeekReceiver()
     {
         if (Connect()) return;
-        Wait.LookAfter(_seekAfter);
-        _seekAfter = Math.Min(_seekAfter * 2, LongestCalm);
+        Wait.CallAfter(_seekPause);
+        _seekPause = Math.Min(_seekPause * 2, LongestSeek);
     }
 
     private bool IsWritable()
     {
-        short ready = PipeCalls.Poll(_fd, PipeCalls.POLLOUT);
-        return (ready & PipeCalls.POLLERR) == 0 ? (ready & PipeCalls.POLLOUT) != 0 : throw Failure(PipeCalls.EPIPE);
+        bool writable = _pipe.CanWrite(out bool hasNoReader);
+        return hasNoReader ? throw Left() : writable;
     }
 
     /// <summary>Takes the lock, if frames of this stream need one, unless a sender died holding it and the receiver has yet to notice.</summary>
@@ -226,7 +229,7 @@ internal sealed class SenderPipe : IReadyTarget
                 $"a sender died in the middle of a message in {_file.FifoPath}, and its reader is no receiver that could take it out; close all ends and begin again");
         }
 
-        if (PipeCalls.Waiting(_fd) == 0)
+        if (_pipe.WaitingBytes == 0)
         {
             // It died before the first byte, or after the last: the receiver leaves half a frame where it is.
             _file.IsFrameBegun = false;
@@ -245,7 +248,7 @@ internal sealed class SenderPipe : IReadyTarget
 
     private void EndFrame(int bytes)
     {
-        if (bytes > PipeCalls.PipeBuf) _file.IsFrameBegun = false;
+        if (bytes > Pipe.AtomicBytes) _file.IsFrameBegun = false;
         Unlock();
     }
 
@@ -260,7 +263,7 @@ internal sealed class SenderPipe : IReadyTarget
 
     private void EnsureRest(int bytes)
     {
-        if (_rest.Length < bytes) _rest = new byte[Math.Min(_rules.MaxFrameBytes, Math.Max(bytes * 2L, PipeCalls.PageBytes))];
+        if (_rest.Length < bytes) _rest = new byte[Math.Min(_rules.MaxFrameBytes, Math.Max(bytes * 2L, Pipe.PageBytes))];
     }
 
     /// <summary>Writes on.</summary>
@@ -270,21 +273,21 @@ internal sealed class SenderPipe : IReadyTarget
         if (_restStart == 0)
         {
             if (!TryLock()) return false;
-            if (_restEnd > PipeCalls.PipeBuf) _file.IsFrameBegun = true;
+            if (_restEnd > Pipe.AtomicBytes) _file.IsFrameBegun = true;
         }
 
         while (HasRest)
         {
-            int written = PipeCalls.Write(_fd, _rest.AsSpan(_restStart, _restEnd - _restStart));
-            if (written == -Libc.EAGAIN) return false;
-            if (written < 0)
+            PipeTransfer transfer = _pipe.Write(_rest.AsSpan(_restStart, _restEnd - _restStart));
+            if (transfer.WouldBlock) return false;
+            if (transfer.Failed)
             {
                 if (_restStart == 0) EndFrame(_restEnd);
                 LoseRest();
                 return true;
             }
 
-            _restStart += written;
+            _restStart += transfer.Bytes;
         }
 
         EndFrame(_restEnd);
@@ -292,16 +295,16 @@ internal sealed class SenderPipe : IReadyTarget
         return true;
     }
 
-    private void ComeBack()
+    private void ScheduleRest()
     {
-        if (HasRest && (_locked || !_rules.NeedsLock)) Wait.Arm(_fd, PipeCalls.POLLOUT);
-        else Wait.LookAfter(RetryRest);
+        if (HasRest && (_locked || !_rules.NeedsLock)) Wait.Arm(_pipe.Id, PollEvents.Writable);
+        else Wait.CallAfter(RetryRest);
     }
 
     private void EndLinger()
     {
         if (Connect()) Release();
-        else Wait.LookAfter(RetryRest);
+        else Wait.CallAfter(RetryRest);
     }
 
     /// <summary>The receiver has gone in the middle of a frame. What was written of it stays marked as begun: the next receiver finds half of it, and is told.</summary>
@@ -319,8 +322,8 @@ internal sealed class SenderPipe : IReadyTarget
         throw Left();
     }
 
-    // The descriptor stays open: what the receiver left in the pipe is there for the next one, and so is this sender.
-    private Exception Failure(int error) => error == PipeCalls.EPIPE ? Left() : Libc.Failure("write", _file.FifoPath, error);
+    // The pipe stays open: what the receiver left in it is there for the next one, and so is this sender.
+    private Exception Failure(PipeTransfer transfer) => transfer.HasNoReader ? Left() : transfer.ToException("write", _file.FifoPath);
 
     private ChannelClosedException Left() =>
         new($"the receiver of {_file.FifoPath} has left; what it had not read is kept for the next one as long as a sender is open, and nothing is sent until then");
@@ -330,8 +333,8 @@ internal sealed class SenderPipe : IReadyTarget
         _closed = true;
         Unlock();
         Wait.Dispose();
-        if (_fd >= 0) _ = Libc.Close(_fd);
-        _fd = -1;
+        _pipe.Close();
+        _pipe = default;
         _file.Dispose();
         PendingFlushes.Remove(this);
     }

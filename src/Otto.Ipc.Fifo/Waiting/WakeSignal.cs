@@ -7,16 +7,18 @@ namespace Otto.Ipc.Fifo.Waiting;
 // What one waiter of one end sleeps on, blocked or async. Every reason to look again sets it: a descriptor that is ready, a time, a
 // token, a dispose. It says "look", not "done", so a reason that comes late or twice costs a look and nothing else.
 
-internal sealed class WakeSignal : IValueTaskSource, IReadyTarget
+internal sealed class WakeSignal : IValueTaskSource, IWaitHandler
 {
     private readonly Lock _gate = new();
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
     private bool _set;
     private bool _awaited;
     private bool _blocked;
-    private int _event = -1;
+    private WakeEvent? _event;
 
     public void OnReady() => Set();
+
+    public void Fail(IOException failure) => Set();
 
     /// <summary>Wakes the waiter, or lets the next one pass.</summary>
     public void Set()
@@ -27,7 +29,7 @@ internal sealed class WakeSignal : IValueTaskSource, IReadyTarget
             complete = _awaited;
             _awaited = false;
             _set = !complete;
-            if (_blocked) _ = PipeCalls.Write(_event, [1, 0, 0, 0, 0, 0, 0, 0]);
+            if (_blocked) _event?.Set();
         }
 
         if (complete) _core.SetResult(true);
@@ -50,12 +52,13 @@ internal sealed class WakeSignal : IValueTaskSource, IReadyTarget
         }
     }
 
-    /// <summary>Blocks until it is set, a descriptor is ready, or the time is over.</summary>
-    /// <param name="fd">The descriptor, or -1.</param>
+    /// <summary>Blocks until it is set, a pipe is ready, or the time is over.</summary>
+    /// <param name="id">The pipe, or -1.</param>
     /// <param name="events">What it should be ready for.</param>
     /// <param name="milliseconds">How long; -1 for ever.</param>
-    public void Block(int fd, short events, int milliseconds)
+    public void Block(int id, PollEvents events, int milliseconds)
     {
+        WakeEvent sleep;
         lock (_gate)
         {
             if (_set)
@@ -64,14 +67,13 @@ internal sealed class WakeSignal : IValueTaskSource, IReadyTarget
                 return;
             }
 
-            if (_event < 0) _event = EpollCalls.CreateEvent();
+            sleep = _event ??= new WakeEvent();
             _blocked = true;
         }
 
-        Span<Libc.PollEntry> entries = [new() { Descriptor = _event, Events = PipeCalls.POLLIN }, new() { Descriptor = fd, Events = events }];
         try
         {
-            PipeCalls.Poll(entries, milliseconds);
+            sleep.Wait(id, events, milliseconds);
         }
         finally
         {
@@ -84,8 +86,8 @@ internal sealed class WakeSignal : IValueTaskSource, IReadyTarget
     {
         lock (_gate)
         {
-            if (_event >= 0) _ = Libc.Close(_event);
-            _event = -1;
+            _event?.Dispose();
+            _event = null;
         }
     }
 
@@ -94,7 +96,7 @@ internal sealed class WakeSignal : IValueTaskSource, IReadyTarget
         lock (_gate)
         {
             _blocked = false;
-            if (_set) _ = PipeCalls.Read(_event, stackalloc byte[8]);
+            if (_set) _event?.Clear();
             _set = false;
         }
     }

@@ -1,7 +1,5 @@
 using System.Buffers;
 using System.Globalization;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Platform;
@@ -36,7 +34,7 @@ internal static class ChannelSettings
 
     private static int[]? TryRead(string path, Setting[] settings)
     {
-        using SafeFileHandle? file = PrivateFile.TryOpen(path, Libc.O_RDONLY);
+        using SafeFileHandle? file = PrivateFile.TryOpen(path, FileAccess.Read);
         if (file is null) return null;
         int[] numbers = new int[settings.Length];
         try
@@ -76,14 +74,13 @@ internal static class ChannelSettings
         }
 
         text.Write("\n"u8);
-        string mine = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}.{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
+        string mine = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}.{RandomNumber.Hex(8)}");
         string temporary = $"{Path.GetDirectoryName(path)}/.{Path.GetFileName(path)}.{mine}";
         using SafeFileHandle file = PrivateFile.WriteNew(temporary, text.WrittenSpan, FlushLevel.None);
         try
         {
-            if (Libc.LinkAt(Libc.AT_FDCWD, temporary, Libc.AT_FDCWD, path, 0) == 0) return true;
-            int error = Marshal.GetLastPInvokeError();
-            return error == Libc.EEXIST ? false : throw PrivateFile.Refused("link", path, error);
+            FileFailure failure = PrivateFiles.TryLink(temporary, path);
+            return !failure.Failed || (failure.Kind == FileFailureKind.Exists ? false : throw PrivateFile.Refused("link", path, failure));
         }
         finally
         {

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Platform;
 
@@ -25,9 +24,8 @@ internal sealed class LockFile(string path) : IDisposable
         for (int i = 0; i < MostReplacements; i++)
         {
             _file ??= PrivateFile.OpenOrCreate(path);
-            if (!TryLock(_file, path)) return false;
-            FileStatus held = PrivateFile.Status(_file);
-            if (Libc.Status(path) is { } named && named.Inode == held.Inode && named.Device == held.Device) return true;
+            if (!FileLock.TryAcquire(_file, path)) return false;
+            if (PrivateFiles.Status(path) is { } named && named.IsSameFile(PrivateFiles.Status(_file))) return true;
             // Somebody removed the side file: a lock on it keeps nobody out.
             Forget();
         }
@@ -64,26 +62,13 @@ internal sealed class LockFile(string path) : IDisposable
     /// <summary>Drops the lock now: closing alone leaves it with a child that was forked meanwhile and has not yet called exec.</summary>
     public void Release()
     {
-        if (_file is { } file) _ = Libc.Flock((int)file.DangerousGetHandle(), Libc.LOCK_UN);
+        if (_file is { } file) FileLock.Release(file);
     }
 
     public void Dispose()
     {
         Release();
         Forget();
-    }
-
-    /// <summary>Asks once for the lock of an open file.</summary>
-    public static bool TryLock(SafeFileHandle file, string path)
-    {
-        while (Libc.Flock((int)file.DangerousGetHandle(), Libc.LOCK_EX | Libc.LOCK_NB) != 0)
-        {
-            int error = Marshal.GetLastPInvokeError();
-            if (error == Libc.EAGAIN) return false;
-            if (error != Libc.EINTR) throw Libc.Failure("flock", path, error);
-        }
-
-        return true;
     }
 
     private void Forget()
@@ -95,7 +80,7 @@ internal sealed class LockFile(string path) : IDisposable
     private void ThrowIfOver(long start, TimeSpan timeout)
     {
         if (timeout == Timeout.InfiniteTimeSpan || Stopwatch.GetElapsedTime(start) < timeout) return;
-        string holder = _file is { } file ? LockHolder.Describe(PrivateFile.Status(file)) : "another process";
+        string holder = _file is { } file ? FileLock.DescribeHolder(PrivateFiles.Status(file)) : "another process";
         throw new TimeoutException($"{path} was locked by {holder} for {timeout.TotalSeconds:0.###} s; nothing was written");
     }
 }

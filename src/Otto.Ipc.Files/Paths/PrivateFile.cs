@@ -1,38 +1,33 @@
-using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Paths;
 
-// The only place that opens, makes, moves or removes a file: never through a link, never another user's, never what is no plain file.
+// The only place that opens, makes, moves or removes a file: never through a link, never another user's, never what is no plain file. Words what the
+// system refused.
 
 internal static class PrivateFile
 {
-    private const int OwnerOnly = 0x180, OthersWrite = 0x2;
-    // O_NONBLOCK: opening a FIFO that somebody left there must not hang.
-    private static readonly int Careful = Libc.O_CLOEXEC | Libc.O_NOFOLLOW | Libc.O_NONBLOCK;
+    private const int AnybodyMayWrite = 2;
 
     /// <summary>Opens a file.</summary>
     /// <param name="path">Which one.</param>
-    /// <param name="access"><see cref="Libc.O_RDONLY"/>, <see cref="Libc.O_RDWR"/> or <see cref="Libc.O_WRONLY"/>, and <see cref="Libc.O_APPEND"/> where wanted.</param>
-    /// <returns>Null where there is none.</returns>
+    /// <param name="access">For what.</param>
+    /// <param name="append">Whether every write goes to the end.</param>
+    /// <returns><see langword="null"/> if there is none.</returns>
     /// <exception cref="UnauthorizedAccessException">It is a link, no plain file, another user's, or writable by others.</exception>
-    public static SafeFileHandle? TryOpen(string path, int access) => Open(path, access, mayCreate: false);
+    public static SafeFileHandle? TryOpen(string path, FileAccess access, bool append = false) => Open(path, access, append, mayCreate: false);
 
     /// <summary>Opens a file for reading and writing, and makes an empty one where there is none.</summary>
     public static SafeFileHandle OpenOrCreate(string path) =>
-        Open(path, Libc.O_RDWR, mayCreate: true) ?? throw new DirectoryNotFoundException($"the directory of {path} does not exist");
+        Open(path, FileAccess.ReadWrite, append: false, mayCreate: true) ?? throw new DirectoryNotFoundException($"the directory of {path} does not exist");
 
     /// <summary>Makes a file that did not exist.</summary>
     /// <returns>Null where something of that name exists; it was not touched.</returns>
-    public static SafeFileHandle? TryCreate(string path, int access)
+    public static SafeFileHandle? TryCreate(string path, bool append = false)
     {
-        int fd;
-        int error = 0;
-        do fd = Libc.Open(path, access | Libc.O_CREAT | Libc.O_EXCL | Careful, OwnerOnly);
-        while (fd < 0 && (error = Marshal.GetLastPInvokeError()) == Libc.EINTR);
-        if (fd >= 0) return new SafeFileHandle(fd, ownsHandle: true);
-        return error == Libc.EEXIST ? null : throw Refused("open", path, error);
+        SafeFileHandle? file = PrivateFiles.TryCreate(path, FileAccess.ReadWrite, out FileFailure failure, append);
+        return file is not null || failure.Kind == FileFailureKind.Exists ? file : throw Refused("open", path, failure);
     }
 
     /// <summary>Writes a new file whole, or leaves none.</summary>
@@ -42,11 +37,11 @@ internal static class PrivateFile
     /// <returns>The file, open.</returns>
     public static SafeFileHandle WriteNew(string path, ReadOnlySpan<byte> bytes, FlushLevel flush)
     {
-        SafeFileHandle? file = TryCreate(path, Libc.O_RDWR);
+        SafeFileHandle? file = TryCreate(path);
         if (file is null)
         {
             Remove(path);
-            file = TryCreate(path, Libc.O_RDWR) ?? throw new IOException($"{path} is being made by another process");
+            file = TryCreate(path) ?? throw new IOException($"{path} is being made by another process");
         }
 
         try
@@ -71,10 +66,10 @@ internal static class PrivateFile
         {
             RandomAccess.Write(file, bytes, offset);
         }
-        catch (IOException e) when (e.HResult is Libc.ENOSPC or Libc.EDQUOT)
+        catch (IOException e) when (PrivateFiles.IsFull(e))
         {
             throw new IOException(
-                $"writing {bytes.Length:N0} bytes to {path} failed, {FreeBytes(path):N0} are free there; free some, or name another directory", Libc.ENOSPC);
+                $"writing {bytes.Length:N0} bytes to {path} failed, {PrivateFiles.FreeBytes(path):N0} are free there; free some, or name another directory", e.HResult);
         }
     }
 
@@ -100,64 +95,54 @@ internal static class PrivateFile
     /// <returns>False where there was nothing to move: another was quicker.</returns>
     public static bool Move(string from, string to)
     {
-        if (Libc.Rename(from, to) == 0) return true;
-        int error = Marshal.GetLastPInvokeError();
-        return error is Libc.ENOENT or Libc.ENOTDIR ? false : throw Refused("rename", $"{from} to {to}", error);
+        FileFailure failure = PrivateFiles.TryMove(from, to);
+        return !failure.Failed || (failure.Kind == FileFailureKind.NotFound ? false : throw Refused("rename", $"{from} to {to}", failure));
     }
 
     /// <summary>Removes a file or a link.</summary>
     /// <returns>False where there was none.</returns>
     public static bool Remove(string path)
     {
-        if (Libc.Unlink(path) == 0) return true;
-        int error = Marshal.GetLastPInvokeError();
-        return error is Libc.ENOENT or Libc.ENOTDIR ? false : throw Refused("unlink", path, error);
+        FileFailure failure = PrivateFiles.TryRemove(path);
+        return !failure.Failed || (failure.Kind == FileFailureKind.NotFound ? false : throw Refused("unlink", path, failure));
     }
 
     /// <summary>Puts what changed in a directory on the disk.</summary>
     public static void FlushDirectory(string path)
     {
-        int fd = Libc.Open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
-        if (fd < 0) throw Refused("open", path, Marshal.GetLastPInvokeError());
-        using var directory = new SafeFileHandle(fd, ownsHandle: true);
-        Flush(directory, path);
+        FileFailure failure = PrivateFiles.TryFlushDirectory(path);
+        if (failure.Failed) throw Refused("fsync", path, failure);
     }
 
     public static void Flush(SafeFileHandle file, string path)
     {
-        while (Libc.Flush((int)file.DangerousGetHandle()) != 0)
-        {
-            int error = Marshal.GetLastPInvokeError();
-            if (error != Libc.EINTR) throw Libc.Failure("fsync", path, error);
-        }
+        FileFailure failure = PrivateFiles.TryFlush(file);
+        if (failure.Failed) throw failure.ToException("fsync", path);
     }
 
-    public static FileStatus Status(SafeFileHandle file) => Libc.Status((int)file.DangerousGetHandle());
-
-    public static Exception Refused(string call, string path, int error) => error switch
+    /// <summary>Words why the system refused.</summary>
+    public static Exception Refused(string call, string path, FileFailure failure) => failure.Kind switch
     {
-        Libc.ELOOP => new UnauthorizedAccessException($"{path} is a symbolic link, which is not followed; remove it"),
-        Libc.EISDIR => new UnauthorizedAccessException($"{path} is a directory, not a file"),
-        Libc.EACCES or Libc.EPERM or Libc.EROFS => new UnauthorizedAccessException(Libc.Failure(call, path, error).Message),
-        Libc.ENOENT or Libc.ENOTDIR => new DirectoryNotFoundException($"{path}: its directory does not exist, or went away"),
-        Libc.ENOSPC or Libc.EDQUOT => new IOException($"{Libc.Failure(call, path, error).Message}; {FreeBytes(path):N0} bytes are free there", Libc.ENOSPC),
-        _ => Libc.Failure(call, path, error),
+        FileFailureKind.Link => new UnauthorizedAccessException($"{path} is a symbolic link, which is not followed; remove it"),
+        FileFailureKind.Directory => new UnauthorizedAccessException($"{path} is a directory, not a file"),
+        FileFailureKind.Denied or FileFailureKind.ReadOnly => new UnauthorizedAccessException(failure.ToException(call, path).Message),
+        FileFailureKind.NotFound => new DirectoryNotFoundException($"{path}: its directory does not exist, or went away"),
+        FileFailureKind.Full or FileFailureKind.Quota => new IOException(
+            $"{failure.ToException(call, path).Message}; {PrivateFiles.FreeBytes(path):N0} bytes are free there", failure.Number),
+        _ => failure.ToException(call, path),
     };
 
-    private static SafeFileHandle? Open(string path, int access, bool mayCreate)
+    private static SafeFileHandle? Open(string path, FileAccess access, bool append, bool mayCreate)
     {
-        int fd;
-        int error = 0;
-        do fd = Libc.Open(path, access | Careful | (mayCreate ? Libc.O_CREAT : 0), OwnerOnly);
-        while (fd < 0 && (error = Marshal.GetLastPInvokeError()) == Libc.EINTR);
-        if (fd < 0) return error is Libc.ENOENT or Libc.ENOTDIR ? null : throw Refused("open", path, error);
-        var file = new SafeFileHandle(fd, ownsHandle: true);
+        SafeFileHandle? file = PrivateFiles.TryOpen(path, access, out FileFailure failure, append, mayCreate);
+        if (file is null) return failure.Kind == FileFailureKind.NotFound ? null : throw Refused("open", path, failure);
         try
         {
-            FileStatus status = Status(file);
+            FileStatus status = PrivateFiles.Status(file);
+            uint me = ProcessIdentity.UserId;
             if (!status.IsRegularFile) throw new UnauthorizedAccessException($"{path} is not a plain file");
-            if (status.Uid != Libc.GetEuid()) throw new UnauthorizedAccessException($"{path} belongs to uid {status.Uid}, this process runs as uid {Libc.GetEuid()}");
-            if ((status.Permissions & OthersWrite) != 0)
+            if (status.Owner != me) throw new UnauthorizedAccessException($"{path} belongs to uid {status.Owner}, this process runs as uid {me}");
+            if ((status.Permissions & AnybodyMayWrite) != 0)
                 throw new UnauthorizedAccessException($"{path} has mode {Convert.ToString(status.Permissions, 8)}; anybody could write to it: chmod 600 it");
             return file;
         }
@@ -165,18 +150,6 @@ internal static class PrivateFile
         {
             file.Dispose();
             throw;
-        }
-    }
-
-    private static long FreeBytes(string path)
-    {
-        try
-        {
-            return new DriveInfo(Path.GetDirectoryName(path)!).AvailableFreeSpace;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            return -1;
         }
     }
 }

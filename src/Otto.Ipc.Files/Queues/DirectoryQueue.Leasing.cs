@@ -16,7 +16,7 @@ internal sealed partial class DirectoryQueue
     public bool TryLease(out WorkLease lease)
     {
         lease = default;
-        _gate.Enter();
+        _use.Enter();
         bool held = false;
         try
         {
@@ -33,7 +33,7 @@ internal sealed partial class DirectoryQueue
         }
         finally
         {
-            if (!held) _gate.Exit();
+            if (!held) _use.Exit();
         }
     }
 
@@ -158,7 +158,7 @@ internal sealed partial class DirectoryQueue
     /// <summary>Ends a lease, of several threads for one.</summary>
     private bool End(in SlotToken token, Func<MessageName, bool> end)
     {
-        if (!_gate.TryEnterLate()) return false;
+        if (!_use.TryEnterLate()) return false;
         int ended = 1;
         try
         {
@@ -178,7 +178,7 @@ internal sealed partial class DirectoryQueue
         }
         finally
         {
-            _gate.Exit(ended);
+            _use.Exit(ended);
         }
     }
 
@@ -189,7 +189,7 @@ internal sealed partial class DirectoryQueue
             return BuryLetter(path, name, $"given up after {name.Attempt} attempts, the limit is {_numbers.MaxAttempts}{(why.Length > 0 ? "; " + why : "")}");
         MessageName again = countAttempt ? name with { Attempt = name.Attempt + 1 } : name;
         bool moved = PrivateFile.Move(path, Path.Combine(_files.Ready, again.ToString()));
-        if (moved && !_gate.IsClosed)
+        if (moved && !_use.IsClosed)
         {
             lock (_taking) _ready.Forget();
         }
@@ -237,7 +237,7 @@ internal sealed partial class DirectoryQueue
     {
         try
         {
-            using SafeFileHandle? file = PrivateFile.TryOpen(path, Libc.O_RDONLY);
+            using SafeFileHandle? file = PrivateFile.TryOpen(path, FileAccess.Read);
             return file is null ? null : Encoding.UTF8.GetString(MessageText.WithoutEnd(PrivateFile.ReadAll(file, path, 16 * MostReasonBytes)).Span);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or CorruptSegmentException)
@@ -270,7 +270,7 @@ internal sealed partial class DirectoryQueue
         problem = null;
         try
         {
-            using SafeFileHandle? file = PrivateFile.TryOpen(path, Libc.O_RDONLY);
+            using SafeFileHandle? file = PrivateFile.TryOpen(path, FileAccess.Read);
             if (file is null) return false;
             payload = MessageText.Decode(MessageText.WithoutEnd(PrivateFile.ReadAll(file, path, MessageText.MostBytes(MaxMessageBytes) + 2)));
             if (payload.Length <= MaxMessageBytes) return true;

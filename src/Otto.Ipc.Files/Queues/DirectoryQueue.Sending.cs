@@ -19,7 +19,7 @@ internal sealed partial class DirectoryQueue
     {
         CheckSize(message.Length, nameof(message));
         CheckDelay(delay);
-        _gate.Enter();
+        _use.Enter();
         try
         {
             bool sent = TryAdd(message, delay, keep: false, out MessageName name);
@@ -28,7 +28,7 @@ internal sealed partial class DirectoryQueue
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
@@ -36,7 +36,7 @@ internal sealed partial class DirectoryQueue
     {
         CheckSize(message.Length, nameof(message));
         lease = default;
-        _gate.Enter();
+        _use.Enter();
         bool kept = false;
         try
         {
@@ -46,7 +46,7 @@ internal sealed partial class DirectoryQueue
         }
         finally
         {
-            if (!kept) _gate.Exit();
+            if (!kept) _use.Exit();
         }
     }
 
@@ -54,7 +54,7 @@ internal sealed partial class DirectoryQueue
     {
         CheckSize(maxBytes, nameof(maxBytes));
         slot = default;
-        _gate.Enter();
+        _use.Enter();
         bool open = false;
         try
         {
@@ -76,13 +76,13 @@ internal sealed partial class DirectoryQueue
         }
         finally
         {
-            if (!open) _gate.Exit();
+            if (!open) _use.Exit();
         }
     }
 
     bool IWriteSlotOwner.Commit(in SlotToken token, int bytes)
     {
-        if (!_gate.TryEnterLate()) return false;
+        if (!_use.TryEnterLate()) return false;
         int ended = 1;
         try
         {
@@ -102,13 +102,13 @@ internal sealed partial class DirectoryQueue
         }
         finally
         {
-            _gate.Exit(ended);
+            _use.Exit(ended);
         }
     }
 
     void IWriteSlotOwner.Abort(in SlotToken token)
     {
-        if (!_gate.TryEnterLate()) return;
+        if (!_use.TryEnterLate()) return;
         int ended = 1;
         try
         {
@@ -118,7 +118,7 @@ internal sealed partial class DirectoryQueue
         }
         finally
         {
-            _gate.Exit(ended);
+            _use.Exit(ended);
         }
     }
 

@@ -35,25 +35,25 @@ internal sealed partial class DirectoryQueue
         return id;
     }
 
-    private async ValueTask WaitAsync(IAwaited awaited, CancellationToken cancellationToken)
+    private async ValueTask WaitAsync(IWaitCondition condition, CancellationToken cancellationToken)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            await _waiter.WaitAsync(awaited, cancellationToken).ConfigureAwait(false);
+            await _waiter.WaitAsync(condition, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     /// <summary>A message to lease.</summary>
-    private sealed class Work(DirectoryQueue queue) : IAwaited
+    private sealed class Work(DirectoryQueue queue) : IWaitCondition
     {
-        public IEnumerable<string> Places => [queue._files.Ready, queue._files.Delayed];
+        public IEnumerable<string> Directories => [queue._files.Ready, queue._files.Delayed];
 
-        public TimeSpan LookAgainIn
+        public TimeSpan NextPollIn
         {
             get
             {
@@ -61,9 +61,9 @@ internal sealed partial class DirectoryQueue
             }
         }
 
-        public bool? Look()
+        public bool? Poll()
         {
-            queue._gate.ThrowIfClosed();
+            queue._use.ThrowIfClosed();
             if (Any()) return true;
             return queue.SweepNowAndThen() && Any() ? true : null;
         }
@@ -75,15 +75,15 @@ internal sealed partial class DirectoryQueue
     }
 
     /// <summary>Room to send.</summary>
-    private sealed class Room(DirectoryQueue queue) : IAwaited
+    private sealed class Room(DirectoryQueue queue) : IWaitCondition
     {
-        public IEnumerable<string> Places => [queue._files.Ready, queue._files.Delayed, queue._files.Dead, queue._files.Leased, .. queue._files.WorkerDirectories()];
+        public IEnumerable<string> Directories => [queue._files.Ready, queue._files.Delayed, queue._files.Dead, queue._files.Leased, .. queue._files.WorkerDirectories()];
 
-        public TimeSpan LookAgainIn => ChangeWaiter.LongestSleep;
+        public TimeSpan NextPollIn => ChangeWaiter.LongestSleep;
 
-        public bool? Look()
+        public bool? Poll()
         {
-            queue._gate.ThrowIfClosed();
+            queue._use.ThrowIfClosed();
             return queue.MayHaveRoom() ? true : null;
         }
     }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Watching;
 using Otto.Ipc.Platform;
@@ -21,7 +22,7 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
     private readonly ReadyIndex _ready;
     private readonly Lock _taking = new(), _renewing = new();
     private readonly ChangeWaiter _waiter;
-    private readonly HandleGate _gate;
+    private readonly UseCounter _use;
     private readonly ConcurrentDictionary<long, MessageName> _held = new();
     private readonly ConcurrentDictionary<long, OpenSlot> _slots = new();
     private long _tokens, _sweptAt;
@@ -36,7 +37,7 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
         _sequence = new SendSequencer(_files, options.LockTimeout);
         _ready = new ReadyIndex(_files, _sequence);
         _waiter = new ChangeWaiter(options);
-        _gate = new HandleGate(Leave);
+        _use = new UseCounter(Leave);
         _work = new Work(this);
         _room = new Room(this);
         _me = WorkerDirectory.Create(_files);
@@ -78,7 +79,7 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
                 if (message) leased++;
                 else reserved++;
                 // The rename into the worker's directory was the last change of the file.
-                if (message && Libc.Status(Path.Combine(worker, file)) is { } status) oldestLease = Math.Min(oldestLease, status.Changed);
+                if (message && PrivateFiles.Status(Path.Combine(worker, file)) is { } status) oldestLease = Math.Min(oldestLease, status.Changed);
             }
         }
 
@@ -100,15 +101,15 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
 
     public void Dispose()
     {
-        if (!_gate.Close()) return;
+        if (!_use.Close()) return;
         try
         {
             if (_takesWork) _me.SetTakesWork(false);
-            _waiter.Ring();
+            _waiter.Wake();
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
@@ -120,14 +121,14 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
 
     private T Call<T>(Func<T> call)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             return call();
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 

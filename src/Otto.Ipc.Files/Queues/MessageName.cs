@@ -1,4 +1,5 @@
 using System.Globalization;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
@@ -55,7 +56,7 @@ internal readonly record struct MessageName(long Time, long Id, int Attempt) : I
 /// <summary>A message whose time has not come.</summary>
 internal readonly record struct DelayedName(MessageName Message, long Due, string Boot)
 {
-    private static readonly Lazy<string> ThisBoot = new(static () => File.ReadAllText("/proc/sys/kernel/random/boot_id")[..8]);
+    private static readonly Lazy<string> ThisBoot = new(static () => ProcessIdentity.BootId.ToString()[..8]);
 
     /// <summary>The name of a message that is due in a while.</summary>
     public static DelayedName In(TimeSpan delay, long id, int attempt) => new(

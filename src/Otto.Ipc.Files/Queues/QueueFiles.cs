@@ -61,7 +61,7 @@ internal sealed class QueueFiles
 
     /// <summary>The directories of workers, half-made ones too.</summary>
     public IEnumerable<string> WorkerDirectories() => RootDirectory.NamesIn(Leased).Select(name => Path.Combine(Leased, name))
-        .Where(path => Libc.Status(path) is { IsDirectory: true });
+        .Where(path => PrivateFiles.Status(path) is { IsDirectory: true });
 
     /// <summary>How many messages and reservations take room. Counted while others move, so wrong by as many as move just then.</summary>
     public int CountTaken() => MessagesIn(Ready).Count + DelayedMessages().Count + MessagesIn(Dead).Count

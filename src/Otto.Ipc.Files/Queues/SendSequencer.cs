@@ -31,7 +31,7 @@ internal sealed class SendSequencer : IDisposable
     {
         get
         {
-            using SafeFileHandle? file = PrivateFile.TryOpen(_files.Sequence, Libc.O_RDONLY);
+            using SafeFileHandle? file = PrivateFile.TryOpen(_files.Sequence, FileAccess.Read);
             // Lost, or not yet made: nothing is known, so nothing is held back.
             return file is not null && Read(file) is { } read ? read.Id : long.MaxValue;
         }

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Platform;
@@ -23,7 +21,7 @@ internal sealed class WorkerDirectory : IDisposable
     {
         DirectoryPath = path;
         _lock = held;
-        _inode = PrivateFile.Status(held.File).Inode;
+        _inode = PrivateFiles.Status(held.File).Inode;
     }
 
     public string DirectoryPath { get; }
@@ -33,7 +31,7 @@ internal sealed class WorkerDirectory : IDisposable
     {
         for (int attempt = 0; attempt < MostAttempts; attempt++)
         {
-            string name = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
+            string name = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{RandomNumber.Hex(8)}");
             string hidden = Path.Combine(files.Leased, "." + name), path = Path.Combine(files.Leased, name);
             LockFile held = new LockFile(Path.Combine(hidden, LockName));
             try
@@ -58,7 +56,7 @@ internal sealed class WorkerDirectory : IDisposable
     }
 
     /// <summary>Whether it is still there with its lock; a person may have removed it.</summary>
-    public bool IsThere => Libc.Status(Path.Combine(DirectoryPath, LockName)) is { } named && named.Inode == _inode;
+    public bool IsThere => PrivateFiles.Status(Path.Combine(DirectoryPath, LockName)) is { } named && named.Inode == _inode;
 
     public string PathOf(MessageName name) => Path.Combine(DirectoryPath, name.ToString());
 
@@ -91,10 +89,9 @@ internal sealed class WorkerDirectory : IDisposable
     /// <summary>Whether a directory's worker lives and takes work.</summary>
     public static bool Works(string directory)
     {
-        if (Libc.Status(Path.Combine(directory, WorksName)) is null) return false;
-        using SafeFileHandle? file = PrivateFile.TryOpen(Path.Combine(directory, LockName), Libc.O_RDONLY);
-        // Shared: whoever else looks at the same moment must not take it for alive.
-        return file is not null && Libc.Flock((int)file.DangerousGetHandle(), Libc.LOCK_SH | Libc.LOCK_NB) != 0;
+        if (PrivateFiles.Status(Path.Combine(directory, WorksName)) is null) return false;
+        using SafeFileHandle? file = PrivateFile.TryOpen(Path.Combine(directory, LockName), FileAccess.Read);
+        return file is not null && FileLock.IsHeld(file);
     }
 
     /// <summary>Gives back what a dead worker had, and removes its directory; does nothing where it lives.</summary>
@@ -103,11 +100,11 @@ internal sealed class WorkerDirectory : IDisposable
     {
         // Only who holds a directory's lock may empty it: what has no lock yet is being made, and its owner may take the lock at any moment.
         string path = Path.Combine(directory, LockName);
-        using SafeFileHandle? file = PrivateFile.TryOpen(path, Libc.O_RDONLY);
-        if (file is null) return Path.GetFileName(directory)[0] == '.' ? Libc.RemoveDirectory(directory) == 0 : TrySweepUnlocked(directory, giveBack);
-        if (!LockFile.TryLock(file, path)) return false;
+        using SafeFileHandle? file = PrivateFile.TryOpen(path, FileAccess.Read);
+        if (file is null) return Path.GetFileName(directory)[0] == '.' ? !PrivateFiles.TryRemoveDirectory(directory).Failed : TrySweepUnlocked(directory, giveBack);
+        if (!FileLock.TryAcquire(file, path)) return false;
         // Another sweeper was quicker, and somebody may have made a lock of that name since.
-        if (Libc.Status(path) is not { } named || named.Inode != PrivateFile.Status(file).Inode) return false;
+        if (PrivateFiles.Status(path) is not { } named || named.Inode != PrivateFiles.Status(file).Inode) return false;
         Empty(directory, giveBack);
         return true;
     }
@@ -139,10 +136,10 @@ internal sealed class WorkerDirectory : IDisposable
         }
 
         PrivateFile.Remove(Path.Combine(directory, LockName));
-        if (Libc.RemoveDirectory(directory) == 0) return;
-        int error = Marshal.GetLastPInvokeError();
-        // Something foreign lies in it; it is not ours to remove.
-        if (error is not (Libc.ENOENT or Libc.ENOTEMPTY or Libc.EEXIST)) throw PrivateFile.Refused("rmdir", directory, error);
+        FileFailure failure = PrivateFiles.TryRemoveDirectory(directory);
+        // It is gone already, or something foreign is in it that is not ours to remove.
+        if (failure.Kind is FileFailureKind.None or FileFailureKind.NotFound or FileFailureKind.NotEmpty or FileFailureKind.Exists) return;
+        throw PrivateFile.Refused("rmdir", directory, failure);
     }
 
     private string Unique(string extension) =>

@@ -20,8 +20,8 @@ internal sealed class StoreFile(string directory, ChannelName task, FilesTranspo
     private StoreObject _seen = StoreObject.Empty;
     private bool _closed;
 
-    /// <summary>The directory whose changes tell of changes here.</summary>
-    public string Place => directory;
+    /// <summary>The directory in which a change may be one of this file.</summary>
+    public string Folder => directory;
 
     /// <summary>The side file of the store's lock, for <c>flock</c> too.</summary>
     public string LockPath { get; } = Path.Combine(directory, $"output.{task.Value}.lock");
@@ -36,17 +36,17 @@ internal sealed class StoreFile(string directory, ChannelName task, FilesTranspo
             ObjectDisposedException.ThrowIf(_closed, this);
             for (int attempt = 0; attempt < MostAttempts; attempt++)
             {
-                FileStatus? now = Libc.Status(_path);
+                FileStatus? now = PrivateFiles.Status(_path);
                 if (now is null) return Remember(null, default, StoreObject.Empty);
                 if (_file is not null && now == _status) return _seen;
-                SafeFileHandle? file = PrivateFile.TryOpen(_path, Libc.O_RDONLY);
+                SafeFileHandle? file = PrivateFile.TryOpen(_path, FileAccess.Read);
                 if (file is null) continue;
-                FileStatus before = PrivateFile.Status(file);
+                FileStatus before = PrivateFiles.Status(file);
                 try
                 {
                     byte[] text = PrivateFile.ReadAll(file, _path, options.MaxStoreBytes);
                     // Ours are never written in place; a foreign program's may be, and then the file says so.
-                    if (PrivateFile.Status(file) is var after && IsOtherText(before, after)) continue;
+                    if (PrivateFiles.Status(file) is var after && IsOtherText(before, after)) continue;
                     StoreObject read = StoreObject.Parse(text, _path);
                     SafeFileHandle kept = file;
                     file = null;
@@ -77,7 +77,7 @@ internal sealed class StoreFile(string directory, ChannelName task, FilesTranspo
             {
                 if (_closed) return;
                 // After the rename, which counts as a change of the file too.
-                Remember(file, PrivateFile.Status(file), next);
+                Remember(file, PrivateFiles.Status(file), next);
                 file = null;
             }
         }

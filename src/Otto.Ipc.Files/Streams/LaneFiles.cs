@@ -26,7 +26,7 @@ internal readonly struct LaneFiles(string directory)
 
     public string Completed => Path.Combine(directory, "completed");
 
-    public bool IsCompleted => Libc.Status(Completed) is not null;
+    public bool IsCompleted => PrivateFiles.Status(Completed) is not null;
 
     public string SegmentPath(long position) => Path.Combine(directory, position.ToString("D20", CultureInfo.InvariantCulture) + Extension);
 

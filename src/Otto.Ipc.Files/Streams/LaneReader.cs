@@ -99,7 +99,7 @@ internal sealed class LaneReader : IDisposable
         _end += read;
         if (read > 0) return true;
         // The next piece has the name of the place where this one ends, and whoever began it will not write here again.
-        if (end == 0 || Libc.Status(_lane.SegmentPath(_begin + end)) is null) return false;
+        if (end == 0 || PrivateFiles.Status(_lane.SegmentPath(_begin + end)) is null) return false;
         MoveTo(_begin + end);
         _start = _end = _searched = 0;
         return FindSegment();
@@ -129,7 +129,7 @@ internal sealed class LaneReader : IDisposable
         }
 
         string path = _lane.SegmentPath(segments[at]);
-        SafeFileHandle segment = PrivateFile.TryOpen(path, Libc.O_RDONLY) ?? throw new IOException($"{path} was removed while it was being opened");
+        SafeFileHandle segment = PrivateFile.TryOpen(path, FileAccess.Read) ?? throw new IOException($"{path} was removed while it was being opened");
         long end = segments[at] + RandomAccess.GetLength(segment);
         if (_position > end)
         {

@@ -32,7 +32,7 @@ internal sealed class LaneWriter : IDisposable
 
         _begin = segments[^1];
         _path = lane.SegmentPath(_begin);
-        _segment = PrivateFile.TryOpen(_path, Libc.O_RDWR | Libc.O_APPEND) ?? throw new IOException($"{_path} was removed while it was being opened");
+        _segment = PrivateFile.TryOpen(_path, FileAccess.ReadWrite, append: true) ?? throw new IOException($"{_path} was removed while it was being opened");
         LookAtEnd();
     }
 
@@ -64,7 +64,7 @@ internal sealed class LaneWriter : IDisposable
     private void BeginSegment()
     {
         string path = _lane.SegmentPath(Tail);
-        SafeFileHandle next = PrivateFile.TryCreate(path, Libc.O_RDWR | Libc.O_APPEND)
+        SafeFileHandle next = PrivateFile.TryCreate(path, append: true)
             ?? throw new IOException($"{path} exists already: somebody writes to the lane without its lock");
         if (_flush == FlushLevel.FileAndDirectory) PrivateFile.FlushDirectory(_lane.Directory);
         _segment?.Dispose();

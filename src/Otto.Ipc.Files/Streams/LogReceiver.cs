@@ -1,3 +1,4 @@
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Files.Messages;
 using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Watching;
@@ -6,7 +7,7 @@ namespace Otto.Ipc.Files.Streams;
 
 // The receiving end: visits the lanes in turn, one line each. How far it is in a lane stands in a file, written as each message counts as read.
 
-internal sealed class LogReceiver : MessageReceiver, IAwaited
+internal sealed class LogReceiver : MessageReceiver, IWaitCondition
 {
     private const int MostLanes = 1024;
 
@@ -14,7 +15,7 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
     private readonly StreamNumbers _numbers;
     private readonly LockFile _role;
     private readonly ChangeWaiter _waiter;
-    private readonly SoloGate _gate;
+    private readonly ExclusiveUse _use;
     private readonly Lock _reading = new();
     private readonly List<LaneReader> _lanes = [];
     private int _turn, _leasedBytes;
@@ -27,7 +28,7 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
         _numbers = numbers;
         _role = new LockFile(Path.Combine(stream, "receiver.lock"));
         _waiter = new ChangeWaiter(options);
-        _gate = new SoloGate(Close);
+        _use = new ExclusiveUse(Close);
         try
         {
             if (!_role.TryAcquire()) throw new IOException($"{stream} has a receiver already, and it is alive; a stream has one");
@@ -44,11 +45,11 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
     {
         get
         {
-            lock (_reading) return !_gate.IsClosed && _openLease == 0 && HasEnded();
+            lock (_reading) return !_use.IsClosed && _openLease == 0 && HasEnded();
         }
     }
 
-    IEnumerable<string> IAwaited.Places
+    IEnumerable<string> IWaitCondition.Directories
     {
         get
         {
@@ -56,12 +57,12 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
         }
     }
 
-    TimeSpan IAwaited.LookAgainIn => ChangeWaiter.LongestSleep;
+    TimeSpan IWaitCondition.NextPollIn => ChangeWaiter.LongestSleep;
 
     public override bool TryReceive(out ReadLease lease)
     {
         lease = default;
-        _gate.Enter();
+        _use.Enter();
         bool held = false;
         try
         {
@@ -77,14 +78,14 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
         }
         finally
         {
-            if (!held) _gate.Exit();
+            if (!held) _use.Exit();
         }
     }
 
     public override bool TryReceive(Span<byte> destination, out int bytes)
     {
         bytes = 0;
-        _gate.Enter();
+        _use.Enter();
         try
         {
             lock (_reading)
@@ -105,40 +106,40 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             return _waiter.Wait(this, timeout, cancellationToken);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             return await _waiter.WaitAsync(this, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override void Dispose()
     {
-        _gate.Close();
-        _waiter.Ring();
+        _use.Close();
+        _waiter.Wake();
     }
 
     protected override void ReleaseLease(in SlotToken token)
@@ -153,20 +154,20 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
             }
             catch
             {
-                _gate.Exit();
+                _use.Exit();
                 throw;
             }
         }
 
         // Outside: the last one out closes.
-        _gate.Exit();
+        _use.Exit();
     }
 
-    bool? IAwaited.Look()
+    bool? IWaitCondition.Poll()
     {
         lock (_reading)
         {
-            _gate.ThrowIfClosed();
+            _use.ThrowIfClosed();
             if (TryPeek(out _)) return true;
             return HasEnded() ? false : null;
         }

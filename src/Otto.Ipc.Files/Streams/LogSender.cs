@@ -1,3 +1,4 @@
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Files.Messages;
 using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Watching;
@@ -6,14 +7,14 @@ namespace Otto.Ipc.Files.Streams;
 
 // The sending end: a message is a line, appended in one call to a log that is this sender's alone.
 
-internal sealed class LogSender : MessageSender, IAwaited
+internal sealed class LogSender : MessageSender, IWaitCondition
 {
     private readonly StreamNumbers _numbers;
     private readonly LaneFiles _lane;
     private readonly LockFile _lock;
     private readonly LaneWriter _log;
     private readonly ChangeWaiter _waiter;
-    private readonly SoloGate _gate;
+    private readonly ExclusiveUse _use;
     private byte[] _line = new byte[1024];
     private byte[] _slot = [];
     private long _read, _wanted, _slots, _openSlot;
@@ -27,7 +28,7 @@ internal sealed class LogSender : MessageSender, IAwaited
         {
             // A new sender begins a completed lane anew.
             PrivateFile.Remove(_lane.Completed);
-            _log = new LaneWriter(_lane, numbers.SegmentFileReader, options.Flush);
+            _log = new LaneWriter(_lane, numbers.LogFileBytes, options.Flush);
         }
         catch
         {
@@ -36,19 +37,19 @@ internal sealed class LogSender : MessageSender, IAwaited
         }
 
         _waiter = new ChangeWaiter(options);
-        _gate = new SoloGate(Close);
+        _use = new ExclusiveUse(Close);
     }
 
     public override int MaxMessageBytes => _numbers.MaxMessageBytes;
 
-    IEnumerable<string> IAwaited.Places => [_lane.Directory];
+    IEnumerable<string> IWaitCondition.Directories => [_lane.Directory];
 
-    TimeSpan IAwaited.LookAgainIn => ChangeWaiter.LongestSleep;
+    TimeSpan IWaitCondition.NextPollIn => ChangeWaiter.LongestSleep;
 
     public override bool TrySend(ReadOnlySpan<byte> message)
     {
         CheckSize(message.Length, nameof(message));
-        _gate.Enter();
+        _use.Enter();
         try
         {
             ThrowIfCompleted();
@@ -59,7 +60,7 @@ internal sealed class LogSender : MessageSender, IAwaited
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
@@ -67,7 +68,7 @@ internal sealed class LogSender : MessageSender, IAwaited
     {
         CheckSize(maxBytes, nameof(maxBytes));
         slot = default;
-        _gate.Enter();
+        _use.Enter();
         bool open = false;
         try
         {
@@ -80,7 +81,7 @@ internal sealed class LogSender : MessageSender, IAwaited
         }
         finally
         {
-            if (!open) _gate.Exit();
+            if (!open) _use.Exit();
         }
     }
 
@@ -93,7 +94,7 @@ internal sealed class LogSender : MessageSender, IAwaited
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
@@ -106,13 +107,13 @@ internal sealed class LogSender : MessageSender, IAwaited
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override void Complete()
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             if (_completed) return;
@@ -121,14 +122,14 @@ internal sealed class LogSender : MessageSender, IAwaited
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override void Dispose()
     {
-        _gate.Close();
-        _waiter.Ring();
+        _use.Close();
+        _waiter.Wake();
     }
 
     protected override bool CommitSlot(in SlotToken token, int bytes)
@@ -142,18 +143,18 @@ internal sealed class LogSender : MessageSender, IAwaited
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     protected override void AbortSlot(in SlotToken token)
     {
-        if (EndSlot(token)) _gate.Exit();
+        if (EndSlot(token)) _use.Exit();
     }
 
-    bool? IAwaited.Look()
+    bool? IWaitCondition.Poll()
     {
-        _gate.ThrowIfClosed();
+        _use.ThrowIfClosed();
         return HasRoom(_wanted) ? true : null;
     }
 
@@ -162,7 +163,7 @@ internal sealed class LogSender : MessageSender, IAwaited
     private void BeginWait(int bytes)
     {
         CheckSize(bytes, nameof(bytes));
-        _gate.Enter();
+        _use.Enter();
         _wanted = MessageText.MostBytes(bytes) + 1;
     }
 

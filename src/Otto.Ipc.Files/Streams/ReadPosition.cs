@@ -16,7 +16,7 @@ internal static class ReadPosition
     /// <exception cref="CorruptSegmentException">The file holds no position.</exception>
     public static long Load(LaneFiles lane)
     {
-        using SafeFileHandle? file = PrivateFile.TryOpen(lane.Read, Libc.O_RDONLY);
+        using SafeFileHandle? file = PrivateFile.TryOpen(lane.Read, FileAccess.Read);
         return file is null ? 0 : Load(file, lane.Read);
     }
 

@@ -19,7 +19,7 @@ internal static class SenderLane
             for (int i = 0; i < most; i++)
             {
                 var lane = new LaneFiles(Path.Combine(lanes, i.ToString(CultureInfo.InvariantCulture)));
-                bool exists = Libc.Status(lane.Directory) is not null;
+                bool exists = PrivateFiles.Status(lane.Directory) is not null;
                 if (successor && (!exists || lane.IsCompleted)) continue;
                 RootDirectory.Ensure(lane.Directory);
                 LockFile held = new LockFile(lane.Lock);

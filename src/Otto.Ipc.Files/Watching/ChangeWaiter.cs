@@ -1,22 +1,23 @@
 using System.Diagnostics;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Watching;
 
-// Waits until a look says that something came. It looks after each change in the places that matter, and once a second whatever happens:
-// a file system may not tell, and nothing tells of a death.
+// Waits until a poll says that something came. It polls after each change in the directories that matter, and once per second in any case:
+// a file system may not report a change, and a death is never reported.
 
 /// <summary>What is waited for, and where.</summary>
-internal interface IAwaited
+internal interface IWaitCondition
 {
-    /// <summary>Looks.</summary>
-    /// <returns>The answer; null where there is none yet.</returns>
-    bool? Look();
+    /// <summary>Finds out whether it has come.</summary>
+    /// <returns>The answer; <see langword="null"/> if there is none yet.</returns>
+    bool? Poll();
 
     /// <summary>The directories in which a change may bring the answer.</summary>
-    IEnumerable<string> Places { get; }
+    IEnumerable<string> Directories { get; }
 
-    /// <summary>When to look again although nothing changed.</summary>
-    TimeSpan LookAgainIn { get; }
+    /// <summary>When to poll again although nothing changed.</summary>
+    TimeSpan NextPollIn { get; }
 }
 
 /// <summary>The waiting of one end or handle; several threads may wait in it at once.</summary>
@@ -24,26 +25,26 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
 {
     public static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
-    private readonly Wakeup _wakeup = new();
+    private readonly ChangeSignal _signal = new();
     private volatile bool _disposed;
 
-    /// <summary>Makes everybody who waits here look again.</summary>
-    public void Ring() => _wakeup.Ring();
+    /// <summary>Makes every wait here poll again.</summary>
+    public void Wake() => _signal.Set();
 
     /// <summary>Blocks until there is an answer.</summary>
     /// <returns>The answer; false where the time ran out.</returns>
-    public bool Wait(IAwaited awaited, TimeSpan timeout, CancellationToken cancellationToken)
+    public bool Wait(IWaitCondition condition, TimeSpan timeout, CancellationToken cancellationToken)
     {
         if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
             throw new ArgumentOutOfRangeException(nameof(timeout), $"a time limit cannot be negative: {timeout}");
         cancellationToken.ThrowIfCancellationRequested();
-        if (awaited.Look() is { } now) return now;
+        if (condition.Poll() is { } now) return now;
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
-            Task rung = _wakeup.Next();
-            TimeSpan sleep = Arm(awaited);
-            if (awaited.Look() is { } answer) return answer;
+            Task signalled = _signal.Next();
+            TimeSpan sleep = Arm(condition);
+            if (condition.Poll() is { } answer) return answer;
             if (timeout != Timeout.InfiniteTimeSpan)
             {
                 TimeSpan left = timeout - Stopwatch.GetElapsedTime(start);
@@ -51,50 +52,50 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
                 if (left < sleep) sleep = left;
             }
 
-            rung.Wait(Milliseconds(sleep), cancellationToken);
+            signalled.Wait(Milliseconds(sleep), cancellationToken);
             // Before arming anew, which most wake-ups need not do.
-            if (awaited.Look() is { } woken) return woken;
+            if (condition.Poll() is { } woken) return woken;
         }
     }
 
     /// <summary>Waits, without holding a thread, until there is an answer.</summary>
-    public async ValueTask<bool> WaitAsync(IAwaited awaited, CancellationToken cancellationToken)
+    public async ValueTask<bool> WaitAsync(IWaitCondition condition, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (awaited.Look() is { } now) return now;
+        if (condition.Poll() is { } now) return now;
         while (true)
         {
-            Task rung = _wakeup.Next();
-            TimeSpan sleep = Arm(awaited);
-            if (awaited.Look() is { } answer) return answer;
+            Task signalled = _signal.Next();
+            TimeSpan sleep = Arm(condition);
+            if (condition.Poll() is { } answer) return answer;
             using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            await Task.WhenAny(rung, Task.Delay(Milliseconds(sleep), over.Token)).ConfigureAwait(false);
+            await Task.WhenAny(signalled, Task.Delay(Milliseconds(sleep), over.Token)).ConfigureAwait(false);
             await over.CancelAsync().ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
-            if (awaited.Look() is { } woken) return woken;
+            if (condition.Poll() is { } woken) return woken;
         }
     }
 
-    /// <summary>Takes this waiter out of every watch. Who still waits here finds out by its own look.</summary>
+    /// <summary>Takes this waiter out of every watch. A wait that is still open finds out by its own poll.</summary>
     public void Dispose()
     {
         _disposed = true;
-        DirectoryWatcher.Forget(_wakeup);
+        DirectoryWatch.Forget(_signal);
     }
 
     /// <summary>Asks to be told of changes.</summary>
     /// <returns>How long to sleep at most.</returns>
-    private TimeSpan Arm(IAwaited awaited)
+    private TimeSpan Arm(IWaitCondition condition)
     {
-        bool told = options.Watching == WatchMode.Notify;
-        if (told)
+        bool watched = options.Watching == WatchMode.Notify;
+        if (watched)
         {
-            foreach (string place in awaited.Places) told &= DirectoryWatcher.Arm(place, _wakeup);
+            foreach (string directory in condition.Directories) watched &= DirectoryWatch.Arm(directory, _signal);
             // Disposed meanwhile, perhaps before these were there to be taken out.
-            if (_disposed) DirectoryWatcher.Forget(_wakeup);
+            if (_disposed) DirectoryWatch.Forget(_signal);
         }
 
-        TimeSpan most = told ? LongestSleep : options.PollInterval, again = awaited.LookAgainIn;
+        TimeSpan most = watched ? LongestSleep : options.PollInterval, again = condition.NextPollIn;
         return again < most ? again : most;
     }
 

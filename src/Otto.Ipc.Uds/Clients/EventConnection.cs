@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
-using Otto.Ipc.Uds.PubSub;
 using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Clients;

@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using Otto.Ipc.Uds.PubSub;
 using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Clients;

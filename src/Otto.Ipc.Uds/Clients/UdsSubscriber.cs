@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using Otto.Ipc.Uds.PubSub;
 using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Clients;

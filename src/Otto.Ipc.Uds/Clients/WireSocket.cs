@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Text;
 using Otto.Ipc.Platform;
 using Otto.Ipc.Uds.Protocol;
@@ -11,7 +10,7 @@ namespace Otto.Ipc.Uds.Clients;
 
 internal static class WireSocket
 {
-    private const int SolSocket = Libc.SOL_SOCKET, SoPeerCred = Libc.SO_PEERCRED, NotADirectory = 20;
+    private const int NotADirectory = 20;
 
     /// <summary>How long to wait before another attempt.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
@@ -62,12 +61,10 @@ internal static class WireSocket
     /// <summary>Whoever made the socket could answer anything, and is told everything: it must be this user's or root's, root's own no less.</summary>
     private static void CheckServer(Socket socket, string path, bool allowOther)
     {
-        uint me = Libc.GetEuid();
-        Span<byte> raw = stackalloc byte[12];
-        if (socket.GetRawSocketOption(SolSocket, SoPeerCred, raw) != raw.Length) throw new IOException($"the kernel does not say who listens at {path}");
-        uint uid = MemoryMarshal.Read<PeerCredentials>(raw).Uid;
-        if (uid != me && uid != 0 && !allowOther)
-            throw new UnauthorizedAccessException($"the server at {path} belongs to uid {uid}, not to {me}; where that is meant, {UdsTransportOptions.TrustVariable}=1 or AllowOtherOwner allows it");
+        if (!UnixSocket.TryGetPeerUser(socket, out uint owner)) throw new IOException($"the kernel does not say who listens at {path}");
+        uint me = ProcessIdentity.UserId;
+        if (owner != me && owner != 0 && !allowOther)
+            throw new UnauthorizedAccessException($"the server at {path} belongs to uid {owner}, not to {me}; where that is meant, {UdsTransportOptions.TrustVariable}=1 or AllowOtherOwner allows it");
     }
 
     /// <summary>What a failed attempt means; <see langword="null"/> for a server that is there and busy.</summary>

@@ -1,54 +1,52 @@
 using System.Buffers.Binary;
 using System.Text;
-using Otto.Ipc.Uds.PubSub;
-using Otto.Ipc.Uds.Server;
-using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds.Protocol;
 
 // The binary dialect: a frame in, a frame out, values as bytes.
 
 /// <summary>Runs the frames of binary clients.</summary>
-internal sealed class BinaryProtocol(ServerLoop server, Broker broker)
+internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler commands)
 {
-    private readonly int _longestFrame = server.Options.MaxValueBytes + Wire.CommandBytes;
+    private readonly int _longestFrame = limits.ValueBytes + Wire.CommandBytes;
+    private readonly byte[] _hello = HelloReply.Of(limits);
 
     /// <summary>Runs every command that has come whole.</summary>
     /// <returns>How many bytes were used.</returns>
-    public int Run(Connection connection, ReadOnlySpan<byte> data)
+    public int Run(ProtocolSession session, ReadOnlySpan<byte> data)
     {
         int used = 0;
-        while (connection.TakesCommands)
+        while (session.TakesCommands)
         {
-            if (connection.Skipping > 0)
+            if (session.Skipping > 0)
             {
-                int skipped = (int)Math.Min(connection.Skipping, data.Length - used);
-                connection.Skipping -= skipped;
+                int skipped = (int)Math.Min(session.Skipping, data.Length - used);
+                session.Skipping -= skipped;
                 used += skipped;
             }
 
             ReadOnlySpan<byte> rest = data[used..];
-            if (rest.Length < Wire.LengthBytes || connection.Skipping > 0) return used;
+            if (rest.Length < Wire.LengthBytes || session.Skipping > 0) return used;
             uint length = BinaryPrimitives.ReadUInt32LittleEndian(rest);
             if (length >= Wire.LengthLimit)
             {
                 // Not a length that anyone sends: whoever wrote it is somewhere else in its own stream, and nobody can say where.
-                Refuse(connection, ErrorCode.TooBig, $"a frame of {length:N0} bytes; frames have less than {Wire.LengthLimit:N0}, so the next one cannot be found");
-                connection.IsClosing = true;
+                Refuse(session, ErrorCode.TooBig, $"a frame of {length:N0} bytes; frames have less than {Wire.LengthLimit:N0}, so the next one cannot be found");
+                session.IsClosing = true;
                 return data.Length;
             }
 
             if (length > _longestFrame)
             {
-                Refuse(connection, ErrorCode.TooBig, $"a frame of {length:N0} bytes; a value has at most {server.Options.MaxValueBytes:N0}");
+                Refuse(session, ErrorCode.TooBig, $"a frame of {length:N0} bytes; a value has at most {limits.ValueBytes:N0}");
                 used += Wire.LengthBytes;
-                connection.Skipping = length;
+                session.Skipping = length;
                 continue;
             }
 
             if (rest.Length < Wire.LengthBytes + (int)length) return used;
             used += Wire.LengthBytes + (int)length;
-            RunFrame(connection, rest.Slice(Wire.LengthBytes, (int)length));
+            RunFrame(session, rest.Slice(Wire.LengthBytes, (int)length));
         }
 
         return used;
@@ -58,16 +56,16 @@ internal sealed class BinaryProtocol(ServerLoop server, Broker broker)
     public static long Missing(ReadOnlySpan<byte> kept) =>
         kept.Length < Wire.LengthBytes ? 0 : Wire.LengthBytes + BinaryPrimitives.ReadUInt32LittleEndian(kept) - kept.Length;
 
-    public static void Refuse(Connection connection, string code, string words) => Answer(connection, WireStatus.Error, Encoding.UTF8.GetBytes($"{code} {words}"));
+    public static void Refuse(ProtocolSession session, string code, string words) => Answer(session, WireStatus.Error, Encoding.UTF8.GetBytes($"{code} {words}"));
 
-    private static void Answer(Connection connection, WireStatus status, ReadOnlySpan<byte> payload)
+    private static void Answer(ProtocolSession session, WireStatus status, ReadOnlySpan<byte> payload)
     {
-        Begin(connection.Output, status, payload.Length);
-        connection.Output.Append(payload);
-        End(connection);
+        Begin(session.Reply, status, payload.Length);
+        session.Reply.Append(payload);
+        End(session);
     }
 
-    private static void Begin(Output output, WireStatus status, int payloadBytes)
+    private static void Begin(IReplyWriter output, WireStatus status, int payloadBytes)
     {
         Span<byte> header = output.Reserve(Wire.HeaderBytes);
         BinaryPrimitives.WriteInt32LittleEndian(header, 1 + payloadBytes);
@@ -75,24 +73,24 @@ internal sealed class BinaryProtocol(ServerLoop server, Broker broker)
         output.Advance(Wire.HeaderBytes);
     }
 
-    private static void End(Connection connection)
+    private static void End(ProtocolSession session)
     {
-        connection.Output.EndAnswer();
-        connection.WasAnswered = true;
+        session.Reply.EndAnswer();
+        session.WasAnswered = true;
     }
 
-    private void RunFrame(Connection connection, ReadOnlySpan<byte> frame)
+    private void RunFrame(ProtocolSession session, ReadOnlySpan<byte> frame)
     {
-        connection.Work++;
-        if (connection.Output.Answers >= server.Options.MaxPipelineDepth)
+        session.Work++;
+        if (session.Reply.Answers >= limits.PipelineDepth)
         {
-            Refuse(connection, ErrorCode.Busy, $"{connection.Output.Answers:N0} answers wait to be read, the most there may be; this command was not run");
+            Refuse(session, ErrorCode.Busy, $"{session.Reply.Answers:N0} answers wait to be read, the most there may be; this command was not run");
             return;
         }
 
         if (frame.IsEmpty)
         {
-            Refuse(connection, ErrorCode.BadCommand, "a frame without a command");
+            Refuse(session, ErrorCode.BadCommand, "a frame without a command");
             return;
         }
 
@@ -100,134 +98,134 @@ internal sealed class BinaryProtocol(ServerLoop server, Broker broker)
         switch ((WireCommand)frame[0])
         {
             case WireCommand.Get:
-                Get(connection, payload);
+                Get(session, payload);
                 break;
             case WireCommand.Set:
-                Set(connection, payload);
+                Set(session, payload);
                 break;
             case WireCommand.Delete:
-                if (IsKey(connection, payload)) Answer(connection, broker.Delete(payload) ? WireStatus.Ok : WireStatus.NotFound, default);
+                if (IsKey(session, payload)) Answer(session, commands.Delete(payload) ? WireStatus.Ok : WireStatus.NotFound, default);
                 break;
             case WireCommand.Exists:
-                if (IsKey(connection, payload)) Answer(connection, broker.Keys.TryGet(payload, out _) ? WireStatus.Ok : WireStatus.NotFound, default);
+                if (IsKey(session, payload)) Answer(session, commands.TryGet(payload, out _) ? WireStatus.Ok : WireStatus.NotFound, default);
                 break;
             case WireCommand.List:
-                List(connection, payload);
+                List(session, payload);
                 break;
             case WireCommand.Subscribe:
-                Subscribe(connection, payload, Interests.Keys | Interests.Messages);
+                Subscribe(session, payload, Interests.Keys | Interests.Messages);
                 break;
             case WireCommand.Watch:
-                Watch(connection, payload);
+                Watch(session, payload);
                 break;
             case WireCommand.Unsubscribe:
-                if (!TryPattern(connection, payload, out KeyPattern? pattern)) break;
-                broker.Unsubscribe(connection, pattern!.ToString());
-                Answer(connection, WireStatus.Ok, default);
+                if (!TryPattern(session, payload, out KeyPattern? pattern)) break;
+                session.Unsubscribe(pattern!.ToString());
+                Answer(session, WireStatus.Ok, default);
                 break;
             case WireCommand.Publish:
-                Publish(connection, payload);
+                Publish(session, payload);
                 break;
             case WireCommand.Progress:
-                Progress(connection, payload);
+                Progress(session, payload);
                 break;
             case WireCommand.Ping:
-                Answer(connection, WireStatus.Ok, default);
+                Answer(session, WireStatus.Ok, default);
                 break;
             case WireCommand.Hello:
-                Answer(connection, WireStatus.Ok, server.Hello);
+                Answer(session, WireStatus.Ok, _hello);
                 break;
             case WireCommand.Quit:
-                Answer(connection, WireStatus.Ok, default);
-                connection.IsClosing = true;
+                Answer(session, WireStatus.Ok, default);
+                session.IsClosing = true;
                 break;
             default:
-                Refuse(connection, ErrorCode.BadCommand, $"no command {frame[0]:X2}; the commands are 01 to 0D");
+                Refuse(session, ErrorCode.BadCommand, $"no command {frame[0]:X2}; the commands are 01 to 0D");
                 break;
         }
     }
 
-    private void Get(Connection connection, ReadOnlySpan<byte> key)
+    private void Get(ProtocolSession session, ReadOnlySpan<byte> key)
     {
-        if (broker.Keys.TryGet(key, out Entry? entry))
+        if (commands.TryGet(key, out Value? value))
         {
-            byte[] value = entry.Value.Bytes;
-            if (!connection.Output.HasRoomFor(value.Length))
+            byte[] bytes = value.Bytes;
+            if (!session.Reply.HasRoomFor(bytes.Length))
             {
-                Refuse(connection, ErrorCode.Busy, BusyReason.Value(value.Length));
+                Refuse(session, ErrorCode.Busy, BusyReason.Value(bytes.Length));
                 return;
             }
 
-            Begin(connection.Output, WireStatus.Ok, value.Length);
-            connection.Output.AppendValue(value);
-            End(connection);
+            Begin(session.Reply, WireStatus.Ok, bytes.Length);
+            session.Reply.AppendValue(bytes);
+            End(session);
         }
-        else if (IsKey(connection, key))
+        else if (IsKey(session, key))
         {
-            Answer(connection, WireStatus.NotFound, default);
+            Answer(session, WireStatus.NotFound, default);
         }
     }
 
-    private void Set(Connection connection, ReadOnlySpan<byte> payload)
+    private void Set(ProtocolSession session, ReadOnlySpan<byte> payload)
     {
-        if (!TryName(connection, payload, out ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value) || !IsKey(connection, key) || !Fits(connection, value)) return;
-        if (broker.Set(key, Value.FromBytes(value)) is { } problem) Refuse(connection, ErrorCode.TooBig, problem);
-        else Answer(connection, WireStatus.Ok, default);
+        if (!TryName(session, payload, out ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value) || !IsKey(session, key) || !Fits(session, value)) return;
+        if (commands.Set(key, Value.FromBytes(value)) is { } problem) Refuse(session, ErrorCode.TooBig, problem);
+        else Answer(session, WireStatus.Ok, default);
     }
 
-    private void Publish(Connection connection, ReadOnlySpan<byte> payload)
+    private void Publish(ProtocolSession session, ReadOnlySpan<byte> payload)
     {
-        if (!TryName(connection, payload, out ReadOnlySpan<byte> topic, out ReadOnlySpan<byte> message) || !IsKey(connection, topic) || !Fits(connection, message)) return;
-        broker.Publish(topic, Value.FromBytes(message));
-        Answer(connection, WireStatus.Ok, default);
+        if (!TryName(session, payload, out ReadOnlySpan<byte> topic, out ReadOnlySpan<byte> message) || !IsKey(session, topic) || !Fits(session, message)) return;
+        commands.Publish(topic, Value.FromBytes(message));
+        Answer(session, WireStatus.Ok, default);
     }
 
-    private void Progress(Connection connection, ReadOnlySpan<byte> payload)
+    private void Progress(ProtocolSession session, ReadOnlySpan<byte> payload)
     {
-        if (!TryName(connection, payload, out ReadOnlySpan<byte> task, out ReadOnlySpan<byte> arguments)) return;
-        if (broker.Progress(task, arguments, out string problem) is { } code) Refuse(connection, code, problem);
-        else Answer(connection, WireStatus.Ok, default);
+        if (!TryName(session, payload, out ReadOnlySpan<byte> task, out ReadOnlySpan<byte> arguments)) return;
+        if (commands.Progress(task, arguments, out string problem) is { } code) Refuse(session, code, problem);
+        else Answer(session, WireStatus.Ok, default);
     }
 
-    private void List(Connection connection, ReadOnlySpan<byte> glob)
+    private void List(ProtocolSession session, ReadOnlySpan<byte> glob)
     {
-        if (!TryPattern(connection, glob.IsEmpty ? "*"u8 : glob, out KeyPattern? pattern)) return;
-        byte[][] keys = broker.Keys.Keys(pattern!);
-        connection.Work += broker.Keys.Count;
+        if (!TryPattern(session, glob.IsEmpty ? "*"u8 : glob, out KeyPattern? pattern)) return;
+        byte[][] keys = commands.ListKeys(pattern!);
+        session.Work += commands.KeyCount;
         long bytes = keys.Sum(key => key.Length + 2L);
-        if (bytes > int.MaxValue / 2 || !server.Budget.HasRoomFor(bytes))
+        if (bytes > int.MaxValue / 2 || !session.Reply.HasMemoryFor(bytes))
         {
-            Refuse(connection, ErrorCode.Busy, BusyReason.Keys(keys.Length));
+            Refuse(session, ErrorCode.Busy, BusyReason.Keys(keys.Length));
             return;
         }
 
-        Begin(connection.Output, WireStatus.Ok, (int)bytes);
-        KeyList.WriteBinary(connection.Output, keys);
-        End(connection);
+        Begin(session.Reply, WireStatus.Ok, (int)bytes);
+        KeyList.WriteBinary(session.Reply, keys);
+        End(session);
     }
 
-    private void Watch(Connection connection, ReadOnlySpan<byte> payload)
+    private static void Watch(ProtocolSession session, ReadOnlySpan<byte> payload)
     {
         if (payload.Length < 2 || payload[0] is < (byte)Interests.Keys or > (byte)(Interests.Snapshot | Interests.Keys | Interests.Messages))
-            Refuse(connection, ErrorCode.BadCommand, "WATCH needs flags of 2 to 7, and a pattern");
+            Refuse(session, ErrorCode.BadCommand, "WATCH needs flags of 2 to 7, and a pattern");
         else
-            Subscribe(connection, payload[1..], (Interests)payload[0]);
+            Subscribe(session, payload[1..], (Interests)payload[0]);
     }
 
-    private void Subscribe(Connection connection, ReadOnlySpan<byte> glob, Interests interests)
+    private static void Subscribe(ProtocolSession session, ReadOnlySpan<byte> glob, Interests interests)
     {
-        if (!TryPattern(connection, glob, out KeyPattern? pattern)) return;
-        if (broker.Subscribe(connection, pattern!, interests, out string problem) is { } code) Refuse(connection, code, problem);
-        else Answer(connection, WireStatus.Ok, default);
+        if (!TryPattern(session, glob, out KeyPattern? pattern)) return;
+        if (session.Subscribe(pattern!, interests, out string problem) is { } code) Refuse(session, code, problem);
+        else Answer(session, WireStatus.Ok, default);
     }
 
-    private static bool TryName(Connection connection, ReadOnlySpan<byte> payload, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> rest)
+    private static bool TryName(ProtocolSession session, ReadOnlySpan<byte> payload, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> rest)
     {
         name = rest = default;
         int length = payload.Length < 2 ? 0 : BinaryPrimitives.ReadUInt16LittleEndian(payload);
         if (payload.Length < 2 + length || payload.Length < 2)
         {
-            Refuse(connection, ErrorCode.BadCommand, $"a payload of {payload.Length:N0} bytes cannot hold a name of {length:N0} with its length");
+            Refuse(session, ErrorCode.BadCommand, $"a payload of {payload.Length:N0} bytes cannot hold a name of {length:N0} with its length");
             return false;
         }
 
@@ -236,24 +234,24 @@ internal sealed class BinaryProtocol(ServerLoop server, Broker broker)
         return true;
     }
 
-    private static bool IsKey(Connection connection, ReadOnlySpan<byte> key)
+    private static bool IsKey(ProtocolSession session, ReadOnlySpan<byte> key)
     {
         if (WireKey.Describe(key) is not { } problem) return true;
-        Refuse(connection, ErrorCode.BadKey, problem);
+        Refuse(session, ErrorCode.BadKey, problem);
         return false;
     }
 
-    private bool Fits(Connection connection, ReadOnlySpan<byte> value)
+    private bool Fits(ProtocolSession session, ReadOnlySpan<byte> value)
     {
-        if (value.Length <= server.Options.MaxValueBytes) return true;
-        Refuse(connection, ErrorCode.TooBig, $"value of {value.Length:N0} bytes exceeds the limit of {server.Options.MaxValueBytes:N0}");
+        if (value.Length <= limits.ValueBytes) return true;
+        Refuse(session, ErrorCode.TooBig, $"value of {value.Length:N0} bytes exceeds the limit of {limits.ValueBytes:N0}");
         return false;
     }
 
-    private static bool TryPattern(Connection connection, ReadOnlySpan<byte> glob, out KeyPattern? pattern)
+    private static bool TryPattern(ProtocolSession session, ReadOnlySpan<byte> glob, out KeyPattern? pattern)
     {
         pattern = KeyList.Pattern(glob, out string problem);
-        if (pattern is null) Refuse(connection, ErrorCode.BadKey, problem);
+        if (pattern is null) Refuse(session, ErrorCode.BadKey, problem);
         return pattern is not null;
     }
 }

@@ -8,7 +8,7 @@ namespace Otto.Ipc.Uds.Protocol;
 internal static class HelloReply
 {
     /// <summary>One line of JSON.</summary>
-    public static byte[] Of(UdsServerOptions options)
+    public static byte[] Of(ProtocolLimits limits)
     {
         var json = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(json))
@@ -19,12 +19,12 @@ internal static class HelloReply
             writer.WriteNumber("protocol"u8, 1);
             writer.WriteStartObject("limits"u8);
             writer.WriteNumber("keyBytes"u8, StoreKey.MaxBytes);
-            writer.WriteNumber("valueBytes"u8, options.MaxValueBytes);
-            writer.WriteNumber("totalBytes"u8, options.MaxTotalBytes);
-            writer.WriteNumber("connections"u8, options.MaxConnections);
-            writer.WriteNumber("pipelineDepth"u8, options.MaxPipelineDepth);
-            writer.WriteNumber("unreadBytes"u8, options.MaxUnreadBytes);
-            writer.WriteNumber("patterns"u8, options.MaxPatterns);
+            writer.WriteNumber("valueBytes"u8, limits.ValueBytes);
+            writer.WriteNumber("totalBytes"u8, limits.TotalBytes);
+            writer.WriteNumber("connections"u8, limits.Connections);
+            writer.WriteNumber("pipelineDepth"u8, limits.PipelineDepth);
+            writer.WriteNumber("unreadBytes"u8, limits.UnreadBytes);
+            writer.WriteNumber("patterns"u8, limits.Patterns);
             writer.WriteEndObject();
             writer.WriteEndObject();
         }

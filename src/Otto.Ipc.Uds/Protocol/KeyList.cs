@@ -3,8 +3,6 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Unicode;
-using Otto.Ipc.Uds.Server;
-using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds.Protocol;
 
@@ -16,7 +14,7 @@ internal static class KeyList
     private static readonly SearchValues<byte> Escaped = SearchValues.Create([.. Enumerable.Range(0, 32).Select(b => (byte)b), (byte)'"', (byte)'\\', 127]);
 
     /// <summary>Writes a JSON array of keys, without the newline.</summary>
-    public static void WriteText(Output output, byte[][] keys)
+    public static void WriteText(IReplyWriter output, byte[][] keys)
     {
         output.Append("["u8);
         for (int i = 0; i < keys.Length; i++)
@@ -31,7 +29,7 @@ internal static class KeyList
     }
 
     /// <summary>Writes each key with its length before it.</summary>
-    public static void WriteBinary(Output output, byte[][] keys)
+    public static void WriteBinary(IReplyWriter output, byte[][] keys)
     {
         foreach (byte[] key in keys)
         {

@@ -1,59 +1,57 @@
 using System.Text;
-using Otto.Ipc.Uds.PubSub;
-using Otto.Ipc.Uds.Server;
-using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds.Protocol;
 
 // The text dialect: a line in, a line out. GET and SET come first, since they are nearly all that ever comes.
 
 /// <summary>Runs the lines of text clients.</summary>
-internal sealed class TextProtocol(ServerLoop server, Broker broker)
+internal sealed class TextProtocol(ProtocolLimits limits, ICommandHandler commands)
 {
     private const byte Space = (byte)' ', Newline = (byte)'\n';
 
-    private readonly int _longestLine = server.Options.MaxValueBytes + Wire.CommandBytes;
+    private readonly int _longestLine = limits.ValueBytes + Wire.CommandBytes;
+    private readonly byte[] _hello = HelloReply.Of(limits);
 
     /// <summary>Runs every command whose newline has come.</summary>
     /// <returns>How many bytes were used.</returns>
-    public int Run(Connection connection, ReadOnlySpan<byte> data)
+    public int Run(ProtocolSession session, ReadOnlySpan<byte> data)
     {
         int used = 0;
-        while (connection.TakesCommands)
+        while (session.TakesCommands)
         {
             ReadOnlySpan<byte> rest = data[used..];
-            int scanned = connection.Scanned;
+            int scanned = session.Scanned;
             int end = rest[scanned..].IndexOf(Newline);
             if (end < 0)
             {
-                if (rest.Length <= _longestLine && connection.Skipping == 0)
+                if (rest.Length <= _longestLine && session.Skipping == 0)
                 {
-                    connection.Scanned = rest.Length;
+                    session.Scanned = rest.Length;
                     return used;
                 }
 
                 // Nothing of it is kept; where the next command begins is known when its newline comes.
-                if (connection.Skipping == 0) Refuse(connection, ErrorCode.TooBig, $"a line of more than {_longestLine:N0} bytes; a value has at most {server.Options.MaxValueBytes:N0}");
-                connection.Skipping = 1;
-                connection.Scanned = 0;
+                if (session.Skipping == 0) Refuse(session, ErrorCode.TooBig, $"a line of more than {_longestLine:N0} bytes; a value has at most {limits.ValueBytes:N0}");
+                session.Skipping = 1;
+                session.Scanned = 0;
                 return data.Length;
             }
 
             end += scanned;
-            connection.Scanned = 0;
-            connection.SawNewline = true;
+            session.Scanned = 0;
+            session.SawNewline = true;
             used += end + 1;
-            if (connection.Skipping == 0) RunLine(connection, end > 0 && rest[end - 1] == (byte)'\r' ? rest[..(end - 1)] : rest[..end]);
-            connection.Skipping = 0;
+            if (session.Skipping == 0) RunLine(session, end > 0 && rest[end - 1] == (byte)'\r' ? rest[..(end - 1)] : rest[..end]);
+            session.Skipping = 0;
         }
 
         return used;
     }
 
     /// <summary>Runs one command, which its client ended in another way than by a newline.</summary>
-    public void RunLast(Connection connection, ReadOnlySpan<byte> line)
+    public void RunLast(ProtocolSession session, ReadOnlySpan<byte> line)
     {
-        if (connection.Skipping == 0) RunLine(connection, line is [.., (byte)'\r'] ? line[..^1] : line);
+        if (session.Skipping == 0) RunLine(session, line is [.., (byte)'\r'] ? line[..^1] : line);
     }
 
     /// <summary>Whether a line without its newline is a command already, with nothing missing.</summary>
@@ -69,14 +67,14 @@ internal sealed class TextProtocol(ServerLoop server, Broker broker)
         return first.IsEmpty && (verb.SequenceEqual("PING"u8) || verb.SequenceEqual("HELLO"u8) || verb.SequenceEqual("QUIT"u8));
     }
 
-    public static void Refuse(Connection connection, string code, string words) => Answer(connection, Encoding.UTF8.GetBytes($"ERROR: {code} {words}"));
+    public static void Refuse(ProtocolSession session, string code, string words) => Answer(session, Encoding.UTF8.GetBytes($"ERROR: {code} {words}"));
 
-    private static void Answer(Connection connection, ReadOnlySpan<byte> line)
+    private static void Answer(ProtocolSession session, ReadOnlySpan<byte> line)
     {
-        connection.Output.Append(line);
-        connection.Output.Append("\n"u8);
-        connection.Output.EndAnswer();
-        connection.WasAnswered = true;
+        session.Reply.Append(line);
+        session.Reply.Append("\n"u8);
+        session.Reply.EndAnswer();
+        session.WasAnswered = true;
     }
 
     private static ReadOnlySpan<byte> Token(ref ReadOnlySpan<byte> rest)
@@ -87,42 +85,42 @@ internal sealed class TextProtocol(ServerLoop server, Broker broker)
         return token;
     }
 
-    private void RunLine(Connection connection, ReadOnlySpan<byte> line)
+    private void RunLine(ProtocolSession session, ReadOnlySpan<byte> line)
     {
-        connection.Work++;
-        if (connection.Output.Answers >= server.Options.MaxPipelineDepth)
+        session.Work++;
+        if (session.Reply.Answers >= limits.PipelineDepth)
         {
-            Refuse(connection, ErrorCode.Busy, $"{connection.Output.Answers:N0} answers wait to be read, the most there may be; this command was not run");
+            Refuse(session, ErrorCode.Busy, $"{session.Reply.Answers:N0} answers wait to be read, the most there may be; this command was not run");
             return;
         }
 
         ReadOnlySpan<byte> rest = line.Trim(Space), verb = Token(ref rest);
-        if (verb.SequenceEqual("GET"u8)) Get(connection, rest);
-        else if (verb.SequenceEqual("SET"u8)) Set(connection, rest);
-        else RunOther(connection, verb, rest);
+        if (verb.SequenceEqual("GET"u8)) Get(session, rest);
+        else if (verb.SequenceEqual("SET"u8)) Set(session, rest);
+        else RunOther(session, verb, rest);
     }
 
-    private void RunOther(Connection connection, ReadOnlySpan<byte> verb, ReadOnlySpan<byte> rest)
+    private void RunOther(ProtocolSession session, ReadOnlySpan<byte> verb, ReadOnlySpan<byte> rest)
     {
-        if (verb.SequenceEqual("PING"u8) && rest.IsEmpty) Answer(connection, "PONG"u8);
-        else if (verb.SequenceEqual("EXISTS"u8)) Exists(connection, rest);
-        else if (verb.SequenceEqual("DELETE"u8)) Delete(connection, rest);
-        else if (verb.SequenceEqual("PUBLISH"u8)) Publish(connection, rest);
-        else if (verb.SequenceEqual("PROGRESS"u8)) Progress(connection, rest);
-        else if (verb.SequenceEqual("LIST"u8)) List(connection, rest);
-        else if (verb.SequenceEqual("SUBSCRIBE"u8)) Subscribe(connection, rest);
-        else if (verb.SequenceEqual("UNSUBSCRIBE"u8)) Unsubscribe(connection, rest);
-        else if (verb.SequenceEqual("HELLO"u8) && rest.IsEmpty) Answer(connection, server.Hello);
-        else if (verb.SequenceEqual("QUIT"u8) && rest.IsEmpty) Quit(connection);
-        else Refuse(connection, ErrorCode.BadCommand, Unknown(verb));
+        if (verb.SequenceEqual("PING"u8) && rest.IsEmpty) Answer(session, "PONG"u8);
+        else if (verb.SequenceEqual("EXISTS"u8)) Exists(session, rest);
+        else if (verb.SequenceEqual("DELETE"u8)) Delete(session, rest);
+        else if (verb.SequenceEqual("PUBLISH"u8)) Publish(session, rest);
+        else if (verb.SequenceEqual("PROGRESS"u8)) Progress(session, rest);
+        else if (verb.SequenceEqual("LIST"u8)) List(session, rest);
+        else if (verb.SequenceEqual("SUBSCRIBE"u8)) Subscribe(session, rest);
+        else if (verb.SequenceEqual("UNSUBSCRIBE"u8)) Unsubscribe(session, rest);
+        else if (verb.SequenceEqual("HELLO"u8) && rest.IsEmpty) Answer(session, _hello);
+        else if (verb.SequenceEqual("QUIT"u8) && rest.IsEmpty) Quit(session);
+        else Refuse(session, ErrorCode.BadCommand, Unknown(verb));
     }
 
-    private void Get(Connection connection, ReadOnlySpan<byte> key)
+    private void Get(ProtocolSession session, ReadOnlySpan<byte> key)
     {
-        Output output = connection.Output;
-        if (broker.Keys.TryGet(key, out Entry? entry))
+        IReplyWriter output = session.Reply;
+        if (commands.TryGet(key, out Value? value))
         {
-            byte[] text = entry.Value.Text;
+            byte[] text = value.Text;
             if (text.Length < 1024)
             {
                 Span<byte> line = output.Reserve(text.Length + 1);
@@ -130,123 +128,123 @@ internal sealed class TextProtocol(ServerLoop server, Broker broker)
                 line[text.Length] = Newline;
                 output.Advance(text.Length + 1);
                 output.EndAnswer();
-                connection.WasAnswered = true;
+                session.WasAnswered = true;
                 return;
             }
 
             if (!output.HasRoomFor(text.Length))
             {
-                Refuse(connection, ErrorCode.Busy, BusyReason.Value(text.Length));
+                Refuse(session, ErrorCode.Busy, BusyReason.Value(text.Length));
                 return;
             }
 
             output.AppendValue(text);
-            Answer(connection, default);
+            Answer(session, default);
         }
-        else if (IsKey(connection, key, "GET needs one key"))
+        else if (IsKey(session, key, "GET needs one key"))
         {
-            Answer(connection, "null"u8);
+            Answer(session, "null"u8);
         }
     }
 
-    private void Set(Connection connection, ReadOnlySpan<byte> rest)
+    private void Set(ProtocolSession session, ReadOnlySpan<byte> rest)
     {
         ReadOnlySpan<byte> key = Token(ref rest);
-        if (!IsKey(connection, key, "SET needs a key and JSON") || !TryValue(connection, rest, "SET needs JSON behind the key", out Value? value)) return;
-        if (broker.Set(key, value!) is { } problem) Refuse(connection, ErrorCode.TooBig, problem);
-        else Answer(connection, "OK"u8);
+        if (!IsKey(session, key, "SET needs a key and JSON") || !TryValue(session, rest, "SET needs JSON behind the key", out Value? value)) return;
+        if (commands.Set(key, value!) is { } problem) Refuse(session, ErrorCode.TooBig, problem);
+        else Answer(session, "OK"u8);
     }
 
-    private void Publish(Connection connection, ReadOnlySpan<byte> rest)
+    private void Publish(ProtocolSession session, ReadOnlySpan<byte> rest)
     {
         ReadOnlySpan<byte> topic = Token(ref rest);
-        if (!IsKey(connection, topic, "PUBLISH needs a topic and JSON") || !TryValue(connection, rest, "PUBLISH needs JSON behind the topic", out Value? message)) return;
-        broker.Publish(topic, message!);
-        Answer(connection, "OK"u8);
+        if (!IsKey(session, topic, "PUBLISH needs a topic and JSON") || !TryValue(session, rest, "PUBLISH needs JSON behind the topic", out Value? message)) return;
+        commands.Publish(topic, message!);
+        Answer(session, "OK"u8);
     }
 
-    private void Progress(Connection connection, ReadOnlySpan<byte> rest)
+    private void Progress(ProtocolSession session, ReadOnlySpan<byte> rest)
     {
         ReadOnlySpan<byte> task = Token(ref rest);
-        if (broker.Progress(task, rest, out string problem) is { } code) Refuse(connection, code, problem);
-        else Answer(connection, "OK"u8);
+        if (commands.Progress(task, rest, out string problem) is { } code) Refuse(session, code, problem);
+        else Answer(session, "OK"u8);
     }
 
-    private void Exists(Connection connection, ReadOnlySpan<byte> key)
+    private void Exists(ProtocolSession session, ReadOnlySpan<byte> key)
     {
-        if (broker.Keys.TryGet(key, out _)) Answer(connection, "true"u8);
-        else if (IsKey(connection, key, "EXISTS needs one key")) Answer(connection, "false"u8);
+        if (commands.TryGet(key, out _)) Answer(session, "true"u8);
+        else if (IsKey(session, key, "EXISTS needs one key")) Answer(session, "false"u8);
     }
 
-    private void Delete(Connection connection, ReadOnlySpan<byte> key)
+    private void Delete(ProtocolSession session, ReadOnlySpan<byte> key)
     {
-        if (!IsKey(connection, key, "DELETE needs one key")) return;
-        broker.Delete(key);
-        Answer(connection, "OK"u8);
+        if (!IsKey(session, key, "DELETE needs one key")) return;
+        commands.Delete(key);
+        Answer(session, "OK"u8);
     }
 
-    private void List(Connection connection, ReadOnlySpan<byte> glob)
+    private void List(ProtocolSession session, ReadOnlySpan<byte> glob)
     {
-        if (!TryPattern(connection, glob.IsEmpty ? "*"u8 : glob, out KeyPattern? pattern)) return;
-        byte[][] keys = broker.Keys.Keys(pattern!);
-        connection.Work += broker.Keys.Count;
-        if (!server.Budget.HasRoomFor(keys.Sum(key => key.Length + 3L)))
+        if (!TryPattern(session, glob.IsEmpty ? "*"u8 : glob, out KeyPattern? pattern)) return;
+        byte[][] keys = commands.ListKeys(pattern!);
+        session.Work += commands.KeyCount;
+        if (!session.Reply.HasMemoryFor(keys.Sum(key => key.Length + 3L)))
         {
-            Refuse(connection, ErrorCode.Busy, BusyReason.Keys(keys.Length));
+            Refuse(session, ErrorCode.Busy, BusyReason.Keys(keys.Length));
             return;
         }
 
-        KeyList.WriteText(connection.Output, keys);
-        Answer(connection, default);
+        KeyList.WriteText(session.Reply, keys);
+        Answer(session, default);
     }
 
-    private void Subscribe(Connection connection, ReadOnlySpan<byte> rest)
+    private static void Subscribe(ProtocolSession session, ReadOnlySpan<byte> rest)
     {
         ReadOnlySpan<byte> glob = Token(ref rest);
         Interests interests = Interests.Keys | Interests.Messages;
         if (rest.SequenceEqual("SNAPSHOT"u8)) interests |= Interests.Snapshot;
         else if (!rest.IsEmpty) glob = default;
-        if (glob.IsEmpty) Refuse(connection, ErrorCode.BadCommand, "SUBSCRIBE needs one pattern, and SNAPSHOT or nothing behind it");
-        else if (!TryPattern(connection, glob, out KeyPattern? pattern)) return;
-        else if (broker.Subscribe(connection, pattern!, interests, out string problem) is { } code) Refuse(connection, code, problem);
-        else Answer(connection, "OK"u8);
+        if (glob.IsEmpty) Refuse(session, ErrorCode.BadCommand, "SUBSCRIBE needs one pattern, and SNAPSHOT or nothing behind it");
+        else if (!TryPattern(session, glob, out KeyPattern? pattern)) return;
+        else if (session.Subscribe(pattern!, interests, out string problem) is { } code) Refuse(session, code, problem);
+        else Answer(session, "OK"u8);
     }
 
-    private void Unsubscribe(Connection connection, ReadOnlySpan<byte> glob)
+    private static void Unsubscribe(ProtocolSession session, ReadOnlySpan<byte> glob)
     {
-        if (!TryPattern(connection, glob, out KeyPattern? pattern)) return;
-        broker.Unsubscribe(connection, pattern!.ToString());
-        Answer(connection, "OK"u8);
+        if (!TryPattern(session, glob, out KeyPattern? pattern)) return;
+        session.Unsubscribe(pattern!.ToString());
+        Answer(session, "OK"u8);
     }
 
-    private static void Quit(Connection connection)
+    private static void Quit(ProtocolSession session)
     {
-        Answer(connection, "OK"u8);
-        connection.IsClosing = true;
+        Answer(session, "OK"u8);
+        session.IsClosing = true;
     }
 
-    private static bool IsKey(Connection connection, ReadOnlySpan<byte> key, string usage)
+    private static bool IsKey(ProtocolSession session, ReadOnlySpan<byte> key, string usage)
     {
-        if (key.IsEmpty || key.Contains(Space)) Refuse(connection, ErrorCode.BadCommand, usage);
-        else if (WireKey.Describe(key) is { } problem) Refuse(connection, ErrorCode.BadKey, problem);
+        if (key.IsEmpty || key.Contains(Space)) Refuse(session, ErrorCode.BadCommand, usage);
+        else if (WireKey.Describe(key) is { } problem) Refuse(session, ErrorCode.BadKey, problem);
         else return true;
         return false;
     }
 
-    private bool TryValue(Connection connection, ReadOnlySpan<byte> json, string usage, out Value? value)
+    private bool TryValue(ProtocolSession session, ReadOnlySpan<byte> json, string usage, out Value? value)
     {
         value = null;
         json = json.Trim(" \t\r"u8);
-        if (json.IsEmpty) Refuse(connection, ErrorCode.BadCommand, usage);
-        else if (json.Length > server.Options.MaxValueBytes) Refuse(connection, ErrorCode.TooBig, $"value of {json.Length:N0} bytes exceeds the limit of {server.Options.MaxValueBytes:N0}");
-        else if ((value = Value.FromText(json)) is null) Refuse(connection, ErrorCode.BadJson, "the value is not JSON of at most 64 levels in UTF-8; a text needs double quotes");
+        if (json.IsEmpty) Refuse(session, ErrorCode.BadCommand, usage);
+        else if (json.Length > limits.ValueBytes) Refuse(session, ErrorCode.TooBig, $"value of {json.Length:N0} bytes exceeds the limit of {limits.ValueBytes:N0}");
+        else if ((value = Value.FromText(json)) is null) Refuse(session, ErrorCode.BadJson, "the value is not JSON of at most 64 levels in UTF-8; a text needs double quotes");
         return value is not null;
     }
 
-    private static bool TryPattern(Connection connection, ReadOnlySpan<byte> glob, out KeyPattern? pattern)
+    private static bool TryPattern(ProtocolSession session, ReadOnlySpan<byte> glob, out KeyPattern? pattern)
     {
         pattern = KeyList.Pattern(glob, out string problem);
-        if (pattern is null) Refuse(connection, ErrorCode.BadKey, problem);
+        if (pattern is null) Refuse(session, ErrorCode.BadKey, problem);
         return pattern is not null;
     }
 

@@ -1,58 +1,66 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Otto.Ipc.Uds.Buffers;
 using Otto.Ipc.Uds.Protocol;
-using Otto.Ipc.Uds.Server;
 using Otto.Ipc.Uds.Store;
+using Otto.Ipc.Uds.Timers;
 
 namespace Otto.Ipc.Uds.PubSub;
 
-// What the commands do, whichever dialect they came in: change the store, and tell whoever watches. Every change has a number.
+// What the commands do, whichever dialect they came in: change the store, and notify subscribers. Every change has a number.
 
-/// <summary>The store, the topics, and who is told of them.</summary>
-internal sealed class Broker(UdsServerOptions options, TimerQueue alarms)
+/// <summary>The store, the topics, and their subscribers.</summary>
+internal sealed class Broker(UdsServerOptions options, MemoryBudget budget) : ICommandHandler
 {
-    private static readonly long ProgressEvery = TimerQueue.Ticks(TimeSpan.FromMilliseconds(100));
+    private static readonly long ProgressInterval = TimeStamps.Ticks(TimeSpan.FromMilliseconds(100));
     private static readonly JsonWriterOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly Subscriptions _subscriptions = new();
     private readonly ArrayBufferWriter<byte> _json = new();
     private long _sequence;
 
-    public KeyTable Keys { get; } = new(options.MaxTotalBytes);
+    private readonly KeyTable _keys = new(options.MaxTotalBytes);
 
-    /// <summary>Sets a key.</summary>
-    /// <returns>Why there is no room; <see langword="null"/> where it was set.</returns>
+    // Progress that came too soon after what subscribers were notified of.
+    private readonly TimerQueue<Entry> _heldBack = new();
+
+    public int KeyCount => _keys.Count;
+
+    public bool TryGet(ReadOnlySpan<byte> key, [MaybeNullWhen(false)] out Value value)
+    {
+        bool there = _keys.TryGet(key, out Entry? entry);
+        value = entry?.Value;
+        return there;
+    }
+
+    public byte[][] ListKeys(KeyPattern pattern) => _keys.Keys(pattern);
+
     public string? Set(ReadOnlySpan<byte> key, Value value)
     {
-        if (Keys.Set(key, value, out string? problem) is not { } entry) return problem;
-        Tell(entry);
+        if (_keys.Set(key, value, out string? problem) is not { } entry) return problem;
+        Notify(entry);
         return null;
     }
 
-    /// <summary>Deletes a key.</summary>
-    /// <returns><see langword="false"/> where there was none.</returns>
     public bool Delete(ReadOnlySpan<byte> key)
     {
-        if (!Keys.Remove(key, out Entry? entry)) return false;
+        if (!_keys.Remove(key, out Entry? entry)) return false;
         long sequence = ++_sequence;
-        if (!_subscriptions.IsEmpty) _subscriptions.Tell(EventKind.Delete, entry.Key, null, sequence);
+        if (!_subscriptions.IsEmpty) _subscriptions.Notify(EventKind.Delete, entry.Key, null, sequence);
         return true;
     }
 
     public void Publish(ReadOnlySpan<byte> topic, Value message)
     {
         long sequence = ++_sequence;
-        if (!_subscriptions.IsEmpty) _subscriptions.Tell(EventKind.Message, topic.ToArray(), message, sequence);
+        if (!_subscriptions.IsEmpty) _subscriptions.Notify(EventKind.Message, topic.ToArray(), message, sequence);
     }
 
-    /// <summary>Keeps progress under a task's key, and tells watchers at most ten times a second, the last time in any case.</summary>
-    /// <param name="task">The task.</param>
-    /// <param name="arguments">The rest of the command: current, total or -, text.</param>
-    /// <param name="problem">What is wrong with it, or why there is no room.</param>
-    /// <returns>The code of the error; <see langword="null"/> where it was kept.</returns>
+    // Subscribers are notified at most ten times per second, and of the last progress in any case.
     public string? Progress(ReadOnlySpan<byte> task, ReadOnlySpan<byte> arguments, out string problem)
     {
         problem = "";
@@ -80,48 +88,55 @@ internal sealed class Broker(UdsServerOptions options, TimerQueue alarms)
         Span<byte> key = stackalloc byte[ChannelName.MaxLength + 9];
         task.CopyTo(key);
         ".progress"u8.CopyTo(key[task.Length..]);
-        if (Keys.Set(key[..(task.Length + 9)], Value.FromJson(_json.WrittenSpan.ToArray()), out string? full) is not { } entry)
+        if (_keys.Set(key[..(task.Length + 9)], Value.FromJson(_json.WrittenSpan.ToArray()), out string? full) is not { } entry)
         {
             problem = full!;
             return ErrorCode.TooBig;
         }
 
-        TellInTime(entry);
+        NotifyInTime(entry);
         return null;
     }
 
-    /// <summary>Tells of progress that was held back.</summary>
-    public void Due(Entry entry)
+    /// <summary>How long it is until progress that was held back is due, in milliseconds; -1 if there is none.</summary>
+    public int MillisecondsUntilDue(long now) => _heldBack.Milliseconds(now);
+
+    /// <summary>Notifies subscribers of progress that was held back and is due.</summary>
+    public void NotifyDue(long now)
     {
-        if (!entry.IsHeldBack || !Keys.TryGet(entry.Key, out Entry? now) || now != entry) return;
-        entry.IsHeldBack = false;
-        TellInTime(entry);
+        while (_heldBack.TryTake(now, out Entry entry))
+        {
+            if (!entry.IsHeldBack || !_keys.TryGet(entry.Key, out Entry? present) || present != entry) continue;
+            entry.IsHeldBack = false;
+            NotifyInTime(entry);
+        }
     }
 
-    /// <summary>Subscribes a connection to a pattern; a pattern that it has gets the new interests.</summary>
-    /// <param name="connection">Who.</param>
+    /// <summary>What a client needs before its first subscription.</summary>
+    public Subscriber NewSubscriber(ISubscriberSink sink) => new(sink, options, budget, _keys);
+
+    /// <summary>Adds a subscription; a pattern that the subscriber has gets the new interests.</summary>
+    /// <param name="subscriber">Whose.</param>
     /// <param name="pattern">To what.</param>
-    /// <param name="interests">What it wants to hear of.</param>
+    /// <param name="interests">Which events.</param>
     /// <param name="problem">Why not.</param>
-    /// <returns>The code of the error; <see langword="null"/> where it is subscribed.</returns>
-    public string? Subscribe(Connection connection, KeyPattern pattern, Interests interests, out string problem)
+    /// <returns>The code of the error; <see langword="null"/> if it is subscribed.</returns>
+    public string? Subscribe(Subscriber subscriber, KeyPattern pattern, Interests interests, out string problem)
     {
         problem = "";
-        Subscriber subscriber = connection.Subscriber ?? new Subscriber(connection, this);
-        Subscription? before = Find(connection, pattern.ToString());
+        Subscription? before = Find(subscriber, pattern.ToString());
         if (before is null && subscriber.Subscriptions.Count >= options.MaxPatterns)
         {
             problem = $"{subscriber.Subscriptions.Count:N0} patterns are the most of one connection";
             return ErrorCode.Busy;
         }
 
-        if ((interests & Interests.Snapshot) != 0 && !subscriber.TryAddSnapshot(Keys.Matching(pattern)))
+        if ((interests & Interests.Snapshot) != 0 && !subscriber.TryAddSnapshot(_keys.Matching(pattern)))
         {
             problem = $"the values of the snapshot are more than may wait beside all else, {options.MaxBufferedBytes:N0} bytes; use a narrower pattern, or subscribe without SNAPSHOT and GET";
             return ErrorCode.Busy;
         }
 
-        connection.Subscriber = subscriber;
         var subscription = new Subscription(subscriber, pattern, interests, before?.Since ?? _sequence);
         if (before is null)
         {
@@ -137,45 +152,42 @@ internal sealed class Broker(UdsServerOptions options, TimerQueue alarms)
         return null;
     }
 
-    public static bool IsSubscribed(Connection connection) => connection.Subscriber is { Subscriptions.Count: > 0 };
-
-    public void Unsubscribe(Connection connection, string pattern)
+    /// <summary>Ends the subscription to a pattern, if there is one.</summary>
+    public void Unsubscribe(Subscriber subscriber, string pattern)
     {
-        if (Find(connection, pattern) is not { } subscription) return;
-        subscription.Subscriber.Remove(subscription, _sequence);
+        if (Find(subscriber, pattern) is not { } subscription) return;
+        subscriber.Remove(subscription, _sequence);
         _subscriptions.Remove(subscription);
     }
 
-    /// <summary>A connection has gone.</summary>
-    public void Leave(Connection connection)
+    /// <summary>Ends all subscriptions of a client that has gone.</summary>
+    public void Remove(Subscriber subscriber)
     {
-        if (connection.Subscriber is not { } subscriber) return;
         foreach (Subscription subscription in subscriber.Subscriptions) _subscriptions.Remove(subscription);
         subscriber.Clear();
-        connection.Subscriber = null;
     }
 
-    private static Subscription? Find(Connection connection, string pattern) => connection.Subscriber?.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern);
+    private static Subscription? Find(Subscriber subscriber, string pattern) => subscriber.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern);
 
-    private void Tell(Entry entry)
+    private void Notify(Entry entry)
     {
         entry.IsHeldBack = false;
         entry.Sequence = ++_sequence;
-        if (!_subscriptions.IsEmpty) _subscriptions.Tell(EventKind.Set, entry.Key, entry.Value, entry.Sequence);
+        if (!_subscriptions.IsEmpty) _subscriptions.Notify(EventKind.Set, entry.Key, entry.Value, entry.Sequence);
     }
 
-    private void TellInTime(Entry entry)
+    private void NotifyInTime(Entry entry)
     {
         if (entry.IsHeldBack) return;
         long now = Stopwatch.GetTimestamp();
-        if (entry.ToldAt != 0 && now - entry.ToldAt < ProgressEvery)
+        if (entry.NotifiedAt != 0 && now - entry.NotifiedAt < ProgressInterval)
         {
             entry.IsHeldBack = true;
-            alarms.Set(new TimerEntry(TimerKind.Progress, null, entry), entry.ToldAt + ProgressEvery);
+            _heldBack.Set(entry, entry.NotifiedAt + ProgressInterval);
             return;
         }
 
-        entry.ToldAt = now;
-        Tell(entry);
+        entry.NotifiedAt = now;
+        Notify(entry);
     }
 }

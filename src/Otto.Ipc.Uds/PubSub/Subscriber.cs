@@ -1,6 +1,6 @@
 using System.Text;
+using Otto.Ipc.Uds.Buffers;
 using Otto.Ipc.Uds.Protocol;
-using Otto.Ipc.Uds.Server;
 using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds.PubSub;
@@ -8,10 +8,10 @@ namespace Otto.Ipc.Uds.PubSub;
 // A subscriber that keeps up is told at once. For one that does not, what waits is bounded: of keys, which have changed, so that each is
 // told with its newest value; of topics, the newest messages, and how many were lost before them. Whoever writes waits for nobody.
 
-/// <summary>What one connection is subscribed to, and what it has not been told yet.</summary>
-internal sealed class Subscriber(Connection connection, Broker broker)
+/// <summary>What one client is subscribed to, and the events that were not written yet.</summary>
+internal sealed class Subscriber(ISubscriberSink sink, UdsServerOptions options, MemoryBudget budget, KeyTable keys)
 {
-    /// <summary>How much may wait in the connection's output before events wait here.</summary>
+    /// <summary>How much may wait in the sink before events wait here.</summary>
     private const int OutputBytes = 64 << 10, LeastOutputBytes = 4 << 10;
 
     /// <summary>What one waiting event costs besides what it holds.</summary>
@@ -24,7 +24,7 @@ internal sealed class Subscriber(Connection connection, Broker broker)
     private readonly Queue<Snapshot> _snapshots = new();
     private long _messageBytes, _budgeted;
     private long _lost, _lastLost;
-    private long _told;
+    private long _notified;
     private long _unsubscribed;
 
     public IReadOnlyList<Subscription> Subscriptions => _subscriptions;
@@ -67,16 +67,16 @@ internal sealed class Subscriber(Connection connection, Broker broker)
         return true;
     }
 
-    /// <summary>Tells of an event, now or as soon as the client has read what comes before.</summary>
-    public void Tell(EventKind kind, byte[] name, Value? value, long sequence)
+    /// <summary>Writes an event, now or as soon as the client has read what comes before.</summary>
+    public void Notify(EventKind kind, byte[] name, Value? value, long sequence)
     {
         // Several patterns may match; it is one event.
-        if (sequence == _told || IsTooSlow) return;
-        _told = sequence;
+        if (sequence == _notified || IsTooSlow) return;
+        _notified = sequence;
         if (!IsBehind && HasRoom(value))
         {
-            Events.Write(connection.Output, connection.Dialect, kind, name, value, sequence);
-            connection.Server.MarkDirty(connection);
+            sink.WriteEvent(kind, name, value, sequence);
+            sink.MarkDirty();
         }
         else if (kind == EventKind.Message)
         {
@@ -88,17 +88,16 @@ internal sealed class Subscriber(Connection connection, Broker broker)
         }
     }
 
-    /// <summary>Tells of what waits, as far as the output has room.</summary>
+    /// <summary>Writes what waits, as far as the sink has room.</summary>
     /// <param name="most">How many events at most.</param>
-    public void GoOn(int most)
+    public void WritePending(int most)
     {
-        Output output = connection.Output;
-        while (most-- > 0 && IsBehind && output.Unsent < MostOutput)
+        while (most-- > 0 && IsBehind && sink.Unsent < MostOutput)
         {
             if (_snapshots.TryPeek(out Snapshot? snapshot))
             {
                 (byte[] key, Value value, long sequence) = snapshot.Values[snapshot.Next++];
-                Events.Write(output, connection.Dialect, EventKind.Set, key, value, sequence);
+                sink.WriteEvent(EventKind.Set, key, value, sequence);
                 Unbudget(value.HeldBytes + PendingBytes);
                 if (snapshot.Next == snapshot.Values.Length) _snapshots.Dequeue();
             }
@@ -109,21 +108,21 @@ internal sealed class Subscriber(Connection connection, Broker broker)
                 Unbudget(key.Length + PendingBytes);
                 // Its value is that of now, so that it does not matter when the subscription began.
                 if (sequence <= _unsubscribed && !Wants(Interests.Keys, key, long.MaxValue)) continue;
-                bool there = broker.Keys.TryGet(key, out Entry? entry);
-                Events.Write(output, connection.Dialect, there ? EventKind.Set : EventKind.Delete, key, entry?.Value, sequence);
+                bool there = keys.TryGet(key, out Entry? entry);
+                sink.WriteEvent(there ? EventKind.Set : EventKind.Delete, key, entry?.Value, sequence);
             }
             else
             {
                 if (_lost > 0)
                 {
-                    Events.WriteLost(output, connection.Dialect, _lost, _lastLost);
+                    sink.WriteLost(_lost, _lastLost);
                     _lost = 0;
                     if (_messages.Count == 0) continue;
                 }
 
                 (byte[] topic, Value value, long sequence) = TakeMessage();
                 if (sequence <= _unsubscribed && !Wants(Interests.Messages, topic, sequence)) continue;
-                Events.Write(output, connection.Dialect, EventKind.Message, topic, value, sequence);
+                sink.WriteEvent(EventKind.Message, topic, value, sequence);
             }
         }
     }
@@ -139,15 +138,15 @@ internal sealed class Subscriber(Connection connection, Broker broker)
         Unbudget(_budgeted);
     }
 
-    private int MostOutput => connection.Server.Budget.IsTight ? LeastOutputBytes : OutputBytes;
+    private int MostOutput => budget.IsUnderPressure ? LeastOutputBytes : OutputBytes;
 
     private bool HasRoom(Value? value)
     {
-        if (value is not null && !connection.Output.HasRoomFor(value.HeldBytes)) return false;
-        if (connection.Output.Unsent < MostOutput) return true;
-        // Perhaps nobody asked the kernel yet, in this turn of the server.
-        ServerLoop.Flush(connection);
-        return connection.Output.Unsent < MostOutput;
+        if (value is not null && !sink.HasRoomFor(value.HeldBytes)) return false;
+        if (sink.Unsent < MostOutput) return true;
+        // Perhaps the kernel was not asked yet, in this turn of the server.
+        sink.Flush();
+        return sink.Unsent < MostOutput;
     }
 
     /// <summary>Whether anything that it is subscribed to, and was when this happened, asks for this.</summary>
@@ -166,19 +165,18 @@ internal sealed class Subscriber(Connection connection, Broker broker)
     private void Postpone(byte[] key, long sequence)
     {
         if (!_changed.Add(key)) return;
-        if (_changes.Count >= connection.Server.Options.MaxPendingKeys || !TryBudget(key.Length + PendingBytes))
+        if (_changes.Count >= options.MaxPendingKeys || !TryBudget(key.Length + PendingBytes))
         {
             GiveUp();
             return;
         }
 
         _changes.Enqueue((key, sequence));
-        connection.Server.MarkDirty(connection);
+        sink.MarkDirty();
     }
 
     private void Postpone(byte[] topic, Value value, long sequence)
     {
-        UdsServerOptions options = connection.Server.Options;
         while (_messages.Count > 0 && (_messages.Count >= options.MaxPendingMessages || _messageBytes + value.HeldBytes > options.MaxPendingBytes))
         {
             _lost++;
@@ -193,7 +191,7 @@ internal sealed class Subscriber(Connection connection, Broker broker)
 
         _messages.Enqueue((topic, value, sequence));
         _messageBytes += value.HeldBytes;
-        connection.Server.MarkDirty(connection);
+        sink.MarkDirty();
     }
 
     private (byte[] Topic, Value Value, long Sequence) TakeMessage()
@@ -207,12 +205,11 @@ internal sealed class Subscriber(Connection connection, Broker broker)
     private void GiveUp()
     {
         IsTooSlow = true;
-        connection.Server.MarkDirty(connection);
+        sink.MarkDirty();
     }
 
     private bool TryBudget(long bytes)
     {
-        MemoryBudget budget = connection.Server.Budget;
         if (!budget.HasRoomFor(bytes)) return false;
         budget.Take(bytes);
         _budgeted += bytes;
@@ -221,7 +218,7 @@ internal sealed class Subscriber(Connection connection, Broker broker)
 
     private void Unbudget(long bytes)
     {
-        connection.Server.Budget.Give(bytes);
+        budget.Give(bytes);
         _budgeted -= bytes;
     }
 

@@ -1,9 +1,10 @@
 using System.Text;
+using Otto.Ipc.Uds.Protocol;
 using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds.PubSub;
 
-// Who wants to hear of a name. Patterns without wildcards are found by the name; only the others are tried one by one.
+// Which subscribers a name concerns. Patterns without wildcards are found by the name; only the others are tried one by one.
 
 /// <summary>One pattern of one subscriber, and the number of the last event before it.</summary>
 internal sealed record Subscription(Subscriber Subscriber, KeyPattern Pattern, Interests Interests, long Since);
@@ -44,15 +45,15 @@ internal sealed class Subscriptions
         if (_literal.TryGetValue(name, out List<Subscription>? list) && list.Remove(subscription) && list.Count == 0) _literal.Remove(name);
     }
 
-    /// <summary>Tells every subscriber once.</summary>
-    public void Tell(EventKind kind, byte[] name, Value? value, long sequence)
+    /// <summary>Notifies every subscriber whose patterns match; a subscriber takes each event once.</summary>
+    public void Notify(EventKind kind, byte[] name, Value? value, long sequence)
     {
         Interests wanted = kind == EventKind.Message ? Interests.Messages : Interests.Keys;
         if (_byName.TryGetValue(name, out List<Subscription>? named))
         {
             foreach (Subscription subscription in named)
             {
-                if ((subscription.Interests & wanted) != 0) subscription.Subscriber.Tell(kind, name, value, sequence);
+                if ((subscription.Interests & wanted) != 0) subscription.Subscriber.Notify(kind, name, value, sequence);
             }
         }
 
@@ -61,7 +62,7 @@ internal sealed class Subscriptions
         ReadOnlySpan<char> text = buffer[..Encoding.UTF8.GetChars(name, buffer)];
         foreach (Subscription subscription in _patterns)
         {
-            if ((subscription.Interests & wanted) != 0 && subscription.Pattern.Matches(text)) subscription.Subscriber.Tell(kind, name, value, sequence);
+            if ((subscription.Interests & wanted) != 0 && subscription.Pattern.Matches(text)) subscription.Subscriber.Notify(kind, name, value, sequence);
         }
     }
 }

@@ -1,100 +1,60 @@
-using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Extensions.Logging;
 using Otto.Ipc.Platform;
 using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Server;
 
-// Who may come in. Whoever may not is told why before it is closed: a client that knows only the protocol reads an error, not a riddle.
+// Which clients are accepted. A client that is rejected receives the reason before it is closed: it knows only the protocol, and reads an error in it.
 
-internal sealed class Acceptor : IDisposable
+internal sealed class Acceptor(UnixSocket listener, int maxConnections, ILogger log) : IDisposable
 {
-    private const int AtOnce = 64, DrainBytes = 4096, DrainsAtMost = 256;
+    private const int AtOnce = 64;
+    private readonly SpareFile _spare = new();
+    private readonly uint _owner = ProcessIdentity.UserId;
 
-    private readonly int _listener;
-    private readonly int _most;
-    private readonly uint _me = Libc.GetEuid();
-    private int _spare;
-
-    public Acceptor(int listener, int mostConnections)
-    {
-        _listener = listener;
-        _most = mostConnections;
-        _spare = OpenSpare();
-    }
-
-    /// <summary>Lets in who waits and may.</summary>
-    /// <param name="present">How many are inside.</param>
-    /// <param name="enter">Takes a descriptor in.</param>
-    public void Open(int present, Action<int> enter)
+    /// <summary>Accepts the clients that wait.</summary>
+    /// <param name="present">How many are connected.</param>
+    /// <param name="enter">Takes over a client's socket.</param>
+    public void AcceptWaiting(int present, Action<UnixSocket> enter)
     {
         for (int i = 0; i < AtOnce; i++)
         {
-            int fd = Libc.Accept(_listener, 0, 0, Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC);
-            if (fd < 0)
+            AcceptResult result = listener.Accept(out UnixSocket client);
+            if (result == AcceptResult.OutOfFiles) RejectWithoutFiles();
+            if (result != AcceptResult.Accepted) return;
+            uint user = client.PeerUser;
+            if (user != _owner && user != 0)
             {
-                int error = Marshal.GetLastPInvokeError();
-                if (error is Libc.EINTR or Libc.ECONNABORTED) continue;
-                if (error is Libc.EMFILE or Libc.ENFILE) TurnAwayWithoutDescriptors();
-                return;
+                Reject(client, $"{ErrorCode.Denied} uid {user} may not use the server of uid {_owner}");
             }
-
-            uint uid = Libc.PeerOf(fd).Uid;
-            if (uid != _me && uid != 0)
+            else if (present >= maxConnections)
             {
-                TurnAway(fd, $"{ErrorCode.Denied} uid {uid} may not use the server of uid {_me}");
-            }
-            else if (present >= _most)
-            {
-                TurnAway(fd, $"{ErrorCode.Busy} {_most:N0} clients are connected, the most there may be");
+                Reject(client, $"{ErrorCode.Busy} {maxConnections:N0} clients are connected, the most there may be");
             }
             else
             {
-                enter(fd);
+                enter(client);
                 present++;
             }
         }
     }
 
-    /// <summary>Closes a connection so that its client reads all that was sent: what it sent itself and nobody read would turn the end into an error.</summary>
-    public static unsafe void Close(int fd)
-    {
-        _ = Libc.Shutdown(fd, Libc.SHUT_WR);
-        byte* unread = stackalloc byte[DrainBytes];
-        for (int i = 0; i < DrainsAtMost && Libc.Receive(fd, unread, DrainBytes, 0) > 0; i++)
-        {
-        }
+    public void Dispose() => _spare.Dispose();
 
-        _ = Libc.Close(fd);
+    private void Reject(UnixSocket client, string reason)
+    {
+        log.RejectedClient(reason);
+        client.Send(Encoding.UTF8.GetBytes($"ERROR: {reason}\n"), out _);
+        client.CloseAfterDraining();
     }
 
-    public void Dispose()
+    /// <summary>No file is left to accept a client with: one that is kept for this is given up for a moment.</summary>
+    private void RejectWithoutFiles()
     {
-        if (_spare >= 0) _ = Libc.Close(_spare);
-        _spare = -1;
+        if (!_spare.TryRelease()) return;
+        if (listener.Accept(out UnixSocket client) == AcceptResult.Accepted)
+            Reject(client, $"{ErrorCode.Busy} the server has no descriptors left; raise its limit of open files");
+        _spare.Restore();
     }
-
-    private static unsafe void TurnAway(int fd, string words)
-    {
-        byte[] line = Encoding.UTF8.GetBytes($"ERROR: {words}\n");
-        fixed (byte* bytes = line) _ = Libc.Send(fd, bytes, line.Length, Libc.MSG_NOSIGNAL);
-        Close(fd);
-    }
-
-    /// <summary>No descriptor is left to hear a client with: one that is kept for this is given up for a moment.</summary>
-    private void TurnAwayWithoutDescriptors()
-    {
-        if (_spare < 0)
-        {
-            _spare = OpenSpare();
-            return;
-        }
-
-        _ = Libc.Close(_spare);
-        int fd = Libc.Accept(_listener, 0, 0, Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC);
-        if (fd >= 0) TurnAway(fd, $"{ErrorCode.Busy} the server has no descriptors left; raise its limit of open files");
-        _spare = OpenSpare();
-    }
-
-    private static int OpenSpare() => Libc.EventDescriptor(0, Libc.O_CLOEXEC);
 }

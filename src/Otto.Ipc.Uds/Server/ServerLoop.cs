@@ -1,227 +1,187 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Logging;
 using Otto.Ipc.Platform;
+using Otto.Ipc.Uds.Buffers;
 using Otto.Ipc.Uds.PubSub;
-using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Server;
 
-// One thread does everything: it sleeps in epoll, reads what came, runs the commands, writes the answers. Nothing is locked, a snapshot is
-// a moment between two commands, and no client costs more than its turn.
+// One thread does everything: it sleeps until something happens, reads what came, runs the commands, writes the answers. Nothing is locked, a
+// snapshot is a moment between two commands, and no client costs more than its turn.
 
 /// <summary>The server's thread and what it owns.</summary>
-internal sealed partial class ServerLoop : IDisposable
+internal sealed class ServerLoop : IDisposable
 {
-    /// <summary>How much a client may cost before the others have their turn: a command counts 1, a list as much as there are keys.</summary>
-    public const int WorkPerTurn = 20_000;
+    private const long ListenerTag = -1;
 
-    private const int SharedBytes = 64 << 10, EventsPerRound = 2_000, RoundsPerTurn = 8;
-    private const long ListenerTag = -1, WakeTag = -2;
-    private static readonly TimeSpan ShortSilence = TimeSpan.FromMilliseconds(100), LongSilence = TimeSpan.FromSeconds(1), Grace = TimeSpan.FromSeconds(10);
-
-    private readonly Epoll _epoll = new();
-    private readonly Acceptor _door;
-    private readonly int _wake;
-    private readonly byte[] _shared = GC.AllocateUninitializedArray<byte>(SharedBytes, pinned: true);
-    private readonly TimerQueue _alarms = new();
-    private readonly BufferPool _chunks;
-    private readonly Broker _broker;
-    private readonly TextProtocol _text;
-    private readonly BinaryProtocol _binary;
-    private readonly List<Connection> _dirty = [], _ready = [], _short = [], _turn = [];
-    private Connection?[] _connections = new Connection?[256];
-    private int _count, _generation;
+    private readonly ReadinessPoller _poller = new(canWake: true);
+    private readonly ILogger _log;
+    private readonly ServerState _state;
+    private readonly Acceptor _acceptor;
+    private readonly PendingConnections _pending = new();
+    private readonly ConnectionTable _connections;
+    private readonly ConnectionTimeouts _timeouts;
+    private readonly ConnectionIo _io;
+    private readonly List<Connection> _turn = [];
     private volatile bool _stopping;
 
-    public ServerLoop(UdsServerOptions options, int listener)
+    public ServerLoop(UdsServerOptions options, UnixSocket listener, ILogger log)
     {
-        Options = options;
-        Budget = new MemoryBudget(options.MaxBufferedBytes);
-        Hello = HelloReply.Of(options);
-        _chunks = new BufferPool(Budget);
-        _broker = new Broker(options, _alarms);
-        _text = new TextProtocol(this, _broker);
-        _binary = new BinaryProtocol(this, _broker);
-        _door = new Acceptor(listener, options.MaxConnections);
-        _wake = Libc.EventDescriptor(0, Libc.O_CLOEXEC | Libc.O_NONBLOCK);
-        _epoll.Add(listener, Libc.EPOLLIN, ListenerTag);
-        _epoll.Add(_wake, Libc.EPOLLIN, WakeTag);
+        _log = log;
+        var budget = new MemoryBudget(options.MaxBufferedBytes);
+        _state = new ServerState(options, budget, new BufferPool(budget), new Broker(options, budget));
+        _connections = new ConnectionTable(_state, _poller, _pending.MarkDirty);
+        _timeouts = new ConnectionTimeouts(_state);
+        _io = new ConnectionIo(_state, _connections, _pending, _timeouts, _poller, log);
+        _acceptor = new Acceptor(listener, options.MaxConnections, log);
+        _poller.Add(listener.Id, PollEvents.Readable, ListenerTag);
     }
 
-    public UdsServerOptions Options { get; }
+    /// <summary>Why a connection has the server's attention.</summary>
+    private enum ConnectionWork
+    {
+        Serve,
+        Continue,
+        Send,
+        EndShortage,
+        CheckSilence,
+        CheckReading,
+    }
 
-    public MemoryBudget Budget { get; }
+    public MemoryBudget Budget => _state.Budget;
 
-    /// <summary>How much memory answers have, used or kept for the next ones.</summary>
-    public long ChunkBytes => _chunks.Held;
-
-    /// <summary>What HELLO answers.</summary>
-    public byte[] Hello { get; }
-
-    public int Connections => Volatile.Read(ref _count);
+    /// <summary>How many clients are connected, on any thread.</summary>
+    public int Connections => _connections.Count;
 
     /// <summary>How many clients were closed because they did not read.</summary>
-    public int Evicted { get; private set; }
+    public int Evicted => _io.Evicted;
 
-    /// <summary>How often serving a client failed in a way that nobody foresaw; that client was closed.</summary>
+    /// <summary>How often serving a client failed unexpectedly; that client was closed.</summary>
     public int Failures { get; private set; }
 
     /// <summary>What failed last.</summary>
     public Exception? LastFailure { get; private set; }
+
+    /// <summary>Called before a connection is served; a test makes it fail.</summary>
+    public Action? BeforeServe { get; set; }
 
     /// <summary>Serves until <see cref="Stop"/>.</summary>
     public void Run()
     {
         while (!_stopping)
         {
-            int events = _epoll.Wait(_ready.Count > 0 || (_short.Count > 0 && !Budget.IsTight) ? 0 : _alarms.Milliseconds(Stopwatch.GetTimestamp()));
+            int events = _poller.Wait(UntilDue());
             for (int i = 0; i < events; i++)
             {
-                (uint happened, long tag) = _epoll[i];
-                if (tag == ListenerTag) LetIn();
-                else if (tag != WakeTag && Find(tag) is { } connection) Guard(connection, Turn.Serve, happened);
+                (PollEvents happened, long tag) = _poller[i];
+                if (tag == ListenerTag) Accept();
+                else if (tag != ReadinessPoller.WakeTag && _connections.Find(tag) is { } connection) RunGuarded(connection, ConnectionWork.Serve, happened);
             }
 
-            while (_alarms.TryTake(Stopwatch.GetTimestamp(), out TimerEntry alarm)) Ring(alarm);
-            TakeTurns(_ready, Turn.GoOn);
-            TakeTurns(_dirty, Turn.Send);
-            if (!Budget.IsTight) TakeTurns(_short, Turn.EndShortage);
+            while (_timeouts.TryTake(Stopwatch.GetTimestamp(), out ConnectionTimer due))
+                RunGuarded(due.Connection, due.ChecksReading ? ConnectionWork.CheckReading : ConnectionWork.CheckSilence);
+            _state.Broker.NotifyDue(Stopwatch.GetTimestamp());
+            RunAll(_pending.Ready, ConnectionWork.Continue);
+            RunAll(_pending.Dirty, ConnectionWork.Send);
+            if (!Budget.IsUnderPressure) RunAll(_pending.ShortOfMemory, ConnectionWork.EndShortage);
         }
     }
 
     /// <summary>Ends <see cref="Run"/>, from any thread.</summary>
-    public unsafe void Stop()
+    public void Stop()
     {
         _stopping = true;
-        ulong one = 1;
-        _ = Libc.Write(_wake, (byte*)&one, sizeof(ulong));
+        _poller.Wake();
     }
 
     /// <summary>Closes every connection; once <see cref="Run"/> has ended.</summary>
     public void Dispose()
     {
-        foreach (Connection? connection in _connections)
-        {
-            if (connection is not null) Close(connection);
-        }
-
-        _chunks.Dispose();
-        _door.Dispose();
-        _epoll.Dispose();
-        _ = Libc.Close(_wake);
+        _connections.CloseAll();
+        _state.Pool.Dispose();
+        _acceptor.Dispose();
+        _poller.Dispose();
     }
 
-    /// <summary>Sees to it that what a connection's output got is sent before the server sleeps.</summary>
-    public void MarkDirty(Connection connection)
+    /// <summary>How long to sleep at most, in milliseconds; -1 for ever.</summary>
+    private int UntilDue()
     {
-        if (connection.IsDirty || connection.IsClosed) return;
-        connection.IsDirty = true;
-        _dirty.Add(connection);
+        if (_pending.Ready.Count > 0 || (_pending.ShortOfMemory.Count > 0 && !Budget.IsUnderPressure)) return 0;
+        long now = Stopwatch.GetTimestamp();
+        int connections = _timeouts.MillisecondsUntilDue(now), progress = _state.Broker.MillisecondsUntilDue(now);
+        return connections < 0 ? progress : progress < 0 ? connections : Math.Min(connections, progress);
     }
 
-    /// <summary>Gives the kernel what it takes.</summary>
-    public static void Flush(Connection connection)
-    {
-        if (connection.Output.Flush(connection.Descriptor)) connection.LastTaken = Stopwatch.GetTimestamp();
-    }
-
-    private Connection? Find(long tag) => _connections[(int)(uint)tag] is { } connection && connection.Tag == tag ? connection : null;
-
-    private void Enter(int fd)
-    {
-        if (fd >= _connections.Length) Array.Resize(ref _connections, Math.Max(fd + 1, _connections.Length * 2));
-        var connection = new Connection(fd, ++_generation & int.MaxValue, _chunks, this) { Watched = Libc.EPOLLIN };
-        _connections[fd] = connection;
-        _count++;
-        _epoll.Add(fd, Libc.EPOLLIN, connection.Tag);
-    }
-
-    /// <summary>Why a connection has the server's attention.</summary>
-    private enum Turn
-    {
-        Serve,
-        GoOn,
-        Send,
-        EndShortage,
-        LookAtSilence,
-        LookAtReading,
-    }
-
-    private void Close(Connection connection)
-    {
-        if (connection.IsClosed) return;
-        connection.IsClosed = true;
-        _broker.Leave(connection);
-        connection.Input.Release(Budget);
-        connection.Output.Break();
-        _connections[connection.Descriptor] = null;
-        _count--;
-        Acceptor.Close(connection.Descriptor);
-    }
-
-    private void LetIn()
+    private void Accept()
     {
         try
         {
-            _door.Open(_count, Enter);
+            _acceptor.AcceptWaiting(_connections.Count, _connections.Add);
         }
         catch (IOException e)
         {
-            Failures++;
-            LastFailure = e;
+            Note(e);
+            _log.AcceptFailed(e);
         }
     }
 
-    private void TakeTurns(List<Connection> waiting, Turn turn)
+    private void RunAll(List<Connection> waiting, ConnectionWork work)
     {
         if (waiting.Count == 0) return;
-        // Whoever joins the list meanwhile has its turn next time.
+        // A connection that joins the list meanwhile has its turn next time.
         _turn.Clear();
         _turn.AddRange(waiting);
         waiting.Clear();
-        foreach (Connection connection in _turn) Guard(connection, turn);
+        foreach (Connection connection in _turn) RunGuarded(connection, work);
     }
 
-    /// <summary>What nobody foresaw ends one client's connection, not the server.</summary>
-    private void Guard(Connection connection, Turn turn, uint happened = 0)
+    /// <summary>An unexpected failure ends one client's connection, not the server.</summary>
+    private void RunGuarded(Connection connection, ConnectionWork work, PollEvents happened = PollEvents.None)
     {
         if (connection.IsClosed) return;
         try
         {
-            switch (turn)
-            {
-                case Turn.Serve:
-                    Serve(connection, happened);
-                    break;
-                case Turn.GoOn:
-                    GoOn(connection);
-                    break;
-                case Turn.Send:
-                    connection.IsDirty = false;
-                    Send(connection);
-                    break;
-                case Turn.EndShortage:
-                    connection.IsShort = false;
-                    Send(connection);
-                    break;
-                case Turn.LookAtSilence:
-                    LookAtSilence(connection);
-                    break;
-                case Turn.LookAtReading:
-                    LookAtReading(connection);
-                    break;
-            }
+            Dispatch(connection, work, happened);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            Failures++;
-            LastFailure = e;
-            Close(connection);
+            Note(e);
+            _connections.Close(connection);
+            _log.ClientFailed(e);
         }
     }
 
-    private void Ring(TimerEntry alarm)
+    private void Dispatch(Connection connection, ConnectionWork work, PollEvents happened)
     {
-        if (alarm.Kind == TimerKind.Progress) _broker.Due(alarm.Entry!);
-        else Guard(alarm.Connection!, alarm.Kind == TimerKind.Silence ? Turn.LookAtSilence : Turn.LookAtReading);
+        switch (work)
+        {
+            case ConnectionWork.Serve:
+                BeforeServe?.Invoke();
+                _io.Serve(connection, happened);
+                break;
+            case ConnectionWork.Continue:
+                _io.Continue(connection);
+                break;
+            case ConnectionWork.Send:
+                connection.IsDirty = false;
+                _io.Send(connection);
+                break;
+            case ConnectionWork.EndShortage:
+                connection.IsShortOfMemory = false;
+                _io.Send(connection);
+                break;
+            case ConnectionWork.CheckSilence:
+                _io.EndSilence(connection);
+                break;
+            case ConnectionWork.CheckReading:
+                _io.CheckReading(connection);
+                break;
+        }
+    }
+
+    private void Note(Exception failure)
+    {
+        Failures++;
+        LastFailure = failure;
     }
 }

@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Store;
 
@@ -16,11 +16,11 @@ internal sealed class Entry(byte[] key, Value value)
     /// <summary>The number of the change that set it.</summary>
     public long Sequence { get; set; }
 
-    /// <summary>Whether watchers are still to be told of the present value, which came too soon after the one before.</summary>
+    /// <summary>Whether subscribers are still to be notified of the present value, which came too soon after the one before.</summary>
     public bool IsHeldBack { get; set; }
 
-    /// <summary>When watchers were last told of progress, as a time stamp.</summary>
-    public long ToldAt { get; set; }
+    /// <summary>When subscribers were last notified of progress, as a time stamp.</summary>
+    public long NotifiedAt { get; set; }
 }
 
 /// <summary>All keys and values, and how many bytes they take.</summary>

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Uds.Streams;
@@ -7,20 +6,20 @@ namespace Otto.Ipc.Uds.Streams;
 // One sender's connection at the receiver: bytes as they come, frames as they are whole, and receipts for what was read.
 
 /// <summary>One sender as the receiver sees it.</summary>
-/// <param name="descriptor">Its connection.</param>
+/// <param name="socket">Its connection.</param>
 /// <param name="tag">What names it.</param>
 /// <param name="begin">Called where a sender begins: the first of the connection, or another after the last one completed.</param>
-internal sealed class InboundConnection(int descriptor, long tag, Action<InboundConnection> begin)
+internal sealed class InboundConnection(UnixSocket socket, long tag, Action<InboundConnection> begin)
 {
     // A receipt goes out for so many bytes or messages, and whenever the receiver finds nothing to read.
     private const int BytesOfReceipt = 8 << 10, MessagesOfReceipt = 64, LeastRoom = 4 << 10;
 
     private byte[] _bytes = new byte[16 << 10];
     private int _start, _end;
-    private long _read, _told;
+    private long _read, _acknowledged;
     private int _messages;
 
-    public int Descriptor { get; } = descriptor;
+    public UnixSocket Socket { get; } = socket;
 
     public long Tag { get; } = tag;
 
@@ -37,14 +36,7 @@ internal sealed class InboundConnection(int descriptor, long tag, Action<Inbound
     public bool IsSucceeded { get; set; }
 
     /// <summary>Whether its sender is not there any more, though what it sent may not have been received yet.</summary>
-    public bool HasPeerLeft
-    {
-        get
-        {
-            var entry = new Libc.PollEntry { Descriptor = Descriptor };
-            return HasEnded || (Libc.Poll(ref entry, 1, 0) > 0 && (entry.Returned & (short)Libc.EPOLLHUP) != 0);
-        }
-    }
+    public bool HasPeerLeft => HasEnded || Socket.HasHungUp;
 
     /// <summary>The next message, where it has come whole.</summary>
     /// <param name="message">Its bytes, untouched until it is consumed.</param>
@@ -87,37 +79,32 @@ internal sealed class InboundConnection(int descriptor, long tag, Action<Inbound
         _read += frame;
         _messages++;
         if (_start == _end) _start = _end = 0;
-        if (_read - _told >= BytesOfReceipt || _messages >= MessagesOfReceipt) Tell();
+        if (_read - _acknowledged >= BytesOfReceipt || _messages >= MessagesOfReceipt) Acknowledge();
     }
 
     /// <summary>Receives what there is, unless a message waits already.</summary>
-    public unsafe void Receive()
+    public void Receive()
     {
         while (!HasEnded && !TryPeek(out _))
         {
             MakeRoom();
-            nint received;
-            fixed (byte* bytes = &_bytes[_end]) received = Libc.Receive(Descriptor, bytes, _bytes.Length - _end, 0);
-            if (received > 0)
-            {
-                _end += (int)received;
-                continue;
-            }
-
-            int error = received < 0 ? Marshal.GetLastPInvokeError() : 0;
-            if (error == Libc.EAGAIN) return;
-            if (error != Libc.EINTR) HasEnded = true;
+            SocketResult result = Socket.Receive(_bytes.AsSpan(_end), out int received);
+            if (result == SocketResult.WouldBlock) return;
+            _end += received;
+            if (result == SocketResult.Ended) HasEnded = true;
         }
     }
 
-    /// <summary>Tells the sender what was read, where it was not told yet.</summary>
-    public unsafe void Tell()
+    /// <summary>Sends the sender a receipt for what was read, if it has none yet.</summary>
+    public void Acknowledge()
     {
-        if (_told == _read || HasEnded) return;
-        long read = _read;
-        // Where the kernel takes nothing, the next receipt says it all.
-        if (Libc.Send(Descriptor, (byte*)&read, sizeof(long), Libc.MSG_NOSIGNAL) != sizeof(long)) return;
-        _told = read;
+        if (_acknowledged == _read || HasEnded) return;
+        Span<byte> receipt = stackalloc byte[StreamWire.ReceiptBytes];
+        BinaryPrimitives.WriteInt64LittleEndian(receipt, _read);
+        // If the kernel takes nothing, the next receipt says it all.
+        Socket.Send(receipt, out int sent);
+        if (sent != receipt.Length) return;
+        _acknowledged = _read;
         _messages = 0;
     }
 

@@ -1,18 +1,17 @@
 using Otto.Ipc.Platform;
-using Otto.Ipc.Uds.Endpoints;
 
 namespace Otto.Ipc.Uds.Streams;
 
-// A lane keeps a sender's messages until the receiver says that it has read them: a receiver that goes leaves them to its successor, and a sender that is
-// disposed leaves its lane behind until all was read. What a receiver can read is what the kernel has taken, so a message counts as sent when it has.
+// Keeps a sender's messages until the receiver says that it has read them: a receiver that goes leaves them to its successor, and a sender that is
+// disposed leaves its buffer behind until all was read. What a receiver can read is what the kernel has taken, so a message counts as sent then.
 
-/// <summary>One sender's place in a stream, in this process. Safe for any number of threads.</summary>
-internal sealed partial class SendBuffer(string path) : IIoHandler
+/// <summary>The messages of one sender of this process that were not read. Safe for any number of threads.</summary>
+internal sealed class SendBuffer : IWaitHandler
 {
     private const int ShortestPause = 10, LongestPause = 320;
 
     private readonly Lock _gate = new();
-    private readonly byte[] _receipt = new byte[StreamWire.ReceiptBytes];
+    private readonly SenderConnection _connection;
     private TaskCompletionSource? _change;
     private IOException? _failure;
     private int _capacity;
@@ -22,12 +21,15 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
     private byte[] _bytes = [];
     private int _start, _sent, _end;
     private int _lastFrame;
-    private int _descriptor = -1, _receiptBytes;
-    private long _tag, _readThere;
-    private bool _kernelIsFull;
     private int _pause = ShortestPause;
 
-    public string Path { get; } = path;
+    public SendBuffer(string path)
+    {
+        Path = path;
+        _connection = new SenderConnection(path, this);
+    }
+
+    public string Path { get; }
 
     /// <summary>Whether a sender has it.</summary>
     public bool IsHeld { get; private set; }
@@ -52,8 +54,8 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
             lock (_gate)
             {
                 ThrowFailure();
-                if (_descriptor >= 0) Push();
-                return _descriptor >= 0 ? _sent == _end
+                if (_connection.IsOpen) Push();
+                return _connection.IsOpen ? _sent == _end
                     : _start == _end || (_lastFrame == _start && StreamWire.TryReadHeader(_bytes.AsSpan(_start, _end - _start), out FrameType only, out _) && only == FrameType.Open);
             }
         }
@@ -69,16 +71,16 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
             _capacity = capacity;
             _allowOther = allowOther;
             _failure = null;
-            AskForRoom();
+            _connection.AskForRoom(capacity);
             AppendControl(FrameType.Open);
-            if (_descriptor < 0) Connect();
+            if (!_connection.IsOpen) Connect();
             else Push();
-            LookAfter();
+            ScheduleIo();
         }
     }
 
     /// <summary>Nobody could be given it after all; a new one holds nothing then that a receiver should ever see.</summary>
-    public void Renounce(bool isNew)
+    public void CancelHold(bool isNew)
     {
         lock (_gate)
         {
@@ -90,13 +92,13 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
     }
 
     /// <summary>Its sender has gone; what was not read stays.</summary>
-    public void LetGo()
+    public void Release()
     {
         lock (_gate)
         {
             IsHeld = false;
             ReadReceipts();
-            LookAfter();
+            ScheduleIo();
         }
 
         SendBuffers.RemoveIfFinished(this);
@@ -109,7 +111,7 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
             IsCompleted = true;
             AppendControl(FrameType.Complete);
             Push();
-            LookAfter();
+            ScheduleIo();
         }
     }
 
@@ -121,10 +123,10 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
             ThrowFailure();
             int frame = StreamWire.HeaderBytes + bytes;
             if (_end - _start + frame > _capacity) ReadReceipts();
-            if (_descriptor >= 0) Push();
-            if (_kernelIsFull) _kernelIsFull = _descriptor >= 0 && !IsWritable();
-            bool room = _end - _start + frame <= _capacity && (_descriptor < 0 || (_sent == _end && !_kernelIsFull));
-            if (!room) LookAfter();
+            if (_connection.IsOpen) Push();
+            _connection.CheckFull();
+            bool room = _end - _start + frame <= _capacity && (!_connection.IsOpen || (_sent == _end && !_connection.IsFull));
+            if (!room) ScheduleIo();
             return room;
         }
     }
@@ -144,23 +146,23 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
                 if (_end - _start + frame > _capacity) return false;
             }
 
-            if (_descriptor >= 0 && _sent < _end)
+            if (_connection.IsOpen && _sent < _end)
             {
                 Push();
-                if (_descriptor >= 0 && _sent < _end && !reserved) return false;
+                if (_connection.IsOpen && _sent < _end && !reserved) return false;
             }
 
             // Where it was, from the start on: to append may move everything.
             int before = _lastFrame - _start;
             Append(FrameType.Message, message);
-            if (_descriptor < 0)
+            if (!_connection.IsOpen)
             {
-                LookAfter();
+                ScheduleIo();
                 return true;
             }
 
             Push();
-            if (_descriptor >= 0 && _sent == _lastFrame && !reserved)
+            if (_connection.IsOpen && _sent == _lastFrame && !reserved)
             {
                 // The kernel took nothing of it, so nobody could read it: full.
                 _end = _lastFrame;
@@ -168,7 +170,7 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
                 return false;
             }
 
-            if (_sent < _end) LookAfter();
+            if (_sent < _end) ScheduleIo();
             return true;
         }
     }
@@ -179,7 +181,7 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
         lock (_gate)
         {
             _change ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            LookAfter();
+            ScheduleIo();
             return _change.Task;
         }
     }
@@ -187,47 +189,47 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
     /// <summary>Wakes whoever waits.</summary>
     public void Wake()
     {
-        lock (_gate) Changed();
+        lock (_gate) NotifyChanged();
     }
 
     /// <summary>A receiver of this process has come: what waits for one is with it when this returns, as far as the kernel takes it.</summary>
-    public void Meet()
+    public void ConnectNow()
     {
         lock (_gate)
         {
             ReadReceipts();
-            if (_descriptor < 0) Connect();
-            LookAfter();
-            Changed();
+            if (!_connection.IsOpen) Connect();
+            ScheduleIo();
+            NotifyChanged();
         }
     }
 
-    public void Attend()
+    public void OnReady()
     {
         lock (_gate)
         {
             ReadReceipts();
-            if (_descriptor >= 0) Push();
+            if (_connection.IsOpen) Push();
             // Another receiver may be there already.
-            if (_descriptor < 0 && _start < _end) Connect();
-            if (_kernelIsFull) _kernelIsFull = _descriptor >= 0 && !IsWritable();
-            LookAfter();
-            Changed();
+            if (!_connection.IsOpen && _start < _end) Connect();
+            _connection.CheckFull();
+            ScheduleIo();
+            NotifyChanged();
         }
 
         SendBuffers.RemoveIfFinished(this);
     }
 
-    public int Tick()
+    public int OnTime()
     {
         lock (_gate)
         {
             if (!NeedsReceiver) return 0;
             Connect();
-            if (_failure is not null) Changed();
-            if (_descriptor < 0) return _pause = Math.Min(_pause * 2, LongestPause);
-            LookAfter();
-            Changed();
+            if (_failure is not null) NotifyChanged();
+            if (!_connection.IsOpen) return _pause = Math.Min(_pause * 2, LongestPause);
+            ScheduleIo();
+            NotifyChanged();
             return 0;
         }
     }
@@ -238,32 +240,32 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
         {
             _failure = failure;
             Disconnect();
-            Changed();
-            if (NeedsReceiver) IoThread.Tick(this, LongestPause);
+            NotifyChanged();
+            if (NeedsReceiver) WaitThread.CallAfter(this, LongestPause);
         }
     }
 
-    /// <summary>Closes the connection of a finished lane.</summary>
+    /// <summary>Closes the connection of a finished buffer.</summary>
     public void Close()
     {
         lock (_gate) Disconnect();
     }
 
-    private bool NeedsReceiver => _descriptor < 0 && (_start < _end || IsHeld);
+    private bool NeedsReceiver => !_connection.IsOpen && (_start < _end || IsHeld);
 
-    /// <summary>Sees to it that the pump comes when something is to be done that no sender does.</summary>
-    private void LookAfter()
+    /// <summary>Has the thread for sockets call when something is to be done that no sender does.</summary>
+    private void ScheduleIo()
     {
-        if (_descriptor < 0)
+        if (!_connection.IsOpen)
         {
-            if (NeedsReceiver) IoThread.Tick(this, _pause);
+            if (NeedsReceiver) WaitThread.CallAfter(this, _pause);
             return;
         }
 
-        // Receipts interest whoever waits for room, and a lane that only lives until all was read.
+        // Receipts interest whoever waits for room, and a buffer that only lives until all was read.
         bool waits = _change is not null;
-        uint events = (waits || !IsHeld ? Libc.EPOLLIN : 0) | (_sent < _end || (waits && _kernelIsFull) ? Libc.EPOLLOUT : 0);
-        IoThread.Arm(_descriptor, _tag, events);
+        PollEvents read = waits || !IsHeld ? PollEvents.Readable : 0, write = _sent < _end || (waits && _connection.IsFull) ? PollEvents.Writable : 0;
+        _connection.Arm(read | write);
     }
 
     /// <summary>What went wrong where nobody could be told is its sender's to know, once.</summary>
@@ -274,7 +276,7 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
         throw new IOException(failure.Message, failure);
     }
 
-    private void Changed()
+    private void NotifyChanged()
     {
         _change?.TrySetResult();
         _change = null;
@@ -318,5 +320,81 @@ internal sealed partial class SendBuffer(string path) : IIoHandler
         _sent += by;
         _end += by;
         _lastFrame += by;
+    }
+
+    private void Connect()
+    {
+        bool open = _connection.TryOpen(_allowOther, out _failure);
+        if (!open) return;
+        _connection.AskForRoom(_capacity);
+        _sent = _start;
+        _pause = ShortestPause;
+        // What the last receiver was told, this one was not.
+        bool completes = _start == _end && IsCompleted;
+        Begin();
+        if (completes) Append(FrameType.Complete, default);
+        Push();
+    }
+
+    /// <summary>Puts the frame first by which a receiver knows a sender: the one that began this buffer may have been read by another.</summary>
+    private void Begin()
+    {
+        if (_start == _end)
+        {
+            Append(FrameType.Open, default);
+            return;
+        }
+
+        if (StreamWire.TryReadHeader(_bytes.AsSpan(_start), out FrameType first, out _) && first == FrameType.Open) return;
+        if (_start < StreamWire.HeaderBytes)
+        {
+            byte[] bytes = _bytes.Length - _end + _start >= StreamWire.HeaderBytes ? _bytes : new byte[_bytes.Length + StreamWire.HeaderBytes];
+            Move(bytes, StreamWire.HeaderBytes);
+        }
+
+        _start -= StreamWire.HeaderBytes;
+        _sent = _start;
+        StreamWire.WriteHeader(_bytes.AsSpan(_start), FrameType.Open, 0);
+    }
+
+    private void Disconnect()
+    {
+        if (!_connection.IsOpen) return;
+        _connection.Close();
+        // The next receiver gets all that this one did not read.
+        _sent = _start;
+        NotifyChanged();
+    }
+
+    private void Push()
+    {
+        while (_connection.IsOpen && _sent < _end)
+        {
+            SocketResult result = _connection.Send(_bytes.AsSpan(_sent, _end - _sent), out int taken);
+            if (result == SocketResult.WouldBlock) return;
+            _sent += taken;
+            if (result == SocketResult.Done) continue;
+            ReadReceipts();
+            Disconnect();
+        }
+    }
+
+    private void ReadReceipts()
+    {
+        while (_connection.IsOpen)
+        {
+            SocketResult result = _connection.ReadReceipt(out long more);
+            if (result == SocketResult.WouldBlock) return;
+            if (result == SocketResult.Done && more >= 0 && more <= _sent - _start) Forget((int)more);
+            else Disconnect();
+        }
+    }
+
+    /// <summary>The receiver has read this much.</summary>
+    private void Forget(int bytes)
+    {
+        _start += bytes;
+        if (_start == _end) _start = _sent = _end = _lastFrame = 0;
+        if (bytes > 0) NotifyChanged();
     }
 }

@@ -1,3 +1,4 @@
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Platform;
 using Otto.Ipc.Uds.Endpoints;
 using Otto.Ipc.Uds.Listening;
@@ -8,19 +9,19 @@ namespace Otto.Ipc.Uds.Streams;
 // to the kernel, however many senders there are.
 
 /// <summary>The receiving end of a stream over a socket.</summary>
-internal sealed class StreamReceiver : MessageReceiver, IIoHandler
+internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
 {
     private const long ListenerTag = 0;
 
     // Messages of one sender in a row while others may wait.
     private const int LongestRun = 64;
 
-    private readonly SocketLock _claim;
-    private readonly Epoll _epoll;
-    private readonly long _pumpTag;
-    private readonly EndGate _gate;
+    private readonly SocketLock _lock;
+    private readonly ReadinessPoller _poller;
+    private readonly long _ioTag;
+    private readonly ExclusiveUse _use;
     private readonly bool _allowOther;
-    private readonly List<InboundConnection> _inlets = [];
+    private readonly List<InboundConnection> _connections = [];
     private readonly Lock _waiting = new();
     private TaskCompletionSource? _change;
     private InboundConnection? _leased;
@@ -33,49 +34,49 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
     {
         _allowOther = allowOther;
         SocketPaths.EnsureDirectory(path);
-        _claim = SocketLock.Take(path);
-        _gate = new EndGate("receiver", Close);
+        _lock = SocketLock.Take(path);
+        _use = new ExclusiveUse(Close, "receiver");
         try
         {
-            _epoll = new Epoll();
-            _epoll.Add(_claim.Listener, Libc.EPOLLIN, ListenerTag);
-            _pumpTag = IoThread.Know(_epoll.Descriptor, this);
+            _poller = new ReadinessPoller();
+            _poller.Add(_lock.Listener.Id, PollEvents.Readable, ListenerTag);
+            _ioTag = WaitThread.Register(_poller.Id, this);
         }
         catch
         {
-            _claim.Dispose();
-            _epoll?.Dispose();
+            _lock.Dispose();
+            _poller?.Dispose();
             throw;
         }
 
-        SendBuffers.Meet(path);
+        SendBuffers.ReceiverOpened(path);
     }
 
     public override bool IsCompleted
     {
         get
         {
-            _gate.Enter();
+            _use.Enter();
             try
             {
-                return Look() == null && AllCompleted();
+                return Poll() == null && AllCompleted();
             }
             finally
             {
-                _gate.Exit();
+                _use.Exit();
             }
         }
     }
 
     public override bool TryReceive(out ReadLease lease)
     {
-        _gate.Enter();
+        _use.Enter();
         bool leased = false;
         try
         {
             lease = default;
-            if (Next() is not { } inlet || !inlet.TryPeek(out ReadOnlySpan<byte> message)) return false;
-            _leased = inlet;
+            if (Next() is not { } connection || !connection.TryPeek(out ReadOnlySpan<byte> message)) return false;
+            _leased = connection;
             _leasedBytes = message.Length;
             _open = ++_leases;
             lease = new ReadLease(this, new SlotToken(_open, 0), message);
@@ -84,65 +85,65 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
         }
         finally
         {
-            // The end stays entered until the lease ends.
-            if (!leased) _gate.Exit();
+            // The receiver stays entered until the lease ends.
+            if (!leased) _use.Exit();
         }
     }
 
     public override bool TryReceive(Span<byte> destination, out int bytes)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             bytes = 0;
-            if (Next() is not { } inlet || !inlet.TryPeek(out ReadOnlySpan<byte> message)) return false;
+            if (Next() is not { } connection || !connection.TryPeek(out ReadOnlySpan<byte> message)) return false;
             bytes = message.Length;
             if (bytes > destination.Length)
                 throw new ArgumentException($"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream", nameof(destination));
             message.CopyTo(destination);
-            inlet.Consume(bytes);
+            connection.Consume(bytes);
             return true;
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            return EndWait.Wait(_gate, IsReady, WaitForChange, timeout, cancellationToken) && Look() is not null;
+            return WaitLoop.Wait(_use, IsReady, WaitForChange, timeout, cancellationToken) && Poll() is not null;
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, IsReady, WaitForChange, cancellationToken).ConfigureAwait(false);
-            return Look() is not null;
+            await WaitLoop.WaitAsync(_use, IsReady, WaitForChange, cancellationToken).ConfigureAwait(false);
+            return Poll() is not null;
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override void Dispose()
     {
-        _gate.Dispose();
-        Attend();
+        _use.Close();
+        OnReady();
     }
 
-    public void Attend()
+    public void OnReady()
     {
         lock (_waiting)
         {
@@ -151,9 +152,9 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
         }
     }
 
-    public int Tick() => 0;
+    public int OnTime() => 0;
 
-    public void Fail(IOException failure) => Attend();
+    public void Fail(IOException failure) => OnReady();
 
     protected override void ReleaseLease(in SlotToken token)
     {
@@ -161,17 +162,17 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
         _open = 0;
         _leased!.Consume(_leasedBytes);
         _leased = null;
-        _gate.Exit();
+        _use.Exit();
     }
 
-    private bool IsReady() => Look() is not null || AllCompleted();
+    private bool IsReady() => Poll() is not null || AllCompleted();
 
     private Task WaitForChange()
     {
         lock (_waiting)
         {
             _change ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            IoThread.Arm(_epoll.Descriptor, _pumpTag, Libc.EPOLLIN);
+            WaitThread.Arm(_poller.Id, _ioTag, PollEvents.Readable);
             return _change.Task;
         }
     }
@@ -186,36 +187,36 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
             Receive();
         }
 
-        return Look();
+        return Poll();
     }
 
-    private InboundConnection? Look()
+    private InboundConnection? Poll()
     {
         if (Buffered() is { } buffered) return buffered;
         Receive();
         if (Buffered() is { } received) return received;
         // Nothing is left to read: everyone is told what was.
-        foreach (InboundConnection inlet in _inlets) inlet.Tell();
+        foreach (InboundConnection connection in _connections) connection.Acknowledge();
         return null;
     }
 
     private InboundConnection? Buffered()
     {
-        for (int i = 0; i < _inlets.Count; i++)
+        for (int i = 0; i < _connections.Count; i++)
         {
-            int index = (_turn + i) % _inlets.Count;
-            InboundConnection inlet = _inlets[index];
-            if (inlet.TryPeek(out _))
+            int index = (_turn + i) % _connections.Count;
+            InboundConnection connection = _connections[index];
+            if (connection.TryPeek(out _))
             {
                 if (i > 0) _run = 0;
                 _turn = index;
-                return inlet;
+                return connection;
             }
         }
 
-        for (int i = _inlets.Count - 1; i >= 0; i--)
+        for (int i = _connections.Count - 1; i >= 0; i--)
         {
-            if (_inlets[i].HasEnded) Remove(_inlets[i]);
+            if (_connections[i].HasEnded) Remove(_connections[i]);
         }
 
         return null;
@@ -224,31 +225,30 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
     /// <summary>Takes in new senders, and what the others sent.</summary>
     private void Receive()
     {
-        int events = _epoll.Wait(0);
+        int events = _poller.Wait(0);
         for (int i = 0; i < events; i++)
         {
-            long tag = _epoll[i].Tag;
+            long tag = _poller[i].Tag;
             if (tag == ListenerTag) Accept();
-            else _inlets.Find(inlet => inlet.Tag == tag)?.Receive();
+            else _connections.Find(connection => connection.Tag == tag)?.Receive();
         }
     }
 
     private void Accept()
     {
-        int fd;
-        while ((fd = Libc.Accept(_claim.Listener, 0, 0, Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC)) >= 0)
+        while (_lock.Listener.Accept(out UnixSocket socket) == AcceptResult.Accepted)
         {
-            if (!StreamSocket.IsTrusted(fd, _allowOther))
+            if (!StreamSocket.IsTrusted(socket, _allowOther))
             {
-                _ = Libc.Close(fd);
+                socket.Close();
                 continue;
             }
 
-            // A sender once it says so: it may be somebody who looks whether anybody listens.
-            InboundConnection inlet = new InboundConnection(fd, ++_tags, Begin);
-            _epoll.Add(fd, Libc.EPOLLIN, inlet.Tag);
-            _inlets.Add(inlet);
-            inlet.Receive();
+            // A sender once it says so: until then it may only probe whether there is a receiver.
+            InboundConnection connection = new InboundConnection(socket, ++_tags, Begin);
+            _poller.Add(socket.Id, PollEvents.Readable, connection.Tag);
+            _connections.Add(connection);
+            connection.Receive();
         }
     }
 
@@ -257,30 +257,30 @@ internal sealed class StreamReceiver : MessageReceiver, IIoHandler
     {
         _hadSender = true;
         if (_abandoned > 0) _abandoned--;
-        else if (_inlets.Find(left => left != successor && left.HasBegun && !left.IsSucceeded && !left.IsCompleted && left.HasPeerLeft) is { } left) left.IsSucceeded = true;
+        else if (_connections.Find(left => left != successor && left.HasBegun && !left.IsSucceeded && !left.IsCompleted && left.HasPeerLeft) is { } left) left.IsSucceeded = true;
     }
 
-    private void Remove(InboundConnection inlet)
+    private void Remove(InboundConnection connection)
     {
-        _inlets.Remove(inlet);
-        if (inlet.HasBegun && !inlet.IsCompleted && !inlet.IsSucceeded) _abandoned++;
-        StreamSocket.Close(inlet.Descriptor);
+        _connections.Remove(connection);
+        if (connection.HasBegun && !connection.IsCompleted && !connection.IsSucceeded) _abandoned++;
+        connection.Socket.CloseBothWays();
     }
 
     /// <summary>Whether there was a sender, each of them completed, and nothing waits; after a look.</summary>
-    private bool AllCompleted() => _hadSender && _abandoned == 0 && _inlets.TrueForAll(inlet => !inlet.HasBegun || (inlet.IsCompleted && !inlet.TryPeek(out _)));
+    private bool AllCompleted() => _hadSender && _abandoned == 0 && _connections.TrueForAll(connection => !connection.HasBegun || (connection.IsCompleted && !connection.TryPeek(out _)));
 
     private void Close()
     {
-        IoThread.Forget(_epoll.Descriptor, _pumpTag);
+        WaitThread.Unregister(_poller.Id, _ioTag);
         // The name goes first, so that senders whose connections end find the next receiver and not this one.
-        _claim.Dispose();
-        foreach (InboundConnection inlet in _inlets)
+        _lock.Dispose();
+        foreach (InboundConnection connection in _connections)
         {
-            inlet.Tell();
-            StreamSocket.Close(inlet.Descriptor);
+            connection.Acknowledge();
+            connection.Socket.CloseBothWays();
         }
 
-        _epoll.Dispose();
+        _poller.Dispose();
     }
 }

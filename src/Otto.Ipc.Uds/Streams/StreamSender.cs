@@ -1,4 +1,5 @@
 using System.Buffers;
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Uds.Endpoints;
 
 namespace Otto.Ipc.Uds.Streams;
@@ -6,8 +7,8 @@ namespace Otto.Ipc.Uds.Streams;
 /// <summary>The sending end of a stream over a socket.</summary>
 internal sealed class StreamSender : MessageSender
 {
-    private readonly SendBuffer _lane;
-    private readonly EndGate _gate;
+    private readonly SendBuffer _buffer;
+    private readonly ExclusiveUse _use;
     private byte[]? _room;
     private long _reservations, _open;
     private bool _completed;
@@ -15,39 +16,39 @@ internal sealed class StreamSender : MessageSender
     public StreamSender(string path, UdsStreamOptions options, bool allowOther)
     {
         MaxMessageBytes = StreamWire.MaxMessage(options.Capacity);
-        _lane = SendBuffers.Take(path, options, allowOther);
-        _gate = new EndGate("sender", _lane.LetGo);
+        _buffer = SendBuffers.Take(path, options, allowOther);
+        _use = new ExclusiveUse(_buffer.Release, "sender");
     }
 
     public override int MaxMessageBytes { get; }
 
     public override bool TrySend(ReadOnlySpan<byte> message)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
             Check(message.Length);
-            return _lane.TrySend(message, reserved: false);
+            return _buffer.TrySend(message, reserved: false);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override bool TryReserve(int maxBytes, out WriteSlot slot)
     {
-        _gate.Enter();
+        _use.Enter();
         bool reserved = false;
         try
         {
             Check(maxBytes);
-            reserved = _lane.HasRoom(maxBytes);
+            reserved = _buffer.HasRoom(maxBytes);
         }
         finally
         {
             // The end stays entered until commit or abort.
-            if (!reserved) _gate.Exit();
+            if (!reserved) _use.Exit();
         }
 
         slot = default;
@@ -61,68 +62,68 @@ internal sealed class StreamSender : MessageSender
     public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            return EndWait.Wait(_gate, () => _lane.HasRoom(bytes), _lane.WaitForChange, timeout, cancellationToken);
+            return WaitLoop.Wait(_use, () => _buffer.HasRoom(bytes), _buffer.WaitForChange, timeout, cancellationToken);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, () => _lane.HasRoom(bytes), _lane.WaitForChange, cancellationToken).ConfigureAwait(false);
+            await WaitLoop.WaitAsync(_use, () => _buffer.HasRoom(bytes), _buffer.WaitForChange, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override void Complete()
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            if (!_completed) _lane.Complete();
+            if (!_completed) _buffer.Complete();
             _completed = true;
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override async ValueTask FlushAsync(CancellationToken cancellationToken = default)
     {
-        _gate.Enter();
+        _use.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, () => _lane.IsDelivered, _lane.WaitForChange, cancellationToken).ConfigureAwait(false);
+            await WaitLoop.WaitAsync(_use, () => _buffer.IsDelivered, _buffer.WaitForChange, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            _gate.Exit();
+            _use.Exit();
         }
     }
 
     public override void Dispose()
     {
-        _gate.Dispose();
-        _lane.Wake();
+        _use.Close();
+        _buffer.Wake();
     }
 
     protected override bool CommitSlot(in SlotToken token, int bytes)
     {
         if (_open != token.Word) return false;
-        _lane.TrySend(_room.AsSpan(0, bytes), reserved: true);
+        _buffer.TrySend(_room.AsSpan(0, bytes), reserved: true);
         Close();
         return true;
     }
@@ -137,7 +138,7 @@ internal sealed class StreamSender : MessageSender
         _open = 0;
         ArrayPool<byte>.Shared.Return(_room!);
         _room = null;
-        _gate.Exit();
+        _use.Exit();
     }
 
     private void Check(int bytes)

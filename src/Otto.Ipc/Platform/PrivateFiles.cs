@@ -59,6 +59,9 @@ internal static class PrivateFiles
     /// <summary>What the system knows of a path, without following a link at its end; <see langword="null"/> if there is nothing.</summary>
     public static FileStatus? Status(string path) => IsSupported ? Libc.Status(path) : throw NotServed();
 
+    /// <summary>Whether an exception of the runtime says that the file system is full, or the user's quota used up.</summary>
+    public static bool IsFull(IOException failure) => failure.HResult is Libc.ENOSPC or Libc.EDQUOT;
+
     /// <summary>Bytes that are free where a path lies; negative where that cannot be known.</summary>
     public static long FreeBytes(string path)
     {
@@ -92,11 +95,11 @@ internal static class PrivateFiles
     /// <inheritdoc cref="CheckDirectory"/>
     public static void EnsureDirectory(string path, string name, string variable)
     {
-        if (!OperatingSystem.IsWindows() && Status(path) is null)
+        if (Status(path) is null)
         {
             try
             {
-                Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                CreateDirectories(path);
             }
             catch (UnauthorizedAccessException e)
             {
@@ -105,6 +108,14 @@ internal static class PrivateFiles
         }
 
         if (!CheckDirectory(path, name, variable)) throw new DirectoryNotFoundException($"{name} {path} went away");
+    }
+
+    /// <summary>Makes a directory of this user alone, with its parents.</summary>
+    /// <exception cref="UnauthorizedAccessException">This user may not.</exception>
+    public static void CreateDirectories(string path)
+    {
+        if (OperatingSystem.IsWindows()) throw NotServed();
+        Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     private static PlatformNotSupportedException NotServed() => WindowsPlatform.NotServed("files of one user alone need");

@@ -19,6 +19,9 @@ internal static class ProcessIdentity
     /// <summary>This boot of the machine: locks and processes of another are gone.</summary>
     public static Guid BootId => HostSystem.IsLinux ? LinuxProcess.BootId : Guid.Empty;
 
+    /// <summary>The name of a process's program; <see langword="null"/> if it is not known.</summary>
+    public static string? NameOf(int pid) => HostSystem.IsLinux ? LinuxProcess.NameOf(pid) : null;
+
     /// <summary>The parent of this process.</summary>
     public static int ParentId => HostSystem.IsLinux ? Libc.GetParentPid() : 0;
 

@@ -1,5 +1,6 @@
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Files.Watching;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Tests.Watching;
 
@@ -17,7 +18,7 @@ public sealed class DirectoryWatching
     [Test]
     public async Task Any_number_of_waiters_share_one_instance_and_leave_no_watch()
     {
-        int before = DirectoryWatcher.Watches;
+        int before = DirectoryWatch.Count;
         var watches = new List<(IKeyValueStore Store, IStoreWatch Watch, IAsyncEnumerator<StoreChange> News, Task<bool> Next)>();
         for (int i = 0; i < 200; i++)
         {
@@ -27,7 +28,7 @@ public sealed class DirectoryWatching
             watches.Add((store, watch, news, news.MoveNextAsync().AsTask()));
         }
 
-        Assert.That(DirectoryWatcher.Watches, Is.EqualTo(before + 200));
+        Assert.That(DirectoryWatch.Count, Is.EqualTo(before + 200));
         Assert.That(Instances(), Is.EqualTo(1));
         await watches[77].Store.SetAsync("k", "1"u8.ToArray());
         Assert.That(await Watch.Over(watches[77].Next), Is.True);
@@ -39,13 +40,13 @@ public sealed class DirectoryWatching
             await store.DisposeAsync();
         }
 
-        Assert.That(DirectoryWatcher.Watches, Is.EqualTo(before));
+        Assert.That(DirectoryWatch.Count, Is.EqualTo(before));
     }
 
     [Test]
     public void A_directory_in_which_nobody_waits_is_not_watched()
     {
-        int before = DirectoryWatcher.Watches;
+        int before = DirectoryWatch.Count;
         using MessageSender sender = _place.Transport.OpenSender("frames");
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
@@ -53,46 +54,46 @@ public sealed class DirectoryWatching
         queue.TrySend("1"u8);
         Assert.That(receiver.WaitToReceive(Watch.Limit), Is.True);
         Assert.That(queue.WaitToLease(Watch.Limit), Is.True);
-        Assert.That(DirectoryWatcher.Watches, Is.EqualTo(before));
+        Assert.That(DirectoryWatch.Count, Is.EqualTo(before));
     }
 
     [Test]
     public void A_watch_rings_once_and_one_that_is_armed_again_rings_again()
     {
         Directory.CreateDirectory(_place.Directory);
-        var wakeup = new Wakeup();
+        var signal = new ChangeSignal();
         for (int i = 0; i < 3; i++)
         {
-            Task rung = wakeup.Next();
-            Assert.That(DirectoryWatcher.Arm(_place.Directory, wakeup), Is.True);
+            Task signalled = signal.Next();
+            Assert.That(DirectoryWatch.Arm(_place.Directory, signal), Is.True);
             File.WriteAllText(Path.Combine(_place.Directory, $"file{i}"), "x");
-            Assert.That(rung.Wait(Watch.Limit), Is.True);
+            Assert.That(signalled.Wait(Watch.Limit), Is.True);
         }
 
-        Assert.That(DirectoryWatcher.Arm(Path.Combine(_place.Directory, "nowhere"), wakeup), Is.False, "who cannot be told looks by itself");
-        DirectoryWatcher.Forget(wakeup);
+        Assert.That(DirectoryWatch.Arm(Path.Combine(_place.Directory, "nowhere"), signal), Is.False, "the waiter polls instead");
+        DirectoryWatch.Forget(signal);
     }
 
     [Test]
-    public void A_waiter_whose_directory_cannot_be_watched_looks_by_itself()
+    public void A_waiter_whose_directory_cannot_be_watched_polls()
     {
-        // As where the kernel has no watch left: arming fails, and the answer comes by looking.
+        // As where the kernel has no watch left: arming fails, and the answer comes by polling.
         using var waiter = new ChangeWaiter(new FilesTransportOptions { PollInterval = TimeSpan.FromMilliseconds(5) });
-        var awaited = new After(looks: 3, Path.Combine(_place.Directory, "nowhere"));
-        Assert.That(waiter.Wait(awaited, Watch.Limit, CancellationToken.None), Is.True);
-        Assert.That(awaited.Looks, Is.EqualTo(3));
+        var condition = new After(polls: 3, Path.Combine(_place.Directory, "nowhere"));
+        Assert.That(waiter.Wait(condition, Watch.Limit, CancellationToken.None), Is.True);
+        Assert.That(condition.Polls, Is.EqualTo(3));
     }
 
     private static int Instances() => OpenDescriptors.All().Count(static descriptor => descriptor.Target.Contains("inotify", StringComparison.Ordinal));
 
-    private sealed class After(int looks, string place) : IAwaited
+    private sealed class After(int polls, string directory) : IWaitCondition
     {
-        public int Looks { get; private set; }
+        public int Polls { get; private set; }
 
-        public IEnumerable<string> Places => [place];
+        public IEnumerable<string> Directories => [directory];
 
-        public TimeSpan LookAgainIn => ChangeWaiter.LongestSleep;
+        public TimeSpan NextPollIn => ChangeWaiter.LongestSleep;
 
-        public bool? Look() => ++Looks >= looks ? true : null;
+        public bool? Poll() => ++Polls >= polls ? true : null;
     }
 }

@@ -59,7 +59,7 @@ public sealed class ShortMemory
             {
                 if (number % 2 == 0)
                 {
-                    Watch.Until(() => server.Server.Loop.Budget.IsTight, "memory is short");
+                    Watch.Until(() => server.Server.Loop.Budget.IsUnderPressure, "memory is short");
                     allSent.Signal();
                     allSent.Wait(Watch.Limit);
                 }
@@ -84,7 +84,7 @@ public sealed class ShortMemory
         WireClient hog = server.Connect(), waiting = server.Connect(), other = server.Connect();
         other.Ask($"SET k \"{new string('y', 3_000)}\"");
         byte[] asks = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET k\n", 1_000)));
-        while (!server.Server.Loop.Budget.IsTight) hog.TrySend(asks);
+        while (!server.Server.Loop.Budget.IsUnderPressure) hog.TrySend(asks);
         // It reads nothing before everything was taken from it: only that the other one goes lets it.
         byte[] all = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET k\n", 300)) + "SET done 1\n" + string.Concat(Enumerable.Repeat(new string(' ', 99) + "\n", 10_000)));
         Task sending = Watch.OnThread(() => waiting.Send(all));
@@ -123,7 +123,7 @@ public sealed class ShortMemory
 
         Assert.That(other.Ask("GET after"), Is.EqualTo("null"));
         List<WireClient> hogs = [];
-        while (!server.Server.Loop.Budget.IsTight)
+        while (!server.Server.Loop.Budget.IsUnderPressure)
         {
             hogs.Add(server.Connect());
             hogs[^1].TrySend(asks);
@@ -131,7 +131,7 @@ public sealed class ShortMemory
             Assert.That(hogs, Has.Count.LessThan(1_000));
         }
 
-        Watch.Until(() => !server.Server.Loop.Budget.IsTight, "those who hold it are closed");
+        Watch.Until(() => !server.Server.Loop.Budget.IsUnderPressure, "those who hold it are closed");
         Assert.That(server.Server.Loop.Evicted, Is.GreaterThan(2));
         Assert.That(other.Ask("PING"), Is.EqualTo("PONG"));
     }

@@ -216,7 +216,7 @@ public sealed class Mishaps
         File.Delete(StreamPath);
         Watch.Until(() => !lane.HasRoom(64 << 10) && !lane.IsDelivered, "the lane knows that its receiver has gone");
         lane.Complete();
-        lane.LetGo();
+        lane.Release();
         using MessageReceiver next = _transport.OpenReceiver("frames");
         for (int i = 0; i < sent; i++) Assert.That(Sequence(next), Is.Zero);
         byte[] last = new byte[100];

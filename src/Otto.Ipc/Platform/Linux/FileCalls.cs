@@ -60,10 +60,10 @@ internal static class FileCalls
         return directory is null ? failure : TryFlush(directory);
     }
 
-    public static FileFailure TryLock(SafeFileHandle file)
+    public static FileFailure TryLock(SafeFileHandle file, bool shared = false)
     {
         int result;
-        do result = Libc.Flock((int)file.DangerousGetHandle(), Libc.LOCK_EX | Libc.LOCK_NB);
+        do result = Libc.Flock((int)file.DangerousGetHandle(), (shared ? Libc.LOCK_SH : Libc.LOCK_EX) | Libc.LOCK_NB);
         while (result != 0 && Marshal.GetLastPInvokeError() == Libc.EINTR);
         GC.KeepAlive(file);
         FileFailure failure = Result(result);
@@ -109,6 +109,7 @@ internal static class FileCalls
             Libc.EEXIST => FileFailureKind.Exists,
             Libc.ELOOP => FileFailureKind.Link,
             Libc.EISDIR => FileFailureKind.Directory,
+            Libc.ENOTEMPTY => FileFailureKind.NotEmpty,
             Libc.EACCES => FileFailureKind.Denied,
             Libc.EPERM or Libc.EROFS => FileFailureKind.ReadOnly,
             Libc.ENOSPC => FileFailureKind.Full,

@@ -57,4 +57,17 @@ internal static class LinuxProcess
         string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
         return ulong.Parse(fields[19], CultureInfo.InvariantCulture);
     }
+
+    /// <summary>The name of a process's program; <see langword="null"/> if it is not known.</summary>
+    public static string? NameOf(int pid)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/comm").TrimEnd('\n');
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
 }

@@ -21,6 +21,9 @@ internal enum FileFailureKind
     /// <summary>It is a directory.</summary>
     Directory,
 
+    /// <summary>The directory has something in it.</summary>
+    NotEmpty,
+
     /// <summary>This user has no right to it.</summary>
     Denied,
 
@@ -50,6 +53,9 @@ internal enum FileFailureKind
 /// <param name="Number">The system's own number, for messages.</param>
 internal readonly record struct FileFailure(FileFailureKind Kind, int Number)
 {
+    /// <summary>The system's own words for it.</summary>
+    public string Reason => Marshal.GetPInvokeErrorMessage(Number);
+
     public bool Failed => Kind != FileFailureKind.None;
 
     /// <summary>Names the call, its object and the reason.</summary>

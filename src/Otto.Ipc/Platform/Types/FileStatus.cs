@@ -25,6 +25,10 @@ internal readonly record struct FileStatus(uint Uid, ushort Mode, uint Links, lo
 
     public bool IsDirectory => (Mode & TypeMask) == 0x4000;
 
+    public bool IsSocket => (Mode & TypeMask) == 0xC000;
+
+    public bool IsFifo => (Mode & TypeMask) == 0x1000;
+
     public bool IsLink => (Mode & TypeMask) == 0xA000;
 
     /// <summary>Whether no name leads to it any more.</summary>

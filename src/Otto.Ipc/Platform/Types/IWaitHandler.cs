@@ -3,14 +3,14 @@ namespace Otto.Ipc.Platform;
 /// <summary>What the wait thread of this process calls.</summary>
 internal interface IWaitHandler
 {
-    /// <summary>Something happened to the descriptor that was armed; it is no longer armed. May come once too often.</summary>
-    void Attend();
+    /// <summary>Something happened to the socket or pipe that was armed; it is no longer armed. May come once too often.</summary>
+    void OnReady();
 
     /// <summary>Some time has passed.</summary>
     /// <returns>After how many milliseconds to come again; 0 for not at all.</returns>
-    int Tick() => 0;
+    int OnTime() => 0;
 
-    /// <summary>A call of this handler failed in a way that nobody foresaw.</summary>
+    /// <summary>A call of this handler failed unexpectedly.</summary>
     void Fail(IOException failure)
     {
     }
