@@ -90,10 +90,10 @@ internal sealed class LostServerTests : RedisTest
         TaskReceipt near = await producer.EnqueueAsync(new Job(1)).AsTask().Soon();
         Task<TaskReceipt> far = producer.EnqueueAsync(new Job(2), new() { Durability = Durability.Cluster }).AsTask();
 
-        Assert.That(near.Route, Is.EqualTo(Route.SharedMemory));
+        Assert.That(near.Route, Is.EqualTo(RouteName.SharedMemory));
         Assert.That(far.IsCompleted, Is.False);
         await Server.StartAgainAsync();
-        Assert.That((await far.Soon()).Route, Is.EqualTo(Route.Redis));
+        Assert.That((await far.Soon()).Route, Is.EqualTo(RouteName.Redis));
     }
 
     [Test]
@@ -179,7 +179,7 @@ internal sealed class LostServerTests : RedisTest
         TaskQueue producer = Make(RedisOnly(static o => o.FullMode = QueueFullMode.Reject).AddProducer<Job>(Name));
         Assert.That(async () => await producer.EnqueueAsync(new Job(1)), Throws.TypeOf<QueueFullException>());
         await Server.AskAsync("CONFIG SET maxmemory 0");
-        Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
+        Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.Redis));
     }
 
     [Test]

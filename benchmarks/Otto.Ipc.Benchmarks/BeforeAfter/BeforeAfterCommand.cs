@@ -62,7 +62,7 @@ internal static class BeforeAfterCommand
         new Thread(() =>
         {
             if (way.StartsWith("redis", StringComparison.Ordinal)) RedisWay.Work(way == "redis-batched", address, tally);
-            else QueueWay.WorkAsync(way == "otto-mmap" ? Route.SharedMemory : Route.Redis, address, tally).GetAwaiter().GetResult();
+            else QueueWay.WorkAsync(way == "otto-mmap" ? RouteName.SharedMemory : RouteName.Redis, address, tally).GetAwaiter().GetResult();
         }) { IsBackground = true }.Start();
         while (Console.In.ReadLine() is { } line)
         {
@@ -81,9 +81,9 @@ internal static class BeforeAfterCommand
         var tally = new Tally();
         Func<Way>[] ways =
         [
-            .. RedisPlace.IsInstalled ? (Func<Way>[])[() => new RedisWay(batched: false), () => new RedisWay(batched: true), () => new QueueWay(Route.Redis, null)] : [],
-            () => new QueueWay(Route.SharedMemory, null),
-            () => new QueueWay(Route.InProcess, tally),
+            .. RedisPlace.IsInstalled ? (Func<Way>[])[() => new RedisWay(batched: false), () => new RedisWay(batched: true), () => new QueueWay(RouteName.Redis, null)] : [],
+            () => new QueueWay(RouteName.SharedMemory, null),
+            () => new QueueWay(RouteName.InProcess, tally),
         ];
         if (!RedisPlace.IsInstalled) Console.Error.WriteLine("  redis-server is not installed, so its three ways are left out: sudo apt-get install redis-server");
         List<BeforeAfterRun> all = [];

@@ -58,7 +58,7 @@ public sealed class TaskDeadLetters
     {
         bool readable = EnvelopeHeader.Read(letter.Payload.Span, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt) is null;
         return new DeadLetteredTask(
-            lane.Name, route.Route.Route, readable ? Encoding.UTF8.GetString(name) : "", header.Id, readable ? letter.Payload[payloadAt..] : letter.Payload,
+            lane.Name, route.Name, readable ? Encoding.UTF8.GetString(name) : "", header.Id, readable ? letter.Payload[payloadAt..] : letter.Payload,
             header.AttemptsBefore + letter.Attempts, letter.Reason, letter.Id);
     }
 
@@ -67,7 +67,7 @@ public sealed class TaskDeadLetters
         Lane lane = _tasks.FindLane(task.Queue);
         if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
         foreach (RouteConnection route in lane.Routes)
-            if (route.Route.Route == task.Route) return route;
+            if (route.Name == task.Route) return route;
         throw new ArgumentException($"queue '{task.Queue}' has no route {task.Route} here", nameof(task));
     }
 }

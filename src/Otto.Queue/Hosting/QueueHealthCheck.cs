@@ -16,7 +16,7 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
         {
             foreach (RouteConnection route in lane.Routes)
             {
-                string name = $"{lane.Name}/{route.Route.Route}";
+                string name = $"{lane.Name}/{route.Name}";
                 try
                 {
                     if (route.Channel.Status is { } trouble) throw new IOException(trouble);
@@ -31,7 +31,7 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
                 }
             }
 
-            data[$"{lane.Name}/{Route.InProcess}"] = string.Create(CultureInfo.InvariantCulture, $"{lane.Ring.Count + lane.Waiting.Count} waiting");
+            data[$"{lane.Name}/{RouteName.InProcess}"] = string.Create(CultureInfo.InvariantCulture, $"{lane.Ring.Count + lane.Waiting.Count} waiting");
         }
 
         HealthStatus status = down.Count > 0 ? context.Registration.FailureStatus : late.Count > 0 ? HealthStatus.Degraded : HealthStatus.Healthy;

@@ -17,7 +17,7 @@ internal static class TaskQueueConfiguration
         keys.On("InProcess", s => Apply(options.InProcess, s));
         keys.On("SharedMemory", s => Apply(options.SharedMemory, s));
         keys.On("Tasks", s => ApplyTasks(options, s));
-        foreach (ITaskRoute route in options.AddedRoutes) keys.On(route.Route.ToString(), route.Configure);
+        foreach (ITaskRoute route in options.AddedRoutes) keys.On(route.Name.ToString(), route.Configure);
         keys.Run();
     }
 
@@ -50,11 +50,11 @@ internal static class TaskQueueConfiguration
     {
         List<string> named = [.. section.GetChildren().Select(static c => c.Value ?? "")];
         if (section.Value is { Length: > 0 } text) named.AddRange(text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
-        string[] known = [nameof(Route.InProcess), nameof(Route.SharedMemory), .. options.AddedRoutes.Select(static r => r.Route.ToString())];
+        string[] known = [nameof(RouteName.InProcess), nameof(RouteName.SharedMemory), .. options.AddedRoutes.Select(static r => r.Name.ToString())];
         foreach (string name in named)
             if (!known.Contains(name, StringComparer.OrdinalIgnoreCase)) throw new ArgumentException($"unknown route '{name}' in {section.Path}; known: {string.Join(", ", known)}");
-        options.InProcess.Enabled = named.Contains(nameof(Route.InProcess), StringComparer.OrdinalIgnoreCase);
-        options.SharedMemory.Enabled = named.Contains(nameof(Route.SharedMemory), StringComparer.OrdinalIgnoreCase);
+        options.InProcess.Enabled = named.Contains(nameof(RouteName.InProcess), StringComparer.OrdinalIgnoreCase);
+        options.SharedMemory.Enabled = named.Contains(nameof(RouteName.SharedMemory), StringComparer.OrdinalIgnoreCase);
         options.KeepRoutes(named);
     }
 

@@ -203,7 +203,7 @@ public sealed class TaskQueueOptions
     internal void FilterFirst(Func<IServiceProvider?, ITaskFilter> filter) => _filters.Insert(0, filter);
 
     /// <summary>Of the routes that were added, keeps only those named.</summary>
-    internal void KeepRoutes(IReadOnlyCollection<string> names) => _added.RemoveAll(r => !names.Contains(r.Route.ToString(), StringComparer.OrdinalIgnoreCase));
+    internal void KeepRoutes(IReadOnlyCollection<string> names) => _added.RemoveAll(r => !names.Contains(r.Name.ToString(), StringComparer.OrdinalIgnoreCase));
 
     internal ITaskSerializer SerializerOf(TaskDeclaration declaration)
         => declaration.Options.OwnSerializer
@@ -218,12 +218,12 @@ public sealed class TaskQueueOptions
         CheckRange("SharedMemory.Weight", SharedMemory.Weight, 1, 10_000);
         Check(DrainTimeout >= TimeSpan.Zero && DrainTimeout <= TimeSpan.FromDays(1), $"DrainTimeout must be 0 to 1 day: {DrainTimeout}");
 
-        Routes = [.. _added.Concat(SharedMemory.Enabled ? [new SharedMemoryRoute(SharedMemory)] : []).OrderBy(static r => r.Route)];
+        Routes = [.. _added.Concat(SharedMemory.Enabled ? [new SharedMemoryRoute(SharedMemory)] : []).OrderBy(static r => r.Reach)];
         for (int i = 0; i < Routes.Count; i++)
         {
-            Check(Routes[i].Route != Route.InProcess, "a route that was added says it is InProcess; it must lead beyond this process");
-            Check(i == 0 || Routes[i - 1].Route != Routes[i].Route, $"route {Routes[i].Route} is added twice");
-            CheckRange($"{Routes[i].Route}.Weight", Routes[i].Weight, 1, 10_000);
+            Check(Routes[i].Name != RouteName.InProcess, "a route that was added says it is InProcess; it must lead beyond this process");
+            Check(!Routes.Take(i).Any(r => r.Name == Routes[i].Name), $"route {Routes[i].Name} is added twice");
+            CheckRange($"{Routes[i].Name}.Weight", Routes[i].Weight, 1, 10_000);
         }
 
         Check(InProcess.Enabled || Routes.Count > 0, "no route is on: InProcess and SharedMemory are both disabled, and none was added");

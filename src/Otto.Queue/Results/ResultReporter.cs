@@ -19,7 +19,7 @@ internal sealed class ResultReporter(Lane lane)
         try
         {
             if (value is not null) binding.WriteResult(value, buffer);
-            lane.Notices.Tell(TaskEvent.Result(id, ResultStatus.Done, binding.Serializer.Format, buffer.Written), id, cameBy?.Route.Route);
+            lane.Notices.Tell(TaskEvent.Result(id, ResultStatus.Done, binding.Serializer.Format, buffer.Written), id, cameBy?.Name);
         }
         catch (Exception e)
         {
@@ -40,7 +40,7 @@ internal sealed class ResultReporter(Lane lane)
         }
         else
         {
-            lane.Notices.Tell(TaskEvent.Result(id, status, 0, Encoding.UTF8.GetBytes(error.Length <= 1000 ? error : error[..1000])), id, cameBy?.Route.Route);
+            lane.Notices.Tell(TaskEvent.Result(id, status, 0, Encoding.UTF8.GetBytes(error.Length <= 1000 ? error : error[..1000])), id, cameBy?.Name);
         }
     }
 }

@@ -26,7 +26,7 @@ internal sealed class TaskEventBus(Lane lane)
             }
             catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException)
             {
-                lane.Log.NoticesFailed(lane.Name, route.Route.Route, e);
+                lane.Log.NoticesFailed(lane.Name, route.Name, e);
             }
         }
 
@@ -34,11 +34,11 @@ internal sealed class TaskEventBus(Lane lane)
     }
 
     /// <summary>Tells others, on every route that they may listen on.</summary>
-    internal void Tell(byte[] notice, TaskId? resultOf = null, Route? only = null)
+    internal void Tell(byte[] notice, TaskId? resultOf = null, RouteName? only = null)
     {
         foreach (RouteConnection route in lane.Routes)
         {
-            if (!route.Channel.CarriesEvents || only is { } one && one != route.Route.Route) continue;
+            if (!route.Channel.CarriesEvents || only is { } one && one != route.Name) continue;
             // Bounded: where a route is slow, progress is what can be missed.
             if (Interlocked.Increment(ref _tellingNow) > MostToldAtOnce && resultOf is null) Interlocked.Decrement(ref _tellingNow);
             else KeepUntilTold(TellAsync(route, notice, resultOf), resultOf);
@@ -67,7 +67,7 @@ internal sealed class TaskEventBus(Lane lane)
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException or OperationCanceledException)
         {
-            if (lane.State < QueueState.Draining) lane.Log.NoticesFailed(lane.Name, route.Route.Route, e);
+            if (lane.State < QueueState.Draining) lane.Log.NoticesFailed(lane.Name, route.Name, e);
         }
         finally
         {

@@ -7,12 +7,15 @@ namespace Otto.Queue;
 
 /// <summary>A route that leaves this process. Implement it to carry tasks by another way, and add it with <see cref="TaskQueueOptions.AddRoute"/>.</summary>
 /// <remarks>
-/// Routes are tried in the order of <see cref="Route"/>. Messages are envelopes as documented in <c>docs/envelope.md</c>.
+/// Routes are tried in the order of <see cref="Reach"/>, the nearest first. Messages are envelopes as documented in <c>docs/envelope.md</c>.
 /// </remarks>
 public interface ITaskRoute
 {
-    /// <summary>Which route this is; each can be present once.</summary>
-    Route Route { get; }
+    /// <summary>Which route this is; each name can be present once.</summary>
+    RouteName Name { get; }
+
+    /// <summary>Which workers it reaches: the nearest route is tried first.</summary>
+    RouteReach Reach { get; }
 
     /// <summary>What a task survives once this route has accepted it.</summary>
     Durability Durability { get; }

@@ -36,12 +36,14 @@ internal sealed class RouteConnection : IAsyncDisposable
         Channel = channel;
         _lane = lane;
         _onReady = OnReady;
-        _fullReason = RouteReason.PassedOverFull(route.Route);
-        _downReason = RouteReason.PassedOverDown(route.Route);
+        _fullReason = RouteReason.PassedOverFull(route.Name);
+        _downReason = RouteReason.PassedOverDown(route.Name);
         _resume = lane.Clock.Provider.CreateTimer(static r => ((RouteConnection)r!).Resume(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     internal ITaskRoute Route { get; }
+
+    internal RouteName Name => Route.Name;
 
     internal TaskChannel Channel { get; }
 
@@ -192,7 +194,7 @@ internal sealed class RouteConnection : IAsyncDisposable
     private void Trouble(Exception e)
     {
         if (!_taking) return;
-        _lane.Log.RouteFailed(_lane.Name, Route.Route, e);
+        _lane.Log.RouteFailed(_lane.Name, Name, e);
         Pause(AfterTrouble);
     }
 

@@ -45,8 +45,8 @@ internal sealed class RouteMonitor(Lane lane) : IAsyncDisposable
         {
             RouteConnection route = lane.Routes[i];
             string? trouble = route.Channel.Status;
-            if (trouble is not null && _troubles[i] is null) lane.Log.RouteLost(lane.Name, route.Route.Route, trouble);
-            else if (trouble is null && _troubles[i] is not null) lane.Log.RouteBack(lane.Name, route.Route.Route);
+            if (trouble is not null && _troubles[i] is null) lane.Log.RouteLost(lane.Name, route.Name, trouble);
+            else if (trouble is null && _troubles[i] is not null) lane.Log.RouteBack(lane.Name, route.Name);
             _troubles[i] = trouble;
         }
     }
@@ -66,8 +66,8 @@ internal sealed class RouteMonitor(Lane lane) : IAsyncDisposable
             while (moved < MostMovedAtOnce && !_stop.IsCancellationRequested && near.Channel.TryLease(out WorkLease lease) && await TryMoveAsync(lease, far).ConfigureAwait(false)) moved++;
             if (moved == 0) return;
             Interlocked.Add(ref _moved, moved);
-            lane.Telemetry.Moved(lane, near.Route.Route, far.Route.Route, moved);
-            lane.Log.Moved(lane.Name, moved, near.Route.Route, far.Route.Route);
+            lane.Telemetry.Moved(lane, near.Name, far.Name, moved);
+            lane.Log.Moved(lane.Name, moved, near.Name, far.Name);
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
         {

@@ -10,7 +10,7 @@ internal static class RouteReason
     internal const string WorkerElsewhere = "worker known on this route";
 
     /// <summary>The nearest route on which workers are known.</summary>
-    internal static string Attached(Route route) => route == Route.SharedMemory ? WorkerAttached : WorkerElsewhere;
+    internal static string Attached(RouteReach reach) => reach == RouteReach.Machine ? WorkerAttached : WorkerElsewhere;
     internal const string SegmentKeeps = "nobody is known: the segment keeps it";
     internal const string Pinned = "pinned";
     internal const string Kept = "durability Process: kept in the segment, worker here has room";
@@ -25,9 +25,9 @@ internal static class RouteReason
     /// <summary>How each reason begins that means another way than the first choice.</summary>
     internal const string SpilledStart = "spilled: ";
 
-    internal static string PassedOverFull(Route route) => $"{SpilledStart}{route} is full";
+    internal static string PassedOverFull(RouteName route) => $"{SpilledStart}{route} is full";
 
-    internal static string PassedOverDown(Route route) => $"{SpilledStart}{route} cannot be reached";
+    internal static string PassedOverDown(RouteName route) => $"{SpilledStart}{route} cannot be reached";
 
     internal static string Spilled(int capacity) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{SpilledStart}the queue here is full ({capacity:N0})");
 }

@@ -19,7 +19,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         {
             ulong number = _owner.NextNumber();
             if (lane.TryHandOver(new QueuedTask { Task = task, Binding = binding, Number = number, EnqueuedMicroseconds = _telemetry.TimesWaits ? lane.Clock.Now : lane.Clock.CoarseNow }))
-                return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), Route.InProcess, lane.ReasonHere) { Queue = lane.Name });
+                return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), RouteName.InProcess, lane.ReasonHere) { Queue = lane.Name });
         }
 
         // As short beyond this process: nothing asked for, nobody watches, and all routes but one are out of the question.
@@ -29,7 +29,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
             try
             {
                 if (TrySendAtOnce(binding, task, only, channel, out ulong number))
-                    return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), only.Route.Route, RouteReason.Attached(only.Route.Route)) { Queue = lane.Name });
+                    return new ValueTask<TaskReceipt>(new TaskReceipt(new TaskId(_owner.Producer, number), only.Name, RouteReason.Attached(only.Route.Reach)) { Queue = lane.Name });
             }
             catch (Exception e) when (e is TaskSerializationException or IOException)
             {
@@ -155,10 +155,10 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         if (draining && (lane.State == QueueState.Stopped || lane.Routes.Length == 0 || !_owner.InsideHandler))
             throw _refusals.Stopped(binding);
 
-        bool pinnedHere = options.Route == Route.InProcess;
+        bool pinnedHere = options.Route == RouteName.InProcess;
         if (pinnedHere && options.Durability != Durability.None) throw _refusals.NotDurable(binding, options);
         bool spilled = false;
-        if (options.Route is null or Route.InProcess)
+        if (options.Route is null || pinnedHere)
         {
             bool onlyHere = pinnedHere || lane.Routes.Length == 0;
             // What must outlive a crash, or be known to others, never goes by object reference alone.
@@ -170,9 +170,9 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
             else if (byObjectAlone || (onlyHere && options.Durability == Durability.None))
             {
                 if (options.UniqueKey is { } key && !lane.KeysHere.TryAdd(key, new TaskId(_owner.Producer, placing.Number)))
-                    return new(new Place(Route.InProcess, RouteReason.KeyTaken) { Duplicate = lane.KeysHere.GetValueOrDefault(key) });
+                    return new(new Place(RouteName.InProcess, RouteReason.KeyTaken) { Duplicate = lane.KeysHere.GetValueOrDefault(key) });
                 if (TryPlaceHereOrRelease(binding, task, options, placing))
-                    return new(new Place(Route.InProcess, pinnedHere ? RouteReason.Pinned : placing.Delay == TimeSpan.Zero ? lane.ReasonHere : RouteReason.DelayedHere));
+                    return new(new Place(RouteName.InProcess, pinnedHere ? RouteReason.Pinned : placing.Delay == TimeSpan.Zero ? lane.ReasonHere : RouteReason.DelayedHere));
                 if (here.FullMode == QueueFullMode.Reject || placing.Delay > TimeSpan.Zero) throw _refusals.Full();
                 bool inside = _owner.InsideHandler;
                 if (onlyHere || (here.FullMode == QueueFullMode.Wait && !inside))
@@ -230,11 +230,11 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         {
             if (message.Length > route.Channel.MaxMessageBytes) return default;
             SendResult answer = route.Channel.TrySendAndLease(message.Written, Terms(placing), out WorkLease lease);
-            if (answer.Outcome == SendOutcome.Duplicate) return new Place(route.Route.Route, RouteReason.KeyTaken) { Duplicate = answer.Existing };
+            if (answer.Outcome == SendOutcome.Duplicate) return new Place(route.Name, RouteReason.KeyTaken) { Duplicate = answer.Existing };
             if (answer.Outcome != SendOutcome.Sent) return default;
             try
             {
-                if (TryPlaceHere(binding, task, placing, route, lease)) return new Place(Route.InProcess, options.Durability == Durability.None ? RouteReason.KeptForKey : RouteReason.Kept);
+                if (TryPlaceHere(binding, task, placing, route, lease)) return new Place(RouteName.InProcess, options.Durability == Durability.None ? RouteReason.KeptForKey : RouteReason.Kept);
             }
             catch
             {
@@ -244,7 +244,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
 
             lease.Abandon(countAttempt: false); // The ring filled up meanwhile; it is in the segment already, so anyone may have it.
             lane.NoteSpilled();
-            return new Place(route.Route.Route, lane.SpilledReason);
+            return new Place(route.Name, lane.SpilledReason);
         }
         finally
         {
@@ -272,10 +272,10 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
                 fits ??= route;
                 string reason = spilled ? lane.SpilledReason : i >= 0 ? best.PassedOverReason : Reason(route, options, placing, draining);
                 SendResult answer = await route.SendAsync(message.Written, Terms(placing), cancellationToken).ConfigureAwait(false);
-                if (answer.Outcome == SendOutcome.Duplicate) return new Place(route.Route.Route, RouteReason.KeyTaken) { Duplicate = answer.Existing };
+                if (answer.Outcome == SendOutcome.Duplicate) return new Place(route.Name, RouteReason.KeyTaken) { Duplicate = answer.Existing };
                 if (answer.Outcome != SendOutcome.Sent) continue;
                 if (spilled || i >= 0) lane.NoteSpilled();
-                return new Place(route.Route.Route, reason);
+                return new Place(route.Name, reason);
             }
         }
         finally
@@ -297,7 +297,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         if (options is { UniqueKey: not null, Route: null }) return routes.LastOrDefault(r => r.Route.Durability >= options.Durability);
         foreach (RouteConnection route in routes)
         {
-            if (options.Route is { } pin && pin != route.Route.Route || route.Route.Durability < options.Durability) continue;
+            if (options.Route is { } pin && pin != route.Name || route.Route.Durability < options.Durability) continue;
             if (options.Durability != Durability.None && options.Route is null && !route.IsPassedOver) return route; // Durable goes the nearest way that is durable enough.
             if (options.Durability == Durability.None && !route.IsPassedOver && route.Channel.OtherWorkers > 0) return route;
             nearest ??= route;
@@ -316,24 +316,24 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
         if (options.Durability != Durability.None) return RouteReason.Durable;
         if (placing.Delay > TimeSpan.Zero) return RouteReason.Delayed;
         if (route.Channel.OtherWorkers == 0) return route.Route.NoWorkerReason;
-        return RouteReason.Attached(route.Route.Route);
+        return RouteReason.Attached(route.Route.Reach);
     }
 
     /// <summary>Where a task would go now, without sending one.</summary>
-    internal (Route Route, string Reason) Foresee(TaskBinding binding, EnqueueOptions options)
+    internal (RouteName Route, string Reason) Foresee(TaskBinding binding, EnqueueOptions options)
     {
-        bool here = (options.Route is null or Route.InProcess) && binding.HandledHere && lane.AcceptsHere;
+        bool here = (options.Route is null || options.Route == RouteName.InProcess) && binding.HandledHere && lane.AcceptsHere;
         bool byObjectAlone = options.Durability == Durability.None && options is { Delay.Ticks: 0, NotBefore: null, UniqueKey: null, RepeatInterval: null };
-        if (options.Route == Route.InProcess || lane.Routes.Length == 0)
-            return here ? (Route.InProcess, options.Route is null ? lane.ReasonHere : RouteReason.Pinned) : throw _refusals.NoRoute(binding, options);
+        if (options.Route == RouteName.InProcess || lane.Routes.Length == 0)
+            return here ? (RouteName.InProcess, options.Route is null ? lane.ReasonHere : RouteReason.Pinned) : throw _refusals.NoRoute(binding, options);
         bool spills = lane.SpillsFromHere || lane.Ring.Count >= lane.Ring.Capacity;
-        if (here && !spills && byObjectAlone) return (Route.InProcess, lane.ReasonHere);
+        if (here && !spills && byObjectAlone) return (RouteName.InProcess, lane.ReasonHere);
         if (here && !spills && options.Durability <= Durability.Process && options is { Delay.Ticks: 0, NotBefore: null } && Array.Find(lane.Routes, static r => r.Channel.CanSendAndLease) is { } keeps
             && (options.UniqueKey is null || ReferenceEquals(keeps, lane.Routes[^1])))
-            return (Route.InProcess, options.Durability == Durability.None ? RouteReason.KeptForKey : RouteReason.Kept);
+            return (RouteName.InProcess, options.Durability == Durability.None ? RouteReason.KeptForKey : RouteReason.Kept);
         RouteConnection best = Choose(lane.Routes, options, spills) ?? throw _refusals.NoRoute(binding, options);
         Placing placing = new() { Delay = options.DelayFrom(lane.Clock) };
-        return (best.Route.Route, here && spills && byObjectAlone ? lane.SpilledReason : Reason(best, options, placing, lane.State >= QueueState.Draining));
+        return (best.Name, here && spills && byObjectAlone ? lane.SpilledReason : Reason(best, options, placing, lane.State >= QueueState.Draining));
     }
 
     private EnvelopeHeader Header(in Placing placing) => new()
@@ -362,7 +362,7 @@ internal sealed class TaskRouter(Lane lane, InProcessOptions here, bool roundTri
     }
 
     // Where it went, or what it waits for.
-    private readonly record struct Place(Route Route, string? Reason)
+    private readonly record struct Place(RouteName Route, string? Reason)
     {
         internal bool WaitHere { get; init; }
 

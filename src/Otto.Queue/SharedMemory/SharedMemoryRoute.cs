@@ -7,7 +7,9 @@ namespace Otto.Queue;
 
 internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRoute
 {
-    public Route Route => Route.SharedMemory;
+    public RouteName Name => RouteName.SharedMemory;
+
+    public RouteReach Reach => RouteReach.Machine;
 
     public Durability Durability => Durability.Process;
 

@@ -14,7 +14,7 @@ public sealed record EnqueueOptions
 
     /// <summary>Pins the task to one route, whatever the queue would have chosen; <see langword="null"/> lets the queue choose.</summary>
     /// <remarks>A pinned task never spills: where its route is full, the caller waits or is refused.</remarks>
-    public Route? Route { get; init; }
+    public RouteName? Route { get; init; }
 
     /// <summary>How long nobody may begin the task, at least; zero for at once, at most 3,650 days.</summary>
     /// <remarks>A delayed task does not depend on this process where another route is on: it waits there.</remarks>

@@ -30,7 +30,7 @@ public sealed class TaskContext
     public string Queue { get; internal set; } = "";
 
     /// <summary>The route that the task came by.</summary>
-    public Route Route { get; internal set; }
+    public RouteName Route { get; internal set; }
 
     /// <summary>Which attempt this is, from 1. Attempts that ended with their process's death count.</summary>
     public int Attempt { get; internal set; }

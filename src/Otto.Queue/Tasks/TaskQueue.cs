@@ -195,8 +195,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         Lane lane = binding.Lane;
         if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
         (options ??= EnqueueOptions.Default).Check();
-        (Route route, string reason) = lane.Router.Foresee(binding, options);
-        List<RouteStatus> sights = [new(Route.InProcess, null, lane.AcceptsHere ? lane.Roster?.Workers.Length ?? 0 : 0, new Ipc.WorkQueueCounts(lane.Ring.Count + lane.Waiting.Count, 0, 0, lane.Ring.Capacity - lane.Ring.Count, TimeSpan.Zero))];
+        (RouteName route, string reason) = lane.Router.Foresee(binding, options);
+        List<RouteStatus> sights = [new(RouteName.InProcess, null, lane.AcceptsHere ? lane.Roster?.Workers.Length ?? 0 : 0, new Ipc.WorkQueueCounts(lane.Ring.Count + lane.Waiting.Count, 0, 0, lane.Ring.Capacity - lane.Ring.Count, TimeSpan.Zero))];
         foreach (RouteConnection r in lane.Routes)
         {
             Ipc.WorkQueueCounts? counts = null;
@@ -210,7 +210,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
                 trouble = e.Message;
             }
 
-            sights.Add(new RouteStatus(r.Route.Route, trouble, r.Channel.OtherWorkers, counts));
+            sights.Add(new RouteStatus(r.Name, trouble, r.Channel.OtherWorkers, counts));
         }
 
         return new RouteExplanation(lane.Name, route, reason, sights);
@@ -260,7 +260,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
             await lane.StartAsync(_options.Services, cancellationToken).ConfigureAwait(false);
             if (lane.Roster is { } roster)
                 _log.Started(lane.Name, roster.Workers.Length, string.Join(", ", lane.Bindings.Where(static b => b.HandledHere).Select(static b => b.Name)),
-                    string.Join(", ", lane.Routes.Select(static r => r.Route.Route).Prepend(Route.InProcess)));
+                    string.Join(", ", lane.Routes.Select(static r => r.Name).Prepend(RouteName.InProcess)));
         }
     }
 
@@ -321,16 +321,16 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     {
         foreach (Lane lane in _lanes)
             foreach (RouteConnection route in lane.Routes)
-                if (route.CountOthers() is { } others) yield return new Measurement<int>(others, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
+                if (route.CountOthers() is { } others) yield return new Measurement<int>(others, lane.NameTag, QueueTelemetry.RouteTag(route.Name));
     }
 
     private IEnumerable<Measurement<int>> ObserveDepth()
     {
         foreach (Lane lane in _lanes)
         {
-            yield return new Measurement<int>(lane.Ring.Count + lane.Waiting.Count, lane.NameTag, QueueTelemetry.RouteTag(Route.InProcess));
+            yield return new Measurement<int>(lane.Ring.Count + lane.Waiting.Count, lane.NameTag, QueueTelemetry.RouteTag(RouteName.InProcess));
             foreach (RouteConnection route in lane.Routes)
-                if (route.CountReady() is { } ready) yield return new Measurement<int>(ready, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
+                if (route.CountReady() is { } ready) yield return new Measurement<int>(ready, lane.NameTag, QueueTelemetry.RouteTag(route.Name));
         }
     }
 }

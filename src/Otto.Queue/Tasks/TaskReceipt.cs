@@ -7,7 +7,7 @@ namespace Otto.Queue;
 /// <param name="Route">Which way it took.</param>
 /// <param name="Reason">Why that way, in words fit for a log; one of a small fixed set.</param>
 /// <param name="Outcome">Whether this call added the task.</param>
-public readonly record struct TaskReceipt(TaskId Id, Route Route, string Reason, EnqueueOutcome Outcome = EnqueueOutcome.Accepted)
+public readonly record struct TaskReceipt(TaskId Id, RouteName Route, string Reason, EnqueueOutcome Outcome = EnqueueOutcome.Accepted)
 {
     /// <summary>The queue that the task is in; empty where that is not known.</summary>
     public string Queue { get; init; } = "";

@@ -24,19 +24,19 @@ internal sealed partial class QueueLog(ILogger logger)
     internal partial void GaveUpUnkept(string task, TaskId id, string reason, Exception error);
 
     [LoggerMessage(6, LogLevel.Error, "A message in queue '{Queue}' on {Route} cannot be run and lies among the dead letters: {Reason}")]
-    internal partial void Unreadable(string queue, Route route, string reason);
+    internal partial void Unreadable(string queue, RouteName route, string reason);
 
     [LoggerMessage(7, LogLevel.Warning, "No handler here for task '{Task}', taken from queue '{Queue}' on {Route}: given back, uncounted; said once a name")]
-    internal partial void NoHandler(string queue, string task, Route route);
+    internal partial void NoHandler(string queue, string task, RouteName route);
 
     [LoggerMessage(8, LogLevel.Error, "Queue '{Queue}' cannot take from {Route}; looked at again in a second")]
-    internal partial void RouteFailed(string queue, Route route, Exception error);
+    internal partial void RouteFailed(string queue, RouteName route, Exception error);
 
     [LoggerMessage(9, LogLevel.Warning, "An attempt of task '{Task}' {Id} ended after its lease had: it may run again elsewhere")]
     internal partial void LeaseEnded(string task, TaskId id);
 
     [LoggerMessage(10, LogLevel.Error, "Task '{Task}' {Id} could not be handed over to {Route}")]
-    internal partial void HandOverFailed(string task, TaskId id, Route route, Exception error);
+    internal partial void HandOverFailed(string task, TaskId id, RouteName route, Exception error);
 
     [LoggerMessage(11, LogLevel.Error, "Task '{Task}' {Id} is lost with this stop: no route could take it")]
     internal partial void LostAtStop(string task, TaskId id);
@@ -45,13 +45,13 @@ internal sealed partial class QueueLog(ILogger logger)
     internal partial void WorkerTrouble(string queue, Exception error);
 
     [LoggerMessage(13, LogLevel.Warning, "Queue '{Queue}' has lost {Route}: {Trouble}; its tasks wait or go another way")]
-    internal partial void RouteLost(string queue, Route route, string trouble);
+    internal partial void RouteLost(string queue, RouteName route, string trouble);
 
     [LoggerMessage(14, LogLevel.Information, "Queue '{Queue}' has {Route} back")]
-    internal partial void RouteBack(string queue, Route route);
+    internal partial void RouteBack(string queue, RouteName route);
 
     [LoggerMessage(15, LogLevel.Information, "Queue '{Queue}': {Count} tasks moved from {From}, where no worker is left, to {To}")]
-    internal partial void Moved(string queue, int count, Route from, Route to);
+    internal partial void Moved(string queue, int count, RouteName from, RouteName to);
 
     [LoggerMessage(16, LogLevel.Warning, "Task {Id} of queue '{Queue}' passed to another worker while it was held here: it may run twice")]
     internal partial void LeaseLost(string queue, TaskId id);
@@ -63,5 +63,5 @@ internal sealed partial class QueueLog(ILogger logger)
     internal partial void RecurringFailed(string task, TaskId id, double seconds, Exception error);
 
     [LoggerMessage(19, LogLevel.Warning, "Queue '{Queue}' cannot tell or hear notices on {Route}; cancels, results or progress may not arrive")]
-    internal partial void NoticesFailed(string queue, Route route, Exception error);
+    internal partial void NoticesFailed(string queue, RouteName route, Exception error);
 }

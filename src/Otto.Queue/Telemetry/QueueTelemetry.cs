@@ -11,7 +11,6 @@ internal sealed class QueueTelemetry : IDisposable
     internal const string SourceName = "Otto.Queue";
 
     private static readonly ActivitySource Source = new(SourceName);
-    private static readonly string[] RouteNames = Enum.GetNames<Route>();
     private static readonly KeyValuePair<string, object?> System = new("messaging.system", "otto");
 
     private readonly Meter _meter = new(SourceName);
@@ -58,7 +57,7 @@ internal sealed class QueueTelemetry : IDisposable
 
     internal bool ObservesHandling => _consumed.Enabled || _waited.Enabled || _processed.Enabled || Source.HasListeners();
 
-    internal static KeyValuePair<string, object?> RouteTag(Route route) => new("otto.route", RouteNames[(int)route]);
+    internal static KeyValuePair<string, object?> RouteTag(RouteName route) => new("otto.route", route.Value);
 
     internal static Activity? StartSend(Lane lane, TaskBinding binding)
     {
@@ -67,13 +66,13 @@ internal sealed class QueueTelemetry : IDisposable
         return activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "send").SetTag("messaging.destination.name", lane.Name).SetTag("otto.task.name", binding.Name);
     }
 
-    internal void Sent(Lane lane, TaskBinding binding, Route route, string reason)
+    internal void Sent(Lane lane, TaskBinding binding, RouteName route, string reason)
     {
         if (_sent.Enabled) _sent.Add(1, System, lane.NameTag, binding.NameTag);
         if (_routed.Enabled) _routed.Add(1, lane.NameTag, RouteTag(route), new KeyValuePair<string, object?>("otto.reason", reason));
         if (_spilled.Enabled && reason.StartsWith(RouteReason.SpilledStart, StringComparison.Ordinal)) _spilled.Add(1, lane.NameTag, RouteTag(route));
         // Only on our own span: where nobody asked for one, the current span is the program's, or the task's that enqueues.
-        if (Activity.Current is { Kind: ActivityKind.Producer } send && send.Source == Source) send.SetTag("otto.route", RouteNames[(int)route]).SetTag("otto.reason", reason);
+        if (Activity.Current is { Kind: ActivityKind.Producer } send && send.Source == Source) send.SetTag("otto.route", route.Value).SetTag("otto.reason", reason);
     }
 
     internal void Retried(Lane lane, TaskBinding binding)
@@ -96,7 +95,7 @@ internal sealed class QueueTelemetry : IDisposable
         if (_cancelled.Enabled) _cancelled.Add(1, lane.NameTag, binding.NameTag);
     }
 
-    internal void Duplicate(Lane lane, TaskBinding binding, Route route)
+    internal void Duplicate(Lane lane, TaskBinding binding, RouteName route)
     {
         if (_duplicates.Enabled) _duplicates.Add(1, lane.NameTag, binding.NameTag, RouteTag(route));
     }
@@ -106,14 +105,14 @@ internal sealed class QueueTelemetry : IDisposable
         if (_leasesLost.Enabled) _leasesLost.Add(1, lane.NameTag);
     }
 
-    internal void HandedOver(Lane lane, Route route)
+    internal void HandedOver(Lane lane, RouteName route)
     {
         if (_handedOver.Enabled) _handedOver.Add(1, lane.NameTag, RouteTag(route));
     }
 
-    internal void Moved(Lane lane, Route from, Route to, int count)
+    internal void Moved(Lane lane, RouteName from, RouteName to, int count)
     {
-        if (_moved.Enabled) _moved.Add(count, lane.NameTag, RouteTag(to), new KeyValuePair<string, object?>("otto.route.from", RouteNames[(int)from]));
+        if (_moved.Enabled) _moved.Add(count, lane.NameTag, RouteTag(to), new KeyValuePair<string, object?>("otto.route.from", from.Value));
     }
 
     /// <summary>Runs a task with somebody watching.</summary>

@@ -8,7 +8,7 @@ namespace Otto.Queue;
 /// <param name="Lost">Tasks that no route could take. Each is in the log.</param>
 /// <param name="StillRunning">Handlers that had not returned when time was up, although their token had fired. What they hold of a durable task passes on when this process ends.</param>
 /// <param name="Elapsed">How long the stop took.</param>
-public sealed record DrainReport(long Completed, IReadOnlyDictionary<Route, int> Transferred, int Lost, int StillRunning, TimeSpan Elapsed)
+public sealed record DrainReport(long Completed, IReadOnlyDictionary<RouteName, int> Transferred, int Lost, int StillRunning, TimeSpan Elapsed)
 {
     /// <summary>Tasks given to other routes, all together.</summary>
     public int TransferredTotal => Transferred.Values.Sum();

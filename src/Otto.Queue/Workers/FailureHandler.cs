@@ -131,7 +131,7 @@ internal sealed class FailureHandler(Lane lane)
     {
         if (task.LeasedBy is { } by)
         {
-            if (task.Lease.Abandon(countAttempt: false)) lane.HandOff.Note(by.Route.Route);
+            if (task.Lease.Abandon(countAttempt: false)) lane.HandOff.Note(by.Name);
             return;
         }
 
@@ -166,7 +166,7 @@ internal sealed class FailureHandler(Lane lane)
     {
         if (!lease.DeadLetter(reason)) return; // Somebody else's by now.
         Interlocked.Increment(ref _buried);
-        lane.Log.Unreadable(lane.Name, by.Route.Route, reason);
+        lane.Log.Unreadable(lane.Name, by.Name, reason);
         if (binding is not null) lane.Telemetry.Dead(lane, binding);
         if (header.WantsResult) lane.Results.Failed(header.Id, ResultStatus.Failed, reason, by);
     }

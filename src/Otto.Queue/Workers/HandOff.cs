@@ -4,17 +4,17 @@ namespace Otto.Queue;
 
 internal sealed class HandOff(Lane lane)
 {
-    private readonly Dictionary<Route, int> _by = [];
+    private readonly Dictionary<RouteName, int> _by = [];
 
-    internal IReadOnlyDictionary<Route, int> By
+    internal IReadOnlyDictionary<RouteName, int> By
     {
         get
         {
-            lock (_by) return new Dictionary<Route, int>(_by);
+            lock (_by) return new Dictionary<RouteName, int>(_by);
         }
     }
 
-    internal void Note(Route route)
+    internal void Note(RouteName route)
     {
         lane.Telemetry.HandedOver(lane, route);
         lock (_by) _by[route] = _by.GetValueOrDefault(route) + 1;
@@ -40,12 +40,12 @@ internal sealed class HandOff(Lane lane)
                 }
 
                 if ((await sending.ConfigureAwait(false)).Outcome != SendOutcome.Sent) continue;
-                Note(route.Route.Route);
+                Note(route.Name);
                 return true;
             }
             catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
             {
-                lane.Log.HandOverFailed(task.Binding.Name, task.Id, route.Route.Route, e);
+                lane.Log.HandOverFailed(task.Binding.Name, task.Id, route.Name, e);
             }
         }
 

@@ -211,7 +211,7 @@ internal sealed class Lane : ITaskConsumer, IAsyncDisposable
             UsesNetwork = routes.Exists(static r => r.Channel.UsesNetwork);
             _open = true;
             // A segment alone is never lost, and has nowhere to move to.
-            if (routes.Exists(static r => r.Route.Route != Route.SharedMemory)) (_watch = new RouteMonitor(this)).Start();
+            if (routes.Exists(static r => r.Route.Reach != RouteReach.Machine)) (_watch = new RouteMonitor(this)).Start();
         }
         finally
         {
@@ -324,7 +324,7 @@ internal sealed class Lane : ITaskConsumer, IAsyncDisposable
             if (_unhandledNames.Count >= 100 || !_unhandledNames.Add(text)) return;
         }
 
-        Log.NoHandler(Name, text, by.Route.Route);
+        Log.NoHandler(Name, text, by.Name);
     }
 
     /// <summary>Begins a stop: nothing new is taken in or up.</summary>

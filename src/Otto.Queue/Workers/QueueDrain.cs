@@ -87,7 +87,7 @@ internal static class QueueDrain
     {
         if (task.LeasedBy is not { } by) return await lane.HandOff.TryAsync(task, task.MustWait ? lane.Waiting.TimeLeft(task) : TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
         // It is in the segment already: an attempt that was made counts, one that was not does not.
-        if (task.Lease.Abandon(countAttempt: task.AttemptsMade > 0)) lane.HandOff.Note(by.Route.Route);
+        if (task.Lease.Abandon(countAttempt: task.AttemptsMade > 0)) lane.HandOff.Note(by.Name);
         return true;
     }
 

@@ -21,7 +21,7 @@ internal sealed class TaskCanceller(Lane lane)
             CancelOutcome there = await route.Channel.CancelAsync(id, cancellationToken).ConfigureAwait(false);
             if (there == CancelOutcome.NotFound) continue;
             // Ours to tell: a worker elsewhere knows of the task, and only its own process reaches its handler.
-            if (there == CancelOutcome.Requested && !lane.FireRunning(id, CancellationCause.Cancelled)) lane.Notices.Tell(TaskEvent.Cancel(id), only: route.Route.Route);
+            if (there == CancelOutcome.Requested && !lane.FireRunning(id, CancellationCause.Cancelled)) lane.Notices.Tell(TaskEvent.Cancel(id), only: route.Name);
             if (there == CancelOutcome.Removed) lane.Results.Failed(id, ResultStatus.Cancelled, "", route);
             return there;
         }

@@ -153,7 +153,7 @@ internal sealed class Worker : IThreadPoolWorkItem
             _terms = baggage.Terms;
         }
 
-        Describe(task.Binding, new TaskId(_lane.Owner.Producer, task.Number), 1, Route.InProcess, task.EnqueuedMicroseconds);
+        Describe(task.Binding, new TaskId(_lane.Owner.Producer, task.Number), 1, RouteName.InProcess, task.EnqueuedMicroseconds);
         _context.Decoded = true;
     }
 
@@ -163,7 +163,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         _leasedBy = null;
         _trace = task.Trace;
         _terms = task.Terms;
-        Describe(task.Binding, task.Id, task.AttemptsMade + 1, Route.InProcess, task.EnqueuedMicroseconds);
+        Describe(task.Binding, task.Id, task.AttemptsMade + 1, RouteName.InProcess, task.EnqueuedMicroseconds);
         _context.Decoded = true;
     }
 
@@ -199,12 +199,12 @@ internal sealed class Worker : IThreadPoolWorkItem
         _leasedBy = by;
         _trace = header.Trace;
         _terms = TaskTerms.Of(header);
-        Describe(binding, header.Id, attempt, by.Route.Route, header.EnqueuedMicroseconds);
+        Describe(binding, header.Id, attempt, by.Name, header.EnqueuedMicroseconds);
         _context.Decoded = false;
         return true;
     }
 
-    private void Describe(TaskBinding binding, TaskId id, int attempt, Route route, long enqueued)
+    private void Describe(TaskBinding binding, TaskId id, int attempt, RouteName route, long enqueued)
     {
         if (!ReferenceEquals(_binding, binding))
         {

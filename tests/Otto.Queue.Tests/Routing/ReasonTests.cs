@@ -13,7 +13,7 @@ internal sealed class ReasonTests : QueueTest
     {
         TaskQueue queue = Make(Options().AddHandler<Job>("jobs", Done));
         TaskReceipt early = await queue.EnqueueAsync(new Job(1));
-        Assert.That((early.Route, early.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.SegmentKeeps)));
+        Assert.That((early.Route, early.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.SegmentKeeps)));
 
         await queue.StartAsync();
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
@@ -24,7 +24,7 @@ internal sealed class ReasonTests : QueueTest
     {
         TaskQueue queue = Make(InProcessOnly().AddHandler<Job>("jobs", Done));
         TaskReceipt early = await queue.EnqueueAsync(new Job(1));
-        Assert.That((early.Route, early.Reason), Is.EqualTo((Route.InProcess, RouteReason.OnlyRoute)));
+        Assert.That((early.Route, early.Reason), Is.EqualTo((RouteName.InProcess, RouteReason.OnlyRoute)));
 
         await queue.StartAsync();
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
@@ -34,11 +34,11 @@ internal sealed class ReasonTests : QueueTest
     public async Task A_pinned_task_goes_where_it_is_pinned_to()
     {
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", Done));
-        TaskReceipt there = await queue.EnqueueAsync(new Job(1), new() { Route = Route.SharedMemory });
-        TaskReceipt here = await queue.EnqueueAsync(new Job(2), new() { Route = Route.InProcess });
+        TaskReceipt there = await queue.EnqueueAsync(new Job(1), new() { Route = RouteName.SharedMemory });
+        TaskReceipt here = await queue.EnqueueAsync(new Job(2), new() { Route = RouteName.InProcess });
 
-        Assert.That((there.Route, there.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.Pinned)));
-        Assert.That((here.Route, here.Reason), Is.EqualTo((Route.InProcess, RouteReason.Pinned)));
+        Assert.That((there.Route, there.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.Pinned)));
+        Assert.That((here.Route, here.Reason), Is.EqualTo((RouteName.InProcess, RouteReason.Pinned)));
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 2);
     }
 
@@ -46,9 +46,9 @@ internal sealed class ReasonTests : QueueTest
     public void A_pin_to_a_route_that_is_not_there_says_which_are()
     {
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
-        Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = Route.Redis }),
+        Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = RouteName.Redis }),
             Throws.InvalidOperationException.With.Message.Contains("configured: InProcess, SharedMemory"));
-        Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = Route.InProcess }),
+        Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = RouteName.InProcess }),
             Throws.InvalidOperationException.With.Message.Contains("no worker for it runs in this process"));
     }
 
@@ -68,7 +68,7 @@ internal sealed class ReasonTests : QueueTest
     {
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.Durable)));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.Durable)));
         Assert.That(Inspect("jobs").Ready, Is.EqualTo(1));
     }
 
@@ -107,14 +107,16 @@ internal sealed class ReasonTests : QueueTest
         await StartAsync(Options().AddHandler<Job>("jobs", Done));
         TaskReceipt near = await queue.EnqueueAsync(new Job(3));
 
-        Assert.That((nobody.Route, nobody.Reason), Is.EqualTo((Route.Redis, "nobody is known nearer")));
-        Assert.That(cluster.Route, Is.EqualTo(Route.Redis));
-        Assert.That((near.Route, near.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.WorkerAttached)));
+        Assert.That((nobody.Route, nobody.Reason), Is.EqualTo((RouteName.Redis, "nobody is known nearer")));
+        Assert.That(cluster.Route, Is.EqualTo(RouteName.Redis));
+        Assert.That((near.Route, near.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.WorkerAttached)));
     }
 
     private sealed class OtherRoute(IWorkQueue queue) : ITaskRoute
     {
-        public Route Route => Route.Redis;
+        public RouteName Name => RouteName.Redis;
+
+        public RouteReach Reach => RouteReach.Network;
 
         public Durability Durability => Durability.Cluster;
 
