@@ -141,7 +141,7 @@ internal sealed class LostServerTests : RedisTest
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         await started.Task.Soon();
         Server.Kill();
-        await Eventually.Holds(() => worker.Lanes[0].Routes[0].Channel.Status is not null);
+        await Eventually.Holds(() => worker.Queues[0].Routes[0].Channel.Status is not null);
         finish.SetResult();
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
         await Server.StartAgainAsync();

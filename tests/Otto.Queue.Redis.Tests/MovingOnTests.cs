@@ -26,7 +26,7 @@ internal sealed class MovingOnTests : RedisTest
         await Eventually.Holds(() => far.GetStatistics()[0].Completed == 20);
         Assert.That(attempts.Keys, Is.EquivalentTo(Enumerable.Range(0, 20)));
         Assert.That(attempts.Where(static a => a.Value != 1), Is.EqualTo(new[] { KeyValuePair.Create(0, 2) }), "the one that was begun is attempt 2");
-        await Eventually.Holds(() => producer.Lanes[0].MovedOn == 20);
+        await Eventually.Holds(() => producer.Queues[0].Moved == 20);
 
         await producer.EnqueueAsync(BitConverter.GetBytes(99), new() { Route = RouteName.SharedMemory });
         await producer.EnqueueAsync(BitConverter.GetBytes(100));

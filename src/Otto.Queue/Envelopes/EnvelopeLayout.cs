@@ -43,7 +43,6 @@ internal static class EnvelopeLayout
 
     internal const ushort KnownFlags = HasTrace | IsPinned | WantsResult | Recurs;
     internal const int EveryBytes = sizeof(long);
-    internal const int MaxKeyBytes = byte.MaxValue;
     internal const int TraceBytes = 16 + 8 + 1;
     internal const int MaxNameBytes = 100;
     internal const int MaxHeaderBytes = FixedBytes + byte.MaxValue + byte.MaxValue + TraceBytes + EveryBytes;

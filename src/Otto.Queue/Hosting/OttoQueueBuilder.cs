@@ -26,7 +26,7 @@ public sealed class OttoQueueBuilder
     {
         ArgumentNullException.ThrowIfNull(configure);
         configure(_options);
-        foreach (TaskDeclaration declaration in _options.Declarations) declaration.Register?.Invoke(Services);
+        foreach (TaskDeclaration declaration in _options.Declarations) declaration.RegisterHandler?.Invoke(Services);
         return this;
     }
 

@@ -126,6 +126,6 @@ internal sealed class ReasonTests : QueueTest
 
         public string NoWorkerReason => "nobody is known nearer";
 
-        public ValueTask<TaskChannel> OpenAsync(ChannelName name, CancellationToken cancellationToken) => new(TaskChannel.Over(queue));
+        public ValueTask<TaskChannel> OpenAsync(ChannelName name, CancellationToken cancellationToken) => new(TaskChannels.Over(queue));
     }
 }

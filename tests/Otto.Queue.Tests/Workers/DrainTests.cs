@@ -20,7 +20,7 @@ internal sealed class DrainTests : QueueTest
         Assert.That(await queue.CancelAsync(receipt), Is.EqualTo(CancelOutcome.Removed));
 
         Task<DrainReport> stop = queue.StopAsync();
-        await Eventually.Holds(() => queue.Lanes[0].Stopping.IsCancellationRequested && queue.Lanes[0].Ring.Count == 0);
+        await Eventually.Holds(() => queue.Queues[0].Stopping.IsCancellationRequested && queue.Queues[0].Ring.Count == 0);
         finish.SetResult();
 
         Assert.That((await stop.Soon()).TransferredTotal, Is.Zero);
@@ -193,7 +193,7 @@ internal sealed class DrainTests : QueueTest
         await started.Task.Soon();
 
         Task<DrainReport> stop = queue.StopAsync();
-        await Eventually.Holds(() => queue.Lanes[0].State == QueueState.Draining);
+        await Eventually.Holds(() => queue.Queues[0].State == QueueState.Draining);
         go.SetResult();
 
         Assert.That((await stop.Soon()).Completed, Is.EqualTo(1));
