@@ -9,9 +9,10 @@ namespace Otto.Queue;
 
 // The queue itself, with or without a host: it ties types and names to queues, and starts and stops them together.
 
-/// <summary>Tasks from here to whoever works on them: this process, this machine, then further.</summary>
+/// <summary>Tasks from here to the workers: this process, this machine, then further.</summary>
 /// <remarks>
-/// Safe for use by any number of threads. Tasks can be enqueued before <see cref="StartAsync"/>, and in a program that never starts it and only produces.
+/// Safe for use by any number of threads. Tasks can be enqueued before <see cref="StartAsync"/>, and in a program that
+/// never starts it and only produces.
 /// A queue starts and stops once.
 /// </remarks>
 public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
@@ -28,7 +29,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
 
     /// <summary>Makes a queue. Nothing is opened before <see cref="StartAsync"/> or the first task.</summary>
     /// <param name="options">What it does; checked here, and not to be changed afterwards.</param>
-    /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other; the message carries the numbers.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other; the message
+    /// carries the numbers.</exception>
     public TaskQueue(TaskQueueOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -68,7 +70,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(task);
@@ -143,10 +145,11 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         await foreach (TaskProgress progress in reports.ConfigureAwait(false)) yield return progress;
     }
 
-    /// <summary>Watches how far the tasks of a queue say they are, whoever sent them and wherever they run.</summary>
+    /// <summary>Watches how far the tasks of a queue say they are, from any producer and on any worker.</summary>
     /// <param name="queue">The queue.</param>
     /// <param name="cancellationToken">Ends the watching.</param>
-    /// <returns>What their handlers report, at most ten times a second for each that runs in another process; the oldest reports are passed over where you are slow.</returns>
+    /// <returns>What their handlers report, at most ten times per second for each that runs in another process; the
+    /// oldest reports are passed over where you are slow.</returns>
     /// <exception cref="ArgumentException">There is no such queue here; the message lists those there are.</exception>
     public async IAsyncEnumerable<TaskProgress> ProgressAsync(string queue, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -154,13 +157,15 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         await foreach (TaskProgress progress in reports.ConfigureAwait(false)) yield return progress;
     }
 
-    /// <summary>Says where a task would go now and why, and what each route looks like from here. Sends nothing.</summary>
+    /// <summary>Says where a task would go now and why, and what each route looks like from here. Sends
+    /// nothing.</summary>
     /// <param name="task">The task's name.</param>
     /// <param name="options">What would be asked for it.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The way, the reason, and the routes.</returns>
     /// <exception cref="ArgumentException">No task of that name is declared.</exception>
-    /// <exception cref="InvalidOperationException">No configured route could take such a task; the message says what is missing.</exception>
+    /// <exception cref="InvalidOperationException">No configured route could take such a task; the message says what is
+    /// missing.</exception>
     public ValueTask<RouteExplanation> ExplainRouteAsync(string task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
     {
         Entry entry = FindTask(task, nameof(task));
@@ -184,8 +189,10 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         foreach (QueueRuntime queue in _queues) await queue.StartAsync(_options.Services, filters, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Stops gracefully: refuses new tasks, hands over what was not started, lets running handlers finish, and says what became of everything.</summary>
-    /// <param name="cancellationToken">Ends the patience with running handlers before <see cref="TaskQueueOptions.DrainTimeout"/> does; the stop itself goes on.</param>
+    /// <summary>Stops gracefully: refuses new tasks, hands over what was not started, lets running handlers finish, and
+    /// says what became of everything.</summary>
+    /// <param name="cancellationToken">Ends the patience with running handlers before
+    /// <see cref="TaskQueueOptions.DrainTimeout"/> does; the stop itself goes on.</param>
     /// <returns>The numbers, the same for every call.</returns>
     public Task<DrainReport> StopAsync(CancellationToken cancellationToken = default)
     {

@@ -99,7 +99,7 @@ internal sealed class LostServerTests : RedisTest
     [Test]
     public async Task A_paused_server_is_out_of_reach_and_what_was_asked_of_it_is_done_once()
     {
-        TaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)), patient = await OpenAsync();
+        RedisTaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)), patient = await OpenAsync();
         Server.Pause();
         Task<SendResult> sending = channel.SendAsync(new byte[24], new SendOptions(default), default).AsTask();
         await Eventually.Holds(() => sending.IsCompleted || channel.WaitToSendAsync(new CancellationTokenSource(TimeSpan.FromMilliseconds(600)).Token).AsTask().ContinueWith(static t => t.IsCanceled).Result);
@@ -113,7 +113,7 @@ internal sealed class LostServerTests : RedisTest
     [Test]
     public async Task What_waits_for_a_server_that_does_not_answer_is_bounded_by_its_bytes()
     {
-        TaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMinutes(1));
+        RedisTaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMinutes(1));
         Server.Pause();
         // One is on its way, 128 MiB wait behind it, and the others are told to wait outside.
         List<Task<SendResult>> sending = [];

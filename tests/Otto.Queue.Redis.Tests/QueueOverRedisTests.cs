@@ -146,7 +146,7 @@ internal sealed class QueueOverRedisTests : RedisTest
     {
         TaskQueue half = await StartAsync(RedisOnly().AddHandler<Job>("a", Done, h => h.Queue(Name)));
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>("b", h => h.Queue(Name)));
-        await producer.EnqueueAsync("b", new Job(1));
+        await producer.EnqueueNamedAsync("b", new Job(1));
         await Eventually.Holds(() => half.GetStatistics()[0].Returned > 0);
         TaskQueue whole = await StartAsync(RedisOnly().AddHandler<Job>("b", Done, h => h.Queue(Name)));
         await Eventually.Holds(() => whole.GetStatistics()[0].Completed == 1);

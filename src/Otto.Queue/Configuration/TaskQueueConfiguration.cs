@@ -3,7 +3,8 @@ using Microsoft.Extensions.Configuration;
 
 namespace Otto.Queue;
 
-// Options from configuration, read by hand: it needs no reflection, and a misspelt key is an error that lists the known ones, where a binder would pass over it.
+// Options from configuration, read by hand: it needs no reflection, and a misspelt key is an error that lists the known ones, where a
+// binder would pass over it.
 
 internal static class TaskQueueConfiguration
 {

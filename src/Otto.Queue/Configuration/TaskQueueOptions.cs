@@ -33,10 +33,12 @@ public sealed class TaskQueueOptions
     /// <summary>The routes beyond this process, nearest first; known once frozen.</summary>
     internal IReadOnlyList<ITaskRoute> Routes { get; private set; } = [];
 
-    /// <summary>Turns tasks into bytes where they leave the process. System.Text.Json by default; see also <see cref="UseJson(JsonSerializerContext)"/>.</summary>
+    /// <summary>Turns tasks into bytes where they leave the process. System.Text.Json by default; see also
+    /// <see cref="UseJson(JsonSerializerContext)"/>.</summary>
     public ITaskSerializer? Serializer { get; set; }
 
-    /// <summary>Where handlers and scopes come from; <see langword="null"/> for none. Hosting sets it.</summary>
+    /// <summary>Where handlers and scopes come from; <see langword="null"/> if there is none. Hosting sets
+    /// it.</summary>
     public IServiceProvider? Services { get; set; }
 
     /// <summary>Where the queue logs to; <see langword="null"/> for nowhere. Hosting sets it.</summary>
@@ -45,16 +47,20 @@ public sealed class TaskQueueOptions
     /// <summary>The clock of back-offs, timeouts and ages.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
-    /// <summary>How long a graceful stop lets running handlers finish; 25 s by default, inside a host's usual 30.</summary>
+    /// <summary>How long a graceful stop lets running handlers finish; 25 s by default, inside a host's usual
+    /// 30.</summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(25);
 
-    /// <summary>For tests: each task handed over in this process is serialised and read back first, so that a type that would not survive another route fails here and not on overflow.</summary>
+    /// <summary>For tests: each task handed over in this process is serialised and read back first, so that a type that
+    /// would not survive another route fails here and not on overflow.</summary>
     public bool RoundTripEveryTask { get; set; }
 
     /// <summary>Declares a task and the type that handles it here.</summary>
     /// <typeparam name="TTask">The task's type.</typeparam>
-    /// <typeparam name="THandler">The handler's type: from the services where there are some, else made by its constructor without parameters.</typeparam>
-    /// <param name="name">The task's stable name, the same in every process: 1 to 100 letters, digits, <c>.</c>, <c>_</c> or <c>-</c>.</param>
+    /// <typeparam name="THandler">The handler's type: from the services where there are some, else made by its
+    /// constructor without parameters.</typeparam>
+    /// <param name="name">The task's stable name, the same in every process: 1 to 100 letters, digits, <c>.</c>,
+    /// <c>_</c> or <c>-</c>.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
     public TaskQueueOptions AddHandler<TTask, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(string name, Action<HandlerOptions>? configure = null)
@@ -66,10 +72,12 @@ public sealed class TaskQueueOptions
             RegisterHandler = static services => services.TryAddTransient<THandler>(),
         });
 
-    /// <summary>Declares a task and the object that handles it here, for every task and any number of them at a time.</summary>
+    /// <summary>Declares a task and the object that handles it here, for every task and any number of them at a
+    /// time.</summary>
     /// <typeparam name="TTask">The task's type.</typeparam>
     /// <param name="name">The task's stable name.</param>
-    /// <param name="handler">The handler; used by several threads at once where <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
+    /// <param name="handler">The handler; used by several threads at once where
+    /// <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
     public TaskQueueOptions AddHandler<TTask>(string name, ITaskHandler<TTask> handler, Action<HandlerOptions>? configure = null)
@@ -82,7 +90,8 @@ public sealed class TaskQueueOptions
     /// <summary>Declares a task and the function that handles it here.</summary>
     /// <typeparam name="TTask">The task's type.</typeparam>
     /// <param name="name">The task's stable name.</param>
-    /// <param name="handler">The handler; used by several threads at once where <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
+    /// <param name="handler">The handler; used by several threads at once where
+    /// <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
     public TaskQueueOptions AddHandler<TTask>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask> handler, Action<HandlerOptions>? configure = null)
@@ -113,7 +122,8 @@ public sealed class TaskQueueOptions
     /// <typeparam name="TTask">The task's type.</typeparam>
     /// <typeparam name="TResult">The result's type.</typeparam>
     /// <param name="name">The task's stable name.</param>
-    /// <param name="handler">The handler; used by several threads at once where <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
+    /// <param name="handler">The handler; used by several threads at once where
+    /// <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
     public TaskQueueOptions AddHandler<TTask, TResult>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask<TResult>> handler, Action<HandlerOptions>? configure = null)
@@ -128,7 +138,8 @@ public sealed class TaskQueueOptions
     }
 
     /// <summary>Runs code around every handler here. The first that is added is the outermost.</summary>
-    /// <param name="filter">Makes the filter when the queue starts, with the program's services where it has any; used by several threads at once.</param>
+    /// <param name="filter">Makes the filter when the queue starts, with the program's services where it has any; used
+    /// by several threads at once.</param>
     /// <returns>These options.</returns>
     public TaskQueueOptions AddFilter(Func<IServiceProvider?, ITaskFilter> filter)
     {
@@ -157,7 +168,8 @@ public sealed class TaskQueueOptions
         return this;
     }
 
-    /// <summary>Uses shared memory between the processes of this machine. On by default: call this to say how, or to switch it off.</summary>
+    /// <summary>Uses shared memory between the processes of this machine. On by default: call this to say how, or to
+    /// switch it off.</summary>
     /// <param name="configure">Where, and how large.</param>
     /// <returns>These options.</returns>
     public TaskQueueOptions UseSharedMemory(Action<SharedMemoryOptions>? configure = null)
@@ -178,7 +190,8 @@ public sealed class TaskQueueOptions
         return this;
     }
 
-    /// <summary>Serialises tasks as JSON by source-generated contracts: needed in a trimmed or native program, and faster in any.</summary>
+    /// <summary>Serialises tasks as JSON by source-generated contracts: needed in a trimmed or native program, and
+    /// faster in any.</summary>
     /// <param name="context">The contracts, such as <c>MyTasks.Default</c>.</param>
     /// <returns>These options.</returns>
     public TaskQueueOptions UseJson(JsonSerializerContext context)

@@ -1,6 +1,7 @@
 namespace Otto.Queue;
 
-// One clock for ages and for what is written into envelopes: monotonic within a process, so that a wall clock that jumps cannot make a task wait a year.
+// One clock for ages and for what is written into envelopes: monotonic within a process, so that a wall clock that jumps cannot make a task
+// wait a year.
 
 internal sealed class QueueClock
 {
@@ -37,7 +38,8 @@ internal sealed class QueueClock
         }
     }
 
-    /// <summary>The same to within some milliseconds, at a fifth of the cost: an exact look at the clock is a good part of what a task costs in process.</summary>
+    /// <summary>The same to within some milliseconds, at a fifth of the cost: an exact look at the clock is a good part
+    /// of what a task costs in process.</summary>
     internal long CoarseNow => _system ? _startMicroseconds + ((Environment.TickCount64 - _startTick) * 1000) : Now;
 
     internal long TimestampAfter(TimeSpan delay) => Timestamp + ToTicks(delay);

@@ -11,6 +11,7 @@ public enum CancelOutcome
     /// <summary>Nobody had begun the task, and nobody will.</summary>
     Removed,
 
-    /// <summary>The task is running: its handler's token fires, here or wherever it runs. Whether the handler gives way is its own affair; one that does is not tried again.</summary>
+    /// <summary>The task is running: its handler's token fires, here or wherever it runs. Whether the handler gives way
+    /// is its own affair; one that does is not tried again.</summary>
     Requested,
 }

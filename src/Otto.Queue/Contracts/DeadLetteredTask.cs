@@ -7,7 +7,7 @@ namespace Otto.Queue;
 /// <summary>A task that was given up.</summary>
 /// <param name="Queue">The queue it lies in.</param>
 /// <param name="Route">The route whose list it is on.</param>
-/// <param name="Name">The task's name; empty where its envelope cannot be read.</param>
+/// <param name="Name">The task's name; empty if its envelope cannot be read.</param>
 /// <param name="Id">The task's id; default where its envelope cannot be read.</param>
 /// <param name="Payload">The serialised task; the whole message where its envelope cannot be read.</param>
 /// <param name="Attempts">How often it was tried, as its route counted.</param>

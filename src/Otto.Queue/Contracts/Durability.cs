@@ -5,7 +5,8 @@ namespace Otto.Queue;
 /// <summary>What a task must survive.</summary>
 public enum Durability
 {
-    /// <summary>Nothing: the task is lost if the process that holds it crashes. A graceful stop hands it over.</summary>
+    /// <summary>Nothing: the task is lost if the process that holds it crashes. A graceful stop hands it
+    /// over.</summary>
     None,
 
     /// <summary>Any process's death on this machine, until it restarts. Done at least once.</summary>

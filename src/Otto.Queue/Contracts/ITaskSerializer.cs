@@ -8,12 +8,13 @@ namespace Otto.Queue;
 /// <remarks>Must be safe for use by several threads at once.</remarks>
 public interface ITaskSerializer
 {
-    /// <summary>The format's number in the envelope, so that a worker with another serialiser refuses instead of misreading: 0 raw bytes, 1 JSON, 2 to 127 reserved, 128 to 255 free for users.</summary>
+    /// <summary>The format's number in the envelope, so that a worker with another serialiser refuses instead of
+    /// misreading: 0 raw bytes, 1 JSON, 2 to 127 reserved, 128 to 255 free for users.</summary>
     byte Format { get; }
 
     /// <summary>Whether tasks of a type can be serialised; asked once a type, at start.</summary>
     /// <param name="task">The type.</param>
-    /// <returns><see langword="null"/> where it can, else what is missing.</returns>
+    /// <returns><see langword="null"/> if it can, else what is missing.</returns>
     string? Refuses(Type task);
 
     /// <summary>Writes a task.</summary>

@@ -5,10 +5,12 @@ namespace Otto.Queue;
 /// <summary>What a producer meets where a route is full.</summary>
 public enum QueueFullMode
 {
-    /// <summary>The task goes by the next route that can take it; where there is none, the producer waits for room.</summary>
+    /// <summary>The task goes by the next route that can take it; where there is none, the producer waits for
+    /// room.</summary>
     Overflow,
 
-    /// <summary>The producer waits for room. Inside a handler, where waiting could lock the queue up against itself, the task spills instead.</summary>
+    /// <summary>The producer waits for room. Inside a handler, where waiting could lock the queue up against itself,
+    /// the task spills instead.</summary>
     Wait,
 
     /// <summary>The producer gets a <see cref="QueueFullException"/>.</summary>

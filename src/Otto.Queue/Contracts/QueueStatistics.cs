@@ -2,7 +2,8 @@ namespace Otto.Queue;
 
 // Numbers for people and tests that have no meter listener at hand.
 
-/// <summary>What one queue did in this process since it was made. Read without stopping anyone, so exact only while nobody moves.</summary>
+/// <summary>What one queue did in this process since it was made. Read without stopping anyone, so exact only while the
+/// queue is idle.</summary>
 /// <param name="Queue">The queue.</param>
 /// <param name="Waiting">Tasks that wait in this process now, back-offs included.</param>
 /// <param name="InProcess">Tasks handed over as objects.</param>
@@ -14,8 +15,8 @@ namespace Otto.Queue;
 /// <param name="Lost">Tasks given up that no route could keep.</param>
 /// <param name="Overflowed">Tasks that went to another route because the queue here was full.</param>
 /// <param name="Rejected">Tasks refused with a <see cref="QueueFullException"/>.</param>
-/// <param name="Cancelled">Tasks that ended here because somebody cancelled them.</param>
-/// <param name="Returned">Tasks given back because no handler for them is here.</param>
+/// <param name="Cancelled">Tasks that ended here because they were cancelled.</param>
+/// <param name="Returned">Tasks returned because no handler for them is here.</param>
 public sealed record QueueStatistics(
     string Queue,
     int Waiting,

@@ -1,6 +1,7 @@
 namespace Otto.Queue;
 
-// What a handler may want to know about its task. One instance a worker, used again for each task, so that running a task allocates nothing.
+// What a handler may want to know about its task. One instance a worker, used again for each task, so that running a task allocates
+// nothing.
 
 /// <summary>What is known about the attempt that a handler is making.</summary>
 /// <remarks>
@@ -40,7 +41,8 @@ public sealed class TaskContext
     /// <summary>The last attempt that will be made: failing it puts the task among the dead letters.</summary>
     public int MaxAttempts { get; internal set; }
 
-    /// <summary>When the task was enqueued, by the producer's clock; within a process exact to some milliseconds, unless somebody listens to wait durations.</summary>
+    /// <summary>When the task was enqueued, by the producer's clock; within a process exact to some milliseconds,
+    /// unless wait durations are measured.</summary>
     public DateTimeOffset EnqueuedAt
         // Another process's microseconds: nonsense is clamped, not thrown at a handler.
         => DateTimeOffset.UnixEpoch.AddTicks(Math.Clamp(EnqueuedMicroseconds, 0, LongestMicroseconds) * TimeSpan.TicksPerMicrosecond);
@@ -48,12 +50,15 @@ public sealed class TaskContext
     /// <summary>The queue, to enqueue follow-up tasks.</summary>
     public ITaskQueue TaskQueue { get; }
 
-    /// <summary>This task's services: its own scope where scopes are on. <see langword="null"/> where the program has none.</summary>
+    /// <summary>This task's services: its own scope where scopes are on. <see langword="null"/> if the program has
+    /// none.</summary>
     public IServiceProvider? Services { get; internal set; }
 
-    /// <summary>Says how far the task is, for <c>otto top</c> and <see cref="ITaskQueue.ProgressAsync"/>. Cheap enough for a loop: what comes within 100 ms of the last report stays in this process.</summary>
+    /// <summary>Reports how far the task is, for <c>otto top</c> and <see cref="ITaskQueue.ProgressAsync"/>. Cheap
+    /// enough
+    /// for a loop: what comes within 100 ms of the last report stays in this process.</summary>
     /// <param name="done">How much is done, in any unit.</param>
-    /// <param name="total">Of how much; 0 where that is not known.</param>
+    /// <param name="total">Of how much; 0 if that is not known.</param>
     /// <param name="text">What is being done; cut at 200 characters where it leaves the process.</param>
     public void ReportProgress(double done, double total = 0, string text = "")
     {

@@ -3,7 +3,8 @@ namespace Otto.Queue;
 // The lists of given-up tasks, seen as one, whichever route they are on.
 
 /// <summary>The tasks that were given up, on every route: inspect them, try them again, or delete them.</summary>
-/// <remarks>Safe for use by any number of threads, and by several processes at once: each letter is requeued or deleted once.</remarks>
+/// <remarks>Safe for use by any number of threads, and by several processes at once: each letter is requeued or deleted
+/// once.</remarks>
 public abstract class TaskDeadLetters
 {
     private protected TaskDeadLetters()
@@ -24,7 +25,7 @@ public abstract class TaskDeadLetters
     /// <returns><see langword="false"/> if it is no longer among the dead letters.</returns>
     public abstract ValueTask<bool> RequeueAsync(DeadLetteredTask task, CancellationToken cancellationToken = default);
 
-    /// <summary>Removes a task for good.</summary>
+    /// <summary>Removes a task permanently.</summary>
     /// <param name="task">Which one, as listed.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> if it is no longer among the dead letters.</returns>

@@ -7,7 +7,7 @@ namespace Otto.Queue;
 
 // 128 bits that never repeat, made without a system call a task: a random half a queue instance and a counting half.
 
-/// <summary>Names one task for as long as anybody remembers it.</summary>
+/// <summary>Identifies one task, forever.</summary>
 /// <param name="High">The producer: random, drawn once for each <see cref="TaskQueue"/>.</param>
 /// <param name="Low">The producer's count.</param>
 public readonly record struct TaskId(ulong High, ulong Low) : ISpanFormattable
@@ -15,7 +15,7 @@ public readonly record struct TaskId(ulong High, ulong Low) : ISpanFormattable
     /// <summary>How many bytes an id has on the wire: big-endian, high half first.</summary>
     public const int Size = 16;
 
-    /// <summary>Draws the half that tells this producer from every other.</summary>
+    /// <summary>Draws the half that distinguishes this producer from every other.</summary>
     internal static ulong NewProducer()
     {
         Span<byte> bytes = stackalloc byte[8];
@@ -40,7 +40,7 @@ public readonly record struct TaskId(ulong High, ulong Low) : ISpanFormattable
     /// <summary>Reads an id from the text that <see cref="ToString()"/> makes.</summary>
     /// <param name="text">32 hexadecimal digits.</param>
     /// <param name="id">The id, or <see langword="default"/>.</param>
-    /// <returns><see langword="false"/> where the text is no id.</returns>
+    /// <returns><see langword="false"/> if the text is no id.</returns>
     public static bool TryParse([NotNullWhen(true)] string? text, out TaskId id)
     {
         id = default;

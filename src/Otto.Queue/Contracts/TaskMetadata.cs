@@ -24,7 +24,7 @@ internal sealed record TaskMetadata
     /// <summary>The producer's span; default for none.</summary>
     internal ActivityContext Trace { get; init; }
 
-    /// <summary>The task's copy on a route, leased by this process; <see langword="null"/> for none.</summary>
+    /// <summary>The task's copy on a route, leased by this process; <see langword="null"/> if there is none.</summary>
     internal IHeldMessage? Held { get; init; }
 
     internal bool Repeats => RepeatInterval > TimeSpan.Zero;

@@ -18,7 +18,7 @@ internal struct EnvelopeHeader
 
     internal byte Format;
 
-    /// <summary>What only some tasks carry; <see langword="null"/> for none.</summary>
+    /// <summary>What only some tasks carry; <see langword="null"/> if there is none.</summary>
     internal TaskMetadata? Metadata;
 
     /// <summary>How long no worker gets the task from when it was enqueued.</summary>
@@ -64,7 +64,7 @@ internal struct EnvelopeHeader
         buffer.Advance(length);
     }
 
-    /// <summary>The key of a message that may be cut short, or anything at all; empty where it has none.</summary>
+    /// <summary>The key of a message that may be cut short, or anything at all; empty if it has none.</summary>
     internal static ReadOnlySpan<byte> KeyOf(ReadOnlySpan<byte> message)
     {
         if (message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic) return default;
@@ -76,7 +76,7 @@ internal struct EnvelopeHeader
     internal static TaskId IdOf(ReadOnlySpan<byte> message)
         => message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic ? default : TaskId.ReadFrom(message[EnvelopeLayout.IdAt..]);
 
-    /// <summary>Says how long the payload has become.</summary>
+    /// <summary>Writes the length of the payload.</summary>
     /// <param name="message">The whole envelope, payload included.</param>
     internal static void Seal(Span<byte> message)
     {
@@ -89,7 +89,7 @@ internal struct EnvelopeHeader
     /// <param name="header">The fields.</param>
     /// <param name="name">The task's name, inside <paramref name="message"/>.</param>
     /// <param name="payloadAt">Where the payload starts; it reaches to the end.</param>
-    /// <returns><see langword="null"/> where it is an envelope, else what is wrong with it.</returns>
+    /// <returns><see langword="null"/> if it is an envelope, else what is wrong with it.</returns>
     internal static string? Read(ReadOnlySpan<byte> message, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt)
     {
         header = default;

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Otto.Queue;
 
-// What is told to everybody on a queue, beside the tasks themselves: cancel this, this one's result is, this one has come so far. Agrees with docs/envelope.md.
+// Events that are published on a queue beside its tasks: cancel a task, its result, its progress. Agrees with docs/envelope.md.
 //
 //  0    1    2         8+2                12                  22
 //  +----+----+- - - - -+------------------+-------------------- - -
@@ -25,7 +25,8 @@ internal enum ResultStatus : byte
     Cancelled = 2,
 }
 
-/// <summary>Reads the events that the workers of a queue publish on its topic: for programs that subscribe to that topic themselves.</summary>
+/// <summary>Reads the events that the workers of a queue publish on its topic: for programs that subscribe to that
+/// topic themselves.</summary>
 public static class TaskEvent
 {
     private const int IdAt = 2;
@@ -36,32 +37,32 @@ public static class TaskEvent
 
     internal static byte[] Result(TaskId id, ResultStatus status, byte format, ReadOnlySpan<byte> payload)
     {
-        byte[] notice = Make(TaskEventKind.Result, id, 2 + payload.Length);
-        notice[BodyAt] = (byte)status;
-        notice[BodyAt + 1] = format;
-        payload.CopyTo(notice.AsSpan(BodyAt + 2));
-        return notice;
+        byte[] message = Make(TaskEventKind.Result, id, 2 + payload.Length);
+        message[BodyAt] = (byte)status;
+        message[BodyAt + 1] = format;
+        payload.CopyTo(message.AsSpan(BodyAt + 2));
+        return message;
     }
 
     internal static byte[] Progress(in TaskProgress progress)
     {
         string text = progress.Text.Length <= MostText ? progress.Text : progress.Text[..MostText];
-        byte[] notice = Make(TaskEventKind.Progress, progress.Id, 16 + Encoding.UTF8.GetByteCount(text));
-        BinaryPrimitives.WriteDoubleLittleEndian(notice.AsSpan(BodyAt), progress.Done);
-        BinaryPrimitives.WriteDoubleLittleEndian(notice.AsSpan(BodyAt + 8), progress.Total);
-        Encoding.UTF8.GetBytes(text, notice.AsSpan(BodyAt + 16));
-        return notice;
+        byte[] message = Make(TaskEventKind.Progress, progress.Id, 16 + Encoding.UTF8.GetByteCount(text));
+        BinaryPrimitives.WriteDoubleLittleEndian(message.AsSpan(BodyAt), progress.Done);
+        BinaryPrimitives.WriteDoubleLittleEndian(message.AsSpan(BodyAt + 8), progress.Total);
+        Encoding.UTF8.GetBytes(text, message.AsSpan(BodyAt + 16));
+        return message;
     }
 
-    /// <summary>Reads a notice; what is none of ours is passed over.</summary>
-    internal static bool TryRead(ReadOnlySpan<byte> notice, out TaskEventKind kind, out TaskId id, out ReadOnlySpan<byte> body)
+    /// <summary>Reads a message; what is none of ours is passed over.</summary>
+    internal static bool TryRead(ReadOnlySpan<byte> message, out TaskEventKind kind, out TaskId id, out ReadOnlySpan<byte> body)
     {
-        kind = notice.Length > 0 ? (TaskEventKind)notice[0] : 0;
+        kind = message.Length > 0 ? (TaskEventKind)message[0] : 0;
         id = default;
         body = default;
-        if (notice.Length < BodyAt) return false;
-        id = TaskId.ReadFrom(notice[IdAt..]);
-        body = notice[BodyAt..];
+        if (message.Length < BodyAt) return false;
+        id = TaskId.ReadFrom(message[IdAt..]);
+        body = message[BodyAt..];
         return kind switch
         {
             TaskEventKind.Cancel => true,
@@ -88,9 +89,9 @@ public static class TaskEvent
 
     private static byte[] Make(TaskEventKind kind, TaskId id, int bodyBytes)
     {
-        byte[] notice = new byte[BodyAt + bodyBytes];
-        notice[0] = (byte)kind;
-        id.WriteTo(notice.AsSpan(IdAt));
-        return notice;
+        byte[] message = new byte[BodyAt + bodyBytes];
+        message[0] = (byte)kind;
+        id.WriteTo(message.AsSpan(IdAt));
+        return message;
     }
 }

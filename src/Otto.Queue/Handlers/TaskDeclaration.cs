@@ -2,7 +2,8 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Otto.Queue;
 
-// What a program said about one task name, kept until the queue is built: the generic type argument must survive until then without reflection.
+// What a program said about one task name, kept until the queue is built: the generic type argument must survive until then without
+// reflection.
 
 internal abstract class TaskDeclaration(string name, Type taskType, HandlerOptions options)
 {
@@ -16,7 +17,7 @@ internal abstract class TaskDeclaration(string name, Type taskType, HandlerOptio
 
     internal abstract bool Handles { get; }
 
-    /// <summary>Registers the handler's type; <see langword="null"/> where there is none to register.</summary>
+    /// <summary>Registers the handler's type; <see langword="null"/> if there is none to register.</summary>
     internal Action<IServiceCollection>? RegisterHandler { get; init; }
 
     /// <summary>Makes a queue's registration of the task.</summary>
@@ -30,7 +31,7 @@ internal sealed class TaskDeclaration<TTask>(string name, HandlerOptions options
 
     internal Func<IServiceProvider?, ITaskHandler<TTask>>? Resolve { get; init; }
 
-    /// <summary>Serialises a result; <see langword="null"/> where the handler has none.</summary>
+    /// <summary>Serialises a result; <see langword="null"/> if the handler has none.</summary>
     internal Action<object, ITaskSerializer, EnvelopeBuffer>? WriteResult { get; init; }
 
     internal override bool Handles => Invoke is not null || Resolve is not null;

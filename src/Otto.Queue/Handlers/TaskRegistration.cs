@@ -4,7 +4,8 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Otto.Queue;
 
-// A task's name tied to its type, serialiser and handler: found once an enqueue and once a message, after that everything is a direct call. It knows no queue.
+// A task's name tied to its type, serialiser and handler: found once an enqueue and once a message, after that everything is a direct call.
+// It knows no queue.
 
 internal abstract class TaskRegistration(TaskDeclaration declaration, ITaskSerializer serializer)
 {
@@ -26,7 +27,7 @@ internal abstract class TaskRegistration(TaskDeclaration declaration, ITaskSeria
 
     internal KeyValuePair<string, object?> NameTag { get; } = new("otto.task.name", declaration.Name);
 
-    /// <summary>Makes ready to run tasks: resolves the handler where one instance serves them all.</summary>
+    /// <summary>Prepares to run tasks: resolves the handler where one instance serves them all.</summary>
     internal abstract void Prepare(IServiceProvider? services, ITaskFilter[] filters);
 
     internal abstract ValueTask RunAsync(object task, TaskContext context, CancellationToken cancellationToken);

@@ -35,6 +35,11 @@ internal sealed class RouteConnection : IAsyncDisposable
     {
         Route = route;
         Channel = channel;
+        Holding = channel as IHoldingChannel;
+        Cancelable = channel as ICancelableChannel;
+        Events = channel is IEventChannel { CarriesEvents: true } events ? events : null;
+        Results = channel as IResultChannel;
+        DeadLetters = channel as IDeadLetterChannel;
         _context = context;
         _onReady = onReady;
         _onWaited = OnWaited;
@@ -49,17 +54,30 @@ internal sealed class RouteConnection : IAsyncDisposable
 
     internal TaskChannel Channel { get; }
 
+    /// <summary>The channel if it can store a task that runs here; else <see langword="null"/>. The same for the others
+    /// below.</summary>
+    internal IHoldingChannel? Holding { get; }
+
+    internal ICancelableChannel? Cancelable { get; }
+
+    internal IEventChannel? Events { get; }
+
+    internal IResultChannel? Results { get; }
+
+    internal IDeadLetterChannel? DeadLetters { get; }
+
     internal long Sent => Volatile.Read(ref _sent);
 
     internal long Returned => Volatile.Read(ref _returned);
 
-    /// <summary>Whether the route was full a moment ago, or is in trouble, so that another is tried first.</summary>
+    /// <summary>Whether the route was full a moment ago, or failed, so that another is tried first.</summary>
     internal bool IsPassedOver => Environment.TickCount64 < Volatile.Read(ref _fullUntil) || Channel.Status is not null;
 
     /// <summary>Why another route was taken.</summary>
     internal string PassedOverReason => _wasDown ? _downReason : _fullReason;
 
-    /// <summary>Whether a look is worth its while; only hints, but never false where something waits and nobody would be told.</summary>
+    /// <summary>Whether a look is worth its while; only hints, but never false where something waits and nobody would
+    /// be told.</summary>
     internal bool MayHaveWork => _consuming && !_paused && Volatile.Read(ref _mayHaveWork) != 0;
 
     /// <summary>Announces this process as a worker and starts taking.</summary>
@@ -69,7 +87,7 @@ internal sealed class RouteConnection : IAsyncDisposable
         _consuming = true;
     }
 
-    /// <summary>Takes no more, and says so to producers elsewhere. What is leased stays leased.</summary>
+    /// <summary>Stops receiving, and announces that to producers elsewhere. What is leased stays leased.</summary>
     internal void StopConsuming()
     {
         if (!_consuming) return;
@@ -78,7 +96,7 @@ internal sealed class RouteConnection : IAsyncDisposable
         _stop.Cancel();
     }
 
-    /// <summary>How many messages wait; <see langword="null"/> where that cannot be told any more.</summary>
+    /// <summary>How many messages wait; <see langword="null"/> if that cannot be told any more.</summary>
     internal int? CountReady()
     {
         try
@@ -91,7 +109,7 @@ internal sealed class RouteConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>How many other workers are known; <see langword="null"/> where that cannot be told any more.</summary>
+    /// <summary>How many other workers are known; <see langword="null"/> if that cannot be told any more.</summary>
     internal int? CountOthers()
     {
         try
@@ -137,7 +155,8 @@ internal sealed class RouteConnection : IAsyncDisposable
     }
 
     /// <summary>Takes the next message.</summary>
-    /// <param name="poll">Check even if the last check found nothing, and do not wait for more: for a worker that is polling anyway.</param>
+    /// <param name="poll">Check even if the last check found nothing, and do not wait for more: for a worker that is
+    /// polling anyway.</param>
     /// <param name="lease">The message.</param>
     internal bool TryLease(bool poll, out WorkLease lease)
     {
@@ -203,7 +222,8 @@ internal sealed class RouteConnection : IAsyncDisposable
     /// <summary>Notes that a message was taken for which a handler is here.</summary>
     internal void OnTaken() => _returnedInARow = 0;
 
-    /// <summary>Gives back a message that nobody here can handle, and looks away for a while: it would be the next to come again.</summary>
+    /// <summary>Gives back a message that nobody here can handle, and looks away for a while: it would be the next to
+    /// come again.</summary>
     internal void Return(in WorkLease lease)
     {
         lease.Abandon(countAttempt: false);
@@ -226,7 +246,8 @@ internal sealed class RouteConnection : IAsyncDisposable
         _onReady();
     }
 
-    /// <summary>Closes the queue once nobody waits in it any more, so that its participant is gone when this ends (leases aside).</summary>
+    /// <summary>Closes the queue once nobody waits in it any more, so that its participant is gone when this ends
+    /// (leases aside).</summary>
     public async ValueTask DisposeAsync()
     {
         StopConsuming();

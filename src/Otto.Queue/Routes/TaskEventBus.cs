@@ -2,7 +2,8 @@ using System.Collections.Concurrent;
 
 namespace Otto.Queue;
 
-// A queue's events beside its tasks: receives those of its routes, and publishes on them. Publishing never holds up a worker, and an event that cannot be published is only logged.
+// A queue's events beside its tasks: receives those of its routes, and publishes on them. Publishing never holds up a worker, and an event
+// that cannot be published is only logged.
 
 internal sealed class TaskEventBus(QueueContext context, RouteConnections routes, Action<ReadOnlyMemory<byte>> received)
 {
@@ -22,7 +23,7 @@ internal sealed class TaskEventBus(QueueContext context, RouteConnections routes
         {
             try
             {
-                await route.Channel.ListenAsync(received).ConfigureAwait(false);
+                if (route.Events is { } events) await events.ListenAsync(received).ConfigureAwait(false);
             }
             catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException)
             {
@@ -41,10 +42,10 @@ internal sealed class TaskEventBus(QueueContext context, RouteConnections routes
     {
         foreach (RouteConnection route in routes.All)
         {
-            if (!route.Channel.CarriesEvents || only is { } one && one != route.Name) continue;
+            if (route.Events is not { } events || only is { } one && one != route.Name) continue;
             // Bounded: where a route is slow, progress is what can be missed.
             if (Interlocked.Increment(ref _publishing) > MostPublishedAtOnce && resultOf is null) Interlocked.Decrement(ref _publishing);
-            else KeepUntilPublished(PublishAsync(route, message, resultOf), resultOf);
+            else KeepUntilPublished(PublishAsync(route.Name, events, message, resultOf), resultOf);
         }
     }
 
@@ -55,22 +56,23 @@ internal sealed class TaskEventBus(QueueContext context, RouteConnections routes
         publishing.ContinueWith(static (published, results) => ((ConcurrentDictionary<Task, bool>)results!).TryRemove(published, out _), _results, TaskScheduler.Default);
     }
 
-    /// <summary>Waits, before a stop, until results that are on their way have arrived; not for a route that is out of reach.</summary>
+    /// <summary>Waits, before a stop, until results that are on their way have arrived; not for a route that is
+    /// unavailable.</summary>
     internal async ValueTask FlushAsync()
     {
         if (_results.IsEmpty || routes.All.Any(static r => r.Channel.Status is not null)) return;
         await Task.WhenAll(_results.Keys).WaitAsync(FlushTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    private async Task PublishAsync(RouteConnection route, byte[] message, TaskId? resultOf)
+    private async Task PublishAsync(RouteName route, IEventChannel events, byte[] message, TaskId? resultOf)
     {
         try
         {
-            await route.Channel.NotifyAsync(message, resultOf).ConfigureAwait(false);
+            await events.NotifyAsync(message, resultOf).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException or OperationCanceledException)
         {
-            if (!context.Lifetime.IsStopping) context.Log.NoticesFailed(context.Name, route.Name, e);
+            if (!context.Lifetime.IsStopping) context.Log.NoticesFailed(context.Name, route, e);
         }
         finally
         {

@@ -14,7 +14,10 @@ internal sealed class QueueDeadLetters(IReadOnlyList<QueueRuntime> queues) : Tas
         {
             if (!runtime.IsOpen) await runtime.OpenAsync(cancellationToken).ConfigureAwait(false);
             foreach (RouteConnection route in runtime.Routes)
-                foreach (DeadLetter letter in await route.Channel.GetDeadLettersAsync(max, cancellationToken).ConfigureAwait(false)) found.Add(Read(runtime.Name, route.Name, letter));
+            {
+                if (route.DeadLetters is not { } letters) continue;
+                foreach (DeadLetter letter in await letters.GetDeadLettersAsync(max, cancellationToken).ConfigureAwait(false)) found.Add(Read(runtime.Name, route.Name, letter));
+            }
         }
 
         return found;
@@ -23,15 +26,15 @@ internal sealed class QueueDeadLetters(IReadOnlyList<QueueRuntime> queues) : Tas
     public override async ValueTask<bool> RequeueAsync(DeadLetteredTask task, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(task);
-        RouteConnection route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
-        return await route.Channel.RequeueAsync(task.Letter, cancellationToken).ConfigureAwait(false);
+        IDeadLetterChannel letters = await FindAsync(task, cancellationToken).ConfigureAwait(false);
+        return await letters.RequeueAsync(task.Letter, cancellationToken).ConfigureAwait(false);
     }
 
     public override async ValueTask<bool> DeleteAsync(DeadLetteredTask task, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(task);
-        RouteConnection route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
-        return await route.Channel.DeleteAsync(task.Letter, cancellationToken).ConfigureAwait(false);
+        IDeadLetterChannel letters = await FindAsync(task, cancellationToken).ConfigureAwait(false);
+        return await letters.DeleteAsync(task.Letter, cancellationToken).ConfigureAwait(false);
     }
 
     private static DeadLetteredTask Read(string queue, RouteName route, DeadLetter letter)
@@ -42,12 +45,12 @@ internal sealed class QueueDeadLetters(IReadOnlyList<QueueRuntime> queues) : Tas
             header.AttemptsBefore + letter.Attempts, letter.Reason, letter.Id);
     }
 
-    private async ValueTask<RouteConnection> FindAsync(DeadLetteredTask task, CancellationToken cancellationToken)
+    private async ValueTask<IDeadLetterChannel> FindAsync(DeadLetteredTask task, CancellationToken cancellationToken)
     {
         QueueRuntime runtime = QueueRuntime.Find(queues, task.Queue);
         if (!runtime.IsOpen) await runtime.OpenAsync(cancellationToken).ConfigureAwait(false);
         foreach (RouteConnection route in runtime.Routes)
-            if (route.Name == task.Route) return route;
+            if (route.Name == task.Route && route.DeadLetters is { } letters) return letters;
         throw new ArgumentException($"queue '{task.Queue}' has no route {task.Route} here", nameof(task));
     }
 }

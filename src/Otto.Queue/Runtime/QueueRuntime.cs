@@ -75,7 +75,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
 
     internal TaskCanceller Canceller { get; }
 
-    /// <summary>How many tasks can run here at the same time; 0 before the start, and where nothing is handled.</summary>
+    /// <summary>How many tasks can run here at the same time; 0 before the start, and where nothing is
+    /// handled.</summary>
     internal int Concurrency => _workers.Size;
 
     /// <summary>Tasks that wait in this process, back-offs included.</summary>
@@ -84,11 +85,11 @@ internal sealed class QueueRuntime : IAsyncDisposable
     /// <summary>How many waiting tasks were moved on to a route with workers.</summary>
     internal long Moved => _routes.Moved;
 
-    internal static QueueRuntime Find(IReadOnlyList<QueueRuntime> queues, string name)
+    internal static QueueRuntime Find(IReadOnlyList<QueueRuntime> queues, string queue)
     {
-        foreach (QueueRuntime queue in queues)
-            if (queue.Name == name) return queue;
-        throw new ArgumentException($"there is no queue '{name}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}", "queue");
+        foreach (QueueRuntime runtime in queues)
+            if (runtime.Name == queue) return runtime;
+        throw new ArgumentException($"there is no queue '{queue}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}", nameof(queue));
     }
 
     internal ValueTask OpenAsync(CancellationToken cancellationToken) => _routes.OpenAsync(cancellationToken);
@@ -163,7 +164,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
             _local.Overflowed, _local.Rejected, _completion.CancelledCount, _routes.Returned);
     }
 
-    /// <summary>Stops: refuses new tasks, hands over what nobody has started, finishes what runs, and reports numbers.</summary>
+    /// <summary>Stops: refuses new tasks, hands over what is not started, finishes what runs, and reports
+    /// numbers.</summary>
     /// <param name="deadline">Fires when running handlers must give way.</param>
     internal async Task<DrainReport> StopAsync(CancellationToken deadline)
     {

@@ -3,7 +3,8 @@ using System.Diagnostics.Metrics;
 
 namespace Otto.Queue;
 
-// Traces and meters, by the OpenTelemetry messaging conventions. Every call is behind a look at whether anybody listens, so that silence costs nothing.
+// Traces and meters, by the OpenTelemetry messaging conventions. Every call is behind a look at whether anybody listens, so that silence
+// costs nothing.
 
 internal sealed class QueueTelemetry : IDisposable
 {
@@ -38,7 +39,7 @@ internal sealed class QueueTelemetry : IDisposable
         _dead = _meter.CreateCounter<long>("otto.queue.dead", "{message}", "Tasks given up.");
         _givenBack = _meter.CreateCounter<long>("otto.queue.given_back", "{message}", "Tasks leased for which no handler was here.");
         _moved = _meter.CreateCounter<long>("otto.queue.moved", "{message}", "Tasks moved on from a route without workers, by the route they went to.");
-        _cancelled = _meter.CreateCounter<long>("otto.queue.cancelled", "{message}", "Tasks that ended here because somebody cancelled them.");
+        _cancelled = _meter.CreateCounter<long>("otto.queue.cancelled", "{message}", "Tasks that ended here because they were cancelled.");
         _duplicates = _meter.CreateCounter<long>("otto.queue.duplicates", "{message}", "Tasks refused because another of their key is pending or running.");
         _leasesLost = _meter.CreateCounter<long>("otto.queue.leases.lost", "{message}", "Tasks that passed to another worker while they were held here: they may run twice.");
         _handedOver = _meter.CreateCounter<long>("otto.queue.handed_over", "{message}", "Tasks given to another route by a stop, by the route they went to.");
@@ -119,9 +120,9 @@ internal sealed class QueueTelemetry : IDisposable
         if (_consumed.Enabled) _consumed.Add(1, System, queue, task, route);
     }
 
-    internal void Waited(TimeSpan time, KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, KeyValuePair<string, object?> route)
+    internal void Waited(double seconds, KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, KeyValuePair<string, object?> route)
     {
-        if (_waited.Enabled) _waited.Record(Math.Max(0, time.TotalSeconds), queue, task, route);
+        if (_waited.Enabled) _waited.Record(Math.Max(0, seconds), queue, task, route);
     }
 
     /// <summary>Starts the span of an attempt.</summary>

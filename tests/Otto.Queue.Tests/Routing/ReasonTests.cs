@@ -92,8 +92,20 @@ internal sealed class ReasonTests : QueueTest
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs").AddProducer<byte[]>("a").AddProducer<byte[]>("b"));
         Assert.That(async () => await queue.EnqueueAsync("text"), Throws.ArgumentException.With.Message.Contains("declared: Byte[], Job"));
         Assert.That(async () => await queue.EnqueueAsync(new byte[1]), Throws.ArgumentException.With.Message.Contains("say which: a, b"));
-        Assert.That(async () => await queue.EnqueueAsync("c", new byte[1]), Throws.ArgumentException.With.Message.Contains("declared: a, b, jobs"));
-        Assert.That(async () => await queue.EnqueueAsync("jobs", new byte[1]), Throws.ArgumentException.With.Message.Contains("not declared with the type"));
+        Assert.That(async () => await queue.EnqueueNamedAsync("c", new byte[1]), Throws.ArgumentException.With.Message.Contains("declared: a, b, jobs"));
+        Assert.That(async () => await queue.EnqueueNamedAsync("jobs", new byte[1]), Throws.ArgumentException.With.Message.Contains("not declared with the type"));
+    }
+
+    [Test]
+    public async Task A_text_with_kept_options_is_a_task_and_not_the_name_of_one()
+    {
+        TaskQueue queue = Make(Options().AddProducer<string>("words"));
+        EnqueueOptions kept = new() { Durability = Durability.Process };
+
+        TaskReceipt byType = await queue.EnqueueAsync("text", kept);
+        TaskReceipt byName = await queue.EnqueueNamedAsync("words", "text", kept);
+
+        Assert.That((byType.Reason, byName.Reason), Is.EqualTo((RouteReason.Durable, RouteReason.Durable)));
     }
 
     [Test]

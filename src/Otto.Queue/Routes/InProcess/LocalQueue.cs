@@ -48,7 +48,8 @@ internal sealed class LocalQueue
 
     internal long Rejected => Volatile.Read(ref _rejected);
 
-    /// <summary>Whether tasks overflow although there may be room: from when the ring was full until a quarter of it is free, so that tasks do not change their route with each place.</summary>
+    /// <summary>Whether tasks overflow although there may be room: from when the ring was full until a quarter of it is
+    /// free, so that tasks do not change their route with each place.</summary>
     internal bool IsOverflowing
     {
         get

@@ -12,7 +12,7 @@ internal struct QueuedTask
     /// <summary>The low half of the id; the high half is the queue's.</summary>
     internal ulong Number;
 
-    /// <summary>When, by the queue's clock; exact to some milliseconds unless somebody measures waits.</summary>
+    /// <summary>When, by the queue's clock; exact to some milliseconds unless waits are measured.</summary>
     internal long EnqueuedMicroseconds;
 
     /// <summary>What only some tasks carry; <see langword="null"/> on the fast path.</summary>

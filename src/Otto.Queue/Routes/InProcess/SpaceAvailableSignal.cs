@@ -1,6 +1,7 @@
 namespace Otto.Queue;
 
-// Tells producers that wait at a full ring when there is room again, for a good part of it at once: waking one producer a task would make each task cost a wake-up.
+// Tells producers that wait at a full ring when there is room again, for a good part of it at once: waking one producer a task would make
+// each task cost a wake-up.
 
 internal sealed class SpaceAvailableSignal(int capacity)
 {
@@ -20,7 +21,8 @@ internal sealed class SpaceAvailableSignal(int capacity)
             lock (_lock)
             {
                 Volatile.Write(ref _waiters, 1);
-                // Pairs with nothing at all in LocalQueue.TryDequeue, which is the point: a worker frees a cell and then looks for waiters without a fence of its own.
+                // Pairs with nothing at all in LocalQueue.TryDequeue, which is the point: a worker frees a cell and then looks for waiters
+                // without a fence of its own.
                 // Without this it could miss us while we miss its cell, and we would wait at an empty ring.
                 Interlocked.MemoryBarrierProcessWide();
                 return (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;

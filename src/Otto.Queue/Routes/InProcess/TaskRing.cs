@@ -5,7 +5,8 @@ using System.Runtime.InteropServices;
 namespace Otto.Queue;
 
 // The bounded queue within a process: many producers, many workers, no lock and no allocation a task.
-// Not a Channel, because a stop must be able to shut it between any two enqueues and then take out every last task (a Channel loses items to a cancelled read: dotnet/runtime #132094).
+// Not a Channel, because a stop must be able to shut it between any two enqueues and then take out every last task (a Channel loses items
+// to a cancelled read: dotnet/runtime #132094).
 //
 //  cell:  | sequence | task, registration, number, time, metadata |      empty for turn p: sequence = p      filled: p + 1      emptied: p + cells
 //  tail:  bit 62 says sealed; a producer's compare-and-swap then fails whatever it had read.
@@ -32,7 +33,7 @@ internal sealed class TaskRing
 
     internal int Capacity { get; }
 
-    /// <summary>How many tasks wait; exact only while nobody moves.</summary>
+    /// <summary>How many tasks wait; exact only while the queue is idle.</summary>
     internal int Count
     {
         get
@@ -46,7 +47,7 @@ internal sealed class TaskRing
     internal long Added => Volatile.Read(ref _positions.Tail) & ~SealedBit;
 
     /// <summary>Puts a task in.</summary>
-    /// <returns><see langword="false"/> where the ring is full or sealed.</returns>
+    /// <returns><see langword="false"/> if the ring is full or sealed.</returns>
     internal bool TryEnqueue(in QueuedTask task)
     {
         Cell[] cells = _cells;
@@ -72,7 +73,7 @@ internal sealed class TaskRing
     }
 
     /// <summary>Takes the next task out.</summary>
-    /// <returns><see langword="false"/> where there is none, or its producer is still putting it in.</returns>
+    /// <returns><see langword="false"/> if there is none, or its producer is still putting it in.</returns>
     internal bool TryDequeue(out QueuedTask task)
     {
         Cell[] cells = _cells;
@@ -110,7 +111,7 @@ internal sealed class TaskRing
         }
     }
 
-    /// <summary>Whether a task is in the ring: a look at each cell, for those who are in no hurry.</summary>
+    /// <summary>Whether a task is in the ring: a check of each cell, for callers that are in no hurry.</summary>
     /// <param name="number">The low half of its id.</param>
     internal bool Holds(ulong number)
     {
@@ -130,8 +131,9 @@ internal sealed class TaskRing
     /// <summary>Refuses every further task. What was put in stays in.</summary>
     internal void Seal() => Interlocked.Or(ref _positions.Tail, SealedBit);
 
-    /// <summary>Takes a task out of a sealed ring, waiting for producers that are in the middle of putting theirs in.</summary>
-    /// <returns><see langword="false"/> where the ring is empty for good.</returns>
+    /// <summary>Takes a task out of a sealed ring, waiting for producers that are in the middle of putting theirs
+    /// in.</summary>
+    /// <returns><see langword="false"/> if the ring is empty for good.</returns>
     internal bool TryDequeueSealed(out QueuedTask task)
     {
         SpinWait spin = default;

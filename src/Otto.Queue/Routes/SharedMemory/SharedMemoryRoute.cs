@@ -25,11 +25,11 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
         MmapTransport transport = new(new MmapTransportOptions { Directory = options.Directory });
         return TaskChannels.Over(
             transport.OpenQueue(queue, new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes, MaxAttempts = options.MaxAttempts }),
-            new NoticeTopics(transport));
+            new EventTopics(transport));
     }
 
-    // Small rings for many who may speak: whoever falls behind loses the oldest notices and holds nobody up.
-    private sealed class NoticeTopics(MmapTransport transport) : ITopicTransport
+    // Small rings for many publishers: a subscriber that falls behind loses the oldest events and holds nobody up.
+    private sealed class EventTopics(MmapTransport transport) : ITopicTransport
     {
         private static readonly MmapTopicOptions Options = new() { Capacity = 1 << 14, MaxPublishers = 32, MaxSubscribers = 256, Policy = SlowSubscriberPolicy.Overwrite };
 

@@ -8,8 +8,10 @@ namespace Otto.Queue;
 public static class TaskChannels
 {
     /// <summary>Makes a channel of a work queue in shared memory, or any other.</summary>
-    /// <param name="queue">The queue; disposed with the channel. Keys and cancelling need one that can be searched (<see cref="ISearchableWorkQueue"/>).</param>
-    /// <param name="events">Carries events between processes: cancels, results and progress. <see langword="null"/> for none.</param>
+    /// <param name="queue">The queue; disposed with the channel. Keys and cancelling need one that can be searched
+    /// (<see cref="ISearchableWorkQueue"/>).</param>
+    /// <param name="events">Carries events between processes: cancels, results and progress. <see langword="null"/> if
+    /// there is none.</param>
     /// <returns>The channel.</returns>
     public static TaskChannel Over(IWorkQueue queue, ITopicTransport? events = null)
     {

@@ -2,7 +2,7 @@ using Otto.Ipc;
 
 namespace Otto.Queue;
 
-// Notices over a topic of the queue's name: opened by the first who tells or listens, so that a queue without notices has none.
+// Events over a topic of the queue's name: opened by the first who publishes or listens, so that a queue without events has none.
 
 internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName queue) : IAsyncDisposable
 {
@@ -13,14 +13,14 @@ internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName
     private MessageSubscriber? _subscriber;
     private Task _listening = Task.CompletedTask;
 
-    internal async ValueTask TellAsync(ReadOnlyMemory<byte> notice)
+    internal async ValueTask PublishAsync(ReadOnlyMemory<byte> message)
     {
         await _publishing.WaitAsync(_stop.Token).ConfigureAwait(false); // A publisher is for one thread at a time.
         try
         {
             _publisher ??= await transport.OpenPublisherAsync(queue, _stop.Token).ConfigureAwait(false);
-            if (notice.Length <= _publisher.MaxMessageBytes) await _publisher.PublishAsync(notice, _stop.Token).ConfigureAwait(false);
-            else PublishLarge(_publisher, notice.Span);
+            if (message.Length <= _publisher.MaxMessageBytes) await _publisher.PublishAsync(message, _stop.Token).ConfigureAwait(false);
+            else PublishLarge(_publisher, message.Span);
         }
         finally
         {
@@ -28,24 +28,24 @@ internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName
         }
     }
 
-    private void PublishLarge(MessagePublisher publisher, ReadOnlySpan<byte> notice)
+    private void PublishLarge(MessagePublisher publisher, ReadOnlySpan<byte> message)
     {
-        if (!publisher.TryLoan(notice.Length, out Loan loan)) throw new IOException($"topic '{queue}' has no block to lend for a notice of {notice.Length:N0} bytes");
+        if (!publisher.TryLoan(message.Length, out Loan loan)) throw new IOException($"topic '{queue}' has no block to lend for an event of {message.Length:N0} bytes");
         using (loan)
         {
-            notice.CopyTo(loan.Span);
-            publisher.TryPublish(loan, notice.Length); // Nobody can hold this topic's publishers.
+            message.CopyTo(loan.Span);
+            publisher.TryPublish(loan, message.Length); // Nobody can hold this topic's publishers.
         }
     }
 
-    internal async ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> heard)
+    internal async ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received)
     {
         await _opening.WaitAsync(_stop.Token).ConfigureAwait(false);
         try
         {
             if (_subscriber is not null) return;
             _subscriber = await transport.OpenSubscriberAsync(queue, StartPosition.Now, _stop.Token).ConfigureAwait(false);
-            _listening = Task.Run(() => HearAsync(_subscriber, heard));
+            _listening = Task.Run(() => ReceiveAsync(_subscriber, received));
         }
         finally
         {
@@ -53,27 +53,27 @@ internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName
         }
     }
 
-    private async Task HearAsync(MessageSubscriber subscriber, Action<ReadOnlyMemory<byte>> heard)
+    private async Task ReceiveAsync(MessageSubscriber subscriber, Action<ReadOnlyMemory<byte>> received)
     {
         try
         {
             while (true)
             {
                 await subscriber.WaitToReceiveAsync(_stop.Token).ConfigureAwait(false);
-                while (TryHear(subscriber, out byte[] notice)) heard(notice);
+                while (TryReceive(subscriber, out byte[] bytes)) received(bytes);
             }
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or IOException)
         {
-            // Closed, or the topic is gone: notices are a help, and nothing rests on them.
+            // Closed, or the topic is gone: events are a help, and nothing rests on them.
         }
     }
 
-    private static bool TryHear(MessageSubscriber subscriber, out byte[] notice)
+    private static bool TryReceive(MessageSubscriber subscriber, out byte[] bytes)
     {
-        notice = [];
+        bytes = [];
         if (!subscriber.TryReceive(out TopicMessage message)) return false;
-        notice = message.Bytes.ToArray();
+        bytes = message.Bytes.ToArray();
         return true;
     }
 

@@ -5,12 +5,12 @@ namespace Otto.Queue;
 
 // A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits, and nothing is allocated.
 
-internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? notices = null) : TaskChannel
+internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? events = null) : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
 {
     // How long a keyed task waits for others that look for theirs; each takes microseconds.
-    private static readonly TimeSpan TurnPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan TurnTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>The queue beneath, for those who look at it.</summary>
+    /// <summary>The queue that carries the tasks, for inspection.</summary>
     internal IWorkQueue Queue => queue;
 
     public override int MaxMessageBytes => queue.MaxMessageBytes;
@@ -21,11 +21,9 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? no
 
     public override long Capacity => queue.Capacity;
 
-    public override bool CanSendAndLease => true;
-
     public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
     {
-        if (terms.Key is { } key) return new ValueTask<SendResult>(InTurn(key, message, terms, keep: false, out _));
+        if (terms.Key is { } key) return new ValueTask<SendResult>(InTurn(key, message, terms, hold: false, out _));
         bool sent = terms.Delay > TimeSpan.Zero ? queue.TrySend(message, terms.Delay, out _) : queue.TrySend(message);
         return new ValueTask<SendResult>(sent ? SendOutcome.Sent : SendOutcome.Full);
     }
@@ -34,18 +32,18 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? no
 
     public override bool TrySendNow(ReadOnlySpan<byte> message) => queue.TrySend(message);
 
-    public override SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions terms, out WorkLease lease)
+    public SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions terms, out WorkLease lease)
     {
-        if (terms.Key is { } key) return InTurn(key, message, terms, keep: true, out lease);
+        if (terms.Key is { } key) return InTurn(key, message, terms, hold: true, out lease);
         return queue.TrySendAndLease(message, out lease) ? SendOutcome.Sent : SendOutcome.Full;
     }
 
     // The segment itself is the register of keys: a key is taken while a message that says so is ready, delayed or held.
-    private SendResult InTurn(string key, ReadOnlySpan<byte> message, in SendOptions terms, bool keep, out WorkLease lease)
+    private SendResult InTurn(string key, ReadOnlySpan<byte> message, in SendOptions terms, bool hold, out WorkLease lease)
     {
         lease = default;
         if (queue is not ISearchableWorkQueue searchable) throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot tell whether a key is taken");
-        if (!searchable.TryTakeTurn(TurnPatience, out IDisposable? turn)) throw new IOException($"another process has been looking for a key of queue '{queue.Name}' for {TurnPatience.TotalSeconds} s; is it stopped?");
+        if (!searchable.TryTakeTurn(TurnTimeout, out IDisposable? turn)) throw new IOException($"another process has been looking for a key of queue '{queue.Name}' for {TurnTimeout.TotalSeconds} s; is it stopped?");
         using (turn)
         {
             byte[] bytes = Encoding.UTF8.GetBytes(key);
@@ -57,12 +55,12 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? no
                     return true;
                 }, out _, out _) && existing != terms.Id)
                 return new SendResult(SendOutcome.Duplicate, existing);
-            bool sent = keep ? queue.TrySendAndLease(message, out lease) : queue.TrySend(message, terms.Delay, out _);
+            bool sent = hold ? queue.TrySendAndLease(message, out lease) : queue.TrySend(message, terms.Delay, out _);
             return sent ? SendOutcome.Sent : SendOutcome.Full;
         }
     }
 
-    public override ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
+    public ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
         if (queue is not ISearchableWorkQueue searchable) return new(CancelOutcome.NotFound);
         // A worker may take it between our look and our cancel: then it is found again, held.
@@ -76,14 +74,15 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? no
         return new(CancelOutcome.Requested);
     }
 
-    public override bool CarriesEvents => notices is not null;
+    public bool CarriesEvents => events is not null;
 
-    public override ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> heard) => notices?.ListenAsync(heard) ?? default;
+    public ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received) => events?.ListenAsync(received) ?? default;
 
-    public override ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null) => notices?.TellAsync(notice) ?? default;
+    public ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null) => events?.PublishAsync(message) ?? default;
 
-    // Results are not kept here, but a task that was given up is: by a worker whose word was missed, or by the queue itself, which tells nobody.
-    public override ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
+    // Results are not kept here, but a task that was given up is: by a worker whose word was missed, or by the queue itself, which tells
+    // nobody.
+    public ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
         if (queue is not ISearchableWorkQueue searchable || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
         return new(TaskEvent.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes(reason.Length > 0 ? reason : $"attempt {attempts}")));
@@ -91,7 +90,7 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? no
 
     public override ValueTask WaitToSendAsync(CancellationToken cancellationToken) => queue.WaitToSendAsync(cancellationToken);
 
-    public override ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
+    public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
         => new(queue.TrySendAndLease(message, out WorkLease lease) && lease.DeadLetter(reason));
 
     public override void StartConsuming(ITaskConsumer taker) => queue.TakesWork = true;
@@ -104,15 +103,15 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? no
 
     public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken) => new(queue.GetCounts());
 
-    public override ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken) => new(queue.GetDeadLetters(max));
+    public ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken) => new(queue.GetDeadLetters(max));
 
-    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Requeue(letter));
+    public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Requeue(letter));
 
-    public override ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Delete(letter));
+    public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Delete(letter));
 
     public override async ValueTask DisposeAsync()
     {
-        if (notices is not null) await notices.DisposeAsync().ConfigureAwait(false);
+        if (events is not null) await events.DisposeAsync().ConfigureAwait(false);
         await queue.DisposeAsync().ConfigureAwait(false);
     }
 }

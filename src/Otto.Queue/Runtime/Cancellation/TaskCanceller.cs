@@ -16,7 +16,8 @@ internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, 
         if (await local.CancelAsync(id).ConfigureAwait(false) is var here and not CancelOutcome.NotFound) return here;
         foreach (RouteConnection route in routes.All)
         {
-            CancelOutcome there = await route.Channel.CancelAsync(id, cancellationToken).ConfigureAwait(false);
+            if (route.Cancelable is not { } cancelable) continue;
+            CancelOutcome there = await cancelable.CancelAsync(id, cancellationToken).ConfigureAwait(false);
             if (there == CancelOutcome.NotFound) continue;
             // Ours to publish: a worker elsewhere knows of the task, and only its own process reaches its handler.
             if (there == CancelOutcome.Requested && !local.Fire(id)) events.Publish(TaskEvent.Cancel(id), only: route.Name);

@@ -19,7 +19,7 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Dela
     /// <summary>The queue as a planner sees it.</summary>
     /// <param name="state">The queue's state.</param>
     /// <param name="handled">Whether the task's handler is here.</param>
-    /// <param name="takeAnyRoom">Whether a single free place counts: for those who have waited.</param>
+    /// <param name="takeAnyRoom">Whether a single free place counts: for callers that have waited.</param>
     internal LocalState State(QueueState state, bool handled, bool takeAnyRoom) => new()
     {
         Queue = state,

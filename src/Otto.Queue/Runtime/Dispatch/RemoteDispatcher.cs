@@ -27,7 +27,7 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
             states[i] = new RouteState
             {
                 Name = route.Name, Reach = route.Route.Reach, Durability = route.Route.Durability, IsPassedOver = route.IsPassedOver,
-                OtherWorkers = route.Channel.OtherWorkers, CanHold = route.Channel.CanSendAndLease, NoWorkerReason = route.Route.NoWorkerReason,
+                OtherWorkers = route.Channel.OtherWorkers, CanHold = route.Holding is not null, NoWorkerReason = route.Route.NoWorkerReason,
             };
         }
 
@@ -54,7 +54,8 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
         }
     }
 
-    /// <summary>Stores the task on a route, where it is leased by this process and never ready, and then hands its object over.</summary>
+    /// <summary>Stores the task on a route, where it is leased by this process and never ready, and then hands its
+    /// object over.</summary>
     /// <returns>Where it went; without a reason it went nowhere.</returns>
     internal DispatchResult TryHold<TTask>(TaskRegistration<TTask> registration, TTask task, in EnvelopeHeader header, RouteConnection route, string reason)
         where TTask : notnull
@@ -63,7 +64,7 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
         try
         {
             if (message.Length > route.Channel.MaxMessageBytes) return default;
-            SendResult answer = route.Channel.TrySendAndLease(message.Written, Options(header), out WorkLease lease);
+            SendResult answer = route.Holding!.TrySendAndLease(message.Written, Options(header), out WorkLease lease);
             if (answer.Outcome == SendOutcome.Duplicate) return DispatchResult.KeyTaken(route.Name, answer.Existing);
             if (answer.Outcome != SendOutcome.Sent) return default;
             try
@@ -90,7 +91,7 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
     }
 
     /// <summary>Sends the task on the planned route, or on another that fits if that has no room.</summary>
-    /// <returns>Where it went; without a reason it went nowhere, and the result says what to wait for.</returns>
+    /// <returns>Where it went; without a reason it went nowhere, and the result has what to wait for.</returns>
     /// <exception cref="TaskSerializationException">It is too large for every route that fits.</exception>
     internal async ValueTask<DispatchResult> SendAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnvelopeHeader header, PlanRequest request, RoutePlan plan, CancellationToken cancellationToken)
         where TTask : notnull

@@ -15,10 +15,12 @@ internal readonly record struct PlanRequest
 
     internal bool Repeats { get; init; }
 
-    /// <summary>Whether the caller is a handler of the queue: it may not wait, it could be waiting for itself.</summary>
+    /// <summary>Whether the caller is a handler of the queue: it may not wait, it could be waiting for
+    /// itself.</summary>
     internal bool IsInsideHandler { get; init; }
 
-    /// <summary>Whether a reference to the object is enough: nothing must outlive a crash or be known to other processes.</summary>
+    /// <summary>Whether a reference to the object is enough: nothing must outlive a crash or be known to other
+    /// processes.</summary>
     internal bool NeedsOnlyObject => Durability == Durability.None && !IsDelayed && !HasKey && !Repeats;
 }
 

@@ -1,6 +1,7 @@
 namespace Otto.Queue;
 
-// Where a task goes: the first rule that fits, judged again for each task. A pure function; docs/routes.md has the rules as a table, which a test reads.
+// Where a task goes: the first rule that fits, judged again for each task. A pure function; docs/routes.md has the rules as a table, which
+// a test reads.
 
 internal static class RoutePlanner
 {

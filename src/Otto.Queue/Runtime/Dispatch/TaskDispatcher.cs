@@ -87,7 +87,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         DispatchResult result = await TryDispatchAsync(registration, task, options, header, waited: false, cancellationToken).ConfigureAwait(false);
         while (result.Reason is null)
         {
-            // Full: waits for room on whichever route gets it first, then judges afresh; the signal is asked for before the last try, so none is missed.
+            // Full: waits for room on whichever route gets it first, then judges afresh; the signal is asked for before the last try, so
+            // none is missed.
             Task? roomHere = result.WaitLocal ? local.NextRoom : null;
             RouteConnection? there = result.WaitRemote;
             result = await TryDispatchAsync(registration, task, options, header, waited: true, cancellationToken).ConfigureAwait(false);
@@ -122,7 +123,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
     }
 
     /// <summary>Plans, and does what the plan says; again where the ring or a route refuses.</summary>
-    /// <returns>Where the task went; without a reason it went nowhere, and the result says what to wait for.</returns>
+    /// <returns>Where the task went; without a reason it went nowhere, and the result has what to wait for.</returns>
     private ValueTask<DispatchResult> TryDispatchAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions options, in EnvelopeHeader header, bool waited, CancellationToken cancellationToken)
         where TTask : notnull
     {
@@ -204,7 +205,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         Pin = options.Route, Durability = options.Durability, IsDelayed = delayed, HasKey = options.UniqueKey is not null, Repeats = options.RepeatInterval is not null, IsInsideHandler = handlers.IsInside,
     };
 
-    private Exception Refusal(PlanAction action, string task, EnqueueOptions options) => action switch
+    private InvalidOperationException Refusal(PlanAction action, string task, EnqueueOptions options) => action switch
     {
         PlanAction.RefuseFull => RoutingErrors.Full(context.Name, local, remote.Routes),
         PlanAction.RefuseStopped => RoutingErrors.Stopped(context.Name, task),

@@ -2,7 +2,8 @@ using System.Collections.Concurrent;
 
 namespace Otto.Queue;
 
-// Tasks that were cancelled where nothing could be taken out: from a ring's middle, or from the hands of a worker that has not begun. The worker that comes to one passes over it.
+// Tasks that were cancelled where nothing could be taken out: from a ring's middle, or from the hands of a worker that has not begun. The
+// worker that comes to one passes over it.
 
 internal sealed class CancelRequestSet
 {
@@ -13,7 +14,7 @@ internal sealed class CancelRequestSet
     private readonly ConcurrentQueue<TaskId> _received = new();
     private int _count;
 
-    /// <summary>Whether there are any: one look for each task.</summary>
+    /// <summary>Whether there are any: one check for each task.</summary>
     internal bool Any => Volatile.Read(ref _count) != 0;
 
     internal void Add(TaskId id)

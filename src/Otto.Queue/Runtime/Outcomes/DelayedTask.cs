@@ -18,10 +18,12 @@ internal sealed record DelayedTask
 
     internal TaskMetadata? Metadata { get; init; }
 
-    /// <summary>The task's message on a route, leased by this process; <see langword="null"/> if the task is only an object.</summary>
+    /// <summary>The task's message on a route, leased by this process; <see langword="null"/> if the task is only an
+    /// object.</summary>
     internal IHeldMessage? Held { get; init; }
 
-    /// <summary>Whether it may not begin before its time: a delay, and not only a back-off, which a stop need not wait for.</summary>
+    /// <summary>Whether it may not begin before its time: a delay, and not only a back-off, which a stop need not wait
+    /// for.</summary>
     internal bool MustWait { get; init; }
 
     /// <summary>When it is due, by the clock's timestamp; set by <see cref="DelayedTaskQueue"/>.</summary>

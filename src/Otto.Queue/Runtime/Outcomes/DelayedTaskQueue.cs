@@ -37,7 +37,8 @@ internal sealed class DelayedTaskQueue : IDisposable
     }
 
     /// <summary>Lets a task wait.</summary>
-    /// <returns><see langword="false"/> if it is full: the worker must sit out the delay itself, which bounds what can pile up.</returns>
+    /// <returns><see langword="false"/> if it is full: the worker must sit out the delay itself, which bounds what can
+    /// pile up.</returns>
     internal bool TryAdd(DelayedTask task, TimeSpan delay, bool ignoreBound = false)
     {
         lock (_lock)
@@ -51,7 +52,8 @@ internal sealed class DelayedTaskQueue : IDisposable
         }
     }
 
-    /// <summary>Puts a task where the next worker finds it, whatever the bound: used where it was taken from something bounded.</summary>
+    /// <summary>Puts a task where the next worker finds it, whatever the bound: used where it was taken from something
+    /// bounded.</summary>
     internal void AddReady(DelayedTask task)
     {
         lock (_lock)

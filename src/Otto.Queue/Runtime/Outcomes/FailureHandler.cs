@@ -16,7 +16,8 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
 
     internal long Lost => Volatile.Read(ref _lost);
 
-    /// <summary>Decides about a failed attempt. Ends at once unless a route must be asked, or too many tasks are delayed: then the worker waits here.</summary>
+    /// <summary>Decides about a failed attempt. Ends at once unless a route must be asked, or too many tasks are
+    /// delayed: then the worker waits here.</summary>
     /// <param name="task">The task, its attempts counted.</param>
     /// <param name="error">What its handler threw.</param>
     /// <param name="cancelled">Whether its token had fired because it was cancelled.</param>
@@ -118,7 +119,8 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         completion.Ended(task, ResultStatus.Failed, reason);
     }
 
-    /// <summary>Puts a message that cannot be run here among the dead letters, and reports that to its producer.</summary>
+    /// <summary>Puts a message that cannot be run here among the dead letters, and reports that to its
+    /// producer.</summary>
     internal void DeadLetterUnread(RouteName route, in WorkLease lease, string reason, TaskRegistration? registration = null, in EnvelopeHeader header = default)
     {
         if (!lease.DeadLetter(reason)) return; // Somebody else's by now.
@@ -134,6 +136,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         bool kept = false;
         foreach (RouteConnection route in routes.All)
         {
+            if (route.DeadLetters is not { } letters) continue;
             try
             {
                 ValueTask<bool> deadLettering;
@@ -142,7 +145,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
                 try
                 {
                     if (buffer.Length > route.Channel.MaxMessageBytes) continue;
-                    deadLettering = route.Channel.DeadLetterAsync(buffer.Written, reason);
+                    deadLettering = letters.DeadLetterAsync(buffer.Written, reason);
                 }
                 finally
                 {

@@ -1,6 +1,7 @@
 namespace Otto.Queue;
 
-// Tasks that lived in this process given to other routes: at a stop, or when a stop meets a failure. Counted, since the numbers are what shows that nothing was lost.
+// Tasks that lived in this process given to other routes: at a stop, or when a stop meets a failure. Counted, since the numbers are what
+// shows that nothing was lost.
 
 internal sealed class HandOff(QueueContext context, RouteConnections routes)
 {

@@ -3,7 +3,8 @@ using System.Text;
 
 namespace Otto.Queue;
 
-// The results that producers here asked for: a place for each from before its task is sent until somebody has waited for it, or nobody did for long.
+// The results that producers here asked for: a place for each from before its task is sent until somebody has waited for it, or nobody did
+// for long.
 
 internal sealed class PendingResults(QueueClock clock)
 {
@@ -36,7 +37,8 @@ internal sealed class PendingResults(QueueClock clock)
     /// <summary>Whether the result is here and was not collected.</summary>
     internal bool HasCome(TaskId id) => _pending.TryGetValue(id, out Pending? pending) && pending.Came.Task.IsCompleted;
 
-    /// <summary>Takes in a result; a second one for the same task, of an attempt that ran twice, changes nothing.</summary>
+    /// <summary>Takes in a result; a second one for the same task, of an attempt that ran twice, changes
+    /// nothing.</summary>
     internal void Complete(TaskId id, in TaskResult result)
     {
         if (_pending.TryGetValue(id, out Pending? pending)) pending.Came.TrySetResult(result);

@@ -27,7 +27,7 @@ internal sealed class ProgressHub(TaskEventBus events, PendingResults results)
         events.Publish(TaskEvent.Progress(progress));
     }
 
-    /// <summary>Passes a report on to those who watch here.</summary>
+    /// <summary>Passes a report on to the watchers here.</summary>
     internal void Receive(in TaskProgress progress)
     {
         if (_watchers.IsEmpty) return;

@@ -2,7 +2,8 @@ using System.Text;
 
 namespace Otto.Queue;
 
-// The worker's side of results: to the pending results if the producer is here, else as an event on the route that the task came by, where its producer listens.
+// The worker's side of results: to the pending results if the producer is here, else as an event on the route that the task came by, where
+// its producer listens.
 
 internal sealed class ResultReporter(QueueContext context, PendingResults results, TaskEventBus events, ProgressHub progress)
 {

@@ -8,12 +8,13 @@ internal sealed class TaskCompletion(QueueContext context, ResultReporter result
 
     internal long CancelledCount => Volatile.Read(ref _cancelled);
 
-    /// <summary>Ends a task that carries metadata and whose handler has returned; one that repeats is then due again (<see cref="Repeat"/>).</summary>
+    /// <summary>Ends a task that carries metadata and whose handler has returned; one that repeats is then due again
+    /// (<see cref="Repeat"/>).</summary>
     /// <param name="registration">Its registration.</param>
     /// <param name="id">The task.</param>
     /// <param name="metadata">What it carries.</param>
     /// <param name="result">What its handler returned.</param>
-    /// <param name="route">The route that has its message; <see langword="null"/> for none.</param>
+    /// <param name="route">The route that has its message; <see langword="null"/> if there is none.</param>
     internal void Succeeded(TaskRegistration registration, TaskId id, TaskMetadata metadata, object? result, RouteName? route)
     {
         if (metadata.TrackResult) results.Done(registration, id, result, route);
@@ -37,7 +38,7 @@ internal sealed class TaskCompletion(QueueContext context, ResultReporter result
         Ended(task, ResultStatus.Cancelled, "");
     }
 
-    /// <summary>Ends a task that was not begun, if somebody asked to cancel it.</summary>
+    /// <summary>Ends a task that was not begun, if its cancellation was requested.</summary>
     /// <returns>Whether it has ended.</returns>
     internal bool EndIfCancelled(DelayedTask task)
     {

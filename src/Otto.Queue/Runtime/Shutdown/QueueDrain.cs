@@ -17,7 +17,8 @@ internal sealed class QueueDrain(QueueContext context, UnstartedTasks unstarted,
         source.TakeDelayed(true);
         workers.Signal();
 
-        bool quiet = await workers.WaitUntilQuietAsync(deadline).ConfigureAwait(false);
+        // A queue that was never started has no workers to wait for.
+        bool quiet = workers.Size == 0 || await workers.WaitUntilQuietAsync(deadline).ConfigureAwait(false);
         if (!quiet)
         {
             source.TakeDelayed(false);

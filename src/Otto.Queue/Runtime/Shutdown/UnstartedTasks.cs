@@ -4,7 +4,8 @@ namespace Otto.Queue;
 
 internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, DelayedTaskQueue delayed, HandOff handOff, TaskCompletion completion)
 {
-    // How long each task that is left after the deadline may take to be handed over: a route that answers has all of them, one that hangs does not keep the program.
+    // How long each task that is left after the deadline may take to be handed over: a route that answers has all of them, one that hangs
+    // does not keep the program.
     private static readonly TimeSpan LastTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>Gives everything to other routes. What none takes is left to the workers here.</summary>

@@ -1,6 +1,7 @@
 namespace Otto.Queue;
 
-// The token that a worker's handlers get: a source that is used again for each task, and that a timeout, a cancel, a lost lease or a stop can fire.
+// The token that a worker's handlers get: a source that is used again for each task, and that a timeout, a cancel, a lost lease or a stop
+// can fire.
 // Running a task costs it two plain stores and two looks; whoever fires pays for the fence.
 
 #pragma warning disable CA1001 // Not disposed: handlers that would not end still hold the tokens, and a source whose timer is not set holds nothing.
@@ -43,12 +44,13 @@ internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet
         return true;
     }
 
-    /// <summary>Ends a run: from now on nobody fires its token.</summary>
+    /// <summary>Ends a run: from now on its token does not fire.</summary>
     /// <returns>Why the token had fired, if it had.</returns>
     internal CancellationCause End()
     {
         Volatile.Write(ref _running, 0);
-        // Pairs with the process-wide barrier in Fire: either it sees that nothing runs, or we see that it wants something and let it finish.
+        // Pairs with the process-wide barrier in Fire: either it sees that nothing runs, or we see that it wants something and let it
+        // finish.
         if (Volatile.Read(ref _wanted) != 0) lock (_firing) { }
         CancellationCause reason = _fired ? _reason : ReferenceEquals(_source, _timed) && _source.IsCancellationRequested ? CancellationCause.TimedOut : CancellationCause.Undisturbed;
         if (!_fired && _source.TryReset()) return reason;

@@ -3,7 +3,8 @@ using Otto.Ipc;
 
 namespace Otto.Queue;
 
-// Reads what routes deliver. What cannot be run here is dealt with: given back if another process may have its handler, else put among the dead letters.
+// Reads what routes deliver. What cannot be run here is dealt with: given back if another process may have its handler, else put among the
+// dead letters.
 
 internal sealed class TaskReader(QueueContext context, TaskRegistrations tasks, FailureHandler failures)
 {
@@ -61,4 +62,20 @@ internal sealed class TaskReader(QueueContext context, TaskRegistrations tasks, 
 
         context.Log.NoHandler(context.Name, text, route.Name);
     }
+}
+
+/// <summary>A message that was leased from a route and is known to be a task that can be run here.</summary>
+internal struct ReceivedTask
+{
+    internal TaskRegistration Registration;
+
+    internal EnvelopeHeader Header;
+
+    internal int Attempt;
+
+    internal ReadOnlyMemory<byte> Payload;
+
+    internal WorkLease Lease;
+
+    internal RouteName Route;
 }

@@ -4,7 +4,8 @@ using Otto.Ipc;
 
 namespace Otto.Queue;
 
-// One attempt at one task: what is run, with which token, and what becomes of it. Used again for a worker's next task, so that running allocates nothing.
+// One attempt at one task: what is run, with which token, and what becomes of it. Used again for a worker's next task, so that running
+// allocates nothing.
 
 internal sealed class TaskRun(QueueContext context, TaskContext taskContext, HandlerCancellation cancellation, TaskCompletion completion, FailureHandler failures)
 {
@@ -96,7 +97,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         long start = context.Clock.Timestamp;
         KeyValuePair<string, object?> task = _registration.NameTag, route = QueueTelemetry.RouteTag(taskContext.Route);
         context.Telemetry.Consumed(context.NameTag, task, route);
-        context.Telemetry.Waited(TimeSpan.FromMicroseconds(context.Clock.Now - taskContext.EnqueuedMicroseconds), context.NameTag, task, route);
+        context.Telemetry.Waited((context.Clock.Now - taskContext.EnqueuedMicroseconds) / 1e6, context.NameTag, task, route);
         using Activity? activity = QueueTelemetry.StartProcess(context.Name, taskContext, _metadata?.Trace ?? default);
         Exception? failure = null;
         try

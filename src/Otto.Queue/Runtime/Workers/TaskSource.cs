@@ -33,7 +33,8 @@ internal sealed class TaskSource(LocalQueue local, DelayedTaskQueue delayed, Rou
         _takesDelayed = false;
     }
 
-    /// <summary>Lets workers take tasks that waited here, and nothing else: what no route could take at a stop is run here.</summary>
+    /// <summary>Lets workers take tasks that waited here, and nothing else: what no route could take at a stop is run
+    /// here.</summary>
     internal void TakeDelayed(bool take) => _takesDelayed = take;
 
     /// <summary>Finds the next task for a worker, and loads it.</summary>
@@ -80,7 +81,8 @@ internal sealed class TaskSource(LocalQueue local, DelayedTaskQueue delayed, Rou
     }
 }
 
-/// <summary>Which source a worker takes from, and how many tasks more: 0 is the ring, then the routes in order.</summary>
+/// <summary>Which source a worker takes from, and how many tasks more: 0 is the ring, then the routes in
+/// order.</summary>
 internal struct SourceTurn
 {
     internal int Source;

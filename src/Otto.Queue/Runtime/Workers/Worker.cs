@@ -4,7 +4,8 @@ using System.Runtime.CompilerServices;
 namespace Otto.Queue;
 
 // One place in which one task at a time runs: a queue has Concurrency many of them.
-// A work item of the thread pool that is used again for ever, instead of an async loop: between tasks that end at once it only loops, and it allocates nothing.
+// A work item of the thread pool that is used again for ever, instead of an async loop: between tasks that end at once it only loops, and
+// it allocates nothing.
 
 internal sealed class Worker : IThreadPoolWorkItem
 {
@@ -113,7 +114,8 @@ internal sealed class Worker : IThreadPoolWorkItem
     private bool TryTake(bool poll) => _source.TryTake(Run, ref _turn, poll);
 
     /// <summary>Runs the loaded task.</summary>
-    /// <returns><see langword="false"/> where it goes on by itself: the worker is scheduled again when it has ended.</returns>
+    /// <returns><see langword="false"/> if it goes on by itself: the worker is scheduled again when it has
+    /// ended.</returns>
     private bool RunOne()
     {
         ValueTask run;

@@ -47,8 +47,10 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
     /// <summary>How many workers are running a task or looking for one.</summary>
     internal int Awake => Volatile.Read(ref _hot.Awake);
 
-    /// <summary>How many tasks could be started now, or within 2 ms at the pace at which tasks have been ending.</summary>
-    /// <remarks>Without the second half a route whose answers take longer than its tasks would get one task a round trip, however fast they end.</remarks>
+    /// <summary>How many tasks could be started now, or within 2 ms at the pace at which tasks have been
+    /// ending.</summary>
+    /// <remarks>Without the second half a route whose answers take longer than its tasks would get one task a round
+    /// trip, however fast they end.</remarks>
     public int AvailableWorkers
     {
         get
@@ -107,7 +109,7 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
 
     internal void LogUnexpected(Exception e) => context.Log.WorkerTrouble(context.Name, e);
 
-    /// <summary>Says that there may be work. What was published before is seen by the worker that looks.</summary>
+    /// <summary>Reports that there may be work. What was published before is seen by the worker that looks.</summary>
     internal void Signal()
     {
         // No fence: Park brings one to every processor. Either we see the parked worker, or it sees what we published.
@@ -137,7 +139,7 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
     }
 
     /// <summary>Makes a worker that ran out of work the one that looks round a little longer.</summary>
-    /// <returns><see langword="false"/> where another does already.</returns>
+    /// <returns><see langword="false"/> if another does already.</returns>
     internal bool TryBeginSearch() => Interlocked.CompareExchange(ref _hot.Searching, 1, 0) == 0;
 
     /// <summary>How long a search may take: as long as it pays, and hardly at all once it does not.</summary>
@@ -156,7 +158,8 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
     /// <summary>Ends the search of a worker that found nothing. It parks next, which looks once more.</summary>
     internal void EndSearchEmpty() => Interlocked.Exchange(ref _hot.Searching, 0);
 
-    /// <summary>Puts a worker to rest. It may be running again on another thread before this returns: touch nothing of it afterwards.</summary>
+    /// <summary>Puts a worker to rest. It may be running again on another thread before this returns: touch nothing of
+    /// it afterwards.</summary>
     internal void Park(Worker worker)
     {
         int self = worker.Index + 1;
