@@ -11,7 +11,9 @@ internal sealed class RedisRoute(RedisRouteOptions options, Func<RedisRouteOptio
     private Task<RedisClient>? _client;
     private int _users;
 
-    public Route Route => Route.Redis;
+    public RouteName Name => RouteName.Redis;
+
+    public RouteReach Reach => RouteReach.Network;
 
     public Durability Durability => Durability.Cluster;
 

@@ -5,7 +5,7 @@ namespace Otto.Queue.Redis;
 
 // One queue on Redis as one process uses it. The parts: RedisSender produces, RedisConsumer consumes, RedisLeases ends what was taken, RedisHeartbeat shows that we live.
 
-internal sealed class RedisTaskChannel : TaskChannel
+internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
 {
     // How long a close waits for acknowledgements to arrive; what does not arrive runs again elsewhere.
     private static readonly TimeSpan ClosePatience = TimeSpan.FromSeconds(5);
@@ -105,7 +105,7 @@ internal sealed class RedisTaskChannel : TaskChannel
         }
     }
 
-    public override ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason) => BuryAsync(message.ToArray(), reason);
+    public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason) => BuryAsync(message.ToArray(), reason);
 
     private async ValueTask<bool> BuryAsync(byte[] message, string reason)
         => (await _client.RunAsync(RedisScripts.Bury, [_keys.Stream, _keys.Delayed, _keys.Dead], [_options.Capacity, reason, message]).ConfigureAwait(false)).Number == 1;
@@ -127,7 +127,7 @@ internal sealed class RedisTaskChannel : TaskChannel
 
     public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => new(_taker.WaitAsync(cancellationToken));
 
-    public override async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
+    public async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
         byte[] bytes = new byte[TaskId.Size];
         id.WriteTo(bytes);
@@ -146,17 +146,17 @@ internal sealed class RedisTaskChannel : TaskChannel
         }
     }
 
-    public override bool CarriesEvents => true;
+    public bool CarriesEvents => true;
 
-    public override ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> heard)
+    public ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received)
     {
-        _heard = heard; // The channel is subscribed to from the start.
+        _heard = received; // The channel is subscribed to from the start.
         return default;
     }
 
-    public override async ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null)
+    public async ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null)
     {
-        object[] arguments = [_keys.Events, notice.ToArray(), resultOf is null ? 0 : SecondsResultsAreKept];
+        object[] arguments = [_keys.Events, message.ToArray(), resultOf is null ? 0 : SecondsResultsAreKept];
         while (true)
         {
             try
@@ -172,7 +172,7 @@ internal sealed class RedisTaskChannel : TaskChannel
         }
     }
 
-    public override async ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
+    public async ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
         RedisReply reply = await _client.RunAsync(RedisScripts.Find, [_keys.Result(id)], []).WaitAsync(cancellationToken).ConfigureAwait(false);
         return reply.IsNull ? null : reply.Bytes;
@@ -184,7 +184,7 @@ internal sealed class RedisTaskChannel : TaskChannel
         return RedisHeartbeat.CountsOf(items, _options.Capacity) with { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[4].Number)), TotalIn = items[5].Number is >= 0 and var entered ? entered : null };
     }
 
-    public override async ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken)
+    public async ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(max);
         if (max == 0) return [];
@@ -195,9 +195,9 @@ internal sealed class RedisTaskChannel : TaskChannel
         return letters;
     }
 
-    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => MoveDeadAsync(letter, requeue: true, cancellationToken);
+    public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => MoveDeadAsync(letter, requeue: true, cancellationToken);
 
-    public override ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => MoveDeadAsync(letter, requeue: false, cancellationToken);
+    public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => MoveDeadAsync(letter, requeue: false, cancellationToken);
 
     private async ValueTask<bool> MoveDeadAsync(DeadLetterId letter, bool requeue, CancellationToken cancellationToken)
         => (await _client.RunAsync(RedisScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.Sleepers], [_keys.Nudge(""), $"{letter.Word}-{letter.Index}", requeue ? "1" : "0"])

@@ -4,7 +4,7 @@ namespace Otto.Queue.Testing;
 
 // One queue in memory. A worker gets a message only when the test gives it out, so that what runs when is the test's decision.
 
-internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChannel, IWorkLeaseOwner
+internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChannel, ICancelableChannel, IDeadLetterChannel, IWorkLeaseOwner
 {
     private const int Most = 100_000;
 
@@ -40,7 +40,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     /// <summary>Whether somebody here would run it.</summary>
     internal bool Takes(MemoryMessage message) => _taker is not null && (!message.Readable || Handled(message));
 
-    internal bool Handled(MemoryMessage message) => route.Queue.FindLane(queue).Bindings.Any(b => b.HandledHere && b.Name == message.Name);
+    internal bool Handled(MemoryMessage message) => QueueRuntime.Find(route.Queue.Queues, queue).Tasks.Any(b => b.HandledHere && b.Name == message.Name);
 
     /// <summary>Gives a message to the worker.</summary>
     /// <returns>Ends when the attempt has, and the worker has come back for more.</returns>
@@ -64,7 +64,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     {
         MemoryMessage sent = new(0, message.ToArray(), terms.Key, route.Clock.Passed + terms.Delay);
         // Before it is there: a task that cannot make the trip is the producer's mistake.
-        if (route.RoundTrip) route.Queue.FindLane(queue).Bindings.Single(b => b.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
+        if (route.RoundTrip) QueueRuntime.Find(route.Queue.Queues, queue).Tasks.Single(b => b.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
         lock (route.Lock)
         {
             if (terms.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other) return new(new SendResult(SendOutcome.Duplicate, other.Id));
@@ -83,7 +83,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
 
     public override ValueTask WaitToSendAsync(CancellationToken cancellationToken) => default;
 
-    public override ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
+    public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
     {
         lock (route.Lock) Add(new MemoryMessage(0, message.ToArray(), null, route.Clock.Passed) { DeadBecause = reason, Attempts = 1 });
         return new(true);
@@ -155,7 +155,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         }
     }
 
-    public override ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
+    public ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
         lock (route.Lock)
         {
@@ -168,13 +168,13 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
 
     public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken) => new(LastCounts);
 
-    public override ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken)
+    public ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken)
     {
         lock (route.Lock)
             return new([.. _messages.Values.Where(static m => m.DeadBecause is not null).OrderBy(static m => m.Number).Take(max).Select(static m => new DeadLetter(m.Letter, m.Bytes, m.Attempts, m.DeadBecause!))]);
     }
 
-    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken)
+    public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken)
     {
         lock (route.Lock)
         {
@@ -186,7 +186,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         }
     }
 
-    public override ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken)
+    public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken)
     {
         lock (route.Lock) return new(_messages.TryGetValue(letter.Word, out MemoryMessage? message) && message.DeadBecause is not null && _messages.Remove(letter.Word));
     }

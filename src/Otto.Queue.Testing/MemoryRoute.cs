@@ -18,7 +18,9 @@ internal sealed class MemoryRoute(TestClock clock, bool roundTrip) : ITaskRoute
     /// <summary>The queue under test, once it is made.</summary>
     internal TaskQueue Queue { get; set; } = null!;
 
-    public Route Route => Route.SharedMemory;
+    public RouteName Name => RouteName.SharedMemory;
+
+    public RouteReach Reach => RouteReach.Machine;
 
     public Durability Durability => Durability.Cluster;
 

@@ -9,7 +9,7 @@ namespace Otto.Queue.Testing;
 /// <param name="Number">Which attempt, from 1.</param>
 /// <param name="Task">The task as its handler got it.</param>
 /// <param name="At">When it began, by the test's clock.</param>
-/// <param name="Error">Why it failed; <see langword="null"/> where it did not.</param>
+/// <param name="Error">Why it failed; <see langword="null"/> if it did not.</param>
 public sealed record TaskAttempt(TaskId Id, string Queue, string Name, int Number, object Task, DateTimeOffset At, Exception? Error);
 
 /// <summary>A task that has not ended.</summary>

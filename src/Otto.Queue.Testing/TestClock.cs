@@ -56,7 +56,7 @@ public sealed class TestClock : TimeProvider
         return timer;
     }
 
-    /// <summary>When the next timer is due, as <see cref="Passed"/> counts; <see langword="null"/> where none is set.</summary>
+    /// <summary>When the next timer is due, as <see cref="Passed"/> counts; <see langword="null"/> if none is set.</summary>
     internal TimeSpan? NextDue
     {
         get

@@ -67,7 +67,7 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
 
     /// <summary>Runs the next task that may run now, to the end of its attempt.</summary>
     /// <param name="cancellationToken">Stops the waiting; the attempt goes on.</param>
-    /// <returns><see langword="false"/> where there was none.</returns>
+    /// <returns><see langword="false"/> if there was none.</returns>
     /// <exception cref="TimeoutException">It did not end within <see cref="SettleTimeout"/>; the message names it.</exception>
     public async Task<bool> RunOneAsync(CancellationToken cancellationToken = default)
     {
@@ -140,8 +140,8 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
         => _queue.EnqueueAsync(task, options, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default) where TTask : notnull
-        => _queue.EnqueueAsync(name, task, options, cancellationToken);
+    public ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default) where TTask : notnull
+        => _queue.EnqueueNamedAsync(name, task, options, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null, CancellationToken cancellationToken = default) where TTask : notnull

@@ -196,7 +196,7 @@ public abstract partial class TaskConformance
     {
         try
         {
-            queue.EnqueueAsync(new Job(-1), new() { Route = Route.InProcess }).AsTask().Wait(Watchdog);
+            queue.EnqueueAsync(new Job(-1), new() { Route = RouteName.InProcess }).AsTask().Wait(Watchdog);
             return null;
         }
         catch (AggregateException e)

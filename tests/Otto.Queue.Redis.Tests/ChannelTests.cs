@@ -33,7 +33,7 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task A_message_is_leased_as_it_was_sent_and_gone_when_completed()
     {
-        TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
+        RedisTaskChannel producer = await OpenAsync(), worker = await OpenAsync();
         worker.StartConsuming(new Taker());
         Assert.That((await Send(producer, "work")).Outcome, Is.EqualTo(SendOutcome.Sent));
 
@@ -49,7 +49,7 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task Messages_of_a_producer_keep_their_order_through_batches()
     {
-        TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
+        RedisTaskChannel producer = await OpenAsync(), worker = await OpenAsync();
         worker.StartConsuming(new Taker(7));
         await Task.WhenAll(Enumerable.Range(0, 1000).Select(i => Send(producer, $"{i}").AsTask()));
 
@@ -64,7 +64,7 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task A_sleeping_worker_is_nudged_and_does_not_wait_for_its_poll()
     {
-        TaskChannel producer = await OpenAsync(), worker = await OpenAsync(static o => o.PollInterval = TimeSpan.FromMinutes(1));
+        RedisTaskChannel producer = await OpenAsync(), worker = await OpenAsync(static o => o.PollInterval = TimeSpan.FromMinutes(1));
         worker.StartConsuming(new Taker());
         for (int i = 0; i < 20; i++)
         {
@@ -79,7 +79,7 @@ internal sealed class ChannelTests : RedisTest
     public async Task Each_worker_claims_no_more_than_its_free_places()
     {
         Action<RedisRouteOptions> unhurried = static o => o.LeaseTime = TimeSpan.FromMinutes(1);
-        TaskChannel producer = await OpenAsync(unhurried), greedy = await OpenAsync(unhurried), other = await OpenAsync(unhurried);
+        RedisTaskChannel producer = await OpenAsync(unhurried), greedy = await OpenAsync(unhurried), other = await OpenAsync(unhurried);
         for (int i = 0; i < 10; i++) await Send(producer, $"{i}");
         greedy.StartConsuming(new Taker(3));
         other.StartConsuming(new Taker(20));
@@ -93,7 +93,7 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task What_was_claimed_and_not_begun_goes_back_uncounted_when_a_worker_stops()
     {
-        TaskChannel producer = await OpenAsync(), first = await OpenAsync(), second = await OpenAsync();
+        RedisTaskChannel producer = await OpenAsync(), first = await OpenAsync(), second = await OpenAsync();
         for (int i = 0; i < 3; i++) await Send(producer, $"{i}");
         first.StartConsuming(new Taker());
         await first.WaitToLeaseAsync(default).AsTask().Soon();
@@ -111,7 +111,7 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task A_delayed_message_comes_when_it_is_due_and_not_before()
     {
-        TaskChannel producer = await OpenAsync(), worker = await OpenAsync(static o => o.PollInterval = TimeSpan.FromMinutes(1));
+        RedisTaskChannel producer = await OpenAsync(), worker = await OpenAsync(static o => o.PollInterval = TimeSpan.FromMinutes(1));
         worker.StartConsuming(new Taker());
         Task<WorkLease> waiting = worker.LeaseAsync(); // Asleep for a minute, unless it is told of an earlier time.
         await Eventually.Holds(() => Server.AskAsync($"SCARD otto:{{{Name}}}:sleepers").Result == ":1");
@@ -132,7 +132,7 @@ internal sealed class ChannelTests : RedisTest
     public async Task A_batch_that_ends_frees_what_is_still_the_workers_and_tells_what_is_not(int leased)
     {
         // With 60 leased and two ended, so much lies between the two that each is asked for by itself.
-        TaskChannel channel = await OpenAsync();
+        RedisTaskChannel channel = await OpenAsync();
         var taker = new Taker(leased);
         channel.StartConsuming(taker);
         var first = new TaskId(1, _number + 1);
@@ -157,7 +157,7 @@ internal sealed class ChannelTests : RedisTest
     public async Task Every_delayed_task_can_be_cancelled_while_others_fall_due()
     {
         const int Due = 6000, Far = 1500;
-        TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
+        RedisTaskChannel producer = await OpenAsync(), worker = await OpenAsync();
         List<Task<SendResult>> sending = [];
         for (int i = 0; i < Due; i++) sending.Add(Send(producer, "due", TimeSpan.FromMilliseconds(500 + i / 3)).AsTask());
         ulong first = _number + 1;
@@ -180,7 +180,7 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task Given_back_counted_for_later_it_comes_later_as_the_next_attempt()
     {
-        TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
+        RedisTaskChannel producer = await OpenAsync(), worker = await OpenAsync();
         worker.StartConsuming(new Taker());
         await Send(producer, "again");
         long start = Stopwatch.GetTimestamp();
@@ -201,7 +201,7 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task Dead_letters_are_listed_requeued_and_dropped_once()
     {
-        TaskChannel channel = await OpenAsync();
+        RedisTaskChannel channel = await OpenAsync();
         channel.StartConsuming(new Taker());
         for (int i = 0; i < 2; i++)
         {
@@ -223,7 +223,7 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task A_full_queue_says_so_and_a_waiting_producer_gets_the_room_that_a_worker_makes()
     {
-        TaskChannel producer = await OpenAsync(static o => o.Capacity = 3), worker = await OpenAsync(static o => o.Capacity = 3);
+        RedisTaskChannel producer = await OpenAsync(static o => o.Capacity = 3), worker = await OpenAsync(static o => o.Capacity = 3);
         for (int i = 0; i < 2; i++) Assert.That((await Send(producer, "x")).Outcome, Is.EqualTo(SendOutcome.Sent));
         Assert.That((await Send(producer, "x", TimeSpan.FromHours(1))).Outcome, Is.EqualTo(SendOutcome.Sent));
         Assert.That((await Send(producer, "x")).Outcome, Is.EqualTo(SendOutcome.Full));
@@ -239,7 +239,7 @@ internal sealed class ChannelTests : RedisTest
     [Test]
     public async Task A_worker_is_seen_when_it_comes_and_when_it_goes()
     {
-        TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
+        RedisTaskChannel producer = await OpenAsync(), worker = await OpenAsync();
         Assert.That(producer.OtherWorkers, Is.Zero);
         worker.StartConsuming(new Taker());
         await Eventually.Holds(() => producer.OtherWorkers == 1);
@@ -256,7 +256,7 @@ internal sealed class ChannelTests : RedisTest
     public async Task A_lease_is_renewed_for_as_long_as_its_task_takes()
     {
         TimeSpan time = TimeSpan.FromSeconds(4);
-        TaskChannel producer = await OpenAsync(o => o.LeaseTime = time), busy = await OpenAsync(o => o.LeaseTime = time), idle = await OpenAsync(o => o.LeaseTime = time);
+        RedisTaskChannel producer = await OpenAsync(o => o.LeaseTime = time), busy = await OpenAsync(o => o.LeaseTime = time), idle = await OpenAsync(o => o.LeaseTime = time);
         Taker taker = new();
         busy.StartConsuming(taker);
         await Send(producer, "long");

@@ -91,16 +91,16 @@ internal sealed class LostServerTests : RedisTest
         TaskReceipt near = await producer.EnqueueAsync(new Job(1)).AsTask().Soon();
         Task<TaskReceipt> far = producer.EnqueueAsync(new Job(2), new() { Durability = Durability.Cluster }).AsTask();
 
-        Assert.That(near.Route, Is.EqualTo(Route.SharedMemory));
+        Assert.That(near.Route, Is.EqualTo(RouteName.SharedMemory));
         Assert.That(far.IsCompleted, Is.False);
         await Server.StartAgainAsync();
-        Assert.That((await far.Soon()).Route, Is.EqualTo(Route.Redis));
+        Assert.That((await far.Soon()).Route, Is.EqualTo(RouteName.Redis));
     }
 
     [Test]
     public async Task A_paused_server_is_out_of_reach_and_what_was_asked_of_it_is_done_once()
     {
-        TaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)), patient = await OpenAsync();
+        RedisTaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)), patient = await OpenAsync();
         Server.Pause();
         Task<SendResult> sending = channel.SendAsync(new byte[24], new SendOptions(default), default).AsTask();
         await Eventually.Holds(() => sending.IsCompleted || channel.WaitToSendAsync(new CancellationTokenSource(TimeSpan.FromMilliseconds(600)).Token).AsTask().ContinueWith(static t => t.IsCanceled).Result);
@@ -114,7 +114,7 @@ internal sealed class LostServerTests : RedisTest
     [Test]
     public async Task What_waits_for_a_server_that_does_not_answer_is_bounded_by_its_bytes()
     {
-        TaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMinutes(1));
+        RedisTaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMinutes(1));
         Server.Pause();
         // One is on its way, 128 MiB wait behind it, and the others are told to wait outside.
         List<Task<SendResult>> sending = [];
@@ -142,7 +142,7 @@ internal sealed class LostServerTests : RedisTest
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         await started.Task.Soon();
         Server.Kill();
-        await Eventually.Holds(() => worker.Lanes[0].Routes[0].Channel.Status is not null);
+        await Eventually.Holds(() => worker.Queues[0].Routes[0].Channel.Status is not null);
         finish.SetResult();
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
         await Server.StartAgainAsync();
@@ -180,7 +180,7 @@ internal sealed class LostServerTests : RedisTest
         TaskQueue producer = Make(RedisOnly(static o => o.FullMode = QueueFullMode.Reject).AddProducer<Job>(Name));
         Assert.That(async () => await producer.EnqueueAsync(new Job(1)), Throws.TypeOf<QueueFullException>());
         await Server.AskAsync("CONFIG SET maxmemory 0");
-        Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
+        Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.Redis));
     }
 
     [Test]

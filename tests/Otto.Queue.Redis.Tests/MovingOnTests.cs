@@ -13,7 +13,7 @@ internal sealed class MovingOnTests : RedisTest
         using PeerProcess near = PeerProcess.Start("hang", Segments, Name);
         await near.SaysAsync("ready");
         TaskQueue producer = Make(AllRoutes().AddProducer<byte[]>(Name));
-        for (int i = 0; i < 20; i++) Assert.That((await producer.EnqueueAsync(BitConverter.GetBytes(i))).Route, Is.EqualTo(Route.SharedMemory));
+        for (int i = 0; i < 20; i++) Assert.That((await producer.EnqueueAsync(BitConverter.GetBytes(i))).Route, Is.EqualTo(RouteName.SharedMemory));
         await near.SaysAsync("started 0 attempt 1");
         Dictionary<int, int> attempts = [];
         TaskQueue far = await StartAsync(RedisOnly().AddHandler<byte[]>(Name, (task, context, _) =>
@@ -27,9 +27,9 @@ internal sealed class MovingOnTests : RedisTest
         await Eventually.Holds(() => far.GetStatistics()[0].Completed == 20);
         Assert.That(attempts.Keys, Is.EquivalentTo(Enumerable.Range(0, 20)));
         Assert.That(attempts.Where(static a => a.Value != 1), Is.EqualTo(new[] { KeyValuePair.Create(0, 2) }), "the one that was begun is attempt 2");
-        await Eventually.Holds(() => producer.Lanes[0].MovedOn == 20);
+        await Eventually.Holds(() => producer.Queues[0].Moved == 20);
 
-        await producer.EnqueueAsync(BitConverter.GetBytes(99), new() { Route = Route.SharedMemory });
+        await producer.EnqueueAsync(BitConverter.GetBytes(99), new() { Route = RouteName.SharedMemory });
         await producer.EnqueueAsync(BitConverter.GetBytes(100));
         await Eventually.Holds(() => far.GetStatistics()[0].Completed == 21);
         await Eventually.Holds(() => Inspect(Name).Ready == 1); // Whoever moves tasks on has it in hand for a moment, each time it looks.

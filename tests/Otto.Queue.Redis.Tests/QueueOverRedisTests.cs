@@ -14,7 +14,7 @@ internal sealed class QueueOverRedisTests : RedisTest
     {
         TaskQueue producer = Make(AllRoutes().AddProducer<Job>(Name));
         TaskReceipt kept = await producer.EnqueueAsync(new Job(1));
-        Assert.That((kept.Route, kept.Reason), Is.EqualTo((Route.Redis, "no worker is known on this machine: Redis keeps it")));
+        Assert.That((kept.Route, kept.Reason), Is.EqualTo((RouteName.Redis, "no worker is known on this machine: Redis keeps it")));
 
         TaskQueue worker = await StartAsync(RedisOnly().AddHandler<Job>(Name, Done));
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
@@ -48,10 +48,10 @@ internal sealed class QueueOverRedisTests : RedisTest
         await Eventually.Holds(() => producer.EnqueueAsync(new Job(0)).AsTask().Result.Reason == RouteReason.WorkerElsewhere);
 
         TaskQueue near = await StartAsync(AllRoutes().AddHandler<Job>(Name, Done));
-        Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.SharedMemory));
-        Assert.That((await near.EnqueueAsync(new Job(2))).Route, Is.EqualTo(Route.InProcess));
+        Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.SharedMemory));
+        Assert.That((await near.EnqueueAsync(new Job(2))).Route, Is.EqualTo(RouteName.InProcess));
         await near.StopAsync();
-        Assert.That((await producer.EnqueueAsync(new Job(3))).Route, Is.EqualTo(Route.Redis));
+        Assert.That((await producer.EnqueueAsync(new Job(3))).Route, Is.EqualTo(RouteName.Redis));
         await far.StopAsync();
     }
 
@@ -60,16 +60,16 @@ internal sealed class QueueOverRedisTests : RedisTest
     {
         TaskQueue queue = await StartAsync(AllRoutes().AddHandler<Job>(Name, Done));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Cluster });
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.Redis, RouteReason.Durable)));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.Redis, RouteReason.Durable)));
         TaskReceipt process = await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
-        Assert.That((process.Route, process.Reason), Is.EqualTo((Route.InProcess, RouteReason.Kept)));
+        Assert.That((process.Route, process.Reason), Is.EqualTo((RouteName.InProcess, RouteReason.Kept)));
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 2);
     }
 
     [Test]
     public async Task A_retry_of_a_cluster_task_stays_in_redis_and_its_dead_letter_too()
     {
-        List<(int, Route)> attempts = [];
+        List<(int, RouteName)> attempts = [];
         TaskQueue queue = await StartAsync(AllRoutes().AddHandler<Job>(Name, (_, context, _) =>
         {
             lock (attempts) attempts.Add((context.Attempt, context.Route));
@@ -79,9 +79,9 @@ internal sealed class QueueOverRedisTests : RedisTest
 
         await Eventually.Holds(() => queue.DeadLetters.ListAsync().AsTask().Result.Count == 1);
 
-        Assert.That(attempts, Is.EqualTo(new[] { (1, Route.Redis), (2, Route.Redis), (3, Route.Redis) }));
+        Assert.That(attempts, Is.EqualTo(new[] { (1, RouteName.Redis), (2, RouteName.Redis), (3, RouteName.Redis) }));
         DeadLetteredTask dead = (await queue.DeadLetters.ListAsync()).Single();
-        Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, Route.Redis, 3, "attempt 3 of 3: IOException: no")));
+        Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, RouteName.Redis, 3, "attempt 3 of 3: IOException: no")));
         Assert.That((await queue.DeadLetters.DeleteAsync(dead), await queue.DeadLetters.DeleteAsync(dead)), Is.EqualTo((true, false)));
     }
 
@@ -102,7 +102,7 @@ internal sealed class QueueOverRedisTests : RedisTest
         finish.SetResult();
         DrainReport report = await stop.Soon();
 
-        Assert.That((report.Completed, report.Transferred[Route.Redis], report.Lost), Is.EqualTo((1, 49, 0)));
+        Assert.That((report.Completed, report.Transferred[RouteName.Redis], report.Lost), Is.EqualTo((1, 49, 0)));
         HashSet<int> seen = [];
         TaskQueue second = await StartAsync(RedisOnly().AddHandler<Job>(Name, (job, context, _) =>
         {
@@ -119,7 +119,7 @@ internal sealed class QueueOverRedisTests : RedisTest
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Delay = TimeSpan.FromMilliseconds(200) });
         await producer.DisposeAsync();
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.Redis, RouteReason.Delayed)));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.Redis, RouteReason.Delayed)));
         TaskQueue worker = await StartAsync(RedisOnly().AddHandler<Job>(Name, Done));
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
     }
@@ -132,12 +132,12 @@ internal sealed class QueueOverRedisTests : RedisTest
         for (long start = Stopwatch.GetTimestamp(); trouble?.StartsWith("not connected", StringComparison.Ordinal) == true && Stopwatch.GetElapsedTime(start) < Eventually.Watchdog;)
             (queue, trouble) = await AskAsync();
         Assert.That(trouble, Does.Contain("refuses the password"));
-        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.SharedMemory), "and tasks that may go elsewhere do");
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.SharedMemory), "and tasks that may go elsewhere do");
 
         async Task<(TaskQueue, string?)> AskAsync()
         {
             TaskQueue asked = Make(Options().UseRedis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").AddProducer<Job>(Name));
-            return (asked, (await asked.ExplainRouteAsync(Name)).Routes.Single(static r => r.Route == Route.Redis).Error);
+            return (asked, (await asked.ExplainRouteAsync(Name)).Routes.Single(static r => r.Route == RouteName.Redis).Error);
         }
     }
 
@@ -146,7 +146,7 @@ internal sealed class QueueOverRedisTests : RedisTest
     {
         TaskQueue half = await StartAsync(RedisOnly().AddHandler<Job>("a", Done, h => h.Queue(Name)));
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>("b", h => h.Queue(Name)));
-        await producer.EnqueueAsync("b", new Job(1));
+        await producer.EnqueueNamedAsync("b", new Job(1));
         await Eventually.Holds(() => half.GetStatistics()[0].Returned > 0);
         TaskQueue whole = await StartAsync(RedisOnly().AddHandler<Job>("b", Done, h => h.Queue(Name)));
         await Eventually.Holds(() => whole.GetStatistics()[0].Completed == 1);
@@ -161,7 +161,7 @@ internal sealed class QueueOverRedisTests : RedisTest
         TaskQueueConfiguration.Apply(options, configuration);
         Assert.That((seen!.Capacity, seen.LeaseTime), Is.EqualTo((5, TimeSpan.FromSeconds(2))));
         TaskQueue queue = Make(options);
-        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.Redis));
 
         Assert.That(() => TaskQueueConfiguration.Apply(InProcessOnly().UseRedis("nowhere:1"), Configure(("Redis:Lease", "1"))),
             Throws.ArgumentException.With.Message.Contains("unknown key 'Redis:Lease'; known: Configuration, Capacity"));

@@ -71,7 +71,7 @@ internal sealed class RaceTests : RedisTest
         for (int i = 301; i < 600; i++)
             if (await producer.CancelAsync(receipts[i]) != CancelOutcome.NotFound) told.Add(i);
         finish.SetResult();
-        await Eventually.Holds(() => worker.GetStatistics()[0] is var n && n.Completed + n.Cancelled >= 301 && worker.Lanes[0].Routes[0].Channel.CountAsync(default).AsTask().Result is { Ready: 0, Leased: 0 });
+        await Eventually.Holds(() => worker.GetStatistics()[0] is var n && n.Completed + n.Cancelled >= 301 && worker.Queues[0].Routes[0].Channel.CountAsync(default).AsTask().Result is { Ready: 0, Leased: 0 });
         Assert.That(told, Has.Count.EqualTo(299));
         Assert.That(done, Is.EqualTo(Enumerable.Range(0, 301)), "whatever was held already was passed over");
     }

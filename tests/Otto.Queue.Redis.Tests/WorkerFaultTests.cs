@@ -103,10 +103,10 @@ internal sealed class WorkerFaultTests : RedisTest
         await victim.SaysAsync("ready");
         TaskQueue producer = Make(RedisOnly().AddProducer<byte[]>(Name));
         await producer.EnqueueAsync(BitConverter.GetBytes(1));
-        await Eventually.Holds(() => producer.Lanes[0].Routes[0].Channel.OtherWorkers == 1);
+        await Eventually.Holds(() => producer.Queues[0].Routes[0].Channel.OtherWorkers == 1);
         victim.Kill();
-        await Eventually.Holds(() => producer.Lanes[0].Routes[0].Channel.OtherWorkers == 0);
+        await Eventually.Holds(() => producer.Queues[0].Routes[0].Channel.OtherWorkers == 0);
     }
 
-    private static async Task<Otto.Ipc.WorkQueueCounts> Counts(TaskQueue queue) => await queue.Lanes[0].Routes[0].Channel.CountAsync(default);
+    private static async Task<Otto.Ipc.WorkQueueCounts> Counts(TaskQueue queue) => await queue.Queues[0].Routes[0].Channel.CountAsync(default);
 }

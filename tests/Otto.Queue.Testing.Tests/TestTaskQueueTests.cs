@@ -111,7 +111,7 @@ internal sealed class TestTaskQueueTests
     {
         await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order, int>("orders", static (order, _, _) => new(order.Number * 2)).AddProducer<Mail>("mails"));
         TaskReceipt wanted = await queue.EnqueueAsync(new Order(21), new() { TrackResult = true, Durability = Durability.Cluster });
-        TaskReceipt gone = await queue.EnqueueAsync(new Order(1), new() { Route = Route.InProcess });
+        TaskReceipt gone = await queue.EnqueueAsync(new Order(1), new() { Route = RouteName.InProcess });
         await queue.EnqueueAsync(new Mail("elsewhere"));
         Assert.That(await queue.CancelAsync(gone), Is.EqualTo(CancelOutcome.Removed));
         await queue.RunToEndAsync();

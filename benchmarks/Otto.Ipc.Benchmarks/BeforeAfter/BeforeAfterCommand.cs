@@ -62,7 +62,7 @@ internal static class BeforeAfterCommand
         new Thread(() =>
         {
             if (way.StartsWith("redis", StringComparison.Ordinal)) RedisVariant.Work(way == "redis-batched", address, tally);
-            else QueueVariant.WorkAsync(way == "otto-mmap" ? Route.SharedMemory : Route.Redis, address, tally).GetAwaiter().GetResult();
+            else QueueVariant.WorkAsync(way == "otto-mmap" ? RouteName.SharedMemory : RouteName.Redis, address, tally).GetAwaiter().GetResult();
         }) { IsBackground = true }.Start();
         while (Console.In.ReadLine() is { } line)
         {
@@ -81,9 +81,9 @@ internal static class BeforeAfterCommand
         var tally = new Tally();
         Func<Variant>[] ways =
         [
-            .. RedisPlace.IsInstalled ? (Func<Variant>[])[() => new RedisVariant(batched: false), () => new RedisVariant(batched: true), () => new QueueVariant(Route.Redis, null)] : [],
-            () => new QueueVariant(Route.SharedMemory, null),
-            () => new QueueVariant(Route.InProcess, tally),
+            .. RedisPlace.IsInstalled ? (Func<Variant>[])[() => new RedisVariant(batched: false), () => new RedisVariant(batched: true), () => new QueueVariant(RouteName.Redis, null)] : [],
+            () => new QueueVariant(RouteName.SharedMemory, null),
+            () => new QueueVariant(RouteName.InProcess, tally),
         ];
         if (!RedisPlace.IsInstalled) Console.Error.WriteLine("  redis-server is not installed, so its three ways are left out: sudo apt-get install redis-server");
         List<BeforeAfterRun> all = [];

@@ -126,24 +126,24 @@ internal sealed class QueueVariant : Variant
     // A worker takes no more tasks than it has free hands. Over Redis, what it takes at once shares a round trip; elsewhere there is none to share.
     private const int Hands = 128;
 
-    private readonly Route _route;
+    private readonly RouteName _route;
     private readonly ScratchDirectory? _directory;
     private readonly RedisPlace? _redis;
     private readonly TaskQueue _queue;
 
     /// <param name="route">Which.</param>
     /// <param name="tally">Who counts, where the worker is this process.</param>
-    public QueueVariant(Route route, Tally? tally)
+    public QueueVariant(RouteName route, Tally? tally)
     {
         _route = route;
-        _directory = route == Route.SharedMemory ? ScratchDirectory.InSharedMemory() : null;
-        _redis = route == Route.Redis ? new RedisPlace(keep: false) : null;
-        _queue = new TaskQueue(Options(route, Address ?? "", route == Route.InProcess ? tally : null));
+        _directory = route == RouteName.SharedMemory ? ScratchDirectory.InSharedMemory() : null;
+        _redis = route == RouteName.Redis ? new RedisPlace(keep: false) : null;
+        _queue = new TaskQueue(Options(route, Address ?? "", route == RouteName.InProcess ? tally : null));
     }
 
-    public override string Name => _route switch { Route.InProcess => "otto-inprocess", Route.SharedMemory => "otto-mmap", _ => "otto-redis" };
+    public override string Name => _route == RouteName.InProcess ? "otto-inprocess" : _route == RouteName.SharedMemory ? "otto-mmap" : "otto-redis";
 
-    public override string Title => _route switch { Route.InProcess => "Otto.Queue, in process", Route.SharedMemory => "Otto.Queue, shared memory", _ => "Otto.Queue, Redis" };
+    public override string Title => _route == RouteName.InProcess ? "Otto.Queue, in process" : _route == RouteName.SharedMemory ? "Otto.Queue, shared memory" : "Otto.Queue, Redis";
 
     public override string? Address => _directory?.Path ?? _redis?.Address;
 
@@ -151,7 +151,7 @@ internal sealed class QueueVariant : Variant
 
     public override async Task ProduceAsync(int tasks)
     {
-        if (_route == Route.Redis)
+        if (_route == RouteName.Redis)
         {
             for (int i = 0; i < tasks; i += Many) await _queue.EnqueueManyAsync(Enumerable.Range(i, Math.Min(Many, tasks - i)).Select(Make)).ConfigureAwait(false);
             return;
@@ -165,7 +165,7 @@ internal sealed class QueueVariant : Variant
     }
 
     /// <summary>The other process: a worker until it is told to stop.</summary>
-    public static async Task WorkAsync(Route route, string address, Tally tally)
+    public static async Task WorkAsync(RouteName route, string address, Tally tally)
     {
         var queue = new TaskQueue(Options(route, address, tally));
         await queue.StartAsync().ConfigureAwait(false);
@@ -179,12 +179,12 @@ internal sealed class QueueVariant : Variant
         _redis?.Dispose();
     }
 
-    private static TaskQueueOptions Options(Route route, string address, Tally? tally)
+    private static TaskQueueOptions Options(RouteName route, string address, Tally? tally)
     {
         TaskQueueOptions options = new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }.UseJson(SmallTaskJson.Default);
-        _ = tally is null ? options.AddProducer<SmallTask>(Queue) : options.AddHandler<SmallTask>(Queue, tally.HandleAsync, h => h.Scope(false).Concurrency(route == Route.Redis ? Hands : 1));
-        options.UseInProcess(o => (o.Enabled, o.FullMode) = (route == Route.InProcess, QueueFullMode.Wait));
-        options.UseSharedMemory(o => (o.Enabled, o.Directory, o.FullMode) = (route == Route.SharedMemory, address, QueueFullMode.Wait));
-        return route == Route.Redis ? options.UseRedis(address, o => o.FullMode = QueueFullMode.Wait) : options;
+        _ = tally is null ? options.AddProducer<SmallTask>(Queue) : options.AddHandler<SmallTask>(Queue, tally.HandleAsync, h => h.Scope(false).Concurrency(route == RouteName.Redis ? Hands : 1));
+        options.UseInProcess(o => (o.Enabled, o.FullMode) = (route == RouteName.InProcess, QueueFullMode.Wait));
+        options.UseSharedMemory(o => (o.Enabled, o.Directory, o.FullMode) = (route == RouteName.SharedMemory, address, QueueFullMode.Wait));
+        return route == RouteName.Redis ? options.UseRedis(address, o => o.FullMode = QueueFullMode.Wait) : options;
     }
 }

@@ -155,7 +155,7 @@ internal sealed class RouteOperation : Operation
     {
         _queue = new TaskQueue(new TaskQueueOptions().AddProducer<ReadOnlyMemory<byte>>("bytes").UseSharedMemory(o => o.Directory = _directory.Path));
         _queue.StartAsync().GetAwaiter().GetResult();
-        if (_queue.EnqueueAsync(_task).AsTask().GetAwaiter().GetResult().Route != Route.SharedMemory) throw new InvalidOperationException("the task went another way");
+        if (_queue.EnqueueAsync(_task).AsTask().GetAwaiter().GetResult().Route != RouteName.SharedMemory) throw new InvalidOperationException("the task went another way");
         _segment = new MmapTransport(new MmapTransportOptions { Directory = _directory.Path }).OpenQueue("bytes");
         Take();
     }

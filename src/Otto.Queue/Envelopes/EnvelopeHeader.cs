@@ -18,34 +18,28 @@ internal struct EnvelopeHeader
 
     internal byte Format;
 
-    /// <summary>Whether its producer pinned it to a route.</summary>
-    internal bool Pinned;
+    /// <summary>What only some tasks carry; <see langword="null"/> if there is none.</summary>
+    internal TaskMetadata? Metadata;
 
-    /// <summary>Whether its producer waits for the result.</summary>
-    internal bool WantsResult;
-
-    /// <summary>How long after each end it is due again; zero for once.</summary>
-    internal TimeSpan Every;
-
-    /// <summary>No other task of this key while this one is pending or running.</summary>
-    internal string? Key;
-
-    internal ActivityContext Trace;
+    /// <summary>How long no worker gets the task from when it was enqueued.</summary>
+    internal readonly TimeSpan Delay => NotBeforeMicroseconds == 0 ? TimeSpan.Zero : TimeSpan.FromMicroseconds(NotBeforeMicroseconds - EnqueuedMicroseconds);
 
     /// <summary>Writes the fixed part, name and trace in front of a payload that follows.</summary>
     /// <param name="buffer">An empty buffer.</param>
     /// <param name="name">The task's name as UTF-8.</param>
     internal readonly void Write(EnvelopeBuffer buffer, ReadOnlySpan<byte> name)
     {
-        bool traced = Trace.TraceId != default;
-        bool recurs = Every > TimeSpan.Zero;
-        int keyBytes = Key is null ? 0 : Encoding.UTF8.GetByteCount(Key);
+        ActivityContext trace = Metadata?.Trace ?? default;
+        string? key = Metadata?.UniqueKey;
+        bool traced = trace.TraceId != default, recurs = Metadata is { Repeats: true };
+        bool pinned = Metadata is { IsPinned: true }, tracked = Metadata is { TrackResult: true };
+        int keyBytes = key is null ? 0 : Encoding.UTF8.GetByteCount(key);
         int length = EnvelopeLayout.FixedBytes + name.Length + keyBytes + (traced ? EnvelopeLayout.TraceBytes : 0) + (recurs ? EnvelopeLayout.EveryBytes : 0);
         Span<byte> bytes = buffer.GetSpan(length)[..length];
         bytes[EnvelopeLayout.MagicAt] = EnvelopeLayout.Magic;
         bytes[EnvelopeLayout.VersionAt] = EnvelopeLayout.Version;
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.FlagsAt..], (ushort)(
-            (traced ? EnvelopeLayout.HasTrace : 0) | (Pinned ? EnvelopeLayout.IsPinned : 0) | (WantsResult ? EnvelopeLayout.WantsResult : 0) | (recurs ? EnvelopeLayout.Recurs : 0)));
+            (traced ? EnvelopeLayout.HasTrace : 0) | (pinned ? EnvelopeLayout.IsPinned : 0) | (tracked ? EnvelopeLayout.WantsResult : 0) | (recurs ? EnvelopeLayout.Recurs : 0)));
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.HeaderBytesAt..], (ushort)length);
         bytes[EnvelopeLayout.NameLengthAt] = (byte)name.Length;
         bytes[EnvelopeLayout.KeyLengthAt] = (byte)keyBytes;
@@ -57,20 +51,20 @@ internal struct EnvelopeHeader
         bytes[EnvelopeLayout.ReservedAt] = 0;
         BinaryPrimitives.WriteUInt32LittleEndian(bytes[EnvelopeLayout.PayloadBytesAt..], 0);
         name.CopyTo(bytes[EnvelopeLayout.FixedBytes..]);
-        if (keyBytes > 0) Encoding.UTF8.GetBytes(Key, bytes[(EnvelopeLayout.FixedBytes + name.Length)..]);
-        if (recurs) BinaryPrimitives.WriteInt64LittleEndian(bytes[(length - EnvelopeLayout.EveryBytes)..], (long)Every.TotalMicroseconds);
+        if (keyBytes > 0) Encoding.UTF8.GetBytes(key, bytes[(EnvelopeLayout.FixedBytes + name.Length)..]);
+        if (recurs) BinaryPrimitives.WriteInt64LittleEndian(bytes[(length - EnvelopeLayout.EveryBytes)..], (long)Metadata!.RepeatInterval.TotalMicroseconds);
         if (traced)
         {
-            Span<byte> trace = bytes[(EnvelopeLayout.FixedBytes + name.Length + keyBytes)..];
-            Trace.TraceId.CopyTo(trace[..16]);
-            Trace.SpanId.CopyTo(trace.Slice(16, 8));
-            trace[24] = (byte)Trace.TraceFlags;
+            Span<byte> traceBytes = bytes[(EnvelopeLayout.FixedBytes + name.Length + keyBytes)..];
+            trace.TraceId.CopyTo(traceBytes[..16]);
+            trace.SpanId.CopyTo(traceBytes.Slice(16, 8));
+            traceBytes[24] = (byte)trace.TraceFlags;
         }
 
         buffer.Advance(length);
     }
 
-    /// <summary>The key of a message that may be cut short, or anything at all; empty where it has none.</summary>
+    /// <summary>The key of a message that may be cut short, or anything at all; empty if it has none.</summary>
     internal static ReadOnlySpan<byte> KeyOf(ReadOnlySpan<byte> message)
     {
         if (message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic) return default;
@@ -82,7 +76,7 @@ internal struct EnvelopeHeader
     internal static TaskId IdOf(ReadOnlySpan<byte> message)
         => message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic ? default : TaskId.ReadFrom(message[EnvelopeLayout.IdAt..]);
 
-    /// <summary>Says how long the payload has become.</summary>
+    /// <summary>Writes the length of the payload.</summary>
     /// <param name="message">The whole envelope, payload included.</param>
     internal static void Seal(Span<byte> message)
     {
@@ -95,7 +89,7 @@ internal struct EnvelopeHeader
     /// <param name="header">The fields.</param>
     /// <param name="name">The task's name, inside <paramref name="message"/>.</param>
     /// <param name="payloadAt">Where the payload starts; it reaches to the end.</param>
-    /// <returns><see langword="null"/> where it is an envelope, else what is wrong with it.</returns>
+    /// <returns><see langword="null"/> if it is an envelope, else what is wrong with it.</returns>
     internal static string? Read(ReadOnlySpan<byte> message, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt)
     {
         header = default;
@@ -124,25 +118,31 @@ internal struct EnvelopeHeader
         header.NotBeforeMicroseconds = BinaryPrimitives.ReadInt64LittleEndian(message[EnvelopeLayout.NotBeforeAt..]);
         header.AttemptsBefore = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.AttemptsAt..]);
         header.Format = message[EnvelopeLayout.FormatAt];
-        header.Pinned = (flags & EnvelopeLayout.IsPinned) != 0;
-        header.WantsResult = (flags & EnvelopeLayout.WantsResult) != 0;
-        if (keyBytes != 0) header.Key = Encoding.UTF8.GetString(message.Slice(EnvelopeLayout.FixedBytes + nameBytes, keyBytes));
+        TimeSpan repeatInterval = default;
         if (everyBytes != 0)
         {
             long every = BinaryPrimitives.ReadInt64LittleEndian(message[(headerBytes - EnvelopeLayout.EveryBytes)..]);
             if (every <= 0 || every > (long)Otto.Ipc.IWorkQueue.MaxDelay.TotalMicroseconds) return $"envelope: recurs every {every:N0} µs";
-            header.Every = TimeSpan.FromMicroseconds(every);
+            repeatInterval = TimeSpan.FromMicroseconds(every);
         }
 
         name = message.Slice(EnvelopeLayout.FixedBytes, nameBytes);
-        if (traceBytes != 0)
+        if (flags != 0 || keyBytes != 0)
         {
-            ReadOnlySpan<byte> trace = message.Slice(headerBytes - everyBytes - EnvelopeLayout.TraceBytes, EnvelopeLayout.TraceBytes);
-            header.Trace = new ActivityContext(
-                ActivityTraceId.CreateFromBytes(trace[..16]), ActivitySpanId.CreateFromBytes(trace.Slice(16, 8)), (ActivityTraceFlags)trace[24], isRemote: true);
+            header.Metadata = new TaskMetadata
+            {
+                UniqueKey = keyBytes == 0 ? null : Encoding.UTF8.GetString(message.Slice(EnvelopeLayout.FixedBytes + nameBytes, keyBytes)),
+                RepeatInterval = repeatInterval,
+                TrackResult = (flags & EnvelopeLayout.WantsResult) != 0,
+                IsPinned = (flags & EnvelopeLayout.IsPinned) != 0,
+                Trace = traceBytes == 0 ? default : ReadTrace(message.Slice(headerBytes - everyBytes - EnvelopeLayout.TraceBytes, EnvelopeLayout.TraceBytes)),
+            };
         }
 
         payloadAt = headerBytes;
         return null;
     }
+
+    private static ActivityContext ReadTrace(ReadOnlySpan<byte> bytes) => new(
+        ActivityTraceId.CreateFromBytes(bytes[..16]), ActivitySpanId.CreateFromBytes(bytes.Slice(16, 8)), (ActivityTraceFlags)bytes[24], isRemote: true);
 }

@@ -29,7 +29,8 @@ internal static class EnvelopeLayout
     internal const int PayloadBytesAt = ReservedAt + sizeof(byte);
     internal const int FixedBytes = PayloadBytesAt + sizeof(uint);
 
-    /// <summary>A trace stands after name and key: trace id (16), span id (8), trace flags (1), as in the W3C header but binary.</summary>
+    /// <summary>A trace follows name and key: trace id (16), span id (8), trace flags (1), as in the W3C header
+    /// but binary.</summary>
     internal const ushort HasTrace = 1;
 
     /// <summary>The task was pinned to its route, and is not moved on to another.</summary>
@@ -38,12 +39,11 @@ internal static class EnvelopeLayout
     /// <summary>Its producer waits for the result.</summary>
     internal const ushort WantsResult = 4;
 
-    /// <summary>The task recurs: how long after each end, in microseconds, stands after the trace.</summary>
+    /// <summary>The task recurs: how long after each end, in microseconds, follows the trace.</summary>
     internal const ushort Recurs = 8;
 
     internal const ushort KnownFlags = HasTrace | IsPinned | WantsResult | Recurs;
     internal const int EveryBytes = sizeof(long);
-    internal const int MaxKeyBytes = byte.MaxValue;
     internal const int TraceBytes = 16 + 8 + 1;
     internal const int MaxNameBytes = 100;
     internal const int MaxHeaderBytes = FixedBytes + byte.MaxValue + byte.MaxValue + TraceBytes + EveryBytes;

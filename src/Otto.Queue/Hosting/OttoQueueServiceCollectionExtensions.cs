@@ -11,7 +11,8 @@ public static class OttoQueueServiceCollectionExtensions
 {
     /// <summary>Adds <see cref="ITaskQueue"/>, the handlers, and workers that start and stop with the host.</summary>
     /// <param name="services">The services.</param>
-    /// <param name="configuration">The queue's section, such as <c>Otto:Queue</c>; it has the last word over <paramref name="configure"/>. Unknown keys are errors when the host starts.</param>
+    /// <param name="configuration">The queue's section, such as <c>Otto:Queue</c>; it has the last word over
+    /// <paramref name="configure"/>. Unknown keys are errors when the host starts.</param>
     /// <param name="configure">The tasks and routes.</param>
     /// <returns>A builder, to add more.</returns>
     public static OttoQueueBuilder AddOttoQueue(this IServiceCollection services, IConfiguration configuration, Action<TaskQueueOptions> configure)

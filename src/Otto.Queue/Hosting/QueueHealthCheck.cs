@@ -12,11 +12,11 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
     {
         Dictionary<string, object> data = [];
         List<string> down = [], late = [];
-        foreach (Lane lane in queue.Lanes)
+        foreach (QueueRuntime runtime in queue.Queues)
         {
-            foreach (RouteConnection route in lane.Routes)
+            foreach (RouteConnection route in runtime.Routes)
             {
-                string name = $"{lane.Name}/{route.Route.Route}";
+                string name = $"{runtime.Name}/{route.Name}";
                 try
                 {
                     if (route.Channel.Status is { } trouble) throw new IOException(trouble);
@@ -31,7 +31,7 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
                 }
             }
 
-            data[$"{lane.Name}/{Route.InProcess}"] = string.Create(CultureInfo.InvariantCulture, $"{lane.Ring.Count + lane.Waiting.Count} waiting");
+            data[$"{runtime.Name}/{RouteName.InProcess}"] = string.Create(CultureInfo.InvariantCulture, $"{runtime.Waiting} waiting");
         }
 
         HealthStatus status = down.Count > 0 ? context.Registration.FailureStatus : late.Count > 0 ? HealthStatus.Degraded : HealthStatus.Healthy;

@@ -8,7 +8,8 @@ namespace Otto.Queue;
 
 // The default format: readable in a dead-letter list, and from every language.
 
-/// <summary>Serialises tasks as JSON with System.Text.Json, by source-generated contracts where they are given.</summary>
+/// <summary>Serialises tasks as JSON with System.Text.Json, by source-generated contracts where they are
+/// given.</summary>
 public sealed class JsonTaskSerializer : ITaskSerializer
 {
     // A writer a thread, aimed at a new buffer for each task: a writer a task would be garbage a task.
@@ -31,7 +32,8 @@ public sealed class JsonTaskSerializer : ITaskSerializer
         _options = options;
     }
 
-    /// <summary>Where a program gave no contracts: by reflection where the program was built with it, else a serialiser that refuses every type at start.</summary>
+    /// <summary>Where a program gave no contracts: by reflection where the program was built with it, else a serialiser
+    /// that refuses every type at start.</summary>
     internal static JsonTaskSerializer CreateDefault() => new(new JsonSerializerOptions
     {
         TypeInfoResolver = JsonSerializer.IsReflectionEnabledByDefault ? Reflection() : JsonTypeInfoResolver.Combine(),

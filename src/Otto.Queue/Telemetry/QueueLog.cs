@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Otto.Queue;
 
-// Everything that the queue says, in one place: event ids are stable, so that alerts can be set on them.
+// Everything that the queue logs, in one place: event ids are stable, so that alerts can be set on them.
 
 internal sealed partial class QueueLog(ILogger logger)
 {
@@ -17,41 +17,41 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(3, LogLevel.Warning, "Task '{Task}' {Id} failed in attempt {Attempt} of {Limit}; tried again in {DelayMilliseconds:0} ms")]
     internal partial void Retrying(string task, TaskId id, int attempt, int limit, double delayMilliseconds, Exception error);
 
-    [LoggerMessage(4, LogLevel.Error, "Task '{Task}' {Id} is given up and lies among the dead letters: {Reason}")]
+    [LoggerMessage(4, LogLevel.Error, "Task '{Task}' {Id} failed for the last time and is now a dead letter: {Reason}")]
     internal partial void GaveUp(string task, TaskId id, string reason, Exception error);
 
-    [LoggerMessage(5, LogLevel.Error, "Task '{Task}' {Id} is given up, and no route could keep it as a dead letter: {Reason}")]
+    [LoggerMessage(5, LogLevel.Error, "Task '{Task}' {Id} failed for the last time, and no route could keep it as a dead letter: {Reason}")]
     internal partial void GaveUpUnkept(string task, TaskId id, string reason, Exception error);
 
-    [LoggerMessage(6, LogLevel.Error, "A message in queue '{Queue}' on {Route} cannot be run and lies among the dead letters: {Reason}")]
-    internal partial void Unreadable(string queue, Route route, string reason);
+    [LoggerMessage(6, LogLevel.Error, "A message in queue '{Queue}' on {Route} cannot be run and is now a dead letter: {Reason}")]
+    internal partial void Unreadable(string queue, RouteName route, string reason);
 
-    [LoggerMessage(7, LogLevel.Warning, "No handler here for task '{Task}', taken from queue '{Queue}' on {Route}: given back, uncounted; said once a name")]
-    internal partial void NoHandler(string queue, string task, Route route);
+    [LoggerMessage(7, LogLevel.Warning, "No handler here for task '{Task}', received from queue '{Queue}' on {Route}: returned without counting an attempt; logged once per name")]
+    internal partial void NoHandler(string queue, string task, RouteName route);
 
-    [LoggerMessage(8, LogLevel.Error, "Queue '{Queue}' cannot take from {Route}; looked at again in a second")]
-    internal partial void RouteFailed(string queue, Route route, Exception error);
+    [LoggerMessage(8, LogLevel.Error, "Queue '{Queue}' cannot receive from {Route}; retried in one second")]
+    internal partial void RouteFailed(string queue, RouteName route, Exception error);
 
     [LoggerMessage(9, LogLevel.Warning, "An attempt of task '{Task}' {Id} ended after its lease had: it may run again elsewhere")]
     internal partial void LeaseEnded(string task, TaskId id);
 
-    [LoggerMessage(10, LogLevel.Error, "Task '{Task}' {Id} could not be handed over to {Route}")]
-    internal partial void HandOverFailed(string task, TaskId id, Route route, Exception error);
+    [LoggerMessage(10, LogLevel.Error, "Task '{Task}' {Id} could not be transferred to {Route}")]
+    internal partial void HandOverFailed(string task, TaskId id, RouteName route, Exception error);
 
-    [LoggerMessage(11, LogLevel.Error, "Task '{Task}' {Id} is lost with this stop: no route could take it")]
+    [LoggerMessage(11, LogLevel.Error, "Task '{Task}' {Id} is lost at this stop: no route could take it")]
     internal partial void LostAtStop(string task, TaskId id);
 
-    [LoggerMessage(12, LogLevel.Error, "A worker of queue '{Queue}' met trouble after its task had ended")]
+    [LoggerMessage(12, LogLevel.Error, "Unexpected error in a worker of queue '{Queue}' after its task completed")]
     internal partial void WorkerTrouble(string queue, Exception error);
 
-    [LoggerMessage(13, LogLevel.Warning, "Queue '{Queue}' has lost {Route}: {Trouble}; its tasks wait or go another way")]
-    internal partial void RouteLost(string queue, Route route, string trouble);
+    [LoggerMessage(13, LogLevel.Warning, "Queue '{Queue}' lost {Route}: {Trouble}; its tasks wait or take another route")]
+    internal partial void RouteLost(string queue, RouteName route, string trouble);
 
-    [LoggerMessage(14, LogLevel.Information, "Queue '{Queue}' has {Route} back")]
-    internal partial void RouteBack(string queue, Route route);
+    [LoggerMessage(14, LogLevel.Information, "Route {Route} of queue '{Queue}' is available again")]
+    internal partial void RouteBack(string queue, RouteName route);
 
     [LoggerMessage(15, LogLevel.Information, "Queue '{Queue}': {Count} tasks moved from {From}, where no worker is left, to {To}")]
-    internal partial void Moved(string queue, int count, Route from, Route to);
+    internal partial void Moved(string queue, int count, RouteName from, RouteName to);
 
     [LoggerMessage(16, LogLevel.Warning, "Task {Id} of queue '{Queue}' passed to another worker while it was held here: it may run twice")]
     internal partial void LeaseLost(string queue, TaskId id);
@@ -62,8 +62,8 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(18, LogLevel.Warning, "Task '{Task}' {Id}, which recurs, failed; it is due again in {Seconds:0.###} s")]
     internal partial void RecurringFailed(string task, TaskId id, double seconds, Exception error);
 
-    [LoggerMessage(19, LogLevel.Warning, "Queue '{Queue}' cannot tell or hear notices on {Route}; cancels, results or progress may not arrive")]
-    internal partial void NoticesFailed(string queue, Route route, Exception error);
+    [LoggerMessage(19, LogLevel.Warning, "Queue '{Queue}' cannot publish or receive events on {Route}; cancellations, results or progress may not arrive")]
+    internal partial void NoticesFailed(string queue, RouteName route, Exception error);
 
     [LoggerMessage(20, LogLevel.Warning, "Shared memory is not available on this system; tasks stay in this process unless another route was added")]
     internal partial void SharedMemoryMissing();

@@ -1,17 +1,16 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using System.Runtime.CompilerServices;
 
 namespace Otto.Queue;
 
-// Traces and meters, by the OpenTelemetry messaging conventions. Every call is behind a look at whether anybody listens, so that silence costs nothing.
+// Traces and meters, by the OpenTelemetry messaging conventions. Every call is behind a look at whether anybody listens, so that silence
+// costs nothing.
 
 internal sealed class QueueTelemetry : IDisposable
 {
     internal const string SourceName = "Otto.Queue";
 
     private static readonly ActivitySource Source = new(SourceName);
-    private static readonly string[] RouteNames = Enum.GetNames<Route>();
     private static readonly KeyValuePair<string, object?> System = new("messaging.system", "otto");
 
     private readonly Meter _meter = new(SourceName);
@@ -40,7 +39,7 @@ internal sealed class QueueTelemetry : IDisposable
         _dead = _meter.CreateCounter<long>("otto.queue.dead", "{message}", "Tasks given up.");
         _givenBack = _meter.CreateCounter<long>("otto.queue.given_back", "{message}", "Tasks leased for which no handler was here.");
         _moved = _meter.CreateCounter<long>("otto.queue.moved", "{message}", "Tasks moved on from a route without workers, by the route they went to.");
-        _cancelled = _meter.CreateCounter<long>("otto.queue.cancelled", "{message}", "Tasks that ended here because somebody cancelled them.");
+        _cancelled = _meter.CreateCounter<long>("otto.queue.cancelled", "{message}", "Tasks that ended here because they were cancelled.");
         _duplicates = _meter.CreateCounter<long>("otto.queue.duplicates", "{message}", "Tasks refused because another of their key is pending or running.");
         _leasesLost = _meter.CreateCounter<long>("otto.queue.leases.lost", "{message}", "Tasks that passed to another worker while they were held here: they may run twice.");
         _handedOver = _meter.CreateCounter<long>("otto.queue.handed_over", "{message}", "Tasks given to another route by a stop, by the route they went to.");
@@ -58,100 +57,89 @@ internal sealed class QueueTelemetry : IDisposable
 
     internal bool ObservesHandling => _consumed.Enabled || _waited.Enabled || _processed.Enabled || Source.HasListeners();
 
-    internal static KeyValuePair<string, object?> RouteTag(Route route) => new("otto.route", RouteNames[(int)route]);
+    internal static KeyValuePair<string, object?> RouteTag(RouteName route) => new("otto.route", route.Value);
 
-    internal static Activity? StartSend(Lane lane, TaskBinding binding)
+    internal static Activity? StartSend(string queue, string task)
     {
         if (!Source.HasListeners()) return null;
-        Activity? activity = Source.StartActivity($"send {lane.Name}", ActivityKind.Producer);
-        return activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "send").SetTag("messaging.destination.name", lane.Name).SetTag("otto.task.name", binding.Name);
+        Activity? activity = Source.StartActivity($"send {queue}", ActivityKind.Producer);
+        return activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "send").SetTag("messaging.destination.name", queue).SetTag("otto.task.name", task);
     }
 
-    internal void Sent(Lane lane, TaskBinding binding, Route route, string reason)
+    internal void Sent(KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, RouteName route, string reason)
     {
-        if (_sent.Enabled) _sent.Add(1, System, lane.NameTag, binding.NameTag);
-        if (_routed.Enabled) _routed.Add(1, lane.NameTag, RouteTag(route), new KeyValuePair<string, object?>("otto.reason", reason));
-        if (_spilled.Enabled && reason.StartsWith(RouteReason.SpilledStart, StringComparison.Ordinal)) _spilled.Add(1, lane.NameTag, RouteTag(route));
+        if (_sent.Enabled) _sent.Add(1, System, queue, task);
+        if (_routed.Enabled) _routed.Add(1, queue, RouteTag(route), new KeyValuePair<string, object?>("otto.reason", reason));
+        if (_spilled.Enabled && reason.StartsWith(RouteReason.SpilledStart, StringComparison.Ordinal)) _spilled.Add(1, queue, RouteTag(route));
         // Only on our own span: where nobody asked for one, the current span is the program's, or the task's that enqueues.
-        if (Activity.Current is { Kind: ActivityKind.Producer } send && send.Source == Source) send.SetTag("otto.route", RouteNames[(int)route]).SetTag("otto.reason", reason);
+        if (Activity.Current is { Kind: ActivityKind.Producer } send && send.Source == Source) send.SetTag("otto.route", route.Value).SetTag("otto.reason", reason);
     }
 
-    internal void Retried(Lane lane, TaskBinding binding)
+    internal void Retried(KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task)
     {
-        if (_retried.Enabled) _retried.Add(1, lane.NameTag, binding.NameTag);
+        if (_retried.Enabled) _retried.Add(1, queue, task);
     }
 
-    internal void Dead(Lane lane, TaskBinding binding)
+    internal void Dead(KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task)
     {
-        if (_dead.Enabled) _dead.Add(1, lane.NameTag, binding.NameTag);
+        if (_dead.Enabled) _dead.Add(1, queue, task);
     }
 
-    internal void GivenBack(Lane lane)
+    internal void GivenBack(KeyValuePair<string, object?> queue)
     {
-        if (_givenBack.Enabled) _givenBack.Add(1, lane.NameTag);
+        if (_givenBack.Enabled) _givenBack.Add(1, queue);
     }
 
-    internal void Cancelled(Lane lane, TaskBinding binding)
+    internal void Cancelled(KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task)
     {
-        if (_cancelled.Enabled) _cancelled.Add(1, lane.NameTag, binding.NameTag);
+        if (_cancelled.Enabled) _cancelled.Add(1, queue, task);
     }
 
-    internal void Duplicate(Lane lane, TaskBinding binding, Route route)
+    internal void Duplicate(KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, RouteName route)
     {
-        if (_duplicates.Enabled) _duplicates.Add(1, lane.NameTag, binding.NameTag, RouteTag(route));
+        if (_duplicates.Enabled) _duplicates.Add(1, queue, task, RouteTag(route));
     }
 
-    internal void LeaseLost(Lane lane)
+    internal void LeaseLost(KeyValuePair<string, object?> queue)
     {
-        if (_leasesLost.Enabled) _leasesLost.Add(1, lane.NameTag);
+        if (_leasesLost.Enabled) _leasesLost.Add(1, queue);
     }
 
-    internal void HandedOver(Lane lane, Route route)
+    internal void HandedOver(KeyValuePair<string, object?> queue, RouteName route)
     {
-        if (_handedOver.Enabled) _handedOver.Add(1, lane.NameTag, RouteTag(route));
+        if (_handedOver.Enabled) _handedOver.Add(1, queue, RouteTag(route));
     }
 
-    internal void Moved(Lane lane, Route from, Route to, int count)
+    internal void Moved(KeyValuePair<string, object?> queue, RouteName from, RouteName to, int count)
     {
-        if (_moved.Enabled) _moved.Add(count, lane.NameTag, RouteTag(to), new KeyValuePair<string, object?>("otto.route.from", RouteNames[(int)from]));
+        if (_moved.Enabled) _moved.Add(count, queue, RouteTag(to), new KeyValuePair<string, object?>("otto.route.from", from.Value));
     }
 
-    /// <summary>Runs a task with somebody watching.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    internal async ValueTask ObserveAsync(Lane lane, TaskBinding binding, object? task, ReadOnlyMemory<byte> payload, TaskContext context, ActivityContext producer, CancellationToken cancellationToken)
+    internal void Consumed(KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, KeyValuePair<string, object?> route)
     {
-        long start = lane.Clock.Timestamp;
-        KeyValuePair<string, object?> route = RouteTag(context.Route);
-        if (_consumed.Enabled) _consumed.Add(1, System, lane.NameTag, binding.NameTag, route);
-        if (_waited.Enabled) _waited.Record(Math.Max(0, lane.Clock.Now - context.EnqueuedMicroseconds) / 1e6, lane.NameTag, binding.NameTag, route);
+        if (_consumed.Enabled) _consumed.Add(1, System, queue, task, route);
+    }
 
+    internal void Waited(double seconds, KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, KeyValuePair<string, object?> route)
+    {
+        if (_waited.Enabled) _waited.Record(Math.Max(0, seconds), queue, task, route);
+    }
+
+    /// <summary>Starts the span of an attempt.</summary>
+    internal static Activity? StartProcess(string queue, TaskContext context, ActivityContext producer)
+    {
         Activity.Current = null; // What the worker ran before is not this task's parent.
-        using Activity? activity = Source.HasListeners()
-            ? Source.StartActivity($"process {lane.Name}", ActivityKind.Consumer, producer, links: producer == default ? null : [new ActivityLink(producer)])
-            : null;
-        activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "process").SetTag("messaging.destination.name", lane.Name)
-            .SetTag("messaging.message.id", context.Id.ToString()).SetTag("otto.task.name", binding.Name).SetTag("otto.route", route.Value).SetTag("otto.attempt", context.Attempt);
-        object? failure = null;
-        try
-        {
-            if (task is not null) await binding.RunAsync(task, context, cancellationToken).ConfigureAwait(false);
-            else await binding.RunSerializedAsync(payload, context, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            failure = e.GetType().FullName;
-            activity?.SetStatus(ActivityStatusCode.Error, e.Message);
-            throw;
-        }
-        finally
-        {
-            if (_processed.Enabled)
-            {
-                double seconds = lane.Clock.Provider.GetElapsedTime(start).TotalSeconds;
-                if (failure is null) _processed.Record(seconds, lane.NameTag, binding.NameTag, route);
-                else _processed.Record(seconds, lane.NameTag, binding.NameTag, route, new KeyValuePair<string, object?>("error.type", failure));
-            }
-        }
+        if (!Source.HasListeners()) return null;
+        Activity? activity = Source.StartActivity($"process {queue}", ActivityKind.Consumer, producer, links: producer == default ? null : [new ActivityLink(producer)]);
+        return activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "process").SetTag("messaging.destination.name", queue)
+            .SetTag("messaging.message.id", context.Id.ToString()).SetTag("otto.task.name", context.Name).SetTag("otto.route", context.Route.Value).SetTag("otto.attempt", context.Attempt);
+    }
+
+    internal void Processed(TimeSpan time, Exception? failure, KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, KeyValuePair<string, object?> route)
+    {
+        if (!_processed.Enabled) return;
+        if (failure is null) _processed.Record(time.TotalSeconds, queue, task, route);
+        else _processed.Record(time.TotalSeconds, queue, task, route, new KeyValuePair<string, object?>("error.type", failure.GetType().FullName));
     }
 
     public void Dispose() => _meter.Dispose();

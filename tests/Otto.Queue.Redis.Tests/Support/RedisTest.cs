@@ -53,11 +53,11 @@ internal abstract class RedisTest : QueueTest
     protected TaskQueueOptions AllRoutes(Action<RedisRouteOptions>? configure = null) => Options().UseRedis(Server.Configuration, Quick + configure);
 
     /// <summary>Bare channels, as a route opens them.</summary>
-    internal async Task<TaskChannel> OpenAsync(Action<RedisRouteOptions>? configure = null, string? name = null)
+    internal async Task<RedisTaskChannel> OpenAsync(Action<RedisRouteOptions>? configure = null, string? name = null)
     {
         RedisRouteOptions options = new() { Configuration = Server.Configuration };
         (Quick + configure)(options);
-        TaskChannel channel = await new RedisRoute(options, static o => RedisClient.ConnectAsync(o.Configuration, o.CommandTimeout)).OpenAsync(name ?? Name, CancellationToken.None);
+        RedisTaskChannel channel = (RedisTaskChannel)await new RedisRoute(options, static o => RedisClient.ConnectAsync(o.Configuration, o.CommandTimeout)).OpenAsync(name ?? Name, CancellationToken.None);
         _channels.Add(channel);
         return channel;
     }

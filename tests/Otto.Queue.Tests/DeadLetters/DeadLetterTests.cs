@@ -18,7 +18,7 @@ internal sealed class DeadLetterTests : QueueTest
 
         DeadLetteredTask dead = (await queue.DeadLetters.ListAsync("jobs")).Single();
 
-        Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, Route.SharedMemory, 1, "attempt 1 of 1: IOException: no")));
+        Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, RouteName.SharedMemory, 1, "attempt 1 of 1: IOException: no")));
         Assert.That(await queue.DeadLetters.DeleteAsync(dead), Is.True);
         Assert.That(await queue.DeadLetters.DeleteAsync(dead), Is.False);
         Assert.That(Inspect("jobs"), Has.Property("Dead").EqualTo(0));
@@ -55,7 +55,7 @@ internal sealed class DeadLetterTests : QueueTest
     [Test]
     public async Task Another_process_can_look_and_requeue()
     {
-        TaskQueue worker = await StartAsync(Options().AddHandler<Job>("jobs", static (_, context, _) => context.Route == Route.InProcess ? throw new IOException("no") : default, h => h.Retry(0)));
+        TaskQueue worker = await StartAsync(Options().AddHandler<Job>("jobs", static (_, context, _) => context.Route == RouteName.InProcess ? throw new IOException("no") : default, h => h.Retry(0)));
         await worker.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => worker.GetStatistics()[0].DeadLettered == 1);
         TaskQueue inspector = Make(Options().AddProducer<Job>("jobs"));

@@ -15,8 +15,11 @@ internal sealed class EnvelopeTests
         NotBeforeMicroseconds = 0,
         AttemptsBefore = 2,
         Format = 1,
-        Trace = new ActivityContext(
-            ActivityTraceId.CreateFromString("0af7651916cd43dd8448eb211c80319c"), ActivitySpanId.CreateFromString("b7ad6b7169203331"), ActivityTraceFlags.Recorded, isRemote: true),
+        Metadata = new TaskMetadata
+        {
+            Trace = new ActivityContext(
+                ActivityTraceId.CreateFromString("0af7651916cd43dd8448eb211c80319c"), ActivitySpanId.CreateFromString("b7ad6b7169203331"), ActivityTraceFlags.Recorded, isRemote: true),
+        },
     };
 
     [Test]
@@ -38,7 +41,7 @@ internal sealed class EnvelopeTests
         Assert.That(Encoding.UTF8.GetString(name), Is.EqualTo("photos.resize"));
         Assert.That(Encoding.UTF8.GetString(bytes.AsSpan(payloadAt)), Is.EqualTo("""{"File":"a.jpg"}"""));
         Assert.That((header.Id, header.EnqueuedMicroseconds, header.AttemptsBefore, header.Format), Is.EqualTo((Golden.Id, Golden.EnqueuedMicroseconds, 2, (byte)1)));
-        Assert.That((header.Trace.TraceId, header.Trace.SpanId, header.Trace.TraceFlags), Is.EqualTo((Golden.Trace.TraceId, Golden.Trace.SpanId, ActivityTraceFlags.Recorded)));
+        Assert.That((header.Metadata!.Trace.TraceId, header.Metadata!.Trace.SpanId, header.Metadata!.Trace.TraceFlags), Is.EqualTo((Golden.Metadata!.Trace.TraceId, Golden.Metadata!.Trace.SpanId, ActivityTraceFlags.Recorded)));
     }
 
     [Test]

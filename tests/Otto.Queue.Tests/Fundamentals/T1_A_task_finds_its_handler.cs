@@ -22,7 +22,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
         TaskReceipt receipt = await queue.EnqueueAsync(photo);
 
         Assert.That(await arrived.Task.Soon(), Is.SameAs(photo));
-        Assert.That(receipt.Route, Is.EqualTo(Route.InProcess));
+        Assert.That(receipt.Route, Is.EqualTo(RouteName.InProcess));
         Assert.That(receipt.Reason, Is.EqualTo("worker here has room"));
         Assert.That(receipt.Outcome, Is.EqualTo(EnqueueOutcome.Accepted));
     }
@@ -30,7 +30,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
     [Test]
     public async Task The_context_tells_the_handler_about_its_task()
     {
-        TaskCompletionSource<(TaskId Id, string Name, int Attempt, Route Route, DateTimeOffset At)> seen = new();
+        TaskCompletionSource<(TaskId Id, string Name, int Attempt, RouteName Route, DateTimeOffset At)> seen = new();
         TaskQueue queue = await StartAsync(Options(Time).AddHandler<ResizePhoto>("photos.resize", (_, context, _) =>
         {
             seen.SetResult((context.Id, context.Name, context.Attempt, context.Route, context.EnqueuedAt));
@@ -39,7 +39,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
 
         TaskReceipt receipt = await queue.EnqueueAsync(new ResizePhoto("a.jpg"));
 
-        Assert.That(await seen.Task.Soon(), Is.EqualTo((receipt.Id, "photos.resize", 1, Route.InProcess, Time.GetUtcNow())));
+        Assert.That(await seen.Task.Soon(), Is.EqualTo((receipt.Id, "photos.resize", 1, RouteName.InProcess, Time.GetUtcNow())));
     }
 
     [Test]

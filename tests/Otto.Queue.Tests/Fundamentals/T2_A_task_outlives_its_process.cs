@@ -10,7 +10,7 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
     {
         TaskQueue producer = Make(Options().AddProducer<ResizePhoto>("photos.resize"));
         TaskReceipt receipt = await producer.EnqueueAsync(new ResizePhoto("a.jpg"));
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.SharedMemory, "nobody is known: the segment keeps it")));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.SharedMemory, "nobody is known: the segment keeps it")));
         await producer.DisposeAsync();
 
         TaskCompletionSource<ResizePhoto> arrived = new();
@@ -32,7 +32,7 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
 
         TaskReceipt receipt = await producer.EnqueueAsync(BitConverter.GetBytes(42));
 
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.SharedMemory, "worker attached on this machine")));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.SharedMemory, "worker attached on this machine")));
         await worker.SaysAsync("done 42 attempt 1");
         await worker.StopAsync();
         await worker.SaysAsync("stopped completed");
@@ -53,7 +53,7 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
 
         TaskReceipt receipt = await queue.EnqueueAsync(photo, new() { Durability = Durability.Process });
 
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.InProcess, "durability Process: kept in the segment, worker here has room")));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.InProcess, "durability Process: kept in the segment, worker here has room")));
         Assert.That(await arrived.Task.Soon(), Is.SameAs(photo));
         Assert.That(Inspect("photos.resize").Leased, Is.EqualTo(1));
         finish.SetResult();
@@ -74,7 +74,7 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
 
         DrainReport report = await queue.StopAsync(new CancellationToken(canceled: true));
 
-        Assert.That(report.Transferred, Is.EqualTo(new Dictionary<Route, int> { [Route.SharedMemory] = 10 }));
+        Assert.That(report.Transferred, Is.EqualTo(new Dictionary<RouteName, int> { [RouteName.SharedMemory] = 10 }));
         Assert.That((report.Completed, report.Lost, report.StillRunning), Is.EqualTo((0, 0, 0)));
         Assert.That(Inspect("jobs").Ready, Is.EqualTo(10));
     }

@@ -25,7 +25,7 @@ internal sealed class T4_The_queue_in_a_host : QueueTest
         TaskReceipt receipt = await queue.EnqueueAsync(new ResizePhoto("a.jpg"), new() { Durability = Durability.Process }, CancellationToken.None);
 
         await Eventually.Holds(() => host.Services.GetRequiredService<Album>().Photos == 1);
-        Assert.That(receipt.Route, Is.EqualTo(Route.InProcess));
+        Assert.That(receipt.Route, Is.EqualTo(RouteName.InProcess));
         await host.StopAsync();
     }
 

@@ -71,8 +71,8 @@ internal sealed class HostingTests : QueueTest
         });
         await host.StartAsync();
 
-        Lane lane = host.Services.GetRequiredService<TaskQueue>().Lanes.Single();
-        Assert.That((lane.Name, lane.Ring.Capacity, lane.Routes.Length, lane.Roster!.Workers.Length, lane.Bindings[0].Timeout),
+        QueueRuntime queue = host.Services.GetRequiredService<TaskQueue>().Queues.Single();
+        Assert.That((queue.Name, queue.Ring.Capacity, queue.Routes.Length, queue.Concurrency, queue.Tasks[0].Timeout),
             Is.EqualTo(("renamed", 77, 0, 3, TimeSpan.FromSeconds(5))));
         await host.StopAsync();
     }

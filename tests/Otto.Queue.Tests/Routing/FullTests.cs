@@ -27,7 +27,7 @@ internal sealed class FullTests : QueueTest
         TaskQueue queue = await StartAsync(options.UseInProcess(o => { o.Capacity = 4; o.FullMode = whenFull; }).AddHandler<Job>("jobs", WaitAtTheGate, h => h.Concurrency(1)));
         await queue.EnqueueAsync(new Job(0));
         await _started.Task.Soon();
-        for (int i = 1; i <= 4; i++) Assert.That((await queue.EnqueueAsync(new Job(i))).Route, Is.EqualTo(Route.InProcess));
+        for (int i = 1; i <= 4; i++) Assert.That((await queue.EnqueueAsync(new Job(i))).Route, Is.EqualTo(RouteName.InProcess));
         return queue;
     }
 
@@ -38,7 +38,7 @@ internal sealed class FullTests : QueueTest
 
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(5));
 
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.SharedMemory, "spilled: the queue here is full (4)")));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.SharedMemory, "spilled: the queue here is full (4)")));
         Assert.That(queue.GetStatistics()[0].Overflowed, Is.EqualTo(1));
         _gate.Release(6);
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 6);
@@ -64,7 +64,7 @@ internal sealed class FullTests : QueueTest
         Assert.That(waiting.IsCompleted, Is.False);
         _gate.Release();
 
-        Assert.That((await waiting.Soon()).Route, Is.EqualTo(Route.InProcess));
+        Assert.That((await waiting.Soon()).Route, Is.EqualTo(RouteName.InProcess));
         _gate.Release(5);
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 6);
     }
@@ -101,7 +101,7 @@ internal sealed class FullTests : QueueTest
     public async Task With_every_route_full_a_spilling_producer_waits_for_whichever_has_room_first()
     {
         TaskQueue queue = await MakeFullAsync(Options().UseSharedMemory(s => s.Slots = 2), QueueFullMode.Overflow);
-        for (int i = 5; i <= 6; i++) Assert.That((await queue.EnqueueAsync(new Job(i))).Route, Is.EqualTo(Route.SharedMemory));
+        for (int i = 5; i <= 6; i++) Assert.That((await queue.EnqueueAsync(new Job(i))).Route, Is.EqualTo(RouteName.SharedMemory));
 
         Task<TaskReceipt> waiting = queue.EnqueueAsync(new Job(7)).AsTask();
         Assert.That(waiting.IsCompleted, Is.False);
@@ -136,7 +136,7 @@ internal sealed class FullTests : QueueTest
 
         await queue.EnqueueAsync(new Job(0));
 
-        Assert.That((await follow.Task.Soon()).Route, Is.EqualTo(Route.SharedMemory));
+        Assert.That((await follow.Task.Soon()).Route, Is.EqualTo(RouteName.SharedMemory));
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 3);
     }
 
@@ -183,7 +183,7 @@ internal sealed class FullTests : QueueTest
         var heard = new TaskCompletionSource<byte[]>();
         TaskQueue sender = Make(Options().AddProducer<byte[]>("bytes"));
         TaskReceipt receipt = await sender.EnqueueAsync(large);
-        Assert.That(receipt.Route, Is.EqualTo(Route.SharedMemory));
+        Assert.That(receipt.Route, Is.EqualTo(RouteName.SharedMemory));
         TaskQueue worker = await StartAsync(Options().AddHandler<byte[]>("bytes", (task, _, _) =>
         {
             heard.TrySetResult(task);

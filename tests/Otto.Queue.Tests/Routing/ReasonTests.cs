@@ -13,7 +13,7 @@ internal sealed class ReasonTests : QueueTest
     {
         TaskQueue queue = Make(Options().AddHandler<Job>("jobs", Done));
         TaskReceipt early = await queue.EnqueueAsync(new Job(1));
-        Assert.That((early.Route, early.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.SegmentKeeps)));
+        Assert.That((early.Route, early.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.SegmentKeeps)));
 
         await queue.StartAsync();
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
@@ -24,7 +24,7 @@ internal sealed class ReasonTests : QueueTest
     {
         TaskQueue queue = Make(InProcessOnly().AddHandler<Job>("jobs", Done));
         TaskReceipt early = await queue.EnqueueAsync(new Job(1));
-        Assert.That((early.Route, early.Reason), Is.EqualTo((Route.InProcess, RouteReason.OnlyRoute)));
+        Assert.That((early.Route, early.Reason), Is.EqualTo((RouteName.InProcess, RouteReason.OnlyRoute)));
 
         await queue.StartAsync();
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
@@ -34,11 +34,11 @@ internal sealed class ReasonTests : QueueTest
     public async Task A_pinned_task_goes_where_it_is_pinned_to()
     {
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", Done));
-        TaskReceipt there = await queue.EnqueueAsync(new Job(1), new() { Route = Route.SharedMemory });
-        TaskReceipt here = await queue.EnqueueAsync(new Job(2), new() { Route = Route.InProcess });
+        TaskReceipt there = await queue.EnqueueAsync(new Job(1), new() { Route = RouteName.SharedMemory });
+        TaskReceipt here = await queue.EnqueueAsync(new Job(2), new() { Route = RouteName.InProcess });
 
-        Assert.That((there.Route, there.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.Pinned)));
-        Assert.That((here.Route, here.Reason), Is.EqualTo((Route.InProcess, RouteReason.Pinned)));
+        Assert.That((there.Route, there.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.Pinned)));
+        Assert.That((here.Route, here.Reason), Is.EqualTo((RouteName.InProcess, RouteReason.Pinned)));
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 2);
     }
 
@@ -46,9 +46,9 @@ internal sealed class ReasonTests : QueueTest
     public void A_pin_to_a_route_that_is_not_there_says_which_are()
     {
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
-        Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = Route.Redis }),
+        Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = RouteName.Redis }),
             Throws.InvalidOperationException.With.Message.Contains("configured: InProcess, SharedMemory"));
-        Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = Route.InProcess }),
+        Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = RouteName.InProcess }),
             Throws.InvalidOperationException.With.Message.Contains("no worker for it runs in this process"));
     }
 
@@ -68,7 +68,7 @@ internal sealed class ReasonTests : QueueTest
     {
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.Durable)));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.Durable)));
         Assert.That(Inspect("jobs").Ready, Is.EqualTo(1));
     }
 
@@ -92,8 +92,20 @@ internal sealed class ReasonTests : QueueTest
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs").AddProducer<byte[]>("a").AddProducer<byte[]>("b"));
         Assert.That(async () => await queue.EnqueueAsync("text"), Throws.ArgumentException.With.Message.Contains("declared: Byte[], Job"));
         Assert.That(async () => await queue.EnqueueAsync(new byte[1]), Throws.ArgumentException.With.Message.Contains("say which: a, b"));
-        Assert.That(async () => await queue.EnqueueAsync("c", new byte[1]), Throws.ArgumentException.With.Message.Contains("declared: a, b, jobs"));
-        Assert.That(async () => await queue.EnqueueAsync("jobs", new byte[1]), Throws.ArgumentException.With.Message.Contains("not declared with the type"));
+        Assert.That(async () => await queue.EnqueueNamedAsync("c", new byte[1]), Throws.ArgumentException.With.Message.Contains("declared: a, b, jobs"));
+        Assert.That(async () => await queue.EnqueueNamedAsync("jobs", new byte[1]), Throws.ArgumentException.With.Message.Contains("not declared with the type"));
+    }
+
+    [Test]
+    public async Task A_text_with_kept_options_is_a_task_and_not_the_name_of_one()
+    {
+        TaskQueue queue = Make(Options().AddProducer<string>("words"));
+        EnqueueOptions kept = new() { Durability = Durability.Process };
+
+        TaskReceipt byType = await queue.EnqueueAsync("text", kept);
+        TaskReceipt byName = await queue.EnqueueNamedAsync("words", "text", kept);
+
+        Assert.That((byType.Reason, byName.Reason), Is.EqualTo((RouteReason.Durable, RouteReason.Durable)));
     }
 
     [Test]
@@ -107,14 +119,16 @@ internal sealed class ReasonTests : QueueTest
         await StartAsync(Options().AddHandler<Job>("jobs", Done));
         TaskReceipt near = await queue.EnqueueAsync(new Job(3));
 
-        Assert.That((nobody.Route, nobody.Reason), Is.EqualTo((Route.Redis, "nobody is known nearer")));
-        Assert.That(cluster.Route, Is.EqualTo(Route.Redis));
-        Assert.That((near.Route, near.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.WorkerAttached)));
+        Assert.That((nobody.Route, nobody.Reason), Is.EqualTo((RouteName.Redis, "nobody is known nearer")));
+        Assert.That(cluster.Route, Is.EqualTo(RouteName.Redis));
+        Assert.That((near.Route, near.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.WorkerAttached)));
     }
 
     private sealed class OtherRoute(IWorkQueue queue) : ITaskRoute
     {
-        public Route Route => Route.Redis;
+        public RouteName Name => RouteName.Redis;
+
+        public RouteReach Reach => RouteReach.Network;
 
         public Durability Durability => Durability.Cluster;
 
@@ -124,6 +138,6 @@ internal sealed class ReasonTests : QueueTest
 
         public string NoWorkerReason => "nobody is known nearer";
 
-        public ValueTask<TaskChannel> OpenAsync(ChannelName name, CancellationToken cancellationToken) => new(TaskChannel.Over(queue));
+        public ValueTask<TaskChannel> OpenAsync(ChannelName name, CancellationToken cancellationToken) => new(TaskChannels.Over(queue));
     }
 }

@@ -58,7 +58,7 @@ internal sealed class SharedQueueTests : QueueTest
     [TestCase(4, 4)]
     public async Task A_worker_takes_from_each_route_by_weight(int here, int shared)
     {
-        List<Route> order = [];
+        List<RouteName> order = [];
         TaskCompletionSource open = new();
         TaskQueue queue = await StartAsync(Options().UseInProcess(o => o.Weight = here).UseSharedMemory(o => o.Weight = shared)
             .AddHandler<Job>("jobs", async (_, context, _) =>
@@ -68,18 +68,18 @@ internal sealed class SharedQueueTests : QueueTest
             }, h => h.Concurrency(1)));
         for (int i = 0; i < 200; i++)
         {
-            await queue.EnqueueAsync(new Job(i), new() { Route = Route.InProcess });
-            await queue.EnqueueAsync(new Job(i), new() { Route = Route.SharedMemory });
+            await queue.EnqueueAsync(new Job(i), new() { Route = RouteName.InProcess });
+            await queue.EnqueueAsync(new Job(i), new() { Route = RouteName.SharedMemory });
         }
 
-        await Eventually.Holds(() => queue.Lanes[0].Routes[0].MayHaveWork); // The doorbell takes its time on a busy machine.
+        await Eventually.Holds(() => queue.Queues[0].Routes[0].MayHaveWork); // The doorbell takes its time on a busy machine.
         open.SetResult();
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 400);
 
         // While both have work, each gets its share, give or take one turn.
         int turns = 100 / Math.Max(here, shared);
         int looked = turns * (here + shared);
-        Assert.That(order.Take(looked).Count(static r => r == Route.InProcess), Is.EqualTo(turns * here).Within(Math.Max(here, shared)));
+        Assert.That(order.Take(looked).Count(static r => r == RouteName.InProcess), Is.EqualTo(turns * here).Within(Math.Max(here, shared)));
     }
 
     [Test]
@@ -93,7 +93,7 @@ internal sealed class SharedQueueTests : QueueTest
             await Task.Yield();
             Interlocked.Decrement(ref running);
         }, h => h.Concurrency(3)));
-        for (int i = 0; i < 300; i++) await queue.EnqueueAsync(new Job(i), new() { Route = i % 2 == 0 ? Route.InProcess : Route.SharedMemory });
+        for (int i = 0; i < 300; i++) await queue.EnqueueAsync(new Job(i), new() { Route = i % 2 == 0 ? RouteName.InProcess : RouteName.SharedMemory });
 
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 300);
         Assert.That(most, Is.LessThanOrEqualTo(3));

@@ -22,7 +22,7 @@ internal sealed class TelemetryTests : QueueTest
         ActivitySource.AddActivityListener(listener);
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default));
 
-        foreach (Route route in new[] { Route.InProcess, Route.SharedMemory }) await queue.EnqueueAsync(new Job(1), new() { Route = route });
+        foreach (RouteName route in new[] { RouteName.InProcess, RouteName.SharedMemory }) await queue.EnqueueAsync(new Job(1), new() { Route = route });
         await Eventually.Holds(() => ended.Count == 4);
 
         Activity[] sends = [.. ended.Where(static a => a.OperationName == "send jobs")];

@@ -20,7 +20,7 @@ internal sealed class DrainTests : QueueTest
         Assert.That(await queue.CancelAsync(receipt), Is.EqualTo(CancelOutcome.Removed));
 
         Task<DrainReport> stop = queue.StopAsync();
-        await Eventually.Holds(() => queue.Lanes[0].Stopping.IsCancellationRequested && queue.Lanes[0].Ring.Count == 0);
+        await Eventually.Holds(() => queue.Queues[0].Stopping.IsCancellationRequested && queue.Queues[0].Ring.Count == 0);
         finish.SetResult();
 
         Assert.That((await stop.Soon()).TransferredTotal, Is.Zero);
@@ -53,7 +53,7 @@ internal sealed class DrainTests : QueueTest
         finish.SetResult();
         DrainReport report = await stop.Soon();
 
-        Assert.That((report.Completed, report.Transferred[Route.SharedMemory], report.Lost, report.StillRunning), Is.EqualTo((1, 19, 0, 0)));
+        Assert.That((report.Completed, report.Transferred[RouteName.SharedMemory], report.Lost, report.StillRunning), Is.EqualTo((1, 19, 0, 0)));
         HashSet<int> seen = [];
         List<int> attempts = [];
         TaskQueue second = await StartAsync(Options().AddHandler<Job>("jobs", (job, context, _) =>
@@ -99,7 +99,7 @@ internal sealed class DrainTests : QueueTest
         finish.SetResult();
         DrainReport report = await stop.Soon();
 
-        Assert.That((report.Completed, report.Transferred[Route.SharedMemory], report.Lost), Is.EqualTo((6, 4, 0)));
+        Assert.That((report.Completed, report.Transferred[RouteName.SharedMemory], report.Lost), Is.EqualTo((6, 4, 0)));
     }
 
     [Test]
@@ -147,12 +147,12 @@ internal sealed class DrainTests : QueueTest
             started.TrySetResult();
             await Task.Delay(Timeout.Infinite, cancellationToken);
         }, h => h.Concurrency(1)));
-        await queue.EnqueueAsync(new Job(1), new() { Route = Route.SharedMemory });
+        await queue.EnqueueAsync(new Job(1), new() { Route = RouteName.SharedMemory });
         await started.Task.Soon();
 
         DrainReport report = await queue.StopAsync(new CancellationToken(canceled: true)).Soon();
 
-        Assert.That(report.Transferred[Route.SharedMemory], Is.EqualTo(1));
+        Assert.That(report.Transferred[RouteName.SharedMemory], Is.EqualTo(1));
         using Otto.Ipc.IWorkQueue segment = OpenSegment("jobs");
         Assert.That(segment.TryLease(out Otto.Ipc.WorkLease lease), Is.True);
         Assert.That(lease.Attempt, Is.EqualTo(1));
@@ -168,7 +168,7 @@ internal sealed class DrainTests : QueueTest
 
         DrainReport report = await first.StopAsync();
 
-        Assert.That(report.Transferred[Route.SharedMemory], Is.EqualTo(1));
+        Assert.That(report.Transferred[RouteName.SharedMemory], Is.EqualTo(1));
         TaskCompletionSource<int> attempt = new();
         await StartAsync(Options().AddHandler<Job>("jobs", (_, context, _) =>
         {
@@ -193,7 +193,7 @@ internal sealed class DrainTests : QueueTest
         await started.Task.Soon();
 
         Task<DrainReport> stop = queue.StopAsync();
-        await Eventually.Holds(() => queue.Lanes[0].State == QueueState.Draining);
+        await Eventually.Holds(() => queue.Queues[0].State == QueueState.Draining);
         go.SetResult();
 
         Assert.That((await stop.Soon()).Completed, Is.EqualTo(1));

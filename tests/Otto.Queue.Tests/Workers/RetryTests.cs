@@ -32,7 +32,7 @@ internal sealed class RetryTests : QueueTest
     [Test]
     public async Task A_durable_task_keeps_its_place_in_the_segment_through_its_pause()
     {
-        List<(int Attempt, Route Route)> attempts = [];
+        List<(int Attempt, RouteName Route)> attempts = [];
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", (_, context, _) =>
         {
             lock (attempts) attempts.Add((context.Attempt, context.Route));
@@ -45,7 +45,7 @@ internal sealed class RetryTests : QueueTest
             await Eventually.Holds(() => queue.GetStatistics()[0].Retried == retry && Inspect("jobs") is { Delayed: 1, Leased: 0 });
 
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
-        Assert.That(attempts, Is.EqualTo(new[] { (1, Route.InProcess), (2, Route.SharedMemory), (3, Route.SharedMemory) }));
+        Assert.That(attempts, Is.EqualTo(new[] { (1, RouteName.InProcess), (2, RouteName.SharedMemory), (3, RouteName.SharedMemory) }));
         Assert.That(Stopwatch.GetElapsedTime(start), Is.GreaterThanOrEqualTo(TimeSpan.FromSeconds(4)));
         await Eventually.Holds(() => Inspect("jobs").Leased == 0);
     }

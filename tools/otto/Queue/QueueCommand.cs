@@ -63,7 +63,7 @@ internal static class QueueCommand
             else
             {
                 Console.WriteLine($"{forecast.Route}: {forecast.Reason}");
-                foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != Route.InProcess)) Console.WriteLine($"  {sight.Route}: {RouteLine.Words(sight)}");
+                foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != RouteName.InProcess)) Console.WriteLine($"  {sight.Route}: {RouteLine.Words(sight)}");
             }
 
             return ExitCode.Done;
@@ -91,7 +91,7 @@ internal static class QueueCommand
             await using TaskQueue queue = place.Open(parsed, wanted);
             RouteExplanation forecast = await queue.ExplainRouteAsync(wanted, null, stop);
             bool allWell = true;
-            foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != Route.InProcess))
+            foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != RouteName.InProcess))
             {
                 allWell &= sight.Error is null;
                 if (parsed.GetValue(json)) Print(RouteLine.Of(wanted, sight));

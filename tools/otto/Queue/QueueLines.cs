@@ -26,7 +26,7 @@ internal sealed record RouteLine(string Queue, string Route, string? Trouble, in
 /// <summary>Where a task would go.</summary>
 internal sealed record ExplanationLine(string Queue, string Route, string Reason, RouteLine[] Routes)
 {
-    public static ExplanationLine Of(RouteExplanation f) => new(f.Queue, f.Route.ToString(), f.Reason, [.. f.Routes.Where(static s => s.Route != Otto.Queue.Route.InProcess).Select(s => RouteLine.Of(f.Queue, s))]);
+    public static ExplanationLine Of(RouteExplanation f) => new(f.Queue, f.Route.ToString(), f.Reason, [.. f.Routes.Where(static s => s.Route != RouteName.InProcess).Select(s => RouteLine.Of(f.Queue, s))]);
 }
 
 /// <summary>A task that was sent.</summary>

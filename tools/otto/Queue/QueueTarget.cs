@@ -62,8 +62,17 @@ internal sealed class QueueTarget
         : throw new ArgumentException($"{option} must be {least:N0} to {most:N0}: '{text}'");
 
     public static T? Choice<T>(string? text, string option) where T : struct, Enum => text is null ? null
-        : Enum.TryParse(text is "mmap" ? nameof(Route.SharedMemory) : text, ignoreCase: true, out T value) && Enum.IsDefined(value) ? value
+        : Enum.TryParse(text, ignoreCase: true, out T value) && Enum.IsDefined(value) ? value
         : throw new ArgumentException($"{option} must be one of {string.Join(", ", Enum.GetNames<T>())}: '{text}'");
+
+    public static RouteName? Route(string? text, string option)
+    {
+        if (text is null) return null;
+        string name = text is "mmap" ? nameof(RouteName.SharedMemory) : text;
+        RouteName[] known = [RouteName.InProcess, RouteName.SharedMemory, RouteName.Redis];
+        int at = Array.FindIndex(known, r => r.Value.Equals(name, StringComparison.OrdinalIgnoreCase));
+        return at >= 0 ? known[at] : throw new ArgumentException($"{option} must be one of {string.Join(", ", known)}: '{text}'");
+    }
 
     // Bytes as they are, under the format that the other side expects.
     private sealed class Verbatim(byte format) : ITaskSerializer

@@ -42,7 +42,7 @@ internal static class SendCommand
                 RepeatInterval = QueueTarget.Seconds(parsed.GetValue(every), "--every"),
                 UniqueKey = parsed.GetValue(key),
                 Durability = QueueTarget.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None,
-                Route = QueueTarget.Choice<Route>(parsed.GetValue(route), "--route"),
+                Route = QueueTarget.Route(parsed.GetValue(route), "--route"),
             };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!, parsed.GetValue(task));
             RouteExplanation forecast = await queue.ExplainRouteAsync(parsed.GetValue(task) ?? parsed.GetValue(name)!, options, stop);

@@ -1,0 +1,31 @@
+using System.Buffers;
+
+namespace Otto.Queue;
+
+// The seam for other formats (MessagePack and the like): a few lines adapt any serialiser that writes to an IBufferWriter.
+
+/// <summary>Turns tasks into bytes and back, for routes that leave the process.</summary>
+/// <remarks>Must be safe for use by several threads at once.</remarks>
+public interface ITaskSerializer
+{
+    /// <summary>The format's number in the envelope, so that a worker with another serialiser refuses instead of
+    /// misreading: 0 raw bytes, 1 JSON, 2 to 127 reserved, 128 to 255 free for users.</summary>
+    byte Format { get; }
+
+    /// <summary>Whether tasks of a type can be serialised; asked once a type, at start.</summary>
+    /// <param name="task">The type.</param>
+    /// <returns><see langword="null"/> if it can, else what is missing.</returns>
+    string? Refuses(Type task);
+
+    /// <summary>Writes a task.</summary>
+    /// <typeparam name="TTask">The type it was declared with.</typeparam>
+    /// <param name="task">The task.</param>
+    /// <param name="output">Where to.</param>
+    void Serialize<TTask>(TTask task, IBufferWriter<byte> output);
+
+    /// <summary>Reads a task. Whatever this throws puts the message among the dead letters.</summary>
+    /// <typeparam name="TTask">The type it was declared with.</typeparam>
+    /// <param name="payload">The bytes, in the transport's memory: valid until the handler has ended.</param>
+    /// <returns>The task.</returns>
+    TTask Deserialize<TTask>(ReadOnlyMemory<byte> payload);
+}

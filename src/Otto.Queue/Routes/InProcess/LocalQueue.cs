@@ -1,0 +1,87 @@
+namespace Otto.Queue;
+
+// The route within this process: the ring of objects, when it takes tasks, and when tasks go elsewhere although it may have room.
+
+internal sealed class LocalQueue
+{
+    private const int FewestForHysteresis = 4;
+
+    private readonly int _enoughRoomBelow;
+    private readonly bool _overflows;
+    private volatile bool _accepts;
+    private volatile bool _overflowing;
+    private long _overflowed;
+    private long _rejected;
+
+    internal LocalQueue(InProcessOptions options, bool handlesAny, bool hasOtherRoutes)
+    {
+        // Where nothing is handled nothing is ever put in, so the ring need not be there.
+        Ring = new TaskRing(handlesAny ? options.Capacity : 1);
+        HandlesAny = handlesAny;
+        Space = new SpaceAvailableSignal(options.Capacity);
+        FullMode = options.FullMode;
+        OverflowReason = RouteReason.Spilled(options.Capacity);
+        _enoughRoomBelow = options.Capacity - (options.Capacity / 4);
+        _overflows = options.FullMode == QueueFullMode.Overflow && hasOtherRoutes;
+    }
+
+    internal TaskRing Ring { get; }
+
+    /// <summary>Whether tasks of this queue are handled in this process.</summary>
+    internal bool HandlesAny { get; }
+
+    internal SpaceAvailableSignal Space { get; }
+
+    internal LocalKeys Keys { get; } = new();
+
+    internal QueueFullMode FullMode { get; }
+
+    internal string OverflowReason { get; }
+
+    /// <summary>Why a task may go into the ring.</summary>
+    internal string Reason { get; private set; } = RouteReason.OnlyRoute;
+
+    /// <summary>Whether tasks for a handler here may be put into the ring.</summary>
+    internal bool Accepts => _accepts;
+
+    internal long Overflowed => Volatile.Read(ref _overflowed);
+
+    internal long Rejected => Volatile.Read(ref _rejected);
+
+    /// <summary>Whether tasks overflow although there may be room: from when the ring was full until a quarter of it is
+    /// free, so that tasks do not change their route with each place.</summary>
+    internal bool IsOverflowing
+    {
+        get
+        {
+            if (!_overflowing) return false;
+            if (Ring.Count > _enoughRoomBelow) return true;
+            return _overflowing = false;
+        }
+    }
+
+    internal void Accept() => _accepts = true;
+
+    internal void OnWorkersStarted() => Reason = RouteReason.WorkerHere;
+
+    /// <summary>Refuses every further task. What was put in stays in.</summary>
+    internal void StopAccepting() => _accepts = false;
+
+    internal bool TryEnqueue(in QueuedTask task)
+    {
+        if (Ring.TryEnqueue(task)) return true;
+        if (_overflows && Ring.Capacity >= FewestForHysteresis) _overflowing = true;
+        return false;
+    }
+
+    internal bool TryDequeue(out QueuedTask task)
+    {
+        if (!Ring.TryDequeue(out task)) return false;
+        if (Space.HasWaiters) Space.OnDequeued(Ring.Count);
+        return true;
+    }
+
+    internal void CountOverflow() => Interlocked.Increment(ref _overflowed);
+
+    internal void CountRejected() => Interlocked.Increment(ref _rejected);
+}

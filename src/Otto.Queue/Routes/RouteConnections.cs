@@ -1,0 +1,75 @@
+namespace Otto.Queue;
+
+// The routes of one queue that leave this process: opened by the first who needs them, nearest first.
+
+internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITaskRoute> configured, bool handlesAny, Action onReady) : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _opening = new(1, 1);
+    private volatile RouteConnection[] _all = [];
+    private volatile bool _open;
+    private RouteMonitor? _monitor;
+
+    /// <summary>The open routes; none before <see cref="OpenAsync"/> has ended.</summary>
+    internal RouteConnection[] All => _all;
+
+    internal bool IsOpen => _open;
+
+    /// <summary>Whether a route here gets its answers over the network.</summary>
+    internal bool UsesNetwork { get; private set; }
+
+    internal long Sent => _all.Sum(static r => r.Sent);
+
+    internal long Returned => _all.Sum(static r => r.Returned);
+
+    /// <summary>How many waiting tasks were moved on to a route with workers.</summary>
+    internal long Moved => _monitor?.Moved ?? 0;
+
+    internal async ValueTask OpenAsync(CancellationToken cancellationToken)
+    {
+        await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (_open) return;
+            List<RouteConnection> routes = [];
+            try
+            {
+                foreach (ITaskRoute route in configured)
+                    routes.Add(new RouteConnection(route, await route.OpenAsync(context.Name, cancellationToken).ConfigureAwait(false), context, onReady));
+            }
+            catch
+            {
+                foreach (RouteConnection route in routes) await route.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+
+            _all = [.. routes];
+            UsesNetwork = routes.Exists(static r => r.Channel.UsesNetwork);
+            _open = true;
+            // A segment alone is never lost, and has nowhere to move to.
+            if (routes.Exists(static r => r.Route.Reach != RouteReach.Machine)) (_monitor = new RouteMonitor(context, _all, handlesAny)).Start();
+        }
+        finally
+        {
+            _opening.Release();
+        }
+    }
+
+    internal void StartConsuming(ITaskConsumer consumer)
+    {
+        foreach (RouteConnection route in _all) route.StartConsuming(consumer);
+    }
+
+    internal void StopConsuming()
+    {
+        foreach (RouteConnection route in _all) route.StopConsuming();
+    }
+
+    internal ValueTask StopMonitoringAsync() => _monitor?.DisposeAsync() ?? default;
+
+    /// <summary>Closes the routes; a route's participant lives on until its last lease has ended.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (RouteConnection route in _all) await route.DisposeAsync().ConfigureAwait(false);
+        _opening.Dispose();
+    }
+}

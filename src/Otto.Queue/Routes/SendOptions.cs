@@ -1,0 +1,12 @@
+namespace Otto.Queue;
+
+// What goes with an envelope on its way into a channel, beside its bytes.
+
+/// <summary>What a channel needs to know about a task that it carries.</summary>
+/// <param name="Id">The task's id, as in its envelope: a message that is sent again after a lost answer is known by
+/// it.</param>
+/// <param name="Delay">How long no worker gets it.</param>
+/// <param name="Key">Refuses the task while another of this key is pending or running; <see langword="null"/> if there
+/// is none.
+/// The envelope has it too.</param>
+public readonly record struct SendOptions(TaskId Id, TimeSpan Delay = default, string? Key = null);

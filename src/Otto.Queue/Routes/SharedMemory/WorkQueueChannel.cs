@@ -1,0 +1,117 @@
+using System.Text;
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits, and nothing is allocated.
+
+internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? events = null) : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
+{
+    // How long a keyed task waits for others that look for theirs; each takes microseconds.
+    private static readonly TimeSpan TurnTimeout = TimeSpan.FromSeconds(2);
+
+    /// <summary>The queue that carries the tasks, for inspection.</summary>
+    internal IWorkQueue Queue => queue;
+
+    public override int MaxMessageBytes => queue.MaxMessageBytes;
+
+    public override int OtherWorkers => queue.OtherWorkers;
+
+    public override WorkQueueCounts LastCounts => queue.GetCounts();
+
+    public override long Capacity => queue.Capacity;
+
+    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
+    {
+        if (terms.Key is { } key) return new ValueTask<SendResult>(InTurn(key, message, terms, hold: false, out _));
+        bool sent = terms.Delay > TimeSpan.Zero ? queue.TrySend(message, terms.Delay, out _) : queue.TrySend(message);
+        return new ValueTask<SendResult>(sent ? SendOutcome.Sent : SendOutcome.Full);
+    }
+
+    public override bool CanSendNow => true;
+
+    public override bool TrySendNow(ReadOnlySpan<byte> message) => queue.TrySend(message);
+
+    public SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions terms, out WorkLease lease)
+    {
+        if (terms.Key is { } key) return InTurn(key, message, terms, hold: true, out lease);
+        return queue.TrySendAndLease(message, out lease) ? SendOutcome.Sent : SendOutcome.Full;
+    }
+
+    // The segment itself is the register of keys: a key is taken while a message that says so is ready, delayed or held.
+    private SendResult InTurn(string key, ReadOnlySpan<byte> message, in SendOptions terms, bool hold, out WorkLease lease)
+    {
+        lease = default;
+        if (queue is not ISearchableWorkQueue searchable) throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot tell whether a key is taken");
+        if (!searchable.TryTakeTurn(TurnTimeout, out IDisposable? turn)) throw new IOException($"another process has been looking for a key of queue '{queue.Name}' for {TurnTimeout.TotalSeconds} s; is it stopped?");
+        using (turn)
+        {
+            byte[] bytes = Encoding.UTF8.GetBytes(key);
+            TaskId existing = default;
+            if (searchable.TryFind(m =>
+                {
+                    if (!EnvelopeHeader.KeyOf(m).SequenceEqual(bytes)) return false;
+                    existing = EnvelopeHeader.IdOf(m);
+                    return true;
+                }, out _, out _) && existing != terms.Id)
+                return new SendResult(SendOutcome.Duplicate, existing);
+            bool sent = hold ? queue.TrySendAndLease(message, out lease) : queue.TrySend(message, terms.Delay, out _);
+            return sent ? SendOutcome.Sent : SendOutcome.Full;
+        }
+    }
+
+    public ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
+    {
+        if (queue is not ISearchableWorkQueue searchable) return new(CancelOutcome.NotFound);
+        // A worker may take it between our look and our cancel: then it is found again, held.
+        for (int tries = 0; tries < 100; tries++)
+        {
+            if (!searchable.TryFind(m => EnvelopeHeader.IdOf(m) == id, out WorkId work, out bool held)) return new(CancelOutcome.NotFound);
+            if (held) return new(CancelOutcome.Requested);
+            if (queue.Cancel(work)) return new(CancelOutcome.Removed);
+        }
+
+        return new(CancelOutcome.Requested);
+    }
+
+    public bool CarriesEvents => events is not null;
+
+    public ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received) => events?.ListenAsync(received) ?? default;
+
+    public ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null) => events?.PublishAsync(message) ?? default;
+
+    // Results are not kept here, but a task that was given up is: by a worker whose word was missed, or by the queue itself, which tells
+    // nobody.
+    public ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
+    {
+        if (queue is not ISearchableWorkQueue searchable || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
+        return new(TaskEvent.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes(reason.Length > 0 ? reason : $"attempt {attempts}")));
+    }
+
+    public override ValueTask WaitToSendAsync(CancellationToken cancellationToken) => queue.WaitToSendAsync(cancellationToken);
+
+    public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
+        => new(queue.TrySendAndLease(message, out WorkLease lease) && lease.DeadLetter(reason));
+
+    public override void StartConsuming(ITaskConsumer taker) => queue.TakesWork = true;
+
+    public override void StopConsuming() => queue.TakesWork = false;
+
+    public override bool TryLease(out WorkLease lease) => queue.TryLease(out lease);
+
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => queue.WaitToLeaseAsync(cancellationToken);
+
+    public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken) => new(queue.GetCounts());
+
+    public ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken) => new(queue.GetDeadLetters(max));
+
+    public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Requeue(letter));
+
+    public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Delete(letter));
+
+    public override async ValueTask DisposeAsync()
+    {
+        if (events is not null) await events.DisposeAsync().ConfigureAwait(false);
+        await queue.DisposeAsync().ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,88 @@
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// One queue on one route beyond this process. Shared memory answers at once, a server after a round trip: so what may take a round trip
+// returns a ValueTask,
+// and what is asked for each task (who works there, is a message at hand) is answered from what is known here.
+
+/// <summary>A queue as one route carries it: tasks go in as envelopes (<c>docs/envelope.md</c>) and come out as
+/// leases.</summary>
+/// <remarks>Used by any number of threads at once. Closing waits for what was acknowledged to arrive.</remarks>
+public abstract class TaskChannel : IAsyncDisposable
+{
+    /// <summary>The largest envelope in bytes.</summary>
+    public abstract int MaxMessageBytes { get; }
+
+    /// <summary>How many live workers other than this process's are known on this route. Never blocks; may be some
+    /// seconds behind.</summary>
+    public abstract int OtherWorkers { get; }
+
+    /// <summary>Why nothing can be sent or taken now, such as a lost connection; <see langword="null"/> while all is
+    /// well. Never blocks.</summary>
+    public virtual string? Status => null;
+
+    /// <summary>Whether answers come over the network: workers then leave the thread pool to them more often.</summary>
+    public virtual bool UsesNetwork => false;
+
+    /// <summary>What the queue holds, as last known. Never blocks; on a route over the network some seconds
+    /// old.</summary>
+    public abstract WorkQueueCounts LastCounts { get; }
+
+    /// <summary>How many tasks the queue holds at most, ready, leased, delayed and dead together.</summary>
+    public abstract long Capacity { get; }
+
+    /// <summary>Sends an envelope. A state such as full is an answer, not an exception.</summary>
+    /// <param name="message">The envelope; copied before this returns, even where the answer comes later.</param>
+    /// <param name="terms">What goes with it.</param>
+    /// <param name="cancellationToken">Stops waiting for the answer; a task that was accepted stays accepted.</param>
+    /// <returns>What became of it. <see cref="SendOutcome.Sent"/> means that the promise of
+    /// <see cref="ITaskRoute.Durability"/> holds from now on.</returns>
+    public abstract ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken);
+
+    /// <summary>Whether <see cref="TrySendNow"/> can send.</summary>
+    public virtual bool CanSendNow => false;
+
+    /// <summary>Sends an envelope with nothing else asked for, if there is room and the answer is known at
+    /// once.</summary>
+    /// <param name="message">The envelope; copied before this returns.</param>
+    /// <returns><see langword="true"/> if it was sent; otherwise, <see langword="false"/>, and <see cref="SendAsync"/>
+    /// may send it.</returns>
+    public virtual bool TrySendNow(ReadOnlySpan<byte> message) => false;
+
+    /// <summary>Waits until a message may be sent: there is room, and the route is in order. Another sender may still
+    /// be quicker.</summary>
+    /// <param name="cancellationToken">Stops the waiting.</param>
+    /// <returns>Completes when it is worth another try.</returns>
+    public abstract ValueTask WaitToSendAsync(CancellationToken cancellationToken);
+
+    /// <summary>Announces this process as a worker, and begins to take.</summary>
+    /// <param name="taker">Whom it takes for.</param>
+    public abstract void StartConsuming(ITaskConsumer taker);
+
+    /// <summary>Stops receiving, and announces that to producers elsewhere. What is leased stays leased; what was taken
+    /// and not
+    /// yet leased goes back.</summary>
+    public abstract void StopConsuming();
+
+    /// <summary>Takes the next message, if one is available. Never blocks.</summary>
+    /// <param name="lease">The message, held until it is completed, abandoned or put among the dead letters.</param>
+    /// <returns><see langword="false"/> if none is; <see cref="WaitToLeaseAsync"/> then fetches or waits.</returns>
+    public abstract bool TryLease(out WorkLease lease);
+
+    /// <summary>Waits until a message is available.</summary>
+    /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
+    /// <returns>Completes when a message may be available.</returns>
+    /// <exception cref="IOException">The route failed.</exception>
+    public abstract ValueTask WaitToLeaseAsync(CancellationToken cancellationToken);
+
+    /// <summary>Counts what the queue holds now.</summary>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The counts, exact only while the queue is idle.</returns>
+    /// <exception cref="IOException">The route cannot be reached.</exception>
+    public abstract ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken);
+
+    /// <summary>Releases the queue once what was acknowledged has arrived, as far as it can be.</summary>
+    /// <returns>Ends when it is closed.</returns>
+    public abstract ValueTask DisposeAsync();
+}

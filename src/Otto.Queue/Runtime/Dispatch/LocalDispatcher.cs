@@ -1,0 +1,67 @@
+namespace Otto.Queue;
+
+// Hands tasks over within this process: into the ring, or to the delayed tasks.
+
+internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, DelayedTaskQueue delayed, bool roundTrip)
+{
+    /// <summary>Whether nothing stands between a task and the ring.</summary>
+    internal bool IsDirect => queue.Accepts && !queue.IsOverflowing && !roundTrip;
+
+    internal string Reason => queue.Reason;
+
+    internal string OverflowReason => queue.OverflowReason;
+
+    internal LocalKeys Keys => queue.Keys;
+
+    /// <summary>Completes when there is room again. Ask for it first, then try once more, then wait.</summary>
+    internal Task NextRoom => queue.Space.Next;
+
+    /// <summary>The queue as a planner sees it.</summary>
+    /// <param name="state">The queue's state.</param>
+    /// <param name="handled">Whether the task's handler is here.</param>
+    /// <param name="takeAnyRoom">Whether a single free place counts: for callers that have waited.</param>
+    internal LocalState State(QueueState state, bool handled, bool takeAnyRoom) => new()
+    {
+        Queue = state,
+        Accepts = handled && queue.Accepts,
+        HasRoom = takeAnyRoom || !queue.IsOverflowing,
+        HasRoomForHeld = queue.Ring.Count < queue.Ring.Capacity,
+        FullMode = queue.FullMode,
+        Reason = queue.Reason,
+        OverflowReason = queue.OverflowReason,
+    };
+
+    /// <summary>How many tasks wait here, and how many the ring can hold.</summary>
+    internal (int Waiting, int Free, int Capacity) Count() => (queue.Ring.Count + delayed.Count, queue.Ring.Capacity - queue.Ring.Count, queue.Ring.Capacity);
+
+    /// <summary>Puts a task's object into the ring and wakes a worker.</summary>
+    internal bool TryEnqueue(in QueuedTask task)
+    {
+        if (!queue.TryEnqueue(task)) return false;
+        workers.Signal();
+        return true;
+    }
+
+    /// <summary>Hands a task over, now or after its delay.</summary>
+    internal bool TryEnqueue(TaskRegistration registration, object task, in EnvelopeHeader header)
+    {
+        object handed = roundTrip ? registration.RoundTrip(task) : task;
+        if (header.Delay > TimeSpan.Zero)
+        {
+            DelayedTask waiting = new()
+            {
+                Registration = registration, Id = header.Id, Task = handed, EnqueuedMicroseconds = header.EnqueuedMicroseconds, Metadata = header.Metadata, MustWait = true,
+            };
+            return delayed.TryAdd(waiting, header.Delay);
+        }
+
+        return TryEnqueue(new QueuedTask
+        {
+            Task = handed, Registration = registration, Number = header.Id.Low, EnqueuedMicroseconds = header.EnqueuedMicroseconds, Metadata = header.Metadata,
+        });
+    }
+
+    internal void CountOverflow() => queue.CountOverflow();
+
+    internal void CountRejected() => queue.CountRejected();
+}

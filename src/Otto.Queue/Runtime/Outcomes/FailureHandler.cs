@@ -1,0 +1,165 @@
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// What becomes of a failed attempt: again after a pause, or among the dead letters of the task's route. Never less durable than it was.
+
+internal sealed class FailureHandler(QueueContext context, TaskCompletion completion, DelayedTaskQueue delayed, RouteConnections routes, HandOff handOff)
+{
+    private long _retried;
+    private long _deadLettered;
+    private long _lost;
+
+    internal long Retried => Volatile.Read(ref _retried);
+
+    internal long DeadLettered => Volatile.Read(ref _deadLettered);
+
+    internal long Lost => Volatile.Read(ref _lost);
+
+    /// <summary>Decides about a failed attempt. Ends at once unless a route must be asked, or too many tasks are
+    /// delayed: then the worker waits here.</summary>
+    /// <param name="task">The task, its attempts counted.</param>
+    /// <param name="error">What its handler threw.</param>
+    /// <param name="cancelled">Whether its token had fired because it was cancelled.</param>
+    /// <param name="decoded">Whether the task was read from its bytes, so that the handler is what failed.</param>
+    internal ValueTask HandleAsync(DelayedTask task, Exception error, bool cancelled, bool decoded)
+    {
+        if (cancelled)
+        {
+            // Whatever it threw: nobody wants it done any more.
+            task.Held?.Complete();
+            completion.Cancelled(task);
+            return ValueTask.CompletedTask;
+        }
+
+        if (error is OperationCanceledException && context.Lifetime.Abort.IsCancellationRequested)
+        {
+            Interrupted(task);
+            return ValueTask.CompletedTask;
+        }
+
+        if (task.Repeats)
+        {
+            // Its next time is its next try.
+            context.Log.RecurringFailed(task.Registration.Name, task.Id, task.Metadata!.RepeatInterval.TotalSeconds, error);
+            completion.Repeat(task);
+            return ValueTask.CompletedTask;
+        }
+
+        int limit = task.Registration.Retry.MaxAttempts;
+        // The same bytes would fail the same way.
+        if (!decoded || error is TaskSerializationException && task.Task is null) return DeadLetterAsync(task, $"payload: {error.GetType().Name}: {error.Message}", error);
+        if (task.AttemptsMade >= limit) return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
+
+        TimeSpan delay = task.Registration.Retry.DelayAfter(task.AttemptsMade, Random.Shared.NextDouble());
+        if (task.Held is { } held)
+        {
+            // Given back, not before: its route counts the attempt and keeps the time, so neither depends on this process.
+            if (held.Abandon(countAttempt: true, delay)) Retrying(task, delay, error);
+            else completion.LeaseEnded(task.Registration.Name, task.Id);
+            return ValueTask.CompletedTask;
+        }
+
+        Retrying(task, delay, error);
+        // A stop does not wait for back-offs.
+        if (context.Lifetime.State != QueueState.Running) return PassOnAsync(task);
+        return delayed.TryAdd(task, delay) ? ValueTask.CompletedTask : SitOutAsync(task, delay);
+    }
+
+    private void Retrying(DelayedTask task, TimeSpan delay, Exception error)
+    {
+        Interlocked.Increment(ref _retried);
+        context.Telemetry.Retried(context.NameTag, task.Registration.NameTag);
+        context.Log.Retrying(task.Registration.Name, task.Id, task.AttemptsMade, task.Registration.Retry.MaxAttempts, delay.TotalMilliseconds, error);
+    }
+
+    private async ValueTask PassOnAsync(DelayedTask task)
+    {
+        if (!await handOff.TryAsync(task, TimeSpan.Zero, context.Lifetime.Abort).ConfigureAwait(false)) delayed.AddReady(task);
+    }
+
+    // The bound on delayed tasks: beyond it the worker itself waits, and with it whoever fills the queue.
+    private async ValueTask SitOutAsync(DelayedTask task, TimeSpan delay)
+    {
+        try
+        {
+            await Task.Delay(delay, context.Clock.Provider, context.Lifetime.Stopping).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // A stop: at once, then.
+        }
+
+        delayed.AddReady(task);
+    }
+
+    // A stop broke into the attempt; that is not the task's fault, so it does not count.
+    private void Interrupted(DelayedTask task)
+    {
+        if (task.Held is not { } held) delayed.AddReady(task with { AttemptsMade = task.AttemptsMade - 1 });
+        else if (held.Abandon(countAttempt: false)) handOff.Count(held.Route);
+    }
+
+    private ValueTask DeadLetterAsync(DelayedTask task, string reason, Exception error)
+    {
+        if (task.Held is not { } held) return DeadLetterObjectAsync(task, reason, error);
+        // Where the lease has ended another worker has the task, and it is theirs to say what became of it.
+        if (held.DeadLetter(reason)) GaveUp(task, reason, error, kept: true);
+        else completion.LeaseEnded(task.Registration.Name, task.Id);
+        return ValueTask.CompletedTask;
+    }
+
+    private void GaveUp(DelayedTask task, string reason, Exception error, bool kept)
+    {
+        if (kept) Interlocked.Increment(ref _deadLettered);
+        else Interlocked.Increment(ref _lost);
+        context.Telemetry.Dead(context.NameTag, task.Registration.NameTag);
+        if (kept) context.Log.GaveUp(task.Registration.Name, task.Id, reason, error);
+        else context.Log.GaveUpUnkept(task.Registration.Name, task.Id, reason, error);
+        completion.Ended(task, ResultStatus.Failed, reason);
+    }
+
+    /// <summary>Puts a message that cannot be run here among the dead letters, and reports that to its
+    /// producer.</summary>
+    internal void DeadLetterUnread(RouteName route, in WorkLease lease, string reason, TaskRegistration? registration = null, in EnvelopeHeader header = default)
+    {
+        if (!lease.DeadLetter(reason)) return; // Somebody else's by now.
+        Interlocked.Increment(ref _deadLettered);
+        context.Log.Unreadable(context.Name, route, reason);
+        if (registration is not null) context.Telemetry.Dead(context.NameTag, registration.NameTag);
+        if (header.Metadata is { TrackResult: true }) completion.EndedOnRoute(header.Id, ResultStatus.Failed, reason, route);
+    }
+
+    // A task that was only an object gets a place in the list of the nearest route that has one, where it can be inspected and requeued.
+    private async ValueTask DeadLetterObjectAsync(DelayedTask task, string reason, Exception error)
+    {
+        bool kept = false;
+        foreach (RouteConnection route in routes.All)
+        {
+            if (route.DeadLetters is not { } letters) continue;
+            try
+            {
+                ValueTask<bool> deadLettering;
+                // Attempts start at none: a requeued letter has them all again, and the reason names those made.
+                EnvelopeBuffer buffer = task.Registration.Write(task.Task!, task.Header(attemptsBefore: 0));
+                try
+                {
+                    if (buffer.Length > route.Channel.MaxMessageBytes) continue;
+                    deadLettering = letters.DeadLetterAsync(buffer.Written, reason);
+                }
+                finally
+                {
+                    buffer.Return();
+                }
+
+                if (kept = await deadLettering.ConfigureAwait(false)) break;
+            }
+            catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException)
+            {
+                context.Log.WorkerTrouble(context.Name, e);
+            }
+        }
+
+        GaveUp(task, reason, error, kept);
+    }
+}

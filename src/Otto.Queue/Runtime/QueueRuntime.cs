@@ -1,0 +1,207 @@
+using System.Globalization;
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// One queue as this process has it: makes its parts, starts and stops them. Nothing below knows it.
+
+internal sealed class QueueRuntime : IAsyncDisposable
+{
+    private readonly QueueContext _context;
+    private readonly QueueSettings _settings;
+    private readonly SharedParts _shared;
+    private readonly TaskRegistrations _tasks;
+    private readonly LocalQueue _local;
+    private readonly DelayedTaskQueue _delayed;
+    private readonly RouteConnections _routes;
+    private readonly CancelRequestSet _cancelRequests = new();
+    private readonly TaskEventBus _events;
+    private readonly ProgressHub _progress;
+    private readonly HandOff _handOff;
+    private readonly TaskCompletion _completion;
+    private readonly FailureHandler _failures;
+    private readonly TaskSource _source;
+    private readonly WorkerPool _workers;
+    private readonly ResultPoller _resultPoller;
+    private readonly QueueDrain _drain;
+    private readonly TaskEventReceiver _receiver;
+
+    internal QueueRuntime(QueueContext context, TaskRegistrations tasks, QueueSettings settings, SharedParts shared)
+    {
+        (_context, _tasks, _settings, _shared) = (context, tasks, settings, shared);
+        _local = new LocalQueue(settings.InProcess, tasks.HandlesAny, settings.Routes.Count > 0);
+        _delayed = new DelayedTaskQueue(context.Clock, settings.InProcess.Capacity, Signal);
+        _routes = new RouteConnections(context, settings.Routes, tasks.HandlesAny, Signal);
+        _events = new TaskEventBus(context, _routes, Receive);
+        _progress = new ProgressHub(_events, shared.Results);
+        _handOff = new HandOff(context, _routes);
+        _completion = new TaskCompletion(context, new ResultReporter(context, shared.Results, _events, _progress), _delayed, _local.Keys, _cancelRequests);
+        _failures = new FailureHandler(context, _completion, _delayed, _routes, _handOff);
+        _source = new TaskSource(_local, _delayed, _routes, new TaskReader(context, tasks, _failures), settings.InProcess.Weight);
+        _workers = new WorkerPool(context, _source, shared.Handlers);
+        _resultPoller = new ResultPoller(shared.Results, _routes, Receive);
+        _drain = new QueueDrain(context, new UnstartedTasks(context, _local, _delayed, _handOff, _completion), _workers, _source);
+
+        LocalCanceller localCanceller = new(context, _workers, _local, _delayed, _cancelRequests);
+        Canceller = new TaskCanceller(context, localCanceller, _routes, _events, _completion);
+        _receiver = new TaskEventReceiver(localCanceller, shared.Results, _progress);
+        LocalDispatcher localDispatcher = new(_local, _workers, _delayed, settings.RoundTripEveryTask);
+        Dispatcher = new TaskDispatcher(
+            context, localDispatcher, new RemoteDispatcher(context, _routes, localDispatcher, settings.IgnorePins), new ResultTracker(shared.Results, _events), shared.Handlers);
+        // With no other route there is nobody else to give a task to before the start, so the ring keeps it.
+        if (tasks.HandlesAny && settings.InProcess.Enabled && settings.Routes.Count == 0) _local.Accept();
+    }
+
+    internal string Name => _context.Name;
+
+    internal KeyValuePair<string, object?> NameTag => _context.NameTag;
+
+    internal QueueState State => _context.Lifetime.State;
+
+    /// <summary>Fires when a stop begins.</summary>
+    internal CancellationToken Stopping => _context.Lifetime.Stopping;
+
+    internal IReadOnlyList<TaskRegistration> Tasks => _tasks.All;
+
+    internal bool HandlesAny => _tasks.HandlesAny;
+
+    internal TaskRing Ring => _local.Ring;
+
+    internal RouteConnection[] Routes => _routes.All;
+
+    internal bool IsOpen => _routes.IsOpen;
+
+    internal TaskDispatcher Dispatcher { get; }
+
+    internal TaskCanceller Canceller { get; }
+
+    /// <summary>How many tasks can run here at the same time; 0 before the start, and where nothing is
+    /// handled.</summary>
+    internal int Concurrency => _workers.Size;
+
+    /// <summary>Tasks that wait in this process, back-offs included.</summary>
+    internal int Waiting => _local.Ring.Count + _delayed.Count;
+
+    /// <summary>How many waiting tasks were moved on to a route with workers.</summary>
+    internal long Moved => _routes.Moved;
+
+    internal static QueueRuntime Find(IReadOnlyList<QueueRuntime> queues, string queue)
+    {
+        foreach (QueueRuntime runtime in queues)
+            if (runtime.Name == queue) return runtime;
+        throw new ArgumentException($"there is no queue '{queue}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}", nameof(queue));
+    }
+
+    internal ValueTask OpenAsync(CancellationToken cancellationToken) => _routes.OpenAsync(cancellationToken);
+
+    internal async ValueTask StartAsync(IServiceProvider? services, ITaskFilter[] filters, CancellationToken cancellationToken)
+    {
+        await OpenAsync(cancellationToken).ConfigureAwait(false);
+        _tasks.Prepare(services, filters);
+        if (_tasks.HandlesAny)
+        {
+            await _events.ListenAsync().ConfigureAwait(false); // Before anything runs that could be cancelled.
+            _local.OnWorkersStarted();
+            _workers.Start(_tasks.Handled[0].Concurrency, CreateRun);
+            _routes.StartConsuming(_workers);
+            _source.Start();
+            if (_settings.InProcess.Enabled) _local.Accept();
+        }
+
+        _context.Lifetime.MoveTo(QueueState.Running);
+        _workers.Signal();
+        if (_tasks.HandlesAny)
+            _context.Log.Started(Name, Concurrency, string.Join(", ", Tasks.Where(static t => t.HandledHere).Select(static t => t.Name)),
+                string.Join(", ", Routes.Select(static r => r.Name).Prepend(RouteName.InProcess)));
+    }
+
+    private TaskRun CreateRun() => new(
+        _context, new TaskContext(_shared.Queue, _progress.Report) { Queue = Name }, new HandlerCancellation(_context, _cancelRequests), _completion, _failures);
+
+    /// <summary>Where a task would go now and why, and how each route is.</summary>
+    internal async ValueTask<RouteExplanation> ExplainAsync(TaskRegistration task, EnqueueOptions options, CancellationToken cancellationToken)
+    {
+        if (!IsOpen) await OpenAsync(cancellationToken).ConfigureAwait(false);
+        (RouteName route, string reason) = Dispatcher.Explain(task, options);
+        List<RouteStatus> statuses = [new(RouteName.InProcess, null, _local.Accepts ? Concurrency : 0, new WorkQueueCounts(Waiting, 0, 0, Ring.Capacity - Ring.Count, TimeSpan.Zero))];
+        foreach (RouteConnection r in Routes)
+        {
+            WorkQueueCounts? counts = null;
+            string? error = r.Channel.Status;
+            try
+            {
+                if (error is null) counts = await r.Channel.CountAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                error = e.Message;
+            }
+
+            statuses.Add(new RouteStatus(r.Name, error, r.Channel.OtherWorkers, counts));
+        }
+
+        return new RouteExplanation(Name, route, reason, statuses);
+    }
+
+    /// <summary>Watches progress from now on.</summary>
+    /// <param name="id">Of which task; default for all.</param>
+    /// <param name="cancellationToken">Ends the watching.</param>
+    internal async ValueTask<IAsyncEnumerable<TaskProgress>> WatchProgressAsync(TaskId id, CancellationToken cancellationToken)
+    {
+        if (!IsOpen) await OpenAsync(cancellationToken).ConfigureAwait(false);
+        await _events.ListenAsync().ConfigureAwait(false);
+        return _progress.WatchAsync(id, cancellationToken);
+    }
+
+    /// <summary>Asks the routes for a result whose event may have been missed, until it has come.</summary>
+    internal Task PollResultAsync(TaskId id, CancellationToken stop) => _resultPoller.PollAsync(id, stop);
+
+    internal QueueStatistics GetStatistics()
+    {
+        (long completed, long failed) = _workers.Count();
+        return new QueueStatistics(
+            Name, Waiting, Ring.Added, _routes.Sent, completed, failed, _failures.Retried, _failures.DeadLettered, _failures.Lost,
+            _local.Overflowed, _local.Rejected, _completion.CancelledCount, _routes.Returned);
+    }
+
+    /// <summary>Stops: refuses new tasks, hands over what is not started, finishes what runs, and reports
+    /// numbers.</summary>
+    /// <param name="deadline">Fires when running handlers must give way.</param>
+    internal async Task<DrainReport> StopAsync(CancellationToken deadline)
+    {
+        long start = _context.Clock.Timestamp, completedBefore = _workers.Count().Completed;
+        TakeNothingNew();
+        (int lost, int stillRunning) = await _drain.RunAsync(deadline).ConfigureAwait(false);
+        DrainReport report = new(_workers.Count().Completed - completedBefore, _handOff.ByRoute, lost, stillRunning, _context.Clock.Provider.GetElapsedTime(start));
+        await DisposeAsync().ConfigureAwait(false);
+        string transferred = report.Transferred.Count == 0 ? "none"
+            : string.Join(", ", report.Transferred.Select(static h => string.Create(CultureInfo.InvariantCulture, $"{h.Value} to {h.Key}")));
+        _context.Log.Stopped(Name, report.Elapsed.TotalMilliseconds, report.Completed, transferred, lost, stillRunning);
+        return report;
+    }
+
+    private void TakeNothingNew()
+    {
+        _context.Lifetime.MoveTo(QueueState.Draining);
+        _local.StopAccepting();
+        _source.Stop();
+        _local.Ring.Seal();
+        _routes.StopConsuming();
+        _context.Lifetime.CancelStopping();
+        _local.Space.ReleaseAll();
+    }
+
+    private void Signal() => _workers.Signal();
+
+    private void Receive(ReadOnlyMemory<byte> message) => _receiver.Receive(message);
+
+    /// <summary>Closes everything; a route's participant lives on until its last lease has ended.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _context.Lifetime.MoveTo(QueueState.Stopped);
+        await _routes.StopMonitoringAsync().ConfigureAwait(false);
+        await _events.FlushAsync().ConfigureAwait(false);
+        _delayed.Dispose();
+        await _routes.DisposeAsync().ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,170 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// One attempt at one task: what is run, with which token, and what becomes of it. Used again for a worker's next task, so that running
+// allocates nothing.
+
+internal sealed class TaskRun(QueueContext context, TaskContext taskContext, HandlerCancellation cancellation, TaskCompletion completion, FailureHandler failures)
+{
+    private long _completed;
+    private long _failed;
+
+    private TaskRegistration _registration = null!;
+    private object? _task;
+    private ReadOnlyMemory<byte> _payload;
+    private WorkLease _lease;
+    private bool _leased;
+    private IHeldMessage? _held;
+    private TaskMetadata? _metadata;
+
+    internal long Completed => Volatile.Read(ref _completed);
+
+    internal long Failed => Volatile.Read(ref _failed);
+
+    /// <summary>Fires the token of a task that runs here.</summary>
+    /// <param name="id">Which one; <see langword="null"/> for whatever runs.</param>
+    /// <param name="cause">Why.</param>
+    /// <returns>Whether it runs here.</returns>
+    internal bool Fire(TaskId? id, CancellationCause cause) => cancellation.Fire(id, cause);
+
+    internal void Load(in QueuedTask task)
+    {
+        _task = task.Task;
+        _leased = false;
+        _metadata = task.Metadata;
+        _held = _metadata?.Held;
+        Describe(task.Registration, context.Ids.At(task.Number), 1, RouteName.InProcess, task.EnqueuedMicroseconds);
+        taskContext.Decoded = true;
+    }
+
+    internal void Load(DelayedTask task)
+    {
+        _task = task.Task;
+        _leased = false;
+        _metadata = task.Metadata;
+        _held = null;
+        Describe(task.Registration, task.Id, task.AttemptsMade + 1, RouteName.InProcess, task.EnqueuedMicroseconds);
+        taskContext.Decoded = true;
+    }
+
+    internal void Load(in ReceivedTask task)
+    {
+        _task = null;
+        _payload = task.Payload;
+        _lease = task.Lease;
+        _leased = true;
+        _held = null;
+        _metadata = task.Header.Metadata;
+        Describe(task.Registration, task.Header.Id, task.Attempt, task.Route, task.Header.EnqueuedMicroseconds);
+        taskContext.Decoded = false;
+    }
+
+    private void Describe(TaskRegistration registration, TaskId id, int attempt, RouteName route, long enqueued)
+    {
+        if (!ReferenceEquals(_registration, registration))
+        {
+            _registration = registration;
+            taskContext.Name = registration.Name;
+            taskContext.MaxAttempts = registration.Retry.MaxAttempts;
+        }
+
+        taskContext.Id = id;
+        taskContext.Attempt = attempt;
+        taskContext.Route = route;
+        taskContext.EnqueuedMicroseconds = enqueued;
+        taskContext.SetResult(null); // What an earlier task left is nobody else's.
+    }
+
+    /// <summary>Calls the handler of the loaded task.</summary>
+    internal ValueTask Start()
+    {
+        CancellationToken cancellationToken = cancellation.Begin(taskContext.Id, _registration.Timeout);
+        if (cancellation.CheckRequests(taskContext.Id)) throw new OperationCanceledException("cancelled before it was begun");
+        return context.Telemetry.ObservesHandling ? StartObservedAsync(cancellationToken) : Invoke(cancellationToken);
+    }
+
+    private ValueTask Invoke(CancellationToken cancellationToken) => _task is { } task
+        ? _registration.RunAsync(task, taskContext, cancellationToken)
+        : _registration.RunSerializedAsync(_payload, taskContext, cancellationToken);
+
+    // With somebody watching.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask StartObservedAsync(CancellationToken cancellationToken)
+    {
+        long start = context.Clock.Timestamp;
+        KeyValuePair<string, object?> task = _registration.NameTag, route = QueueTelemetry.RouteTag(taskContext.Route);
+        context.Telemetry.Consumed(context.NameTag, task, route);
+        context.Telemetry.Waited((context.Clock.Now - taskContext.EnqueuedMicroseconds) / 1e6, context.NameTag, task, route);
+        using Activity? activity = QueueTelemetry.StartProcess(context.Name, taskContext, _metadata?.Trace ?? default);
+        Exception? failure = null;
+        try
+        {
+            await Invoke(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            failure = e;
+            activity?.SetStatus(ActivityStatusCode.Error, e.Message);
+            throw;
+        }
+        finally
+        {
+            context.Telemetry.Processed(context.Clock.Provider.GetElapsedTime(start), failure, context.NameTag, task, route);
+        }
+    }
+
+    /// <summary>Ends an attempt whose handler has returned.</summary>
+    internal void Succeed()
+    {
+        _completed++;
+        cancellation.End();
+        object? task = _task;
+        _task = null;
+        if (_metadata is { } metadata)
+        {
+            completion.Succeeded(_registration, taskContext.Id, metadata, metadata.TrackResult ? taskContext.TakeResult() : null, _leased || _held is not null ? HeldBy : null);
+            if (metadata.Repeats)
+            {
+                completion.Repeat(Describe(task, attemptsMade: 0));
+                return;
+            }
+        }
+
+        if (_leased)
+        {
+            if (!_lease.Complete()) completion.LeaseEnded(taskContext.Name, taskContext.Id);
+        }
+        else if (_held is { } held && !held.Complete())
+        {
+            completion.LeaseEnded(taskContext.Name, taskContext.Id);
+        }
+    }
+
+    /// <summary>Ends an attempt whose handler threw.</summary>
+    internal ValueTask FailAsync(Exception e)
+    {
+        _failed++;
+        CancellationCause cause = cancellation.End();
+        if (e is OperationCanceledException && cause == CancellationCause.TimedOut)
+            e = new TimeoutException($"attempt {taskContext.Attempt} ran longer than {_registration.Timeout!.Value.TotalSeconds:0.###} s", e);
+        DelayedTask task = Describe(_task, taskContext.Attempt);
+        _task = null;
+        return failures.HandleAsync(task, e, cause == CancellationCause.Cancelled, taskContext.Decoded);
+    }
+
+    private RouteName HeldBy => _leased ? taskContext.Route : _held!.Route;
+
+    private DelayedTask Describe(object? task, int attemptsMade) => new()
+    {
+        Registration = _registration,
+        Id = taskContext.Id,
+        Task = task,
+        AttemptsMade = attemptsMade,
+        EnqueuedMicroseconds = taskContext.EnqueuedMicroseconds,
+        Metadata = _metadata,
+        Held = _leased ? new HeldMessage(_lease, taskContext.Route) : _held,
+    };
+}

@@ -1,0 +1,250 @@
+using System.Collections.Frozen;
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Otto.Queue;
+
+// The queue itself, with or without a host: it ties types and names to queues, and starts and stops them together.
+
+/// <summary>Tasks from here to the workers: this process, this machine, then further.</summary>
+/// <remarks>
+/// Safe for use by any number of threads. Tasks can be enqueued before <see cref="StartAsync"/>, and in a program that
+/// never starts it and only produces.
+/// A queue starts and stops once.
+/// </remarks>
+public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
+{
+    private readonly TaskQueueOptions _options;
+    private readonly FrozenDictionary<Type, Entry[]> _byType;
+    private readonly FrozenDictionary<string, Entry> _byName;
+    private readonly QueueRuntime[] _queues;
+    private readonly QueueTelemetry _telemetry;
+    private readonly PendingResults _results;
+    private Task<DrainReport>? _stopping;
+    private readonly Lock _lifecycle = new();
+    private bool _started;
+
+    /// <summary>Makes a queue. Nothing is opened before <see cref="StartAsync"/> or the first task.</summary>
+    /// <param name="options">What it does; checked here, and not to be changed afterwards.</param>
+    /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other; the message
+    /// carries the numbers.</exception>
+    public TaskQueue(TaskQueueOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Freeze();
+        _options = options;
+        QueueClock clock = new(options.TimeProvider);
+        QueueLog log = new((ILogger?)options.LoggerFactory?.CreateLogger(QueueTelemetry.SourceName) ?? NullLogger.Instance);
+        if (SharedMemoryRoute.IsMissing(options.SharedMemory)) log.SharedMemoryMissing();
+        _telemetry = new QueueTelemetry(ObserveDepth, ObserveWorkers);
+        _results = new PendingResults(clock);
+        SharedParts shared = new(this, _results, new HandlerScope());
+        TaskIdSource ids = new();
+        QueueSettings settings = new(options.InProcess, options.Routes, options.RoundTripEveryTask, options.IgnoresPins);
+
+        List<TaskRegistration> registrations = [.. options.Declarations.Select(d => d.Register(options.SerializerOf(d)))];
+        _queues = [.. registrations.GroupBy(static r => r.QueueName).Select(tasks => new QueueRuntime(
+            new QueueContext(tasks.Key, new QueueLifetime(), ids, clock, _telemetry, log), new TaskRegistrations([.. tasks]), settings, shared))];
+        _byName = registrations.ToFrozenDictionary(static r => r.Name, r => new Entry(r, QueueRuntime.Find(_queues, r.QueueName)));
+        _byType = options.Declarations.GroupBy(static d => d.TaskType).ToFrozenDictionary(static g => g.Key, g => g.Select(d => _byName[d.Name]).ToArray());
+        DeadLetters = new QueueDeadLetters(_queues);
+    }
+
+    /// <inheritdoc/>
+    public TaskDeadLetters DeadLetters { get; }
+
+    internal IReadOnlyList<QueueRuntime> Queues => _queues;
+
+    internal PendingResults Results => _results;
+
+    /// <inheritdoc/>
+    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        where TTask : notnull
+    {
+        ArgumentNullException.ThrowIfNull(task);
+        if (!_byType.TryGetValue(typeof(TTask), out Entry[]? entries) || entries.Length != 1) throw UnknownType(typeof(TTask), entries);
+        Entry entry = entries[0];
+        return entry.Queue.Dispatcher.EnqueueAsync((TaskRegistration<TTask>)entry.Task, task, options, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        where TTask : notnull
+    {
+        ArgumentNullException.ThrowIfNull(task);
+        Entry entry = FindTask(name, nameof(name));
+        if (entry.Task is not TaskRegistration<TTask> registration) throw new ArgumentException($"task '{name}' was not declared with the type {typeof(TTask)}", nameof(task));
+        return entry.Queue.Dispatcher.EnqueueAsync(registration, task, options, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        where TTask : notnull
+    {
+        ArgumentNullException.ThrowIfNull(tasks);
+        List<TaskReceipt> receipts = [];
+        // Else the first would all wait for the routes to open, and go on in any order.
+        if (_byType.TryGetValue(typeof(TTask), out Entry[]? entries) && entries is [{ Queue: { IsOpen: false, State: QueueState.Created } queue }])
+            await queue.OpenAsync(cancellationToken).ConfigureAwait(false);
+        // So many at once share a round trip on a route that has round trips; the calls are made in order.
+        foreach (TTask[] some in tasks.Chunk(128))
+        {
+            Task<TaskReceipt>[] enqueuing = [.. some.Select(task => EnqueueAsync(task, options, cancellationToken).AsTask())];
+            Exception? failure = null;
+            foreach (Task<TaskReceipt> one in enqueuing)
+            {
+                try
+                {
+                    receipts.Add(await one.ConfigureAwait(false));
+                }
+                catch (Exception e)
+                {
+                    failure ??= e;
+                }
+            }
+
+            if (failure is not null)
+                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was refused", failure);
+        }
+
+        return receipts;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<CancelOutcome> CancelAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => CancelAsync(receipt.Queue, receipt.Id, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default) => QueueRuntime.Find(_queues, queue).Canceller.CancelAsync(id, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default)
+    {
+        if (receipt.Outcome == EnqueueOutcome.Duplicate) throw new InvalidOperationException($"task {receipt.Id} was enqueued by somebody else, who has its result");
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task polling = QueueRuntime.Find(_queues, receipt.Queue).PollResultAsync(receipt.Id, stop.Token);
+        try
+        {
+            return await _results.WaitAsync<TResult>(receipt.Id, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await polling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => WaitAsync<object?>(receipt, cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<TaskProgress> ProgressAsync(TaskReceipt receipt, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        IAsyncEnumerable<TaskProgress> reports = await QueueRuntime.Find(_queues, receipt.Queue).WatchProgressAsync(receipt.Id, cancellationToken).ConfigureAwait(false);
+        await foreach (TaskProgress progress in reports.ConfigureAwait(false)) yield return progress;
+    }
+
+    /// <summary>Watches how far the tasks of a queue say they are, from any producer and on any worker.</summary>
+    /// <param name="queue">The queue.</param>
+    /// <param name="cancellationToken">Ends the watching.</param>
+    /// <returns>What their handlers report, at most ten times per second for each that runs in another process; the
+    /// oldest reports are passed over where you are slow.</returns>
+    /// <exception cref="ArgumentException">There is no such queue here; the message lists those there are.</exception>
+    public async IAsyncEnumerable<TaskProgress> ProgressAsync(string queue, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        IAsyncEnumerable<TaskProgress> reports = await QueueRuntime.Find(_queues, queue).WatchProgressAsync(default, cancellationToken).ConfigureAwait(false);
+        await foreach (TaskProgress progress in reports.ConfigureAwait(false)) yield return progress;
+    }
+
+    /// <summary>Says where a task would go now and why, and what each route looks like from here. Sends
+    /// nothing.</summary>
+    /// <param name="task">The task's name.</param>
+    /// <param name="options">What would be asked for it.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The way, the reason, and the routes.</returns>
+    /// <exception cref="ArgumentException">No task of that name is declared.</exception>
+    /// <exception cref="InvalidOperationException">No configured route could take such a task; the message says what is
+    /// missing.</exception>
+    public ValueTask<RouteExplanation> ExplainRouteAsync(string task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        Entry entry = FindTask(task, nameof(task));
+        (options ??= EnqueueOptions.Default).Check();
+        return entry.Queue.ExplainAsync(entry.Task, options, cancellationToken);
+    }
+
+    /// <summary>Opens the routes, announces this process as a worker for what it handles, and starts working.</summary>
+    /// <param name="cancellationToken">Gives up starting.</param>
+    /// <returns>Ends when every queue runs.</returns>
+    /// <exception cref="InvalidOperationException">It was started or stopped before.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        lock (_lifecycle)
+        {
+            if (_started || _stopping is not null) throw new InvalidOperationException("this queue was started or stopped before; a queue starts once");
+            _started = true;
+        }
+
+        ITaskFilter[] filters = _queues.Any(static q => q.HandlesAny) ? [.. _options.Filters.Select(create => create(_options.Services))] : [];
+        foreach (QueueRuntime queue in _queues) await queue.StartAsync(_options.Services, filters, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Stops gracefully: refuses new tasks, hands over what was not started, lets running handlers finish, and
+    /// says what became of everything.</summary>
+    /// <param name="cancellationToken">Ends the patience with running handlers before
+    /// <see cref="TaskQueueOptions.DrainTimeout"/> does; the stop itself goes on.</param>
+    /// <returns>The numbers, the same for every call.</returns>
+    public Task<DrainReport> StopAsync(CancellationToken cancellationToken = default)
+    {
+        lock (_lifecycle) return _stopping ??= Task.Run(() => StopOnceAsync(cancellationToken), CancellationToken.None);
+    }
+
+    private async Task<DrainReport> StopOnceAsync(CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        using CancellationTokenSource timeout = new(_options.DrainTimeout, _options.TimeProvider);
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        DrainReport[] reports = await Task.WhenAll(_queues.Select(queue => queue.StopAsync(deadline.Token))).ConfigureAwait(false);
+        return DrainReport.Sum(reports, Stopwatch.GetElapsedTime(start));
+    }
+
+    /// <summary>Stops gracefully, if that was not done, and lets go of everything.</summary>
+    /// <returns>Ends when all is closed.</returns>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync().ConfigureAwait(false);
+        _telemetry.Dispose();
+    }
+
+    /// <summary>What each queue did in this process.</summary>
+    /// <returns>One entry a queue, in the order of their declaration.</returns>
+    public IReadOnlyList<QueueStatistics> GetStatistics() => [.. _queues.Select(static queue => queue.GetStatistics())];
+
+    private Entry FindTask(string name, string parameter) => _byName.TryGetValue(name, out Entry? entry) ? entry
+        : throw new ArgumentException($"no task is declared with the name '{name}'; declared: {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}", parameter);
+
+    private ArgumentException UnknownType(Type type, Entry[]? entries) => new(entries is null
+        ? $"no task is declared with the type {type}; declare it with Handle or Send; declared: {string.Join(", ", _byType.Keys.Select(static t => t.Name).Order(StringComparer.Ordinal))}"
+        : $"{entries.Length} tasks are declared with the type {type}; say which: {string.Join(", ", entries.Select(static e => e.Task.Name))}");
+
+    private IEnumerable<Measurement<int>> ObserveWorkers()
+    {
+        foreach (QueueRuntime queue in _queues)
+            foreach (RouteConnection route in queue.Routes)
+                if (route.CountOthers() is { } others) yield return new Measurement<int>(others, queue.NameTag, QueueTelemetry.RouteTag(route.Name));
+    }
+
+    private IEnumerable<Measurement<int>> ObserveDepth()
+    {
+        foreach (QueueRuntime queue in _queues)
+        {
+            yield return new Measurement<int>(queue.Waiting, queue.NameTag, QueueTelemetry.RouteTag(RouteName.InProcess));
+            foreach (RouteConnection route in queue.Routes)
+                if (route.CountReady() is { } ready) yield return new Measurement<int>(ready, queue.NameTag, QueueTelemetry.RouteTag(route.Name));
+        }
+    }
+
+    // A task and its queue: found at once by type or name.
+    private sealed record Entry(TaskRegistration Task, QueueRuntime Queue);
+}
