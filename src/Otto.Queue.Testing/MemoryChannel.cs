@@ -40,7 +40,9 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     /// <summary>Whether somebody here would run it.</summary>
     internal bool Takes(MemoryMessage message) => _taker is not null && (!message.Readable || Handled(message));
 
-    internal bool Handled(MemoryMessage message) => QueueRuntime.Find(route.Queue.Queues, queue).Tasks.Any(b => b.HandledHere && b.Name == message.Name);
+    internal bool Handled(MemoryMessage message) => Tasks.Any(t => t.HandledHere && t.Name == message.Name);
+
+    private IReadOnlyList<TaskRegistration> Tasks => QueueRuntime.Find(route.Queue.Queues, queue).Tasks;
 
     /// <summary>Gives a message to the worker.</summary>
     /// <returns>Ends when the attempt has, and the worker has come back for more.</returns>
@@ -64,7 +66,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     {
         MemoryMessage sent = new(0, message.ToArray(), terms.Key, route.Clock.Passed + terms.Delay);
         // Before it is there: a task that cannot make the trip is the producer's mistake.
-        if (route.RoundTrip) QueueRuntime.Find(route.Queue.Queues, queue).Tasks.Single(b => b.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
+        if (route.RoundTrip) Tasks.Single(t => t.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
         lock (route.Lock)
         {
             if (terms.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other) return new(new SendResult(SendOutcome.Duplicate, other.Id));

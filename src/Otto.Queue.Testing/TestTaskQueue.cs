@@ -140,7 +140,8 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
         => _queue.EnqueueAsync(task, options, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default) where TTask : notnull
+    public ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        where TTask : notnull
         => _queue.EnqueueNamedAsync(name, task, options, cancellationToken);
 
     /// <inheritdoc/>

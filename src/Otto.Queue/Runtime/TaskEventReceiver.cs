@@ -17,7 +17,7 @@ internal sealed class TaskEventReceiver(LocalCanceller canceller, PendingResults
                 progress.End(id);
                 break;
             case TaskEventKind.Progress:
-                progress.Receive(TaskEvent.ReadProgress(id, body));
+                progress.ReceiveEvent(TaskEvent.ReadProgress(id, body));
                 break;
         }
     }

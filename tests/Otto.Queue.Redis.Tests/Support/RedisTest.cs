@@ -57,7 +57,8 @@ internal abstract class RedisTest : QueueTest
     {
         RedisRouteOptions options = new() { Configuration = Server.Configuration };
         (Quick + configure)(options);
-        RedisTaskChannel channel = (RedisTaskChannel)await new RedisRoute(options, static o => RedisClient.ConnectAsync(o.Configuration, o.CommandTimeout)).OpenAsync(name ?? Name, CancellationToken.None);
+        RedisRoute route = new(options, static o => RedisClient.ConnectAsync(o.Configuration, o.CommandTimeout));
+        RedisTaskChannel channel = (RedisTaskChannel)await route.OpenAsync(name ?? Name, CancellationToken.None);
         _channels.Add(channel);
         return channel;
     }

@@ -92,8 +92,10 @@ internal sealed class ReasonTests : QueueTest
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs").AddProducer<byte[]>("a").AddProducer<byte[]>("b"));
         Assert.That(async () => await queue.EnqueueAsync("text"), Throws.ArgumentException.With.Message.Contains("declared: Byte[], Job"));
         Assert.That(async () => await queue.EnqueueAsync(new byte[1]), Throws.ArgumentException.With.Message.Contains("say which: a, b"));
-        Assert.That(async () => await queue.EnqueueNamedAsync("c", new byte[1]), Throws.ArgumentException.With.Message.Contains("declared: a, b, jobs"));
-        Assert.That(async () => await queue.EnqueueNamedAsync("jobs", new byte[1]), Throws.ArgumentException.With.Message.Contains("not declared with the type"));
+        Assert.That(async () => await queue.EnqueueNamedAsync("c", new byte[1]),
+            Throws.ArgumentException.With.Message.Contains("declared: a, b, jobs"));
+        Assert.That(async () => await queue.EnqueueNamedAsync("jobs", new byte[1]),
+            Throws.ArgumentException.With.Message.Contains("not declared with the type"));
     }
 
     [Test]

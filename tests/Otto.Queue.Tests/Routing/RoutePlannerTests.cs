@@ -8,12 +8,14 @@ internal sealed class RoutePlannerTests
     private static IEnumerable<TestCaseData> Rows()
     {
         string folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "docs", "routes.md"))) folder = Path.GetDirectoryName(folder) ?? throw new FileNotFoundException("docs/routes.md");
+        while (!File.Exists(Path.Combine(folder, "docs", "routes.md")))
+            folder = Path.GetDirectoryName(folder) ?? throw new FileNotFoundException("docs/routes.md");
         return File.ReadLines(Path.Combine(folder, "docs", "routes.md"))
             .SkipWhile(static line => line != "<!-- routes: table -->").TakeWhile(static line => line != "<!-- end -->")
             .Skip(3) // The comment, the headings and the line beneath them.
             .Select(static line => line.Trim('|', ' ').Split('|', StringSplitOptions.TrimEntries))
-            .Select(static cells => new TestCaseData(cells[0], cells[1], cells[2], cells[3], cells.Length > 4 ? cells[4] : "").SetArgDisplayNames(cells[0], cells[1], cells[2]));
+            .Select(static cells => new TestCaseData(cells[0], cells[1], cells[2], cells[3], cells.Length > 4 ? cells[4] : "")
+                .SetArgDisplayNames(cells[0], cells[1], cells[2]));
     }
 
     [TestCaseSource(nameof(Rows))]
@@ -46,8 +48,9 @@ internal sealed class RoutePlannerTests
         HashSet<string> reasons = [.. Rows().Select(static row => (string)row.Arguments[4]!)];
         foreach (string reason in new[]
         {
-            RouteReason.WorkerHere, RouteReason.OnlyRoute, RouteReason.WorkerAttached, RouteReason.WorkerElsewhere, RouteReason.SegmentKeeps, RouteReason.Pinned, RouteReason.Kept,
-            RouteReason.Durable, RouteReason.Delayed, RouteReason.DelayedHere, RouteReason.Keyed, RouteReason.KeptForKey, RouteReason.Draining,
+            RouteReason.WorkerHere, RouteReason.OnlyRoute, RouteReason.WorkerAttached, RouteReason.WorkerElsewhere,
+            RouteReason.SegmentKeeps, RouteReason.Pinned, RouteReason.Kept, RouteReason.Durable, RouteReason.Delayed,
+            RouteReason.DelayedHere, RouteReason.Keyed, RouteReason.KeptForKey, RouteReason.Draining,
         })
             Assert.That(reasons, Does.Contain(reason));
     }
@@ -75,7 +78,8 @@ internal sealed class RoutePlannerTests
         Assert.That(words[0], Is.AnyOf("-", "room", "full", "held", "starting"));
         return new LocalState
         {
-            Queue = asked.EndsWith("while stopping", StringComparison.Ordinal) ? QueueState.Draining : words[0] == "starting" ? QueueState.Created : QueueState.Running,
+            Queue = asked.EndsWith("while stopping", StringComparison.Ordinal) ? QueueState.Draining
+                : words[0] == "starting" ? QueueState.Created : QueueState.Running,
             Accepts = words[0] != "-",
             HasRoom = words[0] is "room" or "starting",
             HasRoomForHeld = words[0] is "room" or "held",

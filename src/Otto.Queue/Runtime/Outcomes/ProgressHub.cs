@@ -13,6 +13,7 @@ internal sealed class ProgressHub(TaskEventBus events, PendingResults results)
 
     private readonly ConcurrentDictionary<TaskId, Channel<TaskProgress>[]> _watchers = new();
     private readonly ConcurrentDictionary<TaskId, long> _published = new();
+    private readonly ConcurrentDictionary<TaskProgress, bool> _echoes = new();
 
     /// <summary>Takes a handler's report.</summary>
     internal void Report(TaskProgress progress)
@@ -24,7 +25,21 @@ internal sealed class ProgressHub(TaskEventBus events, PendingResults results)
         if (_published.Count >= MostForgotten) _published.Clear();
         if (last) _published.TryRemove(progress.Id, out _);
         else _published[progress.Id] = now;
-        events.Publish(TaskEvent.Progress(progress));
+        byte[] message = TaskEvent.Progress(progress);
+        if (!_watchers.IsEmpty && TaskEvent.TryReadProgress(message, out TaskProgress echo))
+        {
+            if (_echoes.Count >= MostForgotten) _echoes.Clear();
+            _echoes.TryAdd(echo, true);
+        }
+
+        events.Publish(message);
+    }
+
+    /// <summary>Takes a report that a process published, unless it is our own that comes back: the watchers here have
+    /// that already.</summary>
+    internal void ReceiveEvent(in TaskProgress progress)
+    {
+        if (!_echoes.ContainsKey(progress)) Receive(progress);
     }
 
     /// <summary>Passes a report on to the watchers here.</summary>
