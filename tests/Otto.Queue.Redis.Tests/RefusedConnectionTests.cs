@@ -1,0 +1,82 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Otto.Queue.Redis.Tests.Support;
+using Otto.Queue.Tests.Support;
+using StackExchange.Redis;
+
+namespace Otto.Queue.Redis.Tests;
+
+/// <summary>Why a server cannot be used is said, and one reason is not taken for another.</summary>
+internal sealed class RefusedConnectionTests : RedisTest
+{
+    // The client tries a first connection for five seconds, three times, unless told otherwise.
+    private const string Brief = ",connectTimeout=1000,connectRetry=1";
+
+    [Test]
+    public async Task A_wrong_password_is_named_as_the_trouble([Values] bool none)
+    {
+        TaskQueue queue = Make(Options().Redis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").Send<Job>(Name));
+        Assert.That(await TroubleAsync(queue), Does.Contain("refuses the password"));
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.SharedMemory), "and tasks that may go elsewhere do");
+    }
+
+    [Test]
+    public async Task A_wrong_user_is_named_like_a_wrong_password()
+    {
+        TaskQueue queue = Make(Options().Redis($"127.0.0.1:{Server.Port},user=nobody,password=wrong").Send<Job>(Name));
+        Assert.That(await TroubleAsync(queue), Does.Contain("refuses the password"));
+    }
+
+    [Test]
+    public async Task A_wrong_password_of_the_programs_own_connection_is_named_too()
+    {
+        // Such a connection keeps commands for some seconds; and what it failed of before it was passed in, no event repeats.
+        await using ConnectionMultiplexer own = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{Server.Port},password=wrong,abortConnect=false,asyncTimeout=500");
+        TaskQueue queue = Make(Options().Redis(own).Send<Job>(Name));
+        await Eventually.Holds(() => TroubleAsync(queue).Result?.Contains("refuses the password", StringComparison.Ordinal) == true);
+    }
+
+    [Test]
+    public async Task A_password_that_becomes_right_ends_the_trouble()
+    {
+        using RedisServer server = await RedisServer.StartAsync();
+        TaskQueue queue = Make(InProcessOnly().Redis($"127.0.0.1:{server.Port},password=later{Brief}").Send<Job>(Name));
+        Assert.That(await TroubleAsync(queue), Does.Contain("refuses the password"));
+        Assert.That(await server.AskAsync("CONFIG SET requirepass later"), Is.EqualTo("+OK"));
+        await Eventually.Holds(() => TroubleAsync(queue).Result is null);
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
+    }
+
+    [Test]
+    public async Task A_certificate_that_is_not_trusted_is_not_called_a_wrong_password()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("otto-redis-tls-");
+        try
+        {
+            using RSA key = RSA.Create(2048);
+            using X509Certificate2 certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+                .CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(200));
+            string pem = Path.Combine(directory.FullName, "server.pem"), keyPem = Path.Combine(directory.FullName, "key.pem");
+            await File.WriteAllTextAsync(pem, certificate.ExportCertificatePem());
+            await File.WriteAllTextAsync(keyPem, key.ExportPkcs8PrivateKeyPem());
+            int port = RedisServer.FreePort();
+            using RedisServer server = await RedisServer.StartAsync(more: $"tls-port {port}\ntls-cert-file {pem}\ntls-key-file {keyPem}\ntls-auth-clients no\n");
+            TaskQueue queue = Make(Options().Redis($"127.0.0.1:{port},ssl=true,password=right{Brief}").Send<Job>(Name));
+            Assert.That(await TroubleAsync(queue), Does.StartWith($"the TLS handshake with 127.0.0.1:{port} failed: ").And.Not.Contain("password"));
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    [Test]
+    public async Task A_server_that_is_not_there_is_not_called_a_wrong_password()
+    {
+        int port = RedisServer.FreePort();
+        TaskQueue queue = Make(Options().Redis($"127.0.0.1:{port},password=right{Brief}").Send<Job>(Name));
+        Assert.That(await TroubleAsync(queue), Does.Contain($"127.0.0.1:{port}").And.Not.Contain("password"));
+    }
+
+    private async Task<string?> TroubleAsync(TaskQueue queue) => (await queue.ForeseeAsync(Name)).Routes.Single(static r => r.Route == Route.Redis).Trouble;
+}
