@@ -1,6 +1,4 @@
 using System.Security.Authentication;
-using System.Security.Cryptography;
-using System.Text;
 using StackExchange.Redis;
 
 namespace Otto.Queue.Redis;
@@ -238,12 +236,7 @@ internal sealed class RedisScript(string text)
 {
     internal string Text { get; } = text;
 
-    internal string Hash { get; } = Convert.ToHexStringLower(Sha1(text));
-
-    // The server names scripts by SHA-1; nothing is kept safe by it.
-#pragma warning disable CA5350
-    private static byte[] Sha1(string text) => SHA1.HashData(Encoding.UTF8.GetBytes(text));
-#pragma warning restore CA5350
+    internal string Hash { get; } = ScriptHash.Of(text);
 }
 
 /// <summary>A server's answer: bytes, a number, or several answers.</summary>

@@ -31,8 +31,8 @@ internal sealed class RefusedConnectionTests : RedisTest
     public async Task A_wrong_password_of_the_programs_own_connection_is_named_too()
     {
         // Such a connection keeps commands for some seconds; and what it failed of before it was passed in, no event repeats.
-        await using ConnectionMultiplexer own = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{Server.Port},password=wrong,abortConnect=false,asyncTimeout=500");
-        TaskQueue queue = Make(Options().Redis(own).Send<Job>(Name));
+        await using ConnectionMultiplexer own = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{Server.Port},password=wrong,abortConnect=false,syncTimeout=300,asyncTimeout=300{Brief}");
+        TaskQueue queue = Make(Options().Redis(own, static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)).Send<Job>(Name));
         await Eventually.Holds(() => TroubleAsync(queue).Result?.Contains("refuses the password", StringComparison.Ordinal) == true);
     }
 
@@ -76,6 +76,14 @@ internal sealed class RefusedConnectionTests : RedisTest
         int port = RedisServer.FreePort();
         TaskQueue queue = Make(Options().Redis($"127.0.0.1:{port},password=right{Brief}").Send<Job>(Name));
         Assert.That(await TroubleAsync(queue), Does.Contain($"127.0.0.1:{port}").And.Not.Contain("password"));
+    }
+
+    [Test]
+    public async Task A_connection_without_tls_loads_no_openssl()
+    {
+        using PeerProcess peer = PeerProcess.Start("maps", $"redis:{Server.Configuration}", Name);
+        await peer.SaysAsync("looked");
+        Assert.That(peer.Lines, Is.EqualTo(new[] { "looked" }));
     }
 
     private async Task<string?> TroubleAsync(TaskQueue queue) => (await queue.ForeseeAsync(Name)).Routes.Single(static r => r.Route == Route.Redis).Trouble;

@@ -64,6 +64,8 @@ internal abstract class ToolTest
 
     private static string ToolFolder()
     {
+        // eng/test --redis-client: tools that were built with another client.
+        if (Environment.GetEnvironmentVariable("OTTO_TEST_TOOLS") is { Length: > 0 } built) return built;
         string root = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
         string folder = Path.Combine(root, "artifacts", "bin");

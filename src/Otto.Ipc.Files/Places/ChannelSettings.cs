@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Native;
@@ -76,7 +75,7 @@ internal static class ChannelSettings
         }
 
         text.Write("\n"u8);
-        string mine = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}.{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
+        string mine = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}.{Guid.NewGuid().ToString("n").AsSpan(0, 8)}");
         string temporary = $"{Path.GetDirectoryName(path)}/.{Path.GetFileName(path)}.{mine}";
         using SafeFileHandle file = TrustedFile.WriteNew(temporary, text.WrittenSpan, FlushLevel.None);
         try

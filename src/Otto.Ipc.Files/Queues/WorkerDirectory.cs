@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Files.Places;
 using Otto.Ipc.Native;
@@ -33,7 +32,7 @@ internal sealed class WorkerDirectory : IDisposable
     {
         for (int attempt = 0; attempt < MostAttempts; attempt++)
         {
-            string name = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
+            string name = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{Guid.NewGuid().ToString("n").AsSpan(0, 8)}");
             string hidden = Path.Combine(files.Leased, "." + name), path = Path.Combine(files.Leased, name);
             var held = new SideLock(Path.Combine(hidden, LockName));
             try

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Loans;
@@ -112,7 +111,7 @@ internal sealed class PoolSpec(int blocks) : ISegmentSpec
     {
         // All words of a new pool are zero, as the file's are: every block is free, and has no file yet. Files are counted from anywhere: should
         // somebody delete the pool under its users, the next one does not take the names of blocks that they still have.
-        int first = RandomNumberGenerator.GetInt32(1, 1 << 30);
+        int first = Random.Shared.Next(1, 1 << 30);
         for (int i = 0; i < plan.Capacity; i++) mapping.Int(plan.DataOffset + (long)i * PoolLayout.EntryBytes + PoolLayout.File) = first;
     }
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Native;
 
@@ -80,7 +79,7 @@ internal sealed class RegionFile : IDisposable
         if (fd < 0 && error is Libc.EOPNOTSUPP or Libc.EISDIR or Libc.ENOENT)
         {
             // File systems without O_TMPFILE: a hidden file, which a kill may leave behind; the region's own name still appears whole or not at all.
-            temporary = string.Create(CultureInfo.InvariantCulture, $"{directory}/.{System.IO.Path.GetFileName(path)}.{Environment.ProcessId}.{RandomNumberGenerator.GetHexString(8, lowercase: true)}");
+            temporary = string.Create(CultureInfo.InvariantCulture, $"{directory}/.{System.IO.Path.GetFileName(path)}.{Environment.ProcessId}.{Guid.NewGuid().ToString("n").AsSpan(0, 8)}");
             fd = Retry(() => Libc.Open(temporary, Libc.O_CREAT | Libc.O_EXCL | Libc.O_RDWR | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0x180), out error);
         }
 
