@@ -8,14 +8,14 @@ namespace Otto.Queue.Serializers.Tests;
 /// <summary>What both serializers promise, and what they say of types and bytes that they cannot take.</summary>
 [TestFixture(2)]
 [TestFixture(3)]
-internal sealed class SerializerTests(byte format) : QueueTest
+internal sealed class SerializerTests(int format) : QueueTest
 {
     private ITaskSerializer Serializer => format == 2 ? new MessagePackTaskSerializer() : new MemoryPackTaskSerializer();
 
     private TaskQueueOptions Use(TaskQueueOptions options) => format == 2 ? options.MessagePack() : options.MemoryPack();
 
     [Test]
-    public void The_format_has_its_number_in_the_envelope() => Assert.That(Serializer.Format, Is.EqualTo(format));
+    public void The_format_has_its_number_in_the_envelope() => Assert.That(Serializer.Format, Is.EqualTo((byte)format));
 
     [Test]
     public void Values_of_the_usual_types_come_back_as_they_were()
