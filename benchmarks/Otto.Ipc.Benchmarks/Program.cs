@@ -68,7 +68,7 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
         MeasureTasksAsync(report, n, scale).GetAwaiter().GetResult()),
     Scenario("topic", "News to one and two subscribers in other processes", (report, floor, n, scale) =>
     {
-        foreach ((int subscribers, TopicPolicy policy) in ((int, TopicPolicy)[])[(1, TopicPolicy.Block), (1, TopicPolicy.Overwrite), (2, TopicPolicy.Overwrite)])
+        foreach ((int subscribers, SlowSubscriberPolicy policy) in ((int, SlowSubscriberPolicy)[])[(1, SlowSubscriberPolicy.Block), (1, SlowSubscriberPolicy.Overwrite), (2, SlowSubscriberPolicy.Overwrite)])
             TopicScenarios.Throughput(report, floor, bytes: 64, messages: 10_000_000 / scale, subscribers, policy, n);
     }),
 };

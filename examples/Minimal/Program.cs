@@ -4,8 +4,8 @@ using Otto.Queue;
 
 int tries = 0;
 await using var queue = new TaskQueue(new TaskQueueOptions()
-    .Handle<CountWords, int>("words.count", static (task, _, _) => new(task.Text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length))
-    .Handle<SendMail>("mail.send", (task, context, _) =>
+    .AddHandler<CountWords, int>("words.count", static (task, _, _) => new(task.Text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length))
+    .AddHandler<SendMail>("mail.send", (task, context, _) =>
     {
         // The first attempt fails; the next comes by itself.
         if (Interlocked.Increment(ref tries) == 1) throw new IOException("the mail server is busy");
@@ -14,11 +14,11 @@ await using var queue = new TaskQueue(new TaskQueueOptions()
     }, static h => h.Retry(3).Backoff(TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(1))));
 await queue.StartAsync();
 
-TaskReceipt counting = await queue.EnqueueAsync(new CountWords("the same object when the worker lives here"), new() { Result = true });
+TaskReceipt counting = await queue.EnqueueAsync(new CountWords("the same object when the worker lives here"), new() { TrackResult = true });
 Console.WriteLine($"{counting.Route}: {counting.Reason}");
 Console.WriteLine($"{await queue.WaitAsync<int>(counting)} words");
 
-TaskReceipt mail = await queue.EnqueueAsync(new SendMail("ada@example.org"), new() { Result = true });
+TaskReceipt mail = await queue.EnqueueAsync(new SendMail("ada@example.org"), new() { TrackResult = true });
 await queue.WaitAsync(mail);
 
 DrainReport report = await queue.StopAsync();

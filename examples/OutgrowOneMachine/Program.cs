@@ -27,9 +27,9 @@ HostApplicationBuilder builder = Host.CreateApplicationBuilder(new HostApplicati
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
 builder.Services.AddOttoQueue(builder.Configuration.GetSection("Otto:Queue"), queue =>
 {
-    queue.Redis("localhost:6379");
-    if (role == "work") queue.Handle<Square, long, SquareHandler>("numbers.square");
-    else queue.Send<Square>("numbers.square");
+    queue.UseRedis("localhost:6379");
+    if (role == "work") queue.AddHandler<Square, long, SquareHandler>("numbers.square");
+    else queue.AddProducer<Square>("numbers.square");
 });
 
 using IHost host = builder.Build();
@@ -44,7 +44,7 @@ if (role == "work")
 ITaskQueue tasks = host.Services.GetRequiredService<ITaskQueue>();
 for (int number = 1; number <= (args.Length > 1 ? int.Parse(args[1]) : 3); number++)
 {
-    TaskReceipt receipt = await tasks.EnqueueAsync(new Square(number), new() { Result = true });
+    TaskReceipt receipt = await tasks.EnqueueAsync(new Square(number), new() { TrackResult = true });
     Console.WriteLine($"{number} squared is {await tasks.WaitAsync<long>(receipt)}; by way of {receipt.Route}: {receipt.Reason}");
 }
 

@@ -17,8 +17,8 @@ HostApplicationBuilder builder = Host.CreateApplicationBuilder();
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
 builder.Services.AddOttoQueue(builder.Configuration.GetSection("Otto:Queue"), queue =>
 {
-    if (role == "kitchen") queue.Handle<Cook, string, CookHandler>("kitchen.cook", static h => h.Concurrency(2).Timeout(TimeSpan.FromSeconds(30)));
-    else queue.Send<Cook>("kitchen.cook");
+    if (role == "kitchen") queue.AddHandler<Cook, string, CookHandler>("kitchen.cook", static h => h.Concurrency(2).Timeout(TimeSpan.FromSeconds(30)));
+    else queue.AddProducer<Cook>("kitchen.cook");
 });
 if (role == "kitchen") builder.Services.AddSingleton<Stove>();
 else builder.Services.AddHostedService(services => new Shop(services.GetRequiredService<ITaskQueue>(), services.GetRequiredService<IHostApplicationLifetime>(), args.Length > 1 ? int.Parse(args[1]) : 3));
@@ -51,7 +51,7 @@ internal sealed class Shop(ITaskQueue tasks, IHostApplicationLifetime program, i
         for (int i = 1; i <= orders; i++)
         {
             // Written to shared memory before it is accepted: it survives both processes.
-            TaskReceipt order = await tasks.EnqueueAsync(new Cook($"soup {i}"), new() { Durability = Durability.Process, Result = true }, stoppingToken);
+            TaskReceipt order = await tasks.EnqueueAsync(new Cook($"soup {i}"), new() { Durability = Durability.Process, TrackResult = true }, stoppingToken);
             Console.WriteLine($"ordered by way of {order.Route}; got {await tasks.WaitAsync<string>(order, stoppingToken)}");
         }
 

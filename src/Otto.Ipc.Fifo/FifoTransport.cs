@@ -1,4 +1,4 @@
-using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Streams;
 
 namespace Otto.Ipc.Fifo;
@@ -42,7 +42,7 @@ public sealed class FifoTransport : IStreamTransport
         Bidirectional: false,
         SetUp: Level.Low,
         Overhead: Level.Medium,
-        MaxMessageBytes: (1L << 20) - Native.PipeCalls.PageBytes - FrameRules.LengthBytes,
+        MaxMessageBytes: (1L << 20) - Platform.PipeCalls.PageBytes - FrameRules.LengthBytes,
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
     /// <summary>Opens a stream's sending end, and makes the FIFO where it does not exist. Does not wait for a receiver.</summary>
@@ -66,7 +66,7 @@ public sealed class FifoTransport : IStreamTransport
     /// <param name="name">Which stream.</param>
     /// <param name="options">Framing and sizes; left out, the transport's.</param>
     /// <returns>
-    /// The end, for one thread at a time. Receiving throws <see cref="CutFrameException"/> once for a message whose sender went away in the
+    /// The end, for one thread at a time. Receiving throws <see cref="TruncatedFrameException"/> once for a message whose sender went away in the
     /// middle of it, and <see cref="InvalidDataException"/> for bytes that no sender of this stream would write.
     /// </returns>
     /// <exception cref="ArgumentException">The other ends use another framing or another limit; the message has both.</exception>
@@ -139,11 +139,11 @@ public sealed class FifoTransport : IStreamTransport
     /// <exception cref="IOException">A .NET end has one of them open; it was left alone.</exception>
     public bool RemoveDuplex(ChannelName name) => RemoveStream(name.Value + ".to-server") | RemoveStream(name.Value + ".to-client");
 
-    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));
+    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellationToken) : new(OpenSender(name));
 
-    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellation) : new(OpenReceiver(name));
+    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken) : new(OpenReceiver(name));
 
     /// <summary>Does nothing: each end is its opener's to dispose.</summary>
     /// <returns>Completes at once.</returns>

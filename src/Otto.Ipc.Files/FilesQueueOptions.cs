@@ -1,4 +1,4 @@
-using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Paths;
 
 namespace Otto.Ipc.Files;
 

@@ -1,5 +1,5 @@
 using Otto.Ipc.Files.Messages;
-using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Paths;
 
 namespace Otto.Ipc.Files;
 
@@ -67,5 +67,5 @@ internal readonly record struct StreamNumbers(int Capacity, int MaxMessageBytes,
     public int MaxLineBytes => MessageText.MostBytes(MaxMessageBytes) + 1;
 
     /// <summary>How large a file of the log grows before the next one begins; a line may exceed it.</summary>
-    public int SegmentBytes => Math.Max(Capacity / 4, 1024);
+    public int SegmentFileReader => Math.Max(Capacity / 4, 1024);
 }

@@ -1,4 +1,4 @@
-using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Queues;
 using Otto.Ipc.Files.Stores;
 using Otto.Ipc.Files.Streams;
@@ -25,7 +25,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     {
         _options = options ?? new FilesTransportOptions();
         _options.Validate();
-        _root = RunDirectory.PathOf(_options.Directory);
+        _root = RootDirectory.PathOf(_options.Directory);
     }
 
     /// <inheritdoc/>
@@ -51,7 +51,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <param name="name">The task.</param>
     /// <returns>The store, for any number of threads.</returns>
     /// <exception cref="UnauthorizedAccessException">A directory is a link, or not this user's alone.</exception>
-    public IKeyValueStore OpenStore(ChannelName name) => new JsonStore(RunDirectory.Ensure(_root, "tasks", name.Value), name, _options);
+    public IKeyValueStore OpenStore(ChannelName name) => new JsonStore(RootDirectory.Ensure(_root, "tasks", name.Value), name, _options);
 
     /// <summary>Opens a stream's sending end, and creates the stream where it does not exist.</summary>
     /// <param name="name">Which stream.</param>
@@ -64,7 +64,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     public MessageSender OpenSender(ChannelName name, FilesStreamOptions? options = null)
     {
         string stream = OpenStream(name, options, out StreamNumbers numbers);
-        return new LogSender(RunDirectory.Ensure(stream, "lanes"), numbers, _options);
+        return new LogSender(RootDirectory.Ensure(stream, "lanes"), numbers, _options);
     }
 
     /// <summary>Opens a stream's receiving end, and creates the stream where it does not exist.</summary>
@@ -78,7 +78,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     public MessageReceiver OpenReceiver(ChannelName name, FilesStreamOptions? options = null)
     {
         string stream = OpenStream(name, options, out StreamNumbers numbers);
-        return new LogReceiver(stream, RunDirectory.Ensure(stream, "lanes"), numbers, _options);
+        return new LogReceiver(stream, RootDirectory.Ensure(stream, "lanes"), numbers, _options);
     }
 
     /// <summary>Opens a work queue, and creates it where it does not exist.</summary>
@@ -90,25 +90,25 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
     public IWorkQueue OpenQueue(ChannelName name, FilesQueueOptions? options = null)
     {
-        string queue = RunDirectory.Ensure(_root, "queues", name.Value);
+        string queue = RootDirectory.Ensure(_root, "queues", name.Value);
         return new DirectoryQueue(queue, name, (options ?? new FilesQueueOptions()).Resolve(Path.Combine(queue, "queue.json")), _options);
     }
 
-    ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellation) : new(OpenStore(name));
+    ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellationToken) : new(OpenStore(name));
 
-    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));
+    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellationToken) : new(OpenSender(name));
 
-    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellation) : new(OpenReceiver(name));
+    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken) : new(OpenReceiver(name));
 
-    ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellation) : new(OpenQueue(name));
+    ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellationToken) : new(OpenQueue(name));
 
     private string OpenStream(ChannelName name, FilesStreamOptions? options, out StreamNumbers numbers)
     {
-        string stream = RunDirectory.Ensure(_root, "streams", name.Value);
+        string stream = RootDirectory.Ensure(_root, "streams", name.Value);
         numbers = (options ?? new FilesStreamOptions()).Resolve(Path.Combine(stream, "stream.json"));
         return stream;
     }

@@ -6,7 +6,7 @@ namespace Otto.Ipc.Hosting;
 public static class OttoTransport
 {
     /// <summary>The environment variable that overrides what a program was configured with.</summary>
-    public const string Variable = "OTTO_TRANSPORT";
+    public const string EnvironmentVariable = "OTTO_TRANSPORT";
 
     /// <summary>Opens a transport by its address.</summary>
     /// <param name="address">
@@ -19,7 +19,7 @@ public static class OttoTransport
     public static ITransport Open(string address, OttoIpcOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(address);
-        return KnownTransports.Open(TransportAddress.Parse(address), options ?? new OttoIpcOptions());
+        return TransportRegistry.Open(TransportAddress.Parse(address), options ?? new OttoIpcOptions());
     }
 
     /// <summary>Opens the transport that <c>OTTO_TRANSPORT</c> names, else the one that the options name.</summary>
@@ -29,7 +29,7 @@ public static class OttoTransport
     public static ITransport Open(OttoIpcOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        string? overriding = Environment.GetEnvironmentVariable(Variable);
+        string? overriding = Environment.GetEnvironmentVariable(EnvironmentVariable);
         bool overridden = !string.IsNullOrWhiteSpace(overriding);
         try
         {
@@ -37,7 +37,7 @@ public static class OttoTransport
         }
         catch (ArgumentException e)
         {
-            throw new ArgumentException($"{(overridden ? Variable : "Transport")}: {e.Message}", e);
+            throw new ArgumentException($"{(overridden ? EnvironmentVariable : "Transport")}: {e.Message}", e);
         }
     }
 
@@ -51,6 +51,6 @@ public static class OttoTransport
     {
         ArgumentNullException.ThrowIfNull(transport);
         return transport as T ?? throw new NotSupportedException(
-            $"the transport '{transport.Name}' offers no {KnownTransports.WordOf(typeof(T))}, it offers: {KnownTransports.ShapesOf(transport.GetType())}. A {KnownTransports.WordOf(typeof(T))} is offered by: {KnownTransports.Offering(typeof(T))}");
+            $"the transport '{transport.Name}' offers no {TransportRegistry.WordOf(typeof(T))}, it offers: {TransportRegistry.ShapesOf(transport.GetType())}. A {TransportRegistry.WordOf(typeof(T))} is offered by: {TransportRegistry.Offering(typeof(T))}");
     }
 }

@@ -29,8 +29,8 @@ public sealed record MmapTopicOptions
     /// <summary>How many subscribers the topic can have at once: 1 to 512.</summary>
     public int? MaxSubscribers { get; init; }
 
-    /// <summary>What happens to a subscriber that falls behind. Default <see cref="TopicPolicy.Overwrite"/>.</summary>
-    public TopicPolicy? Policy { get; init; }
+    /// <summary>What happens to a subscriber that falls behind. Default <see cref="SlowSubscriberPolicy.Overwrite"/>.</summary>
+    public SlowSubscriberPolicy? Policy { get; init; }
 
     /// <summary>
     /// The largest block that this end lends: 1 byte to 1 GiB, default 64 MiB. Blocks are made when they are first needed, and kept for the
@@ -67,7 +67,7 @@ public sealed record MmapTopicOptions
 }
 
 /// <summary>What happens to a subscriber that falls behind; the number stands in the topic's file.</summary>
-public enum TopicPolicy
+public enum SlowSubscriberPolicy
 {
     /// <summary>It loses the oldest messages, and is told how many. No subscriber can hold a publisher.</summary>
     Overwrite = 0,
@@ -76,5 +76,5 @@ public enum TopicPolicy
     Block = 1,
 
     /// <summary>It is ejected, and told so: a subscriber hears everything or knows that it does not.</summary>
-    Eject = 2,
+    Disconnect = 2,
 }

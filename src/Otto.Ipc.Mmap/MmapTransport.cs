@@ -111,7 +111,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <exception cref="CorruptSegmentException">The topic's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
     /// <exception cref="IOException">The topic has all the participants it can have, or there is no room for it; the message has the numbers.</exception>
-    public MessageSubscriber OpenSubscriber(ChannelName name, MmapTopicOptions? options = null, StartAt startAt = StartAt.Now)
+    public MessageSubscriber OpenSubscriber(ChannelName name, MmapTopicOptions? options = null, StartPosition startAt = StartPosition.Now)
     {
         options ??= new MmapTopicOptions();
         options.Validate();
@@ -157,23 +157,23 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
     public bool RemoveTopic(ChannelName name) => Remove(name, SegmentShape.Topic);
 
-    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));
+    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellationToken) : new(OpenSender(name));
 
-    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellation) : new(OpenReceiver(name));
+    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken) : new(OpenReceiver(name));
 
-    ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellation) : new(OpenQueue(name));
+    ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellationToken) : new(OpenQueue(name));
 
-    ValueTask<MessagePublisher> ITopicTransport.OpenPublisherAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessagePublisher>(cancellation) : new(OpenPublisher(name));
+    ValueTask<MessagePublisher> ITopicTransport.OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessagePublisher>(cancellationToken) : new(OpenPublisher(name));
 
-    ValueTask<MessageSubscriber> ITopicTransport.OpenSubscriberAsync(ChannelName name, StartAt startAt, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSubscriber>(cancellation) : new(OpenSubscriber(name, startAt: startAt));
+    ValueTask<MessageSubscriber> ITopicTransport.OpenSubscriberAsync(ChannelName name, StartPosition startAt, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSubscriber>(cancellationToken) : new(OpenSubscriber(name, startAt: startAt));
 
-    ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellation) : new(OpenStore(name));
+    ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellationToken) : new(OpenStore(name));
 
     private string StorePath(ChannelName name) => Path.Combine(SegmentDirectory.Ensure(_directory), name.Value + StoreSuffix);
 

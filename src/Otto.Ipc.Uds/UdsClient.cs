@@ -7,7 +7,7 @@ using System.Text.Json;
 using Otto.Ipc.Uds.Clients;
 using Otto.Ipc.Uds.Listening;
 using Otto.Ipc.Uds.Protocol;
-using Otto.Ipc.Uds.Values;
+using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds;
 
@@ -35,7 +35,7 @@ public sealed class UdsClient : IAsyncDisposable
     {
         Options = options ?? new UdsTransportOptions();
         Options.Validate();
-        _path = SocketPlace.PathOf(Options.SocketPath);
+        _path = SocketPaths.PathOf(Options.SocketPath);
     }
 
     /// <summary>The server's socket.</summary>
@@ -45,45 +45,45 @@ public sealed class UdsClient : IAsyncDisposable
 
     /// <summary>Reads a value.</summary>
     /// <param name="key">Which one.</param>
-    /// <param name="cancellation">Gives up waiting for it.</param>
+    /// <param name="cancellationToken">Gives up waiting for it.</param>
     /// <returns>The value, <see langword="null"/> where there is no such key.</returns>
     /// <exception cref="ArgumentException">The key is none; the message says why.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellation = default)
+    public async ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellationToken = default)
     {
-        WireAnswer answer = await ReadAsync(WireCommand.Get, Key(key), cancellation).ConfigureAwait(false);
+        WireAnswer answer = await ReadAsync(WireCommand.Get, Key(key), cancellationToken).ConfigureAwait(false);
         return answer.Status == WireStatus.NotFound ? default(ReadOnlyMemory<byte>?) : new ReadOnlyMemory<byte>(answer.Payload);
     }
 
     /// <summary>Sets a value.</summary>
     /// <param name="key">Which one.</param>
     /// <param name="value">The bytes; may be empty.</param>
-    /// <param name="cancellation">Gives up waiting; the value may have been set nevertheless.</param>
+    /// <param name="cancellationToken">Gives up waiting; the value may have been set nevertheless.</param>
     /// <returns>Completes when every reader sees it.</returns>
     /// <exception cref="ArgumentException">The key is none; the message says why.</exception>
     /// <exception cref="ServerRefusedException">The value exceeds the server's limits; the message has the numbers.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellation = default) =>
-        await WriteAsync(WireCommand.Set, Key(key), value, isNamed: true, cancellation).ConfigureAwait(false);
+    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken = default) =>
+        await WriteAsync(WireCommand.Set, Key(key), value, isNamed: true, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Removes a key.</summary>
     /// <param name="key">Which one.</param>
-    /// <param name="cancellation">Gives up waiting; the key may be gone nevertheless.</param>
+    /// <param name="cancellationToken">Gives up waiting; the key may be gone nevertheless.</param>
     /// <returns><see langword="false"/> where there was none.</returns>
     /// <exception cref="ArgumentException">The key is none; the message says why.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<bool> DeleteAsync(string key, CancellationToken cancellation = default) =>
-        (await WriteAsync(WireCommand.Delete, Key(key), default, isNamed: false, cancellation).ConfigureAwait(false)).Status == WireStatus.Ok;
+    public async ValueTask<bool> DeleteAsync(string key, CancellationToken cancellationToken = default) =>
+        (await WriteAsync(WireCommand.Delete, Key(key), default, isNamed: false, cancellationToken).ConfigureAwait(false)).Status == WireStatus.Ok;
 
     /// <summary>Lists keys.</summary>
     /// <param name="pattern">Which ones, as <see cref="KeyPattern"/> understands it.</param>
-    /// <param name="cancellation">Gives up waiting.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>The keys in ordinal order.</returns>
     /// <exception cref="ArgumentException">The pattern is none; the message says why.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellation = default)
+    public async ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellationToken = default)
     {
-        WireAnswer answer = await ReadAsync(WireCommand.List, Pattern(pattern), cancellation).ConfigureAwait(false);
+        WireAnswer answer = await ReadAsync(WireCommand.List, Pattern(pattern), cancellationToken).ConfigureAwait(false);
         List<string> keys = Keys(answer.Payload);
         keys.Sort(StringComparer.Ordinal);
         return keys;
@@ -92,56 +92,56 @@ public sealed class UdsClient : IAsyncDisposable
     /// <summary>Watches keys from now on, over a connection of its own.</summary>
     /// <param name="pattern">Which ones.</param>
     /// <param name="snapshot">Whether the values of now come first.</param>
-    /// <param name="cancellation">Gives up waiting for the watch to stand.</param>
+    /// <param name="cancellationToken">Gives up waiting for the watch to stand.</param>
     /// <returns>The watch, standing: every change after this is told. Dispose it to end it.</returns>
     /// <exception cref="ArgumentException">The pattern is none; the message says why.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellation = default) =>
-        await StoreWatch.OpenAsync(this, Pattern(pattern), prefixLength: 0, snapshot, cancellation).ConfigureAwait(false);
+    public async ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellationToken = default) =>
+        await StoreWatch.OpenAsync(this, Pattern(pattern), prefixLength: 0, snapshot, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Publishes a message to whoever is subscribed to a topic now.</summary>
     /// <param name="topic">Which one; what may be a key may be a topic.</param>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <param name="cancellation">Gives up waiting; the message may be published nevertheless.</param>
+    /// <param name="cancellationToken">Gives up waiting; the message may be published nevertheless.</param>
     /// <returns>Completes when the server has it.</returns>
     /// <exception cref="ArgumentException">The topic's name is none; the message says why.</exception>
     /// <exception cref="ServerRefusedException">The message exceeds the server's limits; the message has the numbers.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask PublishAsync(string topic, ReadOnlyMemory<byte> message, CancellationToken cancellation = default) =>
-        await WriteAsync(WireCommand.Publish, Key(topic), message, isNamed: true, cancellation).ConfigureAwait(false);
+    public async ValueTask PublishAsync(string topic, ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default) =>
+        await WriteAsync(WireCommand.Publish, Key(topic), message, isNamed: true, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Hears messages from now on, over a connection of its own.</summary>
     /// <param name="pattern">Of which topics.</param>
-    /// <param name="cancellation">Gives up waiting for the subscription to stand.</param>
+    /// <param name="cancellationToken">Gives up waiting for the subscription to stand.</param>
     /// <returns>The messages. Dispose it to end it.</returns>
     /// <exception cref="ArgumentException">The pattern is none; the message says why.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<UdsMessages> SubscribeAsync(string pattern, CancellationToken cancellation = default) =>
-        await UdsMessages.OpenAsync(this, Pattern(pattern), cancellation).ConfigureAwait(false);
+    public async ValueTask<UdsSubscription> SubscribeAsync(string pattern, CancellationToken cancellationToken = default) =>
+        await UdsSubscription.OpenAsync(this, Pattern(pattern), cancellationToken).ConfigureAwait(false);
 
     /// <summary>Tells how far a task is; kept as the key <c>task.progress</c>.</summary>
     /// <param name="task">The task.</param>
     /// <param name="current">How much is done.</param>
     /// <param name="total">Of how much; <see langword="null"/> where that is not known.</param>
     /// <param name="text">What is being done, for people, on one line.</param>
-    /// <param name="cancellation">Gives up waiting; the server may have it nevertheless.</param>
+    /// <param name="cancellationToken">Gives up waiting; the server may have it nevertheless.</param>
     /// <returns>Completes when the server has it; watchers are told within a tenth of a second.</returns>
     /// <exception cref="ArgumentException">The numbers are not finite, or the text has a line break.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask ProgressAsync(ChannelName task, double current, double? total = null, string? text = null, CancellationToken cancellation = default)
+    public async ValueTask ProgressAsync(ChannelName task, double current, double? total = null, string? text = null, CancellationToken cancellationToken = default)
     {
         if (!double.IsFinite(current) || total is { } t && !double.IsFinite(t)) throw new ArgumentException($"progress needs finite numbers: {current} of {total}");
         if (text is not null && text.AsSpan().IndexOfAny('\n', '\r') >= 0) throw new ArgumentException("the text of progress is one line", nameof(text));
         string arguments = string.Create(CultureInfo.InvariantCulture, $"{current:R} {(total is { } number ? number.ToString("R", CultureInfo.InvariantCulture) : "-")} {text}");
-        await WriteAsync(WireCommand.Progress, Encoding.UTF8.GetBytes(task.Value), Encoding.UTF8.GetBytes(arguments), isNamed: true, cancellation).ConfigureAwait(false);
+        await WriteAsync(WireCommand.Progress, Encoding.UTF8.GetBytes(task.Value), Encoding.UTF8.GetBytes(arguments), isNamed: true, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Asks the server who it is.</summary>
-    /// <param name="cancellation">Gives up waiting.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>Name, version and limits, as one line of JSON.</returns>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<string> HelloAsync(CancellationToken cancellation = default) =>
-        Encoding.UTF8.GetString((await ReadAsync(WireCommand.Hello, default, cancellation).ConfigureAwait(false)).Payload);
+    public async ValueTask<string> HelloAsync(CancellationToken cancellationToken = default) =>
+        Encoding.UTF8.GetString((await ReadAsync(WireCommand.Hello, default, cancellationToken).ConfigureAwait(false)).Payload);
 
     /// <summary>Closes the connection. Calls in flight fail; watches and subscriptions go on until they are disposed.</summary>
     /// <returns>Completes at once.</returns>
@@ -162,24 +162,24 @@ public sealed class UdsClient : IAsyncDisposable
     }
 
     /// <summary>The largest value that the server takes.</summary>
-    internal async ValueTask<int> MaxValueBytesAsync(CancellationToken cancellation)
+    internal async ValueTask<int> MaxValueBytesAsync(CancellationToken cancellationToken)
     {
-        using var hello = JsonDocument.Parse(await HelloAsync(cancellation).ConfigureAwait(false));
+        using var hello = JsonDocument.Parse(await HelloAsync(cancellationToken).ConfigureAwait(false));
         return hello.RootElement.GetProperty("limits").GetProperty("valueBytes").GetInt32();
     }
 
     /// <summary>The connection, made anew where it was lost.</summary>
-    internal async ValueTask<WireConnection> ConnectAsync(CancellationToken cancellation)
+    internal async ValueTask<WireConnection> ConnectAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (_connection is { IsAlive: true } alive) return alive;
-        await _connecting.WaitAsync(cancellation).ConfigureAwait(false);
+        await _connecting.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             if (_connection is not { IsAlive: true })
             {
                 _connection?.Dispose();
-                _connection = await WireConnection.OpenAsync(_path, Options, cancellation).ConfigureAwait(false);
+                _connection = await WireConnection.OpenAsync(_path, Options, cancellationToken).ConfigureAwait(false);
             }
 
             // Disposed meanwhile: whoever disposed did not see this connection.
@@ -218,36 +218,36 @@ public sealed class UdsClient : IAsyncDisposable
         return bytes;
     }
 
-    private async ValueTask<WireAnswer> ReadAsync(WireCommand command, byte[]? name, CancellationToken cancellation)
+    private async ValueTask<WireAnswer> ReadAsync(WireCommand command, byte[]? name, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
         for (bool again = false; ; again = true)
         {
             try
             {
-                return await WriteAsync(command, name ?? [], default, isNamed: false, cancellation).ConfigureAwait(false);
+                return await WriteAsync(command, name ?? [], default, isNamed: false, cancellationToken).ConfigureAwait(false);
             }
             catch (IOException e) when (IsWorthAnother(start, again) && e is not (ServerNotFoundException or ServerRefusedException))
             {
                 // Reading twice does no harm.
             }
 
-            await Task.Delay(Pause, cancellation).ConfigureAwait(false);
+            await Task.Delay(Pause, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async ValueTask<WireAnswer> WriteAsync(WireCommand command, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> payload, bool isNamed, CancellationToken cancellation)
+    private async ValueTask<WireAnswer> WriteAsync(WireCommand command, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> payload, bool isNamed, CancellationToken cancellationToken)
     {
         if (payload.Length > UdsServerOptions.MostValueBytes)
             throw new ArgumentException($"{payload.Length:N0} bytes exceed the protocol's limit of {UdsServerOptions.MostValueBytes:N0}", nameof(payload));
         long start = Stopwatch.GetTimestamp();
         for (bool again = false; ; again = true)
         {
-            cancellation.ThrowIfCancellationRequested();
-            WireConnection connection = await ConnectAsync(cancellation).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+            WireConnection connection = await ConnectAsync(cancellationToken).ConfigureAwait(false);
             try
             {
-                return (await connection.AskAsync(command, name, payload, isNamed, cancellation).ConfigureAwait(false)).Checked();
+                return (await connection.AskAsync(command, name, payload, isNamed, cancellationToken).ConfigureAwait(false)).Checked();
             }
             catch (ConnectionEndedException e)
             {
@@ -255,7 +255,7 @@ public sealed class UdsClient : IAsyncDisposable
                 if (!IsWorthAnother(start, again)) ExceptionDispatchInfo.Throw(e.InnerException!);
             }
 
-            await Task.Delay(Pause, cancellation).ConfigureAwait(false);
+            await Task.Delay(Pause, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -1,5 +1,5 @@
 using Otto.Ipc.Uds.Listening;
-using Otto.Ipc.Uds.Serving;
+using Otto.Ipc.Uds.Server;
 
 namespace Otto.Ipc.Uds;
 
@@ -10,14 +10,14 @@ namespace Otto.Ipc.Uds;
 /// </remarks>
 public sealed class UdsServer : IDisposable, IAsyncDisposable
 {
-    private readonly SocketClaim _claim;
+    private readonly SocketLock _claim;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _disposed;
 
     private UdsServer(string path, UdsServerOptions options)
     {
         SocketPath = path;
-        _claim = SocketClaim.Take(path);
+        _claim = SocketLock.Take(path);
         try
         {
             Loop = new ServerLoop(options, _claim.Listener);
@@ -53,8 +53,8 @@ public sealed class UdsServer : IDisposable, IAsyncDisposable
     {
         options ??= new UdsServerOptions();
         options.Validate();
-        string path = SocketPlace.PathOf(options.SocketPath);
-        SocketPlace.EnsureDirectory(path);
+        string path = SocketPaths.PathOf(options.SocketPath);
+        SocketPaths.EnsureDirectory(path);
         return new UdsServer(path, options);
     }
 

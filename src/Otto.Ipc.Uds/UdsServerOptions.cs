@@ -69,7 +69,7 @@ public sealed record UdsServerOptions
 
     internal void Validate()
     {
-        if (SocketPath is not null) SocketPlace.CheckLength(SocketPath);
+        if (SocketPath is not null) SocketPaths.CheckLength(SocketPath);
         Check(MaxConnections, 1, 1_000_000, "max connections");
         Check(MaxValueBytes, 1, MostValueBytes, "max value bytes");
         Check(MaxTotalBytes, 1024, 1L << 46, "max total bytes");

@@ -13,7 +13,7 @@ namespace Otto.Ipc.Uds;
 /// before a receiver opened is known to it only as far as their messages had not been read.</para>
 /// <para>A store's keys stand on the server as <c>name.key</c>, as shell scripts write them. Names may have dots, so that a store named <c>a</c> also shows
 /// what one named <c>a.b</c> holds, as keys that begin with <c>b.</c>: choose names of which none is another's beginning.</para>
-/// <para>A topic keeps nothing for those who come later: <see cref="StartAt.Oldest"/> is not offered. What is lost is counted for the topic, not for each publisher.</para>
+/// <para>A topic keeps nothing for those who come later: <see cref="StartPosition.Oldest"/> is not offered. What is lost is counted for the topic, not for each publisher.</para>
 /// <para>Needs Linux on x64 or arm64 (arm64 is untested). Only processes of one user reach each other, and everybody a server of root's; see <see cref="UdsTransportOptions.AllowOtherOwner"/>.</para>
 /// </remarks>
 public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTransport
@@ -69,21 +69,21 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <exception cref="ArgumentException">The socket's path would be too long; the message has the numbers.</exception>
     public MessageReceiver OpenReceiver(ChannelName name) => new StreamReceiver(StreamSocket.PathOf(_shared.Client.SocketPath, name), _shared.Client.Options.AllowOtherOwner);
 
-    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellation) : new(OpenSender(name));
+    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellationToken) : new(OpenSender(name));
 
-    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellation) =>
-        cancellation.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellation) : new(OpenReceiver(name));
+    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken) : new(OpenReceiver(name));
 
     /// <inheritdoc/>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<IKeyValueStore> OpenStoreAsync(ChannelName name, CancellationToken cancellation = default)
+    public async ValueTask<IKeyValueStore> OpenStoreAsync(ChannelName name, CancellationToken cancellationToken = default)
     {
         _ = name.Value;
         SharedClient shared = Use();
         try
         {
-            return new UdsStore(shared, name, await shared.Client.MaxValueBytesAsync(cancellation).ConfigureAwait(false));
+            return new UdsStore(shared, name, await shared.Client.MaxValueBytesAsync(cancellationToken).ConfigureAwait(false));
         }
         catch
         {
@@ -98,13 +98,13 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// their way, the next call throws an <see cref="IOException"/>: they may have been heard by nobody.
     /// </remarks>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellation = default)
+    public async ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken = default)
     {
         _ = name.Value;
         SharedClient shared = Use();
         try
         {
-            return new UdsPublisher(shared, name, await shared.Client.MaxValueBytesAsync(cancellation).ConfigureAwait(false));
+            return new UdsPublisher(shared, name, await shared.Client.MaxValueBytesAsync(cancellationToken).ConfigureAwait(false));
         }
         catch
         {
@@ -115,18 +115,18 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
 
     /// <inheritdoc/>
     /// <remarks>
-    /// A lost connection is made again, and told of by a <see cref="SubscriberEjectedException"/> once: how much was published meanwhile is not known.
+    /// A lost connection is made again, and told of by a <see cref="SubscriberDisconnectedException"/> once: how much was published meanwhile is not known.
     /// </remarks>
     /// <exception cref="NotSupportedException">It was to start at the oldest message: the server keeps none.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartAt startAt = StartAt.Now, CancellationToken cancellation = default)
+    public async ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default)
     {
         _ = name.Value;
-        if (startAt != StartAt.Now) throw new NotSupportedException("the server of sockets keeps no messages; start at now, or use the mmap transport");
+        if (startAt != StartPosition.Now) throw new NotSupportedException("the server of sockets keeps no messages; start at now, or use the mmap transport");
         SharedClient shared = Use();
         try
         {
-            return await UdsSubscriber.OpenAsync(shared, name, cancellation).ConfigureAwait(false);
+            return await UdsSubscriber.OpenAsync(shared, name, cancellationToken).ConfigureAwait(false);
         }
         catch
         {

@@ -35,7 +35,7 @@ public sealed record UdsTransportOptions
 
     internal void Validate()
     {
-        if (SocketPath is not null) SocketPlace.CheckLength(SocketPath);
+        if (SocketPath is not null) SocketPaths.CheckLength(SocketPath);
         if (ConnectTimeout < TimeSpan.Zero || ConnectTimeout > TimeSpan.FromDays(1))
             throw new ArgumentOutOfRangeException(nameof(ConnectTimeout), $"connect timeout must be 0 to 1 day: {ConnectTimeout}");
         if (SubscriberMessages is < 1 or > 10_000_000)

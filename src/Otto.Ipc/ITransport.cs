@@ -18,15 +18,15 @@ public interface IStreamTransport : ITransport
 {
     /// <summary>Opens the sending end, and creates the stream where it does not exist.</summary>
     /// <param name="name">Which stream.</param>
-    /// <param name="cancellation">Gives up opening.</param>
+    /// <param name="cancellationToken">Gives up opening.</param>
     /// <returns>The end, for one thread at a time.</returns>
-    ValueTask<MessageSender> OpenSenderAsync(ChannelName name, CancellationToken cancellation = default);
+    ValueTask<MessageSender> OpenSenderAsync(ChannelName name, CancellationToken cancellationToken = default);
 
     /// <summary>Opens the receiving end, and creates the stream where it does not exist.</summary>
     /// <param name="name">Which stream.</param>
-    /// <param name="cancellation">Gives up opening.</param>
+    /// <param name="cancellationToken">Gives up opening.</param>
     /// <returns>The end, for one thread at a time.</returns>
-    ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellation = default);
+    ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken = default);
 }
 
 /// <summary>A transport with the <em>queue</em> shape: work that competing workers lease and acknowledge.</summary>
@@ -34,9 +34,9 @@ public interface IQueueTransport : ITransport
 {
     /// <summary>Opens the queue, and creates it where it does not exist.</summary>
     /// <param name="name">Which queue.</param>
-    /// <param name="cancellation">Gives up opening.</param>
+    /// <param name="cancellationToken">Gives up opening.</param>
     /// <returns>A handle that sends and leases, for any number of threads.</returns>
-    ValueTask<IWorkQueue> OpenQueueAsync(ChannelName name, CancellationToken cancellation = default);
+    ValueTask<IWorkQueue> OpenQueueAsync(ChannelName name, CancellationToken cancellationToken = default);
 }
 
 /// <summary>A transport with the <em>topic</em> shape: news that every subscriber hears, until it is overwritten.</summary>
@@ -44,16 +44,16 @@ public interface ITopicTransport : ITransport
 {
     /// <summary>Opens a publishing end, and creates the topic where it does not exist.</summary>
     /// <param name="name">Which topic.</param>
-    /// <param name="cancellation">Gives up opening.</param>
+    /// <param name="cancellationToken">Gives up opening.</param>
     /// <returns>The end, for one thread at a time.</returns>
-    ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellation = default);
+    ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken = default);
 
     /// <summary>Opens a subscribing end, and creates the topic where it does not exist.</summary>
     /// <param name="name">Which topic.</param>
     /// <param name="startAt">Where it begins.</param>
-    /// <param name="cancellation">Gives up opening.</param>
+    /// <param name="cancellationToken">Gives up opening.</param>
     /// <returns>The end, for one thread at a time; it hears everything that is published after this.</returns>
-    ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartAt startAt = StartAt.Now, CancellationToken cancellation = default);
+    ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default);
 }
 
 /// <summary>A transport with the <em>store</em> shape: the last value for each key, with watch.</summary>
@@ -61,7 +61,7 @@ public interface IStoreTransport : ITransport
 {
     /// <summary>Opens a store, and creates it where it does not exist.</summary>
     /// <param name="name">Which store; each has keys of its own.</param>
-    /// <param name="cancellation">Gives up opening.</param>
+    /// <param name="cancellationToken">Gives up opening.</param>
     /// <returns>The store, for any number of threads.</returns>
-    ValueTask<IKeyValueStore> OpenStoreAsync(ChannelName name, CancellationToken cancellation = default);
+    ValueTask<IKeyValueStore> OpenStoreAsync(ChannelName name, CancellationToken cancellationToken = default);
 }

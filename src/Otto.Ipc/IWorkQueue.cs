@@ -50,27 +50,27 @@ public interface IWorkQueue : IDisposable, IAsyncDisposable
 
     /// <summary>Blocks until there is room for a message.</summary>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
-    /// <param name="cancellation">Stops the waiting.</param>
+    /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns><see langword="false"/> where the time ran out. Another sender may still be quicker.</returns>
-    bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default);
+    bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default);
 
     /// <summary>Waits, without holding a thread, until there is room for a message.</summary>
-    /// <param name="cancellation">Stops the waiting.</param>
+    /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>Completes when there is room. Another sender may still be quicker.</returns>
-    ValueTask WaitToSendAsync(CancellationToken cancellation = default);
+    ValueTask WaitToSendAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Sends a copy of <paramref name="message"/>, waiting for room as long as it takes.</summary>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <param name="cancellation">Stops the waiting; a message that was sent stays sent.</param>
+    /// <param name="cancellationToken">Stops the waiting; a message that was sent stays sent.</param>
     /// <returns>Completes when the message is committed.</returns>
-    ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default);
+    ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default);
 
     /// <summary>The longest delay of a message: 3,650 days.</summary>
-    static TimeSpan LongestDelay => TimeSpan.FromDays(3650);
+    static TimeSpan MaxDelay => TimeSpan.FromDays(3650);
 
     /// <summary>Sends a copy of <paramref name="message"/> that no worker gets before <paramref name="delay"/> has passed, if there is room.</summary>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <param name="delay">How long it waits, at least, by the machine's monotonic clock; zero for none. At most <see cref="LongestDelay"/>.</param>
+    /// <param name="delay">How long it waits, at least, by the machine's monotonic clock; zero for none. At most <see cref="MaxDelay"/>.</param>
     /// <param name="id">Names the message for <see cref="Cancel"/>, as long as it lives.</param>
     /// <returns><see langword="false"/> where the queue is full; nothing was sent.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>, or the delay its limits; nothing was written.</exception>
@@ -79,9 +79,9 @@ public interface IWorkQueue : IDisposable, IAsyncDisposable
     /// <summary>Sends a copy of <paramref name="message"/> that no worker gets before <paramref name="delay"/> has passed, waiting for room as long as it takes.</summary>
     /// <param name="message">The bytes; may be empty.</param>
     /// <param name="delay">How long it waits, at least, counted from when there is room.</param>
-    /// <param name="cancellation">Stops the waiting; a message that was sent stays sent.</param>
+    /// <param name="cancellationToken">Stops the waiting; a message that was sent stays sent.</param>
     /// <returns>Names the message for <see cref="Cancel"/>; completes when the message is committed.</returns>
-    ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellation = default);
+    ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellationToken = default);
 
     /// <summary>Takes back a message that no worker has begun: one that is ready, delayed, or was given back.</summary>
     /// <param name="id">Which one, as its sending told.</param>
@@ -96,19 +96,19 @@ public interface IWorkQueue : IDisposable, IAsyncDisposable
 
     /// <summary>Blocks until a message is ready.</summary>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
-    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
     /// <returns><see langword="false"/> where the time ran out. Another worker may still be quicker.</returns>
-    bool WaitToLease(TimeSpan timeout, CancellationToken cancellation = default);
+    bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default);
 
     /// <summary>Waits, without holding a thread, until a message is ready.</summary>
-    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
     /// <returns>Completes when a message is ready. Another worker may still be quicker.</returns>
-    ValueTask WaitToLeaseAsync(CancellationToken cancellation = default);
+    ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Takes the next message, waiting as long as it takes.</summary>
-    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
     /// <returns>The message, held until it is completed, abandoned or put among the dead letters.</returns>
-    ValueTask<WorkLease> LeaseAsync(CancellationToken cancellation = default);
+    ValueTask<WorkLease> LeaseAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Takes as many of the next messages as there are and <paramref name="leases"/> holds.</summary>
     /// <param name="leases">Where they go, from the beginning.</param>
@@ -124,7 +124,7 @@ public interface IWorkQueue : IDisposable, IAsyncDisposable
     /// <param name="message">The bytes; may be empty.</param>
     /// <param name="lease">The message as a lease.</param>
     /// <returns><see langword="false"/> where the queue is full; nothing was stored.</returns>
-    bool TryKeep(ReadOnlySpan<byte> message, out WorkLease lease);
+    bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease);
 
     /// <summary>Whether this handle's process takes work from the queue, so that senders elsewhere may rely on it. Starts as <see langword="false"/>.</summary>
     bool TakesWork { get; set; }
@@ -149,7 +149,7 @@ public interface IWorkQueue : IDisposable, IAsyncDisposable
     /// <summary>Removes a dead letter for good.</summary>
     /// <param name="id">Which one.</param>
     /// <returns><see langword="false"/> where it is no longer among the dead.</returns>
-    bool Drop(DeadLetterId id);
+    bool Delete(DeadLetterId id);
 }
 
 /// <summary>What a queue holds.</summary>
@@ -170,7 +170,7 @@ public readonly record struct WorkQueueCounts(int Ready, int Leased, int Dead, i
     public TimeSpan OldestLeaseAge { get; init; }
 
     /// <summary>How many messages were ever made ready, those that were given back counted again: two looks tell a rate. <see langword="null"/> where nobody counts.</summary>
-    public long? Entered { get; init; }
+    public long? TotalIn { get; init; }
 }
 
 /// <summary>Names one message of one queue from its sending until it is completed.</summary>
@@ -184,7 +184,7 @@ public readonly record struct WorkId(long Use, int Index);
 public readonly record struct DeadLetterId(long Word, int Index);
 
 /// <summary>A message that was given up, copied out.</summary>
-/// <param name="Id">Its name, for <see cref="IWorkQueue.Requeue"/> and <see cref="IWorkQueue.Drop"/>.</param>
+/// <param name="Id">Its name, for <see cref="IWorkQueue.Requeue"/> and <see cref="IWorkQueue.Delete"/>.</param>
 /// <param name="Payload">The message.</param>
 /// <param name="Attempts">How often it was tried.</param>
 /// <param name="Reason">Why it was given up, as its last worker said.</param>

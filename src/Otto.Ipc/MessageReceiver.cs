@@ -23,18 +23,18 @@ public abstract class MessageReceiver : IDisposable, IAsyncDisposable, IReadLeas
 
     /// <summary>Blocks until a message waits.</summary>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
-    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
     /// <returns><see langword="false"/> where the time ran out, or <see cref="IsCompleted"/> became true.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
-    public abstract bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default);
+    public abstract bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default);
 
     /// <summary>Waits, without holding a thread, until a message waits.</summary>
-    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
     /// <returns><see langword="false"/> where <see cref="IsCompleted"/> became true.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
-    public abstract ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellation = default);
+    public abstract ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Copies the next message into <paramref name="destination"/>, if there is one.</summary>
     /// <param name="destination">Where the bytes go.</param>

@@ -33,19 +33,19 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// <summary>Blocks until a message of <paramref name="bytes"/> has room.</summary>
     /// <param name="bytes">The size of the message to come.</param>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
-    /// <param name="cancellation">Stops the waiting; nothing that was sent is taken back.</param>
+    /// <param name="cancellationToken">Stops the waiting; nothing that was sent is taken back.</param>
     /// <returns><see langword="false"/> where the time ran out.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
-    public abstract bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellation = default);
+    public abstract bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default);
 
     /// <summary>Waits, without holding a thread, until a message of <paramref name="bytes"/> has room.</summary>
     /// <param name="bytes">The size of the message to come.</param>
-    /// <param name="cancellation">Stops the waiting.</param>
+    /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>Completes when there is room.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
-    public abstract ValueTask WaitToSendAsync(int bytes, CancellationToken cancellation = default);
+    public abstract ValueTask WaitToSendAsync(int bytes, CancellationToken cancellationToken = default);
 
     /// <summary>Says that no more will come from this sender: the receiver's waits end once every sender said so and all was read.</summary>
     /// <remarks>
@@ -57,13 +57,13 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
 
     /// <summary>Sends a copy of <paramref name="message"/>, waiting for room as long as it takes.</summary>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <param name="cancellation">Stops the waiting; a message that was sent stays sent.</param>
+    /// <param name="cancellationToken">Stops the waiting; a message that was sent stays sent.</param>
     /// <returns>Completes when the message is committed.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled before there was room.</exception>
-    public ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default)
+    public ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default)
     {
-        if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled(cancellation);
-        return TrySend(message.Span) ? default : SendWhenThereIsRoomAsync(message, cancellation);
+        if (cancellationToken.IsCancellationRequested) return ValueTask.FromCanceled(cancellationToken);
+        return TrySend(message.Span) ? default : SendWhenThereIsRoomAsync(message, cancellationToken);
     }
 
     /// <summary>Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a small message.</summary>
@@ -84,11 +84,11 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
 
     /// <summary>Waits until what was sent no longer needs this process: it could end, and the receiver would still read everything.</summary>
     /// <remarks>Most transports are there at once. A sender of a socket keeps its messages until a receiver has come.</remarks>
-    /// <param name="cancellation">Stops the waiting; nothing is taken back.</param>
+    /// <param name="cancellationToken">Stops the waiting; nothing is taken back.</param>
     /// <returns>Completes when this process is not needed any more.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
-    public virtual ValueTask FlushAsync(CancellationToken cancellation = default) => default;
+    public virtual ValueTask FlushAsync(CancellationToken cancellationToken = default) => default;
 
     /// <summary>Closes this end. What was committed stays for the receiver.</summary>
     public abstract void Dispose();
@@ -117,9 +117,9 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     protected abstract void AbortSlot(in SlotToken token);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendWhenThereIsRoomAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation)
+    private async ValueTask SendWhenThereIsRoomAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
     {
-        do await WaitToSendAsync(message.Length, cancellation).ConfigureAwait(false);
+        do await WaitToSendAsync(message.Length, cancellationToken).ConfigureAwait(false);
         while (!TrySend(message.Span));
     }
 }

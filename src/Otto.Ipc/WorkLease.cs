@@ -43,13 +43,13 @@ public readonly struct WorkLease : IEquatable<WorkLease>
 
     /// <summary>Gives the message back, to be leased again once <paramref name="delay"/> has passed.</summary>
     /// <param name="countAttempt">Whether this try counts.</param>
-    /// <param name="delay">How long nobody gets it, at least: 0 to <see cref="IWorkQueue.LongestDelay"/>. Until then its holder's death does not matter to it.</param>
+    /// <param name="delay">How long nobody gets it, at least: 0 to <see cref="IWorkQueue.MaxDelay"/>. Until then its holder's death does not matter to it.</param>
     /// <returns><see langword="false"/> where this lease had ended already.</returns>
     /// <remarks>A counted try past the queue's attempt limit puts the message among the dead letters instead.</remarks>
     public bool Abandon(bool countAttempt, TimeSpan delay) => _owner?.Abandon(_token, countAttempt, delay) ?? false;
 
     /// <summary>Says that the work is done for this time: the message comes again once <paramref name="delay"/> has passed, as if it were new, its attempts forgotten.</summary>
-    /// <param name="delay">How long nobody gets it, at least: 0 to <see cref="IWorkQueue.LongestDelay"/>.</param>
+    /// <param name="delay">How long nobody gets it, at least: 0 to <see cref="IWorkQueue.MaxDelay"/>.</param>
     /// <returns><see langword="false"/> where this lease had ended already.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The delay is out of its range.</exception>
     public bool Repeat(TimeSpan delay) => _owner?.Repeat(_token, delay) ?? false;
@@ -62,7 +62,7 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// <summary>Keeps the payload readable after this lease has ended.</summary>
     /// <returns>The payload, until that is disposed: where it is where it is large, a copy where it is small.</returns>
     /// <exception cref="InvalidOperationException">The lease has ended.</exception>
-    public PayloadHold Hold() => _owner?.Hold(_token, Payload) ?? throw new InvalidOperationException("there is no lease to hold a payload of");
+    public RetainedPayload Hold() => _owner?.Hold(_token, Payload) ?? throw new InvalidOperationException("there is no lease to hold a payload of");
 
     /// <summary>For transports: what the lease was made with.</summary>
     /// <param name="owner">Who asks.</param>
@@ -122,7 +122,7 @@ public interface IWorkLeaseOwner
     /// <param name="payload">The payload as the lease has it.</param>
     /// <returns>The hold.</returns>
     /// <exception cref="InvalidOperationException">The lease has ended.</exception>
-    PayloadHold Hold(in SlotToken token, ReadOnlyMemory<byte> payload);
+    RetainedPayload Hold(in SlotToken token, ReadOnlyMemory<byte> payload);
 
     /// <summary>Ends a lease by giving the message up.</summary>
     /// <param name="token">What the lease was made with.</param>

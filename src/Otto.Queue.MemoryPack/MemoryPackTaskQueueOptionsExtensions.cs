@@ -9,7 +9,7 @@ public static class MemoryPackTaskQueueOptionsExtensions
     /// <param name="options">The queue's options.</param>
     /// <param name="serializerOptions">How text is encoded; UTF-8 unless said otherwise.</param>
     /// <returns>The options.</returns>
-    public static TaskQueueOptions MemoryPack(this TaskQueueOptions options, MemoryPackSerializerOptions? serializerOptions = null)
+    public static TaskQueueOptions UseMemoryPack(this TaskQueueOptions options, MemoryPackSerializerOptions? serializerOptions = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Serializer = new MemoryPackTaskSerializer(serializerOptions);

@@ -49,7 +49,7 @@ public sealed class MessagePackTaskSerializer : ITaskSerializer
         {
             return _options.Resolver.GetFormatterDynamic(task) is not null
                 ? null
-                : $"no MessagePack formatter for {task}; add [MessagePackObject] to it, or pass a resolver that has one to MessagePack(...)";
+                : $"no MessagePack formatter for {task}; add [MessagePackObject] to it, or pass a resolver that has one to UseMessagePack(...)";
         }
         catch (Exception e) when (e is TypeInitializationException or MessagePackSerializationException or System.Reflection.TargetInvocationException)
         {

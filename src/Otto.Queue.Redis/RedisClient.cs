@@ -48,11 +48,11 @@ internal sealed class RedisClient : IAsyncDisposable
     }
 
     /// <summary>Completes when a connection comes or goes, or after a moment.</summary>
-    internal async Task WaitForChangeAsync(TimeSpan most, CancellationToken cancellation)
-        => await _change.Task.WaitAsync(most, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    internal async Task WaitForChangeAsync(TimeSpan most, CancellationToken cancellationToken)
+        => await _change.Task.WaitAsync(most, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     /// <summary>Runs a script.</summary>
-    /// <exception cref="RedisTroubleException">It may or may not have run.</exception>
+    /// <exception cref="RedisUnavailableException">It may or may not have run.</exception>
     internal async Task<RedisReply> RunAsync(RedisScript script, string[] keys, object[] arguments)
     {
         object[] all = new object[2 + keys.Length + arguments.Length];
@@ -80,7 +80,7 @@ internal sealed class RedisClient : IAsyncDisposable
     }
 
     /// <summary>Finds the keys that match a pattern: a look at each key of the server, some at a time.</summary>
-    internal async Task<HashSet<string>> FindKeysAsync(string pattern, CancellationToken cancellation)
+    internal async Task<HashSet<string>> FindKeysAsync(string pattern, CancellationToken cancellationToken)
     {
         HashSet<string> found = [];
         try
@@ -89,13 +89,13 @@ internal sealed class RedisClient : IAsyncDisposable
             do
             {
                 Task<RedisResult> scan = _database.ExecuteAsync("SCAN", cursor, "MATCH", pattern, "COUNT", "1000");
-                RedisReply[] page = new RedisReply(await WithinTimeoutAsync(scan, cancellation).ConfigureAwait(false)).Items;
+                RedisReply[] page = new RedisReply(await WithinTimeoutAsync(scan, cancellationToken).ConfigureAwait(false)).Items;
                 foreach (RedisReply key in page[1].Items) found.Add(key.Text);
                 cursor = page[0].Text;
             }
             while (cursor != "0");
         }
-        catch (Exception e) when (!cancellation.IsCancellationRequested && Translate(e) is { } trouble)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested && Translate(e) is { } trouble)
         {
             throw trouble;
         }
@@ -131,11 +131,11 @@ internal sealed class RedisClient : IAsyncDisposable
         };
     }
 
-    private async Task<T> WithinTimeoutAsync<T>(Task<T> command, CancellationToken cancellation = default)
+    private async Task<T> WithinTimeoutAsync<T>(Task<T> command, CancellationToken cancellationToken = default)
     {
         try
         {
-            return await command.WaitAsync(_timeout, cancellation).ConfigureAwait(false);
+            return await command.WaitAsync(_timeout, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException) when (!command.IsCompleted)
         {
@@ -157,23 +157,23 @@ internal sealed class RedisClient : IAsyncDisposable
         }
     }
 
-    private RedisTroubleException? Translate(Exception e) => e switch
+    private RedisUnavailableException? Translate(Exception e) => e switch
     {
         RedisServerException server => OfServer(server),
         RedisConnectionException connection => OfConnection(connection),
         RedisTimeoutException or ObjectDisposedException or OperationCanceledException
-            => new RedisTroubleException(Trouble ?? e.Message, e),
-        TimeoutException => new RedisTroubleException($"no answer from {Servers} within {_timeout.TotalSeconds:0.###} s", e),
+            => new RedisUnavailableException(Trouble ?? e.Message, e),
+        TimeoutException => new RedisUnavailableException($"no answer from {Servers} within {_timeout.TotalSeconds:0.###} s", e),
         _ => null,
     };
 
     // The events of the first attempt were raised before there was anyone to handle them; a command that fails repeats its reason.
     private Task FindReasonAsync() => NoteReasonAsync(_database.PingAsync());
 
-    private RedisTroubleException OfConnection(RedisConnectionException e)
+    private RedisUnavailableException OfConnection(RedisConnectionException e)
     {
         if (!_multiplexer.IsConnected && ReasonOf(e) is { } reason) _failure = reason;
-        return new RedisTroubleException(Trouble ?? e.Message, e);
+        return new RedisUnavailableException(Trouble ?? e.Message, e);
     }
 
     // The client says AuthenticationFailure of a TLS handshake, of a missing permission and of a refused password alike. Only the server's own words,
@@ -191,10 +191,10 @@ internal sealed class RedisClient : IAsyncDisposable
 
     private static bool IsOfPassword(string said) => said.Contains("NOAUTH", StringComparison.Ordinal) || said.Contains("WRONGPASS", StringComparison.Ordinal);
 
-    private RedisTroubleException OfServer(RedisServerException e)
+    private RedisUnavailableException OfServer(RedisServerException e)
     {
         string code = e.Message.Split(' ', 2)[0];
-        return new RedisTroubleException(IsOfPassword(code) ? RefusesPassword : $"Redis said: {e.Message}", e)
+        return new RedisUnavailableException(IsOfPassword(code) ? RefusesPassword : $"Redis said: {e.Message}", e)
         {
             OutOfMemory = e.Message.Contains("OOM ", StringComparison.Ordinal),
             // These pass by themselves; any other error would come again.

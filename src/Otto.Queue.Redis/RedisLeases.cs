@@ -23,7 +23,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     private long _uses;
     private int _count;
 
-    internal ITaskTaker? Taker { get; set; }
+    internal ITaskConsumer? Taker { get; set; }
 
     /// <summary>How many entries are held.</summary>
     internal int Count => Volatile.Read(ref _count);
@@ -64,7 +64,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     internal void Lose(IEnumerable<HeldEntry> entries)
     {
         foreach (HeldEntry entry in entries)
-            if (TryRemove(new SlotToken(entry.Use, entry.Place)) is not null) Taker?.LeaseLost(entry.TaskId);
+            if (TryRemove(new SlotToken(entry.Use, entry.Place)) is not null) Taker?.OnLeaseLost(entry.TaskId);
     }
 
     public bool Complete(in SlotToken token)
@@ -80,8 +80,8 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
 
     private bool GiveBack(in SlotToken token, TimeSpan delay, Func<HeldEntry, int> attempts)
     {
-        if (delay < TimeSpan.Zero || delay > IWorkQueue.LongestDelay)
-            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.LongestDelay.TotalDays:N0} days: {delay}");
+        if (delay < TimeSpan.Zero || delay > IWorkQueue.MaxDelay)
+            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
         if (TryRemove(token) is not { } entry) return false;
         Settle(new Settlement(entry, 'r', (long)Math.Ceiling(delay.TotalMilliseconds), Text(attempts(entry))), hurry: true);
         return true;
@@ -94,7 +94,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         return true;
     }
 
-    public PayloadHold Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
+    public RetainedPayload Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
 
     /// <summary>Waits until everything that ended here has ended at the server, or time is up.</summary>
     internal async Task FlushAsync(TimeSpan most)
@@ -188,15 +188,15 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
                 string answers = (await client.RunAsync(RedisScripts.Settle, _scriptKeys, arguments).ConfigureAwait(false)).Text;
                 // After a lost answer "not yours" may only mean that the first try had worked.
                 for (int i = 0; i < batch.Length && !again; i++)
-                    if (i >= answers.Length || answers[i] != '1') Taker?.LeaseLost(batch[i].Entry.TaskId);
+                    if (i >= answers.Length || answers[i] != '1') Taker?.OnLeaseLost(batch[i].Entry.TaskId);
                 return;
             }
-            catch (RedisTroubleException e) when (!e.Refused && !closing.IsCancellationRequested)
+            catch (RedisUnavailableException e) when (!e.Refused && !closing.IsCancellationRequested)
             {
                 again = true;
                 await client.WaitForChangeAsync(RetryPause, closing).ConfigureAwait(false);
             }
-            catch (RedisTroubleException)
+            catch (RedisUnavailableException)
             {
                 // Closed, or refused: the server gives these to others when their time has run out.
                 return;

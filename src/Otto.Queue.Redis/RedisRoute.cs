@@ -17,9 +17,9 @@ internal sealed class RedisRoute(RedisRouteOptions options, Func<RedisRouteOptio
 
     public int Weight => options.Weight;
 
-    public WhenFull WhenFull => options.WhenFull;
+    public QueueFullMode FullMode => options.FullMode;
 
-    public string NobodyKnownReason => "no worker is known on this machine: Redis keeps it";
+    public string NoWorkerReason => "no worker is known on this machine: Redis keeps it";
 
     public void Configure(IConfiguration section) => options.Apply(section);
 

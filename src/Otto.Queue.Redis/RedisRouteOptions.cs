@@ -11,7 +11,7 @@ public sealed record RedisRouteOptions
     /// <summary>Where the server is, in StackExchange.Redis's words, such as <c>localhost:6379,password=...</c>. Not used where a connection was passed in.</summary>
     public string Configuration { get; set; } = "localhost:6379";
 
-    /// <summary>How many tasks a queue holds at most, ready, leased, delayed and dead together; 1 to 1,000,000,000, default 1,000,000. Beyond it producers meet <see cref="WhenFull"/>.</summary>
+    /// <summary>How many tasks a queue holds at most, ready, leased, delayed and dead together; 1 to 1,000,000,000, default 1,000,000. Beyond it producers meet <see cref="FullMode"/>.</summary>
     public long Capacity { get; set; } = 1_000_000;
 
     /// <summary>How large a task may be, in bytes with its envelope; 1,024 to 64 MiB, default 1 MiB.</summary>
@@ -28,7 +28,7 @@ public sealed record RedisRouteOptions
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>What a producer meets where Redis is full and no further route takes the task.</summary>
-    public WhenFull WhenFull { get; set; } = WhenFull.Spill;
+    public QueueFullMode FullMode { get; set; } = QueueFullMode.Overflow;
 
     /// <summary>How many tasks in a row a worker takes from here before other routes have their turn, 1 to 10,000.</summary>
     public int Weight { get; set; } = 16;
@@ -47,7 +47,7 @@ public sealed record RedisRouteOptions
             [nameof(LeaseTime)] = s => LeaseTime = TimeSpan.Parse(s, CultureInfo.InvariantCulture),
             [nameof(PollInterval)] = s => PollInterval = TimeSpan.Parse(s, CultureInfo.InvariantCulture),
             [nameof(CommandTimeout)] = s => CommandTimeout = TimeSpan.Parse(s, CultureInfo.InvariantCulture),
-            [nameof(WhenFull)] = s => WhenFull = Enum.Parse<WhenFull>(s, ignoreCase: true),
+            [nameof(FullMode)] = s => FullMode = Enum.Parse<QueueFullMode>(s, ignoreCase: true),
             [nameof(Weight)] = s => Weight = int.Parse(s, CultureInfo.InvariantCulture),
         };
         foreach (IConfigurationSection child in section.GetChildren())

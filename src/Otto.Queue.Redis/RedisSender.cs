@@ -24,7 +24,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     private bool _flushing;
     private long _batches;
 
-    internal ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
+    internal ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(closing.IsCancellationRequested, typeof(TaskChannel));
         if (client.Trouble is not null) return new(SendOutcome.Unavailable);
@@ -41,7 +41,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         }
 
         if (start) _ = FlushAsync();
-        return new(cancellation.CanBeCanceled ? WaitAsync(pending, cancellation) : pending.Answer.Task);
+        return new(cancellationToken.CanBeCanceled ? WaitAsync(pending, cancellationToken) : pending.Answer.Task);
     }
 
     /// <summary>Completes when no more than half of what may wait here does.</summary>
@@ -57,11 +57,11 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
 
     private bool IsFull(int bytes) => _waiting.Count >= MostWaiting || (_waiting.Count > 0 && _waitingBytes + bytes > MostBytesWaiting);
 
-    private async Task<SendAnswer> WaitAsync(Pending pending, CancellationToken cancellation)
+    private async Task<SendResult> WaitAsync(Pending pending, CancellationToken cancellationToken)
     {
         try
         {
-            return await pending.Answer.Task.WaitAsync(cancellation).ConfigureAwait(false);
+            return await pending.Answer.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
@@ -126,7 +126,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         List<object> messages = new(batch.Count);
         for (int i = 0; i < letters.Length; i++)
         {
-            SendTerms terms = batch[i].Terms;
+            SendOptions terms = batch[i].Terms;
             messages.Add(batch[i].Message);
             letters[i] = terms.Delay == TimeSpan.Zero && terms.Key is null ? 'p' : 't';
             if (letters[i] == 'p') continue;
@@ -141,11 +141,11 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
             {
                 return (await client.RunAsync(RedisScripts.Send, _scriptKeys, arguments).ConfigureAwait(false)).Text.Split(' ');
             }
-            catch (RedisTroubleException e) when (e.OutOfMemory)
+            catch (RedisUnavailableException e) when (e.OutOfMemory)
             {
                 return [.. batch.Select(static _ => "0")];
             }
-            catch (RedisTroubleException e) when (!e.Refused)
+            catch (RedisUnavailableException e) when (!e.Refused)
             {
                 if (closing.IsCancellationRequested) throw new ObjectDisposedException(nameof(TaskChannel), $"the queue was closed while Redis was out of reach ({e.Message}); the task may have been enqueued");
                 await client.WaitForChangeAsync(RetryPause, closing).ConfigureAwait(false);
@@ -153,21 +153,21 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         }
     }
 
-    private static SendAnswer Read(string answer) => answer switch
+    private static SendResult Read(string answer) => answer switch
     {
         "1" => SendOutcome.Sent,
         "0" => SendOutcome.Full,
-        _ when TaskId.TryParse(answer, out TaskId existing) => new SendAnswer(SendOutcome.Duplicate, existing),
-        _ => throw new RedisTroubleException($"the send script answered '{answer}'"),
+        _ when TaskId.TryParse(answer, out TaskId existing) => new SendResult(SendOutcome.Duplicate, existing),
+        _ => throw new RedisUnavailableException($"the send script answered '{answer}'"),
     };
 
-    private sealed class Pending(byte[] message, SendTerms terms)
+    private sealed class Pending(byte[] message, SendOptions terms)
     {
         internal byte[] Message { get; } = message;
 
-        internal SendTerms Terms { get; } = terms;
+        internal SendOptions Terms { get; } = terms;
 
         // A producer's continuation on the flushing thread would hold up everybody else's batch.
-        internal TaskCompletionSource<SendAnswer> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        internal TaskCompletionSource<SendResult> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

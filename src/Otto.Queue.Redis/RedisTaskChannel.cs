@@ -2,7 +2,7 @@ using Otto.Ipc;
 
 namespace Otto.Queue.Redis;
 
-// One queue on Redis as one process uses it. The parts: RedisSender produces, RedisTaker consumes, RedisLeases ends what was taken, RedisPulse shows that we live.
+// One queue on Redis as one process uses it. The parts: RedisSender produces, RedisConsumer consumes, RedisLeases ends what was taken, RedisHeartbeat shows that we live.
 
 internal sealed class RedisTaskChannel : TaskChannel
 {
@@ -21,8 +21,8 @@ internal sealed class RedisTaskChannel : TaskChannel
     private readonly CancellationTokenSource _closing = new();
     private readonly RedisSender _sender;
     private readonly RedisLeases _leases;
-    private readonly RedisTaker _taker;
-    private readonly RedisPulse _pulse;
+    private readonly RedisConsumer _taker;
+    private readonly RedisHeartbeat _pulse;
     private readonly Func<ValueTask> _closed;
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _subscribing = new(1, 1);
@@ -38,8 +38,8 @@ internal sealed class RedisTaskChannel : TaskChannel
         _options = options;
         _sender = new RedisSender(client, _keys, options, _worker, _closing.Token);
         _leases = new RedisLeases(client, _keys, _worker, _closing.Token);
-        _taker = new RedisTaker(client, _keys, options, _worker, _leases);
-        _pulse = new RedisPulse(client, _keys, options, _worker, _leases, _taker);
+        _taker = new RedisConsumer(client, _keys, options, _worker, _leases);
+        _pulse = new RedisHeartbeat(client, _keys, options, _worker, _leases, _taker);
         client.Restored += OnRestored;
     }
 
@@ -49,7 +49,7 @@ internal sealed class RedisTaskChannel : TaskChannel
 
     public override bool UsesNetwork => true;
 
-    public override string? Trouble => _client.Trouble;
+    public override string? Status => _client.Trouble;
 
     public override WorkQueueCounts LastCounts => _pulse.LastCounts;
 
@@ -63,7 +63,7 @@ internal sealed class RedisTaskChannel : TaskChannel
             await channel.SubscribeAsync().ConfigureAwait(false);
             await channel._pulse.BeatAsync().ConfigureAwait(false); // So that the first task is judged by who is there.
         }
-        catch (RedisTroubleException e) when (!e.Refused)
+        catch (RedisUnavailableException e) when (!e.Refused)
         {
             // Not there yet: ridden out like one that went away.
         }
@@ -76,46 +76,46 @@ internal sealed class RedisTaskChannel : TaskChannel
         return channel;
     }
 
-    public override ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
+    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
     {
         if (message.Length > MaxMessageBytes)
             throw new ArgumentOutOfRangeException(nameof(message), $"message of {message.Length:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; raise Redis.MaxMessageBytes");
-        return _sender.SendAsync(message, terms, cancellation);
+        return _sender.SendAsync(message, terms, cancellationToken);
     }
 
-    public override async ValueTask WaitToSendAsync(CancellationToken cancellation)
+    public override async ValueTask WaitToSendAsync(CancellationToken cancellationToken)
     {
-        await _sender.HalfEmpty.WaitAsync(cancellation).ConfigureAwait(false);
+        await _sender.HalfEmpty.WaitAsync(cancellationToken).ConfigureAwait(false);
         // Room comes from workers elsewhere, who do not know us: looked for more and more seldom.
         for (int pause = 5; ; pause = Math.Min(pause * 2, 250))
         {
             ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
-            await _client.WaitForChangeAsync(TimeSpan.FromMilliseconds(pause), cancellation).ConfigureAwait(false);
-            cancellation.ThrowIfCancellationRequested();
-            if (Trouble is not null) continue;
+            await _client.WaitForChangeAsync(TimeSpan.FromMilliseconds(pause), cancellationToken).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+            if (Status is not null) continue;
             try
             {
-                if ((await CountAsync(cancellation).ConfigureAwait(false)).Free > 0) return;
+                if ((await CountAsync(cancellationToken).ConfigureAwait(false)).Free > 0) return;
             }
-            catch (RedisTroubleException e) when (!e.Refused)
+            catch (RedisUnavailableException e) when (!e.Refused)
             {
                 // Looked for again after the next pause.
             }
         }
     }
 
-    public override ValueTask<bool> BuryAsync(ReadOnlySpan<byte> message, string reason) => BuryAsync(message.ToArray(), reason);
+    public override ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason) => BuryAsync(message.ToArray(), reason);
 
     private async ValueTask<bool> BuryAsync(byte[] message, string reason)
         => (await _client.RunAsync(RedisScripts.Bury, [_keys.Stream, _keys.Delayed, _keys.Dead], [_options.Capacity, reason, message]).ConfigureAwait(false)).Number == 1;
 
-    public override void StartTaking(ITaskTaker taker)
+    public override void StartConsuming(ITaskConsumer taker)
     {
         _taker.Start(taker);
         _pulse.BeatNow();
     }
 
-    public override void StopTaking()
+    public override void StopConsuming()
     {
         if (!_taker.Takes) return;
         _taker.Stop();
@@ -124,28 +124,28 @@ internal sealed class RedisTaskChannel : TaskChannel
 
     public override bool TryLease(out WorkLease lease) => _taker.TryLease(out lease);
 
-    public override ValueTask WaitToLeaseAsync(CancellationToken cancellation) => new(_taker.WaitAsync(cancellation));
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => new(_taker.WaitAsync(cancellationToken));
 
-    public override async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellation)
+    public override async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
         byte[] bytes = new byte[TaskId.Size];
         id.WriteTo(bytes);
-        CancelOutcome outcome = await LookToCancelAsync(bytes, cancellation).ConfigureAwait(false);
+        CancelOutcome outcome = await LookToCancelAsync(bytes, cancellationToken).ConfigureAwait(false);
         // A look is several steps, and can miss one that moved meanwhile: it is looked for once more.
-        return outcome == CancelOutcome.NotFound ? await LookToCancelAsync(bytes, cancellation).ConfigureAwait(false) : outcome;
+        return outcome == CancelOutcome.NotFound ? await LookToCancelAsync(bytes, cancellationToken).ConfigureAwait(false) : outcome;
     }
 
-    private async Task<CancelOutcome> LookToCancelAsync(byte[] id, CancellationToken cancellation)
+    private async Task<CancelOutcome> LookToCancelAsync(byte[] id, CancellationToken cancellationToken)
     {
         string at = "";
         while (true)
         {
-            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [id, at, LookedAtAtOnce]).WaitAsync(cancellation).ConfigureAwait(false)).Text;
+            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [id, at, LookedAtAtOnce]).WaitAsync(cancellationToken).ConfigureAwait(false)).Text;
             if (at is "0" or "1" or "2") return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
         }
     }
 
-    public override bool CarriesNotices => true;
+    public override bool CarriesEvents => true;
 
     public override ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> heard)
     {
@@ -163,7 +163,7 @@ internal sealed class RedisTaskChannel : TaskChannel
                 await _client.RunAsync(RedisScripts.Notify, [_keys.Result(resultOf ?? default)], arguments).ConfigureAwait(false);
                 return;
             }
-            catch (RedisTroubleException e) when (resultOf is not null && !e.Refused && !_closing.IsCancellationRequested)
+            catch (RedisUnavailableException e) when (resultOf is not null && !e.Refused && !_closing.IsCancellationRequested)
             {
                 // Somebody waits for it, and it will not be made again: told once the server is back.
                 await _client.WaitForChangeAsync(RetryPause, _closing.Token).ConfigureAwait(false);
@@ -171,36 +171,36 @@ internal sealed class RedisTaskChannel : TaskChannel
         }
     }
 
-    public override async ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellation)
+    public override async ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
-        RedisReply reply = await _client.RunAsync(RedisScripts.Find, [_keys.Result(id)], []).WaitAsync(cancellation).ConfigureAwait(false);
+        RedisReply reply = await _client.RunAsync(RedisScripts.Find, [_keys.Result(id)], []).WaitAsync(cancellationToken).ConfigureAwait(false);
         return reply.IsNull ? null : reply.Bytes;
     }
 
-    public override async ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellation)
+    public override async ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken)
     {
-        RedisReply[] items = (await _client.RunAsync(RedisScripts.Count, [_keys.Stream, _keys.Delayed, _keys.Dead], []).WaitAsync(cancellation).ConfigureAwait(false)).Items;
-        return RedisPulse.CountsOf(items, _options.Capacity) with { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[4].Number)), Entered = items[5].Number is >= 0 and var entered ? entered : null };
+        RedisReply[] items = (await _client.RunAsync(RedisScripts.Count, [_keys.Stream, _keys.Delayed, _keys.Dead], []).WaitAsync(cancellationToken).ConfigureAwait(false)).Items;
+        return RedisHeartbeat.CountsOf(items, _options.Capacity) with { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[4].Number)), TotalIn = items[5].Number is >= 0 and var entered ? entered : null };
     }
 
-    public override async ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellation)
+    public override async ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(max);
         if (max == 0) return [];
-        RedisReply[] items = (await _client.RunAsync(RedisScripts.ListDead, [_keys.Dead], [Math.Min(max, 10_000)]).WaitAsync(cancellation).ConfigureAwait(false)).Items;
+        RedisReply[] items = (await _client.RunAsync(RedisScripts.ListDead, [_keys.Dead], [Math.Min(max, 10_000)]).WaitAsync(cancellationToken).ConfigureAwait(false)).Items;
         List<DeadLetter> letters = [];
         for (int i = 0; i + 3 < items.Length; i += 4)
             if (LetterOf(items[i].Text) is { } id) letters.Add(new DeadLetter(id, items[i + 3].Bytes, HeldEntry.Number(items[i + 1]), items[i + 2].Text));
         return letters;
     }
 
-    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellation) => MoveDeadAsync(letter, requeue: true, cancellation);
+    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => MoveDeadAsync(letter, requeue: true, cancellationToken);
 
-    public override ValueTask<bool> DropAsync(DeadLetterId letter, CancellationToken cancellation) => MoveDeadAsync(letter, requeue: false, cancellation);
+    public override ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => MoveDeadAsync(letter, requeue: false, cancellationToken);
 
-    private async ValueTask<bool> MoveDeadAsync(DeadLetterId letter, bool requeue, CancellationToken cancellation)
+    private async ValueTask<bool> MoveDeadAsync(DeadLetterId letter, bool requeue, CancellationToken cancellationToken)
         => (await _client.RunAsync(RedisScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.Sleepers], [_keys.Nudge(""), $"{letter.Word}-{letter.Index}", requeue ? "1" : "0"])
-            .WaitAsync(cancellation).ConfigureAwait(false)).Number == 1;
+            .WaitAsync(cancellationToken).ConfigureAwait(false)).Number == 1;
 
     // A stream's id is milliseconds and a count within them; one that no server gives is of somebody who chose it, and passed over.
     private static DeadLetterId? LetterOf(string id)
@@ -247,7 +247,7 @@ internal sealed class RedisTaskChannel : TaskChannel
         {
             await SubscribeAsync().ConfigureAwait(false);
         }
-        catch (Exception e) when (e is RedisTroubleException or OperationCanceledException)
+        catch (Exception e) when (e is RedisUnavailableException or OperationCanceledException)
         {
             // The next restored connection tries again; until then the slow poll finds everything.
         }
@@ -263,7 +263,7 @@ internal sealed class RedisTaskChannel : TaskChannel
         try
         {
             _client.Restored -= OnRestored;
-            StopTaking();
+            StopConsuming();
             await _leases.FlushAsync(_client.Trouble is null ? ClosePatience : TimeSpan.Zero).ConfigureAwait(false);
             await _pulse.DisposeAsync().ConfigureAwait(false);
             await _closing.CancelAsync().ConfigureAwait(false);
@@ -273,7 +273,7 @@ internal sealed class RedisTaskChannel : TaskChannel
             await Task.WhenAll([.. _subscriptions.Select(static unsubscribe => unsubscribe()),
                 _client.RunAsync(RedisScripts.Leave, [_keys.Stream, _keys.Workers, _keys.Sleepers], [_keys.Events, _worker])]).ConfigureAwait(false);
         }
-        catch (RedisTroubleException)
+        catch (RedisUnavailableException)
         {
             // Others learn by our silence.
         }

@@ -13,7 +13,7 @@ public static class RedisTaskQueueOptionsExtensions
     /// <param name="configure">Bounds and times.</param>
     /// <returns>The options.</returns>
     /// <remarks>A server that is not there yet, or goes away, is waited for: producers wait or spill, workers go on when it is back.</remarks>
-    public static TaskQueueOptions Redis(this TaskQueueOptions options, string configuration, Action<RedisRouteOptions>? configure = null)
+    public static TaskQueueOptions UseRedis(this TaskQueueOptions options, string configuration, Action<RedisRouteOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentException.ThrowIfNullOrEmpty(configuration);
@@ -28,7 +28,7 @@ public static class RedisTaskQueueOptionsExtensions
     /// <param name="connection">The connection; never disposed here.</param>
     /// <param name="configure">Bounds and times.</param>
     /// <returns>The options.</returns>
-    public static TaskQueueOptions Redis(this TaskQueueOptions options, IConnectionMultiplexer connection, Action<RedisRouteOptions>? configure = null)
+    public static TaskQueueOptions UseRedis(this TaskQueueOptions options, IConnectionMultiplexer connection, Action<RedisRouteOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(connection);

@@ -11,7 +11,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     private readonly Dictionary<long, MemoryMessage> _messages = [];
     private TaskCompletionSource _offered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _ended;
-    private ITaskTaker? _taker;
+    private ITaskConsumer? _taker;
     private bool _settled;
 
     internal string Queue => queue;
@@ -60,14 +60,14 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         return ended;
     }
 
-    public override ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
+    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
     {
         MemoryMessage sent = new(0, message.ToArray(), terms.Key, route.Clock.Passed + terms.Delay);
         // Before it is there: a task that cannot make the trip is the producer's mistake.
         if (route.RoundTrip) route.Queue.FindLane(queue).Bindings.Single(b => b.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
         lock (route.Lock)
         {
-            if (terms.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other) return new(new SendAnswer(SendOutcome.Duplicate, other.Id));
+            if (terms.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other) return new(new SendResult(SendOutcome.Duplicate, other.Id));
             if (_messages.Count >= Most) return new(SendOutcome.Full);
             Add(sent);
         }
@@ -81,17 +81,17 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         _messages.Add(message.Number, message);
     }
 
-    public override ValueTask WaitToSendAsync(CancellationToken cancellation) => default;
+    public override ValueTask WaitToSendAsync(CancellationToken cancellationToken) => default;
 
-    public override ValueTask<bool> BuryAsync(ReadOnlySpan<byte> message, string reason)
+    public override ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
     {
         lock (route.Lock) Add(new MemoryMessage(0, message.ToArray(), null, route.Clock.Passed) { DeadBecause = reason, Attempts = 1 });
         return new(true);
     }
 
-    public override void StartTaking(ITaskTaker taker) => _taker = taker;
+    public override void StartConsuming(ITaskConsumer taker) => _taker = taker;
 
-    public override void StopTaking() => _taker = null;
+    public override void StopConsuming() => _taker = null;
 
     public override bool TryLease(out WorkLease lease)
     {
@@ -112,7 +112,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         }
     }
 
-    public override async ValueTask WaitToLeaseAsync(CancellationToken cancellation)
+    public override async ValueTask WaitToLeaseAsync(CancellationToken cancellationToken)
     {
         Task offered;
         lock (route.Lock)
@@ -121,7 +121,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
             offered = _offered.Task;
         }
 
-        await offered.WaitAsync(cancellation).ConfigureAwait(false);
+        await offered.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public bool Complete(in SlotToken token) => End(token, message => _messages.Remove(message.Number));
@@ -133,7 +133,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     public bool DeadLetter(in SlotToken token, string reason) => End(token, message => message.DeadBecause = reason);
 
     // Bytes of their own, which nobody uses again.
-    public PayloadHold Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
+    public RetainedPayload Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
 
     private void PutBack(MemoryMessage message, int attempts, TimeSpan delay)
     {
@@ -155,7 +155,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         }
     }
 
-    public override ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellation)
+    public override ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
         lock (route.Lock)
         {
@@ -166,15 +166,15 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         }
     }
 
-    public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellation) => new(LastCounts);
+    public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken) => new(LastCounts);
 
-    public override ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellation)
+    public override ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken)
     {
         lock (route.Lock)
             return new([.. _messages.Values.Where(static m => m.DeadBecause is not null).OrderBy(static m => m.Number).Take(max).Select(static m => new DeadLetter(m.Letter, m.Bytes, m.Attempts, m.DeadBecause!))]);
     }
 
-    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellation)
+    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken)
     {
         lock (route.Lock)
         {
@@ -186,7 +186,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         }
     }
 
-    public override ValueTask<bool> DropAsync(DeadLetterId letter, CancellationToken cancellation)
+    public override ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken)
     {
         lock (route.Lock) return new(_messages.TryGetValue(letter.Word, out MemoryMessage? message) && message.DeadBecause is not null && _messages.Remove(letter.Word));
     }

@@ -24,9 +24,9 @@ internal sealed class MemoryRoute(TestClock clock, bool roundTrip) : ITaskRoute
 
     public int Weight => 16;
 
-    public WhenFull WhenFull => WhenFull.Reject;
+    public QueueFullMode FullMode => QueueFullMode.Reject;
 
-    public string NobodyKnownReason => "kept in memory by the test";
+    public string NoWorkerReason => "kept in memory by the test";
 
     public ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken)
     {
@@ -46,13 +46,13 @@ internal sealed class MemoryRoute(TestClock clock, bool roundTrip) : ITaskRoute
 
     /// <summary>Gives out the next task that may run, and waits until its attempt has ended and its worker waits again.</summary>
     /// <returns>Whether there was one.</returns>
-    internal async Task<bool> RunNextAsync(TimeSpan patience, CancellationToken cancellation)
+    internal async Task<bool> RunNextAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
         (MemoryChannel channel, MemoryMessage message) = Pending().FirstOrDefault(p => p.Message.Due <= Clock.Passed && !p.Message.Leased && p.Channel.Takes(p.Message));
         if (message is null) return false;
         try
         {
-            await channel.RunAsync(message).WaitAsync(patience, cancellation).ConfigureAwait(false);
+            await channel.RunAsync(message).WaitAsync(patience, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {

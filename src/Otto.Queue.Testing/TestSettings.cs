@@ -20,7 +20,7 @@ internal sealed class TestSettings
     internal void Apply(TaskQueueOptions options)
     {
         options.KeepRoutes([]);
-        options.AddRoute(Route).InProcess(static o => o.Enabled = false).SharedMemory(static o => o.Enabled = false);
+        options.AddRoute(Route).UseInProcess(static o => o.Enabled = false).UseSharedMemory(static o => o.Enabled = false);
         options.IgnoresPins = true;
         options.TimeProvider = Route.Clock;
         options.FilterFirst(_ => Recorder);

@@ -47,7 +47,7 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
     public TestClock Clock => _route.Clock;
 
     /// <summary>How long, by the real clock, an attempt may take before <see cref="RunAsync"/> gives up on it; 30 s by default.</summary>
-    public TimeSpan Patience { get; set; } = TimeSpan.FromSeconds(30);
+    public TimeSpan SettleTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>The attempts that were made, in order.</summary>
     public IReadOnlyList<TaskAttempt> Attempts => _recorder.Attempts;
@@ -68,7 +68,7 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
     /// <summary>Runs the next task that may run now, to the end of its attempt.</summary>
     /// <param name="cancellationToken">Stops the waiting; the attempt goes on.</param>
     /// <returns><see langword="false"/> where there was none.</returns>
-    /// <exception cref="TimeoutException">It did not end within <see cref="Patience"/>; the message names it.</exception>
+    /// <exception cref="TimeoutException">It did not end within <see cref="SettleTimeout"/>; the message names it.</exception>
     public async Task<bool> RunOneAsync(CancellationToken cancellationToken = default)
     {
         if (!_started && _owned)
@@ -77,13 +77,13 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
             await _queue.StartAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        return await _route.RunNextAsync(Patience, cancellationToken).ConfigureAwait(false);
+        return await _route.RunNextAsync(SettleTimeout, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Runs tasks until none may run now: follow-ups that they enqueue too, but not what waits for the clock.</summary>
     /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>How many attempts were made.</returns>
-    /// <exception cref="TimeoutException">An attempt did not end within <see cref="Patience"/>; the message names it.</exception>
+    /// <exception cref="TimeoutException">An attempt did not end within <see cref="SettleTimeout"/>; the message names it.</exception>
     public async Task<int> RunAsync(CancellationToken cancellationToken = default)
     {
         int attempts = 0;

@@ -48,7 +48,7 @@ public sealed class BashRegions
     {
         Assert.That(_shop.Bash("otto_mmap_set k v && otto_mmap_set grüße '{\"x\"}'", null, Here, ("OTTO_TASK", "t")).Code, Is.Zero);
         string ours = Path.Combine(_shop.Directory, "ours");
-        TaskRegion.OpenOrCreate(new RegionLocation("t") { FilePath = ours }).Set("k", "v");
+        JsonRegion.OpenOrCreate(new RegionLocation("t") { FilePath = ours }).Set("k", "v");
         Open(ours).Set("grüße", "{\"x\"}");
         Assert.That(File.ReadAllBytes(FilePath), Is.EqualTo(File.ReadAllBytes(ours)));
     }
@@ -56,7 +56,7 @@ public sealed class BashRegions
     [Test]
     public void A_script_reads_what_the_library_wrote()
     {
-        TaskRegion region = Create();
+        JsonRegion region = Create();
         region.Update(root =>
         {
             root["text"] = "a \"quoted\" \\ line\nand größe 日本語 😀 / end";
@@ -83,7 +83,7 @@ public sealed class BashRegions
     [Test]
     public void A_large_region_is_read_and_written_too()
     {
-        TaskRegion region = Create(1 << 20);
+        JsonRegion region = Create(1 << 20);
         region.Update(root =>
         {
             for (int i = 0; i < 1000; i++) root[$"key{i}"] = new string('v', 50);
@@ -109,7 +109,7 @@ public sealed class BashRegions
     [TestCaseSource(nameof(Steps))]
     public void What_a_writer_killed_before_a_step_left_is_read_whole_and_finished(string step)
     {
-        TaskRegion region = Create();
+        JsonRegion region = Create();
         region.Set("key", "old");
         Process writer = Peer("region-set", FilePath, "key", new string('n', 300), "kill", step);
         writer.WaitForExit();
@@ -146,7 +146,7 @@ public sealed class BashRegions
     [Test]
     public void A_script_killed_at_any_moment_leaves_one_whole_value()
     {
-        TaskRegion region = Create();
+        JsonRegion region = Create();
         region.Update(root => root["length"] = 0);
         var random = new Random(11);
         for (int round = 0; round < 20; round++)
@@ -197,7 +197,7 @@ public sealed class BashRegions
     [Test]
     public void Scripts_and_the_library_lose_nothing_to_each_other()
     {
-        TaskRegion region = Create();
+        JsonRegion region = Create();
         Process[] scripts = [.. Enumerable.Range(0, 2).Select(s => _shop.Start("bash", ["-c", $". '{Workshop.Clients}/bash/otto.sh'; for i in {{1..15}}; do otto_mmap_set s{s}.$i $i || exit; done"], Here))];
         for (int i = 0; !scripts.All(script => script.HasExited); i++)
         {
@@ -294,9 +294,9 @@ public sealed class BashRegions
         Assert.That(value.GetProperty("last").GetString(), Is.EqualTo(text));
     }
 
-    private TaskRegion Create(int capacity = 64 * 1024) => TaskRegion.Create(new RegionLocation("t") { FilePath = FilePath }, new RegionOptions { CapacityBytes = capacity });
+    private JsonRegion Create(int capacity = 64 * 1024) => JsonRegion.Create(new RegionLocation("t") { FilePath = FilePath }, new RegionOptions { CapacityBytes = capacity });
 
-    private static TaskRegion Open(string path) => TaskRegion.Open(new RegionLocation("t") { FilePath = path });
+    private static JsonRegion Open(string path) => JsonRegion.Open(new RegionLocation("t") { FilePath = path });
 
     private Process Peer(params string[] arguments) => _shop.Start(Workshop.DotNet(), [Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Peer.dll"), .. arguments]);
 

@@ -132,7 +132,7 @@ public abstract partial class QueueConformance
         Queue.Dispose();
         Assert.Throws<ObjectDisposedException>(() => Queue.TrySend("x"u8));
         Assert.Throws<ObjectDisposedException>(() => Queue.TryLease(out _));
-        Assert.Throws<ObjectDisposedException>(() => Queue.TryKeep("x"u8, out _));
+        Assert.Throws<ObjectDisposedException>(() => Queue.TrySendAndLease("x"u8, out _));
         Assert.Throws<ObjectDisposedException>(() => Queue.GetCounts());
         Assert.Throws<ObjectDisposedException>(() => Queue.GetDeadLetters());
         Assert.Throws<ObjectDisposedException>(() => Queue.WaitToLease(TimeSpan.Zero));

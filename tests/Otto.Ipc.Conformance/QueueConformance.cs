@@ -95,7 +95,7 @@ public abstract partial class QueueConformance
         Assert.That(sent, Is.EqualTo(Queue.Capacity));
         Assert.That(Queue.TrySend("x"u8), Is.False);
         Assert.That(Queue.TryReserve(1, out _), Is.False);
-        Assert.That(Queue.TryKeep("x"u8, out _), Is.False);
+        Assert.That(Queue.TrySendAndLease("x"u8, out _), Is.False);
         for (int i = 0; i < sent; i++) Assert.That(Work(), Is.EqualTo(Payload.Make(1, i, 100)));
         Assert.That(Queue.TryLease(out _), Is.False);
     }
@@ -108,7 +108,7 @@ public abstract partial class QueueConformance
         Assert.That(thrown!.Message, Does.Contain($"{limit + 1:N0}").And.Contain($"{limit:N0}"));
         Assert.Throws<ArgumentOutOfRangeException>(() => Queue.TryReserve(limit + 1, out _));
         Assert.Throws<ArgumentOutOfRangeException>(() => Queue.TryReserve(-1, out _));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Queue.TryKeep(new byte[limit + 1], out _));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Queue.TrySendAndLease(new byte[limit + 1], out _));
         Assert.That(Queue.GetCounts().Free, Is.EqualTo(Queue.Capacity));
     }
 
@@ -219,7 +219,7 @@ public abstract partial class QueueConformance
         DeadLetterId id = Queue.GetDeadLetters().Single().Id;
         Assert.That(Queue.Requeue(id), Is.True);
         Assert.That(Queue.Requeue(id), Is.False);
-        Assert.That(Queue.Drop(id), Is.False);
+        Assert.That(Queue.Delete(id), Is.False);
         WorkLease lease = Lease();
         Assert.That(lease.Attempt, Is.EqualTo(1));
         lease.Complete();
@@ -232,15 +232,15 @@ public abstract partial class QueueConformance
         Lease().DeadLetter("never");
         Assert.That(Queue.TrySend("x"u8), Is.False, "a dead letter takes room");
         DeadLetterId id = Queue.GetDeadLetters().Single().Id;
-        Assert.That(Queue.Drop(id), Is.True);
-        Assert.That(Queue.Drop(id), Is.False);
+        Assert.That(Queue.Delete(id), Is.True);
+        Assert.That(Queue.Delete(id), Is.False);
         Assert.That(Queue.TrySend("x"u8), Is.True);
     }
 
     [Test]
     public void A_kept_message_is_leased_from_the_start_and_never_ready()
     {
-        Assert.That(Queue.TryKeep("mine"u8, out WorkLease kept), Is.True);
+        Assert.That(Queue.TrySendAndLease("mine"u8, out WorkLease kept), Is.True);
         Assert.That(kept.Attempt, Is.EqualTo(1));
         Assert.That(kept.Payload.ToArray(), Is.EqualTo("mine"u8.ToArray()));
         Assert.That(OpenOther().TryLease(out _), Is.False);
@@ -251,7 +251,7 @@ public abstract partial class QueueConformance
     [Test]
     public void A_kept_message_that_is_abandoned_goes_to_anyone()
     {
-        Queue.TryKeep("mine"u8, out WorkLease kept);
+        Queue.TrySendAndLease("mine"u8, out WorkLease kept);
         kept.Abandon();
         Assert.That(OpenOther().TryLease(out WorkLease lease), Is.True);
         Assert.That(lease.Attempt, Is.EqualTo(2));

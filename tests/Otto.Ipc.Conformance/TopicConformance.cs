@@ -11,7 +11,7 @@ public interface ITopicHarness : IDisposable
     MessagePublisher OpenPublisher();
 
     /// <summary>Opens a subscriber; the topic takes at least eight.</summary>
-    MessageSubscriber OpenSubscriber(StartAt startAt = StartAt.Now);
+    MessageSubscriber OpenSubscriber(StartPosition startAt = StartPosition.Now);
 }
 
 /// <summary>The suite of the topic shape, for topics in which whoever falls behind loses the oldest.</summary>
@@ -81,16 +81,16 @@ public abstract class TopicConformance
     {
         if (!KeepsMessages)
         {
-            Assert.Throws<NotSupportedException>(() => Subscriber(StartAt.Oldest));
+            Assert.Throws<NotSupportedException>(() => Subscriber(StartPosition.Oldest));
             return;
         }
 
         MessagePublisher publisher = Publisher();
         for (int i = 0; i < 5; i++) publisher.TryPublish(Payload.Make(1, i, 30));
-        MessageSubscriber late = Subscriber(StartAt.Oldest);
+        MessageSubscriber late = Subscriber(StartPosition.Oldest);
         for (int i = 0; i < 5; i++) Assert.That(Next(late, out _), Is.EqualTo(Payload.Make(1, i, 30)));
         for (int i = 0; i < TooMany; i++) publisher.TryPublish(Payload.Make(1, i, 100));
-        MessageSubscriber later = Subscriber(StartAt.Oldest);
+        MessageSubscriber later = Subscriber(StartPosition.Oldest);
         Assert.That(Payload.TryRead(Next(later, out long lost), out _, out int first), Is.True);
         Assert.That((lost, first), Is.EqualTo((0L, first)));
         Assert.That(first, Is.Positive.And.LessThan(TooMany));
@@ -136,9 +136,9 @@ public abstract class TopicConformance
         MessageSubscriber subscriber = Subscriber();
         for (int i = 0; i < 10; i++) publisher.TryPublish(Payload.Make(1, i, 30));
         Assert.That(Next(subscriber, out _), Is.EqualTo(Payload.Make(1, 0, 30)));
-        Assert.That(subscriber.GoOn(StartAt.Oldest), Is.Zero, "nothing was lost, and what was heard is not heard again");
+        Assert.That(subscriber.ResumeFrom(StartPosition.Oldest), Is.Zero, "nothing was lost, and what was heard is not heard again");
         Assert.That(Next(subscriber, out _), Is.EqualTo(Payload.Make(1, 1, 30)));
-        Assert.That(subscriber.GoOn(StartAt.Now), Is.EqualTo(8));
+        Assert.That(subscriber.ResumeFrom(StartPosition.Now), Is.EqualTo(8));
         publisher.TryPublish(Payload.Make(1, 10, 30));
         Assert.That(Next(subscriber, out long lost), Is.EqualTo(Payload.Make(1, 10, 30)));
         Assert.That((lost, subscriber.Lost), Is.EqualTo((0L, 8L)));
@@ -351,7 +351,7 @@ public abstract class TopicConformance
 
     protected MessagePublisher Publisher() => Keep(_harness.OpenPublisher());
 
-    protected MessageSubscriber Subscriber(StartAt startAt = StartAt.Now) => Keep(_harness.OpenSubscriber(startAt));
+    protected MessageSubscriber Subscriber(StartPosition startAt = StartPosition.Now) => Keep(_harness.OpenSubscriber(startAt));
 
     protected static byte[] Next(MessageSubscriber subscriber, out long lost)
     {

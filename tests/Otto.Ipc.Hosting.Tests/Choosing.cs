@@ -18,7 +18,7 @@ public sealed class Choosing
     [TearDown]
     public void RemoveDirectory()
     {
-        Environment.SetEnvironmentVariable(OttoTransport.Variable, null);
+        Environment.SetEnvironmentVariable(OttoTransport.EnvironmentVariable, null);
         Directory.Delete(_directory, recursive: true);
     }
 
@@ -52,7 +52,7 @@ public sealed class Choosing
     [Test]
     public async Task The_environment_overrides_the_configuration()
     {
-        Environment.SetEnvironmentVariable(OttoTransport.Variable, AddressOf("files"));
+        Environment.SetEnvironmentVariable(OttoTransport.EnvironmentVariable, AddressOf("files"));
         using IHost host = HostWith(("Transport", AddressOf("mmap")));
         await host.StartAsync();
         Assert.That(host.Services.GetRequiredService<ITransport>().Name, Is.EqualTo("files"));
@@ -81,7 +81,7 @@ public sealed class Choosing
         Assert.That(await MessageOfAsync(("Transport", "pigeon:")), Does.Contain("Transport: there is no transport 'pigeon'"));
         Assert.That(await MessageOfAsync(("Transprot", "mmap:")), Does.Contain("Otto:Ipc:Transprot is not an option; known here: Transport, Mmap"));
         Assert.That(await MessageOfAsync(("Mmap:Directroy", "/x")), Does.Contain("Otto:Ipc:Mmap:Directroy").And.Contain("Directory"));
-        Environment.SetEnvironmentVariable(OttoTransport.Variable, "nothing:");
+        Environment.SetEnvironmentVariable(OttoTransport.EnvironmentVariable, "nothing:");
         Assert.That(await MessageOfAsync(), Does.Contain("OTTO_TRANSPORT: there is no transport 'nothing'"));
     }
 

@@ -45,7 +45,7 @@ public sealed class Allocations
     }
 
     [Test]
-    public void A_message_through_a_topic_allocates_nothing([Values] TopicPolicy policy)
+    public void A_message_through_a_topic_allocates_nothing([Values] SlowSubscriberPolicy policy)
     {
         using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = policy });
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
@@ -79,7 +79,7 @@ public sealed class Allocations
             slot.Commit(100);
             Must(queue.WaitToSend(Timeout.InfiniteTimeSpan));
             Must(queue.WaitToLease(Timeout.InfiniteTimeSpan));
-            Must(queue.TryKeep(Message, out WorkLease kept));
+            Must(queue.TrySendAndLease(Message, out WorkLease kept));
             Must(kept.Complete());
             Must(queue.TryLease(out WorkLease lease));
             Must(lease.Abandon(countAttempt: false));
@@ -135,7 +135,7 @@ public sealed class Allocations
         using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 1 << 16 });
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = TopicPolicy.Block });
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = SlowSubscriberPolicy.Block });
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
         AllocatesNothing(() =>
         {
@@ -187,7 +187,7 @@ public sealed class Allocations
     [Test]
     public void Waiting_for_news_allocates_nothing_a_message()
     {
-        var options = new MmapTopicOptions { Capacity = 4096, Policy = TopicPolicy.Block, SpinLimit = TimeSpan.Zero };
+        var options = new MmapTopicOptions { Capacity = 4096, Policy = SlowSubscriberPolicy.Block, SpinLimit = TimeSpan.Zero };
         using MessagePublisher publisher = _place.Transport.OpenPublisher("news", options);
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news", options);
         long allocated = -1;
@@ -219,7 +219,7 @@ public sealed class Allocations
         using MessageSender sender = _place.Transport.OpenSender("frames", streamOptions);
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         using IWorkQueue jobs = _place.Transport.OpenQueue("jobs", QueueOptions);
-        var topicOptions = new MmapTopicOptions { Capacity = 4096, Policy = TopicPolicy.Block };
+        var topicOptions = new MmapTopicOptions { Capacity = 4096, Policy = SlowSubscriberPolicy.Block };
         SegmentPlan topic = new TopicSpec(topicOptions).NewPlan();
         using MessagePublisher publisher = _place.Transport.OpenPublisher("news", topicOptions);
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");

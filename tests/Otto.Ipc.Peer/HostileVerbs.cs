@@ -82,7 +82,7 @@ internal static class HostileVerbs
         string name = $"hostile-{number}";
         int refused = 0;
         IWorkQueue queue = Transport.OpenQueue(name, new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8, MaxLoanBytes = 1 << 16 });
-        var held = new List<PayloadHold>();
+        var held = new List<RetainedPayload>();
         for (int i = random.Next(1, 8); i > 0; i--) queue.TrySend(new byte[random.Next(20_000)]);
         if (queue.TryLease(out WorkLease first))
         {
@@ -120,7 +120,7 @@ internal static class HostileVerbs
             });
         }
 
-        foreach (PayloadHold hold in held)
+        foreach (RetainedPayload hold in held)
         {
             refused += Try(() => Sum(hold.Payload.Span));
             refused += Try(hold.Dispose);
@@ -137,7 +137,7 @@ internal static class HostileVerbs
         var random = new Random(number);
         string name = $"hostile-{number}";
         int refused = 0;
-        var options = new MmapTopicOptions { Capacity = 4096, MaxPublishers = 4, MaxSubscribers = 12, Policy = (TopicPolicy)(number % 3) };
+        var options = new MmapTopicOptions { Capacity = 4096, MaxPublishers = 4, MaxSubscribers = 12, Policy = (SlowSubscriberPolicy)(number % 3) };
         MessagePublisher publisher = Transport.OpenPublisher(name, options);
         MessageSubscriber subscriber = Transport.OpenSubscriber(name), slow = Transport.OpenSubscriber(name);
         for (int i = random.Next(40); i > 0; i--)
@@ -174,7 +174,7 @@ internal static class HostileVerbs
         });
         refused += Try(() =>
         {
-            using MessageSubscriber next = Transport.OpenSubscriber(name, startAt: StartAt.Oldest);
+            using MessageSubscriber next = Transport.OpenSubscriber(name, startAt: StartPosition.Oldest);
             for (int i = 0; i < 10; i++) Hear(next);
         });
         refused += Try(() => Transport.RemoveTopic(name));
@@ -212,11 +212,11 @@ internal static class HostileVerbs
             });
             refused += Try(() =>
             {
-                if (queue.TryKeep(new byte[20], out WorkLease lease)) lease.Complete();
+                if (queue.TrySendAndLease(new byte[20], out WorkLease lease)) lease.Complete();
             });
             refused += Try(() =>
             {
-                foreach (DeadLetter letter in queue.GetDeadLetters()) _ = random.Next(2) == 0 ? queue.Drop(letter.Id) : queue.Requeue(letter.Id);
+                foreach (DeadLetter letter in queue.GetDeadLetters()) _ = random.Next(2) == 0 ? queue.Delete(letter.Id) : queue.Requeue(letter.Id);
             });
             refused += Try(() =>
             {

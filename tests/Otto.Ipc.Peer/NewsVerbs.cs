@@ -37,7 +37,7 @@ internal static class NewsVerbs
     /// <summary>NAME POLICY: hears all that is there and comes until it is told to finish; ejected, it goes on with the oldest.</summary>
     public static int Hear(string[] arguments)
     {
-        using (MessageSubscriber subscriber = new MmapTransport().OpenSubscriber(arguments[0], Options(arguments[1]), StartAt.Oldest))
+        using (MessageSubscriber subscriber = new MmapTransport().OpenSubscriber(arguments[0], Options(arguments[1]), StartPosition.Oldest))
         {
             Talk.Say("ready");
             for (bool told = false; !told;)
@@ -54,9 +54,9 @@ internal static class NewsVerbs
                     // Without a time limit, so that a wake-up that gets lost is seen as a stall.
                     if (!told) Talk.UntilTold(stop => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan, stop));
                 }
-                catch (SubscriberEjectedException)
+                catch (SubscriberDisconnectedException)
                 {
-                    Talk.Say($"ejected {subscriber.GoOn(StartAt.Oldest)}");
+                    Talk.Say($"ejected {subscriber.ResumeFrom(StartPosition.Oldest)}");
                     told = false;
                 }
             }
@@ -69,7 +69,7 @@ internal static class NewsVerbs
     }
 
     private static MmapTopicOptions Options(string policy) =>
-        new() { Capacity = 4096, MaxPublishers = 3, MaxSubscribers = 4, Policy = Enum.Parse<TopicPolicy>(policy) };
+        new() { Capacity = 4096, MaxPublishers = 3, MaxSubscribers = 4, Policy = Enum.Parse<SlowSubscriberPolicy>(policy) };
 
     private static bool TryInPlace(MessagePublisher publisher, int me, int sequence, int bytes)
     {

@@ -60,7 +60,7 @@ internal static class QueueVerbs
 
             bool whole = Payload.TryRead(lease.Payload.Span, out int sender, out int sequence);
             Talk.Say($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
-            using PayloadHold? hold = mode == "hold" ? lease.Hold() : null;
+            using RetainedPayload? hold = mode == "hold" ? lease.Hold() : null;
             if (mode == "abandon" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon() ? "abandoned" : "lost")} {sender}:{sequence}");
             else if (mode == "later" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)) ? "abandoned" : "lost")} {sender}:{sequence}");
             else if (mode == "give-up" && ++count % 4 == 0) Talk.Say($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
@@ -121,7 +121,7 @@ internal static class QueueVerbs
         {
             Talk.Say($"intent {sender}:{i}");
             WorkLease lease;
-            while (!queue.TryKeep(Payload.Make(sender, i, 50), out lease)) queue.WaitToSend(Timeout.InfiniteTimeSpan);
+            while (!queue.TrySendAndLease(Payload.Make(sender, i, 50), out lease)) queue.WaitToSend(Timeout.InfiniteTimeSpan);
             Talk.Say($"sent {sender}:{i}");
             Talk.Say($"lease {sender}:{i} {lease.Attempt}");
             Talk.Say($"{(lease.Complete() ? "done" : "lost")} {sender}:{i}");
@@ -151,7 +151,7 @@ internal static class QueueVerbs
                 else
                 {
                     Talk.Say($"drop {sender}:{sequence}");
-                    if (queue.Drop(letter.Id)) Talk.Say($"dropped {sender}:{sequence}");
+                    if (queue.Delete(letter.Id)) Talk.Say($"dropped {sender}:{sequence}");
                 }
             }
 

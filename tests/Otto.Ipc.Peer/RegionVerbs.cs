@@ -12,7 +12,7 @@ internal static class RegionVerbs
     {
         var fates = new Dictionary<RegionWriteStep, string>();
         for (int i = 3; i + 1 < args.Length; i += 2) fates[Enum.Parse<RegionWriteStep>(args[i + 1])] = args[i];
-        TaskRegion region = Open(args[0]);
+        JsonRegion region = Open(args[0]);
         RegionWriter.BeforeStep = step =>
         {
             if (!fates.TryGetValue(step, out string? fate)) return true;
@@ -27,7 +27,7 @@ internal static class RegionVerbs
     /// <summary>PATH KEY TIMES: counts the key up, one write a number, from what it holds.</summary>
     public static int Count(string[] args)
     {
-        TaskRegion region = Open(args[0]);
+        JsonRegion region = Open(args[0]);
         Begin();
         for (int i = 0; i < int.Parse(args[2], CultureInfo.InvariantCulture); i++)
             region.Update(root => root[args[1]] = (root[args[1]]?.GetValue<int>() ?? 0) + 1);
@@ -37,7 +37,7 @@ internal static class RegionVerbs
     /// <summary>PATH BYTES: writes values of one repeated letter, of every length up to BYTES, until it is killed.</summary>
     public static int Rewrite(string[] args)
     {
-        TaskRegion region = Open(args[0]);
+        JsonRegion region = Open(args[0]);
         int most = int.Parse(args[1], CultureInfo.InvariantCulture);
         var random = new Random(Environment.ProcessId);
         Begin();
@@ -53,7 +53,7 @@ internal static class RegionVerbs
         }
     }
 
-    private static TaskRegion Open(string path) => TaskRegion.Open(new RegionLocation("peer") { FilePath = path });
+    private static JsonRegion Open(string path) => JsonRegion.Open(new RegionLocation("peer") { FilePath = path });
 
     private static void Begin()
     {

@@ -43,7 +43,7 @@ internal static class TopicVerbs
                 Talk.UntilTold(stop => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan, stop));
             }
         }
-        catch (SubscriberEjectedException)
+        catch (SubscriberDisconnectedException)
         {
             Talk.Say("ejected");
         }

@@ -13,14 +13,14 @@ public abstract partial class TaskConformance
         TimeSpan delay = TimeSpan.FromMilliseconds(300);
         JumpingClock clock = new();
         ConcurrentQueue<(int Number, int Attempt, long At)> attempts = new();
-        TaskQueue worker = Keep(new TaskQueue(Timed(clock).Handle<Job>(Name, async (job, context, cancellation) =>
+        TaskQueue worker = Keep(new TaskQueue(Timed(clock).AddHandler<Job>(Name, async (job, context, cancellationToken) =>
         {
             attempts.Enqueue((job.Number, context.Attempt, Stopwatch.GetTimestamp()));
             if (job.Number == 2 && context.Attempt == 1) throw new IOException("once more, later");
-            if (job.Number == 3 && context.Attempt == 1) await Task.Delay(Timeout.Infinite, cancellation);
+            if (job.Number == 3 && context.Attempt == 1) await Task.Delay(Timeout.Infinite, cancellationToken);
         }, h => h.Concurrency(4).Backoff(delay, delay, jitter: 0).Timeout(TimeSpan.FromMinutes(5)))));
         await worker.StartAsync();
-        TaskQueue producer = Harness.JoinsProcesses ? Keep(new TaskQueue(Timed(clock).Send<Job>(Name))) : worker;
+        TaskQueue producer = Harness.JoinsProcesses ? Keep(new TaskQueue(Timed(clock).AddProducer<Job>(Name))) : worker;
 
         long start = Stopwatch.GetTimestamp();
         await producer.EnqueueAsync(new Job(1), new() { Delay = delay });

@@ -17,7 +17,7 @@ public abstract partial class TaskConformance
         TaskQueue producer = Harness.JoinsProcesses ? MakeProducer() : worker;
         for (int i = 0; i < 20; i++)
         {
-            TaskReceipt receipt = await producer.EnqueueAsync(new Job(i), new() { Result = true });
+            TaskReceipt receipt = await producer.EnqueueAsync(new Job(i), new() { TrackResult = true });
             Assert.That(await producer.WaitAsync<string>(receipt).WaitAsync(Watchdog), Is.EqualTo($"{i * 2}"));
         }
 
@@ -31,7 +31,7 @@ public abstract partial class TaskConformance
         string large = new('ü', 100_000);
         TaskQueue worker = await StartWorkerWithResultAsync((_, _, _) => new ValueTask<string>(large));
         TaskQueue producer = Harness.JoinsProcesses ? MakeProducer() : worker;
-        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Result = true });
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         Assert.That(await producer.WaitAsync<string>(receipt).WaitAsync(Watchdog), Is.EqualTo(large));
     }
 
@@ -39,21 +39,21 @@ public abstract partial class TaskConformance
     public async Task A_producer_that_waits_is_told_when_the_task_is_given_up_or_cancelled()
     {
         TaskCompletionSource started = new();
-        TaskQueue worker = await StartWorkerWithResultAsync(async (job, _, cancellation) =>
+        TaskQueue worker = await StartWorkerWithResultAsync(async (job, _, cancellationToken) =>
         {
             if (job.Number == 1) throw new IOException("no such file");
             started.TrySetResult();
-            await Task.Delay(Timeout.Infinite, cancellation);
+            await Task.Delay(Timeout.Infinite, cancellationToken);
             return "";
         });
         TaskQueue producer = Harness.JoinsProcesses ? MakeProducer() : worker;
-        TaskReceipt bad = await producer.EnqueueAsync(new Job(1), new() { Result = true });
+        TaskReceipt bad = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         Assert.That(async () => await producer.WaitAsync<string>(bad).WaitAsync(Watchdog),
             Throws.TypeOf<TaskFailedException>().With.Message.Contains("attempt 2 of 2: IOException: no such file").And.Property("Cancelled").False);
 
-        TaskReceipt running = await producer.EnqueueAsync(new Job(2), new() { Result = true });
+        TaskReceipt running = await producer.EnqueueAsync(new Job(2), new() { TrackResult = true });
         await started.Task.WaitAsync(Watchdog);
-        TaskReceipt pending = await producer.EnqueueAsync(new Job(3), new() { Result = true });
+        TaskReceipt pending = await producer.EnqueueAsync(new Job(3), new() { TrackResult = true });
         Assert.That(await producer.CancelAsync(pending), Is.EqualTo(CancelOutcome.Removed));
         Assert.That(await producer.CancelAsync(running), Is.EqualTo(CancelOutcome.Requested));
         foreach (TaskReceipt receipt in (TaskReceipt[])[pending, running])
@@ -64,7 +64,7 @@ public abstract partial class TaskConformance
     public async Task A_task_without_a_result_can_be_waited_for()
     {
         (TaskQueue producer, TaskQueue worker) = await StartAsync(static (_, _, _) => default);
-        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Result = true });
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         await producer.WaitAsync(receipt).WaitAsync(Watchdog);
         await Until(() => worker.GetStatistics()[0].Completed == 1, "the worker to count it");
     }
@@ -82,7 +82,7 @@ public abstract partial class TaskConformance
                 await Task.Delay(20, CancellationToken.None);
             }
         });
-        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Result = true });
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         ConcurrentQueue<TaskProgress> seen = new();
         IAsyncEnumerator<TaskProgress> progress = producer.ProgressAsync(receipt).GetAsyncEnumerator();
         ValueTask<bool> first = progress.MoveNextAsync();
@@ -117,13 +117,13 @@ public abstract partial class TaskConformance
         }
 
         await Until(() => producer.DeadLetters.ListAsync().AsTask().Result.Count == 2, "two dead letters");
-        IReadOnlyList<DeadTask> dead = await producer.DeadLetters.ListAsync();
+        IReadOnlyList<DeadLetteredTask> dead = await producer.DeadLetters.ListAsync();
         Assert.That(dead.Select(static d => (d.Id, d.Name, d.Attempts, d.Reason)),
             Is.EquivalentTo(receipts.Select((r, i) => (r.Id, Name, Harness.CountsAttemptsOfTheDead ? 2 : 1, $"attempt 2 of 2: IOException: no {i + 1}"))));
         Volatile.Write(ref works, true);
-        DeadTask first = dead.Single(d => d.Id == receipts[0].Id), second = dead.Single(d => d.Id == receipts[1].Id);
+        DeadLetteredTask first = dead.Single(d => d.Id == receipts[0].Id), second = dead.Single(d => d.Id == receipts[1].Id);
         Assert.That((await producer.DeadLetters.RequeueAsync(first), await producer.DeadLetters.RequeueAsync(first)), Is.EqualTo((true, false)));
-        Assert.That((await producer.DeadLetters.DropAsync(second), await producer.DeadLetters.DropAsync(second)), Is.EqualTo((true, false)));
+        Assert.That((await producer.DeadLetters.DeleteAsync(second), await producer.DeadLetters.DeleteAsync(second)), Is.EqualTo((true, false)));
         await done.Reaches(1);
         Assert.That(done.Seen, Is.EqualTo(new[] { 1 }));
         Assert.That(await producer.DeadLetters.ListAsync(), Is.Empty);
@@ -155,7 +155,7 @@ public abstract partial class TaskConformance
         Assert.That((report.Lost, report.StillRunning), Is.EqualTo((0, 0)));
         if (Harness.JoinsProcesses) Assert.That(done.Seen, Is.EqualTo(new[] { 0 }), "a stop begins nothing");
         // In process alone the rest is run here; where there is a segment beneath, what was not begun lies there.
-        if (Harness.JoinsProcesses || report.HandedOverTotal > 0)
+        if (Harness.JoinsProcesses || report.TransferredTotal > 0)
         {
             await StartWorkerAsync((job, context, _) =>
             {
@@ -175,15 +175,15 @@ public abstract partial class TaskConformance
         if (!Harness.JoinsProcesses) Assert.Ignore("a task of one process alone has nowhere to go");
         TaskCompletionSource started = new();
         TaskCompletionSource<int> attempt = new();
-        (TaskQueue producer, TaskQueue first) = await StartAsync(async (_, _, cancellation) =>
+        (TaskQueue producer, TaskQueue first) = await StartAsync(async (_, _, cancellationToken) =>
         {
             started.TrySetResult();
-            await Task.Delay(Timeout.Infinite, cancellation);
+            await Task.Delay(Timeout.Infinite, cancellationToken);
         });
         await producer.EnqueueAsync(new Job(1));
         await started.Task.WaitAsync(Watchdog);
         DrainReport report = await first.StopAsync(new CancellationToken(canceled: true)).WaitAsync(Watchdog);
-        Assert.That((report.HandedOverTotal, report.Lost), Is.EqualTo((1, 0)));
+        Assert.That((report.TransferredTotal, report.Lost), Is.EqualTo((1, 0)));
         await StartWorkerAsync((_, context, _) =>
         {
             attempt.TrySetResult(context.Attempt);
@@ -207,7 +207,7 @@ public abstract partial class TaskConformance
 
     private async Task<TaskQueue> StartWorkerWithResultAsync(Func<Job, TaskContext, CancellationToken, ValueTask<string>> handler)
     {
-        TaskQueue worker = Keep(new TaskQueue(Harness.MakeOptions().Handle(Name, handler, static h => h.Concurrency(1).Retry(1).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1)))));
+        TaskQueue worker = Keep(new TaskQueue(Harness.MakeOptions().AddHandler(Name, handler, static h => h.Concurrency(1).Retry(1).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1)))));
         await worker.StartAsync();
         return worker;
     }

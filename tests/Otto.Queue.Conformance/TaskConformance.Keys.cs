@@ -4,7 +4,7 @@ namespace Otto.Queue.Conformance;
 
 public abstract partial class TaskConformance
 {
-    private static readonly EnqueueOptions Keyed = new() { Key = "the only one" };
+    private static readonly EnqueueOptions Keyed = new() { UniqueKey = "the only one" };
 
     [Test]
     public async Task A_key_refuses_a_second_task_while_one_is_pending_or_running_and_no_longer()
@@ -21,7 +21,7 @@ public abstract partial class TaskConformance
         TaskReceipt first = await producer.EnqueueAsync(new Job(1), Keyed);
         TaskReceipt second = await producer.EnqueueAsync(new Job(2), Keyed);
         Assert.That((first.Outcome, second.Outcome, second.Id), Is.EqualTo((EnqueueOutcome.Accepted, EnqueueOutcome.Duplicate, first.Id)));
-        Assert.That((await producer.EnqueueAsync(new Job(3), new() { Key = "another" })).Outcome, Is.EqualTo(EnqueueOutcome.Accepted));
+        Assert.That((await producer.EnqueueAsync(new Job(3), new() { UniqueKey = "another" })).Outcome, Is.EqualTo(EnqueueOutcome.Accepted));
 
         finish.SetResult();
         await started.Task.WaitAsync(Watchdog);
@@ -55,7 +55,7 @@ public abstract partial class TaskConformance
         TaskQueue[] producers = Harness.JoinsProcesses ? [producer, MakeProducer()] : [producer];
         for (int round = 0; round < 20; round++)
         {
-            TaskReceipt[] receipts = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Task.Run(() => producers[i % producers.Length].EnqueueAsync(new Job(i), new() { Key = $"k{round}" }).AsTask())));
+            TaskReceipt[] receipts = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Task.Run(() => producers[i % producers.Length].EnqueueAsync(new Job(i), new() { UniqueKey = $"k{round}" }).AsTask())));
             Assert.That(receipts.Count(static r => r.Outcome == EnqueueOutcome.Accepted), Is.EqualTo(1));
             Assert.That(receipts.Select(static r => r.Id).Distinct().Count(), Is.EqualTo(1), "the others are told which it is");
         }
@@ -94,12 +94,12 @@ public abstract partial class TaskConformance
         });
         await producer.EnqueueAsync(new Job(0));
         await started.Task.WaitAsync(Watchdog);
-        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Key = "k", Delay = delayed ? TimeSpan.FromHours(1) : TimeSpan.Zero });
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { UniqueKey = "k", Delay = delayed ? TimeSpan.FromHours(1) : TimeSpan.Zero });
 
         Assert.That(await producer.CancelAsync(receipt), Is.EqualTo(CancelOutcome.Removed));
         finish.SetResult();
 
-        await Until(() => producer.EnqueueAsync(new Job(2), new() { Key = "k" }).AsTask().Result.Outcome == EnqueueOutcome.Accepted, "the key to be free");
+        await Until(() => producer.EnqueueAsync(new Job(2), new() { UniqueKey = "k" }).AsTask().Result.Outcome == EnqueueOutcome.Accepted, "the key to be free");
         await done.Reaches(2);
         Assert.That(done.Seen, Is.EqualTo(new[] { 0, 2 }));
         Assert.That(await producer.CancelAsync(receipt), Is.EqualTo(CancelOutcome.NotFound));
@@ -110,17 +110,17 @@ public abstract partial class TaskConformance
     {
         TaskCompletionSource started = new();
         TaskCompletionSource<bool> told = new();
-        (TaskQueue producer, TaskQueue worker) = await StartAsync(async (job, _, cancellation) =>
+        (TaskQueue producer, TaskQueue worker) = await StartAsync(async (job, _, cancellationToken) =>
         {
             if (job.Number != 1) return;
             started.TrySetResult();
             try
             {
-                await Task.Delay(Timeout.Infinite, cancellation);
+                await Task.Delay(Timeout.Infinite, cancellationToken);
             }
             finally
             {
-                told.TrySetResult(cancellation.IsCancellationRequested);
+                told.TrySetResult(cancellationToken.IsCancellationRequested);
             }
         });
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1));

@@ -4,7 +4,7 @@ namespace Otto.Queue.Conformance;
 
 public abstract partial class TaskConformance
 {
-    private static readonly EnqueueOptions Wanted = new() { Result = true };
+    private static readonly EnqueueOptions Wanted = new() { TrackResult = true };
 
     [Test]
     public async Task A_producer_that_waits_is_told_when_another_process_takes_its_task_back()
@@ -72,7 +72,7 @@ public abstract partial class TaskConformance
     public async Task Watching_a_task_ends_when_it_is_taken_back()
     {
         (TaskQueue producer, _) = await StartAsync(static (_, _, _) => default);
-        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Result = true, Delay = TimeSpan.FromHours(1) });
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true, Delay = TimeSpan.FromHours(1) });
         await using IAsyncEnumerator<TaskProgress> progress = producer.ProgressAsync(receipt).GetAsyncEnumerator();
         Task<bool> next = progress.MoveNextAsync().AsTask();
         Assert.That(await producer.CancelAsync(receipt), Is.EqualTo(CancelOutcome.Removed));
@@ -83,8 +83,8 @@ public abstract partial class TaskConformance
     public async Task A_result_that_nobody_asked_for_is_no_other_tasks_result()
     {
         OddOnly filter = new();
-        TaskQueue worker = Keep(new TaskQueue(Harness.MakeOptions().Filter(_ => filter)
-            .Handle<Job, string>(Name, static (job, _, _) => new ValueTask<string>($"{job.Number}"), static h => h.Concurrency(1))));
+        TaskQueue worker = Keep(new TaskQueue(Harness.MakeOptions().AddFilter(_ => filter)
+            .AddHandler<Job, string>(Name, static (job, _, _) => new ValueTask<string>($"{job.Number}"), static h => h.Concurrency(1))));
         await worker.StartAsync();
         TaskQueue producer = Harness.JoinsProcesses ? MakeProducer() : worker;
         await producer.EnqueueAsync(new Job(1));
@@ -110,7 +110,7 @@ public abstract partial class TaskConformance
 
         Task<DrainReport> stop = first.StopAsync();
         finish.SetResult();
-        Assert.That((await stop.WaitAsync(Watchdog)).HandedOverTotal, Is.Zero);
+        Assert.That((await stop.WaitAsync(Watchdog)).TransferredTotal, Is.Zero);
         Assert.That(done.Seen, Is.EqualTo(new[] { 0 }));
     }
 

@@ -63,7 +63,7 @@ public abstract partial class TaskConformance
 
     protected async Task<TaskQueue> StartWorkerAsync(Func<Job, TaskContext, CancellationToken, ValueTask> handler, Action<HandlerOptions>? configure = null)
     {
-        TaskQueueOptions options = Harness.MakeOptions().Handle(Name, handler, h =>
+        TaskQueueOptions options = Harness.MakeOptions().AddHandler(Name, handler, h =>
         {
             h.Concurrency(1).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1));
             configure?.Invoke(h);
@@ -74,7 +74,7 @@ public abstract partial class TaskConformance
         return worker;
     }
 
-    protected TaskQueue MakeProducer() => Keep(new TaskQueue(Harness.MakeOptions().Send<Job>(Name)));
+    protected TaskQueue MakeProducer() => Keep(new TaskQueue(Harness.MakeOptions().AddProducer<Job>(Name)));
 
     protected TaskQueue Keep(TaskQueue queue)
     {
@@ -174,10 +174,10 @@ public abstract partial class TaskConformance
     public async Task A_task_that_takes_too_long_is_told_and_its_attempt_failed()
     {
         Tally attempts = new();
-        (TaskQueue producer, TaskQueue worker) = await StartAsync(async (_, context, cancellation) =>
+        (TaskQueue producer, TaskQueue worker) = await StartAsync(async (_, context, cancellationToken) =>
         {
             attempts.Add(context.Attempt);
-            if (context.Attempt == 1) await Task.Delay(Timeout.Infinite, cancellation);
+            if (context.Attempt == 1) await Task.Delay(Timeout.Infinite, cancellationToken);
         }, static h => h.Timeout(TimeSpan.FromMilliseconds(50)));
         await producer.EnqueueAsync(new Job(1));
         await attempts.Reaches(2);
@@ -226,7 +226,7 @@ public abstract partial class TaskConformance
             return times.Count == 2 ? throw new IOException("this time not") : default;
         });
         TimeSpan every = TimeSpan.FromMilliseconds(100);
-        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Every = every });
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { RepeatInterval = every });
         await Until(() => times.Count >= 4, "four times");
         // Between two times it is there to be taken back; asked while it ran, it is passed over the next time.
         List<CancelOutcome> answers = [];
@@ -248,7 +248,7 @@ public abstract partial class TaskConformance
     public async Task Filters_run_around_the_handler_in_their_order()
     {
         ConcurrentQueue<string> steps = new();
-        _toDeclare.Add(o => o.Filter(_ => new Recording("outer", steps)).Filter(_ => new Recording("inner", steps)));
+        _toDeclare.Add(o => o.AddFilter(_ => new Recording("outer", steps)).AddFilter(_ => new Recording("inner", steps)));
         (TaskQueue producer, _) = await StartAsync((job, _, _) =>
         {
             steps.Enqueue($"handler {job.Number}");

@@ -12,9 +12,9 @@ internal static class Maps
     {
         TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         TaskQueueOptions options = new();
-        if (place.StartsWith("redis:", StringComparison.Ordinal)) options.SharedMemory(static s => s.Enabled = false).Redis(place[6..]);
-        else options.SharedMemory(s => s.Directory = place);
-        options.InProcess(static o => o.Enabled = false).Handle<byte[]>(name, (_, _, _) =>
+        if (place.StartsWith("redis:", StringComparison.Ordinal)) options.UseSharedMemory(static s => s.Enabled = false).UseRedis(place[6..]);
+        else options.UseSharedMemory(s => s.Directory = place);
+        options.UseInProcess(static o => o.Enabled = false).AddHandler<byte[]>(name, (_, _, _) =>
         {
             done.TrySetResult();
             return default;
@@ -22,7 +22,7 @@ internal static class Maps
         await using (TaskQueue queue = new(options))
         {
             await queue.StartAsync();
-            await queue.EnqueueAsync(new byte[] { 1 }, new() { Key = "one", Result = false });
+            await queue.EnqueueAsync(new byte[] { 1 }, new() { UniqueKey = "one" });
             await done.Task;
         }
 
@@ -44,7 +44,7 @@ internal static class Maps
             loan.Dispose();
         }
 
-        TaskRegion.OpenOrCreate(new RegionLocation(name) { FilePath = Path.Combine(directory, "region") }).Set("step", 1);
+        JsonRegion.OpenOrCreate(new RegionLocation(name) { FilePath = Path.Combine(directory, "region") }).Set("step", 1);
         FilesTransport files = new(new FilesTransportOptions { Directory = Path.Combine(directory, "files") });
         using (IWorkQueue queue = files.OpenQueue(name))
         {

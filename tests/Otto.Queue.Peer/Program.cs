@@ -21,35 +21,35 @@ string mode = args[0];
 string queue = args[2];
 int count = args.Length > 3 ? int.Parse(args[3], CultureInfo.InvariantCulture) : 0;
 TaskQueueOptions options = new();
-if (args[1].StartsWith("redis:", StringComparison.Ordinal)) options.SharedMemory(static s => s.Enabled = false).Redis(args[1][6..], static r => r.LeaseTime = TimeSpan.FromSeconds(1.5));
-else options.SharedMemory(s => s.Directory = args[1]);
+if (args[1].StartsWith("redis:", StringComparison.Ordinal)) options.UseSharedMemory(static s => s.Enabled = false).UseRedis(args[1][6..], static r => r.LeaseTime = TimeSpan.FromSeconds(1.5));
+else options.UseSharedMemory(s => s.Directory = args[1]);
 TaskCompletionSource never = new();
 
 switch (mode)
 {
     case "work":
-        options.Handle<byte[]>(queue, static (task, context, _) =>
+        options.AddHandler<byte[]>(queue, static (task, context, _) =>
         {
             Say($"done {BitConverter.ToInt32(task)} attempt {context.Attempt}");
             return default;
         }, static h => h.Concurrency(1));
         break;
     case "hang" or "keep":
-        options.Handle<byte[]>(queue, async (task, context, _) =>
+        options.AddHandler<byte[]>(queue, async (task, context, _) =>
         {
             Say($"started {BitConverter.ToInt32(task)} attempt {context.Attempt}");
             await never.Task;
         }, static h => h.Concurrency(1));
         break;
     case "die":
-        options.Handle<byte[]>(queue, async (task, context, _) =>
+        options.AddHandler<byte[]>(queue, async (task, context, _) =>
         {
             Say($"{(context.Attempt == 1 ? "started" : "done")} {BitConverter.ToInt32(task)} attempt {context.Attempt}");
             if (context.Attempt == 1) await never.Task;
         }, h => h.Concurrency(count).Retry(8));
         break;
     case "slow":
-        options.Handle<byte[]>(queue, async (task, context, _) =>
+        options.AddHandler<byte[]>(queue, async (task, context, _) =>
         {
             Say($"started {BitConverter.ToInt32(task)} attempt {context.Attempt}");
             await Task.Delay(count, CancellationToken.None);
@@ -57,7 +57,7 @@ switch (mode)
         }, static h => h.Concurrency(1));
         break;
     default:
-        options.Send<byte[]>(queue);
+        options.AddProducer<byte[]>(queue);
         break;
 }
 
@@ -72,7 +72,7 @@ if (mode == "send") return;
 // Until told to stop, gracefully, by a line or the end of input.
 await Task.Run(Console.In.ReadLine);
 DrainReport report = await tasks.StopAsync();
-Say($"stopped completed {report.Completed} handed {report.HandedOverTotal} lost {report.Lost}");
+Say($"stopped completed {report.Completed} handed {report.TransferredTotal} lost {report.Lost}");
 
 static void Say(string line)
 {

@@ -12,10 +12,10 @@ internal sealed class ChannelTests : RedisTest
     private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(150);
     private ulong _number;
 
-    private ValueTask<SendAnswer> Send(TaskChannel channel, string text, TimeSpan delay = default)
+    private ValueTask<SendResult> Send(TaskChannel channel, string text, TimeSpan delay = default)
     {
         TaskId id = new(1, ++_number);
-        return channel.SendAsync(Message(text, id), new SendTerms(id, delay), CancellationToken.None);
+        return channel.SendAsync(Message(text, id), new SendOptions(id, delay), CancellationToken.None);
     }
 
     // What stands for an envelope here: 8 bytes, the id, then the text.
@@ -33,7 +33,7 @@ internal sealed class ChannelTests : RedisTest
     public async Task A_message_is_leased_as_it_was_sent_and_gone_when_completed()
     {
         TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
-        worker.StartTaking(new Taker());
+        worker.StartConsuming(new Taker());
         Assert.That((await Send(producer, "work")).Outcome, Is.EqualTo(SendOutcome.Sent));
 
         WorkLease lease = await worker.LeaseAsync();
@@ -42,14 +42,14 @@ internal sealed class ChannelTests : RedisTest
         Assert.That((await producer.CountAsync(default)).Leased, Is.EqualTo(1));
         Assert.That((lease.Complete(), lease.Complete()), Is.EqualTo((true, false)));
         await worker.DisposeAsync();
-        Assert.That(await producer.CountAsync(default), Is.EqualTo(new WorkQueueCounts(0, 0, 0, 1_000_000, TimeSpan.Zero) { Entered = 1 }));
+        Assert.That(await producer.CountAsync(default), Is.EqualTo(new WorkQueueCounts(0, 0, 0, 1_000_000, TimeSpan.Zero) { TotalIn = 1 }));
     }
 
     [Test]
     public async Task Messages_of_a_producer_keep_their_order_through_batches()
     {
         TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
-        worker.StartTaking(new Taker(7));
+        worker.StartConsuming(new Taker(7));
         await Task.WhenAll(Enumerable.Range(0, 1000).Select(i => Send(producer, $"{i}").AsTask()));
 
         for (int i = 0; i < 1000; i++)
@@ -64,7 +64,7 @@ internal sealed class ChannelTests : RedisTest
     public async Task A_sleeping_worker_is_nudged_and_does_not_wait_for_its_poll()
     {
         TaskChannel producer = await OpenAsync(), worker = await OpenAsync(static o => o.PollInterval = TimeSpan.FromMinutes(1));
-        worker.StartTaking(new Taker());
+        worker.StartConsuming(new Taker());
         for (int i = 0; i < 20; i++)
         {
             Task<WorkLease> waiting = worker.LeaseAsync();
@@ -80,8 +80,8 @@ internal sealed class ChannelTests : RedisTest
         Action<RedisRouteOptions> unhurried = static o => o.LeaseTime = TimeSpan.FromMinutes(1);
         TaskChannel producer = await OpenAsync(unhurried), greedy = await OpenAsync(unhurried), other = await OpenAsync(unhurried);
         for (int i = 0; i < 10; i++) await Send(producer, $"{i}");
-        greedy.StartTaking(new Taker(3));
-        other.StartTaking(new Taker(20));
+        greedy.StartConsuming(new Taker(3));
+        other.StartConsuming(new Taker(20));
 
         await greedy.WaitToLeaseAsync(default).AsTask().Soon();
         Assert.That((await producer.CountAsync(default)).Leased, Is.EqualTo(3));
@@ -94,11 +94,11 @@ internal sealed class ChannelTests : RedisTest
     {
         TaskChannel producer = await OpenAsync(), first = await OpenAsync(), second = await OpenAsync();
         for (int i = 0; i < 3; i++) await Send(producer, $"{i}");
-        first.StartTaking(new Taker());
+        first.StartConsuming(new Taker());
         await first.WaitToLeaseAsync(default).AsTask().Soon();
-        first.StopTaking();
+        first.StopConsuming();
 
-        second.StartTaking(new Taker());
+        second.StartConsuming(new Taker());
         for (int i = 0; i < 3; i++)
         {
             WorkLease lease = await second.LeaseAsync();
@@ -111,7 +111,7 @@ internal sealed class ChannelTests : RedisTest
     public async Task A_delayed_message_comes_when_it_is_due_and_not_before()
     {
         TaskChannel producer = await OpenAsync(), worker = await OpenAsync(static o => o.PollInterval = TimeSpan.FromMinutes(1));
-        worker.StartTaking(new Taker());
+        worker.StartConsuming(new Taker());
         Task<WorkLease> waiting = worker.LeaseAsync(); // Asleep for a minute, unless it is told of an earlier time.
         await Eventually.Holds(() => Server.AskAsync($"SCARD otto:{{{Name}}}:sleepers").Result == ":1");
         long start = Stopwatch.GetTimestamp();
@@ -133,7 +133,7 @@ internal sealed class ChannelTests : RedisTest
         // With 60 leased and two ended, so much lies between the two that each is asked for by itself.
         TaskChannel channel = await OpenAsync();
         var taker = new Taker(leased);
-        channel.StartTaking(taker);
+        channel.StartConsuming(taker);
         var first = new TaskId(1, _number + 1);
         for (int i = 0; i < leased; i++) await Send(channel, $"{i}");
         List<WorkLease> leases = [];
@@ -157,12 +157,12 @@ internal sealed class ChannelTests : RedisTest
     {
         const int Due = 6000, Far = 1500;
         TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
-        List<Task<SendAnswer>> sending = [];
+        List<Task<SendResult>> sending = [];
         for (int i = 0; i < Due; i++) sending.Add(Send(producer, "due", TimeSpan.FromMilliseconds(500 + i / 3)).AsTask());
         ulong first = _number + 1;
         for (int i = 0; i < Far; i++) sending.Add(Send(producer, "far", TimeSpan.FromHours(1)).AsTask());
         await Task.WhenAll(sending).Soon();
-        worker.StartTaking(new Taker(200));
+        worker.StartConsuming(new Taker(200));
         Task working = Task.Run(async () =>
         {
             for (int done = 0; done < Due; done++) (await worker.LeaseAsync()).Complete();
@@ -180,7 +180,7 @@ internal sealed class ChannelTests : RedisTest
     public async Task Given_back_counted_for_later_it_comes_later_as_the_next_attempt()
     {
         TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
-        worker.StartTaking(new Taker());
+        worker.StartConsuming(new Taker());
         await Send(producer, "again");
         long start = Stopwatch.GetTimestamp();
         WorkLease first = await worker.LeaseAsync();
@@ -201,7 +201,7 @@ internal sealed class ChannelTests : RedisTest
     public async Task Dead_letters_are_listed_requeued_and_dropped_once()
     {
         TaskChannel channel = await OpenAsync();
-        channel.StartTaking(new Taker());
+        channel.StartConsuming(new Taker());
         for (int i = 0; i < 2; i++)
         {
             await Send(channel, $"{i}");
@@ -213,7 +213,7 @@ internal sealed class ChannelTests : RedisTest
         Assert.That(letters.Select(static l => (l.Reason, l.Attempts, Encoding.UTF8.GetString(l.Payload.Span[24..]))),
             Is.EqualTo(new[] { ("no such file: ü 0", 1, "0"), ("no such file: ü 1", 1, "1") }));
         Assert.That((await channel.RequeueAsync(letters[0].Id, default), await channel.RequeueAsync(letters[0].Id, default)), Is.EqualTo((true, false)));
-        Assert.That((await channel.DropAsync(letters[1].Id, default), await channel.DropAsync(letters[1].Id, default)), Is.EqualTo((true, false)));
+        Assert.That((await channel.DeleteAsync(letters[1].Id, default), await channel.DeleteAsync(letters[1].Id, default)), Is.EqualTo((true, false)));
         WorkLease again = await channel.LeaseAsync();
         Assert.That((Text(again), again.Attempt), Is.EqualTo(("0", 1)));
         again.Complete();
@@ -227,7 +227,7 @@ internal sealed class ChannelTests : RedisTest
         Assert.That((await Send(producer, "x", TimeSpan.FromHours(1))).Outcome, Is.EqualTo(SendOutcome.Sent));
         Assert.That((await Send(producer, "x")).Outcome, Is.EqualTo(SendOutcome.Full));
         Task room = producer.WaitToSendAsync(default).AsTask();
-        worker.StartTaking(new Taker());
+        worker.StartConsuming(new Taker());
         (await worker.LeaseAsync()).Complete();
 
         await room.Soon();
@@ -240,12 +240,12 @@ internal sealed class ChannelTests : RedisTest
     {
         TaskChannel producer = await OpenAsync(), worker = await OpenAsync();
         Assert.That(producer.OtherWorkers, Is.Zero);
-        worker.StartTaking(new Taker());
+        worker.StartConsuming(new Taker());
         await Eventually.Holds(() => producer.OtherWorkers == 1);
         Assert.That(worker.OtherWorkers, Is.Zero, "nobody counts itself");
-        worker.StopTaking();
+        worker.StopConsuming();
         await Eventually.Holds(() => producer.OtherWorkers == 0);
-        worker.StartTaking(new Taker());
+        worker.StartConsuming(new Taker());
         await Eventually.Holds(() => producer.OtherWorkers == 1);
         await worker.DisposeAsync();
         await Eventually.Holds(() => producer.OtherWorkers == 0);
@@ -257,10 +257,10 @@ internal sealed class ChannelTests : RedisTest
         TimeSpan time = TimeSpan.FromSeconds(4);
         TaskChannel producer = await OpenAsync(o => o.LeaseTime = time), busy = await OpenAsync(o => o.LeaseTime = time), idle = await OpenAsync(o => o.LeaseTime = time);
         Taker taker = new();
-        busy.StartTaking(taker);
+        busy.StartConsuming(taker);
         await Send(producer, "long");
         WorkLease lease = await busy.LeaseAsync();
-        idle.StartTaking(new Taker());
+        idle.StartConsuming(new Taker());
 
         // Longer than twice a lease: the other looks for what is left lying all the while.
         long start = Stopwatch.GetTimestamp();

@@ -22,14 +22,14 @@ internal sealed class FairnessTests : RedisTest
     private async Task<int> NearTasksBesideAsync(int farTasks, string name)
     {
         int near = 0, far = 0, nearAtTheEnd = 0;
-        TaskQueue worker = Make(RedisOnly().InProcess(static o => { o.Capacity = 256; o.WhenFull = WhenFull.Wait; }).Handle<Job>(name, (job, _, _) =>
+        TaskQueue worker = Make(RedisOnly().UseInProcess(static o => { o.Capacity = 256; o.FullMode = QueueFullMode.Wait; }).AddHandler<Job>(name, (job, _, _) =>
         {
             Thread.SpinWait(2000);
             if (job.Number == 0) Interlocked.Increment(ref near);
             else if (Interlocked.Increment(ref far) == farTasks) nearAtTheEnd = Volatile.Read(ref near);
             return default;
         }, static h => h.Concurrency(2)));
-        TaskQueue producer = Make(RedisOnly().Send<Job>(name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(name));
         await producer.EnqueueManyAsync(Enumerable.Repeat(new Job(1), farTasks));
         using CancellationTokenSource stop = new();
         await worker.StartAsync();

@@ -22,12 +22,12 @@ internal sealed class LostServerTests : RedisTest
     public async Task A_killed_server_that_kept_its_data_loses_nothing_that_was_accepted()
     {
         ConcurrentDictionary<int, int> done = new();
-        TaskQueue worker = await StartAsync(RedisOnly().Handle<Job>(Name, (job, _, _) =>
+        TaskQueue worker = await StartAsync(RedisOnly().AddHandler<Job>(Name, (job, _, _) =>
         {
             done.AddOrUpdate(job.Number, 1, static (_, times) => times + 1);
             return default;
         }, static h => h.Concurrency(4)));
-        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         using CancellationTokenSource stop = new();
         int sent = 0;
         Task producing = Task.Run(async () =>
@@ -54,7 +54,7 @@ internal sealed class LostServerTests : RedisTest
         await producing.Soon();
 
         await Eventually.Holds(() => done.Count == sent);
-        await Eventually.Holds(() => producer.GetStatistics()[0].SentBeyond == sent);
+        await Eventually.Holds(() => producer.GetStatistics()[0].Remote == sent);
         // Acknowledgements that were on their way may be made again, but a batch that was sent again was known by its number: what ran twice is an attempt more, not a task more.
         Assert.That(done.Values.Count(static times => times > 2), Is.Zero);
         await worker.StopAsync();
@@ -64,12 +64,12 @@ internal sealed class LostServerTests : RedisTest
     public async Task A_server_that_came_back_empty_takes_new_tasks_and_its_workers_go_on()
     {
         ConcurrentDictionary<int, int> done = new();
-        await StartAsync(RedisOnly().Handle<Job>(Name, (job, _, _) =>
+        await StartAsync(RedisOnly().AddHandler<Job>(Name, (job, _, _) =>
         {
             done[job.Number] = 1;
             return default;
         }));
-        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         await producer.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => done.ContainsKey(1));
 
@@ -85,7 +85,7 @@ internal sealed class LostServerTests : RedisTest
     public async Task Before_the_server_is_there_tasks_spill_and_producers_that_may_not_spill_wait()
     {
         Server.Kill();
-        TaskQueue producer = Make(AllRoutes().Send<Job>(Name));
+        TaskQueue producer = Make(AllRoutes().AddProducer<Job>(Name));
 
         TaskReceipt near = await producer.EnqueueAsync(new Job(1)).AsTask().Soon();
         Task<TaskReceipt> far = producer.EnqueueAsync(new Job(2), new() { Durability = Durability.Cluster }).AsTask();
@@ -101,7 +101,7 @@ internal sealed class LostServerTests : RedisTest
     {
         TaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)), patient = await OpenAsync();
         Server.Pause();
-        Task<SendAnswer> sending = channel.SendAsync(new byte[24], new SendTerms(default), default).AsTask();
+        Task<SendResult> sending = channel.SendAsync(new byte[24], new SendOptions(default), default).AsTask();
         await Eventually.Holds(() => sending.IsCompleted || channel.WaitToSendAsync(new CancellationTokenSource(TimeSpan.FromMilliseconds(600)).Token).AsTask().ContinueWith(static t => t.IsCanceled).Result);
         Assert.That(sending.IsCompleted, Is.False);
         Server.Resume();
@@ -116,32 +116,32 @@ internal sealed class LostServerTests : RedisTest
         TaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMinutes(1));
         Server.Pause();
         // One is on its way, 128 MiB wait behind it, and the others are told to wait outside.
-        List<Task<SendAnswer>> sending = [];
-        for (int i = 0; i < 140; i++) sending.Add(channel.SendAsync(new byte[1 << 20], new SendTerms(default), default).AsTask());
-        Task<SendAnswer>[] refused = [.. sending.Where(static s => s.IsCompleted)];
+        List<Task<SendResult>> sending = [];
+        for (int i = 0; i < 140; i++) sending.Add(channel.SendAsync(new byte[1 << 20], new SendOptions(default), default).AsTask());
+        Task<SendResult>[] refused = [.. sending.Where(static s => s.IsCompleted)];
         Server.Resume();
 
         Assert.That((await Task.WhenAll(refused)).Select(static a => a.Outcome), Is.EqualTo(Enumerable.Repeat(SendOutcome.Full, 11)));
         Assert.That((await Task.WhenAll(sending.Except(refused)).Soon()).Select(static a => a.Outcome), Is.All.EqualTo(SendOutcome.Sent));
-        Assert.That((await channel.SendAsync(new byte[1 << 20], new SendTerms(default), default)).Outcome, Is.EqualTo(SendOutcome.Sent), "and there is room again");
+        Assert.That((await channel.SendAsync(new byte[1 << 20], new SendOptions(default), default)).Outcome, Is.EqualTo(SendOutcome.Sent), "and there is room again");
     }
 
     [Test]
     public async Task A_result_that_could_not_be_told_is_told_when_the_server_is_back()
     {
         TaskCompletionSource started = new(), finish = new();
-        TaskQueue worker = Make(RedisOnly().Handle<Job, string>(Name, async (_, _, _) =>
+        TaskQueue worker = Make(RedisOnly().AddHandler<Job, string>(Name, async (_, _, _) =>
         {
             started.TrySetResult();
             await finish.Task;
             return "found";
         }, static h => h.Concurrency(1)));
         await worker.StartAsync();
-        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
-        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Result = true });
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         await started.Task.Soon();
         Server.Kill();
-        await Eventually.Holds(() => worker.Lanes[0].Routes[0].Channel.Trouble is not null);
+        await Eventually.Holds(() => worker.Lanes[0].Routes[0].Channel.Status is not null);
         finish.SetResult();
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
         await Server.StartAgainAsync();
@@ -152,10 +152,10 @@ internal sealed class LostServerTests : RedisTest
     public async Task A_stop_ends_although_the_server_hangs_and_says_what_it_could_not_hand_over()
     {
         TaskCompletionSource started = new();
-        TaskQueue worker = await StartAsync(RedisOnly(static o => o.CommandTimeout = TimeSpan.FromSeconds(1)).Handle<Job>(Name, async (_, _, cancellation) =>
+        TaskQueue worker = await StartAsync(RedisOnly(static o => o.CommandTimeout = TimeSpan.FromSeconds(1)).AddHandler<Job>(Name, async (_, _, cancellationToken) =>
         {
             started.TrySetResult();
-            await Task.Delay(Timeout.Infinite, cancellation);
+            await Task.Delay(Timeout.Infinite, cancellationToken);
         }, static h => h.Concurrency(1)));
         for (int i = 0; i < 3; i++) await worker.EnqueueAsync(new Job(i));
         await started.Task.Soon();
@@ -164,7 +164,7 @@ internal sealed class LostServerTests : RedisTest
         {
             using CancellationTokenSource deadline = new(TimeSpan.FromMilliseconds(200));
             DrainReport report = await worker.StopAsync(deadline.Token).Soon();
-            Assert.That((report.Lost, report.HandedOverTotal), Is.EqualTo((3, 0)));
+            Assert.That((report.Lost, report.TransferredTotal), Is.EqualTo((3, 0)));
         }
         finally
         {
@@ -176,7 +176,7 @@ internal sealed class LostServerTests : RedisTest
     public async Task A_server_without_memory_counts_as_full()
     {
         await Server.AskAsync("CONFIG SET maxmemory 1");
-        TaskQueue producer = Make(RedisOnly(static o => o.WhenFull = WhenFull.Reject).Send<Job>(Name));
+        TaskQueue producer = Make(RedisOnly(static o => o.FullMode = QueueFullMode.Reject).AddProducer<Job>(Name));
         Assert.That(async () => await producer.EnqueueAsync(new Job(1)), Throws.TypeOf<QueueFullException>());
         await Server.AskAsync("CONFIG SET maxmemory 0");
         Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
@@ -187,7 +187,7 @@ internal sealed class LostServerTests : RedisTest
     {
         ServiceCollection services = new();
         services.AddLogging();
-        services.AddOttoQueue(o => o.SharedMemory(static s => s.Enabled = false).Redis(Server.Configuration).Send<Job>(Name)).AddHealthCheck(oldest: TimeSpan.FromMilliseconds(50));
+        services.AddOttoQueue(o => o.UseSharedMemory(static s => s.Enabled = false).UseRedis(Server.Configuration).AddProducer<Job>(Name)).AddHealthCheck(oldest: TimeSpan.FromMilliseconds(50));
         await using ServiceProvider provider = services.BuildServiceProvider();
         TaskQueue queue = provider.GetRequiredService<TaskQueue>();
         await queue.StartAsync();

@@ -11,11 +11,11 @@ internal sealed class MovingOnTests : RedisTest
     {
         using PeerProcess near = PeerProcess.Start("hang", Segments, Name);
         await near.SaysAsync("ready");
-        TaskQueue producer = Make(AllRoutes().Send<byte[]>(Name));
+        TaskQueue producer = Make(AllRoutes().AddProducer<byte[]>(Name));
         for (int i = 0; i < 20; i++) Assert.That((await producer.EnqueueAsync(BitConverter.GetBytes(i))).Route, Is.EqualTo(Route.SharedMemory));
         await near.SaysAsync("started 0 attempt 1");
         Dictionary<int, int> attempts = [];
-        TaskQueue far = await StartAsync(RedisOnly().Handle<byte[]>(Name, (task, context, _) =>
+        TaskQueue far = await StartAsync(RedisOnly().AddHandler<byte[]>(Name, (task, context, _) =>
         {
             lock (attempts) attempts.Add(BitConverter.ToInt32(task), context.Attempt);
             return default;

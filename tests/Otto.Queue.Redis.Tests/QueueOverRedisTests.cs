@@ -6,26 +6,26 @@ namespace Otto.Queue.Redis.Tests;
 /// <summary>The task queue with Redis as one of its routes.</summary>
 internal sealed class QueueOverRedisTests : RedisTest
 {
-    private static ValueTask Done(Job job, TaskContext context, CancellationToken cancellation) => ValueTask.CompletedTask;
+    private static ValueTask Done(Job job, TaskContext context, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     [Test]
     public async Task With_nobody_on_this_machine_a_task_goes_to_redis_and_a_worker_there_runs_it()
     {
-        TaskQueue producer = Make(AllRoutes().Send<Job>(Name));
+        TaskQueue producer = Make(AllRoutes().AddProducer<Job>(Name));
         TaskReceipt kept = await producer.EnqueueAsync(new Job(1));
         Assert.That((kept.Route, kept.Reason), Is.EqualTo((Route.Redis, "no worker is known on this machine: Redis keeps it")));
 
-        TaskQueue worker = await StartAsync(RedisOnly().Handle<Job>(Name, Done));
+        TaskQueue worker = await StartAsync(RedisOnly().AddHandler<Job>(Name, Done));
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
-        await Eventually.Holds(() => producer.EnqueueAsync(new Job(2)).AsTask().Result.Reason == RouteReasons.WorkerElsewhere);
+        await Eventually.Holds(() => producer.EnqueueAsync(new Job(2)).AsTask().Result.Reason == RouteReason.WorkerElsewhere);
     }
 
     [Test]
     public async Task A_program_that_blocks_where_an_await_has_left_it_holds_up_nobody()
     {
         using ManualResetEventSlim done = new();
-        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
-        TaskQueue worker = Make(RedisOnly().Handle<Job>(Name, (_, _, _) =>
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
+        TaskQueue worker = Make(RedisOnly().AddHandler<Job>(Name, (_, _, _) =>
         {
             done.Set();
             return default;
@@ -42,11 +42,11 @@ internal sealed class QueueOverRedisTests : RedisTest
     [Test]
     public async Task Each_task_takes_the_nearest_way_that_there_is_when_it_is_enqueued()
     {
-        TaskQueue far = await StartAsync(RedisOnly().Handle<Job>(Name, Done));
-        TaskQueue producer = Make(AllRoutes().Send<Job>(Name));
-        await Eventually.Holds(() => producer.EnqueueAsync(new Job(0)).AsTask().Result.Reason == RouteReasons.WorkerElsewhere);
+        TaskQueue far = await StartAsync(RedisOnly().AddHandler<Job>(Name, Done));
+        TaskQueue producer = Make(AllRoutes().AddProducer<Job>(Name));
+        await Eventually.Holds(() => producer.EnqueueAsync(new Job(0)).AsTask().Result.Reason == RouteReason.WorkerElsewhere);
 
-        TaskQueue near = await StartAsync(AllRoutes().Handle<Job>(Name, Done));
+        TaskQueue near = await StartAsync(AllRoutes().AddHandler<Job>(Name, Done));
         Assert.That((await producer.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.SharedMemory));
         Assert.That((await near.EnqueueAsync(new Job(2))).Route, Is.EqualTo(Route.InProcess));
         await near.StopAsync();
@@ -57,11 +57,11 @@ internal sealed class QueueOverRedisTests : RedisTest
     [Test]
     public async Task A_cluster_task_goes_to_redis_although_a_worker_is_here()
     {
-        TaskQueue queue = await StartAsync(AllRoutes().Handle<Job>(Name, Done));
+        TaskQueue queue = await StartAsync(AllRoutes().AddHandler<Job>(Name, Done));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Cluster });
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.Redis, RouteReasons.Durable)));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.Redis, RouteReason.Durable)));
         TaskReceipt process = await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
-        Assert.That((process.Route, process.Reason), Is.EqualTo((Route.InProcess, RouteReasons.Kept)));
+        Assert.That((process.Route, process.Reason), Is.EqualTo((Route.InProcess, RouteReason.Kept)));
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 2);
     }
 
@@ -69,7 +69,7 @@ internal sealed class QueueOverRedisTests : RedisTest
     public async Task A_retry_of_a_cluster_task_stays_in_redis_and_its_dead_letter_too()
     {
         List<(int, Route)> attempts = [];
-        TaskQueue queue = await StartAsync(AllRoutes().Handle<Job>(Name, (_, context, _) =>
+        TaskQueue queue = await StartAsync(AllRoutes().AddHandler<Job>(Name, (_, context, _) =>
         {
             lock (attempts) attempts.Add((context.Attempt, context.Route));
             throw new IOException("no");
@@ -79,16 +79,16 @@ internal sealed class QueueOverRedisTests : RedisTest
         await Eventually.Holds(() => queue.DeadLetters.ListAsync().AsTask().Result.Count == 1);
 
         Assert.That(attempts, Is.EqualTo(new[] { (1, Route.Redis), (2, Route.Redis), (3, Route.Redis) }));
-        DeadTask dead = (await queue.DeadLetters.ListAsync()).Single();
+        DeadLetteredTask dead = (await queue.DeadLetters.ListAsync()).Single();
         Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, Route.Redis, 3, "attempt 3 of 3: IOException: no")));
-        Assert.That((await queue.DeadLetters.DropAsync(dead), await queue.DeadLetters.DropAsync(dead)), Is.EqualTo((true, false)));
+        Assert.That((await queue.DeadLetters.DeleteAsync(dead), await queue.DeadLetters.DeleteAsync(dead)), Is.EqualTo((true, false)));
     }
 
     [Test]
     public async Task A_stop_hands_what_waits_to_redis_with_its_attempts_and_says_how_many()
     {
         TaskCompletionSource started = new(), finish = new();
-        TaskQueue first = await StartAsync(RedisOnly().Handle<Job>(Name, async (_, _, _) =>
+        TaskQueue first = await StartAsync(RedisOnly().AddHandler<Job>(Name, async (_, _, _) =>
         {
             started.TrySetResult();
             await finish.Task;
@@ -101,9 +101,9 @@ internal sealed class QueueOverRedisTests : RedisTest
         finish.SetResult();
         DrainReport report = await stop.Soon();
 
-        Assert.That((report.Completed, report.HandedOver[Route.Redis], report.Lost), Is.EqualTo((1, 49, 0)));
+        Assert.That((report.Completed, report.Transferred[Route.Redis], report.Lost), Is.EqualTo((1, 49, 0)));
         HashSet<int> seen = [];
-        TaskQueue second = await StartAsync(RedisOnly().Handle<Job>(Name, (job, context, _) =>
+        TaskQueue second = await StartAsync(RedisOnly().AddHandler<Job>(Name, (job, context, _) =>
         {
             lock (seen) if (context.Attempt == 1) seen.Add(job.Number);
             return default;
@@ -115,22 +115,22 @@ internal sealed class QueueOverRedisTests : RedisTest
     [Test]
     public async Task A_delayed_task_waits_in_redis_and_outlives_its_producer()
     {
-        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Delay = TimeSpan.FromMilliseconds(200) });
         await producer.DisposeAsync();
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.Redis, RouteReasons.Delayed)));
-        TaskQueue worker = await StartAsync(RedisOnly().Handle<Job>(Name, Done));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.Redis, RouteReason.Delayed)));
+        TaskQueue worker = await StartAsync(RedisOnly().AddHandler<Job>(Name, Done));
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
     }
 
     [Test]
     public async Task A_name_without_a_handler_here_is_given_back_for_others()
     {
-        TaskQueue half = await StartAsync(RedisOnly().Handle<Job>("a", Done, h => h.Queue(Name)));
-        TaskQueue producer = Make(RedisOnly().Send<Job>("b", h => h.Queue(Name)));
+        TaskQueue half = await StartAsync(RedisOnly().AddHandler<Job>("a", Done, h => h.Queue(Name)));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>("b", h => h.Queue(Name)));
         await producer.EnqueueAsync("b", new Job(1));
-        await Eventually.Holds(() => half.GetStatistics()[0].GivenBack > 0);
-        TaskQueue whole = await StartAsync(RedisOnly().Handle<Job>("b", Done, h => h.Queue(Name)));
+        await Eventually.Holds(() => half.GetStatistics()[0].Returned > 0);
+        TaskQueue whole = await StartAsync(RedisOnly().AddHandler<Job>("b", Done, h => h.Queue(Name)));
         await Eventually.Holds(() => whole.GetStatistics()[0].Completed == 1);
     }
 
@@ -138,16 +138,16 @@ internal sealed class QueueOverRedisTests : RedisTest
     public async Task Configuration_alone_moves_a_program_to_redis_and_unknown_keys_are_refused()
     {
         RedisRouteOptions? seen = null;
-        TaskQueueOptions options = InProcessOnly().Redis("nowhere:1", o => seen = o).Send<Job>(Name);
+        TaskQueueOptions options = InProcessOnly().UseRedis("nowhere:1", o => seen = o).AddProducer<Job>(Name);
         Microsoft.Extensions.Configuration.IConfiguration configuration = Configure(("Redis:Configuration", Server.Configuration), ("Redis:Capacity", "5"), ("Redis:LeaseTime", "00:00:02"));
-        OptionsConfiguration.Apply(options, configuration);
+        TaskQueueConfiguration.Apply(options, configuration);
         Assert.That((seen!.Capacity, seen.LeaseTime), Is.EqualTo((5, TimeSpan.FromSeconds(2))));
         TaskQueue queue = Make(options);
         Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
 
-        Assert.That(() => OptionsConfiguration.Apply(InProcessOnly().Redis("nowhere:1"), Configure(("Redis:Lease", "1"))),
+        Assert.That(() => TaskQueueConfiguration.Apply(InProcessOnly().UseRedis("nowhere:1"), Configure(("Redis:Lease", "1"))),
             Throws.ArgumentException.With.Message.Contains("unknown key 'Redis:Lease'; known: Configuration, Capacity"));
-        Assert.That(() => InProcessOnly().Redis("nowhere:1", static o => o.Capacity = 0), Throws.ArgumentException.With.Message.Contains("Redis.Capacity must be 1 to"));
+        Assert.That(() => InProcessOnly().UseRedis("nowhere:1", static o => o.Capacity = 0), Throws.ArgumentException.With.Message.Contains("Redis.Capacity must be 1 to"));
     }
 
     private static Microsoft.Extensions.Configuration.IConfiguration Configure(params (string Key, string Value)[] values)

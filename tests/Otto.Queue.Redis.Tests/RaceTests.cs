@@ -15,13 +15,13 @@ internal sealed class RaceTests : RedisTest
     {
         int others = 0;
         TaskCompletionSource<int> ghosts = new();
-        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         await producer.EnqueueAsync(new Job(-1));
         await Server.AskAsync($"XGROUP CREATE {Key("stream")} workers 0");
         await Server.AskAsync($"XREADGROUP GROUP workers ghost COUNT 1 STREAMS {Key("stream")} >"); // Read, and never heard of again.
         await producer.EnqueueManyAsync(Enumerable.Range(0, 500).Select(static i => new Job(i)));
 
-        await StartAsync(RedisOnly().Handle<Job>(Name, async (job, context, _) =>
+        await StartAsync(RedisOnly().AddHandler<Job>(Name, async (job, context, _) =>
         {
             await Task.Delay(20, CancellationToken.None);
             if (job.Number < 0) ghosts.TrySetResult(context.Attempt);
@@ -36,9 +36,9 @@ internal sealed class RaceTests : RedisTest
     public async Task Order_holds_although_one_task_takes_longer_than_a_lease()
     {
         ConcurrentQueue<int> done = new();
-        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         await producer.EnqueueManyAsync(Enumerable.Range(0, 600).Select(static i => new Job(i)));
-        await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(9)).Handle<Job>(Name, async (job, _, _) =>
+        await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(9)).AddHandler<Job>(Name, async (job, _, _) =>
         {
             // By then many have ended quickly, and the next are at hand.
             if (job.Number == 300) await Task.Delay(TimeSpan.FromSeconds(10), CancellationToken.None);
@@ -53,9 +53,9 @@ internal sealed class RaceTests : RedisTest
     {
         TaskCompletionSource reached = new(), finish = new();
         ConcurrentQueue<int> done = new();
-        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         IReadOnlyList<TaskReceipt> receipts = await producer.EnqueueManyAsync(Enumerable.Range(0, 600).Select(static i => new Job(i)));
-        TaskQueue worker = await StartAsync(RedisOnly().Handle<Job>(Name, async (job, _, _) =>
+        TaskQueue worker = await StartAsync(RedisOnly().AddHandler<Job>(Name, async (job, _, _) =>
         {
             if (job.Number == 300)
             {
@@ -80,15 +80,15 @@ internal sealed class RaceTests : RedisTest
     {
         TaskCompletionSource started = new(), told = new();
         // Of a lease so long that this worker does not take it back from the ghost for being late.
-        TaskQueue worker = await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(6)).Handle<Job>(Name, async (_, _, cancellation) =>
+        TaskQueue worker = await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(6)).AddHandler<Job>(Name, async (_, _, cancellationToken) =>
         {
             started.TrySetResult();
-            await using CancellationTokenRegistration registration = cancellation.Register(told.SetResult);
+            await using CancellationTokenRegistration registration = cancellationToken.Register(told.SetResult);
             await told.Task;
             throw new IOException("too late");
         }, static h => h.Concurrency(1).Retry(0)));
-        TaskQueue producer = Make(RedisOnly().Send<Job>(Name));
-        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { Result = true });
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         await started.Task.Soon();
         string entry = (await Server.AskAsync($"EVAL \"return redis.status_reply(redis.call('XRANGE', KEYS[1], '-', '+')[1][1])\" 1 {Key("stream")}"))[1..];
         await Server.AskAsync($"XCLAIM {Key("stream")} workers ghost 0 {entry}"); // Another worker has it now.
@@ -104,7 +104,7 @@ internal sealed class RaceTests : RedisTest
     [Test]
     public async Task What_others_wrote_into_the_delayed_and_the_dead_harms_only_itself()
     {
-        TaskQueue queue = await StartAsync(RedisOnly().Handle<Job>(Name, static (_, _, _) => default));
+        TaskQueue queue = await StartAsync(RedisOnly().AddHandler<Job>(Name, static (_, _, _) => default));
         await Server.AskAsync($"ZADD {Key("delayed")} 1 garbage 2 9:9 3 5:99:x 4 99999999999999999999:1:km");
         await Server.AskAsync($"XADD {Key("stream")} * m garbage a many k stolen");
         await Server.AskAsync($"XADD {Key("stream")} * nothing known");
@@ -113,7 +113,7 @@ internal sealed class RaceTests : RedisTest
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
         await Eventually.Holds(() => queue.DeadLetters.ListAsync().AsTask().Result.Count == 7);
         await Server.AskAsync($"XADD {Key("dead")} 99999999999999-99999999999 m x a 1 r an-id-that-no-server-gives");
-        foreach (DeadTask dead in await queue.DeadLetters.ListAsync()) Assert.That(await queue.DeadLetters.DropAsync(dead), Is.True, dead.Reason);
+        foreach (DeadLetteredTask dead in await queue.DeadLetters.ListAsync()) Assert.That(await queue.DeadLetters.DeleteAsync(dead), Is.True, dead.Reason);
         Assert.That(await queue.DeadLetters.ListAsync(), Is.Empty);
     }
 }

@@ -13,7 +13,7 @@ internal sealed class WorkerFaultTests : RedisTest
     {
         using PeerProcess victim = PeerProcess.Start("hang", Redis, Name);
         await victim.SaysAsync("ready");
-        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<byte[]>(Name));
         await producer.EnqueueAsync(BitConverter.GetBytes(7));
         await victim.SaysAsync("started 7 attempt 1");
         using PeerProcess heir = PeerProcess.Start("work", Redis, Name);
@@ -31,8 +31,8 @@ internal sealed class WorkerFaultTests : RedisTest
     {
         using PeerProcess victim = PeerProcess.Start("die", Redis, Name, "1");
         await victim.SaysAsync("ready");
-        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
-        await producer.EnqueueAsync(BitConverter.GetBytes(7), new() { Every = TimeSpan.FromMilliseconds(20) });
+        TaskQueue producer = Make(RedisOnly().AddProducer<byte[]>(Name));
+        await producer.EnqueueAsync(BitConverter.GetBytes(7), new() { RepeatInterval = TimeSpan.FromMilliseconds(20) });
         await victim.SaysAsync("started 7 attempt 1");
         victim.Kill();
 
@@ -45,7 +45,7 @@ internal sealed class WorkerFaultTests : RedisTest
     [Test]
     public async Task Of_a_thousand_tasks_that_each_lose_their_worker_none_is_lost_and_each_runs_once_more()
     {
-        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<byte[]>(Name));
         await producer.EnqueueManyAsync(Enumerable.Range(0, 1000).Select(BitConverter.GetBytes));
         Assert.That(await MassacreOfWorkers.RunAsync(Redis, Name, 1000, () => Server.AskAsync($"XLEN otto:{{{Name}}}:stream").Result == ":0"), Is.GreaterThan(800));
     }
@@ -56,12 +56,12 @@ internal sealed class WorkerFaultTests : RedisTest
         const int Held = 300;
         using PeerProcess victim = PeerProcess.Start("die", Redis, Name, $"{Held}");
         await victim.SaysAsync("ready");
-        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<byte[]>(Name));
         await producer.EnqueueManyAsync(Enumerable.Range(0, Held).Select(BitConverter.GetBytes));
         await Eventually.Holds(() => victim.Said("started") == Held);
         victim.Kill();
 
-        TaskQueue heir = await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(1.5)).Handle<byte[]>(Name, static (_, _, _) => default, static h => h.Concurrency(1)));
+        TaskQueue heir = await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(1.5)).AddHandler<byte[]>(Name, static (_, _, _) => default, static h => h.Concurrency(1)));
 
         // One each heartbeat of half a second would take two and a half minutes.
         await Eventually.Holds(() => heir.GetStatistics()[0].Completed >= Held);
@@ -75,7 +75,7 @@ internal sealed class WorkerFaultTests : RedisTest
     {
         using PeerProcess paused = PeerProcess.Start("slow", Redis, Name, "3000");
         await paused.SaysAsync("ready");
-        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<byte[]>(Name));
         await producer.EnqueueAsync(BitConverter.GetBytes(3));
         await paused.SaysAsync("started 3 attempt 1");
         paused.Pause();
@@ -100,7 +100,7 @@ internal sealed class WorkerFaultTests : RedisTest
     {
         using PeerProcess victim = PeerProcess.Start("work", Redis, Name);
         await victim.SaysAsync("ready");
-        TaskQueue producer = Make(RedisOnly().Send<byte[]>(Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<byte[]>(Name));
         await producer.EnqueueAsync(BitConverter.GetBytes(1));
         await Eventually.Holds(() => producer.Lanes[0].Routes[0].Channel.OtherWorkers == 1);
         victim.Kill();

@@ -13,7 +13,7 @@ public sealed class MessagePackTasks : TaskConformance
 {
     private static readonly IFormatterResolver Resolver = CompositeResolver.Create([new JobFormatter()], [StandardResolver.Instance]);
 
-    protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: false, static o => o.MessagePack(Resolver)));
+    protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: false, static o => o.UseMessagePack(Resolver)));
 
     private sealed class JobFormatter : IMessagePackFormatter<Job?>
     {
@@ -31,7 +31,7 @@ public sealed class MemoryPackTasks : TaskConformance
 {
     static MemoryPackTasks() => MemoryPackFormatterProvider.Register(new JobFormatter());
 
-    protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: false, static o => o.MemoryPack()));
+    protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: false, static o => o.UseMemoryPack()));
 
     private sealed class JobFormatter : MemoryPackFormatter<Job>
     {

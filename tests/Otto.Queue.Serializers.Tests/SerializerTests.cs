@@ -12,7 +12,7 @@ internal sealed class SerializerTests(int format) : QueueTest
 {
     private ITaskSerializer Serializer => format == 2 ? new MessagePackTaskSerializer() : new MemoryPackTaskSerializer();
 
-    private TaskQueueOptions Use(TaskQueueOptions options) => format == 2 ? options.MessagePack() : options.MemoryPack();
+    private TaskQueueOptions Use(TaskQueueOptions options) => format == 2 ? options.UseMessagePack() : options.UseMemoryPack();
 
     [Test]
     public void The_format_has_its_number_in_the_envelope() => Assert.That(Serializer.Format, Is.EqualTo((byte)format));
@@ -58,7 +58,7 @@ internal sealed class SerializerTests(int format) : QueueTest
 
     [Test]
     public void A_queue_with_such_a_task_is_refused_when_it_is_created()
-        => Assert.That(() => new TaskQueue(Use(Options()).Send<Unknown>("unknown")),
+        => Assert.That(() => new TaskQueue(Use(Options()).AddProducer<Unknown>("unknown")),
             Throws.ArgumentException.With.Message.Contains("task 'unknown': no ").And.Message.Contains($"[{(format == 2 ? "MessagePackObject" : "MemoryPackable")}]"));
 
     [Test]
@@ -72,9 +72,9 @@ internal sealed class SerializerTests(int format) : QueueTest
     [Test]
     public async Task A_task_with_its_result_passes_between_two_queues()
     {
-        await StartAsync(Use(Options()).Handle<Order, ResizePhoto>("orders", static (order, _, _) => new ValueTask<ResizePhoto>(order.Photos[0])));
-        TaskQueue producer = Make(Use(Options()).Send<Order>("orders"));
-        TaskReceipt receipt = await producer.EnqueueAsync(new Order { Photos = [new("first", 9, Size.Large)] }, new() { Result = true });
+        await StartAsync(Use(Options()).AddHandler<Order, ResizePhoto>("orders", static (order, _, _) => new ValueTask<ResizePhoto>(order.Photos[0])));
+        TaskQueue producer = Make(Use(Options()).AddProducer<Order>("orders"));
+        TaskReceipt receipt = await producer.EnqueueAsync(new Order { Photos = [new("first", 9, Size.Large)] }, new() { TrackResult = true });
         Assert.That(await producer.WaitAsync<ResizePhoto>(receipt).Soon(), Is.EqualTo(new ResizePhoto("first", 9, Size.Large)));
     }
 
@@ -83,7 +83,7 @@ internal sealed class SerializerTests(int format) : QueueTest
     {
         List<(string, int)> seen = [];
         bool fails = true;
-        TaskQueue worker = await StartAsync(Use(Options().InProcess(static o => o.Enabled = false)).Handle<ResizePhoto>("photos", (photo, context, _) =>
+        TaskQueue worker = await StartAsync(Use(Options().UseInProcess(static o => o.Enabled = false)).AddHandler<ResizePhoto>("photos", (photo, context, _) =>
         {
             lock (seen) seen.Add((photo.Path, context.Attempt));
             return Volatile.Read(ref fails) ? throw new IOException("no") : default;
@@ -99,8 +99,8 @@ internal sealed class SerializerTests(int format) : QueueTest
     [Test]
     public async Task A_worker_with_another_serializer_refuses_instead_of_misreading()
     {
-        TaskQueue worker = await StartAsync(Options().InProcess(static o => o.Enabled = false).Handle<ResizePhoto>("photos", static (_, _, _) => default));
-        TaskQueue producer = Make(Use(Options()).Send<ResizePhoto>("photos"));
+        TaskQueue worker = await StartAsync(Options().UseInProcess(static o => o.Enabled = false).AddHandler<ResizePhoto>("photos", static (_, _, _) => default));
+        TaskQueue producer = Make(Use(Options()).AddProducer<ResizePhoto>("photos"));
         await producer.EnqueueAsync(new ResizePhoto("a", 1, Size.Small));
         await Eventually.Holds(() => worker.DeadLetters.ListAsync().AsTask().Result.Count == 1);
         Assert.That((await worker.DeadLetters.ListAsync()).Single().Reason, Does.Contain("format"));

@@ -16,7 +16,7 @@ internal sealed class HostTests
 
     private sealed class InvoiceHandler(Book book, TimeProvider time) : ITaskHandler<Invoice>
     {
-        public ValueTask HandleAsync(Invoice task, TaskContext context, CancellationToken cancellation)
+        public ValueTask HandleAsync(Invoice task, TaskContext context, CancellationToken cancellationToken)
         {
             book.Entries.Add((task.Number, time.GetUtcNow()));
             return default;
@@ -28,7 +28,7 @@ internal sealed class HostTests
     {
         HostApplicationBuilder program = Host.CreateEmptyApplicationBuilder(null);
         program.Services.AddSingleton<Book>().AddSingleton(TimeProvider.System);
-        program.Services.AddOttoQueue(static queue => queue.Handle<Invoice, InvoiceHandler>("invoices").SharedMemory(static o => o.Directory = "/no/such/directory"));
+        program.Services.AddOttoQueue(static queue => queue.AddHandler<Invoice, InvoiceHandler>("invoices").UseSharedMemory(static o => o.Directory = "/no/such/directory"));
         program.Services.AddTestTaskQueue();
         using IHost host = program.Build();
         TestTaskQueue queue = host.Services.GetRequiredService<TestTaskQueue>();

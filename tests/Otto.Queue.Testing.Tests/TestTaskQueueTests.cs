@@ -17,12 +17,12 @@ internal sealed class TestTaskQueueTests
     {
         List<string> ran = [];
         await using TestTaskQueue queue = new(new TaskQueueOptions()
-            .Handle<Order>("orders", async (order, context, stop) =>
+            .AddHandler<Order>("orders", async (order, context, stop) =>
             {
                 ran.Add($"order {order.Number}");
-                await context.Tasks.EnqueueAsync(new Mail($"buyer {order.Number}"), cancellationToken: stop);
+                await context.TaskQueue.EnqueueAsync(new Mail($"buyer {order.Number}"), cancellationToken: stop);
             })
-            .Handle<Mail>("mails", (mail, _, _) =>
+            .AddHandler<Mail>("mails", (mail, _, _) =>
             {
                 ran.Add(mail.To);
                 return default;
@@ -45,7 +45,7 @@ internal sealed class TestTaskQueueTests
     public async Task Many_workers_make_no_difference_to_the_order()
     {
         List<int> ran = [];
-        await using TestTaskQueue queue = new(new TaskQueueOptions().Handle<Order>("orders", async (order, _, _) =>
+        await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order>("orders", async (order, _, _) =>
         {
             await Task.Yield();
             ran.Add(order.Number); // Not guarded: no two attempts overlap.
@@ -58,9 +58,9 @@ internal sealed class TestTaskQueueTests
     [Test]
     public async Task Retries_come_when_the_clock_says_and_the_last_failure_is_a_dead_letter()
     {
-        await using TestTaskQueue queue = new(new TaskQueueOptions().Handle<Order>("orders", static (_, context, _) => throw new InvalidOperationException($"no {context.Attempt}"),
+        await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order>("orders", static (_, context, _) => throw new InvalidOperationException($"no {context.Attempt}"),
             static h => h.Retry(2).Backoff(TimeSpan.FromMinutes(1), TimeSpan.FromHours(1))));
-        TaskReceipt receipt = await queue.EnqueueAsync(new Order(1), new() { Result = true });
+        TaskReceipt receipt = await queue.EnqueueAsync(new Order(1), new() { TrackResult = true });
 
         Assert.That(await queue.RunAsync(), Is.EqualTo(1));
         PendingTask pending = queue.Pending.Single();
@@ -71,7 +71,7 @@ internal sealed class TestTaskQueueTests
 
         Assert.That(queue.Attempts.Select(static a => (a.Number, a.At - Start)), Is.EqualTo(new[] { (1, TimeSpan.Zero), (2, TimeSpan.FromMinutes(1)), (3, TimeSpan.FromMinutes(3)) }));
         Assert.That(queue.Attempts[2].Error!.Message, Is.EqualTo("no 3"));
-        DeadTask dead = (await queue.DeadLetters.ListAsync()).Single();
+        DeadLetteredTask dead = (await queue.DeadLetters.ListAsync()).Single();
         Assert.That((dead.Id, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, 3, "attempt 3 of 3: InvalidOperationException: no 3")));
         await Assert.ThrowsAsync<TaskFailedException>(async () => await queue.WaitAsync(receipt));
         await queue.DeadLetters.RequeueAsync(dead);
@@ -81,9 +81,9 @@ internal sealed class TestTaskQueueTests
     [Test]
     public async Task A_day_of_a_recurring_task_takes_a_moment()
     {
-        await using TestTaskQueue queue = new(new TaskQueueOptions().Handle<Order>("orders", static (_, _, _) => default));
-        await queue.EnqueueAsync(new Order(1), new() { Every = TimeSpan.FromHours(1), Delay = TimeSpan.FromMinutes(30), Key = "hourly" });
-        Assert.That((await queue.EnqueueAsync(new Order(2), new() { Key = "hourly" })).Outcome, Is.EqualTo(EnqueueOutcome.Duplicate));
+        await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order>("orders", static (_, _, _) => default));
+        await queue.EnqueueAsync(new Order(1), new() { RepeatInterval = TimeSpan.FromHours(1), Delay = TimeSpan.FromMinutes(30), UniqueKey = "hourly" });
+        Assert.That((await queue.EnqueueAsync(new Order(2), new() { UniqueKey = "hourly" })).Outcome, Is.EqualTo(EnqueueOutcome.Duplicate));
         Assert.That(await queue.AdvanceAsync(TimeSpan.FromDays(1)), Is.EqualTo(24));
         Assert.That(queue.Attempts.Select(static a => a.At.Minute), Is.All.EqualTo(30));
         Assert.That((await Assert.ThrowsAsync<InvalidOperationException>(() => queue.RunToEndAsync(TimeSpan.FromHours(3))))!.Message, Does.Contain("orders").And.Contain("beyond the limit"));
@@ -93,7 +93,7 @@ internal sealed class TestTaskQueueTests
     public async Task A_timeout_is_the_clocks_too()
     {
         TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using TestTaskQueue queue = new(new TaskQueueOptions().Handle<Order>("orders", async (_, _, stop) =>
+        await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order>("orders", async (_, _, stop) =>
         {
             begun.TrySetResult();
             await Task.Delay(Timeout.Infinite, stop);
@@ -109,8 +109,8 @@ internal sealed class TestTaskQueueTests
     [Test]
     public async Task Results_cancels_and_pins_are_as_ever()
     {
-        await using TestTaskQueue queue = new(new TaskQueueOptions().Handle<Order, int>("orders", static (order, _, _) => new(order.Number * 2)).Send<Mail>("mails"));
-        TaskReceipt wanted = await queue.EnqueueAsync(new Order(21), new() { Result = true, Durability = Durability.Cluster });
+        await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order, int>("orders", static (order, _, _) => new(order.Number * 2)).AddProducer<Mail>("mails"));
+        TaskReceipt wanted = await queue.EnqueueAsync(new Order(21), new() { TrackResult = true, Durability = Durability.Cluster });
         TaskReceipt gone = await queue.EnqueueAsync(new Order(1), new() { Route = Route.InProcess });
         await queue.EnqueueAsync(new Mail("elsewhere"));
         Assert.That(await queue.CancelAsync(gone), Is.EqualTo(CancelOutcome.Removed));
@@ -141,8 +141,8 @@ internal sealed class TestTaskQueueTests
     public async Task The_round_trip_finds_types_that_would_not_survive_another_route_and_can_be_switched_off()
     {
         TaskQueueOptions Options(List<object> got) => new TaskQueueOptions()
-            .Handle<Unstable>("unstable", static (_, _, _) => default)
-            .Handle<Forgetful>("forgetful", (task, _, _) =>
+            .AddHandler<Unstable>("unstable", static (_, _, _) => default)
+            .AddHandler<Forgetful>("forgetful", (task, _, _) =>
             {
                 got.Add(task);
                 return default;
@@ -170,11 +170,11 @@ internal sealed class TestTaskQueueTests
     [Test]
     public async Task A_handler_that_waits_for_another_task_is_named_instead_of_hanging()
     {
-        await using TestTaskQueue queue = new(new TaskQueueOptions().Handle<Order>("orders", static async (_, context, stop) =>
+        await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order>("orders", static async (_, context, stop) =>
         {
-            TaskReceipt other = await context.Tasks.EnqueueAsync(new Order(2), new() { Result = true }, stop);
-            await context.Tasks.WaitAsync(other, stop);
-        })) { Patience = TimeSpan.FromMilliseconds(200) };
+            TaskReceipt other = await context.TaskQueue.EnqueueAsync(new Order(2), new() { TrackResult = true }, stop);
+            await context.TaskQueue.WaitAsync(other, stop);
+        })) { SettleTimeout = TimeSpan.FromMilliseconds(200) };
         await queue.EnqueueAsync(new Order(1));
         Assert.That((await Assert.ThrowsAsync<TimeoutException>(() => queue.RunAsync()))!.Message, Does.Contain("'orders'").And.Contain("one at a time"));
     }

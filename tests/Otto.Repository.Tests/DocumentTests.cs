@@ -21,7 +21,8 @@ public sealed partial class DocumentTests
             if (parts[0].Contains("://", StringComparison.Ordinal)) continue;
             string target = parts[0].Length == 0 ? path : Path.Combine(Path.GetDirectoryName(path)!, parts[0]);
             Assert.That(Path.Exists(target), $"{document} links to {parts[0]}");
-            if (parts.Length > 1) Assert.That(Anchors(File.ReadAllText(target)), Does.Contain(parts[1]), $"{document} links to {link.Groups[1].Value}");
+            if (parts.Length == 1) continue;
+            Assert.That(Anchors(File.ReadAllText(target)), Does.Contain(parts[1]), $"{document} links to {link.Groups[1].Value}");
         }
     }
 
@@ -36,7 +37,8 @@ public sealed partial class DocumentTests
     public void Every_source_file_that_is_named_exists(string document)
     {
         string text = File.ReadAllText(Repository.PathOf(document));
-        foreach (Match named in SourceFile().Matches(text)) Assert.That(Path.Exists(Repository.PathOf(named.Value)), $"{document} names {named.Value}");
+        foreach (Match named in SourceFile().Matches(text))
+            Assert.That(Path.Exists(Repository.PathOf(named.Value)), $"{document} names {named.Value}");
     }
 
     // As GitHub makes them: lower case, without punctuation, hyphens for spaces, numbered where a heading comes again.

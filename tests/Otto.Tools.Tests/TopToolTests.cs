@@ -21,22 +21,22 @@ internal sealed class TopToolTests : ToolTest
     public async Task And_on_a_server()
     {
         using RedisServer server = await RedisServer.StartAsync();
-        await WatchAsync("Redis", o => o.Redis(server.Configuration).SharedMemory(static m => m.Enabled = false), ["--redis", server.Configuration]);
+        await WatchAsync("Redis", o => o.UseRedis(server.Configuration).UseSharedMemory(static m => m.Enabled = false), ["--redis", server.Configuration]);
     }
 
     private async Task WatchAsync(string route, Func<TaskQueueOptions, TaskQueueOptions> over, string[] place)
     {
         TaskCompletionSource go = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using TaskQueue worker = new(over(new TaskQueueOptions { DrainTimeout = TimeSpan.Zero }.SharedMemory(o => o.Directory = Folder)).Handle<string>("slow", async (text, context, cancellation) =>
+        await using TaskQueue worker = new(over(new TaskQueueOptions { DrainTimeout = TimeSpan.Zero }.UseSharedMemory(o => o.Directory = Folder)).AddHandler<string>("slow", async (text, context, cancellationToken) =>
         {
             while (!go.Task.IsCompleted)
             {
                 context.ReportProgress(3, 10, text);
-                await Task.WhenAny(go.Task, Task.Delay(50, cancellation));
+                await Task.WhenAny(go.Task, Task.Delay(50, cancellationToken));
             }
         }, static h => h.Concurrency(1)));
         await worker.StartAsync();
-        await using TaskQueue producer = new(over(new TaskQueueOptions().SharedMemory(o => o.Directory = Folder)).Send<string>("slow"));
+        await using TaskQueue producer = new(over(new TaskQueueOptions().UseSharedMemory(o => o.Directory = Folder)).AddProducer<string>("slow"));
         for (int i = 0; i < 3; i++) await producer.EnqueueAsync($"[part {i}]");
 
         using Process top = Start("otto", ["top", "--dir", Folder, "--socket", $"{Folder}/none", "--interval", "0.1", "--json", .. place]);

@@ -27,7 +27,7 @@ internal sealed class RegionReading(RegionLocation location, string? key, TimeSp
     /// <summary>Prints the value each time it changes. Ends with the region, or when nobody reads.</summary>
     public int Follow()
     {
-        if (AwaitValue(out TaskRegion? region, out RegionSnapshot? snapshot, out JsonElement? value)) Print(value!.Value);
+        if (AwaitValue(out JsonRegion? region, out RegionSnapshot? snapshot, out JsonElement? value)) Print(value!.Value);
         else PrintFallback();
         if (region is null || snapshot is null) return ExitCode.Done;
 
@@ -52,7 +52,7 @@ internal sealed class RegionReading(RegionLocation location, string? key, TimeSp
 
     /// <summary>Waits for the region and the key as long as was allowed.</summary>
     /// <returns>False where they are missing and the default is to be printed instead.</returns>
-    private bool AwaitValue(out TaskRegion? region, out RegionSnapshot? snapshot, out JsonElement? value)
+    private bool AwaitValue(out JsonRegion? region, out RegionSnapshot? snapshot, out JsonElement? value)
     {
         long start = Stopwatch.GetTimestamp();
         value = null;
@@ -63,7 +63,7 @@ internal sealed class RegionReading(RegionLocation location, string? key, TimeSp
             TimeSpan left = (timeout ?? TimeSpan.Zero) - Stopwatch.GetElapsedTime(start);
             try
             {
-                region = TaskRegion.Open(location);
+                region = JsonRegion.Open(location);
                 snapshot = region.Read();
                 value = Select(snapshot);
                 if (value is not null) return true;
@@ -87,7 +87,7 @@ internal sealed class RegionReading(RegionLocation location, string? key, TimeSp
         }
     }
 
-    private static bool StillThere(TaskRegion region, RegionSnapshot snapshot, TimeSpan left)
+    private static bool StillThere(JsonRegion region, RegionSnapshot snapshot, TimeSpan left)
     {
         try
         {

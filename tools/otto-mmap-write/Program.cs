@@ -43,7 +43,7 @@ command.SetAction(parsed =>
     byte[] bytes = (given ?? parsed.GetValue(value)) is { } argument and not "-" ? Encoding.UTF8.GetBytes(argument) : ReadInput();
     JsonNode? node = isJson ? ParseJson(bytes) : JsonValue.Create(Encoding.UTF8.GetString(bytes));
 
-    TaskRegion.OpenOrCreate(location, options).Set(name, node);
+    JsonRegion.OpenOrCreate(location, options).Set(name, node);
     return ExitCode.Done;
 });
 return ToolCommand.Run("otto-mmap-write", command, args);

@@ -32,7 +32,7 @@ internal static class BeforeAfterCommand
         });
         json.MustHaveADirectory();
         markdown.MustHaveADirectory();
-        command.SetAction(async (parsed, cancellation) =>
+        command.SetAction(async (parsed, cancellationToken) =>
         {
             double others = Machine.OthersOver(TimeSpan.FromSeconds(1));
             List<BeforeAfterResult> results = await MeasureAsync(parsed.GetValue(tasks)!, parsed.GetValue(runs)).ConfigureAwait(false);
@@ -46,8 +46,8 @@ internal static class BeforeAfterCommand
                 report.Print();
             }
 
-            if (parsed.GetValue(json) is { } lines) await File.WriteAllLinesAsync(lines.FullName, report.ToLines(), cancellation).ConfigureAwait(false);
-            if (parsed.GetValue(markdown) is { } page) await File.WriteAllTextAsync(page.FullName, report.ToMarkdown(), cancellation).ConfigureAwait(false);
+            if (parsed.GetValue(json) is { } lines) await File.WriteAllLinesAsync(lines.FullName, report.ToLines(), cancellationToken).ConfigureAwait(false);
+            if (parsed.GetValue(markdown) is { } page) await File.WriteAllTextAsync(page.FullName, report.ToMarkdown(), cancellationToken).ConfigureAwait(false);
             if (parsed.GetValue(keep)) Console.Error.WriteLine($"  written: {report.Write()} and what lies beside it");
             return 0;
         });

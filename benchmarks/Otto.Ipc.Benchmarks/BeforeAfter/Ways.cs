@@ -36,7 +36,7 @@ internal sealed class Tally
         if (Interlocked.Decrement(ref _left) == 0) _done.TrySetResult((_first, Stopwatch.GetTimestamp()));
     }
 
-    public ValueTask HandleAsync(SmallTask task, TaskContext context, CancellationToken cancellation)
+    public ValueTask HandleAsync(SmallTask task, TaskContext context, CancellationToken cancellationToken)
     {
         Count();
         return default;
@@ -181,10 +181,10 @@ internal sealed class QueueWay : Way
 
     private static TaskQueueOptions Options(Route route, string address, Tally? tally)
     {
-        TaskQueueOptions options = new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }.Json(SmallTaskJson.Default);
-        _ = tally is null ? options.Send<SmallTask>(Queue) : options.Handle<SmallTask>(Queue, tally.HandleAsync, h => h.Scope(false).Concurrency(route == Route.Redis ? Hands : 1));
-        options.InProcess(o => (o.Enabled, o.WhenFull) = (route == Route.InProcess, WhenFull.Wait));
-        options.SharedMemory(o => (o.Enabled, o.Directory, o.WhenFull) = (route == Route.SharedMemory, address, WhenFull.Wait));
-        return route == Route.Redis ? options.Redis(address, o => o.WhenFull = WhenFull.Wait) : options;
+        TaskQueueOptions options = new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }.UseJson(SmallTaskJson.Default);
+        _ = tally is null ? options.AddProducer<SmallTask>(Queue) : options.AddHandler<SmallTask>(Queue, tally.HandleAsync, h => h.Scope(false).Concurrency(route == Route.Redis ? Hands : 1));
+        options.UseInProcess(o => (o.Enabled, o.FullMode) = (route == Route.InProcess, QueueFullMode.Wait));
+        options.UseSharedMemory(o => (o.Enabled, o.Directory, o.FullMode) = (route == Route.SharedMemory, address, QueueFullMode.Wait));
+        return route == Route.Redis ? options.UseRedis(address, o => o.FullMode = QueueFullMode.Wait) : options;
     }
 }

@@ -153,7 +153,7 @@ internal sealed class RouteOperation : Operation
 
     public RouteOperation()
     {
-        _queue = new TaskQueue(new TaskQueueOptions().Send<ReadOnlyMemory<byte>>("bytes").SharedMemory(o => o.Directory = _directory.Path));
+        _queue = new TaskQueue(new TaskQueueOptions().AddProducer<ReadOnlyMemory<byte>>("bytes").UseSharedMemory(o => o.Directory = _directory.Path));
         _queue.StartAsync().GetAwaiter().GetResult();
         if (_queue.EnqueueAsync(_task).AsTask().GetAwaiter().GetResult().Route != Route.SharedMemory) throw new InvalidOperationException("the task went another way");
         _segment = new MmapTransport(new MmapTransportOptions { Directory = _directory.Path }).OpenQueue("bytes");
@@ -196,7 +196,7 @@ internal sealed class HandlerOperation : Operation
 
     public HandlerOperation()
     {
-        _queue = new TaskQueue(new TaskQueueOptions().Handle<object>("object", HandleAsync, h => h.Scope(false).Concurrency(1)).SharedMemory(o => o.Enabled = false));
+        _queue = new TaskQueue(new TaskQueueOptions().AddHandler<object>("object", HandleAsync, h => h.Scope(false).Concurrency(1)).UseSharedMemory(o => o.Enabled = false));
         _queue.StartAsync().GetAwaiter().GetResult();
     }
 
@@ -218,7 +218,7 @@ internal sealed class HandlerOperation : Operation
 
     public override void Dispose() => _queue.DisposeAsync().AsTask().GetAwaiter().GetResult();
 
-    private ValueTask HandleAsync(object task, TaskContext context, CancellationToken cancellation)
+    private ValueTask HandleAsync(object task, TaskContext context, CancellationToken cancellationToken)
     {
         Volatile.Write(ref _done, _done + 1);
         return default;

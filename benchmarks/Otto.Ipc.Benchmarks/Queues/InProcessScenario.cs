@@ -15,13 +15,13 @@ internal static class InProcessScenario
     {
         var counter = new Counter();
         await using var queue = new TaskQueue(new TaskQueueOptions()
-            .Handle<Work>("bench.work", counter.HandleAsync, h => h.Scope(false).Concurrency(1))
-            .InProcess(o =>
+            .AddHandler<Work>("bench.work", counter.HandleAsync, h => h.Scope(false).Concurrency(1))
+            .UseInProcess(o =>
             {
                 o.Capacity = Capacity;
-                o.WhenFull = WhenFull.Wait;
+                o.FullMode = QueueFullMode.Wait;
             })
-            .SharedMemory(o => o.Enabled = false));
+            .UseSharedMemory(o => o.Enabled = false));
         await queue.StartAsync();
         var work = new Work(new byte[bytes]);
         var rates = new List<double>();
@@ -100,7 +100,7 @@ internal static class InProcessScenario
             return _done.Task;
         }
 
-        public ValueTask HandleAsync(Work work, TaskContext context, CancellationToken cancellation)
+        public ValueTask HandleAsync(Work work, TaskContext context, CancellationToken cancellationToken)
         {
             Count(work);
             return default;

@@ -28,40 +28,40 @@ internal sealed record TaskPlan(string Route, string Format, bool Scope)
             options.Services = new ServiceCollection().AddSingleton(sink).AddScoped<JsonTaskHandler>().AddScoped<RawTaskHandler>().AddScoped<BytesTaskHandler>().BuildServiceProvider();
             return Format switch
             {
-                "json" => options.Handle<BenchTask, JsonTaskHandler>(Queue, static h => h.Concurrency(Places)),
-                "bytes" => options.Handle<byte[], BytesTaskHandler>(Queue, static h => h.Concurrency(Places)),
-                _ => options.Handle<ReadOnlyMemory<byte>, RawTaskHandler>(Queue, static h => h.Concurrency(Places)),
+                "json" => options.AddHandler<BenchTask, JsonTaskHandler>(Queue, static h => h.Concurrency(Places)),
+                "bytes" => options.AddHandler<byte[], BytesTaskHandler>(Queue, static h => h.Concurrency(Places)),
+                _ => options.AddHandler<ReadOnlyMemory<byte>, RawTaskHandler>(Queue, static h => h.Concurrency(Places)),
             };
         }
 
         return Format switch
         {
-            "json" => options.Handle<BenchTask>(Queue, (task, _, _) => sink.Take(task.SentAt, task.Payload), static h => h.Scope(false).Concurrency(Places)),
-            "bytes" => options.Handle<byte[]>(Queue, (task, _, _) => sink.Take(task), static h => h.Scope(false).Concurrency(Places)),
-            _ => options.Handle<ReadOnlyMemory<byte>>(Queue, (task, _, _) => sink.Take(task.Span), static h => h.Scope(false).Concurrency(Places)),
+            "json" => options.AddHandler<BenchTask>(Queue, (task, _, _) => sink.Take(task.SentAt, task.Payload), static h => h.Scope(false).Concurrency(Places)),
+            "bytes" => options.AddHandler<byte[]>(Queue, (task, _, _) => sink.Take(task), static h => h.Scope(false).Concurrency(Places)),
+            _ => options.AddHandler<ReadOnlyMemory<byte>>(Queue, (task, _, _) => sink.Take(task.Span), static h => h.Scope(false).Concurrency(Places)),
         };
     }
 
     /// <summary>Options that only send.</summary>
     public TaskQueueOptions Sending(string directory)
-        => IsJson ? Options(directory).Send<BenchTask>(Queue) : Options(directory).Send<ReadOnlyMemory<byte>>(Queue);
+        => IsJson ? Options(directory).AddProducer<BenchTask>(Queue) : Options(directory).AddProducer<ReadOnlyMemory<byte>>(Queue);
 
     private TaskQueueOptions Options(string directory)
     {
-        TaskQueueOptions options = new TaskQueueOptions().Json(BenchJson.Default)
-            .InProcess(o =>
+        TaskQueueOptions options = new TaskQueueOptions().UseJson(BenchJson.Default)
+            .UseInProcess(o =>
             {
                 o.Enabled = Route == "inprocess";
                 o.Capacity = 8192;
-                o.WhenFull = WhenFull.Wait;
+                o.FullMode = QueueFullMode.Wait;
             })
-            .SharedMemory(o =>
+            .UseSharedMemory(o =>
             {
                 o.Enabled = Route == "mmap" || directory.Length > 0;
                 o.Directory = directory;
                 o.SlotBytes = 1024;
             });
-        if (Route == "redis") options.SharedMemory(static o => o.Enabled = false).Redis(Environment.GetEnvironmentVariable(RedisVariable)!);
+        if (Route == "redis") options.UseSharedMemory(static o => o.Enabled = false).UseRedis(Environment.GetEnvironmentVariable(RedisVariable)!);
         return options;
     }
 }
@@ -74,15 +74,15 @@ internal sealed partial class BenchJson : JsonSerializerContext;
 
 internal sealed class JsonTaskHandler(TaskSink sink) : ITaskHandler<BenchTask>
 {
-    public ValueTask HandleAsync(BenchTask task, TaskContext context, CancellationToken cancellation) => sink.Take(task.SentAt, task.Payload);
+    public ValueTask HandleAsync(BenchTask task, TaskContext context, CancellationToken cancellationToken) => sink.Take(task.SentAt, task.Payload);
 }
 
 internal sealed class BytesTaskHandler(TaskSink sink) : ITaskHandler<byte[]>
 {
-    public ValueTask HandleAsync(byte[] task, TaskContext context, CancellationToken cancellation) => sink.Take(task);
+    public ValueTask HandleAsync(byte[] task, TaskContext context, CancellationToken cancellationToken) => sink.Take(task);
 }
 
 internal sealed class RawTaskHandler(TaskSink sink) : ITaskHandler<ReadOnlyMemory<byte>>
 {
-    public ValueTask HandleAsync(ReadOnlyMemory<byte> task, TaskContext context, CancellationToken cancellation) => sink.Take(task.Span);
+    public ValueTask HandleAsync(ReadOnlyMemory<byte> task, TaskContext context, CancellationToken cancellationToken) => sink.Take(task.Span);
 }

@@ -15,7 +15,7 @@ internal static class TopicScenarios
     private const long End = -1;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    public static void Throughput(Report report, Floor floor, int bytes, long messages, int subscribers, TopicPolicy policy, int runs)
+    public static void Throughput(Report report, Floor floor, int bytes, long messages, int subscribers, SlowSubscriberPolicy policy, int runs)
     {
         using var directory = ScratchDirectory.InSharedMemory();
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });

@@ -1,4 +1,4 @@
-using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
 
 namespace Otto.Ipc.Fifo.Relays;
@@ -17,7 +17,7 @@ namespace Otto.Ipc.Fifo.Relays;
 public sealed class FifoRelay : IAsyncDisposable
 {
     private const int FirstRetry = 1, LongestRetry = 16, TurnAwayEvery = 10, StepsInARow = 64; // ms, ms, ms
-    private readonly RelayPlace _place;
+    private readonly RelayDirectory _place;
     private readonly WakeSignal _signal = new();
     private readonly Timer _timer;
     private readonly List<RelayInlet> _inlets = [];
@@ -41,7 +41,7 @@ public sealed class FifoRelay : IAsyncDisposable
         options ??= new FifoRelayOptions();
         options.Validate();
         _timer = new Timer(static signal => ((WakeSignal)signal!).Set(), _signal, Timeout.Infinite, Timeout.Infinite);
-        _place = RelayPlace.Make(options.Directory);
+        _place = RelayDirectory.Make(options.Directory);
         try
         {
             FifoFraming? framing = options.Producers > 1 ? options.Framing : null;

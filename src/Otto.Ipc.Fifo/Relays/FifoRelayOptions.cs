@@ -1,4 +1,4 @@
-using Otto.Ipc.Fifo.Native;
+using Otto.Ipc.Fifo.Platform;
 
 namespace Otto.Ipc.Fifo.Relays;
 

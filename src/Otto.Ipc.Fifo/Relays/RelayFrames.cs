@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Paths;
 
 namespace Otto.Ipc.Fifo.Relays;
 

@@ -1,7 +1,7 @@
-using Otto.Ipc.Fifo.Native;
-using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Platform;
+using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Fifo.Relays;
 

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
 
 namespace Otto.Ipc.Fifo.Streams;
@@ -12,7 +12,7 @@ internal sealed class FifoReceiver : MessageReceiver, IReadiness
     private readonly WakeSignal _signal = new();
     private readonly EndWait _wait;
     private readonly StreamFile _file;
-    private readonly PipeView _view;
+    private readonly PipePeeker _view;
     private readonly FrameReader _reader;
     private long _leases;
     private long _open;
@@ -25,7 +25,7 @@ internal sealed class FifoReceiver : MessageReceiver, IReadiness
         try
         {
             if (!file.TryBeReceiver()) throw new IOException($"{file.FifoPath} has a receiver already, and it is alive; dispose it first");
-            _view = new PipeView(file.FifoPath, file.Rules, options);
+            _view = new PipePeeker(file.FifoPath, file.Rules, options);
         }
         catch
         {
@@ -92,12 +92,12 @@ internal sealed class FifoReceiver : MessageReceiver, IReadiness
         }
     }
 
-    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         _gate.Enter();
         try
         {
-            return _wait.Wait(timeout, cancellation) && _found != Sight.End;
+            return _wait.Wait(timeout, cancellationToken) && _found != Sight.End;
         }
         finally
         {
@@ -106,12 +106,12 @@ internal sealed class FifoReceiver : MessageReceiver, IReadiness
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellation = default)
+    public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
         _gate.Enter();
         try
         {
-            await _wait.WaitAsync(cancellation).ConfigureAwait(false);
+            await _wait.WaitAsync(cancellationToken).ConfigureAwait(false);
             return _found != Sight.End;
         }
         finally

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
 
 namespace Otto.Ipc.Fifo.Streams;
@@ -72,13 +72,13 @@ internal sealed class FifoSender : MessageSender, IReadiness
         }
     }
 
-    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
         Enter();
         try
         {
-            return _pipe.Wait.Wait(timeout, cancellation);
+            return _pipe.Wait.Wait(timeout, cancellationToken);
         }
         finally
         {
@@ -87,13 +87,13 @@ internal sealed class FifoSender : MessageSender, IReadiness
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellation = default)
+    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
         Enter();
         try
         {
-            await _pipe.Wait.WaitAsync(cancellation).ConfigureAwait(false);
+            await _pipe.Wait.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         finally
         {

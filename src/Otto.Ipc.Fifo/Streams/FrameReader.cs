@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Paths;
 
 namespace Otto.Ipc.Fifo.Streams;
 
@@ -22,7 +22,7 @@ internal enum Sight
     End,
 }
 
-internal sealed class FrameReader(StreamFile file, PipeView view)
+internal sealed class FrameReader(StreamFile file, PipePeeker view)
 {
     private const int LookForDeaths = 250, ShownBytes = 32;
     private readonly FrameRules _rules = file.Rules;
@@ -35,7 +35,7 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
     public int PayloadAt => _rules.Framing == FifoFraming.LengthPrefixed ? FrameRules.LengthBytes : 0;
 
     /// <summary>What to sleep on while there is nothing. Half a frame may have lost its sender, which only a look can tell.</summary>
-    public Waiting.Pause Pause => new(view.News, Native.PipeCalls.POLLIN, view.Unread.IsEmpty ? 0 : LookForDeaths);
+    public Waiting.Pause Pause => new(view.News, Platform.PipeCalls.POLLIN, view.Unread.IsEmpty ? 0 : LookForDeaths);
 
     /// <summary>Looks for the next message.</summary>
     /// <param name="bytes">How long it is, where there is one.</param>
@@ -149,7 +149,7 @@ internal sealed class FrameReader(StreamFile file, PipeView view)
             : received.Length < FrameRules.LengthBytes ? $"the last message in {path} is cut: {received.Length} of {FrameRules.LengthBytes} bytes of its length came"
             : $"the last message in {path} is cut: {received.Length - FrameRules.LengthBytes:N0} of its {BinaryPrimitives.ReadUInt32LittleEndian(received):N0} bytes came";
         Drop(received.Length);
-        if (!_skipping) _trouble = new CutFrameException($"{what} before its sender went: {Show(received)}", received);
+        if (!_skipping) _trouble = new TruncatedFrameException($"{what} before its sender went: {Show(received)}", received);
         _skipping = false;
         if (!locked) return;
         file.IsFrameBegun = false;

@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using System.Threading.Channels;
-using Otto.Ipc.Fifo.Native;
-using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Platform;
+using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Waiting;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Fifo.Streams;
 
@@ -167,7 +167,7 @@ internal sealed class SenderPipe : IReadyTarget
             }
 
             _lingering = true;
-            Lingering.Add(this, _options.Linger);
+            PendingFlushes.Add(this, _options.Linger);
             ComeBack();
         }
     }
@@ -333,6 +333,6 @@ internal sealed class SenderPipe : IReadyTarget
         if (_fd >= 0) _ = Libc.Close(_fd);
         _fd = -1;
         _file.Dispose();
-        Lingering.Remove(this);
+        PendingFlushes.Remove(this);
     }
 }

@@ -27,15 +27,15 @@ internal sealed class EndWait(EndGate gate, IReadiness readiness, WakeSignal sig
 
     /// <summary>Blocks until ready.</summary>
     /// <returns><see langword="false"/> where the time ran out.</returns>
-    public bool Wait(TimeSpan timeout, CancellationToken cancellation)
+    public bool Wait(TimeSpan timeout, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
         int retry = 1;
-        using CancellationTokenRegistration stop = Register(cancellation);
+        using CancellationTokenRegistration stop = Register(cancellationToken);
         while (true)
         {
             gate.ThrowIfClosed();
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             if (readiness.IsReady(arm: false, out Pause pause)) return true;
             int milliseconds = Remaining(timeout, start);
             if (milliseconds == 0) return false;
@@ -46,16 +46,16 @@ internal sealed class EndWait(EndGate gate, IReadiness readiness, WakeSignal sig
 
     /// <summary>Waits without holding a thread until ready.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask WaitAsync(CancellationToken cancellation)
+    public async ValueTask WaitAsync(CancellationToken cancellationToken)
     {
         int retry = 1;
-        CancellationTokenRegistration stop = Register(cancellation);
+        CancellationTokenRegistration stop = Register(cancellationToken);
         try
         {
             while (true)
             {
                 gate.ThrowIfClosed();
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 if (readiness.IsReady(arm: true, out Pause pause)) return;
                 if (pause.LongestRetry > 0) LookAfter(Next(ref retry, pause));
                 await signal.WaitAsync().ConfigureAwait(false);
@@ -81,8 +81,8 @@ internal sealed class EndWait(EndGate gate, IReadiness readiness, WakeSignal sig
         signal.Close();
     }
 
-    private CancellationTokenRegistration Register(CancellationToken cancellation) =>
-        cancellation.CanBeCanceled ? cancellation.UnsafeRegister(static signal => ((WakeSignal)signal!).Set(), signal) : default;
+    private CancellationTokenRegistration Register(CancellationToken cancellationToken) =>
+        cancellationToken.CanBeCanceled ? cancellationToken.UnsafeRegister(static signal => ((WakeSignal)signal!).Set(), signal) : default;
 
     /// <summary>Milliseconds left, rounded up; -1 for ever.</summary>
     private static int Remaining(TimeSpan timeout, long start)

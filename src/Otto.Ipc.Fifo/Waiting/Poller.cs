@@ -1,5 +1,5 @@
-using Otto.Ipc.Fifo.Native;
-using Otto.Ipc.Native;
+using Otto.Ipc.Fifo.Platform;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Fifo.Waiting;
 

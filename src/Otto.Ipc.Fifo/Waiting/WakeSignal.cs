@@ -1,6 +1,6 @@
 using System.Threading.Tasks.Sources;
-using Otto.Ipc.Fifo.Native;
-using Otto.Ipc.Native;
+using Otto.Ipc.Fifo.Platform;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Fifo.Waiting;
 

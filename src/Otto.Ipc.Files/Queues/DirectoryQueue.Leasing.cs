@@ -1,8 +1,8 @@
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Files.Messages;
-using Otto.Ipc.Files.Places;
-using Otto.Ipc.Native;
+using Otto.Ipc.Files.Paths;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
@@ -55,7 +55,7 @@ internal sealed partial class DirectoryQueue
         return count;
     }
 
-    bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, name => TrustedFile.Remove(_me.PathOf(name)));
+    bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, name => PrivateFile.Remove(_me.PathOf(name)));
 
     bool IWorkLeaseOwner.Abandon(in SlotToken token, bool countAttempt, TimeSpan delay)
     {
@@ -72,7 +72,7 @@ internal sealed partial class DirectoryQueue
     private bool PutBack(string path, in MessageName name, bool countAttempt, TimeSpan delay)
     {
         if (delay == TimeSpan.Zero || (countAttempt && name.Attempt >= _numbers.MaxAttempts)) return GiveBack(path, name, countAttempt, "");
-        return TrustedFile.Move(path, Path.Combine(_files.Delayed, DelayedName.In(delay, name.Id, name.Attempt + (countAttempt ? 1 : 0)).ToString()));
+        return PrivateFile.Move(path, Path.Combine(_files.Delayed, DelayedName.In(delay, name.Id, name.Attempt + (countAttempt ? 1 : 0)).ToString()));
     }
 
     bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason)
@@ -82,8 +82,8 @@ internal sealed partial class DirectoryQueue
     }
 
     // The payload is this process's own memory, and stays as long as somebody has it.
-    PayloadHold IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload) =>
-        _held.ContainsKey(token.Word) ? new PayloadHold(payload) : throw new InvalidOperationException("the lease has ended, and its payload with it");
+    RetainedPayload IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload) =>
+        _held.ContainsKey(token.Word) ? new RetainedPayload(payload) : throw new InvalidOperationException("the lease has ended, and its payload with it");
 
     public IReadOnlyList<DeadLetter> GetDeadLetters(int max = 100) => Call(() =>
     {
@@ -104,15 +104,15 @@ internal sealed partial class DirectoryQueue
     {
         if (FindLetter(id) is not { } letter) return false;
         var again = new MessageName(Math.Max(letter.Time, QueueTime.UnixMilliseconds), letter.Id, 1);
-        if (!TrustedFile.Move(Path.Combine(_files.Dead, letter.ToString()), Path.Combine(_files.Ready, again.ToString()))) return false;
-        TrustedFile.Remove(ReasonPath(letter));
+        if (!PrivateFile.Move(Path.Combine(_files.Dead, letter.ToString()), Path.Combine(_files.Ready, again.ToString()))) return false;
+        PrivateFile.Remove(ReasonPath(letter));
         return true;
     });
 
-    public bool Drop(DeadLetterId id) => Call(() =>
+    public bool Delete(DeadLetterId id) => Call(() =>
     {
-        if (FindLetter(id) is not { } letter || !TrustedFile.Remove(Path.Combine(_files.Dead, letter.ToString()))) return false;
-        TrustedFile.Remove(ReasonPath(letter));
+        if (FindLetter(id) is not { } letter || !PrivateFile.Remove(Path.Combine(_files.Dead, letter.ToString()))) return false;
+        PrivateFile.Remove(ReasonPath(letter));
         return true;
     });
 
@@ -123,7 +123,7 @@ internal sealed partial class DirectoryQueue
         {
             while (_ready.TryNext(out name))
             {
-                if (TrustedFile.Move(Path.Combine(_files.Ready, name.ToString()), Mine().PathOf(name))) return true;
+                if (PrivateFile.Move(Path.Combine(_files.Ready, name.ToString()), Mine().PathOf(name))) return true;
             }
         }
 
@@ -188,7 +188,7 @@ internal sealed partial class DirectoryQueue
         if (countAttempt && name.Attempt >= _numbers.MaxAttempts)
             return BuryLetter(path, name, $"given up after {name.Attempt} attempts, the limit is {_numbers.MaxAttempts}{(why.Length > 0 ? "; " + why : "")}");
         MessageName again = countAttempt ? name with { Attempt = name.Attempt + 1 } : name;
-        bool moved = TrustedFile.Move(path, Path.Combine(_files.Ready, again.ToString()));
+        bool moved = PrivateFile.Move(path, Path.Combine(_files.Ready, again.ToString()));
         if (moved && !_gate.IsClosed)
         {
             lock (_taking) _ready.Forget();
@@ -205,16 +205,16 @@ internal sealed partial class DirectoryQueue
         string written = Mine().NewPath();
         try
         {
-            TrustedFile.WriteNew(written, Encoding.UTF8.GetBytes(Cut(reason) + "\n"), _options.Flush).Dispose();
-            TrustedFile.Move(written, ReasonPath(letter));
+            PrivateFile.WriteNew(written, Encoding.UTF8.GetBytes(Cut(reason) + "\n"), _options.Flush).Dispose();
+            PrivateFile.Move(written, ReasonPath(letter));
         }
         catch (IOException)
         {
             // A full disk has no room for a reason; a rename needs none.
         }
 
-        if (TrustedFile.Move(path, Path.Combine(_files.Dead, letter.ToString()))) return true;
-        TrustedFile.Remove(ReasonPath(letter));
+        if (PrivateFile.Move(path, Path.Combine(_files.Dead, letter.ToString()))) return true;
+        PrivateFile.Remove(ReasonPath(letter));
         return false;
     }
 
@@ -237,8 +237,8 @@ internal sealed partial class DirectoryQueue
     {
         try
         {
-            using SafeFileHandle? file = TrustedFile.TryOpen(path, Libc.O_RDONLY);
-            return file is null ? null : Encoding.UTF8.GetString(MessageText.WithoutEnd(TrustedFile.ReadAll(file, path, 16 * MostReasonBytes)).Span);
+            using SafeFileHandle? file = PrivateFile.TryOpen(path, Libc.O_RDONLY);
+            return file is null ? null : Encoding.UTF8.GetString(MessageText.WithoutEnd(PrivateFile.ReadAll(file, path, 16 * MostReasonBytes)).Span);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or CorruptSegmentException)
         {
@@ -270,9 +270,9 @@ internal sealed partial class DirectoryQueue
         problem = null;
         try
         {
-            using SafeFileHandle? file = TrustedFile.TryOpen(path, Libc.O_RDONLY);
+            using SafeFileHandle? file = PrivateFile.TryOpen(path, Libc.O_RDONLY);
             if (file is null) return false;
-            payload = MessageText.Decode(MessageText.WithoutEnd(TrustedFile.ReadAll(file, path, MessageText.MostBytes(MaxMessageBytes) + 2)));
+            payload = MessageText.Decode(MessageText.WithoutEnd(PrivateFile.ReadAll(file, path, MessageText.MostBytes(MaxMessageBytes) + 2)));
             if (payload.Length <= MaxMessageBytes) return true;
             problem = $"message of {payload.Length:N0} bytes exceeds the limit of {MaxMessageBytes:N0}";
             payload = default;

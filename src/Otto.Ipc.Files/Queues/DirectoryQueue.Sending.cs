@@ -1,5 +1,5 @@
 using Otto.Ipc.Files.Messages;
-using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Paths;
 
 namespace Otto.Ipc.Files.Queues;
 
@@ -32,7 +32,7 @@ internal sealed partial class DirectoryQueue
         }
     }
 
-    public bool TryKeep(ReadOnlySpan<byte> message, out WorkLease lease)
+    public bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease)
     {
         CheckSize(message.Length, nameof(message));
         lease = default;
@@ -63,7 +63,7 @@ internal sealed partial class DirectoryQueue
             open = MayHaveRoom() && _sequence.Pass(() =>
             {
                 if (!HasRoom(_sequence.Last)) return false;
-                TrustedFile.OpenOrCreate(reservation).Dispose();
+                PrivateFile.OpenOrCreate(reservation).Dispose();
                 _sequence.Next();
                 return true;
             });
@@ -91,13 +91,13 @@ internal sealed partial class DirectoryQueue
             try
             {
                 string written = Write(slot.Buffer.AsSpan(0, bytes));
-                _sequence.Pass(() => TrustedFile.Move(written, Path.Combine(_files.Ready, NextName().ToString())));
+                _sequence.Pass(() => PrivateFile.Move(written, Path.Combine(_files.Ready, NextName().ToString())));
                 Settle(_files.Ready);
                 return true;
             }
             finally
             {
-                TrustedFile.Remove(slot.Reservation);
+                PrivateFile.Remove(slot.Reservation);
             }
         }
         finally
@@ -114,7 +114,7 @@ internal sealed partial class DirectoryQueue
         {
             if (!_slots.TryRemove(token.Word, out OpenSlot? slot)) return;
             ended++;
-            TrustedFile.Remove(slot.Reservation);
+            PrivateFile.Remove(slot.Reservation);
         }
         finally
         {
@@ -127,12 +127,12 @@ internal sealed partial class DirectoryQueue
         // In the order in which a message moves: one that becomes due meanwhile is found among the ready.
         foreach (DelayedName delayed in _files.DelayedMessages())
         {
-            if (delayed.Message.Id == id.Use && TrustedFile.Remove(Path.Combine(_files.Delayed, delayed.ToString()))) return true;
+            if (delayed.Message.Id == id.Use && PrivateFile.Remove(Path.Combine(_files.Delayed, delayed.ToString()))) return true;
         }
 
         foreach (MessageName ready in QueueFiles.MessagesIn(_files.Ready))
         {
-            if (ready.Id == id.Use && TrustedFile.Remove(Path.Combine(_files.Ready, ready.ToString()))) return true;
+            if (ready.Id == id.Use && PrivateFile.Remove(Path.Combine(_files.Ready, ready.ToString()))) return true;
         }
 
         return false;
@@ -156,12 +156,12 @@ internal sealed partial class DirectoryQueue
                 string target = keep ? _me.PathOf(added)
                     : delay > TimeSpan.Zero ? Path.Combine(_files.Delayed, DelayedName.In(delay, added.Id, 1).ToString())
                     : Path.Combine(_files.Ready, added.ToString());
-                return TrustedFile.Move(written, target) ? true : throw new IOException($"{written} was removed before it was sent");
+                return PrivateFile.Move(written, target) ? true : throw new IOException($"{written} was removed before it was sent");
             });
         }
         finally
         {
-            if (!sent) TrustedFile.Remove(written);
+            if (!sent) PrivateFile.Remove(written);
         }
 
         if (!sent) return false;
@@ -182,14 +182,14 @@ internal sealed partial class DirectoryQueue
         int length = MessageText.Encode(message, text);
         text[length] = (byte)'\n';
         string path = Mine().NewPath();
-        TrustedFile.WriteNew(path, text.AsSpan(0, length + 1), _options.Flush).Dispose();
+        PrivateFile.WriteNew(path, text.AsSpan(0, length + 1), _options.Flush).Dispose();
         return path;
     }
 
     /// <summary>Puts a change of names on the disk where that is wanted.</summary>
     private void Settle(string directory)
     {
-        if (_options.Flush == FlushLevel.FileAndDirectory) TrustedFile.FlushDirectory(directory);
+        if (_options.Flush == FlushLevel.FileAndDirectory) PrivateFile.FlushDirectory(directory);
     }
 
     private bool MayHaveRoom()
@@ -222,7 +222,7 @@ internal sealed partial class DirectoryQueue
 
     private static void CheckDelay(TimeSpan delay)
     {
-        if (delay < TimeSpan.Zero || delay > IWorkQueue.LongestDelay)
-            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.LongestDelay.TotalDays:N0} days: {delay}");
+        if (delay < TimeSpan.Zero || delay > IWorkQueue.MaxDelay)
+            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
     }
 }

@@ -9,38 +9,38 @@ internal sealed partial class DirectoryQueue
     private readonly Work _work;
     private readonly Room _room;
 
-    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellation = default) => Call(() => _waiter.Wait(_work, timeout, cancellation));
+    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => Call(() => _waiter.Wait(_work, timeout, cancellationToken));
 
-    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default) => Call(() => _waiter.Wait(_room, timeout, cancellation));
+    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default) => Call(() => _waiter.Wait(_room, timeout, cancellationToken));
 
-    public async ValueTask WaitToLeaseAsync(CancellationToken cancellation = default) => await WaitAsync(_work, cancellation).ConfigureAwait(false);
+    public async ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => await WaitAsync(_work, cancellationToken).ConfigureAwait(false);
 
-    public async ValueTask WaitToSendAsync(CancellationToken cancellation = default) => await WaitAsync(_room, cancellation).ConfigureAwait(false);
+    public async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default) => await WaitAsync(_room, cancellationToken).ConfigureAwait(false);
 
-    public async ValueTask<WorkLease> LeaseAsync(CancellationToken cancellation = default)
+    public async ValueTask<WorkLease> LeaseAsync(CancellationToken cancellationToken = default)
     {
         WorkLease lease;
-        while (!TryLease(out lease)) await WaitAsync(_work, cancellation).ConfigureAwait(false);
+        while (!TryLease(out lease)) await WaitAsync(_work, cancellationToken).ConfigureAwait(false);
         return lease;
     }
 
-    public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default) =>
-        await SendAsync(message, TimeSpan.Zero, cancellation).ConfigureAwait(false);
+    public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default) =>
+        await SendAsync(message, TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
 
-    public async ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellation = default)
+    public async ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellationToken = default)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         WorkId id;
-        while (!TrySend(message.Span, delay, out id)) await WaitAsync(_room, cancellation).ConfigureAwait(false);
+        while (!TrySend(message.Span, delay, out id)) await WaitAsync(_room, cancellationToken).ConfigureAwait(false);
         return id;
     }
 
-    private async ValueTask WaitAsync(IAwaited awaited, CancellationToken cancellation)
+    private async ValueTask WaitAsync(IAwaited awaited, CancellationToken cancellationToken)
     {
         _gate.Enter();
         try
         {
-            await _waiter.WaitAsync(awaited, cancellation).ConfigureAwait(false);
+            await _waiter.WaitAsync(awaited, cancellationToken).ConfigureAwait(false);
         }
         finally
         {

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Watching;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
@@ -16,9 +16,9 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
     private readonly QueueFiles _files;
     private readonly QueueNumbers _numbers;
     private readonly FilesTransportOptions _options;
-    private readonly Sequence _sequence;
+    private readonly SendSequencer _sequence;
     private volatile WorkerDirectory _me;
-    private readonly ReadyMessages _ready;
+    private readonly ReadyIndex _ready;
     private readonly Lock _taking = new(), _renewing = new();
     private readonly ChangeWaiter _waiter;
     private readonly HandleGate _gate;
@@ -33,8 +33,8 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
         _numbers = numbers;
         _options = options;
         _files = new QueueFiles(root);
-        _sequence = new Sequence(_files, options.LockTimeout);
-        _ready = new ReadyMessages(_files, _sequence);
+        _sequence = new SendSequencer(_files, options.LockTimeout);
+        _ready = new ReadyIndex(_files, _sequence);
         _waiter = new ChangeWaiter(options);
         _gate = new HandleGate(Leave);
         _work = new Work(this);
@@ -72,7 +72,7 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
         long oldestLease = long.MaxValue;
         foreach (string worker in _files.WorkerDirectories())
         {
-            foreach (string file in RunDirectory.NamesIn(worker).Where(WorkerDirectory.TakesRoom))
+            foreach (string file in RootDirectory.NamesIn(worker).Where(WorkerDirectory.TakesRoom))
             {
                 bool message = MessageName.TryParse(file, out _);
                 if (message) leased++;

@@ -1,5 +1,5 @@
-using Otto.Ipc.Files.Places;
-using Otto.Ipc.Native;
+using Otto.Ipc.Files.Paths;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
@@ -17,10 +17,10 @@ internal sealed class QueueFiles
     public QueueFiles(string root)
     {
         Root = root;
-        Ready = RunDirectory.Ensure(root, "ready");
-        Delayed = RunDirectory.Ensure(root, "delayed");
-        Leased = RunDirectory.Ensure(root, "leased");
-        Dead = RunDirectory.Ensure(root, "dead");
+        Ready = RootDirectory.Ensure(root, "ready");
+        Delayed = RootDirectory.Ensure(root, "delayed");
+        Leased = RootDirectory.Ensure(root, "leased");
+        Dead = RootDirectory.Ensure(root, "dead");
     }
 
     public string Root { get; }
@@ -39,7 +39,7 @@ internal sealed class QueueFiles
     public static List<MessageName> MessagesIn(string directory)
     {
         var messages = new List<MessageName>();
-        foreach (string file in RunDirectory.NamesIn(directory))
+        foreach (string file in RootDirectory.NamesIn(directory))
         {
             if (MessageName.TryParse(file, out MessageName name)) messages.Add(name);
         }
@@ -51,7 +51,7 @@ internal sealed class QueueFiles
     public List<DelayedName> DelayedMessages()
     {
         var messages = new List<DelayedName>();
-        foreach (string file in RunDirectory.NamesIn(Delayed))
+        foreach (string file in RootDirectory.NamesIn(Delayed))
         {
             if (DelayedName.TryParse(file, out DelayedName name)) messages.Add(name);
         }
@@ -60,12 +60,12 @@ internal sealed class QueueFiles
     }
 
     /// <summary>The directories of workers, half-made ones too.</summary>
-    public IEnumerable<string> WorkerDirectories() => RunDirectory.NamesIn(Leased).Select(name => Path.Combine(Leased, name))
+    public IEnumerable<string> WorkerDirectories() => RootDirectory.NamesIn(Leased).Select(name => Path.Combine(Leased, name))
         .Where(path => Libc.Status(path) is { IsDirectory: true });
 
     /// <summary>How many messages and reservations take room. Counted while others move, so wrong by as many as move just then.</summary>
     public int CountTaken() => MessagesIn(Ready).Count + DelayedMessages().Count + MessagesIn(Dead).Count
-        + WorkerDirectories().Sum(worker => RunDirectory.NamesIn(worker).Count(WorkerDirectory.TakesRoom));
+        + WorkerDirectories().Sum(worker => RootDirectory.NamesIn(worker).Count(WorkerDirectory.TakesRoom));
 
     /// <summary>The highest number of the sequence that any message has, for a queue whose sequence was lost.</summary>
     public long HighestId()

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
-using Otto.Ipc.Files.Places;
-using Otto.Ipc.Native;
+using Otto.Ipc.Files.Paths;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
@@ -14,15 +14,15 @@ internal sealed class WorkerDirectory : IDisposable
     private const int MostAttempts = 100;
     private const string LockName = "lock", WorksName = "works", New = ".new", Reserved = ".reserved";
 
-    private readonly SideLock _lock;
+    private readonly LockFile _lock;
     private readonly ulong _inode;
     private long _files;
 
-    private WorkerDirectory(string path, SideLock held)
+    private WorkerDirectory(string path, LockFile held)
     {
         DirectoryPath = path;
         _lock = held;
-        _inode = TrustedFile.Status(held.File).Inode;
+        _inode = PrivateFile.Status(held.File).Inode;
     }
 
     public string DirectoryPath { get; }
@@ -34,12 +34,12 @@ internal sealed class WorkerDirectory : IDisposable
         {
             string name = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{Guid.NewGuid().ToString("n").AsSpan(0, 8)}");
             string hidden = Path.Combine(files.Leased, "." + name), path = Path.Combine(files.Leased, name);
-            var held = new SideLock(Path.Combine(hidden, LockName));
+            LockFile held = new LockFile(Path.Combine(hidden, LockName));
             try
             {
-                RunDirectory.Ensure(hidden);
+                RootDirectory.Ensure(hidden);
                 // A sweeper may take it for a dead one's until the lock is held, and remove it; then another is made.
-                if (held.TryAcquire() && TrustedFile.Move(hidden, path)) return new WorkerDirectory(path, held);
+                if (held.TryAcquire() && PrivateFile.Move(hidden, path)) return new WorkerDirectory(path, held);
             }
             catch (DirectoryNotFoundException)
             {
@@ -71,8 +71,8 @@ internal sealed class WorkerDirectory : IDisposable
     public void SetTakesWork(bool works)
     {
         string path = Path.Combine(DirectoryPath, WorksName);
-        if (works) TrustedFile.OpenOrCreate(path).Dispose();
-        else TrustedFile.Remove(path);
+        if (works) PrivateFile.OpenOrCreate(path).Dispose();
+        else PrivateFile.Remove(path);
     }
 
     /// <summary>Leaves: what is still here goes back, and the directory goes.</summary>
@@ -91,7 +91,7 @@ internal sealed class WorkerDirectory : IDisposable
     public static bool Works(string directory)
     {
         if (Libc.Status(Path.Combine(directory, WorksName)) is null) return false;
-        using SafeFileHandle? file = TrustedFile.TryOpen(Path.Combine(directory, LockName), Libc.O_RDONLY);
+        using SafeFileHandle? file = PrivateFile.TryOpen(Path.Combine(directory, LockName), Libc.O_RDONLY);
         // Shared: whoever else looks at the same moment must not take it for alive.
         return file is not null && Libc.Flock((int)file.DangerousGetHandle(), Libc.LOCK_SH | Libc.LOCK_NB) != 0;
     }
@@ -102,11 +102,11 @@ internal sealed class WorkerDirectory : IDisposable
     {
         // Only who holds a directory's lock may empty it: what has no lock yet is being made, and its owner may take the lock at any moment.
         string path = Path.Combine(directory, LockName);
-        using SafeFileHandle? file = TrustedFile.TryOpen(path, Libc.O_RDONLY);
+        using SafeFileHandle? file = PrivateFile.TryOpen(path, Libc.O_RDONLY);
         if (file is null) return Path.GetFileName(directory)[0] == '.' ? Libc.RemoveDirectory(directory) == 0 : TrySweepUnlocked(directory, giveBack);
-        if (!SideLock.TryLock(file, path)) return false;
+        if (!LockFile.TryLock(file, path)) return false;
         // Another sweeper was quicker, and somebody may have made a lock of that name since.
-        if (Libc.Status(path) is not { } named || named.Inode != TrustedFile.Status(file).Inode) return false;
+        if (Libc.Status(path) is not { } named || named.Inode != PrivateFile.Status(file).Inode) return false;
         Empty(directory, giveBack);
         return true;
     }
@@ -114,7 +114,7 @@ internal sealed class WorkerDirectory : IDisposable
     /// <summary>Sweeps what came into sight with a lock and has none: it was swept almost to its end, or a person removed the lock.</summary>
     private static bool TrySweepUnlocked(string directory, Action<string, MessageName> giveBack)
     {
-        using var held = new SideLock(Path.Combine(directory, LockName));
+        using LockFile held = new LockFile(Path.Combine(directory, LockName));
         try
         {
             if (!held.TryAcquire()) return false;
@@ -130,18 +130,18 @@ internal sealed class WorkerDirectory : IDisposable
 
     private static void Empty(string directory, Action<string, MessageName> giveBack)
     {
-        foreach (string name in RunDirectory.NamesIn(directory))
+        foreach (string name in RootDirectory.NamesIn(directory))
         {
             string path = Path.Combine(directory, name);
             if (MessageName.TryParse(name, out MessageName message)) giveBack(path, message);
-            else if (name == WorksName || name.EndsWith(New, StringComparison.Ordinal) || name.EndsWith(Reserved, StringComparison.Ordinal)) TrustedFile.Remove(path);
+            else if (name == WorksName || name.EndsWith(New, StringComparison.Ordinal) || name.EndsWith(Reserved, StringComparison.Ordinal)) PrivateFile.Remove(path);
         }
 
-        TrustedFile.Remove(Path.Combine(directory, LockName));
+        PrivateFile.Remove(Path.Combine(directory, LockName));
         if (Libc.RemoveDirectory(directory) == 0) return;
         int error = Marshal.GetLastPInvokeError();
         // Something foreign lies in it; it is not ours to remove.
-        if (error is not (Libc.ENOENT or Libc.ENOTEMPTY or Libc.EEXIST)) throw TrustedFile.Refused("rmdir", directory, error);
+        if (error is not (Libc.ENOENT or Libc.ENOTEMPTY or Libc.EEXIST)) throw PrivateFile.Refused("rmdir", directory, error);
     }
 
     private string Unique(string extension) =>

@@ -1,4 +1,4 @@
-using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Watching;
 
 namespace Otto.Ipc.Files.Stores;
@@ -11,7 +11,7 @@ internal sealed class JsonStore : IKeyValueStore
     private readonly string _directory;
     private readonly FilesTransportOptions _options;
     private readonly StoreFile _file;
-    private readonly SideLock _lock;
+    private readonly LockFile _lock;
     // The threads of this handle share one descriptor, which flock cannot tell apart.
     private readonly SemaphoreSlim _writing = new(1);
     private volatile bool _closed;
@@ -22,49 +22,49 @@ internal sealed class JsonStore : IKeyValueStore
         _directory = directory;
         _options = options;
         _file = new StoreFile(directory, name, options);
-        _lock = new SideLock(_file.LockPath);
+        _lock = new LockFile(_file.LockPath);
     }
 
     public ChannelName Name { get; }
 
     public int? MaxValueBytes => _options.MaxValueBytes;
 
-    public ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellation = default)
+    public ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellationToken = default)
     {
         StoreKey.Check(key);
         ObjectDisposedException.ThrowIf(_closed, this);
-        if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<ReadOnlyMemory<byte>?>(cancellation);
+        if (cancellationToken.IsCancellationRequested) return ValueTask.FromCanceled<ReadOnlyMemory<byte>?>(cancellationToken);
         return new(_file.Read().Find(key) is { } json ? StoredJson.ToValue(json) : (ReadOnlyMemory<byte>?)null);
     }
 
-    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellation = default)
+    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken = default)
     {
         StoreKey.Check(key);
         if (value.Length > _options.MaxValueBytes)
             throw new ArgumentException($"value of {value.Length:N0} bytes exceeds the limit of {_options.MaxValueBytes:N0}; raise MaxValueBytes", nameof(value));
         ReadOnlyMemory<byte> json = StoredJson.FromValue(value);
-        await ChangeAsync(now => now.With(key, json), cancellation).ConfigureAwait(false);
+        await ChangeAsync(now => now.With(key, json), cancellationToken).ConfigureAwait(false);
     }
 
-    public ValueTask<bool> DeleteAsync(string key, CancellationToken cancellation = default)
+    public ValueTask<bool> DeleteAsync(string key, CancellationToken cancellationToken = default)
     {
         StoreKey.Check(key);
-        return ChangeAsync(now => now.Without(key), cancellation);
+        return ChangeAsync(now => now.Without(key), cancellationToken);
     }
 
-    public ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellation = default)
+    public ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellationToken = default)
     {
         var keys = new KeyPattern(pattern);
         ObjectDisposedException.ThrowIf(_closed, this);
-        if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<IReadOnlyList<string>>(cancellation);
+        if (cancellationToken.IsCancellationRequested) return ValueTask.FromCanceled<IReadOnlyList<string>>(cancellationToken);
         return new([.. _file.Read().Keys.Where(key => keys.Matches(key) && StoreKey.IsValid(key, out _))]);
     }
 
-    public ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellation = default)
+    public ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellationToken = default)
     {
         var keys = new KeyPattern(pattern);
         ObjectDisposedException.ThrowIf(_closed, this);
-        if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled<IStoreWatch>(cancellation);
+        if (cancellationToken.IsCancellationRequested) return ValueTask.FromCanceled<IStoreWatch>(cancellationToken);
         return new(new StoreWatch(new StoreFile(_directory, Name, _options), keys, snapshot, _options));
     }
 
@@ -81,16 +81,16 @@ internal sealed class JsonStore : IKeyValueStore
 
     /// <summary>Changes the store.</summary>
     /// <param name="change">Makes what it will hold of what it holds; null for no change.</param>
-    /// <param name="cancellation">Gives up waiting for the lock.</param>
+    /// <param name="cancellationToken">Gives up waiting for the lock.</param>
     /// <returns>Whether it was changed.</returns>
-    private async ValueTask<bool> ChangeAsync(Func<StoreObject, StoreObject?> change, CancellationToken cancellation)
+    private async ValueTask<bool> ChangeAsync(Func<StoreObject, StoreObject?> change, CancellationToken cancellationToken)
     {
-        await _writing.WaitAsync(cancellation).ConfigureAwait(false);
+        await _writing.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             ObjectDisposedException.ThrowIf(_closed, this);
-            RunDirectory.Ensure(_directory);
-            await _lock.AcquireAsync(_options.LockTimeout, cancellation).ConfigureAwait(false);
+            RootDirectory.Ensure(_directory);
+            await _lock.AcquireAsync(_options.LockTimeout, cancellationToken).ConfigureAwait(false);
             try
             {
                 if (change(_file.Read()) is not { } next) return false;

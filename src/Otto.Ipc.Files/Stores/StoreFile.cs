@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
-using Otto.Ipc.Files.Places;
-using Otto.Ipc.Native;
+using Otto.Ipc.Files.Paths;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Stores;
 
@@ -39,14 +39,14 @@ internal sealed class StoreFile(string directory, ChannelName task, FilesTranspo
                 FileStatus? now = Libc.Status(_path);
                 if (now is null) return Remember(null, default, StoreObject.Empty);
                 if (_file is not null && now == _status) return _seen;
-                SafeFileHandle? file = TrustedFile.TryOpen(_path, Libc.O_RDONLY);
+                SafeFileHandle? file = PrivateFile.TryOpen(_path, Libc.O_RDONLY);
                 if (file is null) continue;
-                FileStatus before = TrustedFile.Status(file);
+                FileStatus before = PrivateFile.Status(file);
                 try
                 {
-                    byte[] text = TrustedFile.ReadAll(file, _path, options.MaxStoreBytes);
+                    byte[] text = PrivateFile.ReadAll(file, _path, options.MaxStoreBytes);
                     // Ours are never written in place; a foreign program's may be, and then the file says so.
-                    if (TrustedFile.Status(file) is var after && IsOtherText(before, after)) continue;
+                    if (PrivateFile.Status(file) is var after && IsOtherText(before, after)) continue;
                     StoreObject read = StoreObject.Parse(text, _path);
                     SafeFileHandle kept = file;
                     file = null;
@@ -68,16 +68,16 @@ internal sealed class StoreFile(string directory, ChannelName task, FilesTranspo
     {
         if (next.Text.Length > options.MaxStoreBytes)
             throw new IOException($"the store {_path} would have {next.Text.Length:N0} bytes, its limit is {options.MaxStoreBytes:N0}; delete keys, or raise MaxStoreBytes");
-        SafeFileHandle? file = TrustedFile.WriteNew(_newPath, next.Text, options.Flush);
+        SafeFileHandle? file = PrivateFile.WriteNew(_newPath, next.Text, options.Flush);
         try
         {
-            if (!TrustedFile.Move(_newPath, _path)) throw new IOException($"{_newPath} was removed while it was being written; nothing was changed");
-            if (options.Flush == FlushLevel.FileAndDirectory) TrustedFile.FlushDirectory(directory);
+            if (!PrivateFile.Move(_newPath, _path)) throw new IOException($"{_newPath} was removed while it was being written; nothing was changed");
+            if (options.Flush == FlushLevel.FileAndDirectory) PrivateFile.FlushDirectory(directory);
             lock (_gate)
             {
                 if (_closed) return;
                 // After the rename, which counts as a change of the file too.
-                Remember(file, TrustedFile.Status(file), next);
+                Remember(file, PrivateFile.Status(file), next);
                 file = null;
             }
         }

@@ -1,6 +1,6 @@
 using System.Globalization;
-using Otto.Ipc.Files.Places;
-using Otto.Ipc.Native;
+using Otto.Ipc.Files.Paths;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Streams;
 
@@ -34,7 +34,7 @@ internal readonly struct LaneFiles(string directory)
     public long[] Segments()
     {
         var positions = new List<long>();
-        foreach (string name in RunDirectory.NamesIn(directory))
+        foreach (string name in RootDirectory.NamesIn(directory))
         {
             if (name.Length == Digits + Extension.Length && name.EndsWith(Extension, StringComparison.Ordinal)
                 && long.TryParse(name.AsSpan(0, Digits), NumberStyles.None, CultureInfo.InvariantCulture, out long position)) positions.Add(position);

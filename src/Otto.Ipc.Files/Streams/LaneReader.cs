@@ -1,7 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Files.Messages;
-using Otto.Ipc.Files.Places;
-using Otto.Ipc.Native;
+using Otto.Ipc.Files.Paths;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Streams;
 
@@ -28,7 +28,7 @@ internal sealed class LaneReader : IDisposable
         _lane = lane;
         // With room for a carriage return.
         _mostLine = mostLine + 1;
-        _positionFile = TrustedFile.OpenOrCreate(lane.Read);
+        _positionFile = PrivateFile.OpenOrCreate(lane.Read);
         try
         {
             _position = ReadPosition.Load(_positionFile, lane.Read);
@@ -129,7 +129,7 @@ internal sealed class LaneReader : IDisposable
         }
 
         string path = _lane.SegmentPath(segments[at]);
-        SafeFileHandle segment = TrustedFile.TryOpen(path, Libc.O_RDONLY) ?? throw new IOException($"{path} was removed while it was being opened");
+        SafeFileHandle segment = PrivateFile.TryOpen(path, Libc.O_RDONLY) ?? throw new IOException($"{path} was removed while it was being opened");
         long end = segments[at] + RandomAccess.GetLength(segment);
         if (_position > end)
         {
@@ -138,7 +138,7 @@ internal sealed class LaneReader : IDisposable
                 $"{_lane.Read} says {_position:N0}, the log in {_lane.Directory} ends at {end:N0}; remove {_lane.Read} to read it from its beginning");
         }
 
-        for (int i = 0; i < at; i++) TrustedFile.Remove(_lane.SegmentPath(segments[i]));
+        for (int i = 0; i < at; i++) PrivateFile.Remove(_lane.SegmentPath(segments[i]));
         _segment?.Dispose();
         (_segment, _path, _begin) = (segment, path, segments[at]);
         return true;

@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
-using Otto.Ipc.Files.Places;
-using Otto.Ipc.Native;
+using Otto.Ipc.Files.Paths;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Streams;
 
@@ -32,7 +32,7 @@ internal sealed class LaneWriter : IDisposable
 
         _begin = segments[^1];
         _path = lane.SegmentPath(_begin);
-        _segment = TrustedFile.TryOpen(_path, Libc.O_RDWR | Libc.O_APPEND) ?? throw new IOException($"{_path} was removed while it was being opened");
+        _segment = PrivateFile.TryOpen(_path, Libc.O_RDWR | Libc.O_APPEND) ?? throw new IOException($"{_path} was removed while it was being opened");
         LookAtEnd();
     }
 
@@ -47,7 +47,7 @@ internal sealed class LaneWriter : IDisposable
         if (_segment is null || _unfinished || (Tail > _begin && Tail - _begin + line.Length > _segmentBytes)) BeginSegment();
         try
         {
-            TrustedFile.Write(_segment!, _path, line, 0);
+            PrivateFile.Write(_segment!, _path, line, 0);
         }
         catch
         {
@@ -56,7 +56,7 @@ internal sealed class LaneWriter : IDisposable
         }
 
         Tail += line.Length;
-        if (_flush != FlushLevel.None) TrustedFile.Flush(_segment!, _path);
+        if (_flush != FlushLevel.None) PrivateFile.Flush(_segment!, _path);
     }
 
     public void Dispose() => _segment?.Dispose();
@@ -64,9 +64,9 @@ internal sealed class LaneWriter : IDisposable
     private void BeginSegment()
     {
         string path = _lane.SegmentPath(Tail);
-        SafeFileHandle next = TrustedFile.TryCreate(path, Libc.O_RDWR | Libc.O_APPEND)
+        SafeFileHandle next = PrivateFile.TryCreate(path, Libc.O_RDWR | Libc.O_APPEND)
             ?? throw new IOException($"{path} exists already: somebody writes to the lane without its lock");
-        if (_flush == FlushLevel.FileAndDirectory) TrustedFile.FlushDirectory(_lane.Directory);
+        if (_flush == FlushLevel.FileAndDirectory) PrivateFile.FlushDirectory(_lane.Directory);
         _segment?.Dispose();
         (_segment, _path, _begin, _unfinished) = (next, path, Tail, false);
     }

@@ -1,5 +1,5 @@
 using Otto.Ipc.Files.Messages;
-using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Watching;
 
 namespace Otto.Ipc.Files.Streams;
@@ -12,7 +12,7 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
 
     private readonly string _lanesDirectory;
     private readonly StreamNumbers _numbers;
-    private readonly SideLock _role;
+    private readonly LockFile _role;
     private readonly ChangeWaiter _waiter;
     private readonly SoloGate _gate;
     private readonly Lock _reading = new();
@@ -25,7 +25,7 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
     {
         _lanesDirectory = lanes;
         _numbers = numbers;
-        _role = new SideLock(Path.Combine(stream, "receiver.lock"));
+        _role = new LockFile(Path.Combine(stream, "receiver.lock"));
         _waiter = new ChangeWaiter(options);
         _gate = new SoloGate(Close);
         try
@@ -109,12 +109,12 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
         }
     }
 
-    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         _gate.Enter();
         try
         {
-            return _waiter.Wait(this, timeout, cancellation);
+            return _waiter.Wait(this, timeout, cancellationToken);
         }
         finally
         {
@@ -122,12 +122,12 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
         }
     }
 
-    public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellation = default)
+    public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
         _gate.Enter();
         try
         {
-            return await _waiter.WaitAsync(this, cancellation).ConfigureAwait(false);
+            return await _waiter.WaitAsync(this, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -207,12 +207,12 @@ internal sealed class LogReceiver : MessageReceiver, IAwaited
     private bool FindLanes()
     {
         int known = _lanes.Count;
-        foreach (string name in RunDirectory.NamesIn(_lanesDirectory))
+        foreach (string name in RootDirectory.NamesIn(_lanesDirectory))
         {
             string directory = Path.Combine(_lanesDirectory, name);
             if (name.StartsWith('.') || _lanes.Exists(lane => lane.Files.Directory == directory)) continue;
             if (_lanes.Count == MostLanes) throw new CorruptSegmentException($"{_lanesDirectory} has more than {MostLanes:N0} lanes; remove those that nobody writes to");
-            RunDirectory.Ensure(directory);
+            RootDirectory.Ensure(directory);
             _lanes.Add(new LaneReader(new LaneFiles(directory), _numbers.MaxLineBytes));
         }
 

@@ -1,5 +1,5 @@
 using Otto.Ipc.Files.Messages;
-using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Watching;
 
 namespace Otto.Ipc.Files.Streams;
@@ -10,7 +10,7 @@ internal sealed class LogSender : MessageSender, IAwaited
 {
     private readonly StreamNumbers _numbers;
     private readonly LaneFiles _lane;
-    private readonly SideLock _lock;
+    private readonly LockFile _lock;
     private readonly LaneWriter _log;
     private readonly ChangeWaiter _waiter;
     private readonly SoloGate _gate;
@@ -26,8 +26,8 @@ internal sealed class LogSender : MessageSender, IAwaited
         try
         {
             // A new sender begins a completed lane anew.
-            TrustedFile.Remove(_lane.Completed);
-            _log = new LaneWriter(_lane, numbers.SegmentBytes, options.Flush);
+            PrivateFile.Remove(_lane.Completed);
+            _log = new LaneWriter(_lane, numbers.SegmentFileReader, options.Flush);
         }
         catch
         {
@@ -84,12 +84,12 @@ internal sealed class LogSender : MessageSender, IAwaited
         }
     }
 
-    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         BeginWait(bytes);
         try
         {
-            return _waiter.Wait(this, timeout, cancellation);
+            return _waiter.Wait(this, timeout, cancellationToken);
         }
         finally
         {
@@ -97,12 +97,12 @@ internal sealed class LogSender : MessageSender, IAwaited
         }
     }
 
-    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellation = default)
+    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellationToken = default)
     {
         BeginWait(bytes);
         try
         {
-            await _waiter.WaitAsync(this, cancellation).ConfigureAwait(false);
+            await _waiter.WaitAsync(this, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -116,7 +116,7 @@ internal sealed class LogSender : MessageSender, IAwaited
         try
         {
             if (_completed) return;
-            TrustedFile.OpenOrCreate(_lane.Completed).Dispose();
+            PrivateFile.OpenOrCreate(_lane.Completed).Dispose();
             _completed = true;
         }
         finally

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
-using Otto.Ipc.Files.Places;
-using Otto.Ipc.Native;
+using Otto.Ipc.Files.Paths;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Streams;
 
@@ -16,7 +16,7 @@ internal static class ReadPosition
     /// <exception cref="CorruptSegmentException">The file holds no position.</exception>
     public static long Load(LaneFiles lane)
     {
-        using SafeFileHandle? file = TrustedFile.TryOpen(lane.Read, Libc.O_RDONLY);
+        using SafeFileHandle? file = PrivateFile.TryOpen(lane.Read, Libc.O_RDONLY);
         return file is null ? 0 : Load(file, lane.Read);
     }
 
@@ -43,6 +43,6 @@ internal static class ReadPosition
         text[Digits] = (byte)' ';
         text[..Digits].CopyTo(text[(Digits + 1)..]);
         text[Bytes - 1] = (byte)'\n';
-        TrustedFile.Write(file, path, text, 0);
+        PrivateFile.Write(file, path, text, 0);
     }
 }

@@ -1,6 +1,6 @@
 using System.Globalization;
-using Otto.Ipc.Files.Places;
-using Otto.Ipc.Native;
+using Otto.Ipc.Files.Paths;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Streams;
 
@@ -12,7 +12,7 @@ internal static class SenderLane
     /// <summary>Takes a lane that has no live sender.</summary>
     /// <returns>The lane and its lock, held.</returns>
     /// <exception cref="IOException">All have one.</exception>
-    public static (LaneFiles Lane, SideLock Lock) Take(string lanes, int most)
+    public static (LaneFiles Lane, LockFile Lock) Take(string lanes, int most)
     {
         foreach (bool successor in (bool[])[true, false])
         {
@@ -21,8 +21,8 @@ internal static class SenderLane
                 var lane = new LaneFiles(Path.Combine(lanes, i.ToString(CultureInfo.InvariantCulture)));
                 bool exists = Libc.Status(lane.Directory) is not null;
                 if (successor && (!exists || lane.IsCompleted)) continue;
-                RunDirectory.Ensure(lane.Directory);
-                var held = new SideLock(lane.Lock);
+                RootDirectory.Ensure(lane.Directory);
+                LockFile held = new LockFile(lane.Lock);
                 try
                 {
                     if (held.TryAcquire())

@@ -32,11 +32,11 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
 
     /// <summary>Blocks until there is an answer.</summary>
     /// <returns>The answer; false where the time ran out.</returns>
-    public bool Wait(IAwaited awaited, TimeSpan timeout, CancellationToken cancellation)
+    public bool Wait(IAwaited awaited, TimeSpan timeout, CancellationToken cancellationToken)
     {
         if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
             throw new ArgumentOutOfRangeException(nameof(timeout), $"a time limit cannot be negative: {timeout}");
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         if (awaited.Look() is { } now) return now;
         long start = Stopwatch.GetTimestamp();
         while (true)
@@ -51,26 +51,26 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
                 if (left < sleep) sleep = left;
             }
 
-            rung.Wait(Milliseconds(sleep), cancellation);
+            rung.Wait(Milliseconds(sleep), cancellationToken);
             // Before arming anew, which most wake-ups need not do.
             if (awaited.Look() is { } woken) return woken;
         }
     }
 
     /// <summary>Waits, without holding a thread, until there is an answer.</summary>
-    public async ValueTask<bool> WaitAsync(IAwaited awaited, CancellationToken cancellation)
+    public async ValueTask<bool> WaitAsync(IAwaited awaited, CancellationToken cancellationToken)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         if (awaited.Look() is { } now) return now;
         while (true)
         {
             Task rung = _wakeup.Next();
             TimeSpan sleep = Arm(awaited);
             if (awaited.Look() is { } answer) return answer;
-            using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             await Task.WhenAny(rung, Task.Delay(Milliseconds(sleep), over.Token)).ConfigureAwait(false);
             await over.CancelAsync().ConfigureAwait(false);
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             if (awaited.Look() is { } woken) return woken;
         }
     }

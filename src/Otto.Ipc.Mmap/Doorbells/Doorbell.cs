@@ -186,13 +186,13 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset, IReadiness r
 }
 
 /// <summary>What ends a wait before its time.</summary>
-internal readonly struct WaitStop(IClosableEnd end, CancellationToken cancellation)
+internal readonly struct WaitStop(IClosableEnd end, CancellationToken cancellationToken)
 {
-    public CancellationToken Cancellation => cancellation;
+    public CancellationToken Cancellation => cancellationToken;
 
     public void ThrowIfStopped()
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(end.IsClosed, end);
     }
 }

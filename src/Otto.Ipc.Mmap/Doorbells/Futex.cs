@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Doorbells;
 

@@ -18,5 +18,5 @@ public sealed record CleanOptions
     /// Also remove what nobody has open but somebody may come back for: messages that were not read or done, lent blocks, and files that
     /// fail a check.
     /// </summary>
-    public bool IncludeUndone { get; init; }
+    public bool IncludePending { get; init; }
 }

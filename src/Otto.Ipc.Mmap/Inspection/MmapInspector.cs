@@ -32,13 +32,13 @@ public sealed class MmapInspector
         var pools = new HashSet<string>();
         foreach (string path in FilesOf(directory))
         {
-            if (PoolLook.PoolOf(Path.GetFileName(path)) is { } pool) pools.Add(pool);
-            else if (SegmentLook.At(path) is { } report) reports.Add(report);
+            if (PoolInspector.PoolOf(Path.GetFileName(path)) is { } pool) pools.Add(pool);
+            else if (SegmentInspector.At(path) is { } report) reports.Add(report);
         }
 
         for (int i = 0; i < reports.Count; i++)
         {
-            if (reports[i].Kind == SegmentKind.Pool && pools.Remove(reports[i].Name)) reports[i] = reports[i] with { Bytes = reports[i].Bytes + PoolLook.BlocksOf(directory, reports[i].Name).Bytes };
+            if (reports[i].Kind == SegmentKind.Pool && pools.Remove(reports[i].Name)) reports[i] = reports[i] with { Bytes = reports[i].Bytes + PoolInspector.BlocksOf(directory, reports[i].Name).Bytes };
         }
 
         reports.AddRange(pools.Select(pool => LeftBlocks(directory, pool)).OfType<SegmentReport>());
@@ -50,7 +50,7 @@ public sealed class MmapInspector
     /// <returns>The reports; empty where there is none.</returns>
     /// <exception cref="UnauthorizedAccessException">The directory is not this user's alone.</exception>
     public IReadOnlyList<SegmentReport> Find(string name) =>
-        [.. List().Where(report => report.Name == name || Path.GetFileName(report.Path) == name || (report.Depth is PoolDepth pool && Path.GetFileNameWithoutExtension(pool.Channel) == name))];
+        [.. List().Where(report => report.Name == name || Path.GetFileName(report.Path) == name || (report.Contents is PoolContents pool && Path.GetFileNameWithoutExtension(pool.Channel) == name))];
 
     /// <summary>Removes the segments that nobody has open and that hold nothing undone.</summary>
     /// <param name="options">What to remove; left out, only what nobody can miss.</param>
@@ -64,7 +64,7 @@ public sealed class MmapInspector
     {
         options ??= new CleanOptions();
         // Channels first: a pool that its channel leaves behind has nobody to come back for it.
-        return [.. List().OrderBy(report => report.Kind).Select(report => SegmentCleaning.Clean(report, options))];
+        return [.. List().OrderBy(report => report.Kind).Select(report => SegmentCleaner.Clean(report, options))];
     }
 
     internal static IEnumerable<string> FilesOf(string directory)
@@ -82,7 +82,7 @@ public sealed class MmapInspector
     /// <summary>Blocks whose pool is gone: a removal was stopped between the two.</summary>
     private static SegmentReport? LeftBlocks(string directory, string pool)
     {
-        (List<string> paths, long bytes) = PoolLook.BlocksOf(directory, pool);
+        (List<string> paths, long bytes) = PoolInspector.BlocksOf(directory, pool);
         if (paths.Count == 0 || File.Exists(Path.Combine(directory, pool + ".pool"))) return null;
         return new SegmentReport
         {
@@ -90,7 +90,7 @@ public sealed class MmapInspector
             Kind = SegmentKind.Pool,
             Path = Path.Combine(directory, pool + ".pool"),
             Bytes = bytes,
-            Owner = Native.Libc.GetEuid(),
+            Owner = Platform.Libc.GetEuid(),
             Condition = SegmentCondition.Retired,
             Problem = $"{paths.Count:N0} files of blocks whose pool is gone",
         };

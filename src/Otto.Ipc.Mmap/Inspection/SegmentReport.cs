@@ -41,7 +41,7 @@ public sealed record SegmentReport
     public IReadOnlyList<ParticipantReport> Participants { get; init; } = [];
 
     /// <summary>What it holds; <see langword="null"/> where that could not be read.</summary>
-    public SegmentDepth? Depth { get; init; }
+    public SegmentContents? Contents { get; init; }
 
     /// <summary>When it was looked at, as a <see cref="Stopwatch"/> timestamp.</summary>
     public long Timestamp { get; init; } = Stopwatch.GetTimestamp();
@@ -52,9 +52,9 @@ public sealed record SegmentReport
     public SegmentRates? RatesSince(SegmentReport earlier)
     {
         double seconds = Stopwatch.GetElapsedTime(earlier.Timestamp, Timestamp).TotalSeconds;
-        if (Depth is null || earlier.Depth is null || earlier.Id != Id || earlier.Kind != Kind || seconds <= 0) return null;
+        if (Contents is null || earlier.Contents is null || earlier.Id != Id || earlier.Kind != Kind || seconds <= 0) return null;
         return new SegmentRates(
-            Rate(Depth.Entered, earlier.Depth.Entered), Depth.Left is { } left && earlier.Depth.Left is { } before ? Rate(left, before) : null, Depth.Unit, TimeSpan.FromSeconds(seconds));
+            Rate(Contents.TotalIn, earlier.Contents.TotalIn), Contents.TotalOut is { } left && earlier.Contents.TotalOut is { } before ? Rate(left, before) : null, Contents.Unit, TimeSpan.FromSeconds(seconds));
 
         // What only grows can still be read in the wrong order; a rate is never negative.
         double Rate(long now, long then) => Math.Max(0, now - then) / seconds;
@@ -105,8 +105,8 @@ public enum SegmentCondition
 public sealed record ParticipantReport(int Number, int Pid, string Role, bool Alive, bool SameNamespace);
 
 /// <summary>What came and went between two looks at a segment.</summary>
-/// <param name="EnteredPerSecond">What came in, in <paramref name="Unit"/> a second.</param>
-/// <param name="LeftPerSecond">What went; <see langword="null"/> where that leaves no trace in the segment.</param>
+/// <param name="InPerSecond">What came in, in <paramref name="Unit"/> a second.</param>
+/// <param name="OutPerSecond">What went; <see langword="null"/> where that leaves no trace in the segment.</param>
 /// <param name="Unit">What is counted: messages, bytes with their frames, loans or writes.</param>
 /// <param name="Over">The time between the looks.</param>
-public sealed record SegmentRates(double EnteredPerSecond, double? LeftPerSecond, string Unit, TimeSpan Over);
+public sealed record SegmentRates(double InPerSecond, double? OutPerSecond, string Unit, TimeSpan Over);

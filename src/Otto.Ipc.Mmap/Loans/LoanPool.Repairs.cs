@@ -10,7 +10,7 @@ internal sealed partial class LoanPool
     public void Look()
     {
         if (_participants.SweepDead() > 0) Collect();
-        if (_segment.IsRetired || _segment.LookAtName() || !Volatile.Read(ref _seated)) return;
+        if (_segment.IsRetired || _segment.CheckStillLinked() || !Volatile.Read(ref _seated)) return;
         for (int i = 0; i < LooksAtFiles; i++)
         {
             int index = _looked++ % _blocks;

@@ -29,7 +29,7 @@ internal sealed partial class LoanPool
     private readonly SegmentMapping _map;
     private readonly Participants _participants;
     private readonly IBlockReferences _references;
-    private readonly BlockView?[] _views;
+    private readonly MappedBlock?[] _views;
     private readonly int[] _holds;
     private readonly Lock _gate = new();
     private readonly string _prefix;
@@ -48,9 +48,9 @@ internal sealed partial class LoanPool
         _references = references;
         _writableViews = writableViews;
         _blocks = (int)segment.Plan.Capacity;
-        _views = new BlockView?[_blocks];
+        _views = new MappedBlock?[_blocks];
         _holds = new int[_blocks];
-        _participants = Participants.Observe(segment, Repair, Seats.Any);
+        _participants = Participants.Observe(segment, Repair, ParticipantRange.Any);
     }
 
     private uint MyBit => 1u << _participants.Me;
@@ -95,7 +95,7 @@ internal sealed partial class LoanPool
     /// <summary>Borrows a block: Free → Writing(me).</summary>
     /// <returns><see langword="false"/> where all blocks are lent.</returns>
     /// <exception cref="IOException">There is no room for a block of this size, or no seat; the message has the numbers.</exception>
-    /// <exception cref="SegmentRetiredException">The pool's file was deleted under its users.</exception>
+    /// <exception cref="SegmentRemovedException">The pool's file was deleted under its users.</exception>
     public bool TryBorrow(int bytes, out BlockDescriptor block, out Memory<byte> memory)
     {
         if (_segment.IsRetired) throw _segment.Retired();
@@ -307,7 +307,7 @@ internal sealed partial class LoanPool
     private void Leave()
     {
         if (Interlocked.Decrement(ref _outstanding) > 0) return;
-        foreach (BlockView? view in _views) view?.Retire();
+        foreach (MappedBlock? view in _views) view?.Retire();
         _participants.Leave();
         _segment.Close();
     }
@@ -359,9 +359,9 @@ internal sealed partial class LoanPool
         return BlockWord.Generation(word) == (block.Generation & BlockWord.GenerationMask) && block.File == Volatile.Read(ref _map.Int(At(block.Block) + PoolLayout.File));
     }
 
-    private BlockView View(int index, int file)
+    private MappedBlock View(int index, int file)
     {
-        BlockView? view = Volatile.Read(ref _views[index]);
+        MappedBlock? view = Volatile.Read(ref _views[index]);
         if (view is not null && view.File == file) return view;
         lock (_gate)
         {
@@ -369,7 +369,7 @@ internal sealed partial class LoanPool
             if (view is not null && view.File == file) return view;
             // Another file was made for the entry while nobody held its block. Whoever looks at the old one all the same sees zeros from now on.
             view?.Retire();
-            view = new BlockView(file, PoolLayout.BlockPath(_prefix, index, file));
+            view = new MappedBlock(file, PoolLayout.BlockPath(_prefix, index, file));
             Volatile.Write(ref _views[index], view);
             return view;
         }

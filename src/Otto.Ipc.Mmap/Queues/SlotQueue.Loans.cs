@@ -90,19 +90,19 @@ internal sealed partial class SlotQueue
         _gate.Exit(2);
     }
 
-    PayloadHold IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload)
+    RetainedPayload IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload)
     {
         _gate.Enter();
         bool held = false;
         try
         {
             if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) throw new InvalidOperationException("this lease has ended");
-            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new PayloadHold(payload.ToArray());
+            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new RetainedPayload(payload.ToArray());
             BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload);
-            if (!Pool.HasSeat) return new PayloadHold(payload.ToArray());
+            if (!Pool.HasSeat) return new RetainedPayload(payload.ToArray());
             if (!Pool.TryHold(block)) throw new InvalidOperationException("this lease has ended");
             held = true; // what is in flight now ends with the hold
-            return new PayloadHold(payload, this, block.ToToken());
+            return new RetainedPayload(payload, this, block.ToToken());
         }
         finally
         {
@@ -114,16 +114,16 @@ internal sealed partial class SlotQueue
 
     /// <summary>Waits for a slot; and a moment longer where a slot is free and blocks are what is missing: no bell rings for those that somebody holds beyond their message.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask WaitToSendAsync(CancellationToken cancellation = default)
+    public async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default)
     {
-        await _senders.WaitAsync(cancellation).ConfigureAwait(false);
-        if (Volatile.Read(ref _lacksBlocks)) await Task.Delay(PortablePause.Longest, cancellation).ConfigureAwait(false);
+        await _senders.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (Volatile.Read(ref _lacksBlocks)) await Task.Delay(PortablePause.Longest, cancellationToken).ConfigureAwait(false);
     }
 
-    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellation = default)
+    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
-        if (!_senders.Wait(timeout, cancellation)) return false;
-        if (Volatile.Read(ref _lacksBlocks) && timeout != TimeSpan.Zero) cancellation.WaitHandle.WaitOne(PortablePause.Longest);
+        if (!_senders.Wait(timeout, cancellationToken)) return false;
+        if (Volatile.Read(ref _lacksBlocks) && timeout != TimeSpan.Zero) cancellationToken.WaitHandle.WaitOne(PortablePause.Longest);
         return true;
     }
 

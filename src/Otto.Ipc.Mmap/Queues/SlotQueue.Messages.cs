@@ -50,11 +50,11 @@ internal sealed partial class SlotQueue
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellation = default)
+    public async ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellationToken = default)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         WorkId id;
-        while (!TrySend(message.Span, delay, out id)) await WaitToSendAsync(cancellation).ConfigureAwait(false);
+        while (!TrySend(message.Span, delay, out id)) await WaitToSendAsync(cancellationToken).ConfigureAwait(false);
         return id;
     }
 
@@ -92,7 +92,7 @@ internal sealed partial class SlotQueue
         }
     }
 
-    public bool TryKeep(ReadOnlySpan<byte> message, out WorkLease lease)
+    public bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease)
     {
         CheckSize(message.Length);
         if (message.Length > _layout.SlotBytes) return TryKeepLarge(message, out lease);
@@ -246,12 +246,12 @@ internal sealed partial class SlotQueue
 
     private WorkLease LeaseOf(int slot, long word, int length)
     {
-        SlotMemory memory = _memories[slot] ??= new SlotMemory(_map, _layout.Slot(slot) + QueueLayout.Payload, _layout.SlotBytes);
+        SlotMemoryManager memory = _memories[slot] ??= new SlotMemoryManager(_map, _layout.Slot(slot) + QueueLayout.Payload, _layout.SlotBytes);
         return new WorkLease(this, new SlotToken(word, slot), memory.Memory[..length], SlotWord.Attempts(word) + 1);
     }
 
     /// <summary>Claims a slot for a message to be sent.</summary>
-    /// <exception cref="SegmentRetiredException">Nobody who comes from now on would find the message.</exception>
+    /// <exception cref="SegmentRemovedException">Nobody who comes from now on would find the message.</exception>
     private bool TryClaim(out int slot, out long word)
     {
         if (_segment.IsRetired) throw _segment.Retired();
@@ -268,8 +268,8 @@ internal sealed partial class SlotQueue
 
     private static void CheckDelay(TimeSpan delay)
     {
-        if (delay < TimeSpan.Zero || delay > IWorkQueue.LongestDelay)
-            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.LongestDelay.TotalDays:N0} days: {delay}");
+        if (delay < TimeSpan.Zero || delay > IWorkQueue.MaxDelay)
+            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

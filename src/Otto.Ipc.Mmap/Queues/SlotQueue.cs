@@ -6,24 +6,24 @@ using Otto.Ipc.Mmap.Segments;
 namespace Otto.Ipc.Mmap.Queues;
 
 // One handle of a work queue: counts what is in flight on it, waits, looks after its peers; SlotQueue.Messages.cs sends, leases and ends.
-// The protocol's steps are in SlotMoves; what a death leaves between two of them is repaired by QueueSweep.
+// The protocol's steps are in SlotTransitions; what a death leaves between two of them is repaired by QueueRecovery.
 
-internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, ILoanOwner, IBlockReferences, IHousekept
+internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, ILoanOwner, IBlockReferences, IMaintained
 {
     private readonly SegmentFile _segment;
     private readonly MmapQueueOptions _options;
     private readonly SegmentMapping _map;
     private readonly QueueLayout _layout;
-    private readonly GatedBell _workers;
-    private readonly GatedBell _senders;
+    private readonly QueueDoorbell _workers;
+    private readonly QueueDoorbell _senders;
     private readonly Participants _participants;
-    private readonly Membership _membership;
-    private readonly QueueSweep _sweep;
-    private readonly SlotMoves _moves;
+    private readonly WorkerCount _membership;
+    private readonly QueueRecovery _sweep;
+    private readonly SlotTransitions _moves;
     private readonly WorkReadiness _work;
-    private readonly QueueView _view;
+    private readonly QueueSnapshot _view;
     private readonly HandleGate _gate;
-    private readonly SlotMemory?[] _memories;
+    private readonly SlotMemoryManager?[] _memories;
     private readonly Lock _closing = new();
     private bool _released;
     private bool _takesWork;
@@ -41,17 +41,17 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         _gate = new HandleGate(Release);
         var delayed = new DelayedSlots(_map, _layout, plan.Control(7));
         _work = new WorkReadiness(ready, delayed, this);
-        _workers = new GatedBell(_map, plan.Control(4), _work, _gate, options);
-        _senders = new GatedBell(_map, plan.Control(5), new RoomReadiness(free, this), _gate, options);
-        _sweep = new QueueSweep(_map, _layout, free, ready, delayed);
-        _view = new QueueView(_map, _layout, ready, ReadLoan);
-        _memories = new SlotMemory?[_layout.Slots];
+        _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);
+        _senders = new QueueDoorbell(_map, plan.Control(5), new RoomReadiness(free, this), _gate, options);
+        _sweep = new QueueRecovery(_map, _layout, free, ready, delayed);
+        _view = new QueueSnapshot(_map, _layout, ready, ReadLoan);
+        _memories = new SlotMemoryManager?[_layout.Slots];
         try
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
-            _moves = new SlotMoves(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep, EndLoan, segment.Path, _participants.Me);
-            _membership = new Membership(_map, plan.Control(6), _participants);
-            Look();
+            _moves = new SlotTransitions(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep, EndLoan, segment.Path, _participants.Me);
+            _membership = new WorkerCount(_map, plan.Control(6), _participants);
+            RunMaintenance();
         }
         catch
         {
@@ -60,11 +60,11 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
             throw;
         }
 
-        Housekeeper.Register(this);
+        MaintenanceThread.Register(this);
     }
 
     /// <summary>The protocol's steps, for those who wait.</summary>
-    public SlotMoves Moves => _moves;
+    public SlotTransitions Moves => _moves;
 
     /// <summary>Whether the queue was seen to be deleted or replaced.</summary>
     public bool IsRetired => _segment.IsRetired;
@@ -109,23 +109,23 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         }
     }
 
-    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellation = default) => _workers.Wait(timeout, cancellation);
+    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => _workers.Wait(timeout, cancellationToken);
 
-    public ValueTask WaitToLeaseAsync(CancellationToken cancellation = default) => _workers.WaitAsync(cancellation);
+    public ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => _workers.WaitAsync(cancellationToken);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default)
+    public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default)
     {
-        cancellation.ThrowIfCancellationRequested();
-        while (!TrySend(message.Span)) await WaitToSendAsync(cancellation).ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
+        while (!TrySend(message.Span)) await WaitToSendAsync(cancellationToken).ConfigureAwait(false);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<WorkLease> LeaseAsync(CancellationToken cancellation = default)
+    public async ValueTask<WorkLease> LeaseAsync(CancellationToken cancellationToken = default)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         WorkLease lease;
-        while (!TryLease(out lease)) await WaitToLeaseAsync(cancellation).ConfigureAwait(false);
+        while (!TryLease(out lease)) await WaitToLeaseAsync(cancellationToken).ConfigureAwait(false);
         return lease;
     }
 
@@ -158,9 +158,9 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
 
     public bool Requeue(DeadLetterId id) => MoveDead(id, Ending.Returned);
 
-    public bool Drop(DeadLetterId id) => MoveDead(id, Ending.Released);
+    public bool Delete(DeadLetterId id) => MoveDead(id, Ending.Released);
 
-    public void Look() => Look(wake: false);
+    public void RunMaintenance() => Look(wake: false);
 
     /// <summary>Looks around, for the housekeeper or because a delayed message is due.</summary>
     /// <param name="wake">Only wake who waits here; sweep nothing.</param>
@@ -172,7 +172,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
             _workers.RingIfMissed();
             _senders.RingIfMissed();
             if (wake) return;
-            if (!_segment.IsRetired && _segment.LookAtName())
+            if (!_segment.IsRetired && _segment.CheckStillLinked())
             {
                 _workers.Bell.Ring();
                 _senders.Bell.Ring();
@@ -216,13 +216,13 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
             _segment.Close();
         }
 
-        Housekeeper.Unregister(this);
+        MaintenanceThread.Unregister(this);
     }
 
     /// <summary>Repairs what a dead participant left. It may have been a worker, so whoever counts workers counts again.</summary>
     private void Repair(int dead, int me)
     {
         _sweep.Run(dead, me);
-        Membership.Changed(_map, _segment.Plan.Control(6));
+        WorkerCount.Changed(_map, _segment.Plan.Control(6));
     }
 }

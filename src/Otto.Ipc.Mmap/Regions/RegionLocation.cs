@@ -1,5 +1,5 @@
 using System.Globalization;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Regions;
 

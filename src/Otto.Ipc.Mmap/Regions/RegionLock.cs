@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Regions;
 

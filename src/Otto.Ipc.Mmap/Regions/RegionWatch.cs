@@ -1,5 +1,5 @@
 using Microsoft.Win32.SafeHandles;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Regions;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Segments;
 
@@ -29,9 +29,9 @@ internal enum ParticipantRoles
 /// <param name="Count">How many; negative for all.</param>
 /// <param name="Who">Whom the refused one is told of.</param>
 /// <param name="Option">The option that sets how many there are.</param>
-internal readonly record struct Seats(int First, int Count, string Who, string Option)
+internal readonly record struct ParticipantRange(int First, int Count, string Who, string Option)
 {
-    public static readonly Seats Any = new(0, -1, "participants", "MaxParticipants");
+    public static readonly ParticipantRange Any = new(0, -1, "participants", "MaxParticipants");
 }
 
 /// <summary>This process's entry in a segment, and its view of the others'.</summary>
@@ -49,9 +49,9 @@ internal sealed class Participants
     private readonly SegmentFile _segment;
     private readonly Action<int, int> _sweep;
     private readonly LivenessLock _probe;
-    private readonly Seats _seats;
+    private readonly ParticipantRange _seats;
 
-    private Participants(SegmentFile segment, Action<int, int> sweep, Seats seats)
+    private Participants(SegmentFile segment, Action<int, int> sweep, ParticipantRange seats)
     {
         _segment = segment;
         _sweep = sweep;
@@ -68,10 +68,10 @@ internal sealed class Participants
     /// <param name="segment">Where.</param>
     /// <param name="roles">What this participant does.</param>
     /// <param name="sweep">Repairs what a dead participant held, on behalf of a live one; may run in several processes at once.</param>
-    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep) => Join(segment, roles, sweep, Seats.Any);
+    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep) => Join(segment, roles, sweep, ParticipantRange.Any);
 
     /// <summary>Takes a free entry of those that <paramref name="seats"/> allows.</summary>
-    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep, Seats seats)
+    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep, ParticipantRange seats)
     {
         Participants participants = Observe(segment, sweep, seats);
         try
@@ -88,7 +88,7 @@ internal sealed class Participants
     }
 
     /// <summary>Looks at the others, and sweeps them, without an entry.</summary>
-    public static Participants Observe(SegmentFile segment, Action<int, int> sweep, Seats seats) => new(segment, sweep, seats);
+    public static Participants Observe(SegmentFile segment, Action<int, int> sweep, ParticipantRange seats) => new(segment, sweep, seats);
 
     /// <summary>Takes an entry; for one thread, once.</summary>
     /// <returns><see langword="false"/> where all are taken by live ones.</returns>

@@ -1,4 +1,4 @@
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Segments;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Segments;
 
@@ -59,12 +59,12 @@ internal sealed class SegmentFile
     /// <summary>Counts what passes here.</summary>
     public ChannelMeter Meter => _meter ??= new ChannelMeter(this);
 
-    /// <summary>Whether the name was seen to lead elsewhere: whoever comes now meets in another file. Set by <see cref="LookAtName"/>, for good.</summary>
+    /// <summary>Whether the name was seen to lead elsewhere: whoever comes now meets in another file. Set by <see cref="CheckStillLinked"/>, for good.</summary>
     public bool IsRetired => Volatile.Read(ref _retired);
 
     /// <summary>Looks whether the name still leads to this file.</summary>
     /// <returns>Whether it does not.</returns>
-    public bool LookAtName()
+    public bool CheckStillLinked()
     {
         if (_retired) return true;
         FileStatus own = Libc.Status((int)File.DangerousGetHandle());
@@ -74,7 +74,7 @@ internal sealed class SegmentFile
     }
 
     /// <summary>What to tell whoever uses a segment that was retired under it.</summary>
-    public SegmentRetiredException Retired() => new($"{Path} was deleted, replaced or retired while it was open here; whoever opens it now meets elsewhere: dispose this handle and open it anew");
+    public SegmentRemovedException Retired() => new($"{Path} was deleted, replaced or retired while it was open here; whoever opens it now meets elsewhere: dispose this handle and open it anew");
 
     public static string PathOf(string directory, ChannelName name, SegmentShape shape) =>
         System.IO.Path.Combine(directory, $"{name.Value}.{NameOf(shape)}");

@@ -11,9 +11,9 @@ namespace Otto.Ipc.Mmap.Stores;
 internal sealed class RegionStore : IKeyValueStore
 {
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(5);
-    private readonly TaskRegion _region;
+    private readonly JsonRegion _region;
     private readonly TimeSpan _lockTimeout;
-    private readonly RegionNews _news;
+    private readonly RegionChangeNotifier _news;
     private volatile bool _disposed;
     private volatile StrongBox<(byte[] Text, Dictionary<string, ReadOnlyMemory<byte>> Values)>? _last;
 
@@ -22,49 +22,49 @@ internal sealed class RegionStore : IKeyValueStore
         Name = name;
         _lockTimeout = options.LockTimeout;
         // The name is the path's; the task's name only stands for it.
-        _region = TaskRegion.OpenOrCreate(new RegionLocation(name) { FilePath = path }, options.ToRegion());
-        _news = new RegionNews(_region);
+        _region = JsonRegion.OpenOrCreate(new RegionLocation(name) { FilePath = path }, options.ToRegion());
+        _news = new RegionChangeNotifier(_region);
     }
 
     public ChannelName Name { get; }
 
     public int? MaxValueBytes => null;
 
-    public ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellation = default)
+    public ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellationToken = default)
     {
         StoreKey.Check(key);
-        Enter(cancellation);
+        Enter(cancellationToken);
         return new(Values().TryGetValue(key, out ReadOnlyMemory<byte> json) ? StoredJson.ToValue(json) : default(ReadOnlyMemory<byte>?));
     }
 
-    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellation = default)
+    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken = default)
     {
         StoreKey.Check(key);
-        Enter(cancellation);
+        Enter(cancellationToken);
         ReadOnlyMemory<byte> json = StoredJson.FromValue(value);
-        await ChangeAsync(text => RegionJson.With(text, key, json.Span), cancellation).ConfigureAwait(false);
+        await ChangeAsync(text => RegionJson.With(text, key, json.Span), cancellationToken).ConfigureAwait(false);
     }
 
-    public ValueTask<bool> DeleteAsync(string key, CancellationToken cancellation = default)
+    public ValueTask<bool> DeleteAsync(string key, CancellationToken cancellationToken = default)
     {
         StoreKey.Check(key);
-        Enter(cancellation);
-        return ChangeAsync(text => RegionJson.With(text, key, []), cancellation);
+        Enter(cancellationToken);
+        return ChangeAsync(text => RegionJson.With(text, key, []), cancellationToken);
     }
 
-    public ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellation = default)
+    public ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellationToken = default)
     {
         var matching = new KeyPattern(pattern);
-        Enter(cancellation);
+        Enter(cancellationToken);
         List<string> keys = [.. Values().Keys.Where(key => matching.Matches(key))];
         keys.Sort(StringComparer.Ordinal);
         return new(keys);
     }
 
-    public ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellation = default)
+    public ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellationToken = default)
     {
         var matching = new KeyPattern(pattern);
-        Enter(cancellation);
+        Enter(cancellationToken);
         return new(new RegionStoreWatch(_news, matching, snapshot));
     }
 
@@ -105,13 +105,13 @@ internal sealed class RegionStore : IKeyValueStore
         return values;
     }
 
-    private void Enter(CancellationToken cancellation)
+    private void Enter(CancellationToken cancellationToken)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(_disposed, this);
     }
 
-    private async ValueTask<bool> ChangeAsync(Func<byte[], byte[]?> change, CancellationToken cancellation)
+    private async ValueTask<bool> ChangeAsync(Func<byte[], byte[]?> change, CancellationToken cancellationToken)
     {
         bool changed;
         long start = Stopwatch.GetTimestamp();
@@ -121,8 +121,8 @@ internal sealed class RegionStore : IKeyValueStore
                 throw new TimeoutException($"the store {_region.FilePath} was locked by another for {_lockTimeout.TotalSeconds:0.###} s; nothing was written");
             // Writers are quick, so the first looks only let the others run.
             if (tries < 20) await Task.Yield();
-            else await Task.Delay(tries < 25 ? TimeSpan.FromMilliseconds(1) : LongestPause, cancellation).ConfigureAwait(false);
-            cancellation.ThrowIfCancellationRequested();
+            else await Task.Delay(tries < 25 ? TimeSpan.FromMilliseconds(1) : LongestPause, cancellationToken).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
         }
 
         return changed;

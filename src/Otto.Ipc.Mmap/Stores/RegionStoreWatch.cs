@@ -6,14 +6,14 @@ namespace Otto.Ipc.Mmap.Stores;
 
 internal sealed class RegionStoreWatch : IStoreWatch
 {
-    private readonly RegionNews _news;
+    private readonly RegionChangeNotifier _news;
     private readonly KeyPattern _pattern;
     private readonly CancellationTokenSource _ended = new();
     private Dictionary<string, ReadOnlyMemory<byte>> _told;
     private int _disposed;
     private int _enumerated;
 
-    public RegionStoreWatch(RegionNews news, KeyPattern pattern, bool snapshot)
+    public RegionStoreWatch(RegionChangeNotifier news, KeyPattern pattern, bool snapshot)
     {
         _news = news;
         _pattern = pattern;
@@ -35,11 +35,11 @@ internal sealed class RegionStoreWatch : IStoreWatch
         return default;
     }
 
-    private async IAsyncEnumerable<StoreChange> ChangesAsync([EnumeratorCancellation] CancellationToken cancellation)
+    private async IAsyncEnumerable<StoreChange> ChangesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         while (Volatile.Read(ref _disposed) == 0 && !_news.IsDisposed)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             // Asked for before looking: a change after the look completes it.
             Task change = _news.NextChange;
             byte[] text = _news.Region.ReadText();
@@ -57,9 +57,9 @@ internal sealed class RegionStoreWatch : IStoreWatch
                 if (!now.ContainsKey(key)) yield return new StoreChange(StoreChangeKind.Deleted, key, default);
             }
 
-            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _ended.Token);
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _ended.Token);
             await change.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
         }
     }
 

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Otto.Ipc.Mmap.Doorbells;
-using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Endpoints;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
@@ -13,7 +13,7 @@ namespace Otto.Ipc.Mmap.Streams;
 
 internal sealed class RingReceiver : MessageReceiver, IReadiness
 {
-    private readonly SoloEnd _end;
+    private readonly ParticipantEndpoint _end;
     private readonly SegmentMapping _map;
     private readonly LaneReader[] _lanes;
     private readonly LaneTable _table;
@@ -23,7 +23,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     private LaneReader _lane;
     private BlockDescriptor _leasedBlock;
     private long _leases;
-    private readonly Gathering _gathering;
+    private readonly BatchingPause _gathering;
     private long _leasesAtWait;
     private long _open;
     private long _leasedBytes;
@@ -38,14 +38,14 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _gathering = new Gathering(segment.Plan.Capacity, options.SpinLimit);
+        _gathering = new BatchingPause(segment.Plan.Capacity, options.SpinLimit);
         if (!segment.Hold.TryWrite(LivenessLock.RoleByte))
         {
             segment.Close();
             throw new IOException($"{segment.Path} has a receiver already, and it is alive; dispose it first");
         }
 
-        _end = new SoloEnd(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan), this) { Looking = _loans.Look, Leaving = _loans.Close };
+        _end = new ParticipantEndpoint(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan), this) { Looking = _loans.Look, Leaving = _loans.Close };
         try
         {
             foreach (LaneReader lane in _lanes) lane.Resume();
@@ -118,7 +118,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         LaneReader lane = _lane;
         bytes = lane.NextLength;
         if (bytes < 0 || bytes > destination.Length) return TryReceiveSlowly(destination, out bytes);
-        ShortCopy.Copy(_map.Bytes(lane.NextPayloadAt, bytes), ref MemoryMarshal.GetReference(destination));
+        InlineCopy.Copy(_map.Bytes(lane.NextPayloadAt, bytes), ref MemoryMarshal.GetReference(destination));
         _leases++;
         lane.Consume(RingLayout.FrameBytes(bytes));
         _end.Count(bytes);
@@ -155,13 +155,13 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         return true;
     }
 
-    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         _end.Enter();
         try
         {
             LetSomeGather();
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode) && HasFramesOrIsTold();
+            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode) && HasFramesOrIsTold();
         }
         finally
         {
@@ -170,13 +170,13 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellation = default)
+    public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
         _end.Enter();
         try
         {
             LetSomeGather();
-            await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
+            await _end.Bell.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
             return HasFramesOrIsTold();
         }
         finally

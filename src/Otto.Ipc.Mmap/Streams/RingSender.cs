@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
-using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Endpoints;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
@@ -12,7 +12,7 @@ namespace Otto.Ipc.Mmap.Streams;
 internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
 {
     private const int WarmBytes = 128;
-    private readonly SoloEnd _end;
+    private readonly ParticipantEndpoint _end;
     private readonly SegmentMapping _map;
     private readonly LaneOffsets _lane;
     private readonly Doorbell _receiverBell;
@@ -27,7 +27,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     private long _padding;
     private int _wanted;
     private bool _completed;
-    private readonly Gathering _gathering;
+    private readonly BatchingPause _gathering;
 
     public RingSender(SegmentFile segment, MmapStreamOptions options)
     {
@@ -36,11 +36,11 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         _receiverBell = new Doorbell(_map, RingLayout.ReceiverBell(segment.Plan), this, signallersFence: false);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _gathering = new Gathering(_lane.Capacity, options.SpinLimit);
+        _gathering = new BatchingPause(_lane.Capacity, options.SpinLimit);
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
         _tooMany = (uint)MaxMessageBytes + 1;
         _loans = new LaneLoans(segment, options.MaxLoanBytes, options.WritableLoans);
-        _end = new SoloEnd(segment, ParticipantRoles.Sends, _lane.SenderBell, this) { Looking = _loans.Look, Leaving = _loans.Close };
+        _end = new ParticipantEndpoint(segment, ParticipantRoles.Sends, _lane.SenderBell, this) { Looking = _loans.Look, Leaving = _loans.Close };
         try
         {
             // Acquire: pairs with the release in Publish of the sender before this one, which may have been another process.
@@ -71,7 +71,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         if (!FitsAtTail(bytes)) return TrySendSlowly(message);
         // Each field once: after a store to shared memory the compiler would read them all again.
         ref byte frame = ref _map.Byte(PayloadAt(_tail) - RingLayout.FrameHeader);
-        ShortCopy.Copy(message, ref Unsafe.Add(ref frame, RingLayout.FrameHeader));
+        InlineCopy.Copy(message, ref Unsafe.Add(ref frame, RingLayout.FrameHeader));
         Publish(_tail, ref frame, bytes, RingLayout.TypeMessage);
         _end.Exit();
         return true;
@@ -143,7 +143,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         // A sender holds nothing beyond its messages.
     }
 
-    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
         _end.Enter();
@@ -151,7 +151,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         {
             _wanted = bytes;
             _gathering.OfRoom();
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode);
+            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
         }
         finally
         {
@@ -160,7 +160,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellation = default)
+    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
         _end.Enter();
@@ -168,7 +168,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         {
             _wanted = bytes;
             _gathering.OfRoom();
-            await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
+            await _end.Bell.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
         }
         finally
         {

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Otto.Ipc.Mmap.Doorbells;
-using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Endpoints;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
@@ -65,11 +65,11 @@ internal sealed class LaneSubscription
     /// <param name="startAt">Which of them.</param>
     /// <param name="counts">Whether what is passed over is lost: who has just come loses nothing.</param>
     /// <returns>How many messages were lost, with those that no message has told of yet.</returns>
-    public long Begin(StartAt startAt, bool counts)
+    public long Begin(StartPosition startAt, bool counts)
     {
         for (int i = 0; i < MostTries; i++)
         {
-            long to = startAt == StartAt.Now || i >= TriesForOldest ? ReadTail(_at) : Math.Max(Volatile.Read(ref _map.Long(_lane.Oldest)), _at);
+            long to = startAt == StartPosition.Now || i >= TriesForOldest ? ReadTail(_at) : Math.Max(Volatile.Read(ref _map.Long(_lane.Oldest)), _at);
             if (!TryGoTo(to, out long number)) continue;
             if (counts) CountTo(number);
             _next = number;
@@ -103,7 +103,7 @@ internal sealed class LaneSubscription
             || TopicLayout.FrameBytes(length) > Limit())
             return TryNextSlowly(ref buffer, out length, out lost);
         if (FaultPoints.On) FaultPoints.Reach("topic.read.header");
-        ShortCopy.Copy(_map.Bytes(at + TopicLayout.FrameHeader, length), ref MemoryMarshal.GetArrayDataReference(buffer));
+        InlineCopy.Copy(_map.Bytes(at + TopicLayout.FrameHeader, length), ref MemoryMarshal.GetArrayDataReference(buffer));
         if (FaultPoints.On) FaultPoints.Reach("topic.read.copied");
         // Pairs with the full fence in RingPublisher.TryAnnounceTo: the copy is done before the intent is read.
         Volatile.ReadBarrier();

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
-using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Endpoints;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
@@ -11,7 +11,7 @@ namespace Otto.Ipc.Mmap.Topics;
 
 internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
 {
-    private readonly SoloEnd _end;
+    private readonly ParticipantEndpoint _end;
     private readonly SegmentMapping _map;
     private readonly TopicLane _lane;
     private readonly Subscribers _subscribers;
@@ -53,7 +53,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         _waitMode = options.WaitMode;
         _loans = new TopicLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         MaxMessageBytes = TopicLayout.MaxMessage(_lane.Capacity);
-        _end = new SoloEnd(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair, TopicLayout.PublisherSeats(segment.Plan))
+        _end = new ParticipantEndpoint(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair, TopicLayout.PublisherSeats(segment.Plan))
         {
             Looking = _loans.Look,
             Leaving = _loans.Close,
@@ -73,7 +73,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     public override int MaxMessageBytes { get; }
 
     /// <summary>Whether no subscriber holds the message that the present waiter wants to publish.</summary>
-    public bool IsReady => _end.IsRetired || _subscribers.Policy != TopicPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
+    public bool IsReady => _end.IsRetired || _subscribers.Policy != SlowSubscriberPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
 
     public override bool TryPublish(ReadOnlySpan<byte> message)
     {
@@ -84,7 +84,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
             return false;
         }
 
-        ShortCopy.Copy(message, ref _map.Byte(_lane.At(_tail + _padding) + TopicLayout.FrameHeader));
+        InlineCopy.Copy(message, ref _map.Byte(_lane.At(_tail + _padding) + TopicLayout.FrameHeader));
         Publish(message.Length);
         _end.Exit();
         return true;
@@ -138,7 +138,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
                 loan = lent ? new Loan(this, block.ToToken(), memory) : default;
                 if (lent || !TryForget()) return lent;
             }
-            catch (IOException e) when (e is not CorruptSegmentException and not SegmentRetiredException && TryForget())
+            catch (IOException e) when (e is not CorruptSegmentException and not SegmentRemovedException && TryForget())
             {
                 // There was no room for so large a block; now there is that of an older one.
             }
@@ -193,14 +193,14 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         // A publisher holds nothing beyond its messages.
     }
 
-    public override bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
         _end.Enter();
         try
         {
             _wanted = bytes;
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode);
+            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
         }
         finally
         {
@@ -209,14 +209,14 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public override async ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellation = default)
+    public override async ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
         _end.Enter();
         try
         {
             _wanted = bytes;
-            await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
+            await _end.Bell.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
         }
         finally
         {
@@ -284,7 +284,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         try
         {
             long far = Math.Min((end + _lane.Chunk) & -_lane.Chunk, _tail + _lane.Capacity);
-            return TryAnnounceTo(far) || (_subscribers.Policy == TopicPolicy.Block && far != end && TryAnnounceTo(end));
+            return TryAnnounceTo(far) || (_subscribers.Policy == SlowSubscriberPolicy.Block && far != end && TryAnnounceTo(end));
         }
         catch
         {
@@ -309,7 +309,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         // Pairs with RingSubscriber.Enter: who comes in either sees this and begins behind it, or is seen by the second look.
         Volatile.Write(ref _map.Long(_lane.Oldest), oldest);
         if (FaultPoints.On) FaultPoints.Reach("topic.publish.oldest");
-        if (_subscribers.Policy != TopicPolicy.Overwrite)
+        if (_subscribers.Policy != SlowSubscriberPolicy.Overwrite)
         {
             Interlocked.MemoryBarrier();
             if (!_subscribers.LetGo(first, _tail)) return false;

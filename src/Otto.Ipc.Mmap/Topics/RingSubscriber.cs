@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
-using Otto.Ipc.Mmap.Ends;
+using Otto.Ipc.Mmap.Endpoints;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 
@@ -13,7 +13,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 {
     private const int FirstBuffer = 1024;
     private const int RunMessages = 128;
-    private readonly SoloEnd _end;
+    private readonly ParticipantEndpoint _end;
     private readonly SegmentMapping _map;
     private readonly LaneSubscription[] _lanes;
     private readonly LaneTable _table;
@@ -21,7 +21,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     private readonly SpinBudget _spin;
     private readonly WaitMode _waitMode;
     private readonly long _place;
-    private readonly Gathering _gathering;
+    private readonly BatchingPause _gathering;
     private readonly TopicLoans _loans;
     private BlockDescriptor _held;
     private LaneSubscription _lane;
@@ -29,7 +29,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     private int _run;
     private int _heard;
 
-    public RingSubscriber(SegmentFile segment, MmapTopicOptions options, StartAt startAt)
+    public RingSubscriber(SegmentFile segment, MmapTopicOptions options, StartPosition startAt)
     {
         _map = segment.Mapping;
         _table = TopicLayout.Lanes(segment);
@@ -37,17 +37,17 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _loans = new TopicLoans(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _end = new SoloEnd(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this, _subscribers.Repair, TopicLayout.SubscriberSeats(segment.Plan))
+        _end = new ParticipantEndpoint(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this, _subscribers.Repair, TopicLayout.SubscriberSeats(segment.Plan))
         {
             Looking = _loans.Look,
             Leaving = Leave,
         };
-        bool hasPlace = _subscribers.Policy != TopicPolicy.Overwrite;
+        bool hasPlace = _subscribers.Policy != SlowSubscriberPolicy.Overwrite;
         long place = hasPlace ? TopicLayout.Place(segment.Plan, _end.Me) : 0;
-        _gathering = new Gathering(segment.Plan.Capacity, options.SpinLimit);
+        _gathering = new BatchingPause(segment.Plan.Capacity, options.SpinLimit);
         _lanes = new LaneSubscription[segment.Plan.ParameterA];
         for (int i = 0; i < _lanes.Length; i++)
-            _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0, _subscribers.Policy == TopicPolicy.Eject ? place : 0, _loans);
+            _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0, _subscribers.Policy == SlowSubscriberPolicy.Disconnect ? place : 0, _loans);
         _lane = _lanes[0];
         try
         {
@@ -120,7 +120,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         }
     }
 
-    public override long GoOn(StartAt startAt)
+    public override long ResumeFrom(StartPosition startAt)
     {
         if (!Enum.IsDefined(startAt)) throw new ArgumentOutOfRangeException(nameof(startAt), $"no such start: {(int)startAt}");
         _end.Enter();
@@ -137,14 +137,14 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         }
     }
 
-    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         _end.Enter();
         try
         {
             TellPositions();
             LetSomeGather();
-            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellation), _waitMode);
+            return _end.Bell.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
         }
         finally
         {
@@ -153,14 +153,14 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public override async ValueTask WaitToReceiveAsync(CancellationToken cancellation = default)
+    public override async ValueTask WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
         _end.Enter();
         try
         {
             TellPositions();
             LetSomeGather();
-            await _end.Bell.WaitAsync(new WaitStop(_end, cancellation), _waitMode).ConfigureAwait(false);
+            await _end.Bell.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
         }
         finally
         {
@@ -172,7 +172,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 
     /// <summary>Takes the place, and makes sure that no publisher has passed it by since the positions were chosen.</summary>
     /// <returns>How many messages were lost meanwhile, where they count.</returns>
-    private long Enter(StartAt startAt, bool counts)
+    private long Enter(StartPosition startAt, bool counts)
     {
         long lost = 0;
         ref long place = ref _map.Long(_place);
@@ -245,6 +245,6 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void ThrowEjected() => throw new SubscriberEjectedException(
+    private void ThrowEjected() => throw new SubscriberDisconnectedException(
         $"{_end.Segment.Path}: this subscriber fell behind by more than the topic keeps, and was ejected; go on with GoOn, which says how much was lost; read more often, or raise Capacity");
 }

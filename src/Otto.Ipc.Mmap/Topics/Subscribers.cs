@@ -20,7 +20,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
     private readonly SegmentMapping _map = segment.Mapping;
     private readonly SegmentPlan _plan = segment.Plan;
 
-    public TopicPolicy Policy { get; } = TopicLayout.Policy(segment.Plan);
+    public SlowSubscriberPolicy Policy { get; } = TopicLayout.Policy(segment.Plan);
 
     /// <summary>Whether every subscriber has read the lane up to <paramref name="position"/>.</summary>
     /// <param name="position">Up to where.</param>
@@ -39,8 +39,8 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
     /// <returns><see langword="false"/> where somebody does, and may hold the publisher.</returns>
     public bool LetGo(long position, long tail)
     {
-        if (Policy == TopicPolicy.Overwrite || position <= 0) return true;
-        if (Policy == TopicPolicy.Block) return HaveReadTo(position, tail);
+        if (Policy == SlowSubscriberPolicy.Overwrite || position <= 0) return true;
+        if (Policy == SlowSubscriberPolicy.Block) return HaveReadTo(position, tail);
         for (int i = _plan.ParameterA; i < _plan.MaxParticipants; i++)
         {
             if (!IsBehind(i, position, tail, out long place)) continue;
@@ -56,7 +56,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
     /// <summary>Frees what a dead participant held. Several may do this at once: it can have no successor meanwhile.</summary>
     public void Repair(int dead, int me)
     {
-        if (Policy == TopicPolicy.Overwrite || dead < _plan.ParameterA) return;
+        if (Policy == SlowSubscriberPolicy.Overwrite || dead < _plan.ParameterA) return;
         Leave(dead);
         RingPublishers();
     }
@@ -69,7 +69,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
 
     public void Leave(int participant)
     {
-        if (Policy == TopicPolicy.Overwrite) return;
+        if (Policy == SlowSubscriberPolicy.Overwrite) return;
         ref long place = ref _map.Long(TopicLayout.Place(_plan, participant));
         if (FaultPoints.On) FaultPoints.Reach("topic.leave.before");
         // Pairs with the acquire in IsBehind, and with the exact CAS in LetGo: an ejection that this overtakes is of nobody any more.

@@ -50,12 +50,12 @@ internal static class TopicLayout
             plan.DataOffset + lane * plan.Capacity, plan.Capacity);
     }
 
-    public static TopicPolicy Policy(SegmentPlan plan) => (TopicPolicy)plan.ParameterB;
+    public static SlowSubscriberPolicy Policy(SegmentPlan plan) => (SlowSubscriberPolicy)plan.ParameterB;
 
     /// <summary>Publishers are the participants below the number of lanes, subscribers the others: neither can crowd out the other.</summary>
-    public static Seats PublisherSeats(SegmentPlan plan) => new(0, plan.ParameterA, "live publishers", nameof(MmapTopicOptions.MaxPublishers));
+    public static ParticipantRange PublisherSeats(SegmentPlan plan) => new(0, plan.ParameterA, "live publishers", nameof(MmapTopicOptions.MaxPublishers));
 
-    public static Seats SubscriberSeats(SegmentPlan plan) =>
+    public static ParticipantRange SubscriberSeats(SegmentPlan plan) =>
         new(plan.ParameterA, plan.MaxParticipants - plan.ParameterA, "live subscribers", nameof(MmapTopicOptions.MaxSubscribers));
 
     /// <param name="plan">The topic's.</param>
@@ -64,8 +64,8 @@ internal static class TopicLayout
 
     public static long Position(SegmentPlan plan, int subscriber, int lane) => Place(plan, subscriber) + (1L + lane) * SegmentLayout.ControlBytes;
 
-    public static int ControlWords(int lanes, int subscribers, TopicPolicy policy) =>
-        2 + lanes * WordsPerLane + (policy == TopicPolicy.Overwrite ? 0 : subscribers * (1 + lanes));
+    public static int ControlWords(int lanes, int subscribers, SlowSubscriberPolicy policy) =>
+        2 + lanes * WordsPerLane + (policy == SlowSubscriberPolicy.Overwrite ? 0 : subscribers * (1 + lanes));
 
     public static long FrameBytes(long length) => (FrameHeader + length + 15) & ~15L;
 
@@ -96,7 +96,7 @@ internal sealed class TopicSpec(MmapTopicOptions options) : ISegmentSpec
     {
         int lanes = options.MaxPublishers ?? MmapTopicOptions.DefaultMaxPublishers;
         return Plan(
-            options.Capacity ?? MmapTopicOptions.DefaultCapacity, lanes, options.Policy ?? TopicPolicy.Overwrite,
+            options.Capacity ?? MmapTopicOptions.DefaultCapacity, lanes, options.Policy ?? SlowSubscriberPolicy.Overwrite,
             lanes + (options.MaxSubscribers ?? MmapTopicOptions.DefaultMaxSubscribers));
     }
 
@@ -104,15 +104,15 @@ internal sealed class TopicSpec(MmapTopicOptions options) : ISegmentSpec
     {
         if (!MmapTopicOptions.IsCapacity(header.Capacity)) throw new CorruptSegmentException($"{path}: capacity is {header.Capacity:N0}, not a power of two from 4,096 to 1 GiB");
         if (header.ParameterA is < 1 or > MmapTopicOptions.MostPublishers) throw new CorruptSegmentException($"{path}: {header.ParameterA:N0} lanes, expected 1 to {MmapTopicOptions.MostPublishers}");
-        if (!Enum.IsDefined((TopicPolicy)header.ParameterB)) throw new CorruptSegmentException($"{path}: no such policy: {header.ParameterB}");
+        if (!Enum.IsDefined((SlowSubscriberPolicy)header.ParameterB)) throw new CorruptSegmentException($"{path}: no such policy: {header.ParameterB}");
         int subscribers = header.MaxParticipants - header.ParameterA;
         if (subscribers is < 1 or > MmapTopicOptions.MostSubscribers) throw new CorruptSegmentException($"{path}: {subscribers:N0} subscribers at most, expected 1 to {MmapTopicOptions.MostSubscribers}");
         Match(options.Capacity, header.Capacity, nameof(options.Capacity), path);
         Match(options.MaxPublishers, header.ParameterA, nameof(options.MaxPublishers), path);
         Match(options.MaxSubscribers, subscribers, nameof(options.MaxSubscribers), path);
         if (options.Policy is { } policy && (int)policy != header.ParameterB)
-            throw new SegmentMismatchException($"{path}: policy {policy} was asked for, the topic has {(TopicPolicy)header.ParameterB}; leave it out, or remove the topic first");
-        return Plan(header.Capacity, header.ParameterA, (TopicPolicy)header.ParameterB, header.MaxParticipants);
+            throw new SegmentMismatchException($"{path}: policy {policy} was asked for, the topic has {(SlowSubscriberPolicy)header.ParameterB}; leave it out, or remove the topic first");
+        return Plan(header.Capacity, header.ParameterA, (SlowSubscriberPolicy)header.ParameterB, header.MaxParticipants);
     }
 
     public void Initialise(SegmentMapping mapping, SegmentPlan plan)
@@ -120,7 +120,7 @@ internal sealed class TopicSpec(MmapTopicOptions options) : ISegmentSpec
         // All words of a new topic are zero, as the file's are; the next message of each lane has number 0.
     }
 
-    private static SegmentPlan Plan(long capacity, int lanes, TopicPolicy policy, int participants) => new()
+    private static SegmentPlan Plan(long capacity, int lanes, SlowSubscriberPolicy policy, int participants) => new()
     {
         Shape = SegmentShape.Topic,
         Capacity = capacity,

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
-using Otto.Ipc.Uds.News;
+using Otto.Ipc.Uds.PubSub;
 using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Clients;
@@ -32,18 +32,18 @@ internal sealed class EventConnection : IDisposable
     /// <param name="client">How to reach the server.</param>
     /// <param name="pattern">To what.</param>
     /// <param name="interests">What to hear of.</param>
-    /// <param name="cancellation">Gives up waiting.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>The connection. Commands asked on it are answered behind a snapshot.</returns>
-    public static async Task<EventConnection> OpenAsync(UdsClient client, byte[] pattern, Interests interests, CancellationToken cancellation)
+    public static async Task<EventConnection> OpenAsync(UdsClient client, byte[] pattern, Interests interests, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
-            var connection = new EventConnection(await WireSocket.ConnectAsync(client.SocketPath, client.Options, cancellation).ConfigureAwait(false));
+            var connection = new EventConnection(await WireSocket.ConnectAsync(client.SocketPath, client.Options, cancellationToken).ConfigureAwait(false));
             try
             {
-                await connection.AskAsync(WireCommand.Watch, [(byte)interests, .. pattern], cancellation).ConfigureAwait(false);
-                if (!await connection.NextAsync(cancellation).ConfigureAwait(false)) throw new SocketException((int)SocketError.ConnectionReset);
+                await connection.AskAsync(WireCommand.Watch, [(byte)interests, .. pattern], cancellationToken).ConfigureAwait(false);
+                if (!await connection.NextAsync(cancellationToken).ConfigureAwait(false)) throw new SocketException((int)SocketError.ConnectionReset);
                 if (connection._frames.Status != WireStatus.Ok) throw WireSocket.Error(connection._frames.Payload.Span);
                 return connection;
             }
@@ -59,12 +59,12 @@ internal sealed class EventConnection : IDisposable
                 throw;
             }
 
-            await Task.Delay(WireSocket.Pause, cancellation).ConfigureAwait(false);
+            await Task.Delay(WireSocket.Pause, cancellationToken).ConfigureAwait(false);
         }
     }
 
     /// <summary>Sends a command; its answer comes among the events. Where the server has closed, what it said before comes there too, and then the end.</summary>
-    public async Task AskAsync(WireCommand command, byte[] payload, CancellationToken cancellation)
+    public async Task AskAsync(WireCommand command, byte[] payload, CancellationToken cancellationToken)
     {
         byte[] frame = new byte[Wire.HeaderBytes + payload.Length];
         BinaryPrimitives.WriteInt32LittleEndian(frame, 1 + payload.Length);
@@ -72,7 +72,7 @@ internal sealed class EventConnection : IDisposable
         payload.CopyTo(frame, Wire.HeaderBytes);
         try
         {
-            for (ReadOnlyMemory<byte> rest = frame; !rest.IsEmpty;) rest = rest[await _socket.SendAsync(rest, SocketFlags.None, cancellation).ConfigureAwait(false)..];
+            for (ReadOnlyMemory<byte> rest = frame; !rest.IsEmpty;) rest = rest[await _socket.SendAsync(rest, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.Shutdown or SocketError.ConnectionReset or SocketError.ConnectionAborted)
         {
@@ -82,7 +82,7 @@ internal sealed class EventConnection : IDisposable
 
     /// <summary>Waits for the next frame, event or answer.</summary>
     /// <returns><see langword="false"/> where the server has closed.</returns>
-    public ValueTask<bool> NextAsync(CancellationToken cancellation) => _frames.NextAsync(cancellation);
+    public ValueTask<bool> NextAsync(CancellationToken cancellationToken) => _frames.NextAsync(cancellationToken);
 
     /// <summary>Whether the next frame is here already.</summary>
     public bool TryNext() => _frames.TryNext();

@@ -32,12 +32,12 @@ internal sealed class FrameReader(Socket socket)
 
     /// <summary>Steps to the next frame.</summary>
     /// <returns><see langword="false"/> where the server has closed.</returns>
-    public async ValueTask<bool> NextAsync(CancellationToken cancellation)
+    public async ValueTask<bool> NextAsync(CancellationToken cancellationToken)
     {
         while (!TryNext())
         {
             MakeRoom();
-            int received = await socket.ReceiveAsync(_buffer.AsMemory(_end), cancellation).ConfigureAwait(false);
+            int received = await socket.ReceiveAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false);
             if (received == 0) return false;
             _end += received;
         }

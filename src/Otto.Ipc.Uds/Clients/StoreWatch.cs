@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using Otto.Ipc.Uds.News;
+using Otto.Ipc.Uds.PubSub;
 using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Clients;
@@ -35,16 +35,16 @@ internal sealed class StoreWatch : IStoreWatch
     /// <param name="pattern">Which keys, as the server knows them.</param>
     /// <param name="prefixLength">How much of each key is not told.</param>
     /// <param name="snapshot">Whether the values of now come first.</param>
-    /// <param name="cancellation">Gives up waiting.</param>
-    public static async Task<StoreWatch> OpenAsync(UdsClient client, byte[] pattern, int prefixLength, bool snapshot, CancellationToken cancellation)
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public static async Task<StoreWatch> OpenAsync(UdsClient client, byte[] pattern, int prefixLength, bool snapshot, CancellationToken cancellationToken)
     {
         Interests interests = Interests.Keys | (snapshot ? Interests.Snapshot : 0);
-        EventConnection connection = await EventConnection.OpenAsync(client, pattern, interests, cancellation).ConfigureAwait(false);
+        EventConnection connection = await EventConnection.OpenAsync(client, pattern, interests, cancellationToken).ConfigureAwait(false);
         var watch = new StoreWatch(client, pattern, prefixLength, connection);
         try
         {
             // A snapshot tells by itself which keys there are.
-            if (!snapshot) await watch.ListAsync(connection, cancellation).ConfigureAwait(false);
+            if (!snapshot) await watch.ListAsync(connection, cancellationToken).ConfigureAwait(false);
             return watch;
         }
         catch
@@ -63,14 +63,14 @@ internal sealed class StoreWatch : IStoreWatch
         return default;
     }
 
-    private async IAsyncEnumerable<StoreChange> EnumerateAsync([EnumeratorCancellation] CancellationToken cancellation)
+    private async IAsyncEnumerable<StoreChange> EnumerateAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _disposed.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposed.Token);
         do
         {
             while (_ready.TryDequeue(out StoreChange change)) yield return change;
         }
-        while (await StepAsync(cancellation, stop.Token).ConfigureAwait(false));
+        while (await StepAsync(cancellationToken, stop.Token).ConfigureAwait(false));
     }
 
     /// <summary>Takes in one frame, or makes a lost connection anew.</summary>
@@ -117,10 +117,10 @@ internal sealed class StoreWatch : IStoreWatch
     }
 
     /// <summary>Learns which keys there are; what changes meanwhile is kept to be told.</summary>
-    private async Task ListAsync(EventConnection connection, CancellationToken cancellation)
+    private async Task ListAsync(EventConnection connection, CancellationToken cancellationToken)
     {
-        await connection.AskAsync(WireCommand.List, _pattern, cancellation).ConfigureAwait(false);
-        while (await connection.NextAsync(cancellation).ConfigureAwait(false))
+        await connection.AskAsync(WireCommand.List, _pattern, cancellationToken).ConfigureAwait(false);
+        while (await connection.NextAsync(cancellationToken).ConfigureAwait(false))
         {
             if (connection.IsAnswer(out ReadOnlyMemory<byte> keys))
             {

@@ -70,10 +70,10 @@ internal sealed class UdsPublisher : MessagePublisher
         }
     }
 
-    public override bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _disposing.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
         if (timeout != Timeout.InfiniteTimeSpan) stop.CancelAfter(timeout);
         Enter();
         try
@@ -84,7 +84,7 @@ internal sealed class UdsPublisher : MessagePublisher
         }
         catch (OperationCanceledException)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             ObjectDisposedException.ThrowIf(_disposed != 0, this);
             return false;
         }
@@ -94,16 +94,16 @@ internal sealed class UdsPublisher : MessagePublisher
         }
     }
 
-    public override async ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellation = default)
+    public override async ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _disposing.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
         Enter();
         try
         {
             await WaitAsync(stop.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new ObjectDisposedException(nameof(UdsPublisher), "this publisher was disposed");
         }

@@ -1,5 +1,5 @@
 using System.Net.Sockets;
-using Otto.Ipc.Uds.News;
+using Otto.Ipc.Uds.PubSub;
 using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Clients;
@@ -38,10 +38,10 @@ internal sealed class UdsSubscriber : MessageSubscriber
         }
     }
 
-    public static async Task<UdsSubscriber> OpenAsync(SharedClient shared, ChannelName topic, CancellationToken cancellation)
+    public static async Task<UdsSubscriber> OpenAsync(SharedClient shared, ChannelName topic, CancellationToken cancellationToken)
     {
         byte[] pattern = UdsClient.Pattern(topic.Value);
-        return new UdsSubscriber(shared, pattern, await EventConnection.OpenAsync(shared.Client, pattern, Interests.Messages, cancellation).ConfigureAwait(false));
+        return new UdsSubscriber(shared, pattern, await EventConnection.OpenAsync(shared.Client, pattern, Interests.Messages, cancellationToken).ConfigureAwait(false));
     }
 
     public override bool TryReceive(out TopicMessage message)
@@ -66,7 +66,7 @@ internal sealed class UdsSubscriber : MessageSubscriber
                     _gap = next.Gap!;
                 }
 
-                throw new SubscriberEjectedException($"{_gap.Message}; what was published until there was another connection is not known", _gap);
+                throw new SubscriberDisconnectedException($"{_gap.Message}; what was published until there was another connection is not known", _gap);
             }
         }
         finally
@@ -75,17 +75,17 @@ internal sealed class UdsSubscriber : MessageSubscriber
         }
     }
 
-    public override long GoOn(StartAt startAt)
+    public override long ResumeFrom(StartPosition startAt)
     {
         Enter();
         try
         {
             // What was published before this is passed over, also where it is still on its way.
-            if (startAt == StartAt.Now) Fence();
+            if (startAt == StartPosition.Now) Fence();
             lock (_gate)
             {
                 _gap = null;
-                if (startAt != StartAt.Now) return 0;
+                if (startAt != StartPosition.Now) return 0;
                 int unheard = _waiting.Count(arrived => arrived.Message is not null);
                 long passed = unheard + _lostAtHead + _lostAtTail + _waiting.Sum(arrived => arrived.Lost);
                 _lost += unheard;
@@ -100,21 +100,21 @@ internal sealed class UdsSubscriber : MessageSubscriber
         }
     }
 
-    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _disposing.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
         if (timeout != Timeout.InfiniteTimeSpan) stop.CancelAfter(timeout);
         Enter();
         try
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             Task arrival = Arrival();
             if (!arrival.IsCompleted) arrival.Wait(stop.Token);
             return true;
         }
         catch (OperationCanceledException)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             ObjectDisposedException.ThrowIf(_disposed != 0, this);
             return false;
         }
@@ -124,16 +124,16 @@ internal sealed class UdsSubscriber : MessageSubscriber
         }
     }
 
-    public override async ValueTask WaitToReceiveAsync(CancellationToken cancellation = default)
+    public override async ValueTask WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _disposing.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposing.Token);
         Enter();
         try
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             await Arrival().WaitAsync(stop.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new ObjectDisposedException(nameof(UdsSubscriber), "this subscriber was disposed");
         }

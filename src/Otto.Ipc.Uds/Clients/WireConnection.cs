@@ -51,21 +51,21 @@ internal sealed class WireConnection : IDisposable
         }
     }
 
-    public static async Task<WireConnection> OpenAsync(string path, UdsTransportOptions options, CancellationToken cancellation)
+    public static async Task<WireConnection> OpenAsync(string path, UdsTransportOptions options, CancellationToken cancellationToken)
     {
-        var connection = new WireConnection(await WireSocket.ConnectAsync(path, options, cancellation).ConfigureAwait(false));
+        var connection = new WireConnection(await WireSocket.ConnectAsync(path, options, cancellationToken).ConfigureAwait(false));
         _ = connection.ReadAsync();
         return connection;
     }
 
     /// <summary>Asks, waiting for room where too much is on its way.</summary>
     /// <exception cref="ConnectionEndedException">Nothing was sent: the connection had ended before.</exception>
-    public async ValueTask<WireAnswer> AskAsync(WireCommand command, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> payload, bool isNamed, CancellationToken cancellation)
+    public async ValueTask<WireAnswer> AskAsync(WireCommand command, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> payload, bool isNamed, CancellationToken cancellationToken)
     {
         TaskCompletionSource<WireAnswer>? answer;
-        while (!TryAsk(command, name.Span, payload.Span, isNamed, out answer)) await WaitForRoomAsync(cancellation).ConfigureAwait(false);
+        while (!TryAsk(command, name.Span, payload.Span, isNamed, out answer)) await WaitForRoomAsync(cancellationToken).ConfigureAwait(false);
         // Whoever stops waiting leaves its place in the queue: the answer still comes.
-        return await answer!.Task.WaitAsync(cancellation).ConfigureAwait(false);
+        return await answer!.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Asks, if there is room.</summary>
@@ -101,13 +101,13 @@ internal sealed class WireConnection : IDisposable
     }
 
     /// <summary>Completes when something was sent or answered, or the connection has ended.</summary>
-    public Task WaitForRoomAsync(CancellationToken cancellation)
+    public Task WaitForRoomAsync(CancellationToken cancellationToken)
     {
         lock (_gate)
         {
             if (HasRoomNow) return Task.CompletedTask;
             _progress ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            return _progress.Task.WaitAsync(cancellation);
+            return _progress.Task.WaitAsync(cancellationToken);
         }
     }
 

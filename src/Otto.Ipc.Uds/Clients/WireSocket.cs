@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Clients;
@@ -17,16 +17,16 @@ internal static class WireSocket
     public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Connects, and goes on trying while nobody listens; a server with more callers than it has taken in yet is waited for like an answer.</summary>
-    public static async Task<Socket> ConnectAsync(string path, UdsTransportOptions options, CancellationToken cancellation)
+    public static async Task<Socket> ConnectAsync(string path, UdsTransportOptions options, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             try
             {
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
                 CheckServer(socket, path, options.AllowOtherOwner);
                 return socket;
             }
@@ -41,7 +41,7 @@ internal static class WireSocket
                 throw;
             }
 
-            await Task.Delay(Pause, cancellation).ConfigureAwait(false);
+            await Task.Delay(Pause, cancellationToken).ConfigureAwait(false);
         }
     }
 

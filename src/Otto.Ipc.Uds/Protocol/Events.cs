@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Buffers.Text;
-using Otto.Ipc.Uds.News;
-using Otto.Ipc.Uds.Serving;
-using Otto.Ipc.Uds.Values;
+using Otto.Ipc.Uds.PubSub;
+using Otto.Ipc.Uds.Server;
+using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds.Protocol;
 

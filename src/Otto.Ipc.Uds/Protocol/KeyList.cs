@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Unicode;
-using Otto.Ipc.Uds.Serving;
-using Otto.Ipc.Uds.Values;
+using Otto.Ipc.Uds.Server;
+using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds.Protocol;
 

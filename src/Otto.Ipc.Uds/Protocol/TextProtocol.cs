@@ -1,7 +1,7 @@
 using System.Text;
-using Otto.Ipc.Uds.News;
-using Otto.Ipc.Uds.Serving;
-using Otto.Ipc.Uds.Values;
+using Otto.Ipc.Uds.PubSub;
+using Otto.Ipc.Uds.Server;
+using Otto.Ipc.Uds.Store;
 
 namespace Otto.Ipc.Uds.Protocol;
 

@@ -1,5 +1,5 @@
-using Otto.Ipc.Native;
-using Otto.Ipc.Uds.Ends;
+using Otto.Ipc.Platform;
+using Otto.Ipc.Uds.Endpoints;
 using Otto.Ipc.Uds.Listening;
 
 namespace Otto.Ipc.Uds.Streams;
@@ -8,22 +8,22 @@ namespace Otto.Ipc.Uds.Streams;
 // to the kernel, however many senders there are.
 
 /// <summary>The receiving end of a stream over a socket.</summary>
-internal sealed class StreamReceiver : MessageReceiver, IPumped
+internal sealed class StreamReceiver : MessageReceiver, IIoHandler
 {
     private const long ListenerTag = 0;
 
     // Messages of one sender in a row while others may wait.
     private const int LongestRun = 64;
 
-    private readonly SocketClaim _claim;
+    private readonly SocketLock _claim;
     private readonly Epoll _epoll;
     private readonly long _pumpTag;
     private readonly EndGate _gate;
     private readonly bool _allowOther;
-    private readonly List<StreamInlet> _inlets = [];
+    private readonly List<InboundConnection> _inlets = [];
     private readonly Lock _waiting = new();
     private TaskCompletionSource? _change;
-    private StreamInlet? _leased;
+    private InboundConnection? _leased;
     private int _leasedBytes;
     private long _leases, _open, _tags = ListenerTag;
     private int _turn, _run, _abandoned;
@@ -32,14 +32,14 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
     public StreamReceiver(string path, bool allowOther)
     {
         _allowOther = allowOther;
-        SocketPlace.EnsureDirectory(path);
-        _claim = SocketClaim.Take(path);
+        SocketPaths.EnsureDirectory(path);
+        _claim = SocketLock.Take(path);
         _gate = new EndGate("receiver", Close);
         try
         {
             _epoll = new Epoll();
             _epoll.Add(_claim.Listener, Libc.EPOLLIN, ListenerTag);
-            _pumpTag = Pump.Know(_epoll.Descriptor, this);
+            _pumpTag = IoThread.Know(_epoll.Descriptor, this);
         }
         catch
         {
@@ -48,7 +48,7 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
             throw;
         }
 
-        StreamLanes.Meet(path);
+        SendBuffers.Meet(path);
     }
 
     public override bool IsCompleted
@@ -109,12 +109,12 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
         }
     }
 
-    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         _gate.Enter();
         try
         {
-            return EndWait.Wait(_gate, IsReady, WaitForChange, timeout, cancellation) && Look() is not null;
+            return EndWait.Wait(_gate, IsReady, WaitForChange, timeout, cancellationToken) && Look() is not null;
         }
         finally
         {
@@ -122,12 +122,12 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
         }
     }
 
-    public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellation = default)
+    public override async ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default)
     {
         _gate.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, IsReady, WaitForChange, cancellation).ConfigureAwait(false);
+            await EndWait.WaitAsync(_gate, IsReady, WaitForChange, cancellationToken).ConfigureAwait(false);
             return Look() is not null;
         }
         finally
@@ -171,13 +171,13 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
         lock (_waiting)
         {
             _change ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            Pump.Arm(_epoll.Descriptor, _pumpTag, Libc.EPOLLIN);
+            IoThread.Arm(_epoll.Descriptor, _pumpTag, Libc.EPOLLIN);
             return _change.Task;
         }
     }
 
     /// <summary>Whose turn it is, of those that have a message; each has one before anybody has too many.</summary>
-    private StreamInlet? Next()
+    private InboundConnection? Next()
     {
         if (++_run > LongestRun)
         {
@@ -189,22 +189,22 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
         return Look();
     }
 
-    private StreamInlet? Look()
+    private InboundConnection? Look()
     {
         if (Buffered() is { } buffered) return buffered;
         Receive();
         if (Buffered() is { } received) return received;
         // Nothing is left to read: everyone is told what was.
-        foreach (StreamInlet inlet in _inlets) inlet.Tell();
+        foreach (InboundConnection inlet in _inlets) inlet.Tell();
         return null;
     }
 
-    private StreamInlet? Buffered()
+    private InboundConnection? Buffered()
     {
         for (int i = 0; i < _inlets.Count; i++)
         {
             int index = (_turn + i) % _inlets.Count;
-            StreamInlet inlet = _inlets[index];
+            InboundConnection inlet = _inlets[index];
             if (inlet.TryPeek(out _))
             {
                 if (i > 0) _run = 0;
@@ -245,7 +245,7 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
             }
 
             // A sender once it says so: it may be somebody who looks whether anybody listens.
-            var inlet = new StreamInlet(fd, ++_tags, Begin);
+            InboundConnection inlet = new InboundConnection(fd, ++_tags, Begin);
             _epoll.Add(fd, Libc.EPOLLIN, inlet.Tag);
             _inlets.Add(inlet);
             inlet.Receive();
@@ -253,14 +253,14 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
     }
 
     /// <summary>A sender that begins takes the place of one that ended without completing, if there is such a place.</summary>
-    private void Begin(StreamInlet successor)
+    private void Begin(InboundConnection successor)
     {
         _hadSender = true;
         if (_abandoned > 0) _abandoned--;
         else if (_inlets.Find(left => left != successor && left.HasBegun && !left.IsSucceeded && !left.IsCompleted && left.HasPeerLeft) is { } left) left.IsSucceeded = true;
     }
 
-    private void Remove(StreamInlet inlet)
+    private void Remove(InboundConnection inlet)
     {
         _inlets.Remove(inlet);
         if (inlet.HasBegun && !inlet.IsCompleted && !inlet.IsSucceeded) _abandoned++;
@@ -272,10 +272,10 @@ internal sealed class StreamReceiver : MessageReceiver, IPumped
 
     private void Close()
     {
-        Pump.Forget(_epoll.Descriptor, _pumpTag);
+        IoThread.Forget(_epoll.Descriptor, _pumpTag);
         // The name goes first, so that senders whose connections end find the next receiver and not this one.
         _claim.Dispose();
-        foreach (StreamInlet inlet in _inlets)
+        foreach (InboundConnection inlet in _inlets)
         {
             inlet.Tell();
             StreamSocket.Close(inlet.Descriptor);

@@ -1,12 +1,12 @@
 using System.Buffers;
-using Otto.Ipc.Uds.Ends;
+using Otto.Ipc.Uds.Endpoints;
 
 namespace Otto.Ipc.Uds.Streams;
 
 /// <summary>The sending end of a stream over a socket.</summary>
 internal sealed class StreamSender : MessageSender
 {
-    private readonly StreamLane _lane;
+    private readonly SendBuffer _lane;
     private readonly EndGate _gate;
     private byte[]? _room;
     private long _reservations, _open;
@@ -15,7 +15,7 @@ internal sealed class StreamSender : MessageSender
     public StreamSender(string path, UdsStreamOptions options, bool allowOther)
     {
         MaxMessageBytes = StreamWire.MaxMessage(options.Capacity);
-        _lane = StreamLanes.Take(path, options, allowOther);
+        _lane = SendBuffers.Take(path, options, allowOther);
         _gate = new EndGate("sender", _lane.LetGo);
     }
 
@@ -58,13 +58,13 @@ internal sealed class StreamSender : MessageSender
         return true;
     }
 
-    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellation = default)
+    public override bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
         _gate.Enter();
         try
         {
-            return EndWait.Wait(_gate, () => _lane.HasRoom(bytes), _lane.WaitForChange, timeout, cancellation);
+            return EndWait.Wait(_gate, () => _lane.HasRoom(bytes), _lane.WaitForChange, timeout, cancellationToken);
         }
         finally
         {
@@ -72,13 +72,13 @@ internal sealed class StreamSender : MessageSender
         }
     }
 
-    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellation = default)
+    public override async ValueTask WaitToSendAsync(int bytes, CancellationToken cancellationToken = default)
     {
         CheckSize(bytes);
         _gate.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, () => _lane.HasRoom(bytes), _lane.WaitForChange, cancellation).ConfigureAwait(false);
+            await EndWait.WaitAsync(_gate, () => _lane.HasRoom(bytes), _lane.WaitForChange, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -100,12 +100,12 @@ internal sealed class StreamSender : MessageSender
         }
     }
 
-    public override async ValueTask FlushAsync(CancellationToken cancellation = default)
+    public override async ValueTask FlushAsync(CancellationToken cancellationToken = default)
     {
         _gate.Enter();
         try
         {
-            await EndWait.WaitAsync(_gate, () => _lane.IsDelivered, _lane.WaitForChange, cancellation).ConfigureAwait(false);
+            await EndWait.WaitAsync(_gate, () => _lane.IsDelivered, _lane.WaitForChange, cancellationToken).ConfigureAwait(false);
         }
         finally
         {

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 using Otto.Ipc.Uds.Listening;
 
 namespace Otto.Ipc.Uds.Streams;
@@ -12,7 +12,7 @@ internal static class StreamSocket
     public static string PathOf(string serverPath, ChannelName name)
     {
         string path = Path.Combine(Path.GetDirectoryName(serverPath)!, name.Value + ".stream");
-        SocketPlace.CheckLength(path);
+        SocketPaths.CheckLength(path);
         return path;
     }
 

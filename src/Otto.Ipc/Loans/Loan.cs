@@ -65,14 +65,14 @@ public readonly struct Loan : IDisposable, IEquatable<Loan>
     public static bool operator !=(Loan left, Loan right) => !left.Equals(right);
 }
 
-/// <summary>For transports: who lent a <see cref="Loan"/>, or what a <see cref="PayloadHold"/> keeps.</summary>
+/// <summary>For transports: who lent a <see cref="Loan"/>, or what a <see cref="RetainedPayload"/> keeps.</summary>
 public interface ILoanOwner
 {
     /// <summary>Takes a block back unsent; does nothing where it was sent or taken back.</summary>
     /// <param name="token">What the loan was made with.</param>
     void GiveBack(in SlotToken token);
 
-    /// <summary>Ends a <see cref="PayloadHold"/>.</summary>
+    /// <summary>Ends a <see cref="RetainedPayload"/>.</summary>
     /// <param name="token">What the hold was made with.</param>
     void LetGo(in SlotToken token);
 }

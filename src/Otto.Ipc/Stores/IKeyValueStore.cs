@@ -18,38 +18,38 @@ public interface IKeyValueStore : IAsyncDisposable
 
     /// <summary>Reads a value.</summary>
     /// <param name="key">Which one.</param>
-    /// <param name="cancellation">Gives up waiting for it.</param>
+    /// <param name="cancellationToken">Gives up waiting for it.</param>
     /// <returns>The value, <see langword="null"/> where there is no such key.</returns>
     /// <exception cref="ArgumentException">The key is none; the message says why.</exception>
-    ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellation = default);
+    ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellationToken = default);
 
     /// <summary>Sets a value, whole: a reader beside it sees the old one or this one.</summary>
     /// <param name="key">Which one.</param>
     /// <param name="value">The bytes; may be empty.</param>
-    /// <param name="cancellation">Gives up waiting; the value may have been set nevertheless.</param>
+    /// <param name="cancellationToken">Gives up waiting; the value may have been set nevertheless.</param>
     /// <returns>Completes when every reader sees it.</returns>
     /// <exception cref="ArgumentException">The key is none, or the value exceeds the limit; the message has the numbers, and the old value stays.</exception>
     /// <exception cref="IOException">There is no room for it; the message has the numbers, and the old value stays.</exception>
-    ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellation = default);
+    ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken = default);
 
     /// <summary>Removes a key.</summary>
     /// <param name="key">Which one.</param>
-    /// <param name="cancellation">Gives up waiting; the key may be gone nevertheless.</param>
+    /// <param name="cancellationToken">Gives up waiting; the key may be gone nevertheless.</param>
     /// <returns><see langword="false"/> where there was none.</returns>
-    ValueTask<bool> DeleteAsync(string key, CancellationToken cancellation = default);
+    ValueTask<bool> DeleteAsync(string key, CancellationToken cancellationToken = default);
 
     /// <summary>Lists keys.</summary>
     /// <param name="pattern">Which ones, as <see cref="KeyPattern"/> understands it; all where it is <c>*</c>.</param>
-    /// <param name="cancellation">Gives up waiting.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>The keys in ordinal order.</returns>
-    ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellation = default);
+    ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellationToken = default);
 
     /// <summary>Watches keys from now on.</summary>
     /// <param name="pattern">Which ones.</param>
     /// <param name="snapshot">Whether the values of now come first, so that nothing falls between reading and watching.</param>
-    /// <param name="cancellation">Gives up waiting for the watch to stand.</param>
+    /// <param name="cancellationToken">Gives up waiting for the watch to stand.</param>
     /// <returns>The watch, standing: every change after this is told. Dispose it to end it.</returns>
-    ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellation = default);
+    ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellationToken = default);
 }
 
 /// <summary>News of a store. Enumerate it once, on one thread at a time.</summary>

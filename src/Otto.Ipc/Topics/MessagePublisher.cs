@@ -33,29 +33,29 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// <summary>Blocks until a message of <paramref name="bytes"/> can be published.</summary>
     /// <param name="bytes">The size of the message to come.</param>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
-    /// <param name="cancellation">Stops the waiting; nothing that was published is taken back.</param>
+    /// <param name="cancellationToken">Stops the waiting; nothing that was published is taken back.</param>
     /// <returns><see langword="false"/> where the time ran out.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
-    public abstract bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellation = default);
+    public abstract bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default);
 
     /// <summary>Waits, without holding a thread, until a message of <paramref name="bytes"/> can be published.</summary>
     /// <param name="bytes">The size of the message to come.</param>
-    /// <param name="cancellation">Stops the waiting.</param>
+    /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>Completes when it can.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
-    public abstract ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellation = default);
+    public abstract ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellationToken = default);
 
     /// <summary>Publishes a copy of <paramref name="message"/>, waiting as long as a subscriber holds this publisher.</summary>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <param name="cancellation">Stops the waiting; a message that was published stays so.</param>
+    /// <param name="cancellationToken">Stops the waiting; a message that was published stays so.</param>
     /// <returns>Completes when the message is published.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled before.</exception>
-    public ValueTask PublishAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation = default)
+    public ValueTask PublishAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default)
     {
-        if (cancellation.IsCancellationRequested) return ValueTask.FromCanceled(cancellation);
-        return TryPublish(message.Span) ? default : PublishWhenFreeAsync(message, cancellation);
+        if (cancellationToken.IsCancellationRequested) return ValueTask.FromCanceled(cancellationToken);
+        return TryPublish(message.Span) ? default : PublishWhenFreeAsync(message, cancellationToken);
     }
 
     /// <summary>Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a small message.</summary>
@@ -101,9 +101,9 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     protected abstract void AbortSlot(in SlotToken token);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask PublishWhenFreeAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation)
+    private async ValueTask PublishWhenFreeAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
     {
-        do await WaitToPublishAsync(message.Length, cancellation).ConfigureAwait(false);
+        do await WaitToPublishAsync(message.Length, cancellationToken).ConfigureAwait(false);
         while (!TryPublish(message.Span));
     }
 }

@@ -16,7 +16,7 @@ public abstract class MessageSubscriber : IDisposable, IAsyncDisposable
     /// <summary>Takes the next message, if there is one.</summary>
     /// <param name="message">The message; its bytes are this subscriber's copy, valid until the next call.</param>
     /// <returns><see langword="false"/> where no message waits.</returns>
-    /// <exception cref="SubscriberEjectedException">The topic's policy is to eject who falls behind, and this subscriber did.</exception>
+    /// <exception cref="SubscriberDisconnectedException">The topic's policy is to eject who falls behind, and this subscriber did.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
     public abstract bool TryReceive(out TopicMessage message);
 
@@ -24,22 +24,22 @@ public abstract class MessageSubscriber : IDisposable, IAsyncDisposable
     /// <param name="startAt">With the oldest message that is still there and was not heard yet, or with what is published from now on.</param>
     /// <returns>How many messages were passed over. They are in <see cref="Lost"/>, and no <see cref="TopicMessage.Lost"/> tells of them again.</returns>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
-    public abstract long GoOn(StartAt startAt);
+    public abstract long ResumeFrom(StartPosition startAt);
 
     /// <summary>Blocks until a message waits.</summary>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
-    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
     /// <returns><see langword="false"/> where the time ran out.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
-    public abstract bool WaitToReceive(TimeSpan timeout, CancellationToken cancellation = default);
+    public abstract bool WaitToReceive(TimeSpan timeout, CancellationToken cancellationToken = default);
 
     /// <summary>Waits, without holding a thread, until a message waits.</summary>
-    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
     /// <returns>Completes when a message waits.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
-    public abstract ValueTask WaitToReceiveAsync(CancellationToken cancellation = default);
+    public abstract ValueTask WaitToReceiveAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Closes this end.</summary>
     public abstract void Dispose();
@@ -74,7 +74,7 @@ public readonly ref struct TopicMessage
 }
 
 /// <summary>Where a new subscriber begins.</summary>
-public enum StartAt
+public enum StartPosition
 {
     /// <summary>With what is published from now on.</summary>
     Now,
@@ -83,26 +83,26 @@ public enum StartAt
     Oldest,
 }
 
-/// <summary>A subscriber fell so far behind that its topic went on without it; <see cref="MessageSubscriber.GoOn"/> goes on and says how much was lost.</summary>
+/// <summary>A subscriber fell so far behind that its topic went on without it; <see cref="MessageSubscriber.ResumeFrom"/> goes on and says how much was lost.</summary>
 /// <remarks>Only topics whose policy is to eject do this. No message comes from behind the gap before this was thrown.</remarks>
-public sealed class SubscriberEjectedException : IOException
+public sealed class SubscriberDisconnectedException : IOException
 {
     /// <summary>Makes the exception.</summary>
     /// <param name="message">Which subscriber, and by how much.</param>
-    public SubscriberEjectedException(string message)
+    public SubscriberDisconnectedException(string message)
         : base(message)
     {
     }
 
     /// <summary>Makes the exception.</summary>
-    public SubscriberEjectedException()
+    public SubscriberDisconnectedException()
     {
     }
 
     /// <summary>Makes the exception.</summary>
     /// <param name="message">Which subscriber, and by how much.</param>
     /// <param name="innerException">What was met underneath.</param>
-    public SubscriberEjectedException(string message, Exception innerException)
+    public SubscriberDisconnectedException(string message, Exception innerException)
         : base(message, innerException)
     {
     }

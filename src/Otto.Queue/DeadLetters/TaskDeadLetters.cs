@@ -19,13 +19,13 @@ public sealed class TaskDeadLetters
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The letters.</returns>
     /// <exception cref="ArgumentException">There is no such queue; the message lists those there are.</exception>
-    public async ValueTask<IReadOnlyList<DeadTask>> ListAsync(string? queue = null, int max = 100, CancellationToken cancellationToken = default)
+    public async ValueTask<IReadOnlyList<DeadLetteredTask>> ListAsync(string? queue = null, int max = 100, CancellationToken cancellationToken = default)
     {
-        List<DeadTask> found = [];
+        List<DeadLetteredTask> found = [];
         foreach (Lane lane in queue is null ? _tasks.Lanes : [_tasks.FindLane(queue)])
         {
             if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
-            foreach (RouteQueue route in lane.Routes)
+            foreach (RouteConnection route in lane.Routes)
                 foreach (DeadLetter letter in await route.Channel.GetDeadLettersAsync(max, cancellationToken).ConfigureAwait(false)) found.Add(Read(lane, route, letter));
         }
 
@@ -36,10 +36,10 @@ public sealed class TaskDeadLetters
     /// <param name="task">Which one, as listed.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> where it is no longer among the dead.</returns>
-    public async ValueTask<bool> RequeueAsync(DeadTask task, CancellationToken cancellationToken = default)
+    public async ValueTask<bool> RequeueAsync(DeadLetteredTask task, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(task);
-        RouteQueue route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
+        RouteConnection route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
         return await route.Channel.RequeueAsync(task.Letter, cancellationToken).ConfigureAwait(false);
     }
 
@@ -47,26 +47,26 @@ public sealed class TaskDeadLetters
     /// <param name="task">Which one, as listed.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> where it is no longer among the dead.</returns>
-    public async ValueTask<bool> DropAsync(DeadTask task, CancellationToken cancellationToken = default)
+    public async ValueTask<bool> DeleteAsync(DeadLetteredTask task, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(task);
-        RouteQueue route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
-        return await route.Channel.DropAsync(task.Letter, cancellationToken).ConfigureAwait(false);
+        RouteConnection route = await FindAsync(task, cancellationToken).ConfigureAwait(false);
+        return await route.Channel.DeleteAsync(task.Letter, cancellationToken).ConfigureAwait(false);
     }
 
-    private static DeadTask Read(Lane lane, RouteQueue route, DeadLetter letter)
+    private static DeadLetteredTask Read(Lane lane, RouteConnection route, DeadLetter letter)
     {
         bool readable = EnvelopeHeader.Read(letter.Payload.Span, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt) is null;
-        return new DeadTask(
+        return new DeadLetteredTask(
             lane.Name, route.Route.Route, readable ? Encoding.UTF8.GetString(name) : "", header.Id, readable ? letter.Payload[payloadAt..] : letter.Payload,
             header.AttemptsBefore + letter.Attempts, letter.Reason, letter.Id);
     }
 
-    private async ValueTask<RouteQueue> FindAsync(DeadTask task, CancellationToken cancellation)
+    private async ValueTask<RouteConnection> FindAsync(DeadLetteredTask task, CancellationToken cancellationToken)
     {
         Lane lane = _tasks.FindLane(task.Queue);
-        if (!lane.IsOpen) await lane.OpenAsync(cancellation).ConfigureAwait(false);
-        foreach (RouteQueue route in lane.Routes)
+        if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
+        foreach (RouteConnection route in lane.Routes)
             if (route.Route.Route == task.Route) return route;
         throw new ArgumentException($"queue '{task.Queue}' has no route {task.Route} here", nameof(task));
     }

@@ -37,7 +37,7 @@ public static class OttoQueueServiceCollectionExtensions
             options.Services ??= provider;
             options.LoggerFactory ??= provider.GetService<ILoggerFactory>();
             if (provider.GetService<TimeProvider>() is { } time) options.TimeProvider = time;
-            if (configuration is not null) OptionsConfiguration.Apply(options, configuration);
+            if (configuration is not null) TaskQueueConfiguration.Apply(options, configuration);
             TaskQueueAdjustment[] adjustments = [.. provider.GetServices<TaskQueueAdjustment>()];
             foreach (TaskQueueAdjustment adjustment in adjustments) adjustment.Options(options);
             TaskQueue queue = new(options);

@@ -14,12 +14,12 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
         List<string> down = [], late = [];
         foreach (Lane lane in queue.Lanes)
         {
-            foreach (RouteQueue route in lane.Routes)
+            foreach (RouteConnection route in lane.Routes)
             {
                 string name = $"{lane.Name}/{route.Route.Route}";
                 try
                 {
-                    if (route.Channel.Trouble is { } trouble) throw new IOException(trouble);
+                    if (route.Channel.Status is { } trouble) throw new IOException(trouble);
                     WorkQueueCounts counts = await route.Channel.CountAsync(cancellationToken).ConfigureAwait(false);
                     data[name] = string.Create(CultureInfo.InvariantCulture, $"{counts.Ready} ready, {counts.Leased} leased, {counts.Delayed} delayed, {counts.Dead} dead, oldest {counts.OldestReadyAge.TotalSeconds:0.###} s");
                     if (counts.OldestReadyAge > oldest) late.Add(string.Create(CultureInfo.InvariantCulture, $"{name}: the oldest of {counts.Ready:N0} ready tasks has waited {counts.OldestReadyAge.TotalSeconds:N0} s, more than {oldest.TotalSeconds:N0}"));

@@ -28,7 +28,7 @@ internal sealed class TaskBaggage
     /// <summary>The task's copy in the segment, held by this process; default where there is none.</summary>
     internal WorkLease Kept { get; init; }
 
-    internal RouteQueue? KeptBy { get; init; }
+    internal RouteConnection? KeptBy { get; init; }
 
     internal ActivityContext Trace { get; init; }
 

@@ -15,7 +15,7 @@ public sealed class InProcessOptions
     public int Capacity { get; set; } = 8192;
 
     /// <summary>What a producer meets where the queue here is full.</summary>
-    public WhenFull WhenFull { get; set; } = WhenFull.Spill;
+    public QueueFullMode FullMode { get; set; } = QueueFullMode.Overflow;
 
     /// <summary>How many tasks in a row a worker takes here before other routes have their turn, 1 to 10,000.</summary>
     public int Weight { get; set; } = 16;

@@ -28,7 +28,7 @@ public sealed class SharedMemoryOptions
     public int? MaxAttempts { get; set; }
 
     /// <summary>What a producer meets where the segment is full and no further route takes the task.</summary>
-    public WhenFull WhenFull { get; set; } = WhenFull.Spill;
+    public QueueFullMode FullMode { get; set; } = QueueFullMode.Overflow;
 
     /// <summary>How many tasks in a row a worker takes from here before other routes have their turn, 1 to 10,000.</summary>
     public int Weight { get; set; } = 16;

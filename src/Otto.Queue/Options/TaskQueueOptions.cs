@@ -26,14 +26,14 @@ public sealed class TaskQueueOptions
 
     internal IReadOnlyList<Func<IServiceProvider?, ITaskFilter>> Filters => _filters;
 
-    internal InProcessOptions InProcessRoute { get; } = new();
+    internal InProcessOptions InProcess { get; } = new();
 
-    internal SharedMemoryOptions SharedMemoryRoute { get; } = new();
+    internal SharedMemoryOptions SharedMemory { get; } = new();
 
     /// <summary>The routes beyond this process, nearest first; known once frozen.</summary>
     internal IReadOnlyList<ITaskRoute> Routes { get; private set; } = [];
 
-    /// <summary>Turns tasks into bytes where they leave the process. System.Text.Json by default; see also <see cref="Json(JsonSerializerContext)"/>.</summary>
+    /// <summary>Turns tasks into bytes where they leave the process. System.Text.Json by default; see also <see cref="UseJson(JsonSerializerContext)"/>.</summary>
     public ITaskSerializer? Serializer { get; set; }
 
     /// <summary>Where handlers and scopes come from; <see langword="null"/> for none. Hosting sets it.</summary>
@@ -57,7 +57,7 @@ public sealed class TaskQueueOptions
     /// <param name="name">The task's stable name, the same in every process: 1 to 100 letters, digits, <c>.</c>, <c>_</c> or <c>-</c>.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions Handle<TTask, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(string name, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddHandler<TTask, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(string name, Action<HandlerOptions>? configure = null)
         where TTask : notnull
         where THandler : class, ITaskHandler<TTask>
         => Declare(new TaskDeclaration<TTask>(name, Configure(configure))
@@ -72,7 +72,7 @@ public sealed class TaskQueueOptions
     /// <param name="handler">The handler; used by several threads at once where <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions Handle<TTask>(string name, ITaskHandler<TTask> handler, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddHandler<TTask>(string name, ITaskHandler<TTask> handler, Action<HandlerOptions>? configure = null)
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(handler);
@@ -85,7 +85,7 @@ public sealed class TaskQueueOptions
     /// <param name="handler">The handler; used by several threads at once where <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions Handle<TTask>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask> handler, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddHandler<TTask>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask> handler, Action<HandlerOptions>? configure = null)
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(handler);
@@ -99,7 +99,7 @@ public sealed class TaskQueueOptions
     /// <param name="name">The task's stable name.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions Handle<TTask, TResult, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(string name, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddHandler<TTask, TResult, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(string name, Action<HandlerOptions>? configure = null)
         where TTask : notnull
         where THandler : class, ITaskHandler<TTask, TResult>
         => Declare(new TaskDeclaration<TTask>(name, Configure(configure))
@@ -116,7 +116,7 @@ public sealed class TaskQueueOptions
     /// <param name="handler">The handler; used by several threads at once where <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions Handle<TTask, TResult>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask<TResult>> handler, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddHandler<TTask, TResult>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask<TResult>> handler, Action<HandlerOptions>? configure = null)
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(handler);
@@ -130,7 +130,7 @@ public sealed class TaskQueueOptions
     /// <summary>Runs code around every handler here. The first that is added is the outermost.</summary>
     /// <param name="filter">Makes the filter when the queue starts, with the program's services where it has any; used by several threads at once.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions Filter(Func<IServiceProvider?, ITaskFilter> filter)
+    public TaskQueueOptions AddFilter(Func<IServiceProvider?, ITaskFilter> filter)
     {
         ArgumentNullException.ThrowIfNull(filter);
         ThrowIfFrozen();
@@ -143,27 +143,27 @@ public sealed class TaskQueueOptions
     /// <param name="name">The task's stable name.</param>
     /// <param name="configure">Its queue and serialiser; the rest concerns only workers.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions Send<TTask>(string name, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddProducer<TTask>(string name, Action<HandlerOptions>? configure = null)
         where TTask : notnull
         => Declare(new TaskDeclaration<TTask>(name, Configure(configure)));
 
     /// <summary>Says how tasks travel within this process.</summary>
     /// <param name="configure">The bounds.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions InProcess(Action<InProcessOptions> configure)
+    public TaskQueueOptions UseInProcess(Action<InProcessOptions> configure)
     {
         ArgumentNullException.ThrowIfNull(configure);
-        configure(InProcessRoute);
+        configure(InProcess);
         return this;
     }
 
     /// <summary>Uses shared memory between the processes of this machine. On by default: call this to say how, or to switch it off.</summary>
     /// <param name="configure">Where, and how large.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions SharedMemory(Action<SharedMemoryOptions>? configure = null)
+    public TaskQueueOptions UseSharedMemory(Action<SharedMemoryOptions>? configure = null)
     {
-        SharedMemoryRoute.Enabled = true;
-        configure?.Invoke(SharedMemoryRoute);
+        SharedMemory.Enabled = true;
+        configure?.Invoke(SharedMemory);
         return this;
     }
 
@@ -181,7 +181,7 @@ public sealed class TaskQueueOptions
     /// <summary>Serialises tasks as JSON by source-generated contracts: needed in a trimmed or native program, and faster in any.</summary>
     /// <param name="context">The contracts, such as <c>MyTasks.Default</c>.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions Json(JsonSerializerContext context)
+    public TaskQueueOptions UseJson(JsonSerializerContext context)
     {
         Serializer = new JsonTaskSerializer(context);
         return this;
@@ -190,7 +190,7 @@ public sealed class TaskQueueOptions
     /// <summary>Serialises tasks as JSON by the contracts that <paramref name="options"/> resolve.</summary>
     /// <param name="options">The options, with a type-info resolver.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions Json(JsonSerializerOptions options)
+    public TaskQueueOptions UseJson(JsonSerializerOptions options)
     {
         Serializer = new JsonTaskSerializer(options);
         return this;
@@ -213,12 +213,12 @@ public sealed class TaskQueueOptions
     internal void Freeze()
     {
         if (_frozen) return;
-        CheckRange("InProcess.Capacity", InProcessRoute.Capacity, 1, InProcessOptions.MaxCapacity);
-        CheckRange("InProcess.Weight", InProcessRoute.Weight, 1, 10_000);
-        CheckRange("SharedMemory.Weight", SharedMemoryRoute.Weight, 1, 10_000);
+        CheckRange("InProcess.Capacity", InProcess.Capacity, 1, InProcessOptions.MaxCapacity);
+        CheckRange("InProcess.Weight", InProcess.Weight, 1, 10_000);
+        CheckRange("SharedMemory.Weight", SharedMemory.Weight, 1, 10_000);
         Check(DrainTimeout >= TimeSpan.Zero && DrainTimeout <= TimeSpan.FromDays(1), $"DrainTimeout must be 0 to 1 day: {DrainTimeout}");
 
-        Routes = [.. _added.Concat(SharedMemoryRoute.Enabled ? [new SharedMemoryRoute(SharedMemoryRoute)] : []).OrderBy(static r => r.Route)];
+        Routes = [.. _added.Concat(SharedMemory.Enabled ? [new SharedMemoryRoute(SharedMemory)] : []).OrderBy(static r => r.Route)];
         for (int i = 0; i < Routes.Count; i++)
         {
             Check(Routes[i].Route != Route.InProcess, "a route that was added says it is InProcess; it must lead beyond this process");
@@ -226,7 +226,7 @@ public sealed class TaskQueueOptions
             CheckRange($"{Routes[i].Route}.Weight", Routes[i].Weight, 1, 10_000);
         }
 
-        Check(InProcessRoute.Enabled || Routes.Count > 0, "no route is on: InProcess and SharedMemory are both disabled, and none was added");
+        Check(InProcess.Enabled || Routes.Count > 0, "no route is on: InProcess and SharedMemory are both disabled, and none was added");
         foreach (IGrouping<string, TaskDeclaration> queue in _declarations.GroupBy(static d => d.QueueName)) CheckQueue(queue);
         foreach (TaskDeclaration declaration in _declarations) CheckTask(declaration);
         _frozen = true;
@@ -237,8 +237,8 @@ public sealed class TaskQueueOptions
         HandlerOptions o = task.Options;
         string of = $"task '{task.Name}': ";
         CheckRange(of + "Retry", o.Retries, 0, 1000);
-        int attempts = SharedMemoryRoute.MaxAttempts ?? Ipc.Mmap.MmapQueueOptions.DefaultMaxAttempts;
-        Check(!task.Handles || !SharedMemoryRoute.Enabled || o.Retries < attempts,
+        int attempts = SharedMemory.MaxAttempts ?? Ipc.Mmap.MmapQueueOptions.DefaultMaxAttempts;
+        Check(!task.Handles || !SharedMemory.Enabled || o.Retries < attempts,
             $"{of}Retry({o.Retries}) makes {o.Retries + 1} attempts, more than the {attempts} after which its segment gives a task up; raise SharedMemory.MaxAttempts");
         Check(o.FirstDelay >= TimeSpan.Zero && o.FirstDelay <= o.MaxDelay, $"{of}Backoff from {o.FirstDelay} up to {o.MaxDelay}: the first must be 0 or more and not above the last");
         Check(o.MaxDelay <= TimeSpan.FromDays(1), $"{of}Backoff of {o.MaxDelay} is longer than a day");

@@ -21,10 +21,10 @@ public interface ITaskRoute
     int Weight { get; }
 
     /// <summary>What a producer meets where this route is full.</summary>
-    WhenFull WhenFull { get; }
+    QueueFullMode FullMode { get; }
 
     /// <summary>Why a task is given to this route although no worker is known there, for receipts.</summary>
-    string NobodyKnownReason { get; }
+    string NoWorkerReason { get; }
 
     /// <summary>Reads the route's own section of the configuration, before it is opened.</summary>
     /// <param name="section">The section, named as the route; it may be empty. A key that is not known is to be refused with an <see cref="ArgumentException"/>.</param>

@@ -16,7 +16,7 @@ public abstract class TaskChannel : IAsyncDisposable
     public abstract int OtherWorkers { get; }
 
     /// <summary>Why nothing can be sent or taken now, such as a lost connection; <see langword="null"/> while all is well. Never blocks.</summary>
-    public virtual string? Trouble => null;
+    public virtual string? Status => null;
 
     /// <summary>Whether answers come over the network: workers then leave the thread pool to them more often.</summary>
     public virtual bool UsesNetwork => false;
@@ -30,41 +30,41 @@ public abstract class TaskChannel : IAsyncDisposable
     /// <summary>Sends an envelope. A state such as full is an answer, not an exception.</summary>
     /// <param name="message">The envelope; copied before this returns, even where the answer comes later.</param>
     /// <param name="terms">What goes with it.</param>
-    /// <param name="cancellation">Stops waiting for the answer; a task that was accepted stays accepted.</param>
+    /// <param name="cancellationToken">Stops waiting for the answer; a task that was accepted stays accepted.</param>
     /// <returns>What became of it. <see cref="SendOutcome.Sent"/> means that the promise of <see cref="ITaskRoute.Durability"/> holds from now on.</returns>
-    public abstract ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation);
+    public abstract ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken);
 
     /// <summary>Stores an envelope that this process will work on itself: held from the start and never ready, unless this process dies.</summary>
     /// <param name="message">The envelope.</param>
     /// <param name="terms">What goes with it; a delay makes no sense here.</param>
     /// <param name="lease">The envelope as a lease.</param>
     /// <returns>What became of it; <see cref="SendOutcome.Unavailable"/> on a route that cannot keep.</returns>
-    public virtual SendAnswer Keep(ReadOnlySpan<byte> message, in SendTerms terms, out WorkLease lease)
+    public virtual SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions terms, out WorkLease lease)
     {
         lease = default;
         return SendOutcome.Unavailable;
     }
 
-    /// <summary>Whether <see cref="Keep"/> can keep.</summary>
-    public virtual bool CanKeep => false;
+    /// <summary>Whether <see cref="TrySendAndLease"/> can keep.</summary>
+    public virtual bool CanSendAndLease => false;
 
     /// <summary>Waits until a message may be sent: there is room, and the route is in order. Another sender may still be quicker.</summary>
-    /// <param name="cancellation">Stops the waiting.</param>
+    /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>Completes when it is worth another try.</returns>
-    public abstract ValueTask WaitToSendAsync(CancellationToken cancellation);
+    public abstract ValueTask WaitToSendAsync(CancellationToken cancellationToken);
 
     /// <summary>Puts an envelope among the dead letters without its ever being ready.</summary>
     /// <param name="message">The envelope; copied before this returns.</param>
     /// <param name="reason">Why, for the person who looks.</param>
     /// <returns><see langword="false"/> where there is no room or no way.</returns>
-    public abstract ValueTask<bool> BuryAsync(ReadOnlySpan<byte> message, string reason);
+    public abstract ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason);
 
     /// <summary>Announces this process as a worker, and begins to take.</summary>
     /// <param name="taker">Whom it takes for.</param>
-    public abstract void StartTaking(ITaskTaker taker);
+    public abstract void StartConsuming(ITaskConsumer taker);
 
     /// <summary>Takes no more, and says so to producers elsewhere. What is leased stays leased; what was taken and not yet leased goes back.</summary>
-    public abstract void StopTaking();
+    public abstract void StopConsuming();
 
     /// <summary>Takes the next message, if one is at hand. Never blocks.</summary>
     /// <param name="lease">The message, held until it is completed, abandoned or put among the dead letters.</param>
@@ -72,20 +72,20 @@ public abstract class TaskChannel : IAsyncDisposable
     public abstract bool TryLease(out WorkLease lease);
 
     /// <summary>Waits until a message is at hand.</summary>
-    /// <param name="cancellation">Stops the waiting; no message is lost by it.</param>
+    /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
     /// <returns>Completes when a look is worth its while.</returns>
     /// <exception cref="IOException">The route is in trouble.</exception>
-    public abstract ValueTask WaitToLeaseAsync(CancellationToken cancellation);
+    public abstract ValueTask WaitToLeaseAsync(CancellationToken cancellationToken);
 
     /// <summary>Takes a task back that no worker has begun, or finds out that one has.</summary>
     /// <param name="id">Which one.</param>
-    /// <param name="cancellation">Gives up.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see cref="CancelOutcome.Requested"/> where a worker holds it; it must be told by a notice.</returns>
     /// <exception cref="IOException">The route cannot be reached.</exception>
-    public virtual ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellation) => new(CancelOutcome.NotFound);
+    public virtual ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken) => new(CancelOutcome.NotFound);
 
     /// <summary>Whether notices reach other processes on this route.</summary>
-    public virtual bool CarriesNotices => false;
+    public virtual bool CarriesEvents => false;
 
     /// <summary>Hears from now on what others tell with <see cref="NotifyAsync"/>. Further calls do nothing.</summary>
     /// <param name="heard">Called for each notice, by any thread, the bytes valid until it returns; must not block.</param>
@@ -101,36 +101,36 @@ public abstract class TaskChannel : IAsyncDisposable
 
     /// <summary>Asks for the notice of a task's result that may have been missed, or, where the route looks there, of its failure from among the dead letters.</summary>
     /// <param name="id">The task.</param>
-    /// <param name="cancellation">Gives up.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The notice; <see langword="null"/> where there is none, or the route does not keep them.</returns>
-    public virtual ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellation) => default;
+    public virtual ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken) => default;
 
     /// <summary>Counts what the queue holds now.</summary>
-    /// <param name="cancellation">Gives up.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The counts, exact only while nobody moves.</returns>
     /// <exception cref="IOException">The route cannot be reached.</exception>
-    public abstract ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellation);
+    public abstract ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken);
 
     /// <summary>Copies out dead letters.</summary>
     /// <param name="max">The most to return.</param>
-    /// <param name="cancellation">Gives up.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The letters, oldest first.</returns>
     /// <exception cref="IOException">The route cannot be reached.</exception>
-    public abstract ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellation);
+    public abstract ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken);
 
     /// <summary>Makes a dead letter ready again, its attempts forgotten.</summary>
     /// <param name="letter">Which one.</param>
-    /// <param name="cancellation">Gives up.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> where it is no longer among the dead.</returns>
     /// <exception cref="IOException">The route cannot be reached.</exception>
-    public abstract ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellation);
+    public abstract ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken);
 
     /// <summary>Removes a dead letter for good.</summary>
     /// <param name="letter">Which one.</param>
-    /// <param name="cancellation">Gives up.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <returns><see langword="false"/> where it is no longer among the dead.</returns>
     /// <exception cref="IOException">The route cannot be reached.</exception>
-    public abstract ValueTask<bool> DropAsync(DeadLetterId letter, CancellationToken cancellation);
+    public abstract ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken);
 
     /// <summary>Lets go of the queue once what was acknowledged has arrived, as far as it can be.</summary>
     /// <returns>Ends when it is closed.</returns>
@@ -143,6 +143,6 @@ public abstract class TaskChannel : IAsyncDisposable
     public static TaskChannel Over(IWorkQueue queue, ITopicTransport? notices = null)
     {
         ArgumentNullException.ThrowIfNull(queue);
-        return new WorkQueueChannel(queue, notices is null ? null : new TopicNotices(notices, queue.Name));
+        return new WorkQueueChannel(queue, notices is null ? null : new TopicEventTransport(notices, queue.Name));
     }
 }

@@ -5,7 +5,7 @@ namespace Otto.Queue;
 
 // A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits, and nothing is allocated.
 
-internal sealed class WorkQueueChannel(IWorkQueue queue, TopicNotices? notices = null) : TaskChannel
+internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? notices = null) : TaskChannel
 {
     // How long a keyed task waits for others that look for theirs; each takes microseconds.
     private static readonly TimeSpan TurnPatience = TimeSpan.FromSeconds(2);
@@ -21,26 +21,26 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicNotices? notices =
 
     public override long Capacity => queue.Capacity;
 
-    public override bool CanKeep => true;
+    public override bool CanSendAndLease => true;
 
-    public override ValueTask<SendAnswer> SendAsync(ReadOnlySpan<byte> message, in SendTerms terms, CancellationToken cancellation)
+    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
     {
-        if (terms.Key is { } key) return new ValueTask<SendAnswer>(InTurn(key, message, terms, keep: false, out _));
+        if (terms.Key is { } key) return new ValueTask<SendResult>(InTurn(key, message, terms, keep: false, out _));
         bool sent = terms.Delay > TimeSpan.Zero ? queue.TrySend(message, terms.Delay, out _) : queue.TrySend(message);
-        return new ValueTask<SendAnswer>(sent ? SendOutcome.Sent : SendOutcome.Full);
+        return new ValueTask<SendResult>(sent ? SendOutcome.Sent : SendOutcome.Full);
     }
 
     /// <summary>Sends, if there is room now, and nothing else is asked for.</summary>
     internal bool TrySend(ReadOnlySpan<byte> message) => queue.TrySend(message);
 
-    public override SendAnswer Keep(ReadOnlySpan<byte> message, in SendTerms terms, out WorkLease lease)
+    public override SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions terms, out WorkLease lease)
     {
         if (terms.Key is { } key) return InTurn(key, message, terms, keep: true, out lease);
-        return queue.TryKeep(message, out lease) ? SendOutcome.Sent : SendOutcome.Full;
+        return queue.TrySendAndLease(message, out lease) ? SendOutcome.Sent : SendOutcome.Full;
     }
 
     // The segment itself is the register of keys: a key is taken while a message that says so is ready, delayed or held.
-    private SendAnswer InTurn(string key, ReadOnlySpan<byte> message, in SendTerms terms, bool keep, out WorkLease lease)
+    private SendResult InTurn(string key, ReadOnlySpan<byte> message, in SendOptions terms, bool keep, out WorkLease lease)
     {
         lease = default;
         if (queue is not ISearchableWorkQueue searchable) throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot tell whether a key is taken");
@@ -55,13 +55,13 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicNotices? notices =
                     existing = EnvelopeHeader.IdOf(m);
                     return true;
                 }, out _, out _) && existing != terms.Id)
-                return new SendAnswer(SendOutcome.Duplicate, existing);
-            bool sent = keep ? queue.TryKeep(message, out lease) : queue.TrySend(message, terms.Delay, out _);
+                return new SendResult(SendOutcome.Duplicate, existing);
+            bool sent = keep ? queue.TrySendAndLease(message, out lease) : queue.TrySend(message, terms.Delay, out _);
             return sent ? SendOutcome.Sent : SendOutcome.Full;
         }
     }
 
-    public override ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellation)
+    public override ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
         if (queue is not ISearchableWorkQueue searchable) return new(CancelOutcome.NotFound);
         // A worker may take it between our look and our cancel: then it is found again, held.
@@ -75,39 +75,39 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicNotices? notices =
         return new(CancelOutcome.Requested);
     }
 
-    public override bool CarriesNotices => notices is not null;
+    public override bool CarriesEvents => notices is not null;
 
     public override ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> heard) => notices?.ListenAsync(heard) ?? default;
 
     public override ValueTask NotifyAsync(ReadOnlyMemory<byte> notice, TaskId? resultOf = null) => notices?.TellAsync(notice) ?? default;
 
     // Results are not kept here, but a task that was given up is: by a worker whose word was missed, or by the queue itself, which tells nobody.
-    public override ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellation)
+    public override ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
         if (queue is not ISearchableWorkQueue searchable || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
-        return new(TaskNotice.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes(reason.Length > 0 ? reason : $"attempt {attempts}")));
+        return new(TaskEvent.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes(reason.Length > 0 ? reason : $"attempt {attempts}")));
     }
 
-    public override ValueTask WaitToSendAsync(CancellationToken cancellation) => queue.WaitToSendAsync(cancellation);
+    public override ValueTask WaitToSendAsync(CancellationToken cancellationToken) => queue.WaitToSendAsync(cancellationToken);
 
-    public override ValueTask<bool> BuryAsync(ReadOnlySpan<byte> message, string reason)
-        => new(queue.TryKeep(message, out WorkLease lease) && lease.DeadLetter(reason));
+    public override ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
+        => new(queue.TrySendAndLease(message, out WorkLease lease) && lease.DeadLetter(reason));
 
-    public override void StartTaking(ITaskTaker taker) => queue.TakesWork = true;
+    public override void StartConsuming(ITaskConsumer taker) => queue.TakesWork = true;
 
-    public override void StopTaking() => queue.TakesWork = false;
+    public override void StopConsuming() => queue.TakesWork = false;
 
     public override bool TryLease(out WorkLease lease) => queue.TryLease(out lease);
 
-    public override ValueTask WaitToLeaseAsync(CancellationToken cancellation) => queue.WaitToLeaseAsync(cancellation);
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => queue.WaitToLeaseAsync(cancellationToken);
 
-    public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellation) => new(queue.GetCounts());
+    public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken) => new(queue.GetCounts());
 
-    public override ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellation) => new(queue.GetDeadLetters(max));
+    public override ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken) => new(queue.GetDeadLetters(max));
 
-    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellation) => new(queue.Requeue(letter));
+    public override ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Requeue(letter));
 
-    public override ValueTask<bool> DropAsync(DeadLetterId letter, CancellationToken cancellation) => new(queue.Drop(letter));
+    public override ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Delete(letter));
 
     public override async ValueTask DisposeAsync()
     {

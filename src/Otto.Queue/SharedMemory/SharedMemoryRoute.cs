@@ -13,9 +13,9 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
 
     public int Weight => options.Weight;
 
-    public WhenFull WhenFull => options.WhenFull;
+    public QueueFullMode FullMode => options.FullMode;
 
-    public string NobodyKnownReason => RouteReasons.SegmentKeeps;
+    public string NoWorkerReason => RouteReason.SegmentKeeps;
 
     public async ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken)
     {
@@ -29,15 +29,15 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
     // Small rings for many who may speak: whoever falls behind loses the oldest notices and holds nobody up.
     private sealed class NoticeTopics(MmapTransport transport) : ITopicTransport
     {
-        private static readonly MmapTopicOptions Options = new() { Capacity = 1 << 14, MaxPublishers = 32, MaxSubscribers = 256, Policy = TopicPolicy.Overwrite };
+        private static readonly MmapTopicOptions Options = new() { Capacity = 1 << 14, MaxPublishers = 32, MaxSubscribers = 256, Policy = SlowSubscriberPolicy.Overwrite };
 
         public string Name => transport.Name;
 
         public TransportTraits Traits => transport.Traits;
 
-        public ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellation = default) => new(transport.OpenPublisher(name, Options));
+        public ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken = default) => new(transport.OpenPublisher(name, Options));
 
-        public ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartAt startAt = StartAt.Now, CancellationToken cancellation = default)
+        public ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default)
             => new(transport.OpenSubscriber(name, Options, startAt));
 
         public ValueTask DisposeAsync() => transport.DisposeAsync();

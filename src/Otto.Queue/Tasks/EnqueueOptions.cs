@@ -26,27 +26,27 @@ public sealed record EnqueueOptions
 
     /// <summary>Refuses the task while another of this key in its queue is pending or running: 1 to 255 bytes as UTF-8; <see langword="null"/> for none.</summary>
     /// <remarks>A task with a key goes the widest configured way, where the key is registered with it; a pinned one is only compared with those pinned alike.</remarks>
-    public string? Key { get; init; }
+    public string? UniqueKey { get; init; }
 
     /// <summary>Runs the task again and again: this long after each end it is due once more, until it is cancelled. <see langword="null"/> for once; 1 ms to 3,650 days.</summary>
-    /// <remarks>A time that failed is not retried: the next time is the next try. Give it a <see cref="Key"/>, so that a program that starts again does not add another.</remarks>
-    public TimeSpan? Every { get; init; }
+    /// <remarks>A time that failed is not retried: the next time is the next try. Give it a <see cref="UniqueKey"/>, so that a program that starts again does not add another.</remarks>
+    public TimeSpan? RepeatInterval { get; init; }
 
     /// <summary>Whether the result is wanted: then <see cref="ITaskQueue.WaitAsync{TResult}"/> waits for it. Also tells when a task without one has ended.</summary>
-    public bool Result { get; init; }
+    public bool TrackResult { get; init; }
 
-    internal TaskTerms? Terms => Key is null && Every is null && !Result && Route is null ? null
-        : new TaskTerms { Key = Key, Every = Every ?? TimeSpan.Zero, WantsResult = Result, Pinned = Route is not null };
+    internal TaskTerms? Terms => UniqueKey is null && RepeatInterval is null && !TrackResult && Route is null ? null
+        : new TaskTerms { Key = UniqueKey, Every = RepeatInterval ?? TimeSpan.Zero, WantsResult = TrackResult, Pinned = Route is not null };
 
     internal void Check()
     {
-        if (Key is not null && System.Text.Encoding.UTF8.GetByteCount(Key) is var bytes and (0 or > EnvelopeLayout.MaxKeyBytes))
+        if (UniqueKey is not null && System.Text.Encoding.UTF8.GetByteCount(UniqueKey) is var bytes and (0 or > EnvelopeLayout.MaxKeyBytes))
             throw new ArgumentException($"Key must have 1 to {EnvelopeLayout.MaxKeyBytes} bytes as UTF-8: {bytes:N0}");
-        if (Every is { } every && (every < TimeSpan.FromMilliseconds(1) || every > IWorkQueue.LongestDelay))
-            throw new ArgumentException($"Every must be 1 ms to {IWorkQueue.LongestDelay.TotalDays:N0} days: {every}");
-        if (Every is not null && Result) throw new ArgumentException("a task that recurs has no end, and so no Result");
-        if (Delay < TimeSpan.Zero || Delay > IWorkQueue.LongestDelay)
-            throw new ArgumentException($"Delay must be 0 to {IWorkQueue.LongestDelay.TotalDays:N0} days: {Delay}");
+        if (RepeatInterval is { } every && (every < TimeSpan.FromMilliseconds(1) || every > IWorkQueue.MaxDelay))
+            throw new ArgumentException($"Every must be 1 ms to {IWorkQueue.MaxDelay.TotalDays:N0} days: {every}");
+        if (RepeatInterval is not null && TrackResult) throw new ArgumentException("a task that recurs has no end, and so no Result");
+        if (Delay < TimeSpan.Zero || Delay > IWorkQueue.MaxDelay)
+            throw new ArgumentException($"Delay must be 0 to {IWorkQueue.MaxDelay.TotalDays:N0} days: {Delay}");
         if (NotBefore is not null && Delay != TimeSpan.Zero) throw new ArgumentException("a task has a Delay or a time NotBefore, not both");
     }
 
@@ -54,6 +54,6 @@ public sealed record EnqueueOptions
     {
         if (NotBefore is not { } time) return Delay;
         TimeSpan delay = time - clock.Provider.GetUtcNow();
-        return delay <= TimeSpan.Zero ? TimeSpan.Zero : delay < IWorkQueue.LongestDelay ? delay : throw new ArgumentException($"NotBefore is more than {IWorkQueue.LongestDelay.TotalDays:N0} days away: {time:O}");
+        return delay <= TimeSpan.Zero ? TimeSpan.Zero : delay < IWorkQueue.MaxDelay ? delay : throw new ArgumentException($"NotBefore is more than {IWorkQueue.MaxDelay.TotalDays:N0} days away: {time:O}");
     }
 }

@@ -7,7 +7,7 @@ namespace Otto.Queue;
 /// <returns>Ends when they have.</returns>
 public delegate ValueTask TaskContinuation(CancellationToken cancellationToken);
 
-/// <summary>Runs around each handler's call, in the order in which filters were added. Add it with <see cref="TaskQueueOptions.Filter"/>.</summary>
+/// <summary>Runs around each handler's call, in the order in which filters were added. Add it with <see cref="TaskQueueOptions.AddFilter"/>.</summary>
 public interface ITaskFilter
 {
     /// <summary>Runs around one attempt. Not calling <paramref name="onward"/> ends the task as done; throwing fails the attempt.</summary>

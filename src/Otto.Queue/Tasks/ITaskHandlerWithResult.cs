@@ -2,7 +2,7 @@ namespace Otto.Queue;
 
 // A handler whose producer may wait for what it found out.
 
-/// <summary>Does the work of one kind of task and returns a result. Register it with <see cref="TaskQueueOptions.Handle{TTask, TResult, THandler}"/>.</summary>
+/// <summary>Does the work of one kind of task and returns a result. Register it with <see cref="TaskQueueOptions.AddHandler{TTask, TResult, THandler}"/>.</summary>
 /// <typeparam name="TTask">The task's type.</typeparam>
 /// <typeparam name="TResult">The result's type; serialised where the producer is another process.</typeparam>
 public interface ITaskHandler<in TTask, TResult>

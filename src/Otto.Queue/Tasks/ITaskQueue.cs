@@ -52,20 +52,20 @@ public interface ITaskQueue
     /// <exception cref="ArgumentException">There is no such queue here; the message lists those there are.</exception>
     ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default);
 
-    /// <summary>Waits for the result of a task that was enqueued here with <see cref="EnqueueOptions.Result"/>. A result is collected once.</summary>
+    /// <summary>Waits for the result of a task that was enqueued here with <see cref="EnqueueOptions.TrackResult"/>. A result is collected once.</summary>
     /// <typeparam name="TResult">The type that its handler returns.</typeparam>
     /// <param name="receipt">The task.</param>
     /// <param name="cancellationToken">Stops the waiting; the task goes on.</param>
     /// <returns>The result.</returns>
     /// <exception cref="TaskFailedException">The task was given up or cancelled.</exception>
-    /// <exception cref="InvalidOperationException">It was enqueued without <see cref="EnqueueOptions.Result"/>, or its result was collected.</exception>
+    /// <exception cref="InvalidOperationException">It was enqueued without <see cref="EnqueueOptions.TrackResult"/>, or its result was collected.</exception>
     Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default);
 
     /// <summary>Waits until a task without a result has ended well.</summary>
     /// <inheritdoc cref="WaitAsync{TResult}"/>
     Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default);
 
-    /// <summary>Watches how far a task says it is, from now until its result has come, if it was enqueued with <see cref="EnqueueOptions.Result"/>, else until you stop.</summary>
+    /// <summary>Watches how far a task says it is, from now until its result has come, if it was enqueued with <see cref="EnqueueOptions.TrackResult"/>, else until you stop.</summary>
     /// <param name="receipt">The task.</param>
     /// <param name="cancellationToken">Ends the watching.</param>
     /// <returns>What its handler reports; for one in another process at most ten times a second.</returns>

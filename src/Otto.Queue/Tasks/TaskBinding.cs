@@ -29,9 +29,9 @@ internal abstract class TaskBinding(TaskDeclaration declaration, Lane lane, ITas
     /// <summary>Makes ready to run tasks: resolves the handler where one instance serves them all.</summary>
     internal abstract void Prepare(IServiceProvider? services);
 
-    internal abstract ValueTask RunAsync(object task, TaskContext context, CancellationToken cancellation);
+    internal abstract ValueTask RunAsync(object task, TaskContext context, CancellationToken cancellationToken);
 
-    internal abstract ValueTask RunSerializedAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellation);
+    internal abstract ValueTask RunSerializedAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellationToken);
 
     /// <summary>Writes a result as its declaration says.</summary>
     internal abstract void WriteResult(object value, EnvelopeBuffer buffer);
@@ -68,34 +68,34 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
         else _invoke = declaration.Resolve!(services).HandleAsync;
     }
 
-    internal override ValueTask RunAsync(object task, TaskContext context, CancellationToken cancellation)
+    internal override ValueTask RunAsync(object task, TaskContext context, CancellationToken cancellationToken)
         // Unchecked: the ring only ever holds what EnqueueAsync<TTask> put there for this binding.
-        => Run(typeof(TTask).IsValueType ? (TTask)task : Unsafe.As<object, TTask>(ref task), context, cancellation);
+        => Run(typeof(TTask).IsValueType ? (TTask)task : Unsafe.As<object, TTask>(ref task), context, cancellationToken);
 
-    internal override ValueTask RunSerializedAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellation)
+    internal override ValueTask RunSerializedAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellationToken)
     {
         TTask task = Serializer.Deserialize<TTask>(payload);
         context.Decoded = true;
-        return Run(task, context, cancellation);
+        return Run(task, context, cancellationToken);
     }
 
-    private ValueTask Run(TTask task, TaskContext context, CancellationToken cancellation)
+    private ValueTask Run(TTask task, TaskContext context, CancellationToken cancellationToken)
     {
-        if (_scopes is not null) return RunInScopeAsync(task, context, cancellation);
+        if (_scopes is not null) return RunInScopeAsync(task, context, cancellationToken);
         context.Services = _services;
-        return _filters.Length == 0 ? _invoke!(task, context, cancellation) : RunThrough(0, _invoke!, task, context, cancellation);
+        return _filters.Length == 0 ? _invoke!(task, context, cancellationToken) : RunThrough(0, _invoke!, task, context, cancellationToken);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask RunInScopeAsync(TTask task, TaskContext context, CancellationToken cancellation)
+    private async ValueTask RunInScopeAsync(TTask task, TaskContext context, CancellationToken cancellationToken)
     {
         AsyncServiceScope scope = _scopes!.CreateAsyncScope();
         try
         {
             context.Services = scope.ServiceProvider;
             Func<TTask, TaskContext, CancellationToken, ValueTask> invoke = _invoke ?? _resolve!(scope.ServiceProvider).HandleAsync;
-            if (_filters.Length == 0) await invoke(task, context, cancellation).ConfigureAwait(false);
-            else await RunThrough(0, invoke, task, context, cancellation).ConfigureAwait(false);
+            if (_filters.Length == 0) await invoke(task, context, cancellationToken).ConfigureAwait(false);
+            else await RunThrough(0, invoke, task, context, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -104,10 +104,10 @@ internal sealed class TaskBinding<TTask>(TaskDeclaration<TTask> declaration, Lan
         }
     }
 
-    private ValueTask RunThrough(int filter, Func<TTask, TaskContext, CancellationToken, ValueTask> invoke, TTask task, TaskContext context, CancellationToken cancellation)
+    private ValueTask RunThrough(int filter, Func<TTask, TaskContext, CancellationToken, ValueTask> invoke, TTask task, TaskContext context, CancellationToken cancellationToken)
         => filter == _filters.Length
-            ? invoke(task, context, cancellation)
-            : _filters[filter].InvokeAsync(task, context, token => RunThrough(filter + 1, invoke, task, context, token), cancellation);
+            ? invoke(task, context, cancellationToken)
+            : _filters[filter].InvokeAsync(task, context, token => RunThrough(filter + 1, invoke, task, context, token), cancellationToken);
 
     internal override void WriteResult(object value, EnvelopeBuffer buffer)
     {

@@ -16,7 +16,7 @@ public sealed class TaskContext
 
     internal TaskContext(ITaskQueue tasks, Lane lane)
     {
-        Tasks = tasks;
+        TaskQueue = tasks;
         _lane = lane;
     }
 
@@ -42,7 +42,7 @@ public sealed class TaskContext
     public DateTimeOffset EnqueuedAt => QueueClock.ToDateTime(EnqueuedMicroseconds);
 
     /// <summary>The queue, to enqueue follow-up tasks.</summary>
-    public ITaskQueue Tasks { get; }
+    public ITaskQueue TaskQueue { get; }
 
     /// <summary>This task's services: its own scope where scopes are on. <see langword="null"/> where the program has none.</summary>
     public IServiceProvider? Services { get; internal set; }

@@ -16,8 +16,8 @@ public readonly record struct TaskProgress(TaskId Id, double Done, double Total,
     public static bool TryRead(ReadOnlySpan<byte> notice, out TaskProgress progress)
     {
         progress = default;
-        if (!TaskNotice.TryRead(notice, out NoticeKind kind, out TaskId id, out ReadOnlySpan<byte> body) || kind != NoticeKind.Progress) return false;
-        progress = TaskNotice.ReadProgress(id, body);
+        if (!TaskEvent.TryRead(notice, out TaskEventKind kind, out TaskId id, out ReadOnlySpan<byte> body) || kind != TaskEventKind.Progress) return false;
+        progress = TaskEvent.ReadProgress(id, body);
         return true;
     }
 }

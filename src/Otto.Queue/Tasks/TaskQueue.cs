@@ -46,7 +46,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         _telemetry = new QueueTelemetry(ObserveDepth, ObserveWorkers);
         Producer = TaskId.NewProducer();
         DeadLetters = new TaskDeadLetters(this);
-        Results = new ResultDesk(_clock);
+        Results = new PendingResults(_clock);
 
         HashSet<string> handled = [.. options.Declarations.Where(static d => d.Handles).Select(static d => d.QueueName)];
         Dictionary<string, Lane> lanes = [];
@@ -68,7 +68,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <inheritdoc/>
     public TaskDeadLetters DeadLetters { get; }
 
-    internal ResultDesk Results { get; }
+    internal PendingResults Results { get; }
 
     internal ulong Producer { get; }
 
@@ -109,7 +109,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(tasks);
         List<TaskReceipt> receipts = [];
         // Else the first would all wait for the routes to open, and go on in any order.
-        if (_byType.TryGetValue(typeof(TTask), out TaskBinding[]? bindings) && bindings is [{ Lane: { IsOpen: false, State: LaneState.Created } lane }]) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
+        if (_byType.TryGetValue(typeof(TTask), out TaskBinding[]? bindings) && bindings is [{ Lane: { IsOpen: false, State: QueueState.Created } lane }]) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
         // So many at once share a round trip on a route that has round trips; the calls are made in order.
         foreach (TTask[] some in tasks.Chunk(128))
         {
@@ -189,18 +189,18 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <returns>The way, the reason, and the routes.</returns>
     /// <exception cref="ArgumentException">No task of that name is declared.</exception>
     /// <exception cref="InvalidOperationException">No configured route could take such a task; the message says what is missing.</exception>
-    public async ValueTask<RouteForecast> ForeseeAsync(string task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    public async ValueTask<RouteExplanation> ExplainRouteAsync(string task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
     {
         if (!_byName.TryGetValue(task, out TaskBinding? binding)) throw new ArgumentException($"no task is declared with the name '{task}'; declared: {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}", nameof(task));
         Lane lane = binding.Lane;
         if (!lane.IsOpen) await lane.OpenAsync(cancellationToken).ConfigureAwait(false);
         (options ??= EnqueueOptions.Default).Check();
         (Route route, string reason) = lane.Router.Foresee(binding, options);
-        List<RouteSight> sights = [new(Route.InProcess, null, lane.AcceptsHere ? lane.Roster?.Workers.Length ?? 0 : 0, new Ipc.WorkQueueCounts(lane.Ring.Count + lane.Waiting.Count, 0, 0, lane.Ring.Capacity - lane.Ring.Count, TimeSpan.Zero))];
-        foreach (RouteQueue r in lane.Routes)
+        List<RouteStatus> sights = [new(Route.InProcess, null, lane.AcceptsHere ? lane.Roster?.Workers.Length ?? 0 : 0, new Ipc.WorkQueueCounts(lane.Ring.Count + lane.Waiting.Count, 0, 0, lane.Ring.Capacity - lane.Ring.Count, TimeSpan.Zero))];
+        foreach (RouteConnection r in lane.Routes)
         {
             Ipc.WorkQueueCounts? counts = null;
-            string? trouble = r.Channel.Trouble;
+            string? trouble = r.Channel.Status;
             try
             {
                 if (trouble is null) counts = await r.Channel.CountAsync(cancellationToken).ConfigureAwait(false);
@@ -210,10 +210,10 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
                 trouble = e.Message;
             }
 
-            sights.Add(new RouteSight(r.Route.Route, trouble, r.Channel.OtherWorkers, counts));
+            sights.Add(new RouteStatus(r.Route.Route, trouble, r.Channel.OtherWorkers, counts));
         }
 
-        return new RouteForecast(lane.Name, route, reason, sights);
+        return new RouteExplanation(lane.Name, route, reason, sights);
     }
 
     // A notice can be missed, as when a connection was away: a route that keeps results is asked now and then.
@@ -222,7 +222,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         for (TimeSpan pause = TimeSpan.FromSeconds(1); Results.Expects(id); pause = pause < TimeSpan.FromSeconds(30) ? pause * 2 : pause)
         {
             await Task.Delay(pause, stop).ConfigureAwait(false);
-            foreach (RouteQueue route in lane.Routes)
+            foreach (RouteConnection route in lane.Routes)
             {
                 try
                 {
@@ -277,7 +277,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         long start = Stopwatch.GetTimestamp();
         using CancellationTokenSource timeout = new(_options.DrainTimeout, _options.TimeProvider);
         using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        DrainReport[] reports = await Task.WhenAll(_lanes.Select(lane => LaneDrain.RunAsync(lane, deadline.Token))).ConfigureAwait(false);
+        DrainReport[] reports = await Task.WhenAll(_lanes.Select(lane => QueueDrain.RunAsync(lane, deadline.Token))).ConfigureAwait(false);
         return DrainReport.Sum(reports, Stopwatch.GetElapsedTime(start));
     }
 
@@ -320,7 +320,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     private IEnumerable<Measurement<int>> ObserveWorkers()
     {
         foreach (Lane lane in _lanes)
-            foreach (RouteQueue route in lane.Routes)
+            foreach (RouteConnection route in lane.Routes)
                 if (route.CountOthers() is { } others) yield return new Measurement<int>(others, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
     }
 
@@ -329,7 +329,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         foreach (Lane lane in _lanes)
         {
             yield return new Measurement<int>(lane.Ring.Count + lane.Waiting.Count, lane.NameTag, QueueTelemetry.RouteTag(Route.InProcess));
-            foreach (RouteQueue route in lane.Routes)
+            foreach (RouteConnection route in lane.Routes)
                 if (route.CountReady() is { } ready) yield return new Measurement<int>(ready, lane.NameTag, QueueTelemetry.RouteTag(route.Route.Route));
         }
     }

@@ -40,13 +40,13 @@ internal sealed class QueueClock
     }
 
     /// <summary>The same to within some milliseconds, at a fifth of the cost: an exact look at the clock is a good part of what a task costs in process.</summary>
-    internal long RoughlyNow => _system ? _startMicroseconds + ((Environment.TickCount64 - _startTick) * 1000) : Now;
+    internal long CoarseNow => _system ? _startMicroseconds + ((Environment.TickCount64 - _startTick) * 1000) : Now;
 
     /// <summary>Another process's microseconds as a date; nonsense is clamped, not thrown at a handler.</summary>
     internal static DateTimeOffset ToDateTime(long microseconds)
         => DateTimeOffset.UnixEpoch.AddTicks(Math.Clamp(microseconds, 0, LongestMicroseconds) * TimeSpan.TicksPerMicrosecond);
 
-    internal long After(TimeSpan delay) => Timestamp + Span(delay);
+    internal long TimestampAfter(TimeSpan delay) => Timestamp + ToTicks(delay);
 
-    internal long Span(TimeSpan time) => (long)(time.TotalSeconds * _frequency);
+    internal long ToTicks(TimeSpan time) => (long)(time.TotalSeconds * _frequency);
 }

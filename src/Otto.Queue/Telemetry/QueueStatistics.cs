@@ -5,28 +5,28 @@ namespace Otto.Queue;
 /// <summary>What one queue did in this process since it was made. Read without stopping anyone, so exact only while nobody moves.</summary>
 /// <param name="Queue">The queue.</param>
 /// <param name="Waiting">Tasks that wait in this process now, back-offs included.</param>
-/// <param name="HandedInProcess">Tasks handed over as objects.</param>
-/// <param name="SentBeyond">Tasks sent to routes beyond this process.</param>
+/// <param name="InProcess">Tasks handed over as objects.</param>
+/// <param name="Remote">Tasks sent to routes beyond this process.</param>
 /// <param name="Completed">Tasks that a handler here finished.</param>
 /// <param name="Failed">Attempts here that failed.</param>
 /// <param name="Retried">Failed attempts that were, or will be, made again.</param>
 /// <param name="DeadLettered">Tasks put among the dead letters from here.</param>
 /// <param name="Lost">Tasks given up that no route could keep.</param>
-/// <param name="Spilled">Tasks that went to another route because the queue here was full.</param>
+/// <param name="Overflowed">Tasks that went to another route because the queue here was full.</param>
 /// <param name="Rejected">Tasks refused with a <see cref="QueueFullException"/>.</param>
 /// <param name="Cancelled">Tasks that ended here because somebody cancelled them.</param>
-/// <param name="GivenBack">Tasks given back because no handler for them is here.</param>
+/// <param name="Returned">Tasks given back because no handler for them is here.</param>
 public sealed record QueueStatistics(
     string Queue,
     int Waiting,
-    long HandedInProcess,
-    long SentBeyond,
+    long InProcess,
+    long Remote,
     long Completed,
     long Failed,
     long Retried,
     long DeadLettered,
     long Lost,
-    long Spilled,
+    long Overflowed,
     long Rejected,
     long Cancelled,
-    long GivenBack);
+    long Returned);

@@ -71,7 +71,7 @@ internal sealed class QueueTelemetry : IDisposable
     {
         if (_sent.Enabled) _sent.Add(1, System, lane.NameTag, binding.NameTag);
         if (_routed.Enabled) _routed.Add(1, lane.NameTag, RouteTag(route), new KeyValuePair<string, object?>("otto.reason", reason));
-        if (_spilled.Enabled && reason.StartsWith(RouteReasons.SpilledStart, StringComparison.Ordinal)) _spilled.Add(1, lane.NameTag, RouteTag(route));
+        if (_spilled.Enabled && reason.StartsWith(RouteReason.SpilledStart, StringComparison.Ordinal)) _spilled.Add(1, lane.NameTag, RouteTag(route));
         // Only on our own span: where nobody asked for one, the current span is the program's, or the task's that enqueues.
         if (Activity.Current is { Kind: ActivityKind.Producer } send && send.Source == Source) send.SetTag("otto.route", RouteNames[(int)route]).SetTag("otto.reason", reason);
     }
@@ -118,7 +118,7 @@ internal sealed class QueueTelemetry : IDisposable
 
     /// <summary>Runs a task with somebody watching.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    internal async ValueTask ObserveAsync(Lane lane, TaskBinding binding, object? task, ReadOnlyMemory<byte> payload, TaskContext context, ActivityContext producer, CancellationToken cancellation)
+    internal async ValueTask ObserveAsync(Lane lane, TaskBinding binding, object? task, ReadOnlyMemory<byte> payload, TaskContext context, ActivityContext producer, CancellationToken cancellationToken)
     {
         long start = lane.Clock.Timestamp;
         KeyValuePair<string, object?> route = RouteTag(context.Route);
@@ -134,8 +134,8 @@ internal sealed class QueueTelemetry : IDisposable
         object? failure = null;
         try
         {
-            if (task is not null) await binding.RunAsync(task, context, cancellation).ConfigureAwait(false);
-            else await binding.RunSerializedAsync(payload, context, cancellation).ConfigureAwait(false);
+            if (task is not null) await binding.RunAsync(task, context, cancellationToken).ConfigureAwait(false);
+            else await binding.RunSerializedAsync(payload, context, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {

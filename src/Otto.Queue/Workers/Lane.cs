@@ -5,7 +5,7 @@ namespace Otto.Queue;
 
 // One queue as this process sees it: the ring of objects, the routes beyond, the workers that take from both in turn.
 
-internal sealed class Lane : ITaskTaker, IAsyncDisposable
+internal sealed class Lane : ITaskConsumer, IAsyncDisposable
 {
     private const int FewestForHysteresis = 4;
 
@@ -19,8 +19,8 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     private readonly int _enoughRoomBelow;
     private readonly bool _spills;
     private TaskBinding[] _handled = [];
-    private volatile RouteQueue[] _routes = [];
-    private RouteWatch? _watch;
+    private volatile RouteConnection[] _routes = [];
+    private RouteMonitor? _watch;
     private volatile bool _open;
     private volatile bool _acceptsHere;
     private volatile bool _spillsFromHere;
@@ -38,22 +38,22 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         Telemetry = telemetry;
         Log = log;
         _options = options;
-        _localWeight = options.InProcessRoute.Weight;
-        _enoughRoomBelow = options.InProcessRoute.Capacity - (options.InProcessRoute.Capacity / 4);
-        _spills = options.InProcessRoute.WhenFull == WhenFull.Spill && options.Routes.Count > 0;
+        _localWeight = options.InProcess.Weight;
+        _enoughRoomBelow = options.InProcess.Capacity - (options.InProcess.Capacity / 4);
+        _spills = options.InProcess.FullMode == QueueFullMode.Overflow && options.Routes.Count > 0;
         // Where nothing is handled nothing is ever put in, so the ring need not be there.
-        Ring = new TaskRing(handlesAny ? options.InProcessRoute.Capacity : 1);
-        Waiting = new WaitingRoom(clock, options.InProcessRoute.Capacity, () => Roster?.Signal());
-        Failures = new FailureDesk(this);
-        HandOvers = new HandOvers(this);
-        Notices = new LaneNotices(this);
-        Results = new LaneResults(this);
-        Progress = new ProgressDesk(this);
-        Cancelling = new Cancelling(this);
-        RoomHere = new RoomSignal(options.InProcessRoute.Capacity);
-        SpilledReason = RouteReasons.Spilled(options.InProcessRoute.Capacity);
+        Ring = new TaskRing(handlesAny ? options.InProcess.Capacity : 1);
+        Waiting = new DelayedTaskQueue(clock, options.InProcess.Capacity, () => Roster?.Signal());
+        Failures = new FailureHandler(this);
+        HandOff = new HandOff(this);
+        Notices = new TaskEventBus(this);
+        Results = new ResultReporter(this);
+        Progress = new ProgressHub(this);
+        Cancelling = new TaskCanceller(this);
+        RoomHere = new SpaceAvailableSignal(options.InProcess.Capacity);
+        SpilledReason = RouteReason.Spilled(options.InProcess.Capacity);
         NameTag = new("messaging.destination.name", name);
-        Router = new TaskRouter(this, options.InProcessRoute, options.RoundTripEveryTask, options.IgnoresPins);
+        Router = new TaskRouter(this, options.InProcess, options.RoundTripEveryTask, options.IgnoresPins);
     }
 
     internal TaskQueue Owner { get; }
@@ -70,39 +70,39 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
 
     internal TaskRing Ring { get; }
 
-    internal WaitingRoom Waiting { get; }
+    internal DelayedTaskQueue Waiting { get; }
 
-    internal FailureDesk Failures { get; }
+    internal FailureHandler Failures { get; }
 
-    internal HandOvers HandOvers { get; }
+    internal HandOff HandOff { get; }
 
-    internal LaneNotices Notices { get; }
+    internal TaskEventBus Notices { get; }
 
-    internal LaneResults Results { get; }
+    internal ResultReporter Results { get; }
 
-    internal ProgressDesk Progress { get; }
+    internal ProgressHub Progress { get; }
 
-    internal CancelRequests Cancels { get; } = new();
+    internal CancelRequestSet Cancels { get; } = new();
 
-    internal Cancelling Cancelling { get; }
+    internal TaskCanceller Cancelling { get; }
 
     /// <summary>The keys of tasks that no route beyond knows of.</summary>
     internal ConcurrentDictionary<string, TaskId> KeysHere { get; } = new();
 
-    internal RoomSignal RoomHere { get; }
+    internal SpaceAvailableSignal RoomHere { get; }
 
-    internal WorkerRoster? Roster { get; private set; }
+    internal WorkerPool? Roster { get; private set; }
 
     internal string SpilledReason { get; }
 
     /// <summary>Why a task may go into the ring.</summary>
-    internal string ReasonHere { get; private set; } = RouteReasons.OnlyRoute;
+    internal string ReasonHere { get; private set; } = RouteReason.OnlyRoute;
 
     internal KeyValuePair<string, object?> NameTag { get; }
 
-    internal LaneState State => (LaneState)_state;
+    internal QueueState State => (QueueState)_state;
 
-    internal RouteQueue[] Routes => _routes;
+    internal RouteConnection[] Routes => _routes;
 
     internal bool IsOpen => _open;
 
@@ -133,17 +133,17 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
 
     internal IReadOnlyList<TaskBinding> Bindings => _bindings;
 
-    public int FreeSlots => Roster?.FreePlaces ?? 0;
+    public int AvailableWorkers => Roster?.FreePlaces ?? 0;
 
-    public void LeaseLost(TaskId id)
+    public void OnLeaseLost(TaskId id)
     {
         Log.LeaseLost(Name, id);
         Telemetry.LeaseLost(this);
-        FireRunning(id, RunEnd.LeaseLost);
+        FireRunning(id, CancellationCause.LeaseLost);
     }
 
     /// <summary>Fires the token of a task that runs here.</summary>
-    internal bool FireRunning(TaskId id, RunEnd reason)
+    internal bool FireRunning(TaskId id, CancellationCause reason)
     {
         if (Roster is not { } roster) return false;
         foreach (Worker worker in roster.Workers)
@@ -167,7 +167,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         {
             if (_takesHere && Ring.HasReady) return true;
             if (_takesWaiting && Waiting.HasReady) return true;
-            foreach (RouteQueue route in _routes)
+            foreach (RouteConnection route in _routes)
                 if (route.MayHaveWork) return true;
             return false;
         }
@@ -179,7 +179,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         if (!binding.HandledHere) return;
         _handled = [.. _handled, binding];
         // With no other route there is nobody else to give a task to before the start, so the ring keeps it.
-        _acceptsHere = _options.InProcessRoute.Enabled && _options.Routes.Count == 0;
+        _acceptsHere = _options.InProcess.Enabled && _options.Routes.Count == 0;
     }
 
     internal TaskBinding? FindHandled(ReadOnlySpan<byte> name)
@@ -189,21 +189,21 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         return null;
     }
 
-    internal async ValueTask OpenAsync(CancellationToken cancellation)
+    internal async ValueTask OpenAsync(CancellationToken cancellationToken)
     {
-        await _opening.WaitAsync(cancellation).ConfigureAwait(false);
+        await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             if (_open) return;
-            List<RouteQueue> routes = [];
+            List<RouteConnection> routes = [];
             try
             {
                 foreach (ITaskRoute route in _options.Routes)
-                    routes.Add(new RouteQueue(route, await route.OpenAsync(Name, cancellation).ConfigureAwait(false), this));
+                    routes.Add(new RouteConnection(route, await route.OpenAsync(Name, cancellationToken).ConfigureAwait(false), this));
             }
             catch
             {
-                foreach (RouteQueue route in routes) await route.DisposeAsync().ConfigureAwait(false);
+                foreach (RouteConnection route in routes) await route.DisposeAsync().ConfigureAwait(false);
                 throw;
             }
 
@@ -211,7 +211,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
             UsesNetwork = routes.Exists(static r => r.Channel.UsesNetwork);
             _open = true;
             // A segment alone is never lost, and has nowhere to move to.
-            if (routes.Exists(static r => r.Route.Route != Route.SharedMemory)) (_watch = new RouteWatch(this)).Start();
+            if (routes.Exists(static r => r.Route.Route != Route.SharedMemory)) (_watch = new RouteMonitor(this)).Start();
         }
         finally
         {
@@ -219,21 +219,21 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         }
     }
 
-    internal async ValueTask StartAsync(IServiceProvider? services, CancellationToken cancellation)
+    internal async ValueTask StartAsync(IServiceProvider? services, CancellationToken cancellationToken)
     {
-        await OpenAsync(cancellation).ConfigureAwait(false);
+        await OpenAsync(cancellationToken).ConfigureAwait(false);
         foreach (TaskBinding binding in _bindings) binding.Prepare(services);
         if (HandlesAny)
         {
             await Notices.ListenAsync().ConfigureAwait(false); // Before anything runs that could be cancelled.
-            ReasonHere = RouteReasons.WorkerHere;
-            Roster = new WorkerRoster(this, _handled[0].Concurrency);
-            foreach (RouteQueue route in _routes) route.StartTaking();
+            ReasonHere = RouteReason.WorkerHere;
+            Roster = new WorkerPool(this, _handled[0].Concurrency);
+            foreach (RouteConnection route in _routes) route.StartTaking();
             _takesHere = _takesWaiting = true;
-            _acceptsHere = _options.InProcessRoute.Enabled;
+            _acceptsHere = _options.InProcess.Enabled;
         }
 
-        _state = (int)LaneState.Running;
+        _state = (int)QueueState.Running;
         Roster?.Signal();
     }
 
@@ -255,13 +255,13 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     /// <param name="look">Whether to look on every route, told or not.</param>
     internal bool TryTake(Worker worker, bool look)
     {
-        if (_takesWaiting && Waiting.TryTake(out WaitingTask? waiting))
+        if (_takesWaiting && Waiting.TryTake(out DelayedTask? waiting))
         {
             worker.Load(waiting!);
             return true;
         }
 
-        RouteQueue[] routes = _routes;
+        RouteConnection[] routes = _routes;
         for (int sources = routes.Length + 1; sources >= 0; sources--)
         {
             if (worker.Turn == 0)
@@ -269,14 +269,14 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
                 if (worker.Credit > 0 && _takesHere && Ring.TryDequeue(out QueuedTask task))
                 {
                     worker.Credit--;
-                    if (RoomHere.HasWaiters) RoomHere.NoteTaken(Ring.Count);
+                    if (RoomHere.HasWaiters) RoomHere.OnDequeued(Ring.Count);
                     worker.Load(task);
                     return true;
                 }
             }
             else
             {
-                RouteQueue route = routes[worker.Turn - 1];
+                RouteConnection route = routes[worker.Turn - 1];
                 while (worker.Credit > 0 && route.TryLease(look, out WorkLease lease))
                 {
                     worker.Credit--;
@@ -313,7 +313,7 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     internal void NoteRejected() => Interlocked.Increment(ref _rejected);
 
     /// <summary>Gives back a message for which no handler is here, and says so once a name.</summary>
-    internal void GiveBack(RouteQueue by, in WorkLease lease, ReadOnlySpan<byte> name)
+    internal void GiveBack(RouteConnection by, in WorkLease lease, ReadOnlySpan<byte> name)
     {
         string text = System.Text.Encoding.UTF8.GetString(name); // Before the lease ends: the bytes are the segment's.
         by.GiveBack(lease);
@@ -330,12 +330,12 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
     /// <summary>Begins a stop: nothing new is taken in or up.</summary>
     internal void BeginDrain()
     {
-        _state = (int)LaneState.Draining;
+        _state = (int)QueueState.Draining;
         _acceptsHere = false;
         _takesHere = false;
         _takesWaiting = false;
         Ring.Seal();
-        foreach (RouteQueue route in _routes) route.StopTaking();
+        foreach (RouteConnection route in _routes) route.StopTaking();
         _stopping.Cancel();
         RoomHere.ReleaseAll();
     }
@@ -352,17 +352,17 @@ internal sealed class Lane : ITaskTaker, IAsyncDisposable
         _takesWaiting = false;
         _abort.Cancel();
         if (Roster is null) return;
-        foreach (Worker worker in Roster.Workers) worker.Fire(null, RunEnd.Stopped);
+        foreach (Worker worker in Roster.Workers) worker.Fire(null, CancellationCause.Stopped);
     }
 
     /// <summary>Lets go of everything; a route's participant lives on until its last lease has ended.</summary>
     public async ValueTask DisposeAsync()
     {
-        _state = (int)LaneState.Stopped;
+        _state = (int)QueueState.Stopped;
         if (_watch is { } watch) await watch.DisposeAsync().ConfigureAwait(false);
         await Notices.FlushAsync().ConfigureAwait(false);
         Waiting.Dispose();
-        foreach (RouteQueue route in _routes) await route.DisposeAsync().ConfigureAwait(false);
+        foreach (RouteConnection route in _routes) await route.DisposeAsync().ConfigureAwait(false);
         _opening.Dispose();
         // Not _abort and _stopping: handlers that would not end still hold their tokens, and without a timer there is nothing to free.
     }

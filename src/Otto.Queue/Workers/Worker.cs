@@ -17,10 +17,10 @@ internal sealed class Worker : IThreadPoolWorkItem
     private const int QuantumBesideNetworkMilliseconds = 1;
 
     private readonly Lane _lane;
-    private readonly WorkerRoster _roster;
+    private readonly WorkerPool _roster;
     private readonly TaskContext _context;
     private readonly Action _onEnded;
-    private readonly RunToken _run;
+    private readonly HandlerCancellation _run;
 
     private Phase _phase = Phase.Woken;
     private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _running;
@@ -32,16 +32,16 @@ internal sealed class Worker : IThreadPoolWorkItem
     private object? _task;
     private ReadOnlyMemory<byte> _payload;
     private WorkLease _lease;
-    private RouteQueue? _leasedBy;
+    private RouteConnection? _leasedBy;
     private ActivityContext _trace;
     private TaskTerms? _terms;
 
-    internal Worker(Lane lane, WorkerRoster roster, int index)
+    internal Worker(Lane lane, WorkerPool roster, int index)
     {
         _lane = lane;
         _roster = roster;
         _context = new TaskContext(lane.Owner, lane) { Queue = lane.Name };
-        _run = new RunToken(lane.Clock);
+        _run = new HandlerCancellation(lane.Clock);
         _onEnded = () => Schedule(preferLocal: true);
         Index = index;
     }
@@ -66,7 +66,7 @@ internal sealed class Worker : IThreadPoolWorkItem
     /// <param name="id">Which one; <see langword="null"/> for whatever runs.</param>
     /// <param name="reason">Why.</param>
     /// <returns>Whether it runs here.</returns>
-    internal bool Fire(TaskId? id, RunEnd reason) => _run.Fire(id, reason);
+    internal bool Fire(TaskId? id, CancellationCause reason) => _run.Fire(id, reason);
 
     void IThreadPoolWorkItem.Execute()
     {
@@ -157,7 +157,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         _context.Decoded = true;
     }
 
-    internal void Load(WaitingTask task)
+    internal void Load(DelayedTask task)
     {
         _task = task.Task;
         _leasedBy = null;
@@ -168,7 +168,7 @@ internal sealed class Worker : IThreadPoolWorkItem
     }
 
     /// <summary>Takes a message from another route, unless it is not one that can be run here; then it is dealt with.</summary>
-    internal bool TryLoad(RouteQueue by, in WorkLease lease)
+    internal bool TryLoad(RouteConnection by, in WorkLease lease)
     {
         string? wrong = EnvelopeHeader.Read(lease.Payload.Span, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt);
         if (wrong is not null)
@@ -251,19 +251,19 @@ internal sealed class Worker : IThreadPoolWorkItem
 
     private ValueTask Start()
     {
-        CancellationToken cancellation = _run.Begin(_context.Id, _binding.Timeout);
+        CancellationToken cancellationToken = _run.Begin(_context.Id, _binding.Timeout);
         // A stop, or a cancel, may have looked before the run was there to be seen.
-        if (_lane.Abort.IsCancellationRequested) _run.Fire(null, RunEnd.Stopped);
+        if (_lane.Abort.IsCancellationRequested) _run.Fire(null, CancellationCause.Stopped);
         if (_lane.Cancels.Any && _lane.Cancels.TryTake(_context.Id))
         {
-            _run.Fire(null, RunEnd.Cancelled);
+            _run.Fire(null, CancellationCause.Cancelled);
             throw new OperationCanceledException("cancelled before it was begun");
         }
 
-        if (_lane.Telemetry.ObservesHandling) return _lane.Telemetry.ObserveAsync(_lane, _binding, _task, _payload, _context, _trace, cancellation);
+        if (_lane.Telemetry.ObservesHandling) return _lane.Telemetry.ObserveAsync(_lane, _binding, _task, _payload, _context, _trace, cancellationToken);
         return _task is { } task
-            ? _binding.RunAsync(task, _context, cancellation)
-            : _binding.RunSerializedAsync(_payload, _context, cancellation);
+            ? _binding.RunAsync(task, _context, cancellationToken)
+            : _binding.RunSerializedAsync(_payload, _context, cancellationToken);
     }
 
     private void Succeed()
@@ -289,7 +289,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         return again;
     }
 
-    private WaitingTask Describe(object? task, int attemptsMade) => new()
+    private DelayedTask Describe(object? task, int attemptsMade) => new()
     {
         Binding = _binding,
         Id = _context.Id,
@@ -321,16 +321,16 @@ internal sealed class Worker : IThreadPoolWorkItem
     {
         _lane.Owner.LeaveHandler();
         _failed++;
-        RunEnd end = _run.End();
-        if (e is OperationCanceledException && end == RunEnd.TimedOut)
+        CancellationCause end = _run.End();
+        if (e is OperationCanceledException && end == CancellationCause.TimedOut)
             e = new TimeoutException($"attempt {_context.Attempt} ran longer than {_binding.Timeout!.Value.TotalSeconds:0.###} s", e);
-        WaitingTask task = Describe(_task, _context.Attempt);
+        DelayedTask task = Describe(_task, _context.Attempt);
         _task = null;
         _leasedBy = null;
 
         _phase = Phase.FailureEnded;
 #pragma warning disable CA2012 // Consumed once, by EndFailure: an await here would make the worker an async loop.
-        _running = _lane.Failures.SettleAsync(task, e, end, _context.Decoded).ConfigureAwait(false).GetAwaiter();
+        _running = _lane.Failures.HandleAsync(task, e, end, _context.Decoded).ConfigureAwait(false).GetAwaiter();
 #pragma warning restore CA2012
         if (!_running.IsCompleted)
         {

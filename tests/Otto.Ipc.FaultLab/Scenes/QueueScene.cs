@@ -182,7 +182,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     /// <summary>Whether every slot can be used, which the counts alone cannot tell.</summary>
     private void CheckSlots()
     {
-        foreach (DeadLetter letter in _sender!.GetDeadLetters()) _sender.Drop(letter.Id);
+        foreach (DeadLetter letter in _sender!.GetDeadLetters()) _sender.Delete(letter.Id);
         while (_sender.TryLease(out WorkLease left)) left.Complete();
         WorkQueueCounts counts = _sender.GetCounts();
         if (counts.Free != _sender.Capacity) Findings.Add($"slots: at the end there are {counts}");

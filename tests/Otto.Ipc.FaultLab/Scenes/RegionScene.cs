@@ -17,7 +17,7 @@ internal sealed class RegionScene(FaultCase fault, bool kill, Random random, boo
         RegionWriteStep step = Enum.Parse<RegionWriteStep>(Fault.Point["region.".Length..]);
         string path = Path.Combine(Place.Directory, "region");
         var location = new RegionLocation("lab") { FilePath = path };
-        TaskRegion region = TaskRegion.Create(location);
+        JsonRegion region = JsonRegion.Create(location);
         region.Set("key", Old);
         var reads = new Pulse();
         OnThread(() =>
@@ -39,7 +39,7 @@ internal sealed class RegionScene(FaultCase fault, bool kill, Random random, boo
         if (Kill)
         {
             if (_writer.WaitForExit() != 137) Findings.Add($"the writer ended with {_writer.WaitForExit()}: {_writer.Errors}");
-            TaskRegion next = TaskRegion.Open(location);
+            JsonRegion next = JsonRegion.Open(location);
             next.Set("other", 1);
             Judge(Stopwatch.GetElapsedTime(down), "the next writer");
             Expect(next, committed ? New : Old, committed);
@@ -61,7 +61,7 @@ internal sealed class RegionScene(FaultCase fault, bool kill, Random random, boo
 
     protected override void Close() => _writer?.Dispose();
 
-    private void Expect(TaskRegion region, string expected, bool committed)
+    private void Expect(JsonRegion region, string expected, bool committed)
     {
         string? found = region.Get("key")?.GetString();
         if (found == expected) return;

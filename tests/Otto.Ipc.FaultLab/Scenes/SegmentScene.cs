@@ -62,7 +62,7 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
             if (again != Held - dead) Findings.Add($"I3: {again} messages were delivered again, {Held - dead} were held");
         }
 
-        foreach (DeadLetter letter in _queue.GetDeadLetters()) _queue.Drop(letter.Id);
+        foreach (DeadLetter letter in _queue.GetDeadLetters()) _queue.Delete(letter.Id);
         int sent = 0;
         Soon(() => _queue.GetCounts().Free == _queue.Capacity, "every slot to be free");
         while (sent <= _queue.Capacity && _queue.TrySend([1])) sent++;

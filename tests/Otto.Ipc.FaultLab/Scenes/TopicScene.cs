@@ -10,7 +10,7 @@ namespace Otto.Ipc.FaultLab.Scenes;
 internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool mustReach) : Scene(fault, kill, random, mustReach)
 {
     private const string Name = "news";
-    private readonly TopicPolicy _policy = Enum.Parse<TopicPolicy>(fault.Victim.Split(' ')[^1]);
+    private readonly SlowSubscriberPolicy _policy = Enum.Parse<SlowSubscriberPolicy>(fault.Victim.Split(' ')[^1]);
     private readonly Pulse _publishes = new();
     private readonly List<Listener> _listeners = [];
     private MessagePublisher? _publisher;
@@ -22,12 +22,12 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
     {
         // Where somebody is to be ejected by the victim, nobody else may do it before; where somebody is not to be, it needs time to start.
         bool ejects = Fault.Point is "topic.eject.before" or "topic.eject.place";
-        int capacity = ejects ? 1 << 15 : _policy == TopicPolicy.Eject ? 1 << 22 : MustReach ? 4096 : 4096 << Random.Next(4);
+        int capacity = ejects ? 1 << 15 : _policy == SlowSubscriberPolicy.Disconnect ? 1 << 22 : MustReach ? 4096 : 4096 << Random.Next(4);
         var options = new MmapTopicOptions { Capacity = capacity, MaxPublishers = 3, MaxSubscribers = 8, Policy = _policy };
         _publisher = Place.Transport.OpenPublisher(Name, options);
         // Under Eject one that never reads is there to be ejected; it is told so.
         for (int i = 0; i < 2; i++) _listeners.Add(new Listener(start => Place.Transport.OpenSubscriber(Name, startAt: start), Findings));
-        MessageSubscriber? idle = _policy == TopicPolicy.Eject ? Place.Transport.OpenSubscriber(Name) : null;
+        MessageSubscriber? idle = _policy == SlowSubscriberPolicy.Disconnect ? Place.Transport.OpenSubscriber(Name) : null;
         foreach (Listener listener in _listeners) OnThread(() => listener.Listen(() => Stopping));
         if (!ejects) OnThread(Publish);
         _victim = new Victim(Place, Fault, Kill, Name);
@@ -42,7 +42,7 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
         long down = Stopwatch.GetTimestamp();
         bool publishes = Fault.Victim.StartsWith("topic-publish", StringComparison.Ordinal);
         // Under Block a stopped subscriber holds the publishers: the exception that I5 makes.
-        bool held = !publishes && !Kill && _policy == TopicPolicy.Block;
+        bool held = !publishes && !Kill && _policy == SlowSubscriberPolicy.Block;
         _publishes.Watch();
         foreach (Listener listener in _listeners) listener.Pulse.Watch();
         int before = _publishes.Count;
@@ -127,11 +127,11 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
         [.. _victim!.Lines.Where(line => line.StartsWith(verb + " ", StringComparison.Ordinal)).Select(line => int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture))];
 
     /// <summary>A subscriber of this process, and what it makes of what it hears.</summary>
-    private sealed class Listener(Func<StartAt, MessageSubscriber> open, Findings findings) : IDisposable
+    private sealed class Listener(Func<StartPosition, MessageSubscriber> open, Findings findings) : IDisposable
     {
         private readonly Dictionary<int, int> _next = [];
         private readonly HashSet<int> _unknown = [];
-        private MessageSubscriber _subscriber = open(StartAt.Now);
+        private MessageSubscriber _subscriber = open(StartPosition.Now);
 
         public Pulse Pulse { get; } = new();
 
@@ -153,11 +153,11 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
                         continue;
                     }
                 }
-                catch (SubscriberEjectedException)
+                catch (SubscriberDisconnectedException)
                 {
                     // On a busy machine it may really have been too slow; it was told, which is the promise. It begins anew.
                     _subscriber.Dispose();
-                    _subscriber = open(StartAt.Oldest);
+                    _subscriber = open(StartPosition.Oldest);
                     lock (_next) _unknown.UnionWith([1, 3]);
                     continue;
                 }

@@ -82,7 +82,7 @@ internal sealed class Coming
         using MessageReceiver next = _place.Transport.OpenReceiver("frames");
         for (int i = 0; i < sent - 1; i++) Assert.That(next.NextBytes(), Is.EqualTo(Payload.Make(1, i, 60_000)));
         Assert.That(sender.TrySend("too early"u8), Is.False, "half a frame lies in the pipe");
-        Assert.Throws<CutFrameException>(() => next.TryReceive(out _));
+        Assert.Throws<TruncatedFrameException>(() => next.TryReceive(out _));
         Assert.That(sender.WaitToSend(5, Watch.Limit) && sender.TrySend("after"u8), Is.True);
         Assert.That(next.Next(), Is.EqualTo("after"));
     }
@@ -145,7 +145,7 @@ internal sealed class Coming
         sender.Dispose();
         Watch.Until(() => _place.HasOpen(_place.PathOf("frames")) == 1, "the sender's descriptor to be closed");
         for (int i = 0; i < sent - 1; i++) Assert.That(receiver.NextBytes(), Has.Length.EqualTo(60_000));
-        Assert.Throws<CutFrameException>(() => receiver.TryReceive(out _));
+        Assert.Throws<TruncatedFrameException>(() => receiver.TryReceive(out _));
         Assert.That(receiver.IsCompleted, Is.True);
     }
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Otto.Ipc.Conformance;
-using Otto.Ipc.Fifo.Places;
+using Otto.Ipc.Fifo.Paths;
 
 namespace Otto.Ipc.Fifo.Tests.Streams;
 
@@ -76,7 +76,7 @@ internal sealed class Deaths
         Assert.That(other.TrySend(Payload.Make(2, 0, 50)), Is.False, "the receiver has yet to take out what is left of it");
         for (int i = 0; i < 4; i++) AssertMessage(receiver.NextBytes(), 1, i);
         Assert.That(receiver.WaitToReceive(Watch.Limit), Is.True);
-        var thrown = Assert.Throws<CutFrameException>(() => receiver.TryReceive(out _));
+        TruncatedFrameException thrown = Assert.Throws<TruncatedFrameException>(() => receiver.TryReceive(out _));
         Assert.That(thrown!.Message, Does.Contain("of its 60,000 bytes"));
         Assert.That(other.WaitToSend(50, Watch.Limit), Is.True);
         Assert.That(other.TrySend(Payload.Make(2, 0, 50)), Is.True);
@@ -91,7 +91,7 @@ internal sealed class Deaths
         victim.WaitFor("sent 4");
         victim.Kill();
         for (int i = 0; i < 4; i++) AssertMessage(receiver.NextBytes(), 1, i);
-        Assert.Throws<CutFrameException>(() => receiver.TryReceive(out _));
+        Assert.Throws<TruncatedFrameException>(() => receiver.TryReceive(out _));
         Assert.That(receiver.IsCompleted, Is.True);
         using MessageSender successor = _place.Transport.OpenSender(Name);
         Assert.That(successor.TrySend(Payload.Make(2, 0, 60_000)), Is.True);

@@ -56,7 +56,7 @@ internal sealed class Frames
         _place.Python($"open('frames.fifo', 'wb').write(bytes.fromhex('0100000078{hex}'))").Output();
         Assert.That(receiver.Next(), Is.EqualTo("x"));
         Assert.That(receiver.IsCompleted, Is.False);
-        var thrown = Assert.Throws<CutFrameException>(() => receiver.TryReceive(out _));
+        TruncatedFrameException thrown = Assert.Throws<TruncatedFrameException>(() => receiver.TryReceive(out _));
         Assert.That(thrown!.Message, Does.Contain(numbers).And.Contain(shown).And.Contain(_place.PathOf("frames")));
         Assert.That(thrown.Received.ToArray(), Is.EqualTo(Convert.FromHexString(hex)));
         Assert.That(receiver.IsCompleted, Is.True);

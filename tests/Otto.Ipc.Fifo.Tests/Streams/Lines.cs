@@ -91,7 +91,7 @@ internal sealed class Lines
         Assert.That(receiver.Next(), Is.EqualTo("whole"));
         Assert.That(receiver.IsCompleted, Is.False, "its end is yet to be told");
         Assert.That(receiver.WaitToReceive(Watch.Limit), Is.True);
-        var thrown = Assert.Throws<CutFrameException>(() => receiver.TryReceive(out _));
+        TruncatedFrameException thrown = Assert.Throws<TruncatedFrameException>(() => receiver.TryReceive(out _));
         Assert.That(thrown!.Message, Does.Contain("11 bytes").And.Contain("'half a line'"));
         Assert.That(thrown.Received.ToArray(), Is.EqualTo("half a line"u8.ToArray()));
         Assert.That(receiver.IsCompleted, Is.True);

@@ -1,7 +1,7 @@
 using System.Text;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Files.Messages;
-using Otto.Ipc.Files.Places;
+using Otto.Ipc.Files.Paths;
 
 namespace Otto.Ipc.Files.Tests.Places;
 
@@ -21,9 +21,9 @@ public sealed class Transports
     [Test]
     public void The_runs_directory_is_the_option_else_a_variable_else_beside_the_program()
     {
-        Assert.That(RunDirectory.PathOf(null), Is.EqualTo(Path.GetFullPath(".otto")));
+        Assert.That(RootDirectory.PathOf(null), Is.EqualTo(Path.GetFullPath(".otto")));
         Environment.SetEnvironmentVariable("OTTO_HOME", "/home-of-otto");
-        Assert.That(RunDirectory.PathOf(null), Is.EqualTo("/home-of-otto"));
+        Assert.That(RootDirectory.PathOf(null), Is.EqualTo("/home-of-otto"));
         Environment.SetEnvironmentVariable("OTTO_TASKS_DIR", "/a/../run");
         Assert.That(new FilesTransport().Directory, Is.EqualTo("/run"));
         Assert.That(new FilesTransport(new FilesTransportOptions { Directory = "here" }).Directory, Is.EqualTo(Path.GetFullPath("here")));

@@ -36,7 +36,7 @@ public sealed class HostileQueues
         {
             Has("symbolic link"), Has("1,099,511,627,776 bytes"), Has("not a plain file"), Has("120 bytes exceeds the limit of 100"), Has("not a plain file"), Has("mode 666"),
         }).Using<string, string>((found, part) => found.Contains(part, StringComparison.Ordinal)));
-        foreach (DeadLetter letter in queue.GetDeadLetters().Where(letter => !letter.Reason.Contains("plain", StringComparison.Ordinal))) Assert.That(queue.Drop(letter.Id), Is.True);
+        foreach (DeadLetter letter in queue.GetDeadLetters().Where(letter => !letter.Reason.Contains("plain", StringComparison.Ordinal))) Assert.That(queue.Delete(letter.Id), Is.True);
         Assert.That(File.ReadAllText(elsewhere), Is.EqualTo("secret"));
 
         static string Has(string part) => part;

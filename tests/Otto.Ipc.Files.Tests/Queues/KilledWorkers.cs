@@ -90,7 +90,7 @@ public sealed class KilledWorkers
             foreach (DeadLetter letter in queue.GetDeadLetters())
             {
                 if (Payload.TryRead(letter.Payload.Span, out int sender, out int sequence)) over.Add($"{sender}:{sequence}");
-                if (queue.Drop(letter.Id)) count++;
+                if (queue.Delete(letter.Id)) count++;
             }
 
             return count;

@@ -77,7 +77,7 @@ public sealed class DoorbellFaults
 
     [Test]
     public void A_subscriber_wakes_although_its_publishers_wake_up_never_came(
-        [Values("topic.publish.tail", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal, [Values] TopicPolicy policy)
+        [Values("topic.publish.tail", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal, [Values] SlowSubscriberPolicy policy)
     {
         using PeerProcess subscriber = _place.Start("news-hear", "news", $"{policy}");
         subscriber.WaitFor("ready");

@@ -123,8 +123,8 @@ public sealed class LoanFaults
         Watch.Until(() => Pool() is { Lent: 0 }, "every block to come back");
     }
 
-    private PoolDepth? Pool() =>
-        new MmapInspector(new MmapTransportOptions { Directory = _place.Directory }).List().Select(report => report.Depth).OfType<PoolDepth>().SingleOrDefault();
+    private PoolContents? Pool() =>
+        new MmapInspector(new MmapTransportOptions { Directory = _place.Directory }).List().Select(report => report.Contents).OfType<PoolContents>().SingleOrDefault();
 
     private static int Count(PeerProcess victim, string word) => victim.Lines.Count(line => line.StartsWith(word, StringComparison.Ordinal));
 

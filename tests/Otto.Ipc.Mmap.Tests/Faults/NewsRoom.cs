@@ -7,7 +7,7 @@ namespace Otto.Ipc.Mmap.Tests.Faults;
 // The processes of one topic, and the checker that adds up what they said.
 
 /// <summary>Publishers and subscribers of one topic, each a process.</summary>
-internal sealed class NewsRoom(TestPlace place, TopicPolicy policy) : IDisposable
+internal sealed class NewsRoom(TestPlace place, SlowSubscriberPolicy policy) : IDisposable
 {
     private readonly List<PeerProcess> _processes = [];
     private readonly Dictionary<PeerProcess, int> _numbers = [];
@@ -55,10 +55,10 @@ internal sealed class NewsRoom(TestPlace place, TopicPolicy policy) : IDisposabl
         {
             List<int> heard = Heard(subscriber, publisher);
             Assert.That(heard.LastOrDefault(-1), Is.LessThan(count), $"publisher {publisher}: a message that was never published");
-            if (policy == TopicPolicy.Block) Assert.That(heard, Is.EqualTo(Enumerable.Range(0, count)), $"publisher {publisher}: Block loses nothing");
+            if (policy == SlowSubscriberPolicy.Block) Assert.That(heard, Is.EqualTo(Enumerable.Range(0, count)), $"publisher {publisher}: Block loses nothing");
         }
 
-        if (policy == TopicPolicy.Eject) Assert.That(Words(subscriber, "got").Where(words => words[3] != "0"), Is.Empty, "Eject tells of a gap before anything behind it");
+        if (policy == SlowSubscriberPolicy.Disconnect) Assert.That(Words(subscriber, "got").Where(words => words[3] != "0"), Is.Empty, "Eject tells of a gap before anything behind it");
         int all = published.Keys.Sum(publisher => Heard(subscriber, publisher).Count);
         Assert.That(all + Lost(subscriber), Is.EqualTo(published.Values.Sum()), $"{all} heard and {Lost(subscriber)} lost");
         Assert.That(Told(subscriber), Is.LessThanOrEqualTo(Lost(subscriber)), "no message is lost twice");

@@ -24,7 +24,7 @@ internal sealed class QueueScenario(TestPlace place)
     public IReadOnlyList<string> CheckSlots()
     {
         using IWorkQueue queue = place.Transport.OpenQueue(Name);
-        foreach (DeadLetter letter in queue.GetDeadLetters()) queue.Drop(letter.Id);
+        foreach (DeadLetter letter in queue.GetDeadLetters()) queue.Delete(letter.Id);
         WorkQueueCounts counts = queue.GetCounts();
         if (counts.Free != queue.Capacity) _problems.Add($"slots: at the end there are {counts}");
         int sent = 0, done = 0;

@@ -47,7 +47,7 @@ public sealed class TopicFaults
     public void GiveBack() => _place.Dispose();
 
     [Test]
-    public void A_publisher_killed_there_leaves_nothing_half_and_its_successor_goes_on([Values] TopicPolicy policy, [Range(0, 9)] int point)
+    public void A_publisher_killed_there_leaves_nothing_half_and_its_successor_goes_on([Values] SlowSubscriberPolicy policy, [Range(0, 9)] int point)
     {
         (string name, int hit, bool publishes) = PublisherPoints[point];
         using NewsRoom room = new(_place, policy);
@@ -63,7 +63,7 @@ public sealed class TopicFaults
     }
 
     [Test]
-    public void A_publisher_stopped_there_stops_nobody_and_finishes_later([Values] TopicPolicy policy, [Range(0, 9)] int point)
+    public void A_publisher_stopped_there_stops_nobody_and_finishes_later([Values] SlowSubscriberPolicy policy, [Range(0, 9)] int point)
     {
         (string name, int hit, _) = PublisherPoints[point];
         using NewsRoom room = new(_place, policy);
@@ -80,7 +80,7 @@ public sealed class TopicFaults
     }
 
     [TestCaseSource(nameof(SubscriberCases))]
-    public void A_subscriber_killed_there_holds_nobody_for_longer_than_two_seconds(TopicPolicy policy, string name, int hit)
+    public void A_subscriber_killed_there_holds_nobody_for_longer_than_two_seconds(SlowSubscriberPolicy policy, string name, int hit)
     {
         using NewsRoom room = new(_place, policy);
         PeerProcess subscriber = room.Subscriber(), publisher = room.Publisher(1);
@@ -94,7 +94,7 @@ public sealed class TopicFaults
     }
 
     [TestCaseSource(nameof(SubscriberCasesThatHoldNobody))]
-    public void A_subscriber_stopped_there_is_told_what_it_lost_when_it_goes_on(TopicPolicy policy, string name, int hit)
+    public void A_subscriber_stopped_there_is_told_what_it_lost_when_it_goes_on(SlowSubscriberPolicy policy, string name, int hit)
     {
         using NewsRoom room = new(_place, policy);
         PeerProcess subscriber = room.Subscriber();
@@ -114,13 +114,13 @@ public sealed class TopicFaults
         if (!entered) return;
         room.CheckSum(victim, new() { [1] = NewsRoom.Sent(publisher) });
         Assert.That(NewsRoom.Lost(victim), Is.Positive, "two hundred messages do not fit");
-        Assert.That(victim.Lines.Any(line => line.StartsWith("ejected", StringComparison.Ordinal)), Is.EqualTo(policy == TopicPolicy.Eject));
+        Assert.That(victim.Lines.Any(line => line.StartsWith("ejected", StringComparison.Ordinal)), Is.EqualTo(policy == SlowSubscriberPolicy.Disconnect));
     }
 
     [Test]
     public void Under_Block_a_stopped_subscriber_holds_its_publisher_and_nobody_loses_anything([Values("topic.read.header", "topic.read.copied")] string point)
     {
-        using NewsRoom room = new(_place, TopicPolicy.Block);
+        using NewsRoom room = new(_place, SlowSubscriberPolicy.Block);
         PeerProcess subscriber = room.Subscriber();
         PeerProcess victim = room.Victim($"{point}:25:STOP", "news-hear", "news", "Block");
         victim.WaitFor("ready");
@@ -146,7 +146,7 @@ public sealed class TopicFaults
     public void A_publisher_that_dies_or_stops_while_it_ejects_leaves_the_topic_to_the_others(
         [Values("topic.eject.before", "topic.eject.place")] string point, [Values("KILL", "STOP")] string signal)
     {
-        using NewsRoom room = new(_place, TopicPolicy.Eject);
+        using NewsRoom room = new(_place, SlowSubscriberPolicy.Disconnect);
         PeerProcess slow = room.Subscriber();
         slow.Signal(19);
         Watch.Until(() => slow.IsStopped, "the slow subscriber to stop");
@@ -167,7 +167,7 @@ public sealed class TopicFaults
     [Test]
     public void A_subscriber_killed_while_it_leaves_holds_nobody([Values("topic.leave.before", "topic.leave.place", "leave.roles")] string point)
     {
-        using NewsRoom room = new(_place, TopicPolicy.Block);
+        using NewsRoom room = new(_place, SlowSubscriberPolicy.Block);
         PeerProcess subscriber = room.Subscriber(), publisher = room.Publisher(1);
         PeerProcess victim = room.Victim($"{point}:1:KILL", "news-hear", "news", "Block");
         victim.WaitFor("ready");
@@ -183,7 +183,7 @@ public sealed class TopicFaults
     [Test]
     public void A_planted_write_without_its_intent_is_caught()
     {
-        using NewsRoom room = new(_place, TopicPolicy.Overwrite);
+        using NewsRoom room = new(_place, SlowSubscriberPolicy.Overwrite);
         PeerProcess victim = room.Victim("topic.read.header:1:STOP", "news-hear", "news", "Overwrite");
         victim.WaitFor("ready");
         // One message: the subscriber has read how long it is and stops before it copies it.
@@ -200,12 +200,12 @@ public sealed class TopicFaults
     }
 
     private static IEnumerable<object[]> SubscriberCases() =>
-        from policy in Enum.GetValues<TopicPolicy>()
+        from policy in Enum.GetValues<SlowSubscriberPolicy>()
         from at in SubscriberPoints
-        where policy != TopicPolicy.Overwrite || !IsOfPlace(at.Point)
+        where policy != SlowSubscriberPolicy.Overwrite || !IsOfPlace(at.Point)
         select new object[] { policy, at.Point, at.Hit };
 
-    private static IEnumerable<object[]> SubscriberCasesThatHoldNobody() => SubscriberCases().Where(@case => (TopicPolicy)@case[0] != TopicPolicy.Block);
+    private static IEnumerable<object[]> SubscriberCasesThatHoldNobody() => SubscriberCases().Where(@case => (SlowSubscriberPolicy)@case[0] != SlowSubscriberPolicy.Block);
 
     /// <summary>Under Overwrite a subscriber has no place and tells no position.</summary>
     private static bool IsOfPlace(string point) => point is "topic.read.before" or "topic.read.position" or "topic.enter.positions" or "topic.enter.place";

@@ -15,7 +15,7 @@ internal sealed class PythonRegions : RegionTest
     [Test]
     public void Each_reads_what_the_other_wrote()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Set("from", "dotnet ✓");
         using ChildProcess python = PythonProgram.Start(
             """
@@ -33,7 +33,7 @@ internal sealed class PythonRegions : RegionTest
     public void Both_change_it_at_once_and_no_change_is_lost()
     {
         const int Changes = 1_500;
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         using ChildProcess python = PythonProgram.Start(
             """
             r = Region(path=a[0])
@@ -60,7 +60,7 @@ internal sealed class PythonRegions : RegionTest
     [Test]
     public void Python_never_reads_half_of_what_is_written_meanwhile()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Update(o => Fill(o, 1));
         using ChildProcess python = PythonProgram.Start(
             """
@@ -82,7 +82,7 @@ internal sealed class PythonRegions : RegionTest
     [Test]
     public void A_killed_writer_leaves_the_old_value_or_the_new_one()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Update(o => Fill(o, 0));
         var random = new Random(5);
         for (int run = 0; run < 12; run++)
@@ -111,7 +111,7 @@ internal sealed class PythonRegions : RegionTest
     [Test]
     public void A_value_that_does_not_fit_is_refused_with_both_sizes_and_nothing_changes()
     {
-        TaskRegion region = TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 128 });
+        JsonRegion region = JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 128 });
         region.Set("k", "v");
         using ChildProcess python = PythonProgram.Start(
             """

@@ -44,7 +44,7 @@ public sealed class LoanFundamentals
         queue.TrySend(new byte[1_000_000]);
         queue.TryLease(out WorkLease lease);
 
-        using PayloadHold hold = lease.Hold();
+        using RetainedPayload hold = lease.Hold();
         lease.Complete();
 
         Assert.That(hold.Payload.Length, Is.EqualTo(1_000_000)); // until the hold is disposed

@@ -11,11 +11,11 @@ internal sealed class RegionFundamentals : RegionTest
     [Test]
     public void A_key_that_was_set_is_read()
     {
-        TaskRegion region = TaskRegion.OpenOrCreate(Location);
+        JsonRegion region = JsonRegion.OpenOrCreate(Location);
         region.Set("step", "compile");
         region.Set("done", 3);
 
-        Assert.That(TaskRegion.Open(Location).Get("step")!.Value.GetString(), Is.EqualTo("compile"));
+        Assert.That(JsonRegion.Open(Location).Get("step")!.Value.GetString(), Is.EqualTo("compile"));
         Assert.That(region.Get("done")!.Value.GetInt32(), Is.EqualTo(3));
         Assert.That(region.Get("of"), Is.Null);
     }
@@ -23,7 +23,7 @@ internal sealed class RegionFundamentals : RegionTest
     [Test]
     public void A_key_keeps_its_place_when_it_is_set_again_and_leaves_when_it_is_removed()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Set("a", 1);
         region.Set("b", 2);
         region.Set("a", "größer");
@@ -37,7 +37,7 @@ internal sealed class RegionFundamentals : RegionTest
     [Test]
     public void Several_keys_change_at_once()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Update(root =>
         {
             root["done"] = 1;
@@ -50,7 +50,7 @@ internal sealed class RegionFundamentals : RegionTest
     [Test]
     public void What_an_update_throws_leaves_the_region_as_it_was()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Set("a", 1);
         Assert.That(() => region.Update(_ => throw new InvalidOperationException("mine")), Throws.InvalidOperationException);
         region.Set("b", 2);
@@ -60,7 +60,7 @@ internal sealed class RegionFundamentals : RegionTest
     [Test]
     public void Waiting_ends_with_the_change()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         RegionSnapshot before = region.Read();
         Assert.That(region.WaitForChange(before, TimeSpan.FromMilliseconds(30)), Is.Null);
 
@@ -72,7 +72,7 @@ internal sealed class RegionFundamentals : RegionTest
     [Test]
     public async Task Waiting_without_a_thread_ends_with_the_change()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         RegionSnapshot before = region.Read();
         Assert.That(await region.WaitForChangeAsync(before, TimeSpan.FromMilliseconds(30)), Is.Null);
 
@@ -83,14 +83,14 @@ internal sealed class RegionFundamentals : RegionTest
 
     [Test]
     public void There_is_nothing_to_open_before_the_first_write() =>
-        Assert.That(() => TaskRegion.Open(Location), Throws.TypeOf<FileNotFoundException>().With.Message.Contains(FilePath));
+        Assert.That(() => JsonRegion.Open(Location), Throws.TypeOf<FileNotFoundException>().With.Message.Contains(FilePath));
 
     [Test]
     public void Making_a_region_that_exists_is_refused()
     {
-        TaskRegion.Create(Location).Set("a", 1);
-        Assert.That(() => TaskRegion.Create(Location), Throws.TypeOf<IOException>().With.Message.Contains("exists"));
-        Assert.That(TaskRegion.OpenOrCreate(Location).Get("a"), Is.Not.Null);
+        JsonRegion.Create(Location).Set("a", 1);
+        Assert.That(() => JsonRegion.Create(Location), Throws.TypeOf<IOException>().With.Message.Contains("exists"));
+        Assert.That(JsonRegion.OpenOrCreate(Location).Get("a"), Is.Not.Null);
     }
 
     [TestCase("")]
@@ -101,7 +101,7 @@ internal sealed class RegionFundamentals : RegionTest
     [TestCase("half\uD800")]
     public void A_key_that_does_not_print_on_one_line_is_refused(string key)
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         Assert.That(() => region.Set(key, 1), Throws.ArgumentException);
         Assert.That(() => region.Get(key), Throws.ArgumentException);
     }
@@ -109,7 +109,7 @@ internal sealed class RegionFundamentals : RegionTest
     [Test]
     public void A_key_may_have_250_bytes_and_no_more()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Set(new string('ü', 125), 1);
         Assert.That(() => region.Set(new string('ü', 125) + "x", 1), Throws.ArgumentException.With.Message.Contains("251").And.Message.Contains("250"));
     }

@@ -43,7 +43,7 @@ public sealed class TopicFundamentals
         using MessagePublisher publisher = _place.Transport.OpenPublisher("weather");
         publisher.TryPublish("rain"u8);
 
-        using MessageSubscriber late = _place.Transport.OpenSubscriber("weather", startAt: StartAt.Oldest);
+        using MessageSubscriber late = _place.Transport.OpenSubscriber("weather", startAt: StartPosition.Oldest);
 
         Assert.That(late.TryReceive(out TopicMessage message), Is.True);
         Assert.That(message.Bytes.SequenceEqual("rain"u8), Is.True);
@@ -52,7 +52,7 @@ public sealed class TopicFundamentals
     [Test]
     public void Page_4_Where_nothing_may_be_lost_the_slowest_subscriber_holds_the_publisher()
     {
-        var options = new MmapTopicOptions { Capacity = 4096, Policy = TopicPolicy.Block };
+        var options = new MmapTopicOptions { Capacity = 4096, Policy = SlowSubscriberPolicy.Block };
         using MessagePublisher publisher = _place.Transport.OpenPublisher("orders", options);
         using MessageSubscriber slow = _place.Transport.OpenSubscriber("orders");
 

@@ -42,7 +42,7 @@ public sealed class Cleaning
         peer.WaitFor("ready");
         foreach (bool dry in (bool[])[true, false])
         {
-            CleanReport report = _inspector.Clean(new CleanOptions { DryRun = dry, IncludeUndone = true }).Single();
+            CleanReport report = _inspector.Clean(new CleanOptions { DryRun = dry, IncludePending = true }).Single();
             Assert.That((report.Removed, report.Reason), Is.EqualTo((false, $"in use by {peer.Id} (sends, takes work)")));
         }
 
@@ -57,7 +57,7 @@ public sealed class Cleaning
         peer.WaitFor("ready");
         peer.Signal(19);
         Watch.Until(() => peer.IsStopped, "the peer to stop");
-        Assert.That(_inspector.Clean(new CleanOptions { IncludeUndone = true }).Single().Removed, Is.False);
+        Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true }).Single().Removed, Is.False);
         peer.Kill();
     }
 
@@ -79,7 +79,7 @@ public sealed class Cleaning
             (false, "it holds messages that nobody has done: 2 ready, 1 delayed, 0 begun, 1 dead letters"),
         }));
         using (IWorkQueue queue = _place.Transport.OpenQueue("jobs")) Assert.That(queue.GetCounts().Ready, Is.EqualTo(2), "it was left as it was");
-        Assert.That(_inspector.Clean(new CleanOptions { IncludeUndone = true }).Select(c => c.Removed), Is.All.True);
+        Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true }).Select(c => c.Removed), Is.All.True);
         Assert.That(Files(), Is.Empty);
     }
 
@@ -138,8 +138,8 @@ public sealed class Cleaning
         }
 
         Assert.That(_inspector.Clean().Select(c => (c.Removed, c.Reason.Split(' ')[0])), Is.EqualTo(new[] { (false, "it"), (false, "belongs") }));
-        Assert.That(_inspector.Clean(new CleanOptions { IncludeUndone = true, DryRun = true }).Select(c => c.Reason), Has.Exactly(1).EqualTo("goes with jobs.queue"));
-        Assert.That(_inspector.Clean(new CleanOptions { IncludeUndone = true }).Select(c => c.Removed), Is.All.True);
+        Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true, DryRun = true }).Select(c => c.Reason), Has.Exactly(1).EqualTo("goes with jobs.queue"));
+        Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true }).Select(c => c.Removed), Is.All.True);
         Assert.That(Files(), Is.Empty);
     }
 
@@ -163,9 +163,9 @@ public sealed class Cleaning
     [Test]
     public void A_region_is_left_to_its_run()
     {
-        TaskRegion region = TaskRegion.Create(new RegionLocation("build") { Directory = _place.Directory, ProcessId = 4242 });
+        JsonRegion region = JsonRegion.Create(new RegionLocation("build") { Directory = _place.Directory, ProcessId = 4242 });
         region.Set("step", "compile");
-        Assert.That(_inspector.Clean(new CleanOptions { IncludeUndone = true }).Single().Removed, Is.False);
+        Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true }).Single().Removed, Is.False);
         File.Delete(Files().Single());
     }
 
@@ -176,7 +176,7 @@ public sealed class Cleaning
         File.WriteAllBytes(path, new byte[70]);
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         Assert.That((_inspector.Clean().Single().Removed, new FileInfo(path).Length), Is.EqualTo((false, 70)));
-        Assert.That(_inspector.Clean(new CleanOptions { IncludeUndone = true }).Single().Removed, Is.True);
+        Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true }).Single().Removed, Is.True);
         Assert.That(Files(), Is.Empty);
     }
 

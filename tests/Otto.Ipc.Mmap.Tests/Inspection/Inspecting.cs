@@ -36,9 +36,9 @@ public sealed class Inspecting
         {
             (Environment.ProcessId, "sends", true, true), (peer.Id, "receives", true, true),
         }));
-        var depth = (StreamDepth)report.Depth!;
+        StreamContents depth = (StreamContents)report.Contents!;
         Assert.That((depth.UnreadBytes, depth.MaxLanes, depth.LaneBytes, depth.HasReceiver), Is.EqualTo((112L + 16, 3, 4096L, true)));
-        Assert.That(depth.Lanes, Is.EqualTo(new[] { new StreamLaneDepth(0, 128, 128, HasSender: true, Completed: false) }));
+        Assert.That(depth.Lanes, Is.EqualTo(new[] { new StreamLaneContents(0, 128, 128, HasSender: true, Completed: false) }));
         peer.Say("finish");
         peer.WaitForExit();
     }
@@ -70,14 +70,14 @@ public sealed class Inspecting
         queue.TryLease(out WorkLease done);
         done.Complete();
         Watch.Until(() => Depth().OldestReadyAge > TimeSpan.Zero && Depth().OldestLeaseAge > TimeSpan.Zero, "time to pass");
-        QueueDepth depth = Depth();
+        QueueContents depth = Depth();
         Assert.That((depth.Ready, depth.Delayed, depth.Leased, depth.Dead, depth.Free, depth.Slots, depth.SlotBytes), Is.EqualTo((3, 1, 1, 1, 14, 20, 32)));
         Assert.That((depth.Claims, depth.Releases), Is.EqualTo((7L, 1L)));
         WorkQueueCounts counts = queue.GetCounts();
         Assert.That(depth.OldestLeaseAge, Is.LessThanOrEqualTo(counts.OldestLeaseAge));
         held.Complete();
 
-        QueueDepth Depth() => (QueueDepth)One().Depth!;
+        QueueContents Depth() => (QueueContents)One().Contents!;
     }
 
     [Test]
@@ -85,18 +85,18 @@ public sealed class Inspecting
     {
         using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 700, SlotBytes = slotBytes });
         for (int i = 0; i < 650; i++) queue.TrySend([1]);
-        Assert.That(One().Depth, Is.InstanceOf<QueueDepth>().With.Property(nameof(QueueDepth.Ready)).EqualTo(650).And.Property(nameof(QueueDepth.Free)).EqualTo(50));
+        Assert.That(One().Contents, Is.InstanceOf<QueueContents>().With.Property(nameof(QueueContents.Ready)).EqualTo(650).And.Property(nameof(QueueContents.Free)).EqualTo(50));
     }
 
     [Test]
     public void A_topic_shows_how_much_was_published_and_what_a_late_subscriber_would_hear()
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 4096, MaxPublishers = 2, Policy = TopicPolicy.Eject });
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 4096, MaxPublishers = 2, Policy = SlowSubscriberPolicy.Disconnect });
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
         for (int i = 0; i < 1000; i++) publisher.TryPublish(new byte[16]);
         SegmentReport report = One();
-        var depth = (TopicDepth)report.Depth!;
-        Assert.That((depth.Published, depth.LanesInUse, depth.MaxLanes, depth.Policy), Is.EqualTo((1000L, 1, 2, TopicPolicy.Eject)));
+        TopicContents depth = (TopicContents)report.Contents!;
+        Assert.That((depth.Published, depth.LanesInUse, depth.MaxLanes, depth.Policy), Is.EqualTo((1000L, 1, 2, SlowSubscriberPolicy.Disconnect)));
         Assert.That(depth.KeptBytes, Is.InRange(2048, 4096));
         Assert.That(report.Participants.Select(p => p.Role), Is.EqualTo(new[] { "publishes", "subscribes" }));
     }
@@ -107,7 +107,7 @@ public sealed class Inspecting
         using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 });
         queue.TryLoan(10_000, out Loan loan);
         SegmentReport pool = _inspector.List().Single(r => r.Kind == SegmentKind.Pool);
-        var depth = (PoolDepth)pool.Depth!;
+        PoolContents depth = (PoolContents)pool.Contents!;
         Assert.That((depth.Channel, depth.Lent, depth.Files), Is.EqualTo(("jobs.queue", 1, 1)));
         Assert.That(pool.Bytes, Is.EqualTo(new FileInfo(pool.Path).Length + 16_384));
         Assert.That(pool.Participants.Single().Role, Is.EqualTo("lends"));
@@ -118,11 +118,11 @@ public sealed class Inspecting
     [Test]
     public void A_region_that_lies_among_the_segments_is_shown()
     {
-        TaskRegion region = TaskRegion.Create(new RegionLocation("build") { Directory = _place.Directory, ProcessId = 4242 });
+        JsonRegion region = JsonRegion.Create(new RegionLocation("build") { Directory = _place.Directory, ProcessId = 4242 });
         region.Set("step", "compile");
         SegmentReport report = One();
         Assert.That((report.Name, report.Kind), Is.EqualTo(("build", SegmentKind.Region)));
-        Assert.That(report.Depth, Is.InstanceOf<RegionDepth>().With.Property(nameof(RegionDepth.RunPid)).EqualTo(4242).And.Property(nameof(RegionDepth.ValueBytes)).EqualTo(18));
+        Assert.That(report.Contents, Is.InstanceOf<RegionContents>().With.Property(nameof(RegionContents.RunPid)).EqualTo(4242).And.Property(nameof(RegionContents.ValueBytes)).EqualTo(18));
         File.Delete(report.Path);
     }
 
@@ -140,7 +140,7 @@ public sealed class Inspecting
         }
 
         SegmentRates rates = One().RatesSince(before)!;
-        Assert.That((Math.Round(rates.EnteredPerSecond * rates.Over.TotalSeconds), Math.Round(rates.LeftPerSecond!.Value * rates.Over.TotalSeconds), rates.Unit), Is.EqualTo((10, 4, "messages")));
+        Assert.That((Math.Round(rates.InPerSecond * rates.Over.TotalSeconds), Math.Round(rates.OutPerSecond!.Value * rates.Over.TotalSeconds), rates.Unit), Is.EqualTo((10, 4, "messages")));
         queue.Dispose();
         _place.Transport.RemoveQueue("jobs");
         _place.Transport.OpenQueue("jobs").Dispose();

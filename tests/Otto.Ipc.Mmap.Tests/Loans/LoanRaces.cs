@@ -60,7 +60,7 @@ public sealed class LoanRaces
             Assert.That(queue.TryLease(out WorkLease lease), Is.True);
             lease.DeadLetter("x");
             // Every other free block of this size is taken away, so that the next is made anew.
-            foreach (DeadLetter letter in queue.GetDeadLetters()) queue.Drop(letter.Id);
+            foreach (DeadLetter letter in queue.GetDeadLetters()) queue.Delete(letter.Id);
         }
 
         Volatile.Write(ref stop, true);
@@ -114,7 +114,7 @@ public sealed class LoanRaces
     }
 
     [Test]
-    public void Who_publishes_nothing_but_loans_goes_on_for_ever([Values] TopicPolicy policy)
+    public void Who_publishes_nothing_but_loans_goes_on_for_ever([Values] SlowSubscriberPolicy policy)
     {
         using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Policy = policy });
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
@@ -131,7 +131,7 @@ public sealed class LoanRaces
                 heard++;
             }
 
-            if (policy == TopicPolicy.Block) subscriber.WaitToReceive(TimeSpan.Zero); // tells how far it has read
+            if (policy == SlowSubscriberPolicy.Block) subscriber.WaitToReceive(TimeSpan.Zero); // tells how far it has read
         }
 
         Assert.That(heard, Is.EqualTo(1_500));
@@ -140,7 +140,7 @@ public sealed class LoanRaces
     [Test]
     public void A_subscriber_that_blocks_holds_the_blocks_of_what_it_has_not_read()
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Policy = TopicPolicy.Block });
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Policy = SlowSubscriberPolicy.Block });
         using MessageSubscriber slow = _place.Transport.OpenSubscriber("news");
         int lent = 0;
         while (publisher.TryLoan(100, out Loan loan))
@@ -164,7 +164,7 @@ public sealed class LoanRaces
     [Test]
     public void More_subscribers_than_a_pool_has_seats_hear_loans_all_the_same()
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 4096, Policy = TopicPolicy.Block, MaxSubscribers = 40 });
+        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 4096, Policy = SlowSubscriberPolicy.Block, MaxSubscribers = 40 });
         MessageSubscriber[] subscribers = [.. Enumerable.Range(0, 40).Select(_ => _place.Transport.OpenSubscriber("news"))];
         for (int round = 0; round < 100; round++)
         {
@@ -282,7 +282,7 @@ public sealed class LoanRaces
         lease.Complete();
         Assert.Throws<CorruptSegmentException>(() => old.TryLease(out _), "the other pool's, and not one's own block of that number");
         Watch.Until(() => Refuses(old), "the handle to notice");
-        foreach (DeadLetter letter in old.GetDeadLetters()) old.Drop(letter.Id);
+        foreach (DeadLetter letter in old.GetDeadLetters()) old.Delete(letter.Id);
 
         static bool Refuses(IWorkQueue queue)
         {
@@ -291,7 +291,7 @@ public sealed class LoanRaces
                 if (queue.TryLoan(5000, out Loan loan)) loan.Dispose();
                 return false;
             }
-            catch (SegmentRetiredException)
+            catch (SegmentRemovedException)
             {
                 return true;
             }

@@ -94,7 +94,7 @@ public sealed class QueueLoans
         Assert.That(queue.TryReserve(60_000, out WriteSlot slot), Is.True);
         large.CopyTo(slot.Bytes);
         slot.Commit(large.Length);
-        Assert.That(queue.TryKeep(large, out WorkLease kept), Is.True);
+        Assert.That(queue.TrySendAndLease(large, out WorkLease kept), Is.True);
         Assert.That(kept.Payload.Span.SequenceEqual(large), Is.True);
         kept.Abandon(countAttempt: false);
         for (int i = 0; i < 4; i++)
@@ -126,7 +126,7 @@ public sealed class QueueLoans
         WorkLease again = Lease(queue);
         Assert.That(again.Payload.Span.SequenceEqual(large), Is.True);
         again.DeadLetter("no");
-        queue.Drop(queue.GetDeadLetters().Single().Id);
+        queue.Delete(queue.GetDeadLetters().Single().Id);
         Assert.That(Blocks().Lent, Is.Zero);
     }
 
@@ -146,7 +146,7 @@ public sealed class QueueLoans
         byte[] large = Payload.Make(3, 1, 50_000);
         queue.TrySend(large);
         WorkLease lease = Lease(other);
-        PayloadHold one = lease.Hold(), two = lease.Hold();
+        RetainedPayload one = lease.Hold(), two = lease.Hold();
         lease.Complete();
         Assert.That(Blocks().Lent, Is.EqualTo(1), "two hold it");
         for (int i = 0; i < 3; i++) queue.TrySend(new byte[50_000]);
@@ -165,7 +165,7 @@ public sealed class QueueLoans
         using IWorkQueue queue = Open();
         queue.TrySend("small"u8);
         WorkLease lease = Lease(queue);
-        using PayloadHold hold = lease.Hold();
+        using RetainedPayload hold = lease.Hold();
         lease.Complete();
         queue.TrySend("other"u8);
         Assert.That(hold.Payload.Span.SequenceEqual("small"u8), Is.True);
@@ -178,7 +178,7 @@ public sealed class QueueLoans
         IWorkQueue queue = Open();
         queue.TrySend(new byte[5000]);
         WorkLease lease = Lease(queue);
-        PayloadHold hold = lease.Hold();
+        RetainedPayload hold = lease.Hold();
         queue.Dispose();
         Assert.That(lease.Payload.Length + hold.Payload.Span[4999], Is.EqualTo(5000));
         lease.Complete();
@@ -246,7 +246,7 @@ public sealed class QueueLoans
                 }
 
                 Assert.That(Payload.TryRead(lease.Payload.Span, out int sender, out int sequence), Is.True, $"torn: {sender}:{sequence}");
-                using PayloadHold hold = lease.Hold();
+                using RetainedPayload hold = lease.Hold();
                 Assert.That(lease.Complete(), Is.True);
                 Assert.That(Payload.TryRead(hold.Payload.Span, out _, out int again) && again == sequence, Is.True, "a held block was given to another message");
                 Interlocked.Increment(ref done);

@@ -12,7 +12,7 @@ internal sealed class RegionConcurrencyTests : RegionTest
     [Test]
     public void Processes_that_set_different_keys_lose_no_update()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         ChildProcess[] writers = [.. Enumerable.Range(0, Writers).Select(i => ChildProcess.Peer("region-count", FilePath, $"key{i}", $"{Times}"))];
         Run(writers);
         for (int i = 0; i < Writers; i++) Assert.That(region.Get($"key{i}")!.Value.GetInt32(), Is.EqualTo(Times));
@@ -21,7 +21,7 @@ internal sealed class RegionConcurrencyTests : RegionTest
     [Test]
     public void Processes_that_count_the_same_key_lose_no_update()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         ChildProcess[] writers = [.. Enumerable.Range(0, Writers).Select(_ => ChildProcess.Peer("region-count", FilePath, "key", $"{Times}"))];
         Run(writers);
         Assert.That(region.Get("key")!.Value.GetInt32(), Is.EqualTo(Writers * Times));
@@ -30,7 +30,7 @@ internal sealed class RegionConcurrencyTests : RegionTest
     [Test]
     public void Threads_of_one_process_lose_no_update()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         Parallel.For(0, Writers, _ =>
         {
             for (int i = 0; i < Times; i++) region.Update(root => root["key"] = (root["key"]?.GetValue<int>() ?? 0) + 1);
@@ -42,7 +42,7 @@ internal sealed class RegionConcurrencyTests : RegionTest
     [TestCase(50_000)]
     public void A_reader_never_sees_half_a_value(int bytes)
     {
-        TaskRegion region = TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 128 * 1024 });
+        JsonRegion region = JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 128 * 1024 });
         using ChildProcess writer = ChildProcess.Peer("region-rewrite", FilePath, $"{bytes}");
         writer.AwaitReady();
         writer.Go();
@@ -65,7 +65,7 @@ internal sealed class RegionConcurrencyTests : RegionTest
     [Test]
     public void Reading_finds_a_writer_that_forgot_to_commit()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         string old = new('o', 4000), next = new('n', 4000);
         region.Set("key", old);
         using ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", next, "skip", nameof(RegionWriteStep.Commit), "stop", nameof(RegionWriteStep.EndFront));
@@ -79,8 +79,8 @@ internal sealed class RegionConcurrencyTests : RegionTest
         for (int i = 0; i < 50; i++)
         {
             RegionLocation location = Location with { FilePath = Path.Combine(Folder, $"region{i}") };
-            Parallel.For(0, 4, n => TaskRegion.OpenOrCreate(location).Set($"key{n}", n));
-            Assert.That(TaskRegion.Open(location).Read().Root.EnumerateObject().Count(), Is.EqualTo(4));
+            Parallel.For(0, 4, n => JsonRegion.OpenOrCreate(location).Set($"key{n}", n));
+            Assert.That(JsonRegion.Open(location).Read().Root.EnumerateObject().Count(), Is.EqualTo(4));
         }
     }
 

@@ -40,14 +40,14 @@ internal sealed class RegionForeignTests : RegionTest
     [Test]
     public void Python_reads_what_we_write()
     {
-        TaskRegion.Create(Location).Set("text", "grüße \"quoted\" \n 😀");
+        JsonRegion.Create(Location).Set("text", "grüße \"quoted\" \n 😀");
         Assert.That(JsonElement.Parse(Run(ReadMapped, FilePath)).GetProperty("text").GetString(), Is.EqualTo("grüße \"quoted\" \n 😀"));
     }
 
     [Test]
     public void We_read_and_keep_what_python_stores_through_a_mapping()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Set("ours", 1);
         Run(WriteMapped, FilePath, "größer");
         Assert.That(region.Get("python")!.Value.GetString(), Is.EqualTo("größer"));
@@ -60,7 +60,7 @@ internal sealed class RegionForeignTests : RegionTest
     [TestCase("wb")]
     public void We_read_and_keep_what_python_writes_with_ordinary_calls(string mode)
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Set("padding", new string('x', 500));
         Run(WritePlain, FilePath, "new", mode);
         Assert.That(region.Get("python")!.Value.GetString(), Is.EqualTo("new"));
@@ -75,7 +75,7 @@ internal sealed class RegionForeignTests : RegionTest
     public void A_sparse_foreign_file_becomes_a_region_with_a_redo_copy()
     {
         Run(MakeSparse, FilePath, "65536");
-        TaskRegion region = TaskRegion.Open(Location);
+        JsonRegion region = JsonRegion.Open(Location);
         Assert.That(region.Read().Root.GetRawText(), Is.EqualTo("{}"));
         region.Set("ours", 1);
         Assert.That(StateOf(FilePath).Generation, Is.GreaterThan(0));
@@ -91,7 +91,7 @@ internal sealed class RegionForeignTests : RegionTest
     public void A_foreign_file_can_be_filled_to_its_end(int size, int bytes)
     {
         Run(MakeSparse, FilePath, $"{size}");
-        TaskRegion region = TaskRegion.Open(Location);
+        JsonRegion region = JsonRegion.Open(Location);
         region.Set("a", 1);
         string text = new('x', bytes - "{'a':1,'b':''}".Length);
         region.Set("b", text);
@@ -109,7 +109,7 @@ internal sealed class RegionForeignTests : RegionTest
         byte[] bytes = new byte[4096];
         bytes.AsSpan(^3..).Fill(7);
         File.WriteAllBytes(FilePath, bytes);
-        TaskRegion region = TaskRegion.Open(Location);
+        JsonRegion region = JsonRegion.Open(Location);
         region.Set("a", 1);
         Assert.That(region.Get("a")!.Value.GetInt32(), Is.EqualTo(1));
         Assert.That(File.ReadAllBytes(FilePath)[^64..], Is.EqualTo(bytes[^64..]));
@@ -118,13 +118,13 @@ internal sealed class RegionForeignTests : RegionTest
     [Test]
     public void A_foreign_value_that_lies_over_slots_and_trailer_is_read_and_replaced()
     {
-        TaskRegion region = TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
+        JsonRegion region = JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
         string text = new('x', 4060);
         ForeignWrite(FilePath, $$"""{"long":"{{text}}"}""");
         Assert.That(region.Get("long")!.Value.GetString(), Is.EqualTo(text));
         region.Remove("long");
         region.Set("a", 1);
-        Assert.That(TaskRegion.Open(Location).Read().Root.GetRawText(), Is.EqualTo("""{"a":1}"""));
+        Assert.That(JsonRegion.Open(Location).Read().Root.GetRawText(), Is.EqualTo("""{"a":1}"""));
     }
 
     [TestCase(RegionWriteStep.BeginFront)]
@@ -132,14 +132,14 @@ internal sealed class RegionForeignTests : RegionTest
     [TestCase(RegionWriteStep.Settle)]
     public void A_foreign_write_after_a_writers_death_is_not_reverted(RegionWriteStep step)
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Set("key", "old");
         using (ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", "new", "kill", step.ToString())) writer.AwaitExit();
         Assert.That(StateOf(FilePath).IsCommitted, Is.True);
 
         ForeignWrite(FilePath, """{"key":"foreign"}""");
         Assert.That(region.Get("key")!.Value.GetString(), Is.EqualTo("foreign"), "before anybody finished the dead writer's work");
-        Assert.That(TaskRegion.Open(Location).Get("key")!.Value.GetString(), Is.EqualTo("foreign"));
+        Assert.That(JsonRegion.Open(Location).Get("key")!.Value.GetString(), Is.EqualTo("foreign"));
         region.Set("other", 1);
         Assert.That(region.Read().Root.GetRawText(), Is.EqualTo("""{"key":"foreign","other":1}"""));
     }
@@ -147,19 +147,19 @@ internal sealed class RegionForeignTests : RegionTest
     [Test]
     public void A_long_foreign_write_after_a_writers_death_is_not_reverted()
     {
-        TaskRegion region = TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
+        JsonRegion region = JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
         region.Set("key", "old");
         using (ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", "new", "kill", nameof(RegionWriteStep.EndFront))) writer.AwaitExit();
         string json = $$"""{"long":"{{new string('x', 300)}}"}""";
         ForeignWrite(FilePath, json);
         Assert.That(region.Read().Root.GetRawText(), Is.EqualTo(json));
-        Assert.That(TaskRegion.Open(Location).Read().Root.GetRawText(), Is.EqualTo(json));
+        Assert.That(JsonRegion.Open(Location).Read().Root.GetRawText(), Is.EqualTo(json));
     }
 
     [Test]
     public void A_writer_killed_after_a_foreign_write_leaves_that_or_the_new_value()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         foreach (RegionWriteStep step in Enum.GetValues<RegionWriteStep>())
         {
             // A text of its own each time: a foreign write of what a half-done copy began from cannot be told from it (docs/layouts.md).
@@ -172,7 +172,7 @@ internal sealed class RegionForeignTests : RegionTest
     [Test]
     public void Repeated_and_broken_keys_of_other_programs_are_survived()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         ForeignWrite(FilePath, """ { "a" : 1, "\ud800": [1, 2.50], "a": {"x": 1e400}, "b b": null } """);
         Assert.That(region.Get("a")!.Value.GetRawText(), Does.Contain("1e400"));
         Assert.That(region.Get("none"), Is.Null);
@@ -184,7 +184,7 @@ internal sealed class RegionForeignTests : RegionTest
     [Test]
     public void Shells_and_python_share_the_lock()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         using ChildProcess holder = ChildProcess.Python(
             """
             import fcntl, sys
@@ -192,7 +192,7 @@ internal sealed class RegionForeignTests : RegionTest
             """,
             FilePath);
         holder.AwaitReady();
-        TaskRegion impatient = TaskRegion.Open(Location, new RegionOptions { LockTimeout = TimeSpan.FromMilliseconds(20) });
+        JsonRegion impatient = JsonRegion.Open(Location, new RegionOptions { LockTimeout = TimeSpan.FromMilliseconds(20) });
         Assert.That(() => impatient.Set("a", 1), Throws.TypeOf<TimeoutException>().With.Message.Contains($"process {holder.Id}"));
         holder.Go();
         region.Set("a", 1);

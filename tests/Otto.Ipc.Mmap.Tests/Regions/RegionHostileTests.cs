@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using Otto.Ipc.Mmap.Regions;
-using Otto.Ipc.Native;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Tests.Regions;
 
@@ -25,11 +25,11 @@ internal sealed class RegionHostileTests : RegionTest
                     byte[] bytes = [.. originals[i % 2]];
                     Damage(bytes, random);
                     File.WriteAllBytes(FilePath, bytes);
-                    foreach (Action<TaskRegion> use in new Action<TaskRegion>[] { r => r.Read(), r => r.Set("a", i), r => r.Update(o => o["b"] = i), r => _ = r.CapacityBytes })
+                    foreach (Action<JsonRegion> use in new Action<JsonRegion>[] { r => r.Read(), r => r.Set("a", i), r => r.Update(o => o["b"] = i), r => _ = r.CapacityBytes })
                     {
                         try
                         {
-                            use(TaskRegion.Open(Location, Hasty));
+                            use(JsonRegion.Open(Location, Hasty));
                             read++;
                         }
                         catch (Exception e) when (e is CorruptSegmentException or RegionFullException)
@@ -94,7 +94,7 @@ internal sealed class RegionHostileTests : RegionTest
     public void Another_users_file_is_refused_and_untouched()
     {
         if (Libc.GetEuid() != 0) Assert.Ignore("needs root, to give a file away");
-        TaskRegion.Create(Location).Set("a", 1);
+        JsonRegion.Create(Location).Set("a", 1);
         byte[] before = File.ReadAllBytes(FilePath);
         Tool("chown", "65534", FilePath);
         Refused(r => r.Message.Contains("65534", StringComparison.Ordinal));
@@ -104,7 +104,7 @@ internal sealed class RegionHostileTests : RegionTest
     [Test]
     public void A_value_that_does_not_fit_is_refused_whole()
     {
-        TaskRegion region = TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 1024 });
+        JsonRegion region = JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 1024 });
         region.Set("a", "old");
         byte[] before = File.ReadAllBytes(FilePath);
         RegionFullException? e = Assert.Throws<RegionFullException>(() => region.Set("a", new string('x', 2000)));
@@ -120,7 +120,7 @@ internal sealed class RegionHostileTests : RegionTest
     [Test]
     public void A_value_nested_deeper_than_readers_go_is_refused_whole()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Set("a", 1);
         System.Text.Json.Nodes.JsonNode deep = 1;
         for (int i = 0; i < 80; i++) deep = new System.Text.Json.Nodes.JsonArray(deep);
@@ -138,13 +138,13 @@ internal sealed class RegionHostileTests : RegionTest
         try
         {
             RegionLocation location = Location with { FilePath = Path.Combine(small, "region") };
-            RegionFullException? e = Assert.Throws<RegionFullException>(() => TaskRegion.Create(location, new RegionOptions { CapacityBytes = 1 << 20 }));
+            RegionFullException? e = Assert.Throws<RegionFullException>(() => JsonRegion.Create(location, new RegionOptions { CapacityBytes = 1 << 20 }));
             Assert.That(e!.Message, Does.Contain($"{RegionLayout.FileSizeFor(1 << 20):N0}").And.Contain($"{1 << 20:N0}"));
             Assert.That(Directory.GetFileSystemEntries(small), Is.Empty);
 
             // A sparse foreign file: its pages are asked for before the first byte is written.
             using (FileStream file = File.Create(location.FilePath!)) file.SetLength(3 << 20);
-            TaskRegion region = TaskRegion.Open(location);
+            JsonRegion region = JsonRegion.Open(location);
             e = Assert.Throws<RegionFullException>(() => region.Set("a", 1));
             Assert.That(e!.NeededBytes, Is.EqualTo(3 << 20));
             Assert.That(e.AvailableBytes, Is.InRange(1, 1 << 20));
@@ -158,7 +158,7 @@ internal sealed class RegionHostileTests : RegionTest
 
     private void Refused(Func<UnauthorizedAccessException, bool> says)
     {
-        foreach (Action use in new Action[] { () => TaskRegion.Open(Location), () => TaskRegion.OpenOrCreate(Location) })
+        foreach (Action use in new Action[] { () => JsonRegion.Open(Location), () => JsonRegion.OpenOrCreate(Location) })
         {
             UnauthorizedAccessException? e = Assert.Throws<UnauthorizedAccessException>(() => use());
             Assert.That(says(e!), e!.Message);
@@ -172,7 +172,7 @@ internal sealed class RegionHostileTests : RegionTest
         File.WriteAllBytes(FilePath, bytes);
         try
         {
-            TaskRegion.Open(Location, Hasty).Read();
+            JsonRegion.Open(Location, Hasty).Read();
             return "none";
         }
         catch (CorruptSegmentException e)
@@ -190,7 +190,7 @@ internal sealed class RegionHostileTests : RegionTest
     private byte[] Settled()
     {
         File.Delete(FilePath);
-        TaskRegion region = TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
+        JsonRegion region = JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
         region.Set("key", "value");
         return File.ReadAllBytes(FilePath);
     }

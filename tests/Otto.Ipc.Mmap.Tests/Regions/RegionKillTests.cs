@@ -29,7 +29,7 @@ internal sealed class RegionKillTests : RegionTest
     [TestCaseSource(nameof(Steps))]
     public void The_next_writer_goes_on_from_what_a_killed_one_left(RegionWriteStep step)
     {
-        TaskRegion next = Prepare();
+        JsonRegion next = Prepare();
         KillWriterAt(step);
         next.Set("other", 1);
         AssertHolds(step < FirstAfterCommit ? Old : New);
@@ -39,12 +39,12 @@ internal sealed class RegionKillTests : RegionTest
     [TestCaseSource(nameof(Steps))]
     public void A_stopped_writer_does_not_keep_readers_from_reading(RegionWriteStep step)
     {
-        TaskRegion region = Prepare();
+        JsonRegion region = Prepare();
         using ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", New, "stop", step.ToString());
         writer.AwaitStopped();
 
         Eventually.Ends(() => AssertHolds(step < FirstAfterCommit ? Old : New), "reading beside a stopped writer");
-        TaskRegion impatient = TaskRegion.Open(Location, new RegionOptions { LockTimeout = TimeSpan.FromMilliseconds(50) });
+        JsonRegion impatient = JsonRegion.Open(Location, new RegionOptions { LockTimeout = TimeSpan.FromMilliseconds(50) });
         Assert.That(() => impatient.Set("other", 1), Throws.TypeOf<TimeoutException>().With.Message.Contains($"process {writer.Id}").And.Message.Contains("stopped"));
 
         writer.Signal(ChildProcess.SigContinue);
@@ -56,7 +56,7 @@ internal sealed class RegionKillTests : RegionTest
     [Test]
     public void A_writer_killed_at_any_moment_leaves_one_whole_value()
     {
-        TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 128 * 1024 }).Set("length", 0);
+        JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 128 * 1024 }).Set("length", 0);
         var random = new Random(20);
         for (int round = 0; round < 25; round++)
         {
@@ -74,8 +74,8 @@ internal sealed class RegionKillTests : RegionTest
             Assert.That(writer.AwaitExit(), Is.EqualTo(137));
 
             AssertWhole(RegionReaderResult());
-            AssertWhole(TaskRegion.Open(Location).Read());
-            Assert.That(ForeignRead(FilePath).GetRawText(), Is.EqualTo(TaskRegion.Open(Location).Read().Root.GetRawText()));
+            AssertWhole(JsonRegion.Open(Location).Read());
+            Assert.That(ForeignRead(FilePath).GetRawText(), Is.EqualTo(JsonRegion.Open(Location).Read().Root.GetRawText()));
         }
     }
 
@@ -110,9 +110,9 @@ internal sealed class RegionKillTests : RegionTest
         }
     }
 
-    private TaskRegion Prepare()
+    private JsonRegion Prepare()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         region.Set("key", Old);
         return region;
     }
@@ -127,7 +127,7 @@ internal sealed class RegionKillTests : RegionTest
     {
         string? found = RegionReaderResult()["key"]!.Value.GetString();
         if (found != expected) throw new InvalidOperationException($"found {found?.Length} bytes beginning with {found?[0]}");
-        found = TaskRegion.Open(Location).Get("key")!.Value.GetString();
+        found = JsonRegion.Open(Location).Get("key")!.Value.GetString();
         if (found != expected) throw new InvalidOperationException($"after opening: {found?.Length} bytes beginning with {found?[0]}");
     }
 }

@@ -10,7 +10,7 @@ internal sealed class RegionLayoutTests : RegionTest
     [Test]
     public void A_new_region_has_the_documented_bytes()
     {
-        TaskRegion region = TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
+        JsonRegion region = JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
         region.Set("k", "v");
         Assert.That(File.ReadAllBytes(FilePath), Is.EqualTo(DocumentedBytes.Read("golden-region", 4096)));
     }
@@ -19,7 +19,7 @@ internal sealed class RegionLayoutTests : RegionTest
     public void The_documented_bytes_are_read()
     {
         File.WriteAllBytes(FilePath, DocumentedBytes.Read("golden-region", 4096));
-        Assert.That(TaskRegion.Open(Location).Get("k")!.Value.GetString(), Is.EqualTo("v"));
+        Assert.That(JsonRegion.Open(Location).Get("k")!.Value.GetString(), Is.EqualTo("v"));
     }
 
     [TestCase(64)]
@@ -56,7 +56,7 @@ internal sealed class RegionLayoutTests : RegionTest
     [Test]
     public void A_new_region_is_private_whole_and_allocated()
     {
-        TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 100_000 });
+        JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 100_000 });
         using RegionFile file = RegionFile.TryOpen(FilePath, forWriting: true)!;
         using var scope = Assert.EnterMultipleScope();
         Assert.That(file.Status.Permissions, Is.EqualTo(0x180));
@@ -68,9 +68,9 @@ internal sealed class RegionLayoutTests : RegionTest
     public void Options_outside_their_range_are_refused_with_the_number()
     {
         using var scope = Assert.EnterMultipleScope();
-        Assert.That(() => TaskRegion.Create(Location, new RegionOptions { CapacityBytes = 63 }), Throws.ArgumentException.With.Message.Contains("63"));
-        Assert.That(() => TaskRegion.Create(Location, new RegionOptions { LockTimeout = TimeSpan.FromSeconds(-5) }), Throws.ArgumentException);
-        Assert.That(() => TaskRegion.Create(Location, new RegionOptions { SettleTime = TimeSpan.FromHours(1) }), Throws.ArgumentException);
+        Assert.That(() => JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 63 }), Throws.ArgumentException.With.Message.Contains("63"));
+        Assert.That(() => JsonRegion.Create(Location, new RegionOptions { LockTimeout = TimeSpan.FromSeconds(-5) }), Throws.ArgumentException);
+        Assert.That(() => JsonRegion.Create(Location, new RegionOptions { SettleTime = TimeSpan.FromHours(1) }), Throws.ArgumentException);
         Assert.That(File.Exists(FilePath), Is.False);
     }
 }

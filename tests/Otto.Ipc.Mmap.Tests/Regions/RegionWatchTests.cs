@@ -41,12 +41,12 @@ internal sealed class RegionWatchTests : RegionTest
         RegionSnapshot now = Waited(() =>
         {
             string other = Path.Combine(Folder, "other");
-            TaskRegion.Create(Location with { FilePath = other }).Set("key", "moved");
+            JsonRegion.Create(Location with { FilePath = other }).Set("key", "moved");
             File.Move(other, FilePath, overwrite: true);
         });
         Assert.That(now["key"]!.Value.GetString(), Is.EqualTo("moved"));
-        TaskRegion.Open(Location).Set("key", "again");
-        Assert.That(TaskRegion.Open(Location).Get("key")!.Value.GetString(), Is.EqualTo("again"));
+        JsonRegion.Open(Location).Set("key", "again");
+        Assert.That(JsonRegion.Open(Location).Get("key")!.Value.GetString(), Is.EqualTo("again"));
     }
 
     [Test]
@@ -56,7 +56,7 @@ internal sealed class RegionWatchTests : RegionTest
     [Test]
     public void Cancelling_ends_the_waiting()
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         RegionSnapshot before = region.Read();
         using var cancel = new CancellationTokenSource();
         Task waiting = Task.Run(() => region.WaitForChange(before, Timeout.InfiniteTimeSpan, cancel.Token));
@@ -68,7 +68,7 @@ internal sealed class RegionWatchTests : RegionTest
 
     private RegionSnapshot Waited(Action change)
     {
-        TaskRegion region = TaskRegion.Create(Location);
+        JsonRegion region = JsonRegion.Create(Location);
         RegionSnapshot before = region.Read();
         Task<RegionSnapshot?> waiting = Task.Run(() => region.WaitForChange(before, Long));
         change();

@@ -16,7 +16,7 @@ public sealed class GoldenBytes
     private static readonly Guid Id = Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"), Boot = Guid.Parse("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0");
     private static readonly MmapStreamOptions Stream = new() { Capacity = 4096, MaxSenders = 1 };
     private static readonly MmapQueueOptions Queue = new() { Slots = 2, SlotBytes = 16, MaxAttempts = 5, MaxParticipants = 2 };
-    private static readonly MmapTopicOptions Topic = new() { Capacity = 4096, MaxPublishers = 1, MaxSubscribers = 2, Policy = TopicPolicy.Block };
+    private static readonly MmapTopicOptions Topic = new() { Capacity = 4096, MaxPublishers = 1, MaxSubscribers = 2, Policy = SlowSubscriberPolicy.Block };
     private readonly TestPlace _place = new();
 
     [TearDown]

@@ -66,7 +66,7 @@ public sealed class RetiredUnderUse
         string path = Path.Combine(_place.Directory, "it." + shape);
         File.Move(path, path + ".old");
         File.WriteAllBytes(path, new byte[100]);
-        Assert.That(async () => await Watch.Over(waiting), Throws.TypeOf<SegmentRetiredException>());
+        Assert.That(async () => await Watch.Over(waiting), Throws.TypeOf<SegmentRemovedException>());
         dispose();
         File.Delete(path);
         File.Delete(path + ".old");
@@ -103,7 +103,7 @@ public sealed class RetiredUnderUse
             action();
             return false;
         }
-        catch (SegmentRetiredException)
+        catch (SegmentRemovedException)
         {
             return true;
         }

@@ -42,7 +42,7 @@ public sealed class StoresAsRegions
     {
         await using IKeyValueStore store = _place.Transport.OpenStore("facts");
         await store.SetAsync("k", "[1,2]"u8.ToArray());
-        TaskRegion region = TaskRegion.Open(new RegionLocation("facts") { FilePath = Path.Combine(_place.Directory, "facts.store") });
+        JsonRegion region = JsonRegion.Open(new RegionLocation("facts") { FilePath = Path.Combine(_place.Directory, "facts.store") });
         Assert.That(region.Read().Root.GetRawText(), Is.EqualTo("""{"k":[1,2]}"""));
         await using IStoreWatch watch = await store.WatchAsync();
         await using IAsyncEnumerator<StoreChange> news = watch.GetAsyncEnumerator();

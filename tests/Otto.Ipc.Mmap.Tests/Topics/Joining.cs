@@ -17,14 +17,14 @@ public sealed class Joining
     [Test]
     public void A_subscriber_that_begins_at_the_oldest_holds_it_even_in_a_place_whose_last_user_had_read_on()
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Block);
         using (MessageSubscriber before = _place.Transport.OpenSubscriber("news"))
         {
             for (int i = 0; i < 10; i++) Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True);
             while (before.TryReceive(out _)) { }
         }
 
-        using MessageSubscriber late = _place.Transport.OpenSubscriber("news", startAt: StartAt.Oldest);
+        using MessageSubscriber late = _place.Transport.OpenSubscriber("news", startAt: StartPosition.Oldest);
         int published = 10;
         while (publisher.TryPublish(Payload.Make(1, published, 100))) published++;
         for (int i = 0; i < published; i++)
@@ -35,7 +35,7 @@ public sealed class Joining
     }
 
     [Test]
-    public void More_subscribers_than_the_topic_can_have_are_refused_and_none_takes_a_publishers_place([Values] TopicPolicy policy)
+    public void More_subscribers_than_the_topic_can_have_are_refused_and_none_takes_a_publishers_place([Values] SlowSubscriberPolicy policy)
     {
         MmapTopicOptions options = new() { Capacity = 4096, MaxPublishers = 2, MaxSubscribers = 3, Policy = policy };
         MessageSubscriber[] subscribers = [.. Enumerable.Range(0, 3).Select(_ => _place.Transport.OpenSubscriber("news", options))];
@@ -48,7 +48,7 @@ public sealed class Joining
     }
 
     [Test]
-    public async Task Beside_a_publisher_at_full_speed_a_subscriber_can_come_at_any_time([Values] StartAt startAt, [Values] TopicPolicy policy)
+    public async Task Beside_a_publisher_at_full_speed_a_subscriber_can_come_at_any_time([Values] StartPosition startAt, [Values] SlowSubscriberPolicy policy)
     {
         using MessagePublisher publisher = Publisher(policy);
         using var stop = new CancellationTokenSource();
@@ -65,6 +65,6 @@ public sealed class Joining
         await Watch.Over(publishing);
     }
 
-    private MessagePublisher Publisher(TopicPolicy policy) =>
+    private MessagePublisher Publisher(SlowSubscriberPolicy policy) =>
         _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 4096, MaxPublishers = 2, Policy = policy });
 }

@@ -26,7 +26,7 @@ internal sealed class TopicHarness(WaitMode mode) : ITopicHarness
 
     public MessagePublisher OpenPublisher() => _place.Transport.OpenPublisher("news", _options);
 
-    public MessageSubscriber OpenSubscriber(StartAt startAt) => _place.Transport.OpenSubscriber("news", _options, startAt);
+    public MessageSubscriber OpenSubscriber(StartPosition startAt) => _place.Transport.OpenSubscriber("news", _options, startAt);
 
     public void Dispose() => _place.Dispose();
 }

@@ -18,7 +18,7 @@ public sealed class Policies(WaitMode mode)
     [Test]
     public void Under_Block_the_slowest_subscriber_holds_the_publisher_and_nobody_loses_anything()
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Block);
         using MessageSubscriber quick = Subscriber(), slow = Subscriber();
         int published = Fill(publisher, 0);
         Assert.That(published, Is.InRange(20, 60));
@@ -35,7 +35,7 @@ public sealed class Policies(WaitMode mode)
     [Test]
     public async Task Under_Block_a_publisher_that_waits_is_woken_by_reading([Values] bool blocks)
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Block);
         using MessageSubscriber subscriber = Subscriber();
         Fill(publisher, 0);
         Task waiting = blocks ? Watch.OnThread(() => publisher.WaitToPublish(900, Timeout.InfiniteTimeSpan)) : publisher.WaitToPublishAsync(900).AsTask();
@@ -47,7 +47,7 @@ public sealed class Policies(WaitMode mode)
     [Test]
     public async Task Under_Block_a_subscriber_that_leaves_lets_the_publisher_go()
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Block);
         MessageSubscriber subscriber = Subscriber();
         Fill(publisher, 0);
         ValueTask waiting = publisher.WaitToPublishAsync(900);
@@ -62,10 +62,10 @@ public sealed class Policies(WaitMode mode)
     {
         // Portable waits hand each ring's worth over by sleeps.
         int messages = mode == WaitMode.Portable ? 4_000 : 20_000;
-        using MessageSubscriber one = _place.Transport.OpenSubscriber("news", Options(TopicPolicy.Block)), two = Subscriber();
+        using MessageSubscriber one = _place.Transport.OpenSubscriber("news", Options(SlowSubscriberPolicy.Block)), two = Subscriber();
         Task publishing = Watch.OnThread(() =>
         {
-            using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+            using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Block);
             for (int i = 0; i < messages; i++)
             {
                 byte[] message = Payload.Make(1, i, 12 + i % 400);
@@ -93,9 +93,9 @@ public sealed class Policies(WaitMode mode)
     [Test]
     public void Under_Block_a_late_subscriber_that_asks_for_the_oldest_holds_it_from_then_on()
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Block);
         for (int i = 0; i < 500; i++) Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True, "nobody subscribes, nobody holds it");
-        using MessageSubscriber late = _place.Transport.OpenSubscriber("news", startAt: StartAt.Oldest);
+        using MessageSubscriber late = _place.Transport.OpenSubscriber("news", startAt: StartPosition.Oldest);
         int published = Fill(publisher, 500);
         List<int> heard = Read(late);
         Assert.That(heard, Is.EqualTo(Enumerable.Range(heard[0], published - heard[0])));
@@ -106,7 +106,7 @@ public sealed class Policies(WaitMode mode)
     [Test]
     public async Task Under_Block_subscribers_that_come_and_go_lose_nothing_while_they_are_there()
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Block);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Block);
         using var stop = new CancellationTokenSource();
         Task publishing = Watch.OnThread(() =>
         {
@@ -120,7 +120,7 @@ public sealed class Policies(WaitMode mode)
         {
             for (int visit = 0; visit < 150; visit++)
             {
-                using MessageSubscriber visitor = _place.Transport.OpenSubscriber("news", startAt: (visit + v) % 2 == 0 ? StartAt.Now : StartAt.Oldest);
+                using MessageSubscriber visitor = _place.Transport.OpenSubscriber("news", startAt: (visit + v) % 2 == 0 ? StartPosition.Now : StartPosition.Oldest);
                 int expected = -1;
                 for (int i = 0; i < 50;)
                 {
@@ -146,7 +146,7 @@ public sealed class Policies(WaitMode mode)
     [Test]
     public void Under_Eject_who_falls_behind_is_told_and_the_others_lose_nothing()
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Disconnect);
         using MessageSubscriber quick = Subscriber();
         MessageSubscriber slow = Subscriber();
         int heard = 0;
@@ -157,9 +157,9 @@ public sealed class Policies(WaitMode mode)
         }
 
         Assert.That((heard, quick.Lost), Is.EqualTo((1000, 0)));
-        var thrown = Assert.Throws<SubscriberEjectedException>(() => slow.TryReceive(out _));
+        SubscriberDisconnectedException thrown = Assert.Throws<SubscriberDisconnectedException>(() => slow.TryReceive(out _));
         Assert.That(thrown!.Message, Does.Contain("fell behind"));
-        Assert.Throws<SubscriberEjectedException>(() => slow.TryReceive(out _));
+        Assert.Throws<SubscriberDisconnectedException>(() => slow.TryReceive(out _));
         slow.Dispose();
         using MessageSubscriber again = Subscriber();
         publisher.TryPublish(Payload.Make(1, 1000, 100));
@@ -167,9 +167,9 @@ public sealed class Policies(WaitMode mode)
     }
 
     [Test]
-    public void Under_Eject_who_goes_on_is_told_exactly_how_many_it_lost([Values] StartAt startAt)
+    public void Under_Eject_who_goes_on_is_told_exactly_how_many_it_lost([Values] StartPosition startAt)
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Disconnect);
         using MessageSubscriber slow = Subscriber();
         int heard = 0, published = 0;
         long lost = 0;
@@ -180,11 +180,11 @@ public sealed class Policies(WaitMode mode)
             {
                 Listen();
             }
-            catch (SubscriberEjectedException)
+            catch (SubscriberDisconnectedException)
             {
-                lost += slow.GoOn(startAt);
-                Assert.That(slow.TryReceive(out TopicMessage next), Is.EqualTo(startAt == StartAt.Oldest), "now is now, the oldest is still there");
-                if (startAt == StartAt.Oldest) Take(next);
+                lost += slow.ResumeFrom(startAt);
+                Assert.That(slow.TryReceive(out TopicMessage next), Is.EqualTo(startAt == StartPosition.Oldest), "now is now, the oldest is still there");
+                if (startAt == StartPosition.Oldest) Take(next);
                 Listen();
             }
 
@@ -209,22 +209,22 @@ public sealed class Policies(WaitMode mode)
     [Test]
     public void Under_Eject_who_went_on_can_be_ejected_again_and_holds_nobody()
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Disconnect);
         using MessageSubscriber slow = Subscriber();
         for (int round = 0; round < 5; round++)
         {
             for (int i = 0; i < 100; i++) Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True);
-            Assert.Throws<SubscriberEjectedException>(() => slow.TryReceive(out _));
-            Assert.That(slow.GoOn(StartAt.Now), Is.EqualTo(100));
+            Assert.Throws<SubscriberDisconnectedException>(() => slow.TryReceive(out _));
+            Assert.That(slow.ResumeFrom(StartPosition.Now), Is.EqualTo(100));
         }
 
-        Assert.Throws<ArgumentOutOfRangeException>(() => slow.GoOn((StartAt)7));
+        Assert.Throws<ArgumentOutOfRangeException>(() => slow.ResumeFrom((StartPosition)7));
     }
 
     [Test]
     public async Task Under_Eject_a_subscriber_that_waits_is_never_ejected_and_one_that_is_does_not_wait()
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Disconnect);
         using MessageSubscriber waiting = Subscriber(), away = Subscriber();
         for (int i = 0; i < 300; i++)
         {
@@ -235,14 +235,14 @@ public sealed class Policies(WaitMode mode)
         }
 
         Assert.That(away.WaitToReceive(Timeout.InfiniteTimeSpan), Is.True, "there is something to hear: that it was ejected");
-        Assert.Throws<SubscriberEjectedException>(() => away.TryReceive(out _));
+        Assert.Throws<SubscriberDisconnectedException>(() => away.TryReceive(out _));
     }
 
     [Test]
     public void A_policy_that_differs_from_the_topics_is_refused()
     {
-        using MessagePublisher publisher = Publisher(TopicPolicy.Eject);
-        var thrown = Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Policy = TopicPolicy.Block }));
+        using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Disconnect);
+        var thrown = Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Policy = SlowSubscriberPolicy.Block }));
         Assert.That(thrown!.Message, Does.Contain("Block").And.Contain("Eject"));
         Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Capacity = 8192 }));
         Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { MaxPublishers = 9 }));
@@ -252,22 +252,22 @@ public sealed class Policies(WaitMode mode)
     [Test]
     public void Options_that_make_no_topic_are_refused_with_their_numbers()
     {
-        foreach (MmapTopicOptions options in (MmapTopicOptions[])[new() { Capacity = 1000 }, new() { MaxPublishers = 0 }, new() { MaxSubscribers = 513 }, new() { Policy = (TopicPolicy)7 }])
+        foreach (MmapTopicOptions options in (MmapTopicOptions[])[new() { Capacity = 1000 }, new() { MaxPublishers = 0 }, new() { MaxSubscribers = 513 }, new() { Policy = (SlowSubscriberPolicy)7 }])
             Assert.Throws<ArgumentOutOfRangeException>(() => _place.Transport.OpenPublisher("news", options));
-        Assert.Throws<ArgumentOutOfRangeException>(() => _place.Transport.OpenSubscriber("news", null, (StartAt)5));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _place.Transport.OpenSubscriber("news", null, (StartPosition)5));
     }
 
     [Test]
     public void More_publishers_than_the_topic_can_have_are_refused()
     {
-        MmapTopicOptions options = Options(TopicPolicy.Overwrite) with { MaxPublishers = 1 };
+        MmapTopicOptions options = Options(SlowSubscriberPolicy.Overwrite) with { MaxPublishers = 1 };
         using MessagePublisher first = _place.Transport.OpenPublisher("news", options);
         Assert.That(Assert.Throws<IOException>(() => _place.Transport.OpenPublisher("news"))!.Message, Does.Contain("1 live publishers"));
     }
 
-    private MmapTopicOptions Options(TopicPolicy policy) => new() { Capacity = 4096, Policy = policy, MaxPublishers = 2, WaitMode = mode };
+    private MmapTopicOptions Options(SlowSubscriberPolicy policy) => new() { Capacity = 4096, Policy = policy, MaxPublishers = 2, WaitMode = mode };
 
-    private MessagePublisher Publisher(TopicPolicy policy) => _place.Transport.OpenPublisher("news", Options(policy));
+    private MessagePublisher Publisher(SlowSubscriberPolicy policy) => _place.Transport.OpenPublisher("news", Options(policy));
 
     private MessageSubscriber Subscriber() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { WaitMode = mode });
 

@@ -195,7 +195,7 @@ public sealed class StoresAndServers
     {
         using var server = new TestServer();
         await using var client = new UdsClient(new UdsTransportOptions { SocketPath = server.SocketPath });
-        await using UdsMessages messages = await client.SubscribeAsync("news.*");
+        await using UdsSubscription messages = await client.SubscribeAsync("news.*");
         await using IStoreWatch watch = await client.WatchAsync("*.progress");
         await client.PublishAsync("other", "0"u8.ToArray());
         await client.PublishAsync("news.a", new byte[] { 0, 255 });

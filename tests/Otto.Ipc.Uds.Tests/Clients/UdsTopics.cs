@@ -21,7 +21,7 @@ public sealed class UdsTopics : TopicConformance
 
         public MessagePublisher OpenPublisher() => _transport.OpenPublisherAsync("news").AsTask().GetAwaiter().GetResult();
 
-        public MessageSubscriber OpenSubscriber(StartAt startAt) => _transport.OpenSubscriberAsync("news", startAt).AsTask().GetAwaiter().GetResult();
+        public MessageSubscriber OpenSubscriber(StartPosition startAt) => _transport.OpenSubscriberAsync("news", startAt).AsTask().GetAwaiter().GetResult();
 
         public void Dispose()
         {
@@ -67,9 +67,9 @@ public sealed class TopicsAndServers
         server.Restart();
         Assert.That(Encoding.UTF8.GetString(Next(subscriber)), Is.EqualTo("before"), "what came before the gap comes before it is told");
         Assert.That(subscriber.WaitToReceive(Watch.Limit), Is.True);
-        Assert.Throws<SubscriberEjectedException>(() => subscriber.TryReceive(out _));
-        Assert.Throws<SubscriberEjectedException>(() => subscriber.TryReceive(out _));
-        Assert.That(subscriber.GoOn(StartAt.Oldest), Is.Zero);
+        Assert.Throws<SubscriberDisconnectedException>(() => subscriber.TryReceive(out _));
+        Assert.Throws<SubscriberDisconnectedException>(() => subscriber.TryReceive(out _));
+        Assert.That(subscriber.ResumeFrom(StartPosition.Oldest), Is.Zero);
         Watch.Until(
             () =>
             {

@@ -193,7 +193,7 @@ public sealed class Mishaps
         // The last message looks like a frame that says something, should anybody mistake it for one.
         byte[] open = new byte[StreamWire.HeaderBytes], filler = Payload.Make(1, 0, 50);
         StreamWire.WriteHeader(open, FrameType.Open, 0);
-        var lane = new StreamLane(StreamPath);
+        SendBuffer lane = new SendBuffer(StreamPath);
         int sent = 0, opens = 0;
         using (var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
         {

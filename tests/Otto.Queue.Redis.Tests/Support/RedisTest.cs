@@ -47,10 +47,10 @@ internal abstract class RedisTest : QueueTest
     protected virtual Task<RedisServer> GetServerAsync() => SharedServer.GetAsync();
 
     /// <summary>Options with Redis and nothing else beyond the process.</summary>
-    protected TaskQueueOptions RedisOnly(Action<RedisRouteOptions>? configure = null, TimeProvider? time = null) => InProcessOnly(time).Redis(Server.Configuration, Quick + configure);
+    protected TaskQueueOptions RedisOnly(Action<RedisRouteOptions>? configure = null, TimeProvider? time = null) => InProcessOnly(time).UseRedis(Server.Configuration, Quick + configure);
 
     /// <summary>Options with all three routes.</summary>
-    protected TaskQueueOptions AllRoutes(Action<RedisRouteOptions>? configure = null) => Options().Redis(Server.Configuration, Quick + configure);
+    protected TaskQueueOptions AllRoutes(Action<RedisRouteOptions>? configure = null) => Options().UseRedis(Server.Configuration, Quick + configure);
 
     /// <summary>Bare channels, as a route opens them.</summary>
     internal async Task<TaskChannel> OpenAsync(Action<RedisRouteOptions>? configure = null, string? name = null)
@@ -74,13 +74,13 @@ internal abstract class RedisTest : QueueTest
     // Leases short enough for tests to see them end.
     private static readonly Action<RedisRouteOptions> Quick = static o => o.LeaseTime = TimeSpan.FromSeconds(1.5);
 
-    internal sealed class Taker(int slots = 8) : ITaskTaker
+    internal sealed class Taker(int slots = 8) : ITaskConsumer
     {
         internal System.Collections.Concurrent.ConcurrentQueue<TaskId> Lost { get; } = new();
 
-        public int FreeSlots => slots;
+        public int AvailableWorkers => slots;
 
-        public void LeaseLost(TaskId id) => Lost.Enqueue(id);
+        public void OnLeaseLost(TaskId id) => Lost.Enqueue(id);
     }
 }
 

@@ -19,7 +19,7 @@ public sealed class InProcessTasks : TaskConformance
 
         public Durability Durability => Durability.None;
 
-        public TaskQueueOptions MakeOptions() => new TaskQueueOptions().SharedMemory(static s => s.Enabled = false);
+        public TaskQueueOptions MakeOptions() => new TaskQueueOptions().UseSharedMemory(static s => s.Enabled = false);
 
         public ValueTask DisposeAsync() => default;
     }

@@ -12,15 +12,15 @@ internal sealed class DeadLetterTests : QueueTest
     [TestCase(Durability.Process)]
     public async Task A_given_up_task_is_kept_with_its_error_whatever_its_durability(Durability durability)
     {
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(7), new() { Durability = durability });
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
 
-        DeadTask dead = (await queue.DeadLetters.ListAsync("jobs")).Single();
+        DeadLetteredTask dead = (await queue.DeadLetters.ListAsync("jobs")).Single();
 
         Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, Route.SharedMemory, 1, "attempt 1 of 1: IOException: no")));
-        Assert.That(await queue.DeadLetters.DropAsync(dead), Is.True);
-        Assert.That(await queue.DeadLetters.DropAsync(dead), Is.False);
+        Assert.That(await queue.DeadLetters.DeleteAsync(dead), Is.True);
+        Assert.That(await queue.DeadLetters.DeleteAsync(dead), Is.False);
         Assert.That(Inspect("jobs"), Has.Property("Dead").EqualTo(0));
     }
 
@@ -28,8 +28,8 @@ internal sealed class DeadLetterTests : QueueTest
     public async Task Who_waits_for_a_task_that_the_segment_gave_up_by_itself_is_told()
     {
         using IWorkQueue segment = OpenSegment("jobs", new MmapQueueOptions { MaxAttempts = 1 });
-        TaskQueue queue = Make(Options().Send<Job>("jobs"));
-        TaskReceipt other = await queue.EnqueueAsync(new Job(1)), receipt = await queue.EnqueueAsync(new Job(2), new() { Result = true });
+        TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
+        TaskReceipt other = await queue.EnqueueAsync(new Job(1)), receipt = await queue.EnqueueAsync(new Job(2), new() { TrackResult = true });
         // As workers that die over it leave it: no worker is there to tell.
         for (int i = 0; i < 2; i++)
         {
@@ -46,7 +46,7 @@ internal sealed class DeadLetterTests : QueueTest
     [Test]
     public async Task With_no_route_to_keep_it_a_given_up_task_is_counted_as_lost()
     {
-        TaskQueue queue = await StartAsync(InProcessOnly().Handle<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
+        TaskQueue queue = await StartAsync(InProcessOnly().AddHandler<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
         await queue.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => queue.GetStatistics()[0].Lost == 1);
         Assert.That(queue.GetStatistics()[0].DeadLettered, Is.Zero);
@@ -55,12 +55,12 @@ internal sealed class DeadLetterTests : QueueTest
     [Test]
     public async Task Another_process_can_look_and_requeue()
     {
-        TaskQueue worker = await StartAsync(Options().Handle<Job>("jobs", static (_, context, _) => context.Route == Route.InProcess ? throw new IOException("no") : default, h => h.Retry(0)));
+        TaskQueue worker = await StartAsync(Options().AddHandler<Job>("jobs", static (_, context, _) => context.Route == Route.InProcess ? throw new IOException("no") : default, h => h.Retry(0)));
         await worker.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => worker.GetStatistics()[0].DeadLettered == 1);
-        TaskQueue inspector = Make(Options().Send<Job>("jobs"));
+        TaskQueue inspector = Make(Options().AddProducer<Job>("jobs"));
 
-        DeadTask dead = (await inspector.DeadLetters.ListAsync()).Single();
+        DeadLetteredTask dead = (await inspector.DeadLetters.ListAsync()).Single();
         Assert.That(await inspector.DeadLetters.RequeueAsync(dead), Is.True);
 
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
@@ -71,7 +71,7 @@ internal sealed class DeadLetterTests : QueueTest
     {
         using IWorkQueue segment = OpenSegment("jobs");
         segment.TrySend(new TestEnvelope { Name = "jobs", AttemptsBefore = 4, Payload = """{"Number":1}""" }.ToArray());
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default, h => h.Retry(3)));
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default, h => h.Retry(3)));
 
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
         Assert.That(segment.GetDeadLetters().Single().Reason, Is.EqualTo("attempt 5 of at most 4: earlier workers died over it or gave it up"));
@@ -84,7 +84,7 @@ internal sealed class DeadLetterTests : QueueTest
         segment.TrySend(new TestEnvelope { Name = "jobs", Payload = "{\"Number\":" }.ToArray());
         segment.TrySend(new TestEnvelope { Name = "jobs", Payload = "null" }.ToArray());
         segment.TrySend(new TestEnvelope { Name = "jobs", Payload = "7", Format = 200 }.ToArray());
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default, h => h.Retry(3)));
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default, h => h.Retry(3)));
 
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 3);
         Assert.That(segment.GetDeadLetters().Select(static d => d.Reason), Is.EqualTo(new[]
@@ -103,7 +103,7 @@ internal sealed class DeadLetterTests : QueueTest
         byte[] good = new TestEnvelope { Name = "jobs", Payload = """{"Number":1}""" }.ToArray();
         Random random = new(20260101);
         int hostile = 0;
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default, h => h.Concurrency(1)));
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default, h => h.Concurrency(1)));
         for (int i = 0; i < 500; i++)
         {
             byte[] bad = i % 2 == 0 ? good[..random.Next(good.Length)] : (byte[])good.Clone();
@@ -123,7 +123,7 @@ internal sealed class DeadLetterTests : QueueTest
     [Test]
     public void A_queue_that_is_not_there_lists_those_that_are()
     {
-        TaskQueue queue = Make(Options().Send<Job>("jobs").Send<byte[]>("bytes"));
+        TaskQueue queue = Make(Options().AddProducer<Job>("jobs").AddProducer<byte[]>("bytes"));
         Assert.That(async () => await queue.DeadLetters.ListAsync("jbos"), Throws.ArgumentException.With.Message.Contains("there are: jobs, bytes"));
     }
 }

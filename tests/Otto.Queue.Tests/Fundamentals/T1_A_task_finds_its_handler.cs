@@ -11,7 +11,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
     public async Task The_handler_gets_the_very_object_that_was_enqueued()
     {
         TaskCompletionSource<ResizePhoto> arrived = new();
-        await using TaskQueue queue = new(Options().Handle<ResizePhoto>("photos.resize", (task, _, _) =>
+        await using TaskQueue queue = new(Options().AddHandler<ResizePhoto>("photos.resize", (task, _, _) =>
         {
             arrived.SetResult(task);
             return ValueTask.CompletedTask;
@@ -31,7 +31,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
     public async Task The_context_tells_the_handler_about_its_task()
     {
         TaskCompletionSource<(TaskId Id, string Name, int Attempt, Route Route, DateTimeOffset At)> seen = new();
-        TaskQueue queue = await StartAsync(Options(Time).Handle<ResizePhoto>("photos.resize", (_, context, _) =>
+        TaskQueue queue = await StartAsync(Options(Time).AddHandler<ResizePhoto>("photos.resize", (_, context, _) =>
         {
             seen.SetResult((context.Id, context.Name, context.Attempt, context.Route, context.EnqueuedAt));
             return ValueTask.CompletedTask;
@@ -45,7 +45,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
     [Test]
     public async Task A_handler_can_be_a_class_of_its_own()
     {
-        TaskQueue queue = await StartAsync(Options().Handle<ResizePhoto, CountingHandler>("photos.resize", h => h.Retry(5).Timeout(TimeSpan.FromSeconds(30)).Concurrency(8)));
+        TaskQueue queue = await StartAsync(Options().AddHandler<ResizePhoto, CountingHandler>("photos.resize", h => h.Retry(5).Timeout(TimeSpan.FromSeconds(30)).Concurrency(8)));
         int before = CountingHandler.Seen;
 
         for (int i = 0; i < 10; i++) await queue.EnqueueAsync(new ResizePhoto($"{i}.jpg"));
@@ -57,7 +57,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
     public async Task With_concurrency_1_tasks_run_in_the_order_of_their_producer()
     {
         List<int> order = [];
-        TaskQueue queue = await StartAsync(InProcessOnly().Handle<Job>("jobs", (job, _, _) =>
+        TaskQueue queue = await StartAsync(InProcessOnly().AddHandler<Job>("jobs", (job, _, _) =>
         {
             order.Add(job.Number);
             return ValueTask.CompletedTask;

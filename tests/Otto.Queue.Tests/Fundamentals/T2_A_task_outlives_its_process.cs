@@ -8,13 +8,13 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
     [Test]
     public async Task A_producer_without_a_worker_leaves_its_tasks_in_the_segment()
     {
-        TaskQueue producer = Make(Options().Send<ResizePhoto>("photos.resize"));
+        TaskQueue producer = Make(Options().AddProducer<ResizePhoto>("photos.resize"));
         TaskReceipt receipt = await producer.EnqueueAsync(new ResizePhoto("a.jpg"));
         Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.SharedMemory, "nobody is known: the segment keeps it")));
         await producer.DisposeAsync();
 
         TaskCompletionSource<ResizePhoto> arrived = new();
-        await StartAsync(Options().Handle<ResizePhoto>("photos.resize", (task, _, _) =>
+        await StartAsync(Options().AddHandler<ResizePhoto>("photos.resize", (task, _, _) =>
         {
             arrived.SetResult(task);
             return ValueTask.CompletedTask;
@@ -28,7 +28,7 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
     {
         using PeerProcess worker = PeerProcess.Start("work", Segments, "jobs");
         await worker.SaysAsync("ready");
-        TaskQueue producer = Make(Options().Send<byte[]>("jobs"));
+        TaskQueue producer = Make(Options().AddProducer<byte[]>("jobs"));
 
         TaskReceipt receipt = await producer.EnqueueAsync(BitConverter.GetBytes(42));
 
@@ -44,7 +44,7 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
     {
         TaskCompletionSource<ResizePhoto> arrived = new();
         TaskCompletionSource finish = new();
-        TaskQueue queue = await StartAsync(Options().Handle<ResizePhoto>("photos.resize", async (task, _, _) =>
+        TaskQueue queue = await StartAsync(Options().AddHandler<ResizePhoto>("photos.resize", async (task, _, _) =>
         {
             arrived.SetResult(task);
             await finish.Task;
@@ -64,17 +64,17 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
     public async Task A_graceful_stop_hands_over_what_nobody_has_started()
     {
         TaskCompletionSource started = new();
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", async (_, _, cancellation) =>
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", async (_, _, cancellationToken) =>
         {
             started.TrySetResult();
-            await Task.Delay(Timeout.Infinite, cancellation);
+            await Task.Delay(Timeout.Infinite, cancellationToken);
         }, h => h.Concurrency(1)));
         for (int i = 0; i < 10; i++) await queue.EnqueueAsync(new Job(i));
         await started.Task.Soon();
 
         DrainReport report = await queue.StopAsync(new CancellationToken(canceled: true));
 
-        Assert.That(report.HandedOver, Is.EqualTo(new Dictionary<Route, int> { [Route.SharedMemory] = 10 }));
+        Assert.That(report.Transferred, Is.EqualTo(new Dictionary<Route, int> { [Route.SharedMemory] = 10 }));
         Assert.That((report.Completed, report.Lost, report.StillRunning), Is.EqualTo((0, 0, 0)));
         Assert.That(Inspect("jobs").Ready, Is.EqualTo(10));
     }

@@ -9,7 +9,7 @@ internal sealed class T3_A_task_fails : QueueTest
     public async Task A_failed_task_is_tried_again_after_a_pause()
     {
         List<int> attempts = [];
-        TaskQueue queue = await StartAsync(Options(Time).Handle<Job>("jobs", (_, context, _) =>
+        TaskQueue queue = await StartAsync(Options(Time).AddHandler<Job>("jobs", (_, context, _) =>
         {
             lock (attempts) attempts.Add(context.Attempt);
             return context.Attempt < 3 ? throw new IOException("not yet") : ValueTask.CompletedTask;
@@ -30,13 +30,13 @@ internal sealed class T3_A_task_fails : QueueTest
     public async Task A_task_that_fails_too_often_lies_among_the_dead_letters_with_its_error()
     {
         bool mended = false;
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", (_, _, _)
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", (_, _, _)
             => Volatile.Read(ref mended) ? ValueTask.CompletedTask : throw new IOException("disk on fire"), h => h.Retry(1).Backoff(TimeSpan.Zero, TimeSpan.Zero)));
 
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(7));
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
 
-        DeadTask dead = (await queue.DeadLetters.ListAsync()).Single();
+        DeadLetteredTask dead = (await queue.DeadLetters.ListAsync()).Single();
         Assert.That((dead.Name, dead.Id, dead.Reason), Is.EqualTo(("jobs", receipt.Id, "attempt 2 of 2: IOException: disk on fire")));
         Assert.That(dead.Payload.ToArray(), Is.EqualTo("""{"Number":7}"""u8.ToArray()));
 

@@ -24,7 +24,7 @@ internal sealed class HostingTests : QueueTest
     [TestCase(false, 1)]
     public async Task Each_task_has_a_scope_of_its_own_unless_switched_off(bool scope, int units)
     {
-        using IHost host = Build(q => q.Handle<Job, ScopedHandler>("jobs", h => h.Scope(scope).Concurrency(1)), null, s =>
+        using IHost host = Build(q => q.AddHandler<Job, ScopedHandler>("jobs", h => h.Scope(scope).Concurrency(1)), null, s =>
         {
             s.AddSingleton<Units>();
             if (scope) s.AddScoped<Unit>();
@@ -44,7 +44,7 @@ internal sealed class HostingTests : QueueTest
     public async Task A_function_finds_its_scope_in_the_context()
     {
         TaskCompletionSource<bool> found = new();
-        using IHost host = Build(q => q.Handle<Job>("jobs", (_, context, _) =>
+        using IHost host = Build(q => q.AddHandler<Job>("jobs", (_, context, _) =>
         {
             found.TrySetResult(context.Services!.GetService<Unit>() is not null);
             return default;
@@ -60,11 +60,11 @@ internal sealed class HostingTests : QueueTest
     [Test]
     public async Task Configuration_has_the_last_word()
     {
-        using IHost host = Build(q => q.InProcess(o => o.Capacity = 1).Handle<Job>("jobs", static (_, _, _) => default), new()
+        using IHost host = Build(q => q.UseInProcess(o => o.Capacity = 1).AddHandler<Job>("jobs", static (_, _, _) => default), new()
         {
             ["Otto:Queue:Routes"] = "InProcess",
             ["Otto:Queue:InProcess:Capacity"] = "77",
-            ["Otto:Queue:InProcess:WhenFull"] = "reject",
+            ["Otto:Queue:InProcess:FullMode"] = "reject",
             ["Otto:Queue:Tasks:jobs:Queue"] = "renamed",
             ["Otto:Queue:Tasks:jobs:Concurrency"] = "3",
             ["Otto:Queue:Tasks:jobs:Timeout"] = "00:00:05",
@@ -78,16 +78,16 @@ internal sealed class HostingTests : QueueTest
     }
 
     [TestCase("InProces:Capacity", "1", "unknown key 'Otto:Queue:InProces'; known: DrainTimeout, RoundTripEveryTask, Routes, InProcess, SharedMemory, Tasks")]
-    [TestCase("InProcess:Capasity", "1", "unknown key 'Otto:Queue:InProcess:Capasity'; known: Enabled, Capacity, WhenFull, Weight")]
+    [TestCase("InProcess:Capasity", "1", "unknown key 'Otto:Queue:InProcess:Capasity'; known: Enabled, Capacity, FullMode, Weight")]
     [TestCase("InProcess:Capacity", "many", "Otto:Queue:InProcess:Capacity is 'many', not a whole number")]
     [TestCase("InProcess:Capacity", "0", "InProcess.Capacity must be 1 to 16,777,216: 0")]
-    [TestCase("InProcess:WhenFull", "Drop", "Otto:Queue:InProcess:WhenFull is 'Drop', not one of Spill, Wait, Reject")]
+    [TestCase("InProcess:FullMode", "Drop", "Otto:Queue:InProcess:FullMode is 'Drop', not one of Overflow, Wait, Reject")]
     [TestCase("Routes:0", "Rdis", "unknown route 'Rdis' in Otto:Queue:Routes; known: InProcess, SharedMemory")]
     [TestCase("Tasks:jbos:Retries", "1", "unknown key 'Otto:Queue:Tasks:jbos'; known: jobs")]
     [TestCase("Tasks:jobs:Retries", "-1", "task 'jobs': Retry must be 0 to 1,000: -1")]
     public void A_mistake_in_the_configuration_stops_the_host_from_starting_and_is_named(string key, string value, string message)
     {
-        using IHost host = Build(q => q.Handle<Job>("jobs", static (_, _, _) => default), new() { [$"Otto:Queue:{key}"] = value });
+        using IHost host = Build(q => q.AddHandler<Job>("jobs", static (_, _, _) => default), new() { [$"Otto:Queue:{key}"] = value });
         Assert.That(async () => await host.StartAsync(), Throws.ArgumentException.With.Message.Contains(message));
     }
 
@@ -95,8 +95,8 @@ internal sealed class HostingTests : QueueTest
     public async Task Several_modules_can_add_their_tasks()
     {
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
-        OttoQueueBuilder queue = builder.Services.AddOttoQueue(q => q.SharedMemory(s => s.Directory = Segments).Send<Job>("jobs"));
-        queue.Configure(static q => q.Send<ResizePhoto>("photos.resize"));
+        OttoQueueBuilder queue = builder.Services.AddOttoQueue(q => q.UseSharedMemory(s => s.Directory = Segments).AddProducer<Job>("jobs"));
+        queue.Configure(static q => q.AddProducer<ResizePhoto>("photos.resize"));
         Assert.That(() => builder.Services.AddOttoQueue(static _ => { }), Throws.InvalidOperationException);
         using IHost host = builder.Build();
         await host.StartAsync();
@@ -111,10 +111,10 @@ internal sealed class HostingTests : QueueTest
         TaskCompletionSource started = new();
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Services.Configure<HostOptions>(static o => o.ShutdownTimeout = TimeSpan.FromMilliseconds(100));
-        builder.Services.AddOttoQueue(q => q.SharedMemory(s => s.Directory = Segments).Handle<Job>("jobs", async (_, _, cancellation) =>
+        builder.Services.AddOttoQueue(q => q.UseSharedMemory(s => s.Directory = Segments).AddHandler<Job>("jobs", async (_, _, cancellationToken) =>
         {
             started.TrySetResult();
-            await Task.Delay(Timeout.Infinite, cancellation);
+            await Task.Delay(Timeout.Infinite, cancellationToken);
         }));
         using IHost host = builder.Build();
         await host.StartAsync();
@@ -124,7 +124,7 @@ internal sealed class HostingTests : QueueTest
         await host.StopAsync().Soon();
 
         DrainReport report = await host.Services.GetRequiredService<TaskQueue>().StopAsync();
-        Assert.That((report.HandedOverTotal, report.Lost), Is.EqualTo((1, 0)));
+        Assert.That((report.TransferredTotal, report.Lost), Is.EqualTo((1, 0)));
     }
 
     private sealed class Units

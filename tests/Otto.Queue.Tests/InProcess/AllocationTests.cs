@@ -11,7 +11,7 @@ internal sealed class AllocationTests : QueueTest
     public async Task A_task_in_process_allocates_nothing()
     {
         int done = 0;
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", (_, _, _) =>
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", (_, _, _) =>
         {
             Interlocked.Increment(ref done);
             return default;
@@ -23,7 +23,7 @@ internal sealed class AllocationTests : QueueTest
     public async Task A_timeout_allocates_nothing_either()
     {
         int done = 0;
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", (_, _, _) =>
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", (_, _, _) =>
         {
             Interlocked.Increment(ref done);
             return default;
@@ -35,12 +35,12 @@ internal sealed class AllocationTests : QueueTest
     public async Task Bytes_through_shared_memory_allocate_next_to_nothing()
     {
         int done = 0;
-        await StartAsync(Options().Handle<ReadOnlyMemory<byte>>("bytes", (_, _, _) =>
+        await StartAsync(Options().AddHandler<ReadOnlyMemory<byte>>("bytes", (_, _, _) =>
         {
             Interlocked.Increment(ref done);
             return default;
         }, h => h.Concurrency(1)));
-        TaskQueue producer = Make(Options().Send<ReadOnlyMemory<byte>>("bytes"));
+        TaskQueue producer = Make(Options().AddProducer<ReadOnlyMemory<byte>>("bytes"));
         Assert.That(await MeasureAsync<ReadOnlyMemory<byte>>(producer, new byte[200], () => Volatile.Read(ref done)), Is.LessThan(100)); // The transport's sleeping and waking included, which the pace decides.
     }
 

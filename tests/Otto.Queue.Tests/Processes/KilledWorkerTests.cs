@@ -16,7 +16,7 @@ internal sealed class KilledWorkerTests : QueueTest
             string name = $"jobs{attempt}";
             using PeerProcess victim = PeerProcess.Start("hang", Segments, name);
             await victim.SaysAsync("ready");
-            TaskQueue producer = Make(Options().Send<byte[]>(name));
+            TaskQueue producer = Make(Options().AddProducer<byte[]>(name));
             await producer.EnqueueAsync(BitConverter.GetBytes(7));
             await victim.SaysAsync("started 7 attempt 1");
             using PeerProcess heir = PeerProcess.Start("work", Segments, name);
@@ -44,7 +44,7 @@ internal sealed class KilledWorkerTests : QueueTest
         victim.Kill();
 
         Dictionary<int, int> attempts = [];
-        TaskQueue heir = await StartAsync(Options().Handle<byte[]>("jobs", (task, context, _) =>
+        TaskQueue heir = await StartAsync(Options().AddHandler<byte[]>("jobs", (task, context, _) =>
         {
             lock (attempts) attempts.Add(BitConverter.ToInt32(task), context.Attempt);
             return default;
@@ -60,8 +60,8 @@ internal sealed class KilledWorkerTests : QueueTest
     {
         using PeerProcess victim = PeerProcess.Start("die", Segments, "jobs", "1");
         await victim.SaysAsync("ready");
-        TaskQueue producer = Make(Options().Send<byte[]>("jobs"));
-        await producer.EnqueueAsync(BitConverter.GetBytes(7), new() { Every = TimeSpan.FromMilliseconds(20) });
+        TaskQueue producer = Make(Options().AddProducer<byte[]>("jobs"));
+        await producer.EnqueueAsync(BitConverter.GetBytes(7), new() { RepeatInterval = TimeSpan.FromMilliseconds(20) });
         await victim.SaysAsync("started 7 attempt 1");
         victim.Kill();
 
@@ -74,7 +74,7 @@ internal sealed class KilledWorkerTests : QueueTest
     [Test]
     public async Task Of_a_thousand_tasks_that_each_lose_their_worker_none_is_lost_and_each_runs_once_more()
     {
-        TaskQueue producer = Make(Options().SharedMemory(static s => { s.Slots = 1024; s.MaxAttempts = 20; }).Send<byte[]>("jobs"));
+        TaskQueue producer = Make(Options().UseSharedMemory(static s => { s.Slots = 1024; s.MaxAttempts = 20; }).AddProducer<byte[]>("jobs"));
         for (int i = 0; i < 1000; i++) await producer.EnqueueAsync(BitConverter.GetBytes(i));
         Assert.That(await MassacreOfWorkers.RunAsync(Segments, "jobs", 1000, () => Inspect("jobs") is { Ready: 0, Leased: 0, Dead: 0 }), Is.EqualTo(1000));
     }
@@ -87,7 +87,7 @@ internal sealed class KilledWorkerTests : QueueTest
     {
         using PeerProcess paused = PeerProcess.Start("slow", Segments, "jobs", "3000");
         await paused.SaysAsync("ready");
-        TaskQueue producer = Make(Options().Send<byte[]>("jobs"));
+        TaskQueue producer = Make(Options().AddProducer<byte[]>("jobs"));
         await producer.EnqueueAsync(BitConverter.GetBytes(3));
         await paused.SaysAsync("started 3 attempt 1");
         paused.Pause();

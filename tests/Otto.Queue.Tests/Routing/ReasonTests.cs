@@ -6,14 +6,14 @@ namespace Otto.Queue.Tests.Routing;
 /// <summary>Where a task goes and what its receipt says.</summary>
 internal sealed class ReasonTests : QueueTest
 {
-    private static ValueTask Done(Job job, TaskContext context, CancellationToken cancellation) => ValueTask.CompletedTask;
+    private static ValueTask Done(Job job, TaskContext context, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     [Test]
     public async Task Before_the_start_tasks_of_a_handler_here_wait_in_the_segment()
     {
-        TaskQueue queue = Make(Options().Handle<Job>("jobs", Done));
+        TaskQueue queue = Make(Options().AddHandler<Job>("jobs", Done));
         TaskReceipt early = await queue.EnqueueAsync(new Job(1));
-        Assert.That((early.Route, early.Reason), Is.EqualTo((Route.SharedMemory, RouteReasons.SegmentKeeps)));
+        Assert.That((early.Route, early.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.SegmentKeeps)));
 
         await queue.StartAsync();
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
@@ -22,9 +22,9 @@ internal sealed class ReasonTests : QueueTest
     [Test]
     public async Task Before_the_start_and_with_no_other_route_they_wait_in_the_process()
     {
-        TaskQueue queue = Make(InProcessOnly().Handle<Job>("jobs", Done));
+        TaskQueue queue = Make(InProcessOnly().AddHandler<Job>("jobs", Done));
         TaskReceipt early = await queue.EnqueueAsync(new Job(1));
-        Assert.That((early.Route, early.Reason), Is.EqualTo((Route.InProcess, RouteReasons.OnlyRoute)));
+        Assert.That((early.Route, early.Reason), Is.EqualTo((Route.InProcess, RouteReason.OnlyRoute)));
 
         await queue.StartAsync();
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
@@ -33,19 +33,19 @@ internal sealed class ReasonTests : QueueTest
     [Test]
     public async Task A_pinned_task_goes_where_it_is_pinned_to()
     {
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", Done));
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", Done));
         TaskReceipt there = await queue.EnqueueAsync(new Job(1), new() { Route = Route.SharedMemory });
         TaskReceipt here = await queue.EnqueueAsync(new Job(2), new() { Route = Route.InProcess });
 
-        Assert.That((there.Route, there.Reason), Is.EqualTo((Route.SharedMemory, RouteReasons.Pinned)));
-        Assert.That((here.Route, here.Reason), Is.EqualTo((Route.InProcess, RouteReasons.Pinned)));
+        Assert.That((there.Route, there.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.Pinned)));
+        Assert.That((here.Route, here.Reason), Is.EqualTo((Route.InProcess, RouteReason.Pinned)));
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 2);
     }
 
     [Test]
     public void A_pin_to_a_route_that_is_not_there_says_which_are()
     {
-        TaskQueue queue = Make(Options().Send<Job>("jobs"));
+        TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
         Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = Route.Redis }),
             Throws.InvalidOperationException.With.Message.Contains("configured: InProcess, SharedMemory"));
         Assert.That(async () => await queue.EnqueueAsync(new Job(1), new() { Route = Route.InProcess }),
@@ -55,10 +55,10 @@ internal sealed class ReasonTests : QueueTest
     [Test]
     public void A_durability_that_no_route_gives_says_what_is_missing()
     {
-        TaskQueue alone = Make(InProcessOnly().Handle<Job>("jobs", Done));
+        TaskQueue alone = Make(InProcessOnly().AddHandler<Job>("jobs", Done));
         Assert.That(async () => await alone.EnqueueAsync(new Job(1), new() { Durability = Durability.Process }),
             Throws.InvalidOperationException.With.Message.Contains("needs shared memory; configured: InProcess"));
-        TaskQueue shared = Make(Options().Handle<Job>("jobs", Done));
+        TaskQueue shared = Make(Options().AddHandler<Job>("jobs", Done));
         Assert.That(async () => await shared.EnqueueAsync(new Job(1), new() { Durability = Durability.Cluster }),
             Throws.InvalidOperationException.With.Message.Contains("Otto.Queue.Redis"));
     }
@@ -66,30 +66,30 @@ internal sealed class ReasonTests : QueueTest
     [Test]
     public async Task A_durable_task_without_a_worker_here_goes_to_the_segment()
     {
-        TaskQueue queue = Make(Options().Send<Job>("jobs"));
+        TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.SharedMemory, RouteReasons.Durable)));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.Durable)));
         Assert.That(Inspect("jobs").Ready, Is.EqualTo(1));
     }
 
     [Test]
     public async Task Each_task_is_judged_again_when_a_worker_comes_and_goes()
     {
-        TaskQueue producer = Make(Options().Send<Job>("jobs"));
+        TaskQueue producer = Make(Options().AddProducer<Job>("jobs"));
         List<string> reasons = [(await producer.EnqueueAsync(new Job(1))).Reason];
-        TaskQueue worker = await StartAsync(Options().Handle<Job>("jobs", Done));
+        TaskQueue worker = await StartAsync(Options().AddHandler<Job>("jobs", Done));
         reasons.Add((await producer.EnqueueAsync(new Job(2))).Reason);
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 2);
         await worker.StopAsync();
         reasons.Add((await producer.EnqueueAsync(new Job(3))).Reason);
 
-        Assert.That(reasons, Is.EqualTo(new[] { RouteReasons.SegmentKeeps, RouteReasons.WorkerAttached, RouteReasons.SegmentKeeps }));
+        Assert.That(reasons, Is.EqualTo(new[] { RouteReason.SegmentKeeps, RouteReason.WorkerAttached, RouteReason.SegmentKeeps }));
     }
 
     [Test]
     public void A_type_or_name_that_was_not_declared_lists_those_that_were()
     {
-        TaskQueue queue = Make(Options().Send<Job>("jobs").Send<byte[]>("a").Send<byte[]>("b"));
+        TaskQueue queue = Make(Options().AddProducer<Job>("jobs").AddProducer<byte[]>("a").AddProducer<byte[]>("b"));
         Assert.That(async () => await queue.EnqueueAsync("text"), Throws.ArgumentException.With.Message.Contains("declared: Byte[], Job"));
         Assert.That(async () => await queue.EnqueueAsync(new byte[1]), Throws.ArgumentException.With.Message.Contains("say which: a, b"));
         Assert.That(async () => await queue.EnqueueAsync("c", new byte[1]), Throws.ArgumentException.With.Message.Contains("declared: a, b, jobs"));
@@ -100,16 +100,16 @@ internal sealed class ReasonTests : QueueTest
     public async Task A_further_route_joins_through_the_seam_and_is_the_widest()
     {
         IWorkQueue elsewhere = OpenSegment("elsewhere");
-        TaskQueue queue = Make(Options().AddRoute(new OtherRoute(elsewhere)).Send<Job>("jobs"));
+        TaskQueue queue = Make(Options().AddRoute(new OtherRoute(elsewhere)).AddProducer<Job>("jobs"));
 
         TaskReceipt nobody = await queue.EnqueueAsync(new Job(1));
         TaskReceipt cluster = await queue.EnqueueAsync(new Job(2), new() { Durability = Durability.Cluster });
-        await StartAsync(Options().Handle<Job>("jobs", Done));
+        await StartAsync(Options().AddHandler<Job>("jobs", Done));
         TaskReceipt near = await queue.EnqueueAsync(new Job(3));
 
         Assert.That((nobody.Route, nobody.Reason), Is.EqualTo((Route.Redis, "nobody is known nearer")));
         Assert.That(cluster.Route, Is.EqualTo(Route.Redis));
-        Assert.That((near.Route, near.Reason), Is.EqualTo((Route.SharedMemory, RouteReasons.WorkerAttached)));
+        Assert.That((near.Route, near.Reason), Is.EqualTo((Route.SharedMemory, RouteReason.WorkerAttached)));
     }
 
     private sealed class OtherRoute(IWorkQueue queue) : ITaskRoute
@@ -120,9 +120,9 @@ internal sealed class ReasonTests : QueueTest
 
         public int Weight => 1;
 
-        public WhenFull WhenFull => WhenFull.Wait;
+        public QueueFullMode FullMode => QueueFullMode.Wait;
 
-        public string NobodyKnownReason => "nobody is known nearer";
+        public string NoWorkerReason => "nobody is known nearer";
 
         public ValueTask<TaskChannel> OpenAsync(ChannelName name, CancellationToken cancellationToken) => new(TaskChannel.Over(queue));
     }

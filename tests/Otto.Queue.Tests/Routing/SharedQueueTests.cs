@@ -8,7 +8,7 @@ internal sealed class SharedQueueTests : QueueTest
     [Test]
     public async Task Several_names_share_one_queue_and_one_segment()
     {
-        TaskQueue producer = Make(Options().Send<ResizePhoto>("photos.resize", h => h.Queue("media")).Send<Job>("video.cut", h => h.Queue("media")));
+        TaskQueue producer = Make(Options().AddProducer<ResizePhoto>("photos.resize", h => h.Queue("media")).AddProducer<Job>("video.cut", h => h.Queue("media")));
         await producer.EnqueueAsync(new ResizePhoto("a.jpg"));
         await producer.EnqueueAsync(new Job(1));
 
@@ -19,13 +19,13 @@ internal sealed class SharedQueueTests : QueueTest
     [Test]
     public async Task A_worker_without_the_handler_gives_the_task_back_uncounted_and_another_does_it()
     {
-        TaskQueue photosOnly = await StartAsync(Options().Handle<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media")));
-        TaskQueue producer = Make(Options().Send<Job>("video.cut", h => h.Queue("media")));
+        TaskQueue photosOnly = await StartAsync(Options().AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media")));
+        TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue("media")));
         await producer.EnqueueAsync(new Job(1));
-        await Eventually.Holds(() => photosOnly.GetStatistics()[0].GivenBack >= 2);
+        await Eventually.Holds(() => photosOnly.GetStatistics()[0].Returned >= 2);
 
         TaskCompletionSource<int> attempt = new();
-        await StartAsync(Options().Handle<Job>("video.cut", (_, context, _) =>
+        await StartAsync(Options().AddHandler<Job>("video.cut", (_, context, _) =>
         {
             attempt.TrySetResult(context.Attempt);
             return default;
@@ -37,15 +37,15 @@ internal sealed class SharedQueueTests : QueueTest
     [Test]
     public async Task A_worker_that_gives_back_does_not_spin_on_it()
     {
-        TaskQueue photosOnly = await StartAsync(Options(Time).Handle<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media").Concurrency(1)));
-        TaskQueue producer = Make(Options().Send<Job>("video.cut", h => h.Queue("media")));
+        TaskQueue photosOnly = await StartAsync(Options(Time).AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media").Concurrency(1)));
+        TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue("media")));
         await producer.EnqueueAsync(new Job(1));
 
         // The clock stands still, and so does the worker: each time it looks away for twice as long.
         List<double> pauses = [];
         for (int i = 1; i <= 12; i++)
         {
-            await Eventually.Holds(() => photosOnly.GetStatistics()[0].GivenBack == i && Time.NextTimer is not null);
+            await Eventually.Holds(() => photosOnly.GetStatistics()[0].Returned == i && Time.NextTimer is not null);
             pauses.Add(Time.NextTimer!.Value.TotalMilliseconds);
             Time.Advance(Time.NextTimer.Value);
         }
@@ -60,8 +60,8 @@ internal sealed class SharedQueueTests : QueueTest
     {
         List<Route> order = [];
         TaskCompletionSource open = new();
-        TaskQueue queue = await StartAsync(Options().InProcess(o => o.Weight = here).SharedMemory(o => o.Weight = shared)
-            .Handle<Job>("jobs", async (_, context, _) =>
+        TaskQueue queue = await StartAsync(Options().UseInProcess(o => o.Weight = here).UseSharedMemory(o => o.Weight = shared)
+            .AddHandler<Job>("jobs", async (_, context, _) =>
             {
                 order.Add(context.Route);
                 await open.Task;
@@ -86,7 +86,7 @@ internal sealed class SharedQueueTests : QueueTest
     public async Task One_worker_never_runs_more_than_its_concurrency_over_all_routes_together()
     {
         int running = 0, most = 0;
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", async (_, _, _) =>
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", async (_, _, _) =>
         {
             int now = Interlocked.Increment(ref running);
             InterlockedMax(ref most, now);
@@ -103,8 +103,8 @@ internal sealed class SharedQueueTests : QueueTest
     public async Task A_worker_claims_no_more_than_it_can_run()
     {
         TaskCompletionSource open = new();
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", async (_, _, _) => await open.Task, h => h.Concurrency(2)));
-        TaskQueue producer = Make(Options().Send<Job>("jobs"));
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", async (_, _, _) => await open.Task, h => h.Concurrency(2)));
+        TaskQueue producer = Make(Options().AddProducer<Job>("jobs"));
         for (int i = 0; i < 10; i++) await producer.EnqueueAsync(new Job(i));
 
         await Eventually.Holds(() => Inspect("jobs").Leased == 2);

@@ -12,7 +12,7 @@ internal sealed class SerializationTests : QueueTest
     public async Task With_RoundTripEveryTask_the_handler_gets_a_copy_that_went_through_the_serialiser()
     {
         TaskCompletionSource<ResizePhoto> arrived = new();
-        TaskQueueOptions options = Options().Handle<ResizePhoto>("photos.resize", (task, _, _) =>
+        TaskQueueOptions options = Options().AddHandler<ResizePhoto>("photos.resize", (task, _, _) =>
         {
             arrived.TrySetResult(task);
             return default;
@@ -30,7 +30,7 @@ internal sealed class SerializationTests : QueueTest
     public async Task A_type_that_forgets_shows_in_the_handler()
     {
         TaskCompletionSource<int> number = new();
-        TaskQueueOptions options = Options().Handle<Forgetful>("forgetful", (task, _, _) =>
+        TaskQueueOptions options = Options().AddHandler<Forgetful>("forgetful", (task, _, _) =>
         {
             number.TrySetResult(task.Number());
             return default;
@@ -47,7 +47,7 @@ internal sealed class SerializationTests : QueueTest
     [TestCase(Durability.Process)]
     public async Task A_type_that_changes_on_the_way_is_refused_and_leaves_nothing_behind(Durability durability)
     {
-        TaskQueueOptions options = Options().Handle<Restless>("restless", static (_, _, _) => default);
+        TaskQueueOptions options = Options().AddHandler<Restless>("restless", static (_, _, _) => default);
         options.RoundTripEveryTask = true;
         TaskQueue queue = await StartAsync(options);
 
@@ -60,12 +60,12 @@ internal sealed class SerializationTests : QueueTest
     public async Task Source_generated_contracts_carry_tasks_between_processes()
     {
         TaskCompletionSource<ResizePhoto> arrived = new();
-        await StartAsync(Options().Json(TestJson.Default).Handle<ResizePhoto>("photos.resize", (task, _, _) =>
+        await StartAsync(Options().UseJson(TestJson.Default).AddHandler<ResizePhoto>("photos.resize", (task, _, _) =>
         {
             arrived.TrySetResult(task);
             return default;
         }));
-        TaskQueue producer = Make(Options().Json(TestJson.Default).Send<ResizePhoto>("photos.resize"));
+        TaskQueue producer = Make(Options().UseJson(TestJson.Default).AddProducer<ResizePhoto>("photos.resize"));
 
         await producer.EnqueueAsync(new ResizePhoto("ä.jpg", 9));
 
@@ -75,31 +75,31 @@ internal sealed class SerializationTests : QueueTest
     [Test]
     public void A_type_without_a_contract_is_refused_at_start_and_told_how_to_get_one()
     {
-        Assert.That(() => new TaskQueue(Options().Json(TestJson.Default).Send<Forgetful>("forgetful")),
+        Assert.That(() => new TaskQueue(Options().UseJson(TestJson.Default).AddProducer<Forgetful>("forgetful")),
             Throws.ArgumentException.With.Message.Contains("task 'forgetful': no JSON contract for").And.Message.Contains("[JsonSerializable(typeof(Forgetful))]"));
-        Assert.That(() => new TaskQueue(Options().Json(new JsonSerializerOptions { TypeInfoResolver = JsonTypeInfoResolver.Combine() }).Send<Job>("jobs")), Throws.ArgumentException);
+        Assert.That(() => new TaskQueue(Options().UseJson(new JsonSerializerOptions { TypeInfoResolver = JsonTypeInfoResolver.Combine() }).AddProducer<Job>("jobs")), Throws.ArgumentException);
     }
 
     [Test]
     public void In_process_only_nothing_has_to_be_serialisable()
-        => Assert.That(() => Make(InProcessOnly().Json(TestJson.Default).Handle<Forgetful>("forgetful", static (_, _, _) => default)), Throws.Nothing);
+        => Assert.That(() => Make(InProcessOnly().UseJson(TestJson.Default).AddHandler<Forgetful>("forgetful", static (_, _, _) => default)), Throws.Nothing);
 
     [Test]
     public async Task Memory_arrives_in_place_and_arrays_as_copies()
     {
         TaskCompletionSource<byte[]> array = new(), memory = new();
         await StartAsync(Options()
-            .Handle<byte[]>("array", (task, _, _) =>
+            .AddHandler<byte[]>("array", (task, _, _) =>
             {
                 array.TrySetResult(task);
                 return default;
             })
-            .Handle<ReadOnlyMemory<byte>>("memory", (task, _, _) =>
+            .AddHandler<ReadOnlyMemory<byte>>("memory", (task, _, _) =>
             {
                 memory.TrySetResult(task.ToArray());
                 return default;
             }));
-        TaskQueue producer = Make(Options().Send<byte[]>("array").Send<ReadOnlyMemory<byte>>("memory"));
+        TaskQueue producer = Make(Options().AddProducer<byte[]>("array").AddProducer<ReadOnlyMemory<byte>>("memory"));
 
         await producer.EnqueueAsync(new byte[] { 1, 2 });
         await producer.EnqueueAsync<ReadOnlyMemory<byte>>(new byte[] { 3, 4 });
@@ -111,12 +111,12 @@ internal sealed class SerializationTests : QueueTest
     public async Task Another_serialiser_takes_a_few_lines()
     {
         TaskCompletionSource<Job> arrived = new();
-        await StartAsync(Options().Handle<Job>("jobs", (task, _, _) =>
+        await StartAsync(Options().AddHandler<Job>("jobs", (task, _, _) =>
         {
             arrived.TrySetResult(task);
             return default;
         }, h => h.Serializer(new NumberSerializer())));
-        TaskQueue producer = Make(Options().Send<Job>("jobs", h => h.Serializer(new NumberSerializer())));
+        TaskQueue producer = Make(Options().AddProducer<Job>("jobs", h => h.Serializer(new NumberSerializer())));
 
         await producer.EnqueueAsync(new Job(77));
 

@@ -56,10 +56,10 @@ internal abstract class QueueTest
 
     /// <summary>Options whose segments lie in this test's directory.</summary>
     protected TaskQueueOptions Options(TimeProvider? time = null)
-        => new TaskQueueOptions { TimeProvider = time ?? TimeProvider.System }.SharedMemory(s => s.Directory = Segments);
+        => new TaskQueueOptions { TimeProvider = time ?? TimeProvider.System }.UseSharedMemory(s => s.Directory = Segments);
 
     /// <summary>Options for one process only.</summary>
-    protected TaskQueueOptions InProcessOnly(TimeProvider? time = null) => Options(time).SharedMemory(static s => s.Enabled = false);
+    protected TaskQueueOptions InProcessOnly(TimeProvider? time = null) => Options(time).UseSharedMemory(static s => s.Enabled = false);
 
     /// <summary>A queue that is disposed at the test's end.</summary>
     protected TaskQueue Make(TaskQueueOptions options)

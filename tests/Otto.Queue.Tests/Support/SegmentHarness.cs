@@ -20,7 +20,7 @@ internal sealed class SegmentHarness(bool inProcess, Action<TaskQueueOptions>? c
 
     public TaskQueueOptions MakeOptions()
     {
-        TaskQueueOptions options = new TaskQueueOptions().InProcess(o => o.Enabled = inProcess).SharedMemory(s => s.Directory = _directory);
+        TaskQueueOptions options = new TaskQueueOptions().UseInProcess(o => o.Enabled = inProcess).UseSharedMemory(s => s.Directory = _directory);
         configure?.Invoke(options);
         return options;
     }

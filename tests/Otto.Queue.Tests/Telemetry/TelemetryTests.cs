@@ -20,7 +20,7 @@ internal sealed class TelemetryTests : QueueTest
             ActivityStopped = ended.Enqueue,
         };
         ActivitySource.AddActivityListener(listener);
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default));
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default));
 
         foreach (Route route in new[] { Route.InProcess, Route.SharedMemory }) await queue.EnqueueAsync(new Job(1), new() { Route = route });
         await Eventually.Holds(() => ended.Count == 4);
@@ -35,7 +35,7 @@ internal sealed class TelemetryTests : QueueTest
     [Test]
     public async Task A_span_of_the_program_is_not_written_to()
     {
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", static (_, _, _) => default));
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default));
         using Activity own = new Activity("of the program").Start();
         await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
         Assert.That(own.TagObjects, Is.Empty);
@@ -51,7 +51,7 @@ internal sealed class TelemetryTests : QueueTest
         listener.SetMeasurementEventCallback<int>((i, v, tags, _) => seen.Enqueue((i.Name, v, Text(tags))));
         listener.Start();
         TaskCompletionSource open = new(), started = new();
-        TaskQueue queue = await StartAsync(Options().InProcess(o => o.Capacity = 1).Handle<Job>("jobs", async (_, _, _) =>
+        TaskQueue queue = await StartAsync(Options().UseInProcess(o => o.Capacity = 1).AddHandler<Job>("jobs", async (_, _, _) =>
         {
             started.TrySetResult();
             await open.Task;

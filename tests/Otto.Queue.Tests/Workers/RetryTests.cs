@@ -32,7 +32,7 @@ internal sealed class RetryTests : QueueTest
     public async Task A_durable_task_keeps_its_place_in_the_segment_through_its_pause()
     {
         List<(int Attempt, Route Route)> attempts = [];
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", (_, context, _) =>
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", (_, context, _) =>
         {
             lock (attempts) attempts.Add((context.Attempt, context.Route));
             return context.Attempt < 3 ? throw new IOException("not yet") : default;
@@ -53,7 +53,7 @@ internal sealed class RetryTests : QueueTest
     public async Task When_too_many_wait_the_worker_itself_sits_out_the_pause()
     {
         int failures = 0;
-        TaskQueue queue = await StartAsync(InProcessOnly(Time).InProcess(o => o.Capacity = 2).Handle<Job>("jobs", (_, context, _) =>
+        TaskQueue queue = await StartAsync(InProcessOnly(Time).UseInProcess(o => o.Capacity = 2).AddHandler<Job>("jobs", (_, context, _) =>
         {
             if (context.Attempt > 1) return default;
             Interlocked.Increment(ref failures);
@@ -83,8 +83,8 @@ internal sealed class RetryTests : QueueTest
     [Test]
     public async Task A_timeout_counts_as_a_failure_and_says_so()
     {
-        TaskQueue queue = await StartAsync(Options(Time).Handle<Job>("jobs", async (_, _, cancellation)
-            => await Task.Delay(Timeout.Infinite, cancellation), h => h.Retry(0).Timeout(TimeSpan.FromSeconds(30))));
+        TaskQueue queue = await StartAsync(Options(Time).AddHandler<Job>("jobs", async (_, _, cancellationToken)
+            => await Task.Delay(Timeout.Infinite, cancellationToken), h => h.Retry(0).Timeout(TimeSpan.FromSeconds(30))));
 
         await queue.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => Time.NextTimer == TimeSpan.FromSeconds(30));
@@ -99,10 +99,10 @@ internal sealed class RetryTests : QueueTest
     {
         TaskCompletionSource release = new();
         List<bool> cancelled = [];
-        TaskQueue queue = await StartAsync(Options().Handle<Job>("jobs", async (_, _, cancellation) =>
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", async (_, _, cancellationToken) =>
         {
             await release.Task;
-            lock (cancelled) cancelled.Add(cancellation.IsCancellationRequested);
+            lock (cancelled) cancelled.Add(cancellationToken.IsCancellationRequested);
         }, h => h.Timeout(TimeSpan.FromHours(1)).Concurrency(1)));
 
         for (int i = 0; i < 100; i++) await queue.EnqueueAsync(new Job(i));
@@ -116,8 +116,8 @@ internal sealed class RetryTests : QueueTest
     public async Task A_handler_that_throws_at_once_and_one_that_throws_later_are_treated_alike()
     {
         TaskQueue queue = await StartAsync(Options()
-            .Handle<Job>("at-once", static (_, _, _) => throw new IOException("no"), h => h.Retry(0))
-            .Handle<ResizePhoto>("later", static async (_, _, _) =>
+            .AddHandler<Job>("at-once", static (_, _, _) => throw new IOException("no"), h => h.Retry(0))
+            .AddHandler<ResizePhoto>("later", static async (_, _, _) =>
             {
                 await Task.Yield();
                 throw new IOException("no");
@@ -133,7 +133,7 @@ internal sealed class RetryTests : QueueTest
     [Test]
     public async Task Tasks_that_keep_failing_do_not_keep_others_waiting()
     {
-        TaskQueue queue = await StartAsync(Options(Time).Handle<Job>("jobs", static (job, _, _) => job.Number == 0 ? throw new IOException("never") : default,
+        TaskQueue queue = await StartAsync(Options(Time).AddHandler<Job>("jobs", static (job, _, _) => job.Number == 0 ? throw new IOException("never") : default,
             h => h.Concurrency(1).Backoff(TimeSpan.FromHours(1), TimeSpan.FromHours(1))));
 
         await queue.EnqueueAsync(new Job(0));

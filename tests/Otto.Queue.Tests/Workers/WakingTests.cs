@@ -11,7 +11,7 @@ internal sealed class WakingTests : QueueTest
     public async Task A_worker_is_woken_for_every_task_however_it_falls_asleep(int concurrency)
     {
         int done = 0;
-        TaskQueue queue = await StartAsync(InProcessOnly().Handle<Job>("jobs", (_, _, _) =>
+        TaskQueue queue = await StartAsync(InProcessOnly().AddHandler<Job>("jobs", (_, _, _) =>
         {
             Interlocked.Increment(ref done);
             return default;
@@ -26,7 +26,7 @@ internal sealed class WakingTests : QueueTest
                 while (Volatile.Read(ref done) < i)
                     if (Stopwatch.GetElapsedTime(sent) > Eventually.Watchdog) Assert.Fail($"task {i} was never started");
 
-                // Mostly just when the worker gives up looking round and parks. Without the fence in WorkerRoster.Park a release build
+                // Mostly just when the worker gives up looking round and parks. Without the fence in WorkerPool.Park a release build
                 // hangs here in about one run of three; a debug build is too slow to hit it.
                 long until = Stopwatch.GetTimestamp() + random.Next(1500, 6000);
                 while (Stopwatch.GetTimestamp() < until) Thread.SpinWait(1);
@@ -43,11 +43,11 @@ internal sealed class WakingTests : QueueTest
         {
             using SemaphoreSlim firstMayEnd = new(0);
             int seconds = 0;
-            TaskQueue queue = await StartAsync(InProcessOnly().Handle<Job>("jobs", (job, _, cancellation) =>
+            TaskQueue queue = await StartAsync(InProcessOnly().AddHandler<Job>("jobs", (job, _, cancellationToken) =>
             {
                 if (job.Number == 1)
                 {
-                    firstMayEnd.Wait(cancellation);
+                    firstMayEnd.Wait(cancellationToken);
                 }
                 else
                 {
@@ -79,7 +79,7 @@ internal sealed class WakingTests : QueueTest
     {
         AsyncLocal<string?> local = new();
         List<string?> seen = [];
-        TaskQueue queue = await StartAsync(InProcessOnly().Handle<Job>("jobs", (job, _, _) =>
+        TaskQueue queue = await StartAsync(InProcessOnly().AddHandler<Job>("jobs", (job, _, _) =>
         {
             seen.Add(local.Value);
             local.Value = "left behind";
@@ -99,7 +99,7 @@ internal sealed class WakingTests : QueueTest
         int producer = Environment.CurrentManagedThreadId;
         int onProducer = 0;
         TaskCompletionSource inHandler = new(), next = new();
-        TaskQueue queue = await StartAsync(InProcessOnly().Handle<Job>("jobs", async (job, _, _) =>
+        TaskQueue queue = await StartAsync(InProcessOnly().AddHandler<Job>("jobs", async (job, _, _) =>
         {
             if (job.Number == 0)
             {

@@ -28,9 +28,9 @@ internal sealed class AgentProcess : IDisposable
         return new AgentProcess(Process.Start(start) ?? throw new IOException($"{self} could not be started"));
     }
 
-    public async Task ReadyAsync(CancellationToken cancellation)
+    public async Task ReadyAsync(CancellationToken cancellationToken)
     {
-        if (await _process.StandardOutput.ReadLineAsync(cancellation) != "ready") throw new IOException("the second process ended before it was ready; its message is above");
+        if (await _process.StandardOutput.ReadLineAsync(cancellationToken) != "ready") throw new IOException("the second process ended before it was ready; its message is above");
     }
 
     /// <summary>Lets it stop by itself.</summary>

@@ -14,58 +14,58 @@ internal static class Agents
 
     /// <summary>The orchestrator and the indexer.</summary>
     public static TaskQueueOptions WithOrchestrator(this TaskQueueOptions options, Ledger ledger) => options
-        .Handle<Result>("demo.result", (result, _, _) =>
+        .AddHandler<Result>("demo.result", (result, _, _) =>
         {
             ledger.Record(result);
             return default;
         }, h => h.Queue(OrchestratorQueue).Concurrency(1))
-        .Handle<FilesFound>("demo.found", (found, _, _) =>
+        .AddHandler<FilesFound>("demo.found", (found, _, _) =>
         {
             ledger.Record(found);
             return default;
         }, h => h.Queue(OrchestratorQueue).Concurrency(1))
-        .Handle<IndexFolder>("demo.index", IndexAsync, h => h.Queue(IndexQueue).Retry(0).Concurrency(1));
+        .AddHandler<IndexFolder>("demo.index", IndexAsync, h => h.Queue(IndexQueue).Retry(0).Concurrency(1));
 
     /// <summary>Vision and voice.</summary>
     public static TaskQueueOptions WithVisionAndVoice(this TaskQueueOptions options, string directory) => options
-        .Handle<AnalyseFile>("demo.analyse", (task, context, cancellation) => AnalyseAsync(directory, task, context, cancellation), h => h.Queue(VisionQueue))
-        .Handle<ListenToFile>("demo.listen", (task, context, cancellation) => ListenAsync(directory, task, context, cancellation), h => h.Queue(VoiceQueue))
-        .Handle<Probe>("demo.probe", ProbeAsync, h => h.Queue(ProbeQueue).Concurrency(1));
+        .AddHandler<AnalyseFile>("demo.analyse", (task, context, cancellationToken) => AnalyseAsync(directory, task, context, cancellationToken), h => h.Queue(VisionQueue))
+        .AddHandler<ListenToFile>("demo.listen", (task, context, cancellationToken) => ListenAsync(directory, task, context, cancellationToken), h => h.Queue(VoiceQueue))
+        .AddHandler<Probe>("demo.probe", ProbeAsync, h => h.Queue(ProbeQueue).Concurrency(1));
 
     /// <summary>What the orchestrator's process sends to vision and voice when they live elsewhere.</summary>
     public static TaskQueueOptions SendingWork(this TaskQueueOptions options) => options
-        .Send<AnalyseFile>("demo.analyse", h => h.Queue(VisionQueue))
-        .Send<Probe>("demo.probe", h => h.Queue(ProbeQueue));
+        .AddProducer<AnalyseFile>("demo.analyse", h => h.Queue(VisionQueue))
+        .AddProducer<Probe>("demo.probe", h => h.Queue(ProbeQueue));
 
     /// <summary>What vision and voice send back when the orchestrator lives elsewhere.</summary>
     public static TaskQueueOptions SendingResults(this TaskQueueOptions options) => options
-        .Send<Result>("demo.result", h => h.Queue(OrchestratorQueue));
+        .AddProducer<Result>("demo.result", h => h.Queue(OrchestratorQueue));
 
     /// <summary>Enqueues from inside a handler, where waiting for room is the handler's own decision: the agents form no circle.</summary>
-    private static async ValueTask EnqueueAsync<T>(ITaskQueue tasks, T task, CancellationToken cancellation)
+    private static async ValueTask EnqueueAsync<T>(ITaskQueue tasks, T task, CancellationToken cancellationToken)
         where T : notnull
     {
         while (true)
         {
             try
             {
-                await tasks.EnqueueAsync(task, cancellationToken: cancellation);
+                await tasks.EnqueueAsync(task, cancellationToken: cancellationToken);
                 return;
             }
             catch (QueueFullException)
             {
-                await Task.Delay(WhileFull, cancellation);
+                await Task.Delay(WhileFull, cancellationToken);
             }
         }
     }
 
-    private static async ValueTask IndexAsync(IndexFolder task, TaskContext context, CancellationToken cancellation)
+    private static async ValueTask IndexAsync(IndexFolder task, TaskContext context, CancellationToken cancellationToken)
     {
-        ITaskQueue tasks = context.Tasks;
+        ITaskQueue tasks = context.TaskQueue;
         int count = 0;
         foreach (string path in FilesOf(task.Directory).Take(task.Limit))
-            await EnqueueAsync(tasks, new AnalyseFile(count++, Path.GetRelativePath(task.Directory, path), Stopwatch.GetTimestamp()), cancellation);
-        await EnqueueAsync(tasks, new FilesFound(count), cancellation);
+            await EnqueueAsync(tasks, new AnalyseFile(count++, Path.GetRelativePath(task.Directory, path), Stopwatch.GetTimestamp()), cancellationToken);
+        await EnqueueAsync(tasks, new FilesFound(count), cancellationToken);
     }
 
     /// <summary>Every file below a directory, in a fixed order; links are not followed, what may not be listed is left out.</summary>
@@ -73,25 +73,25 @@ internal static class Agents
         .EnumerateFiles(directory, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = true })
         .Order(StringComparer.Ordinal);
 
-    private static async ValueTask AnalyseAsync(string directory, AnalyseFile task, TaskContext context, CancellationToken cancellation)
+    private static async ValueTask AnalyseAsync(string directory, AnalyseFile task, TaskContext context, CancellationToken cancellationToken)
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
-        ITaskQueue tasks = context.Tasks;
-        Result result = Try(Ledger.Vision, task.Id, overhead, task.Path, () => FileAnalysis.Describe(Path.Combine(directory, task.Path), cancellation));
-        await EnqueueAsync(tasks, new ListenToFile(task.Id, task.Path, Stopwatch.GetTimestamp()), cancellation);
-        await EnqueueAsync(tasks, result, cancellation);
+        ITaskQueue tasks = context.TaskQueue;
+        Result result = Try(Ledger.Vision, task.Id, overhead, task.Path, () => FileAnalysis.Describe(Path.Combine(directory, task.Path), cancellationToken));
+        await EnqueueAsync(tasks, new ListenToFile(task.Id, task.Path, Stopwatch.GetTimestamp()), cancellationToken);
+        await EnqueueAsync(tasks, result, cancellationToken);
     }
 
-    private static ValueTask ListenAsync(string directory, ListenToFile task, TaskContext context, CancellationToken cancellation)
+    private static ValueTask ListenAsync(string directory, ListenToFile task, TaskContext context, CancellationToken cancellationToken)
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
-        return EnqueueAsync(context.Tasks, Try(Ledger.Voice, task.Id, overhead, task.Path, () => Spectrum.Describe(Path.Combine(directory, task.Path))), cancellation);
+        return EnqueueAsync(context.TaskQueue, Try(Ledger.Voice, task.Id, overhead, task.Path, () => Spectrum.Describe(Path.Combine(directory, task.Path))), cancellationToken);
     }
 
-    private static ValueTask ProbeAsync(Probe task, TaskContext context, CancellationToken cancellation)
+    private static ValueTask ProbeAsync(Probe task, TaskContext context, CancellationToken cancellationToken)
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
-        return EnqueueAsync(context.Tasks, new Result(Ledger.ProbeAgent, task.Id, overhead, ""), cancellation);
+        return EnqueueAsync(context.TaskQueue, new Result(Ledger.ProbeAgent, task.Id, overhead, ""), cancellationToken);
     }
 
     /// <summary>A file that cannot be read is a result too: trying it again would not help, and nothing may go missing.</summary>

@@ -26,7 +26,7 @@ internal static class DemoCommand
             Example:
               otto demo /usr/share/doc --json result.json
             """) { directory, json, quick, redis };
-        command.SetAction((parsed, _) => UntilInterruptedAsync(cancellation => RunAsync(parsed.GetValue(directory), parsed.GetValue(json), parsed.GetValue(quick), parsed.GetValue(redis), cancellation)));
+        command.SetAction((parsed, _) => UntilInterruptedAsync(cancellationToken => RunAsync(parsed.GetValue(directory), parsed.GetValue(json), parsed.GetValue(quick), parsed.GetValue(redis), cancellationToken)));
         return command;
     }
 
@@ -66,7 +66,7 @@ internal static class DemoCommand
         }
     }
 
-    private static async Task<int> RunAsync(string? directory, string? json, bool quick, string? redis, CancellationToken cancellation)
+    private static async Task<int> RunAsync(string? directory, string? json, bool quick, string? redis, CancellationToken cancellationToken)
     {
         string full = Path.GetFullPath(directory ?? DefaultDirectory());
         if (!Directory.Exists(full))
@@ -80,9 +80,9 @@ internal static class DemoCommand
         DemoSettings settings = DemoSettings.For(full, quick);
         DemoOutcome[] outcomes =
         [
-            await DemoRun.InOneProcessAsync(settings, cancellation),
-            await DemoRun.InTwoProcessesAsync(settings, cancellation),
-            .. await ThroughRedisAsync(settings, redis ?? Environment.GetEnvironmentVariable("OTTO_REDIS"), cancellation),
+            await DemoRun.InOneProcessAsync(settings, cancellationToken),
+            await DemoRun.InTwoProcessesAsync(settings, cancellationToken),
+            .. await ThroughRedisAsync(settings, redis ?? Environment.GetEnvironmentVariable("OTTO_REDIS"), cancellationToken),
         ];
         if (outcomes is [.., { Route: "redis", OverheadP50Us: > 0 and var far }])
             outcomes = [.. outcomes.Select(o => o.OverheadP50Us > 0 ? o with { RatioToRedis = Math.Round(far / o.OverheadP50Us, 1) } : o)];
@@ -93,18 +93,18 @@ internal static class DemoCommand
         return outcomes.All(o => o.Lost == 0 && o.Duplicated == 0) ? ExitCode.Done : ExitCode.Failed;
     }
 
-    private static async Task<DemoOutcome[]> ThroughRedisAsync(DemoSettings settings, string? server, CancellationToken cancellation)
+    private static async Task<DemoOutcome[]> ThroughRedisAsync(DemoSettings settings, string? server, CancellationToken cancellationToken)
     {
         if (server == "none") return [];
-        if (server is { Length: > 0 } and not "own") return [await DemoRun.ThroughRedisAsync(settings, server, cancellation)];
+        if (server is { Length: > 0 } and not "own") return [await DemoRun.ThroughRedisAsync(settings, server, cancellationToken)];
         if (!ScratchRedis.IsInstalled)
         {
             Console.Error.WriteLine("otto: redis-server is not installed, so the third way is left out; apt-get install redis-server, or name a server with --redis");
             return [];
         }
 
-        using ScratchRedis own = await ScratchRedis.StartAsync(cancellation);
-        return [await DemoRun.ThroughRedisAsync(settings, own.Configuration, cancellation)];
+        using ScratchRedis own = await ScratchRedis.StartAsync(cancellationToken);
+        return [await DemoRun.ThroughRedisAsync(settings, own.Configuration, cancellationToken)];
     }
 
     private static void Print(string directory, DemoOutcome[] outcomes)

@@ -19,39 +19,39 @@ internal static class DemoRun
 {
     private const int Slots = 2048, SlotBytes = 8192;
 
-    public static async Task<DemoOutcome> InOneProcessAsync(DemoSettings settings, CancellationToken cancellation)
+    public static async Task<DemoOutcome> InOneProcessAsync(DemoSettings settings, CancellationToken cancellationToken)
     {
         using var scratch = new ScratchSegments();
         var ledger = new Ledger();
         TaskQueueOptions options = Options(scratch.Path).WithOrchestrator(ledger).WithVisionAndVoice(settings.Directory);
-        return await RunAsync("inprocess", "all agents in this process", options, ledger, settings, null, cancellation);
+        return await RunAsync("inprocess", "all agents in this process", options, ledger, settings, null, cancellationToken);
     }
 
-    public static async Task<DemoOutcome> InTwoProcessesAsync(DemoSettings settings, CancellationToken cancellation)
+    public static async Task<DemoOutcome> InTwoProcessesAsync(DemoSettings settings, CancellationToken cancellationToken)
     {
         using var scratch = new ScratchSegments();
         var ledger = new Ledger();
         using var agents = AgentProcess.Start(scratch.Path, settings.Directory);
         TaskQueueOptions options = Options(scratch.Path).WithOrchestrator(ledger).SendingWork();
-        return await RunAsync("mmap", "vision and voice in a second process", options, ledger, settings, agents, cancellation);
+        return await RunAsync("mmap", "vision and voice in a second process", options, ledger, settings, agents, cancellationToken);
     }
 
     /// <summary>The same two processes as if they were on two machines: Redis is all they share.</summary>
-    public static async Task<DemoOutcome> ThroughRedisAsync(DemoSettings settings, string server, CancellationToken cancellation)
+    public static async Task<DemoOutcome> ThroughRedisAsync(DemoSettings settings, string server, CancellationToken cancellationToken)
     {
         var ledger = new Ledger();
         TaskQueueOptions options = RedisOptions(server).WithOrchestrator(ledger).SendingWork();
-        await CheckAloneAsync(server, cancellation);
+        await CheckAloneAsync(server, cancellationToken);
         using var agents = AgentProcess.Start("", settings.Directory, server);
-        return await RunAsync("redis", "vision and voice in a second process, through Redis", options, ledger, settings, agents, cancellation);
+        return await RunAsync("redis", "vision and voice in a second process, through Redis", options, ledger, settings, agents, cancellationToken);
     }
 
     // Two runs over one server would take each other's tasks.
-    private static async Task CheckAloneAsync(string server, CancellationToken cancellation)
+    private static async Task CheckAloneAsync(string server, CancellationToken cancellationToken)
     {
         await using var look = new TaskQueue(RedisOptions(server).SendingWork());
-        RouteSight sight = (await look.ForeseeAsync("demo.probe", null, cancellation)).Routes[^1];
-        if (sight.Trouble is { } trouble) throw new IOException($"the Redis server cannot be used: {trouble}");
+        RouteStatus sight = (await look.ExplainRouteAsync("demo.probe", null, cancellationToken)).Routes[^1];
+        if (sight.Error is { } trouble) throw new IOException($"the Redis server cannot be used: {trouble}");
         if (sight.Workers > 0) throw new IOException("another demo is running over this Redis server; wait until it has ended");
     }
 
@@ -71,9 +71,9 @@ internal static class DemoRun
 
     // Nothing is left to drain at the end of a run; an interrupted one should not take long over what nobody will ask for.
     private static TaskQueueOptions Options(string segments) => new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }
-        .Json(DemoJson.Default)
-        .InProcess(o => o.Capacity = 65_536)
-        .SharedMemory(o =>
+        .UseJson(DemoJson.Default)
+        .UseInProcess(o => o.Capacity = 65_536)
+        .UseSharedMemory(o =>
         {
             o.Directory = segments;
             o.Slots = Slots;
@@ -81,28 +81,28 @@ internal static class DemoRun
         });
 
     private static TaskQueueOptions RedisOptions(string server) => new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }
-        .Json(DemoJson.Default)
-        .InProcess(o => o.Capacity = 65_536)
-        .SharedMemory(o => o.Enabled = false)
-        .Redis(server);
+        .UseJson(DemoJson.Default)
+        .UseInProcess(o => o.Capacity = 65_536)
+        .UseSharedMemory(o => o.Enabled = false)
+        .UseRedis(server);
 
     private static async Task<DemoOutcome> RunAsync(
-        string route, string title, TaskQueueOptions options, Ledger ledger, DemoSettings settings, AgentProcess? agents, CancellationToken cancellation)
+        string route, string title, TaskQueueOptions options, Ledger ledger, DemoSettings settings, AgentProcess? agents, CancellationToken cancellationToken)
     {
         await using var queue = new TaskQueue(options);
-        await queue.StartAsync(cancellation);
-        if (agents is not null) await agents.ReadyAsync(cancellation);
+        await queue.StartAsync(cancellationToken);
+        if (agents is not null) await agents.ReadyAsync(cancellationToken);
 
         long start = Stopwatch.GetTimestamp();
-        await queue.EnqueueAsync(new IndexFolder(settings.Directory, settings.FileLimit), cancellationToken: cancellation);
-        await DemoProgress.ShowAsync(title, ledger, UntilDoneAsync(ledger.WorkDone, ledger, agents, cancellation));
+        await queue.EnqueueAsync(new IndexFolder(settings.Directory, settings.FileLimit), cancellationToken: cancellationToken);
+        await DemoProgress.ShowAsync(title, ledger, UntilDoneAsync(ledger.WorkDone, ledger, agents, cancellationToken));
         TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
 
         for (int i = 0; ledger.Lost == 0 && i < DemoSettings.WarmUps + settings.Probes; i++)
         {
             Task answered = ledger.Await(i);
-            await queue.EnqueueAsync(new Probe(i, Stopwatch.GetTimestamp()), cancellationToken: cancellation);
-            if (!answered.IsCompleted) await UntilDoneAsync(answered, ledger, agents, cancellation);
+            await queue.EnqueueAsync(new Probe(i, Stopwatch.GetTimestamp()), cancellationToken: cancellationToken);
+            if (!answered.IsCompleted) await UntilDoneAsync(answered, ledger, agents, cancellationToken);
         }
 
         agents?.Finish();
@@ -110,13 +110,13 @@ internal static class DemoRun
     }
 
     /// <summary>Waits for news, as long as there is any: what does not come is then counted as lost instead of waited for.</summary>
-    private static async Task UntilDoneAsync(Task done, Ledger ledger, AgentProcess? agents, CancellationToken cancellation)
+    private static async Task UntilDoneAsync(Task done, Ledger ledger, AgentProcess? agents, CancellationToken cancellationToken)
     {
         while (true)
         {
             try
             {
-                await done.WaitAsync(TimeSpan.FromSeconds(1), cancellation);
+                await done.WaitAsync(TimeSpan.FromSeconds(1), cancellationToken);
                 return;
             }
             catch (TimeoutException)

@@ -35,14 +35,14 @@ internal sealed class ScratchRedis : IDisposable
 
     /// <summary>Starts a server.</summary>
     /// <exception cref="IOException">It did not come up.</exception>
-    public static async Task<ScratchRedis> StartAsync(CancellationToken cancellation)
+    public static async Task<ScratchRedis> StartAsync(CancellationToken cancellationToken)
     {
         for (int left = Tries; ; left--)
         {
             ScratchRedis server = new();
             try
             {
-                if (await server.AnswersAsync(cancellation)) return server;
+                if (await server.AnswersAsync(cancellationToken)) return server;
                 if (left == 0) throw new IOException($"redis-server did not answer on port {server._port} within {Patience.TotalSeconds:0} s");
             }
             catch
@@ -55,23 +55,23 @@ internal sealed class ScratchRedis : IDisposable
         }
     }
 
-    private async Task<bool> AnswersAsync(CancellationToken cancellation)
+    private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
     {
         for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < Patience / Tries;)
         {
             try
             {
                 using TcpClient client = new();
-                await client.ConnectAsync(IPAddress.Loopback, _port, cancellation);
+                await client.ConnectAsync(IPAddress.Loopback, _port, cancellationToken);
                 NetworkStream stream = client.GetStream();
-                await stream.WriteAsync(Encoding.ASCII.GetBytes($"AUTH {_password}\r\n"), cancellation);
+                await stream.WriteAsync(Encoding.ASCII.GetBytes($"AUTH {_password}\r\n"), cancellationToken);
                 byte[] answer = new byte[5];
-                await stream.ReadExactlyAsync(answer, cancellation);
+                await stream.ReadExactlyAsync(answer, cancellationToken);
                 return answer.AsSpan().SequenceEqual("+OK\r\n"u8);
             }
             catch (Exception e) when (e is SocketException or IOException)
             {
-                await Task.Delay(5, cancellation);
+                await Task.Delay(5, cancellationToken);
             }
         }
 

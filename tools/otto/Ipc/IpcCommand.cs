@@ -105,7 +105,7 @@ internal static class IpcCommand
         {
             var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
             bool dry = parsed.GetValue(dryRun);
-            IReadOnlyList<CleanReport> reports = inspector.Clean(new CleanOptions { DryRun = dry, IncludeUndone = parsed.GetValue(all) });
+            IReadOnlyList<CleanReport> reports = inspector.Clean(new CleanOptions { DryRun = dry, IncludePending = parsed.GetValue(all) });
             if (reports.Count == 0) Console.Error.WriteLine($"otto: no segments in {inspector.Directory}");
             foreach (CleanReport report in reports)
             {

@@ -22,13 +22,13 @@ internal static class SegmentDetails
         Row("file", $"{report.Path}, {Words.Size(report.Bytes)}, of user {Words.Owner(report.Owner)}");
         Row("state", $"{Words.Condition(report.Condition)}, {(report.InUse ? "in use" : report.Kind == SegmentKind.Region ? "in use or not is not known" : "nobody has it open")}");
         if (report.Problem is { } problem) Row("problem", problem);
-        if (report.Depth is { } depth) Row("depth", Words.Depth(depth));
-        if (report.Depth is QueueDepth) Row("oldest", Words.Oldest(report.Depth));
+        if (report.Contents is { } depth) Row("depth", Words.Depth(depth));
+        if (report.Contents is QueueContents) Row("oldest", Words.Oldest(report.Contents));
         if (sight.Rates is { } rates) Row("rates", $"{Words.Rates(rates)}, over {Words.Age(rates.Over)}");
-        if (report.Depth is StreamDepth stream)
+        if (report.Contents is StreamContents stream)
         {
             Row("receiver", stream.HasReceiver ? "alive" : "none");
-            foreach (StreamLaneDepth lane in stream.Lanes)
+            foreach (StreamLaneContents lane in stream.Lanes)
                 Row($"lane {lane.Lane.ToString(CultureInfo.InvariantCulture)}", $"{Words.Size(lane.UnreadBytes)} unread, {(lane.HasSender ? "its sender alive" : lane.Completed ? "completed" : "no sender")}");
         }
 

@@ -58,23 +58,23 @@ internal static class SegmentJson
         }
 
         json.WriteEndArray();
-        if (report.Depth is null) return;
+        if (report.Contents is null) return;
         json.WriteStartObject("depth");
-        Depth(json, report.Depth);
+        Depth(json, report.Contents);
         json.WriteEndObject();
     }
 
-    private static void Depth(Utf8JsonWriter json, SegmentDepth depth)
+    private static void Depth(Utf8JsonWriter json, SegmentContents depth)
     {
         switch (depth)
         {
-            case StreamDepth s:
+            case StreamContents s:
                 json.WriteNumber("unreadBytes", s.UnreadBytes);
                 json.WriteNumber("laneBytes", s.LaneBytes);
                 json.WriteNumber("maxLanes", s.MaxLanes);
                 json.WriteBoolean("hasReceiver", s.HasReceiver);
                 json.WriteStartArray("lanes");
-                foreach (StreamLaneDepth lane in s.Lanes)
+                foreach (StreamLaneContents lane in s.Lanes)
                 {
                     json.WriteStartObject();
                     json.WriteNumber("lane", lane.Lane);
@@ -86,7 +86,7 @@ internal static class SegmentJson
 
                 json.WriteEndArray();
                 break;
-            case QueueDepth q:
+            case QueueContents q:
                 json.WriteNumber("ready", q.Ready);
                 json.WriteNumber("delayed", q.Delayed);
                 json.WriteNumber("leased", q.Leased);
@@ -98,7 +98,7 @@ internal static class SegmentJson
                 json.WriteNumber("oldestReadySeconds", q.OldestReadyAge.TotalSeconds);
                 json.WriteNumber("oldestLeaseSeconds", q.OldestLeaseAge.TotalSeconds);
                 break;
-            case TopicDepth t:
+            case TopicContents t:
                 json.WriteNumber("published", t.Published);
                 json.WriteNumber("keptBytes", t.KeptBytes);
                 json.WriteNumber("laneBytes", t.LaneBytes);
@@ -106,13 +106,13 @@ internal static class SegmentJson
                 json.WriteNumber("maxLanes", t.MaxLanes);
                 json.WriteString("policy", Words.Policy(t.Policy));
                 break;
-            case PoolDepth p:
+            case PoolContents p:
                 json.WriteString("channel", p.Channel);
                 json.WriteNumber("lent", p.Lent);
                 json.WriteNumber("free", p.Free);
                 json.WriteNumber("files", p.Files);
                 break;
-            case RegionDepth r:
+            case RegionContents r:
                 json.WriteNumber("valueBytes", r.ValueBytes);
                 json.WriteNumber("limitBytes", r.LimitBytes);
                 json.WriteNumber("runPid", r.RunPid);
@@ -124,8 +124,8 @@ internal static class SegmentJson
     {
         json.WriteStartObject("rates");
         json.WriteString("unit", rates.Unit);
-        json.WriteNumber("enteredPerSecond", Math.Round(rates.EnteredPerSecond, 3));
-        if (rates.LeftPerSecond is { } left) json.WriteNumber("leftPerSecond", Math.Round(left, 3));
+        json.WriteNumber("enteredPerSecond", Math.Round(rates.InPerSecond, 3));
+        if (rates.OutPerSecond is { } left) json.WriteNumber("leftPerSecond", Math.Round(left, 3));
         json.WriteNumber("seconds", Math.Round(rates.Over.TotalSeconds, 3));
         json.WriteEndObject();
     }

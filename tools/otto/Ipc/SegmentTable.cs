@@ -11,7 +11,7 @@ internal static class SegmentTable
     {
         // Without a terminal there is no width to fit into.
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 240;
-        bool rates = sights.Any(sight => sight.Rates is not null), ages = sights.Any(sight => sight.Report.Depth is QueueDepth);
+        bool rates = sights.Any(sight => sight.Rates is not null), ages = sights.Any(sight => sight.Report.Contents is QueueContents);
         var table = new Table().Border(TableBorder.Simple);
         foreach (string heading in (string[])["name", "shape", "size", "owner", "participants", "depth"]) Add(heading);
         if (ages) Add("oldest");
@@ -19,7 +19,7 @@ internal static class SegmentTable
         foreach ((SegmentReport report, SegmentRates? rate) in sights)
         {
             List<string> cells = [report.Name, Words.Shape(report.Kind), Words.Size(report.Bytes), Words.Owner(report.Owner), Participants(report), Depth(report)];
-            if (ages) cells.Add(Words.Oldest(report.Depth));
+            if (ages) cells.Add(Words.Oldest(report.Contents));
             if (rates) cells.Add(Words.Rates(rate));
             table.AddRow([.. cells.Select(Markup.Escape)]);
         }
@@ -33,5 +33,5 @@ internal static class SegmentTable
         ? string.Join(", ", report.Participants.Select(p => p.Alive ? $"{p.Pid} {p.Role}" : $"[{p.Pid} {p.Role}]"))
         : report.InUse ? "somebody" : "";
 
-    private static string Depth(SegmentReport report) => report.Condition == SegmentCondition.Ready ? Words.Depth(report.Depth) : $"{Words.Condition(report.Condition)}: {report.Problem}";
+    private static string Depth(SegmentReport report) => report.Condition == SegmentCondition.Ready ? Words.Depth(report.Contents) : $"{Words.Condition(report.Condition)}: {report.Problem}";
 }

@@ -45,35 +45,35 @@ internal static class Words
         _ => "unreadable",
     };
 
-    public static string Policy(TopicPolicy policy) => policy switch
+    public static string Policy(SlowSubscriberPolicy policy) => policy switch
     {
-        TopicPolicy.Block => "block",
-        TopicPolicy.Eject => "eject",
+        SlowSubscriberPolicy.Block => "block",
+        SlowSubscriberPolicy.Disconnect => "eject",
         _ => "overwrite",
     };
 
     public static string Owner(uint uid) => Invariant($"{uid}");
 
-    public static string Depth(SegmentDepth? depth) => depth switch
+    public static string Depth(SegmentContents? depth) => depth switch
     {
-        StreamDepth s => Invariant($"{Size(s.UnreadBytes)} unread in {s.Lanes.Count} of {s.MaxLanes} lanes of {Size(s.LaneBytes)}"),
-        QueueDepth q => Queue(q),
-        TopicDepth t => Invariant($"{t.Published:N0} published, {Size(t.KeptBytes)} kept in {t.LanesInUse} of {t.MaxLanes} lanes of {Size(t.LaneBytes)}, {Policy(t.Policy)}"),
-        PoolDepth p => Invariant($"{p.Lent:N0} lent, {p.Free:N0} free, {p.Files:N0} files"),
-        RegionDepth r => Invariant($"{Size(r.ValueBytes)} of {Size(r.LimitBytes)}, run {r.RunPid}"),
+        StreamContents s => Invariant($"{Size(s.UnreadBytes)} unread in {s.Lanes.Count} of {s.MaxLanes} lanes of {Size(s.LaneBytes)}"),
+        QueueContents q => Queue(q),
+        TopicContents t => Invariant($"{t.Published:N0} published, {Size(t.KeptBytes)} kept in {t.LanesInUse} of {t.MaxLanes} lanes of {Size(t.LaneBytes)}, {Policy(t.Policy)}"),
+        PoolContents p => Invariant($"{p.Lent:N0} lent, {p.Free:N0} free, {p.Files:N0} files"),
+        RegionContents r => Invariant($"{Size(r.ValueBytes)} of {Size(r.LimitBytes)}, run {r.RunPid}"),
         _ => "",
     };
 
     public static string Rates(SegmentRates? rates) => rates switch
     {
         null => "",
-        { Unit: "bytes" } => $"{Size((long)rates.EnteredPerSecond)}/s in{(rates.LeftPerSecond is { } left ? $", {Size((long)left)}/s out" : "")}",
-        _ => Invariant($"{rates.EnteredPerSecond:N1} {rates.Unit}/s{(rates.LeftPerSecond is { } left ? Invariant($" in, {left:N1} out") : "")}"),
+        { Unit: "bytes" } => $"{Size((long)rates.InPerSecond)}/s in{(rates.OutPerSecond is { } left ? $", {Size((long)left)}/s out" : "")}",
+        _ => Invariant($"{rates.InPerSecond:N1} {rates.Unit}/s{(rates.OutPerSecond is { } left ? Invariant($" in, {left:N1} out") : "")}"),
     };
 
-    public static string Oldest(SegmentDepth? depth) => depth is QueueDepth q ? $"ready {Age(q.OldestReadyAge)}, lease {Age(q.OldestLeaseAge)}" : "";
+    public static string Oldest(SegmentContents? depth) => depth is QueueContents q ? $"ready {Age(q.OldestReadyAge)}, lease {Age(q.OldestLeaseAge)}" : "";
 
-    private static string Queue(QueueDepth q)
+    private static string Queue(QueueContents q)
     {
         string text = Invariant($"{q.Ready:N0} ready, {q.Leased:N0} leased, {q.Dead:N0} dead");
         if (q.Delayed > 0) text += Invariant($", {q.Delayed:N0} delayed");

@@ -30,7 +30,7 @@ internal static class DeadCommand
             int most = QueuePlace.Number(parsed.GetValue(max), "--max", 1, 10_000) ?? 100;
             if (!place.Exists(parsed, wanted)) return QueueCommand.Absent(wanted);
             await using TaskQueue queue = place.Open(parsed, wanted);
-            foreach (DeadTask dead in await queue.DeadLetters.ListAsync(wanted, most, stop))
+            foreach (DeadLetteredTask dead in await queue.DeadLetters.ListAsync(wanted, most, stop))
             {
                 if (parsed.GetValue(json)) QueueCommand.Print(new DeadLine(dead.Id.ToString(), dead.Queue, dead.Route.ToString(), dead.Name, dead.Attempts, dead.Reason, dead.Payload.Length));
                 else Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{dead.Id} {dead.Route} {dead.Name}, {dead.Attempts} attempts: {dead.Reason}"));
@@ -41,7 +41,7 @@ internal static class DeadCommand
         return command;
     }
 
-    public static Command CreateMove(string verb, string what, Func<TaskDeadLetters, DeadTask, CancellationToken, ValueTask<bool>> move)
+    public static Command CreateMove(string verb, string what, Func<TaskDeadLetters, DeadLetteredTask, CancellationToken, ValueTask<bool>> move)
     {
         Argument<string> name = QueueCommand.NameArgument();
         var ids = new Argument<string[]>("ID") { Description = "Which ones, as otto queue dead lists them.", Arity = ArgumentArity.ZeroOrMore };
@@ -68,8 +68,8 @@ internal static class DeadCommand
             while (true)
             {
                 int before = moved;
-                IReadOnlyList<DeadTask> dead = await queue.DeadLetters.ListAsync(wanted, MostAtOnce, stop);
-                foreach (DeadTask task in dead)
+                IReadOnlyList<DeadLetteredTask> dead = await queue.DeadLetters.ListAsync(wanted, MostAtOnce, stop);
+                foreach (DeadLetteredTask task in dead)
                     if ((every || which.Remove(task.Id.ToString())) && await move(queue.DeadLetters, task, stop)) moved++;
                 // One that was requeued may have been given up again already: once through what there was is enough.
                 if (!every || moved == before || dead.Count < MostAtOnce) break;

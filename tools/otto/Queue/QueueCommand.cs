@@ -29,7 +29,7 @@ internal static class QueueCommand
         command.Add(CreateCancel());
         command.Add(DeadCommand.CreateList());
         command.Add(DeadCommand.CreateMove("requeue", "Makes given-up tasks ready again, their attempts forgotten.", static (letters, task, stop) => letters.RequeueAsync(task, stop)));
-        command.Add(DeadCommand.CreateMove("drop", "Removes given-up tasks for good.", static (letters, task, stop) => letters.DropAsync(task, stop)));
+        command.Add(DeadCommand.CreateMove("drop", "Removes given-up tasks for good.", static (letters, task, stop) => letters.DeleteAsync(task, stop)));
         return command;
     }
 
@@ -56,14 +56,14 @@ internal static class QueueCommand
         var place = new QueuePlace(command, withFormat: false);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
-            EnqueueOptions options = new() { Durability = QueuePlace.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None, Key = parsed.GetValue(key) };
+            EnqueueOptions options = new() { Durability = QueuePlace.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None, UniqueKey = parsed.GetValue(key) };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!);
-            RouteForecast forecast = await queue.ForeseeAsync(parsed.GetValue(name)!, options, stop);
+            RouteExplanation forecast = await queue.ExplainRouteAsync(parsed.GetValue(name)!, options, stop);
             if (parsed.GetValue(json)) Print(ForecastLine.Of(forecast));
             else
             {
                 Console.WriteLine($"{forecast.Route}: {forecast.Reason}");
-                foreach (RouteSight sight in forecast.Routes.Where(static s => s.Route != Route.InProcess)) Console.WriteLine($"  {sight.Route}: {RouteLine.Words(sight)}");
+                foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != Route.InProcess)) Console.WriteLine($"  {sight.Route}: {RouteLine.Words(sight)}");
             }
 
             return ExitCode.Done;
@@ -89,11 +89,11 @@ internal static class QueueCommand
             string wanted = parsed.GetValue(name)!;
             if (!place.Exists(parsed, wanted)) return Absent(wanted);
             await using TaskQueue queue = place.Open(parsed, wanted);
-            RouteForecast forecast = await queue.ForeseeAsync(wanted, null, stop);
+            RouteExplanation forecast = await queue.ExplainRouteAsync(wanted, null, stop);
             bool allWell = true;
-            foreach (RouteSight sight in forecast.Routes.Where(static s => s.Route != Route.InProcess))
+            foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != Route.InProcess))
             {
-                allWell &= sight.Trouble is null;
+                allWell &= sight.Error is null;
                 if (parsed.GetValue(json)) Print(RouteLine.Of(wanted, sight));
                 else Console.WriteLine($"{sight.Route}: {RouteLine.Words(sight)}");
             }
@@ -139,7 +139,7 @@ internal static class QueueCommand
         {
             return await run(parsed, stop);
         }
-        catch (Exception e) when (e is RedisTroubleException or QueueFullException or AggregateException { InnerException: RedisTroubleException or QueueFullException })
+        catch (Exception e) when (e is RedisUnavailableException or QueueFullException or AggregateException { InnerException: RedisUnavailableException or QueueFullException })
         {
             Console.Error.WriteLine($"otto: {e.Message}");
             return (e.InnerException ?? e) is QueueFullException || e is QueueFullException ? ExitCode.Full : ExitCode.NoSegment;

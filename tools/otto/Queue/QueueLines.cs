@@ -9,14 +9,14 @@ namespace Otto.Tools.Queue;
 /// <summary>A route's counts.</summary>
 internal sealed record RouteLine(string Queue, string Route, string? Trouble, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead, int? Free, double? OldestReadySeconds)
 {
-    public static RouteLine Of(string queue, RouteSight sight) => new(
-        queue, sight.Route.ToString(), sight.Trouble, sight.Workers, sight.Counts?.Ready, sight.Counts?.Leased, sight.Counts?.Delayed, sight.Counts?.Dead, sight.Counts?.Free,
+    public static RouteLine Of(string queue, RouteStatus sight) => new(
+        queue, sight.Route.ToString(), sight.Error, sight.Workers, sight.Counts?.Ready, sight.Counts?.Leased, sight.Counts?.Delayed, sight.Counts?.Dead, sight.Counts?.Free,
         sight.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null);
 
-    public static string Words(RouteSight sight)
+    public static string Words(RouteStatus sight)
     {
         string workers = sight.Workers == 1 ? "1 worker" : string.Create(CultureInfo.InvariantCulture, $"{sight.Workers:N0} workers");
-        if (sight.Trouble is { } trouble) return trouble;
+        if (sight.Error is { } trouble) return trouble;
         if (sight.Counts is not { } c) return workers;
         string oldest = c.OldestReadyAge > TimeSpan.Zero ? string.Create(CultureInfo.InvariantCulture, $", oldest {c.OldestReadyAge.TotalSeconds:0.000} s") : "";
         return string.Create(CultureInfo.InvariantCulture, $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{oldest}; {workers}");
@@ -26,7 +26,7 @@ internal sealed record RouteLine(string Queue, string Route, string? Trouble, in
 /// <summary>Where a task would go.</summary>
 internal sealed record ForecastLine(string Queue, string Route, string Reason, RouteLine[] Routes)
 {
-    public static ForecastLine Of(RouteForecast f) => new(f.Queue, f.Route.ToString(), f.Reason, [.. f.Routes.Where(static s => s.Route != Otto.Queue.Route.InProcess).Select(s => RouteLine.Of(f.Queue, s))]);
+    public static ForecastLine Of(RouteExplanation f) => new(f.Queue, f.Route.ToString(), f.Reason, [.. f.Routes.Where(static s => s.Route != Otto.Queue.Route.InProcess).Select(s => RouteLine.Of(f.Queue, s))]);
 }
 
 /// <summary>A task that was sent.</summary>

@@ -34,13 +34,13 @@ internal sealed class QueuePlace
     /// <summary>Options for a program that works with this queue and has no other.</summary>
     public TaskQueueOptions Options(ParseResult parsed)
     {
-        TaskQueueOptions options = new TaskQueueOptions().InProcess(static o => o.Enabled = false).SharedMemory(o => o.Directory = Directory(parsed));
-        return Redis(parsed) is { } server ? options.Redis(server) : options;
+        TaskQueueOptions options = new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(o => o.Directory = Directory(parsed));
+        return Redis(parsed) is { } server ? options.UseRedis(server) : options;
     }
 
     /// <summary>A queue that only sends and looks.</summary>
     public TaskQueue Open(ParseResult parsed, string queue, string? task = null)
-        => new(Options(parsed).Send<ReadOnlyMemory<byte>>(task ?? queue, h => h.Queue(queue).Serializer(Serializer(parsed))));
+        => new(Options(parsed).AddProducer<ReadOnlyMemory<byte>>(task ?? queue, h => h.Queue(queue).Serializer(Serializer(parsed))));
 
     /// <summary>Whether the queue is on a route that can be looked at; looking must not make a segment.</summary>
     public bool Exists(ParseResult parsed, string queue)

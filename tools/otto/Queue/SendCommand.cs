@@ -39,14 +39,14 @@ internal static class SendCommand
             EnqueueOptions options = new()
             {
                 Delay = QueuePlace.Seconds(parsed.GetValue(delay), "--delay") ?? TimeSpan.Zero,
-                Every = QueuePlace.Seconds(parsed.GetValue(every), "--every"),
-                Key = parsed.GetValue(key),
+                RepeatInterval = QueuePlace.Seconds(parsed.GetValue(every), "--every"),
+                UniqueKey = parsed.GetValue(key),
                 Durability = QueuePlace.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None,
                 Route = QueuePlace.Choice<Route>(parsed.GetValue(route), "--route"),
             };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!, parsed.GetValue(task));
-            RouteForecast forecast = await queue.ForeseeAsync(parsed.GetValue(task) ?? parsed.GetValue(name)!, options, stop);
-            if (forecast.Routes.FirstOrDefault(r => r.Route == forecast.Route)?.Trouble is { } trouble) throw new RedisTroubleException(trouble); // A shell wants to know, not to wait.
+            RouteExplanation forecast = await queue.ExplainRouteAsync(parsed.GetValue(task) ?? parsed.GetValue(name)!, options, stop);
+            if (forecast.Routes.FirstOrDefault(r => r.Route == forecast.Route)?.Error is { } trouble) throw new RedisUnavailableException(trouble); // A shell wants to know, not to wait.
             using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
             TimeSpan? most = QueuePlace.Seconds(parsed.GetValue(timeout), "--timeout");
             if (most is { } time) patience.CancelAfter(time);

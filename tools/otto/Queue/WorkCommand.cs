@@ -46,13 +46,13 @@ internal static class WorkCommand
             int retry = QueuePlace.Number(parsed.GetValue(retries), "--retry", 0, 1000) ?? 3;
             TimeSpan? patience = QueuePlace.Seconds(parsed.GetValue(timeout), "--timeout");
             TaskCompletionSource enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            TaskQueueOptions options = place.Options(parsed).Handle<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellation) =>
+            TaskQueueOptions options = place.Options(parsed).AddHandler<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellationToken) =>
             {
                 bool last = false, asJson = parsed.GetValue(json);
                 long start = Stopwatch.GetTimestamp();
                 try
                 {
-                    await RunAsync(words, payload, context, asJson, cancellation);
+                    await RunAsync(words, payload, context, asJson, cancellationToken);
                     last = true;
                     if (asJson) QueueCommand.Print(Attempt(context, start, null));
                 }
@@ -73,8 +73,8 @@ internal static class WorkCommand
             await using var queue = new TaskQueue(options);
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop), terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
             await queue.StartAsync(CancellationToken.None);
-            foreach (RouteSight route in (await queue.ForeseeAsync(taskName, cancellationToken: CancellationToken.None)).Routes.Where(static r => r.Trouble is not null))
-                Console.Error.WriteLine($"otto: {route.Trouble}; waiting for it");
+            foreach (RouteStatus route in (await queue.ExplainRouteAsync(taskName, cancellationToken: CancellationToken.None)).Routes.Where(static r => r.Error is not null))
+                Console.Error.WriteLine($"otto: {route.Error}; waiting for it");
             await enough.Task;
             DrainReport report = await queue.StopAsync(CancellationToken.None);
             QueueStatistics numbers = queue.GetStatistics()[0];
@@ -90,25 +90,25 @@ internal static class WorkCommand
     }
 
     // On to our own standard error as it comes, and only its end kept: a command may say as much as it likes.
-    private static async Task<string> PassErrorsAsync(Stream errors, CancellationToken cancellation)
+    private static async Task<string> PassErrorsAsync(Stream errors, CancellationToken cancellationToken)
     {
         byte[] piece = new byte[1 << 14];
         byte[] end = [];
-        for (int read; (read = await errors.ReadAsync(piece, cancellation)) > 0;)
+        for (int read; (read = await errors.ReadAsync(piece, cancellationToken)) > 0;)
         {
-            await s_errors.Value.WriteAsync(piece.AsMemory(0, read), cancellation);
+            await s_errors.Value.WriteAsync(piece.AsMemory(0, read), cancellationToken);
             end = [.. end, .. piece.AsSpan(0, read)];
             if (end.Length > MostStderr * 4) end = end[^(MostStderr * 4)..];
         }
 
-        if (end is [.., not (byte)'\n']) await s_errors.Value.WriteAsync("\n"u8.ToArray(), cancellation);
+        if (end is [.., not (byte)'\n']) await s_errors.Value.WriteAsync("\n"u8.ToArray(), cancellationToken);
         return Encoding.UTF8.GetString(end).Trim();
     }
 
     private static AttemptLine Attempt(TaskContext context, long start, string? error) => new(
         context.Id.ToString(), context.Queue, context.Name, context.Route.ToString(), context.Attempt, Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 6), error is null, error);
 
-    private static async Task RunAsync(string[] words, ReadOnlyMemory<byte> payload, TaskContext context, bool keepOutput, CancellationToken cancellation)
+    private static async Task RunAsync(string[] words, ReadOnlyMemory<byte> payload, TaskContext context, bool keepOutput, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo(words[0], words[1..]) { RedirectStandardInput = true, RedirectStandardError = true, RedirectStandardOutput = keepOutput };
         start.Environment["OTTO_TASK_ID"] = context.Id.ToString();
@@ -118,11 +118,11 @@ internal static class WorkCommand
         using Process process = Process.Start(start) ?? throw new IOException($"{words[0]} could not be started");
         try
         {
-            Task<string> errors = PassErrorsAsync(process.StandardError.BaseStream, cancellation);
-            Task passing = keepOutput ? process.StandardOutput.BaseStream.CopyToAsync(s_errors.Value, cancellation) : Task.CompletedTask;
+            Task<string> errors = PassErrorsAsync(process.StandardError.BaseStream, cancellationToken);
+            Task passing = keepOutput ? process.StandardOutput.BaseStream.CopyToAsync(s_errors.Value, cancellationToken) : Task.CompletedTask;
             try
             {
-                await process.StandardInput.BaseStream.WriteAsync(payload, cancellation);
+                await process.StandardInput.BaseStream.WriteAsync(payload, cancellationToken);
                 process.StandardInput.Close();
             }
             catch (IOException)
@@ -130,7 +130,7 @@ internal static class WorkCommand
                 // It does not want to read all of it.
             }
 
-            await process.WaitForExitAsync(cancellation);
+            await process.WaitForExitAsync(cancellationToken);
             await passing;
             string said = await errors;
             if (process.ExitCode != 0) throw new InvalidOperationException($"{words[0]} ended with code {process.ExitCode}{(said.Length == 0 ? "" : $": {said[Math.Max(0, said.Length - MostStderr)..]}")}");

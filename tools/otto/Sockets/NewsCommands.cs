@@ -106,7 +106,7 @@ internal static class NewsCommands
         command.SetAction((parsed, _) => SocketChoice.ReportAsync("otto", async () =>
         {
             await using UdsClient client = choice.Client(parsed);
-            await using UdsMessages messages = await OpenAsync(choice.Timeout(parsed), stop => client.SubscribeAsync(parsed.GetValue(topic)!, stop));
+            await using UdsSubscription messages = await OpenAsync(choice.Timeout(parsed), stop => client.SubscribeAsync(parsed.GetValue(topic)!, stop));
             return await ListenAsync(messages, messages, Number(parsed.GetValue(count)), choice.Timeout(parsed), message =>
             {
                 if (message.Lost > 0) Console.Error.WriteLine($"otto: {message.Lost:N0} messages were lost here");

@@ -55,7 +55,7 @@ internal sealed class StoreChoice
     private TaskStores? Elsewhere(ParseResult parsed, out string? socket)
     {
         socket = null;
-        string? address = parsed.GetValue(_transport) ?? (_sockets.Path(parsed) is null ? Environment.GetEnvironmentVariable(OttoTransport.Variable) : null);
+        string? address = parsed.GetValue(_transport) ?? (_sockets.Path(parsed) is null ? Environment.GetEnvironmentVariable(OttoTransport.EnvironmentVariable) : null);
         return string.IsNullOrWhiteSpace(address) ? null : OpenElsewhere(parsed, address, out socket);
     }
 

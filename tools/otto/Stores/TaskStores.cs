@@ -9,41 +9,41 @@ internal sealed class TaskStores(IStoreTransport transport) : IAsyncDisposable
 {
     private static readonly char[] Wild = ['*', '?', '[', '\\'];
 
-    public async ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellation)
+    public async ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellationToken)
     {
         (ChannelName task, string own) = Split(key);
-        await using IKeyValueStore store = await transport.OpenStoreAsync(task, cancellation);
-        return await store.GetAsync(own, cancellation);
+        await using IKeyValueStore store = await transport.OpenStoreAsync(task, cancellationToken);
+        return await store.GetAsync(own, cancellationToken);
     }
 
-    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellation)
+    public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken)
     {
         (ChannelName task, string own) = Split(key);
-        await using IKeyValueStore store = await transport.OpenStoreAsync(task, cancellation);
-        await store.SetAsync(own, value, cancellation);
+        await using IKeyValueStore store = await transport.OpenStoreAsync(task, cancellationToken);
+        await store.SetAsync(own, value, cancellationToken);
     }
 
-    public async ValueTask<bool> DeleteAsync(string key, CancellationToken cancellation)
+    public async ValueTask<bool> DeleteAsync(string key, CancellationToken cancellationToken)
     {
         (ChannelName task, string own) = Split(key);
-        await using IKeyValueStore store = await transport.OpenStoreAsync(task, cancellation);
-        return await store.DeleteAsync(own, cancellation);
+        await using IKeyValueStore store = await transport.OpenStoreAsync(task, cancellationToken);
+        return await store.DeleteAsync(own, cancellationToken);
     }
 
-    public async ValueTask<IReadOnlyList<string>> ListAsync(string pattern, CancellationToken cancellation)
+    public async ValueTask<IReadOnlyList<string>> ListAsync(string pattern, CancellationToken cancellationToken)
     {
         (ChannelName task, string own) = SplitPattern(pattern);
-        await using IKeyValueStore store = await transport.OpenStoreAsync(task, cancellation);
-        return [.. (await store.ListAsync(own, cancellation)).Select(key => $"{task}.{key}")];
+        await using IKeyValueStore store = await transport.OpenStoreAsync(task, cancellationToken);
+        return [.. (await store.ListAsync(own, cancellationToken)).Select(key => $"{task}.{key}")];
     }
 
-    public async ValueTask<IStoreWatch> WatchAsync(string pattern, bool snapshot, CancellationToken cancellation)
+    public async ValueTask<IStoreWatch> WatchAsync(string pattern, bool snapshot, CancellationToken cancellationToken)
     {
         (ChannelName task, string own) = SplitPattern(pattern);
-        IKeyValueStore store = await transport.OpenStoreAsync(task, cancellation);
+        IKeyValueStore store = await transport.OpenStoreAsync(task, cancellationToken);
         try
         {
-            return new Watch(store, await store.WatchAsync(own, snapshot, cancellation));
+            return new Watch(store, await store.WatchAsync(own, snapshot, cancellationToken));
         }
         catch
         {

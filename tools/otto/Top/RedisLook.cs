@@ -19,16 +19,16 @@ internal sealed class RedisLook(string server, ProgressBoard board) : IAsyncDisp
 
     private const string Route = "Redis";
 
-    public async Task<IEnumerable<QueueSight>> LookAsync(string? only, CancellationToken cancellation)
+    public async Task<IEnumerable<QueueSight>> LookAsync(string? only, CancellationToken cancellationToken)
     {
         if (_looks++ % FindEvery == 0 || _names.Length == 0)
         {
             try
             {
-                IReadOnlyList<string> names = only is null ? await RedisQueues.ListAsync(server, cancellation) : [only];
+                IReadOnlyList<string> names = only is null ? await RedisQueues.ListAsync(server, cancellationToken) : [only];
                 if (!names.SequenceEqual(_names)) await WatchAsync([.. names]);
             }
-            catch (RedisTroubleException e)
+            catch (RedisUnavailableException e)
             {
                 if (_names.Length == 0) return [new QueueSight(only ?? "", Route, e.Message, 0, 0, 0, 0, 0, 0, null, null)];
             }
@@ -37,19 +37,19 @@ internal sealed class RedisLook(string server, ProgressBoard board) : IAsyncDisp
         List<QueueSight> sights = [];
         foreach (string name in _names)
         {
-            RouteSight sight = (await _queues!.ForeseeAsync(name, null, cancellation)).Routes[^1];
+            RouteStatus sight = (await _queues!.ExplainRouteAsync(name, null, cancellationToken)).Routes[^1];
             sights.Add(Of(name, sight));
         }
 
         return sights;
     }
 
-    private QueueSight Of(string name, RouteSight sight)
+    private QueueSight Of(string name, RouteStatus sight)
     {
-        if (sight.Counts is not { } counts) return new QueueSight(name, Route, sight.Trouble ?? "not known", 0, 0, 0, 0, 0, 0, null, null);
+        if (sight.Counts is not { } counts) return new QueueSight(name, Route, sight.Error ?? "not known", 0, 0, 0, 0, 0, 0, null, null);
         double? entered = null, left = null;
         long now = Stopwatch.GetTimestamp();
-        if (_before.TryGetValue(name, out (long At, WorkQueueCounts Counts) before) && counts.Entered - before.Counts.Entered is >= 0 and var came)
+        if (_before.TryGetValue(name, out (long At, WorkQueueCounts Counts) before) && counts.TotalIn - before.Counts.TotalIn is >= 0 and var came)
         {
             double seconds = Stopwatch.GetElapsedTime(before.At, now).TotalSeconds;
             entered = came / seconds;
@@ -67,8 +67,8 @@ internal sealed class RedisLook(string server, ProgressBoard board) : IAsyncDisp
         _names = names;
         _queues = null;
         if (names.Length == 0) return;
-        TaskQueueOptions options = new TaskQueueOptions().InProcess(static o => o.Enabled = false).SharedMemory(static o => o.Enabled = false).Redis(server);
-        foreach (string name in names) options.Send<ReadOnlyMemory<byte>>(name);
+        TaskQueueOptions options = new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(static o => o.Enabled = false).UseRedis(server);
+        foreach (string name in names) options.AddProducer<ReadOnlyMemory<byte>>(name);
         _queues = new TaskQueue(options);
         foreach (string name in names) _ = HearAsync(_queues, name, _stop.Token);
     }

@@ -8,7 +8,7 @@ namespace Otto.Tools.Top;
 
 // The queues in shared memory: counted from outside, so that a look takes no part; heard over their topics, where a worker has made one.
 
-internal sealed class SegmentLook(string? directory, ProgressBoard board) : IAsyncDisposable
+internal sealed class SegmentInspector(string? directory, ProgressBoard board) : IAsyncDisposable
 {
     private readonly MmapTransport _transport = new(new MmapTransportOptions { Directory = directory });
     private readonly MmapInspector _inspector = new(new MmapTransportOptions { Directory = directory });
@@ -29,7 +29,7 @@ internal sealed class SegmentLook(string? directory, ProgressBoard board) : IAsy
         {
             if (report.Kind != SegmentKind.Queue || (only is not null && report.Name != only)) continue;
             now[report.Path] = report;
-            if (report.Depth is not QueueDepth depth)
+            if (report.Contents is not QueueContents depth)
             {
                 sights.Add(new QueueSight(report.Name, Route, report.Problem ?? report.Condition.ToString(), 0, 0, 0, 0, 0, 0, null, null));
                 continue;
@@ -38,7 +38,7 @@ internal sealed class SegmentLook(string? directory, ProgressBoard board) : IAsy
             SegmentRates? rates = _before.TryGetValue(report.Path, out SegmentReport? earlier) ? report.RatesSince(earlier) : null;
             sights.Add(new QueueSight(
                 report.Name, Route, null, report.Participants.Count(static p => p.Alive && p.Role.Contains("takes work", StringComparison.Ordinal)), depth.Ready, depth.Leased, depth.Delayed, depth.Dead,
-                Math.Round(depth.OldestReadyAge.TotalSeconds, 3), rates?.EnteredPerSecond, rates?.LeftPerSecond));
+                Math.Round(depth.OldestReadyAge.TotalSeconds, 3), rates?.InPerSecond, rates?.OutPerSecond));
             if (topics.Contains(report.Name)) Hear(report.Name);
         }
 
@@ -50,7 +50,7 @@ internal sealed class SegmentLook(string? directory, ProgressBoard board) : IAsy
     {
         try
         {
-            if (!_heard.TryGetValue(queue, out MessageSubscriber? subscriber)) _heard.Add(queue, subscriber = _transport.OpenSubscriber(queue, startAt: _looks > 1 ? StartAt.Oldest : StartAt.Now)); // Old news only of what was not there before.
+            if (!_heard.TryGetValue(queue, out MessageSubscriber? subscriber)) _heard.Add(queue, subscriber = _transport.OpenSubscriber(queue, startAt: _looks > 1 ? StartPosition.Oldest : StartPosition.Now)); // Old news only of what was not there before.
             while (subscriber.TryReceive(out TopicMessage message))
                 if (TaskProgress.TryRead(message.Bytes, out TaskProgress progress)) board.Note(progress, queue, Route);
         }

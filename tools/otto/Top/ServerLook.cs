@@ -13,17 +13,17 @@ internal sealed class ServerLook(string? socket) : IAsyncDisposable
 
     private readonly UdsClient _client = new(new UdsTransportOptions { SocketPath = socket, ConnectTimeout = TimeSpan.Zero });
 
-    public async Task<List<ProgressSight>> LookAsync(CancellationToken cancellation)
+    public async Task<List<ProgressSight>> LookAsync(CancellationToken cancellationToken)
     {
         List<ProgressSight> sights = [];
-        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(Patience);
         try
         {
             foreach (string key in (await _client.ListAsync("*" + Suffix, limit.Token)).Take(MostTasks))
                 if (await _client.GetAsync(key, limit.Token) is { } value && Read(key[..^Suffix.Length], value) is { } sight) sights.Add(sight);
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or TimeoutException && !cancellation.IsCancellationRequested)
+        catch (Exception e) when (e is IOException or OperationCanceledException or TimeoutException && !cancellationToken.IsCancellationRequested)
         {
             // No server, or none that answers: the next look asks again.
         }

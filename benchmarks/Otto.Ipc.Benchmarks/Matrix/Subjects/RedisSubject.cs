@@ -40,7 +40,7 @@ internal sealed class RedisSubject(bool batched) : Subject
 
     public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new StreamOutlet(Connect(address), channel, batched, options);
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new StreamInlet(Connect(address), channel, batched ? Math.Clamp((int)(RoomBytes / 4 / Math.Max(options.MaxMessageBytes, 1)), 1, Batch) : 1);
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new InboundConnection(Connect(address), channel, batched ? Math.Clamp((int)(RoomBytes / 4 / Math.Max(options.MaxMessageBytes, 1)), 1, Batch) : 1);
 
     public override IEnumerable<Look> Looks(string address, string channel) =>
     [
@@ -121,7 +121,7 @@ internal sealed class RedisSubject(bool batched) : Subject
         }
     }
 
-    private sealed class StreamInlet : Inlet
+    private sealed class InboundConnection : Inlet
     {
         private readonly IDatabase _database;
         private readonly string _stream;
@@ -131,7 +131,7 @@ internal sealed class RedisSubject(bool batched) : Subject
         private readonly SemaphoreSlim _nudged = new(0);
         private readonly ISubscriber _subscriber;
 
-        public StreamInlet(ConnectionMultiplexer connection, string stream, int count)
+        public InboundConnection(ConnectionMultiplexer connection, string stream, int count)
         {
             (_stream, _count, _database, _subscriber) = (stream, count, connection.GetDatabase(), connection.GetSubscriber());
             try

@@ -11,7 +11,7 @@ internal static class FileAnalysis
     private const int PieceBytes = 256 * 1024;
 
     /// <summary>Kind, SHA-256 and entropy of a file, in a few words.</summary>
-    public static string Describe(string path, CancellationToken cancellation)
+    public static string Describe(string path, CancellationToken cancellationToken)
     {
         using FileStream? file = RegularFile.TryOpen(path);
         if (file is null) return "empty";
@@ -25,7 +25,7 @@ internal static class FileAnalysis
             long bytes = 0;
             for (int read; (read = file.Read(piece, 0, PieceBytes)) > 0; bytes += read)
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 ReadOnlySpan<byte> part = piece.AsSpan(0, read);
                 kind ??= KindOf(part);
                 hash.AppendData(part);

@@ -1,0 +1,92 @@
+using System.Runtime.InteropServices;
+using Otto.Ipc.Fifo.Platform;
+using Otto.Ipc.Platform;
+
+namespace Otto.Ipc.Fifo.Paths;
+
+// The FIFO's name in the file system: made 0600, never through a link, and opened without ever waiting for the other side.
+
+internal static class FifoFile
+{
+    private const int TypeMask = 0xF000, FifoType = 0x1000;
+
+    /// <summary>Makes the FIFO where there is nothing, and refuses what is not a FIFO of this user alone.</summary>
+    public static void Ensure(string path)
+    {
+        int error = PipeCalls.MakeFifo(path);
+        if (error is not (0 or Libc.EEXIST)) throw Libc.Failure("mkfifo", path, error);
+        Check(path);
+    }
+
+    /// <summary>Refuses what is not a FIFO of this user alone.</summary>
+    public static void Check(string path) => Check(Libc.Status(path) ?? throw new FileNotFoundException($"there is no FIFO at {path}", path), path);
+
+    /// <summary>Opens the reading end; there need be no writer.</summary>
+    public static int OpenReading(string path)
+    {
+        int fd = Open(path, Libc.O_RDONLY);
+        return fd >= 0 ? fd : throw Libc.Failure("open", path, -fd);
+    }
+
+    /// <summary>Opens the writing end, where somebody has the FIFO open for reading.</summary>
+    /// <returns>The descriptor; -1 where nobody reads.</returns>
+    public static int TryOpenWriting(string path)
+    {
+        int fd = Open(path, PipeCalls.O_WRONLY);
+        if (fd >= 0) return fd;
+        return fd == -Libc.ENXIO ? -1 : throw Libc.Failure("open", path, -fd);
+    }
+
+    /// <summary>Whether the pipe can take no more, however few bytes are in it. For its reader to ask.</summary>
+    public static bool IsFull(string path)
+    {
+        int writing = TryOpenWriting(path);
+        if (writing < 0) return false;
+        bool full = (PipeCalls.Poll(writing, PipeCalls.POLLOUT) & PipeCalls.POLLOUT) == 0;
+        _ = Libc.Close(writing);
+        return full;
+    }
+
+    /// <summary>Deletes the name. Whoever waits in an open of it is let in, finds the end, and nobody comes after that.</summary>
+    public static void Remove(string path)
+    {
+        int both = Libc.Open(path, Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0);
+        _ = Libc.Unlink(path);
+        if (both >= 0) _ = Libc.Close(both);
+    }
+
+    private static int Open(string path, int access)
+    {
+        while (true)
+        {
+            int fd = Libc.Open(path, access | Libc.O_NONBLOCK | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0);
+            if (fd < 0)
+            {
+                int error = Marshal.GetLastPInvokeError();
+                if (error == Libc.EINTR) continue;
+                return error == Libc.ELOOP ? throw new IOException($"{path} is a symbolic link; links are not followed") : -error;
+            }
+
+            try
+            {
+                Check(Libc.Status(fd), path);
+                return fd;
+            }
+            catch
+            {
+                _ = Libc.Close(fd);
+                throw;
+            }
+        }
+    }
+
+    private static void Check(FileStatus status, string path)
+    {
+        uint me = Libc.GetEuid();
+        if (status.IsLink) throw new IOException($"{path} is a symbolic link; links are not followed");
+        if ((status.Mode & TypeMask) != FifoType) throw new IOException($"{path} is not a FIFO; remove it, or take another name");
+        if (status.Uid != me) throw new UnauthorizedAccessException($"the FIFO {path} belongs to uid {status.Uid}, not to {me}");
+        if ((status.Permissions & 0x3F) != 0) // anything at all for group or others
+            throw new UnauthorizedAccessException($"the FIFO {path} has mode {Convert.ToString(status.Permissions, 8)}; others could take part: chmod 600 it");
+    }
+}

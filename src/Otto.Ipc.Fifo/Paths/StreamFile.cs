@@ -1,0 +1,213 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using Otto.Ipc.Platform;
+
+namespace Otto.Ipc.Fifo.Paths;
+
+// What the .NET ends of one stream must agree on lies in a small file beside the FIFO, name.fifo.lock, which is also their lock.
+//
+//  0      4         8              C
+//  +------+---------+--------------+-------+
+//  | FIFO | framing | max message  | begun |   little-endian; begun is one byte: 1 while a frame over PIPE_BUF is being written
+//  +------+---------+--------------+-------+
+//
+// The whole file is flocked by whoever writes a frame, so flock(1) takes part. Far beyond its end lie the bytes of the kernel's locks of
+// open files: one that every end holds for reading, and one that the receiver holds for writing. Whoever finds the first one free is
+// alone, and decides the settings anew.
+
+internal sealed class StreamFile : IDisposable
+{
+    public const string Suffix = ".lock";
+
+    private const int HeaderBytes = 13, FramingAt = 4, LimitAt = 8, BegunAt = 12, RenewTries = 1000;
+    private const long EndsByte = 1L << 40, ReceiverByte = EndsByte + 1;
+    private static readonly int Magic = BinaryPrimitives.ReadInt32LittleEndian("FIFO"u8);
+    private readonly SafeFileHandle _file;
+    private readonly int _fd;
+
+    private StreamFile(SafeFileHandle file, string fifoPath)
+    {
+        _file = file;
+        _fd = (int)file.DangerousGetHandle();
+        FifoPath = fifoPath;
+    }
+
+    public string FifoPath { get; }
+
+    public FrameRules Rules { get; private set; }
+
+    /// <summary>Whether a frame was begun, and its sender has not said that it is whole. Means a death only to who holds the lock for writing.</summary>
+    public bool IsFrameBegun
+    {
+        get
+        {
+            byte begun = 0;
+            return RandomAccess.Read(_file, new Span<byte>(ref begun), BegunAt) == 1 && begun != 0;
+        }
+        set
+        {
+            byte begun = value ? (byte)1 : (byte)0;
+            RandomAccess.Write(_file, new ReadOnlySpan<byte>(in begun), BegunAt);
+        }
+    }
+
+    /// <summary>Whether a .NET receiver has the stream open.</summary>
+    public bool HasReceiver
+    {
+        get
+        {
+            var request = new Libc.FileLock { Type = Libc.F_WRLCK, Start = ReceiverByte, Length = 1 };
+            return Libc.Fcntl(_fd, Libc.F_OFD_GETLK, ref request) != 0 || request.Type != Libc.F_UNLCK;
+        }
+    }
+
+    /// <summary>Joins the ends of a stream.</summary>
+    /// <param name="fifoPath">The FIFO, which may not exist yet.</param>
+    /// <param name="create">Whether to make it then.</param>
+    /// <param name="options">What this end states.</param>
+    public static StreamFile Join(string fifoPath, bool create, FifoStreamOptions options)
+    {
+        string path = fifoPath + Suffix;
+        for (int attempt = 0; attempt < RenewTries; attempt++)
+        {
+            if (create) FifoFile.Ensure(fifoPath);
+            else FifoFile.Check(fifoPath);
+            var joined = new StreamFile(OpenFile(path), fifoPath);
+            try
+            {
+                if (joined.TryJoin(options) && joined.IsStillNamed(path)) return joined;
+            }
+            catch
+            {
+                joined.Dispose();
+                throw;
+            }
+
+            // Somebody is about to settle the rules, or to remove the stream: a matter of microseconds, or longer where it lost its core.
+            joined.Dispose();
+            LockPause.After(attempt);
+        }
+
+        throw new IOException($"{path} stayed locked by somebody who decides nothing; remove it if no program uses the FIFO");
+    }
+
+    /// <summary>Takes the receiver's place.</summary>
+    /// <returns><see langword="false"/> where another has it.</returns>
+    public bool TryBeReceiver() => TrySet(ReceiverByte, Libc.F_WRLCK);
+
+    /// <summary>Takes the right to write a frame.</summary>
+    /// <returns><see langword="false"/> where another sender has it.</returns>
+    public bool TryLockWriting()
+    {
+        while (Libc.Flock(_fd, Libc.LOCK_EX | Libc.LOCK_NB) != 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            if (error == Libc.EAGAIN) return false;
+            if (error != Libc.EINTR) throw Libc.Failure("flock", FifoPath + Suffix, error);
+        }
+
+        return true;
+    }
+
+    public void UnlockWriting() => _ = Libc.Flock(_fd, Libc.LOCK_UN);
+
+    /// <summary>Deletes the FIFO and its file, where no .NET end has it open.</summary>
+    /// <returns><see langword="false"/> where there is none.</returns>
+    public static bool Remove(string fifoPath)
+    {
+        if (Libc.Status(fifoPath) is null) return false;
+        FifoFile.Check(fifoPath);
+        using var file = new StreamFile(OpenFile(fifoPath + Suffix), fifoPath);
+        if (!file.TrySet(EndsByte, Libc.F_WRLCK)) throw new IOException($"somebody has {fifoPath} open; it was left alone");
+        FifoFile.Remove(fifoPath);
+        _ = Libc.Unlink(fifoPath + Suffix);
+        return true;
+    }
+
+    /// <summary>Leaves. The locks go first, since a child of this process that has not executed its program yet shares them.</summary>
+    public void Dispose()
+    {
+        if (_file.IsClosed) return;
+        TrySet(ReceiverByte, Libc.F_UNLCK);
+        TrySet(EndsByte, Libc.F_UNLCK);
+        UnlockWriting();
+        _file.Dispose();
+    }
+
+    private static SafeFileHandle OpenFile(string path)
+    {
+        int fd = Libc.Open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_CLOEXEC | Libc.O_NOFOLLOW | Libc.O_NONBLOCK, 0x180);
+        if (fd < 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            throw error == Libc.ELOOP ? new IOException($"{path} is a symbolic link; links are not followed") : Libc.Failure("open", path, error);
+        }
+
+        var file = new SafeFileHandle(fd, ownsHandle: true);
+        FileStatus status = Libc.Status(fd);
+        uint me = Libc.GetEuid();
+        string? problem = !status.IsRegularFile ? "is not a regular file"
+            : status.Uid != me ? $"belongs to uid {status.Uid}, not to {me}"
+            : (status.Permissions & 0x12) != 0 ? $"has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 600 it"
+            : null;
+        if (problem is null) return file;
+        file.Dispose();
+        throw new UnauthorizedAccessException($"{path} {problem}");
+    }
+
+    private bool IsStillNamed(string path)
+    {
+        FileStatus mine = Libc.Status(_fd);
+        return Libc.Status(path) is { } named && (named.Inode, named.Device) == (mine.Inode, mine.Device) && Libc.Status(FifoPath) is not null;
+    }
+
+    private bool TryJoin(FifoStreamOptions options)
+    {
+        if (TrySet(EndsByte, Libc.F_WRLCK))
+        {
+            Rules = FrameRules.Of(options);
+            Span<byte> header = stackalloc byte[HeaderBytes];
+            header.Clear();
+            BinaryPrimitives.WriteInt32LittleEndian(header, Magic);
+            BinaryPrimitives.WriteInt32LittleEndian(header[FramingAt..], (int)Rules.Framing);
+            BinaryPrimitives.WriteInt32LittleEndian(header[LimitAt..], Rules.MaxMessageBytes);
+            RandomAccess.Write(_file, header, 0);
+            // From writing to reading in one step: nobody else decides in between.
+            return TrySet(EndsByte, Libc.F_RDLCK);
+        }
+
+        if (!TrySet(EndsByte, Libc.F_RDLCK)) return false;
+        Rules = ReadRules();
+        if (options.Framing is { } framing && framing != Rules.Framing)
+            throw new ArgumentException($"framing {framing} differs from {Rules.Framing}, which the other ends of {FifoPath} use", nameof(options));
+        if (options.MaxMessageBytes is { } limit && limit != Rules.MaxMessageBytes)
+            throw new ArgumentException($"max message bytes {limit:N0} differs from {Rules.MaxMessageBytes:N0}, which the other ends of {FifoPath} use", nameof(options));
+        return true;
+    }
+
+    private FrameRules ReadRules()
+    {
+        Span<byte> header = stackalloc byte[HeaderBytes];
+        int read = RandomAccess.Read(_file, header, 0);
+        int framing = BinaryPrimitives.ReadInt32LittleEndian(header[FramingAt..]), limit = BinaryPrimitives.ReadInt32LittleEndian(header[LimitAt..]);
+        if (read != HeaderBytes || BinaryPrimitives.ReadInt32LittleEndian(header) != Magic || !Enum.IsDefined((FifoFraming)framing)
+            || limit is < 1 or > FifoStreamOptions.MostMessageBytes)
+        {
+            throw new InvalidDataException(
+                $"{FifoPath}{Suffix} holds no rules of a stream ({read} of {HeaderBytes} bytes, framing {framing}, limit {limit}); remove it while nobody uses the FIFO");
+        }
+
+        return new FrameRules((FifoFraming)framing, limit);
+    }
+
+    private bool TrySet(long offset, short type)
+    {
+        var request = new Libc.FileLock { Type = type, Start = offset, Length = 1 };
+        while (true)
+        {
+            if (Libc.Fcntl(_fd, Libc.F_OFD_SETLK, ref request) == 0) return true;
+            if (Marshal.GetLastPInvokeError() != Libc.EINTR) return false;
+        }
+    }
+}

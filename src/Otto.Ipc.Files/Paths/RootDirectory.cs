@@ -1,0 +1,66 @@
+using System.Runtime.InteropServices;
+using Otto.Ipc.Platform;
+
+namespace Otto.Ipc.Files.Paths;
+
+// Where the files of a run live: directories of this user alone, checked before a name in them is trusted, since whoever may write to a
+// directory may swap what any name in it leads to.
+
+internal static class RootDirectory
+{
+    private const int OwnerOnly = 0x1C0, GroupOrOthersWrite = 0x12;
+
+    /// <summary>Where the run's directory is or would be; nothing is looked at.</summary>
+    public static string PathOf(string? configured) => Libc.Supported
+        ? Path.GetFullPath(configured ?? Variable("OTTO_TASKS_DIR") ?? Variable("OTTO_HOME") ?? ".otto")
+        : throw new PlatformNotSupportedException("files as a transport need Linux on x64 or arm64");
+
+    /// <summary>Makes sure of a directory below the run's, and of everything between.</summary>
+    /// <returns>Its path.</returns>
+    public static string Ensure(string root, params ReadOnlySpan<string> below)
+    {
+        if (Libc.Status(root) is null && Path.GetDirectoryName(root) is { } parent) Directory.CreateDirectory(parent);
+        Ensure(root);
+        string path = root;
+        foreach (string name in below)
+        {
+            path = Path.Combine(path, name);
+            Ensure(path);
+        }
+
+        return path;
+    }
+
+    /// <summary>Makes a directory where there is none, and refuses one that is not this user's alone.</summary>
+    public static void Ensure(string path)
+    {
+        if (Libc.MakeDirectory(path, OwnerOnly) != 0)
+        {
+            int error = Marshal.GetLastPInvokeError();
+            if (error != Libc.EEXIST) throw PrivateFile.Refused("mkdir", path, error);
+        }
+
+        if (Libc.Status(path) is not { } status) throw new DirectoryNotFoundException($"the directory {path} went away");
+        if (status.IsLink) throw new UnauthorizedAccessException($"{path} is a symbolic link, which is not followed; name the directory itself");
+        if (!status.IsDirectory) throw new IOException($"{path} is not a directory");
+        uint me = Libc.GetEuid();
+        if (status.Uid != me) throw new UnauthorizedAccessException($"the directory {path} belongs to uid {status.Uid}, not to {me}; name another in OTTO_TASKS_DIR");
+        if ((status.Permissions & GroupOrOthersWrite) != 0)
+            throw new UnauthorizedAccessException($"the directory {path} has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 700 it");
+    }
+
+    /// <summary>The names in a directory; none where there is no directory.</summary>
+    public static string[] NamesIn(string path)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(path).Select(entry => Path.GetFileName(entry))];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return [];
+        }
+    }
+
+    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
+}

@@ -1,0 +1,96 @@
+using System.Text;
+using System.Text.Unicode;
+using Otto.Ipc.Mmap.Segments;
+
+namespace Otto.Ipc.Mmap.Queues;
+
+// What a dead participant left half-done. Each step is one exact CAS, so any number of sweepers may run at once, and one that stops or
+// dies halfway leaves the rest to the next. The caller has proven the death, and keeps the number from being used again meanwhile.
+//
+//  the dead one's word          becomes            because
+//  Writing                      Released           it was not committed; nobody saw it
+//  Leased, Ending               Filled, counted    the work may have run in part: it is delivered again (or given up at the limit)
+//  Filled,   cell missing       Filled             committed, but not yet visible; or given back, but not yet visible
+//  Cancelled, cell missing      Released           cancelled before it was visible, so nobody would ever come to it
+//  Released, cell missing       Released           completed, but not yet reusable
+//  Filled, Cancelled, Released, with their cell: unchanged, whole; the owner's name is only a memory
+//  Delayed                      unchanged          somebody looks now, since the dead one may not have said when to
+
+internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, DelayedSlots delayed)
+{
+    /// <summary>Repairs what <paramref name="dead"/> left, in the name of <paramref name="me"/>, who owes the cells from then on.</summary>
+    public void Run(int dead, int me)
+    {
+        // After the death is proven nobody appends for the dead any more: an entry not seen here now was never made, or was taken, and
+        // then its slot has moved on and the exact CAS below fails.
+        int[] freeLaps = free.Snapshot(layout.Slots);
+        int[] readyLaps = ready.Snapshot(layout.Slots);
+        bool forgetsCells = FaultPoints.Plants("queue.sweep.forgets-cells"), forgetsLeases = FaultPoints.Plants("queue.sweep.forgets-leases");
+        bool mayHaveDelayed = false;
+        for (int slot = 0; slot < layout.Slots; slot++)
+        {
+            long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
+            // Once more where somebody cancelled the message under our hands: that leaves the dead one's name.
+            for (int i = 0; i < 2 && SlotWord.Owner(word) == dead && !Repair(slot, word); i++) word = Volatile.Read(ref map.Long(layout.Slot(slot)));
+        }
+
+        // It may have died before it said when to look.
+        if (mayHaveDelayed) delayed.Lower(0);
+
+        bool Repair(int slot, long word)
+        {
+            int lap = (int)(SlotWord.Lap(word) & IndexCell.LapMask);
+            switch (SlotWord.State(word))
+            {
+                case SlotState.Writing:
+                    return TryMove(slot, word, SlotState.Released, me, 0, free);
+                case SlotState.Leased or SlotState.Ending:
+                    return forgetsLeases || Redeliver(slot, word, me);
+                case SlotState.Filled when readyLaps[slot] != lap && !forgetsCells:
+                    return TryMove(slot, word, SlotState.Filled, me, SlotWord.Attempts(word), ready);
+                case SlotState.Cancelled when readyLaps[slot] != lap && !forgetsCells:
+                    return TryMove(slot, word, SlotState.Released, me, 0, free);
+                case SlotState.Released when freeLaps[slot] != lap && !forgetsCells:
+                    return TryMove(slot, word, SlotState.Released, me, 0, free);
+                case SlotState.Delayed:
+                    mayHaveDelayed = !forgetsCells;
+                    return true;
+                default:
+                    return true;
+            }
+        }
+    }
+
+    /// <summary>Writes why a slot is given up; the caller holds the slot.</summary>
+    public void WriteNote(int slot, string reason)
+    {
+        Span<byte> note = map.Bytes(layout.Note(slot), QueueLayout.NoteBytes);
+        Utf8.FromUtf16(reason, note, out _, out int written);
+        map.Int(layout.Slot(slot) + QueueLayout.NoteLength) = written;
+    }
+
+    private bool Redeliver(int slot, long word, int me)
+    {
+        int attempts = SlotWord.Attempts(word) + 1;
+        if (attempts < layout.MaxAttempts)
+            return TryMove(slot, word, SlotState.Filled, me, attempts, ready);
+
+        // Taken over before the note is written, since only the holder may write it; given up after.
+        long mine = SlotWord.Move(word, SlotState.Ending, me);
+        if (mine != word && Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), mine, word) != word) return false;
+        if (FaultPoints.On) FaultPoints.Reach("queue.sweep.taken-over");
+        WriteNote(slot, $"its worker died in attempt {attempts}, the queue's limit");
+        return Interlocked.CompareExchange(
+            ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.Nobody, attempts, SlotWord.Lap(word)), mine) == mine;
+    }
+
+    private bool TryMove(int slot, long word, SlotState state, int me, int attempts, IndexQueue queue)
+    {
+        long next = SlotWord.NextLap(word, state, me, attempts);
+        // Exact: one sweeper wins, and owes the cell in its own name; should it die too, its own sweep appends it.
+        if (Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), next, word) != word) return false;
+        if (FaultPoints.On) FaultPoints.Reach("queue.sweep.word");
+        queue.Push(slot, SlotWord.Lap(next));
+        return true;
+    }
+}

@@ -1,0 +1,168 @@
+using System.Collections.Concurrent;
+using Otto.Ipc.Platform;
+
+namespace Otto.Ipc.Uds.Endpoints;
+
+// Whoever waits holds no thread: one thread of the process sleeps in epoll for all of them, and goes on with what nobody is there to do.
+
+/// <summary>What the pump looks after.</summary>
+internal interface IIoHandler
+{
+    /// <summary>Something happened to the descriptor that was armed; it is no longer armed.</summary>
+    void Attend();
+
+    /// <summary>Some time has passed.</summary>
+    /// <returns>After how many milliseconds to come again; 0 for not at all.</returns>
+    int Tick();
+
+    /// <summary>Looking after it failed in a way that nobody foresaw; whoever owns it is to be told.</summary>
+    void Fail(IOException failure);
+}
+
+/// <summary>The thread that waits for descriptors, made when it is first needed.</summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Reliability", "CA1001:Types that own disposable fields should be disposable", Justification = "It lives as long as the process.")]
+internal sealed class IoThread
+{
+    private const uint OneShot = 1u << 30;
+    private const long WakeTag = 0;
+    private static readonly Lock Making = new();
+    private static volatile IoThread? s_shared;
+
+    private readonly Epoll _epoll = new();
+    private readonly ConcurrentDictionary<long, IIoHandler> _pumped = new();
+    private readonly Lock _gate = new();
+    private readonly Dictionary<IIoHandler, long> _due = [];
+    private readonly int _wake = Libc.EventDescriptor(0, Libc.O_CLOEXEC | Libc.O_NONBLOCK);
+    private long _tags = WakeTag;
+
+    private IoThread()
+    {
+        if (_wake < 0)
+        {
+            IOException failure = Libc.Failure("eventfd", "the thread that waits for sockets");
+            _epoll.Dispose();
+            throw failure;
+        }
+
+        _epoll.Add(_wake, Libc.EPOLLIN, WakeTag);
+        new Thread(Run) { IsBackground = true, Name = "otto sockets" }.Start();
+    }
+
+    /// <summary>The one of this process. Where it could not be made, for want of descriptors say, the next who needs it tries again.</summary>
+    private static IoThread Shared
+    {
+        get
+        {
+            if (s_shared is { } made) return made;
+            lock (Making) return s_shared ??= new IoThread();
+        }
+    }
+
+    /// <summary>Begins to know a descriptor, that is armed for nothing but its peer's going.</summary>
+    /// <returns>What names it until <see cref="Forget"/>.</returns>
+    public static long Know(int fd, IIoHandler pumped)
+    {
+        IoThread pump = Shared;
+        long tag = Interlocked.Increment(ref pump._tags);
+        pump._pumped[tag] = pumped;
+        try
+        {
+            pump._epoll.Add(fd, OneShot, tag);
+        }
+        catch
+        {
+            pump._pumped.TryRemove(tag, out _);
+            throw;
+        }
+
+        return tag;
+    }
+
+    /// <summary>Arms a descriptor for the next event, and for its peer's going.</summary>
+    public static void Arm(int fd, long tag, uint events) => Shared._epoll.Change(fd, events | OneShot, tag);
+
+    /// <summary>Ends it, before the descriptor is closed.</summary>
+    public static void Forget(int fd, long tag)
+    {
+        Shared._epoll.Remove(fd);
+        Shared._pumped.TryRemove(tag, out _);
+    }
+
+    /// <summary>Comes by after a while; where it was to come by anyway, at the earlier time.</summary>
+    public static unsafe void Tick(IIoHandler pumped, int milliseconds)
+    {
+        IoThread pump = Shared;
+        lock (pump._gate)
+        {
+            long due = Environment.TickCount64 + milliseconds;
+            if (pump._due.TryGetValue(pumped, out long before) && before <= due) return;
+            pump._due[pumped] = due;
+        }
+
+        ulong one = 1;
+        _ = Libc.Write(pump._wake, (byte*)&one, sizeof(ulong));
+    }
+
+    private unsafe void Run()
+    {
+        while (true)
+        {
+            int events = _epoll.Wait(UntilDue());
+            for (int i = 0; i < events; i++)
+            {
+                long tag = _epoll[i].Tag;
+                ulong count;
+                if (tag == WakeTag) _ = Libc.Read(_wake, (byte*)&count, sizeof(ulong));
+                else if (_pumped.TryGetValue(tag, out IIoHandler? pumped)) Guard(pumped, static pumped => pumped.Attend());
+            }
+
+            TickDue();
+        }
+    }
+
+    private int UntilDue()
+    {
+        lock (_gate) return _due.Count == 0 ? -1 : (int)Math.Max(0, _due.Values.Min() - Environment.TickCount64);
+    }
+
+    private void TickDue()
+    {
+        IIoHandler[] due;
+        long now = Environment.TickCount64;
+        lock (_gate)
+        {
+            if (_due.Count == 0) return;
+            due = [.. _due.Where(entry => entry.Value <= now).Select(entry => entry.Key)];
+            // Taken out first: where it asks again while it is looked at, that counts.
+            foreach (IIoHandler pumped in due) _due.Remove(pumped);
+        }
+
+        foreach (IIoHandler pumped in due)
+        {
+            Guard(pumped, static pumped =>
+            {
+                if (pumped.Tick() is > 0 and int milliseconds) Tick(pumped, milliseconds);
+            });
+        }
+    }
+
+    /// <summary>What fails is one end's; the thread is everybody's.</summary>
+    private static void Guard(IIoHandler pumped, Action<IIoHandler> act)
+    {
+        try
+        {
+            act(pumped);
+        }
+        catch (Exception e)
+        {
+            try
+            {
+                pumped.Fail(e as IOException ?? new IOException($"waiting for a socket failed: {e.Message}", e));
+            }
+            catch (Exception again) when (again is not OutOfMemoryException)
+            {
+                // It was told what went wrong before it failed again.
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
+using System.Text;
+
+namespace Otto.Ipc.Uds.Store;
+
+// Keys as the wire has them: bytes, looked up without making text or arrays of them.
+
+/// <summary>Compares keys by their bytes, and finds them by a span. The hash is seeded, so that nobody can prepare keys that all fall together.</summary>
+internal sealed class Utf8Keys : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
+{
+    public static readonly Utf8Keys Comparer = new();
+
+    private const ulong Multiplier = 0x9E3779B97F4A7C15;
+    private readonly ulong _seed = (ulong)Random.Shared.NextInt64() | 1;
+
+    public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
+
+    public int GetHashCode([DisallowNull] byte[] obj) => GetHashCode(obj.AsSpan());
+
+    public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
+
+    public byte[] Create(ReadOnlySpan<byte> alternate) => alternate.ToArray();
+
+    public int GetHashCode(ReadOnlySpan<byte> key)
+    {
+        ulong hash = _seed ^ ((ulong)key.Length * Multiplier);
+        while (key.Length >= 8)
+        {
+            hash = Mix(hash ^ BinaryPrimitives.ReadUInt64LittleEndian(key));
+            key = key[8..];
+        }
+
+        ulong rest = 0;
+        foreach (byte b in key) rest = rest << 8 | b;
+        hash = Mix(hash ^ rest);
+        return (int)(hash ^ hash >> 32);
+    }
+
+    private static ulong Mix(ulong value)
+    {
+        ulong high = Math.BigMul(value, Multiplier, out ulong low);
+        return BitOperations.RotateLeft(high ^ low, 23);
+    }
+}
+
+/// <summary>What may be a key on the server.</summary>
+internal static class WireKey
+{
+    /// <summary>The longest key: what <see cref="StoreKey"/> allows, behind a store's name and a dot.</summary>
+    public const int MaxBytes = StoreKey.MaxBytes + ChannelName.MaxLength + 1;
+
+    /// <summary>Why bytes cannot be a key.</summary>
+    /// <returns><see langword="null"/> where they can.</returns>
+    public static string? Describe(ReadOnlySpan<byte> key)
+    {
+        if (IsPlain(key)) return null;
+        if (key.IsEmpty) return $"a key is empty; use 1 to {StoreKey.MaxBytes} bytes";
+        int counted = key.Length <= StoreKey.MaxBytes ? key.Length : key.Length - StorePrefix(key);
+        if (counted > StoreKey.MaxBytes) return $"key of {key.Length:N0} bytes exceeds the limit of {StoreKey.MaxBytes}";
+        if (!System.Text.Unicode.Utf8.IsValid(key)) return "a key is not UTF-8";
+        foreach (Rune rune in Encoding.UTF8.GetString(key).EnumerateRunes())
+        {
+            if (Rune.IsWhiteSpace(rune) || Rune.IsControl(rune)) return $"key has U+{rune.Value:X4}; white space and control characters cannot stand in a key";
+        }
+
+        return null;
+    }
+
+    private static bool IsPlain(ReadOnlySpan<byte> key)
+    {
+        // Almost every key: visible ASCII.
+        return key.Length is > 0 and <= StoreKey.MaxBytes && key.IndexOfAnyExceptInRange((byte)'!', (byte)'~') < 0;
+    }
+
+    /// <summary>How many bytes a store's name and its dot take at the beginning of a key that is too long without them.</summary>
+    private static int StorePrefix(ReadOnlySpan<byte> key)
+    {
+        // The last dot that can end a name of at most 100 bytes.
+        int dot = key[..Math.Min(key.Length, ChannelName.MaxLength + 1)].LastIndexOf((byte)'.');
+        if (dot < 1) return 0;
+        foreach (byte b in key[..dot])
+        {
+            if (!char.IsAsciiLetterOrDigit((char)b) && b is not ((byte)'.' or (byte)'_' or (byte)'-')) return 0;
+        }
+
+        return dot + 1;
+    }
+}

@@ -1,0 +1,135 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Otto.Ipc.Platform;
+
+namespace Otto.Ipc.Uds.Streams;
+
+// One sender's connection at the receiver: bytes as they come, frames as they are whole, and receipts for what was read.
+
+/// <summary>One sender as the receiver sees it.</summary>
+/// <param name="descriptor">Its connection.</param>
+/// <param name="tag">What names it.</param>
+/// <param name="begin">Called where a sender begins: the first of the connection, or another after the last one completed.</param>
+internal sealed class InboundConnection(int descriptor, long tag, Action<InboundConnection> begin)
+{
+    // A receipt goes out for so many bytes or messages, and whenever the receiver finds nothing to read.
+    private const int BytesOfReceipt = 8 << 10, MessagesOfReceipt = 64, LeastRoom = 4 << 10;
+
+    private byte[] _bytes = new byte[16 << 10];
+    private int _start, _end;
+    private long _read, _told;
+    private int _messages;
+
+    public int Descriptor { get; } = descriptor;
+
+    public long Tag { get; } = tag;
+
+    /// <summary>Whether it is a sender's: it said so. Until then it may be anybody's, and counts for nothing.</summary>
+    public bool HasBegun { get; private set; }
+
+    /// <summary>Whether its sender said that no more will come.</summary>
+    public bool IsCompleted { get; private set; }
+
+    /// <summary>Whether its sender has gone.</summary>
+    public bool HasEnded { get; private set; }
+
+    /// <summary>Whether another sender has taken its place.</summary>
+    public bool IsSucceeded { get; set; }
+
+    /// <summary>Whether its sender is not there any more, though what it sent may not have been received yet.</summary>
+    public bool HasPeerLeft
+    {
+        get
+        {
+            var entry = new Libc.PollEntry { Descriptor = Descriptor };
+            return HasEnded || (Libc.Poll(ref entry, 1, 0) > 0 && (entry.Returned & (short)Libc.EPOLLHUP) != 0);
+        }
+    }
+
+    /// <summary>The next message, where it has come whole.</summary>
+    /// <param name="message">Its bytes, untouched until it is consumed.</param>
+    public bool TryPeek(out ReadOnlySpan<byte> message)
+    {
+        message = default;
+        while (_end - _start >= StreamWire.HeaderBytes)
+        {
+            if (!StreamWire.TryReadHeader(_bytes.AsSpan(_start), out FrameType type, out int length) || (!HasBegun && type != FrameType.Open))
+            {
+                // Whoever sent this does not speak the stream's language; nothing more of it can be understood.
+                HasEnded = true;
+                _end = _start;
+                return false;
+            }
+
+            if (type == FrameType.Message)
+            {
+                if (_end - _start < StreamWire.HeaderBytes + length) return false;
+                message = _bytes.AsSpan(_start + StreamWire.HeaderBytes, length);
+                return true;
+            }
+
+            bool begins = type == FrameType.Open && (IsCompleted || !HasBegun);
+            HasBegun = true;
+            IsCompleted = type == FrameType.Complete;
+            Consume(0);
+            if (begins) begin(this);
+        }
+
+        return false;
+    }
+
+    /// <summary>Counts the next frame as read.</summary>
+    /// <param name="length">How long its message is.</param>
+    public void Consume(int length)
+    {
+        int frame = StreamWire.HeaderBytes + length;
+        _start += frame;
+        _read += frame;
+        _messages++;
+        if (_start == _end) _start = _end = 0;
+        if (_read - _told >= BytesOfReceipt || _messages >= MessagesOfReceipt) Tell();
+    }
+
+    /// <summary>Receives what there is, unless a message waits already.</summary>
+    public unsafe void Receive()
+    {
+        while (!HasEnded && !TryPeek(out _))
+        {
+            MakeRoom();
+            nint received;
+            fixed (byte* bytes = &_bytes[_end]) received = Libc.Receive(Descriptor, bytes, _bytes.Length - _end, 0);
+            if (received > 0)
+            {
+                _end += (int)received;
+                continue;
+            }
+
+            int error = received < 0 ? Marshal.GetLastPInvokeError() : 0;
+            if (error == Libc.EAGAIN) return;
+            if (error != Libc.EINTR) HasEnded = true;
+        }
+    }
+
+    /// <summary>Tells the sender what was read, where it was not told yet.</summary>
+    public unsafe void Tell()
+    {
+        if (_told == _read || HasEnded) return;
+        long read = _read;
+        // Where the kernel takes nothing, the next receipt says it all.
+        if (Libc.Send(Descriptor, (byte*)&read, sizeof(long), Libc.MSG_NOSIGNAL) != sizeof(long)) return;
+        _told = read;
+        _messages = 0;
+    }
+
+    private void MakeRoom()
+    {
+        if (_bytes.Length - _end >= LeastRoom) return;
+        int wanted = _end - _start;
+        if (wanted >= StreamWire.HeaderBytes) wanted = Math.Max(wanted, StreamWire.HeaderBytes + BinaryPrimitives.ReadInt32LittleEndian(_bytes.AsSpan(_start)));
+        byte[] bytes = wanted + LeastRoom <= _bytes.Length ? _bytes : new byte[Math.Max(_bytes.Length * 2, wanted + LeastRoom)];
+        _bytes.AsSpan(_start, _end - _start).CopyTo(bytes);
+        _bytes = bytes;
+        _end -= _start;
+        _start = 0;
+    }
+}

@@ -1,0 +1,36 @@
+using System.Runtime.InteropServices;
+
+namespace Otto.Ipc.Platform;
+
+// Names in directories. .NET has these too, but as several calls, or with an exception where losing a race is an ordinary answer.
+
+internal static unsafe partial class Libc
+{
+    public const int O_WRONLY = 1, O_APPEND = 0x400;
+    public const int EPERM = 1, ENOTDIR = 20, EROFS = 30, ENOTEMPTY = 39, EDQUOT = 122;
+    public const uint IN_CLOSE_WRITE = 0x8, IN_MOVED_FROM = 0x40, IN_MOVED_TO = 0x80, IN_CREATE = 0x100, IN_DELETE = 0x200;
+    public const uint IN_Q_OVERFLOW = 0x4000, IN_ONLYDIR = 0x0100_0000, IN_DONT_FOLLOW = 0x0200_0000, IN_ONESHOT = 0x8000_0000;
+
+    /// <summary>Moves a name over another in one step: whoever opens it gets the old file or the new one.</summary>
+    [LibraryImport("libc", EntryPoint = "rename", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Rename(string from, string to);
+
+    [LibraryImport("libc", EntryPoint = "mkdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int MakeDirectory(string path, int mode);
+
+    [LibraryImport("libc", EntryPoint = "rmdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int RemoveDirectory(string path);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    public static partial int Flush(int fd);
+
+    /// <summary>struct inotify_event, before its name.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct WatchEvent
+    {
+        public int Watch;
+        public uint Mask;
+        public uint Cookie;
+        public uint NameBytes;
+    }
+}

@@ -1,0 +1,31 @@
+namespace Otto.Queue.Redis;
+
+// What goes wrong between here and the server, sorted by what can be done about it.
+
+/// <summary>Redis could not be reached, or refused.</summary>
+public sealed class RedisUnavailableException : IOException
+{
+    /// <summary>Makes the exception without words.</summary>
+    public RedisUnavailableException()
+    {
+    }
+
+    /// <summary>Makes the exception.</summary>
+    /// <param name="message">What is wrong.</param>
+    public RedisUnavailableException(string message) : base(message)
+    {
+    }
+
+    /// <summary>Makes the exception.</summary>
+    /// <param name="message">What is wrong.</param>
+    /// <param name="innerException">What the client said.</param>
+    public RedisUnavailableException(string message, Exception? innerException) : base(message, innerException)
+    {
+    }
+
+    /// <summary>Whether the server has no memory left for more; else it is out of reach for now.</summary>
+    internal bool OutOfMemory { get; init; }
+
+    /// <summary>Whether trying again cannot help: the server does not know the command, or does not allow it.</summary>
+    internal bool Refused { get; init; }
+}

@@ -1,0 +1,16 @@
+namespace Otto.Queue;
+
+// The three answers to "full". None of them drops a task silently, and none grows without bound.
+
+/// <summary>What a producer meets where a route is full.</summary>
+public enum QueueFullMode
+{
+    /// <summary>The task goes by the next route that can take it; where there is none, the producer waits for room.</summary>
+    Overflow,
+
+    /// <summary>The producer waits for room. Inside a handler, where waiting could lock the queue up against itself, the task spills instead.</summary>
+    Wait,
+
+    /// <summary>The producer gets a <see cref="QueueFullException"/>.</summary>
+    Reject,
+}

@@ -1,0 +1,87 @@
+using System.Collections.Concurrent;
+using System.Text;
+
+namespace Otto.Queue;
+
+// The results that producers here asked for: a place for each from before its task is sent until somebody has waited for it, or nobody did for long.
+
+internal sealed class PendingResults(QueueClock clock)
+{
+    /// <summary>How many results may be outstanding or uncollected at once.</summary>
+    internal const int MostResults = 100_000;
+
+    private static readonly TimeSpan Kept = TimeSpan.FromMinutes(10);
+
+    private readonly ConcurrentDictionary<TaskId, Place> _places = new();
+    private int _opened;
+
+    internal bool IsEmpty => _places.IsEmpty;
+
+    /// <summary>The tasks whose results have not come.</summary>
+    internal IEnumerable<TaskId> Outstanding => _places.Where(static p => !p.Value.Came.Task.IsCompleted).Select(static p => p.Key);
+
+    internal void Open(TaskId id, TaskBinding binding)
+    {
+        if (++_opened % 1024 == 0) Sweep();
+        if (_places.Count >= MostResults)
+            throw new QueueFullException($"{MostResults:N0} results are outstanding or uncollected; wait for them with WaitAsync, or do not ask for results that nobody needs");
+        _places[id] = new Place(binding, clock.Timestamp);
+    }
+
+    /// <summary>Forgets a task that was not sent after all.</summary>
+    internal void Forget(TaskId id) => _places.TryRemove(id, out _);
+
+    internal bool Expects(TaskId id) => _places.TryGetValue(id, out Place? place) && !place.Came.Task.IsCompleted;
+
+    /// <summary>Whether the result is here and was not collected.</summary>
+    internal bool HasCome(TaskId id) => _places.TryGetValue(id, out Place? place) && place.Came.Task.IsCompleted;
+
+    /// <summary>Takes in a result; a second one for the same task, of an attempt that ran twice, changes nothing.</summary>
+    internal void Complete(TaskId id, in TaskResult result)
+    {
+        if (_places.TryGetValue(id, out Place? place)) place.Came.TrySetResult(result);
+    }
+
+    internal void Hear(TaskId id, ReadOnlySpan<byte> body)
+    {
+        if (!_places.TryGetValue(id, out Place? place)) return;
+        ResultStatus status = (ResultStatus)body[0];
+        place.Came.TrySetResult(status == ResultStatus.Done
+            ? new TaskResult(status, null, body[2..].ToArray(), body[1], null)
+            : new TaskResult(status, null, null, 0, Encoding.UTF8.GetString(body[2..])));
+    }
+
+    internal async Task<TResult> WaitAsync<TResult>(TaskId id, CancellationToken cancellationToken)
+    {
+        if (!_places.TryGetValue(id, out Place? place))
+            throw new InvalidOperationException($"task {id} was not enqueued here with Result = true, or its result was collected, or is older than {Kept.TotalMinutes} minutes");
+        TaskResult result = await place.Came.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        _places.TryRemove(id, out _);
+        if (result.Status != ResultStatus.Done)
+            throw new TaskFailedException($"task '{place.Binding.Name}' {id} {(result.Status == ResultStatus.Cancelled ? "was cancelled" : $"was given up: {result.Error}")}") { Cancelled = result.Status == ResultStatus.Cancelled };
+        if (result.Payload is not { } payload) return result.Value is TResult value ? value : result.Value is null ? default! : throw Mismatch(place, result.Value.GetType().ToString());
+        if (result.Format != place.Binding.Serializer.Format) throw Mismatch(place, $"format {result.Format}");
+        return payload.Length == 0 ? default! : place.Binding.Serializer.Deserialize<TResult>(payload);
+
+        static InvalidOperationException Mismatch(Place place, string got) => new($"task '{place.Binding.Name}' has a result of {got}, not {typeof(TResult)}");
+    }
+
+    private void Sweep()
+    {
+        long old = clock.Timestamp - clock.ToTicks(Kept);
+        foreach ((TaskId id, Place place) in _places)
+            if (place.Came.Task.IsCompleted && place.OpenedAt < old) _places.TryRemove(id, out _);
+    }
+
+    private sealed class Place(TaskBinding binding, long openedAt)
+    {
+        internal TaskBinding Binding { get; } = binding;
+
+        internal long OpenedAt { get; } = openedAt;
+
+        internal TaskCompletionSource<TaskResult> Came { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}
+
+/// <summary>How a task ended: its value where producer and worker are one process, else its bytes.</summary>
+internal readonly record struct TaskResult(ResultStatus Status, object? Value, byte[]? Payload, byte Format, string? Error);

@@ -1,0 +1,19 @@
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// What a router would do and what it sees, for people and tools.
+
+/// <summary>Where a task would go.</summary>
+/// <param name="Queue">The task's queue.</param>
+/// <param name="Route">The way that it would take.</param>
+/// <param name="Reason">Why, in the words of a receipt.</param>
+/// <param name="Routes">What each configured route looks like from here, nearest first.</param>
+public sealed record RouteExplanation(string Queue, Route Route, string Reason, IReadOnlyList<RouteStatus> Routes);
+
+/// <summary>A route as seen from one process.</summary>
+/// <param name="Route">Which.</param>
+/// <param name="Error">Why it cannot be used now; <see langword="null"/> while it can.</param>
+/// <param name="Workers">Live workers known there, other than this process; in process, the places of its own.</param>
+/// <param name="Counts">What its queue holds; <see langword="null"/> where that cannot be told.</param>
+public sealed record RouteStatus(Route Route, string? Error, int Workers, WorkQueueCounts? Counts);

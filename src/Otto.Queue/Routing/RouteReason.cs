@@ -1,0 +1,33 @@
+namespace Otto.Queue;
+
+// The words on receipts. They are constants (or made once a queue), so that giving a reason costs nothing and a counter can be split by it.
+
+internal static class RouteReason
+{
+    internal const string WorkerHere = "worker here has room";
+    internal const string OnlyRoute = "the only route: waits for the worker here to start";
+    internal const string WorkerAttached = "worker attached on this machine";
+    internal const string WorkerElsewhere = "worker known on this route";
+
+    /// <summary>The nearest route on which workers are known.</summary>
+    internal static string Attached(Route route) => route == Route.SharedMemory ? WorkerAttached : WorkerElsewhere;
+    internal const string SegmentKeeps = "nobody is known: the segment keeps it";
+    internal const string Pinned = "pinned";
+    internal const string Kept = "durability Process: kept in the segment, worker here has room";
+    internal const string Durable = "durability asked for";
+    internal const string Delayed = "delayed: kept where it outlives this process";
+    internal const string DelayedHere = "delayed: the only route keeps it";
+    internal const string Keyed = "key: the widest route, where it is registered";
+    internal const string KeptForKey = "key: kept in the segment, worker here has room";
+    internal const string KeyTaken = "key: taken by a task that is pending or running";
+    internal const string Draining = "the queue here is draining";
+
+    /// <summary>How each reason begins that means another way than the first choice.</summary>
+    internal const string SpilledStart = "spilled: ";
+
+    internal static string PassedOverFull(Route route) => $"{SpilledStart}{route} is full";
+
+    internal static string PassedOverDown(Route route) => $"{SpilledStart}{route} cannot be reached";
+
+    internal static string Spilled(int capacity) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{SpilledStart}the queue here is full ({capacity:N0})");
+}

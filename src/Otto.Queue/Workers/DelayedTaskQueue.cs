@@ -1,0 +1,143 @@
+namespace Otto.Queue;
+
+// Where tasks that live in this process only sit out a back-off or a delay: bounded, with one timer for all of them.
+// A task that lives on a route beyond waits there (docs/decisions/0021).
+
+internal sealed class DelayedTaskQueue : IDisposable
+{
+    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
+
+    private readonly Lock _lock = new();
+    private readonly PriorityQueue<DelayedTask, long> _later = new();
+    private readonly Queue<DelayedTask> _ready = new();
+    private readonly QueueClock _clock;
+    private readonly int _bound;
+    private readonly Action _wake;
+    private readonly ITimer _timer;
+    private volatile bool _hasReady;
+
+    internal DelayedTaskQueue(QueueClock clock, int bound, Action wake)
+    {
+        _clock = clock;
+        _bound = bound;
+        _wake = wake;
+        _timer = clock.Provider.CreateTimer(static room => ((DelayedTaskQueue)room!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Whether a task can be taken now.</summary>
+    internal bool HasReady => _hasReady;
+
+    internal int Count
+    {
+        get
+        {
+            lock (_lock) return _later.Count + _ready.Count;
+        }
+    }
+
+    /// <summary>Lets a task wait.</summary>
+    /// <returns><see langword="false"/> where the room is full: the worker must sit out the delay itself, which bounds what can pile up.</returns>
+    internal bool TryAdd(DelayedTask task, TimeSpan delay, bool whateverTheBound = false)
+    {
+        lock (_lock)
+        {
+            if (!whateverTheBound && _later.Count + _ready.Count >= _bound) return false;
+            long due = task.Due = _clock.TimestampAfter(delay);
+            bool first = !_later.TryPeek(out _, out long earliest) || due < earliest;
+            _later.Enqueue(task, due);
+            if (first) SetTimer(delay);
+            return true;
+        }
+    }
+
+    /// <summary>Puts a task where the next worker finds it, whatever the bound: used where it was taken from something bounded.</summary>
+    internal void AddReady(DelayedTask task)
+    {
+        lock (_lock)
+        {
+            _ready.Enqueue(task);
+            _hasReady = true;
+        }
+    }
+
+    internal bool TryTake(out DelayedTask? task)
+    {
+        task = null;
+        if (!_hasReady) return false;
+        lock (_lock)
+        {
+            bool taken = _ready.TryDequeue(out task);
+            _hasReady = _ready.Count > 0;
+            return taken;
+        }
+    }
+
+    /// <summary>Takes one task out before its time.</summary>
+    internal DelayedTask? TryRemove(TaskId id)
+    {
+        lock (_lock)
+        {
+            DelayedTask? found = _ready.FirstOrDefault(t => t.Id == id);
+            if (found is not null)
+            {
+                List<DelayedTask> others = [.. _ready.Where(t => t != found)];
+                _ready.Clear();
+                foreach (DelayedTask other in others) _ready.Enqueue(other);
+                _hasReady = _ready.Count > 0;
+                return found;
+            }
+
+            found = _later.UnorderedItems.FirstOrDefault(t => t.Element.Id == id).Element;
+            if (found is not null) _later.Remove(found, out _, out _);
+            return found;
+        }
+    }
+
+    /// <summary>How long until a task is due.</summary>
+    internal TimeSpan TimeLeft(DelayedTask task)
+        => TimeSpan.FromSeconds(Math.Max(0, (task.Due - _clock.Timestamp) / (double)_clock.Provider.TimestampFrequency));
+
+    /// <summary>Empties the room, for a stop.</summary>
+    internal List<DelayedTask> TakeAll()
+    {
+        lock (_lock)
+        {
+            List<DelayedTask> all = [.. _ready];
+            while (_later.TryDequeue(out DelayedTask? task, out _)) all.Add(task);
+            _ready.Clear();
+            _hasReady = false;
+            return all;
+        }
+    }
+
+    private void OnTimer()
+    {
+        bool wake;
+        lock (_lock)
+        {
+            long now = _clock.Timestamp;
+            while (_later.TryPeek(out _, out long due))
+            {
+                if (due > now)
+                {
+                    // A timer may fire a little early by this clock.
+                    TimeSpan left = TimeSpan.FromSeconds((due - now) / (double)_clock.Provider.TimestampFrequency);
+                    SetTimer(left);
+                    break;
+                }
+
+                _ready.Enqueue(_later.Dequeue());
+            }
+
+            wake = _hasReady = _ready.Count > 0;
+        }
+
+        if (wake) _wake();
+    }
+
+    // A timer takes no more than 49 days; it is set again when it fires early.
+    private void SetTimer(TimeSpan delay) => _timer.Change(delay < Shortest ? Shortest : delay < Longest ? delay : Longest, Timeout.InfiniteTimeSpan);
+
+    public void Dispose() => _timer.Dispose();
+}

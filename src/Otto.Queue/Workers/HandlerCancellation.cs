@@ -1,0 +1,97 @@
+namespace Otto.Queue;
+
+// The token that a worker's handlers get: a source that is used again for each task, and that a timeout, a cancel, a lost lease or a stop can fire.
+// Running a task costs it two plain stores and two looks; whoever fires pays for the fence.
+
+#pragma warning disable CA1001 // Not disposed: handlers that would not end still hold the tokens, and a source whose timer is not set holds nothing.
+internal sealed class HandlerCancellation(QueueClock clock)
+#pragma warning restore CA1001
+{
+    private readonly Lock _firing = new();
+    private CancellationTokenSource _plain = new();
+    private CancellationTokenSource? _timed;
+    private CancellationTokenSource _source = new();
+    private ulong _high;
+    private ulong _low;
+    private int _running;
+    private int _wanted;
+    private bool _fired;
+    private CancellationCause _reason;
+
+    /// <summary>Begins a run.</summary>
+    /// <param name="id">The task.</param>
+    /// <param name="timeout">After what time the token fires.</param>
+    internal CancellationToken Begin(TaskId id, TimeSpan? timeout)
+    {
+        _high = id.High;
+        _low = id.Low;
+        // A source that has a timer costs more to use again, so only runs with a timeout get one.
+        _source = timeout is null ? _plain : _timed ??= new CancellationTokenSource(Timeout.InfiniteTimeSpan, clock.Provider);
+        // Release: pairs with the acquire in Fire; who sees that something runs must see what.
+        Volatile.Write(ref _running, 1);
+        if (timeout is { } time) _source.CancelAfter(time);
+        return _source.Token;
+    }
+
+    /// <summary>Ends a run: from now on nobody fires its token.</summary>
+    /// <returns>Why the token had fired, if it had.</returns>
+    internal CancellationCause End()
+    {
+        Volatile.Write(ref _running, 0);
+        // Pairs with the process-wide barrier in Fire: either it sees that nothing runs, or we see that it wants something and let it finish.
+        if (Volatile.Read(ref _wanted) != 0) lock (_firing) { }
+        CancellationCause reason = _fired ? _reason : ReferenceEquals(_source, _timed) && _source.IsCancellationRequested ? CancellationCause.TimedOut : CancellationCause.Undisturbed;
+        if (!_fired && _source.TryReset()) return reason;
+        // What was fired is left to whoever still fires it: the next run gets another.
+        if (ReferenceEquals(_source, _timed)) _timed = null;
+        else _plain = new CancellationTokenSource();
+        _fired = false;
+        return reason;
+    }
+
+    /// <summary>Fires the token if that task runs here now.</summary>
+    /// <param name="id">The task; <see langword="null"/> for whatever runs.</param>
+    /// <param name="reason">Why.</param>
+    /// <returns>Whether it runs here.</returns>
+    internal bool Fire(TaskId? id, CancellationCause reason)
+    {
+        lock (_firing)
+        {
+            Volatile.Write(ref _wanted, 1);
+            Interlocked.MemoryBarrierProcessWide();
+            bool runs = Volatile.Read(ref _running) != 0 && (id is not { } task || (_high == task.High && _low == task.Low));
+            if (runs && !_fired)
+            {
+                _reason = reason;
+                _fired = true;
+                // Elsewhere: what handlers have registered is their own code, and may take long or throw.
+                ThreadPool.UnsafeQueueUserWorkItem(static source => Cancel(source), _source, preferLocal: false);
+            }
+
+            Volatile.Write(ref _wanted, 0);
+            return runs;
+        }
+    }
+
+    private static void Cancel(CancellationTokenSource source)
+    {
+        try
+        {
+            source.Cancel();
+        }
+        catch (AggregateException)
+        {
+            // A handler's registration threw; its own run is what that concerns.
+        }
+    }
+}
+
+/// <summary>Why a run's token fired.</summary>
+internal enum CancellationCause
+{
+    Undisturbed,
+    TimedOut,
+    Cancelled,
+    LeaseLost,
+    Stopped,
+}
