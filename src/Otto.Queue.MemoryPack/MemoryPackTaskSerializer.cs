@@ -10,22 +10,26 @@ namespace Otto.Queue;
 /// <remarks>
 /// The format holds members in their order and without names: producers and workers need the same, or a version-tolerant
 /// (<c>GenerateType.VersionTolerant</c>), definition of a type.
-/// In a trimmed or native program, call <c>MemoryPackFormatterProvider.Register&lt;T&gt;()</c> for each task type before the queue is created; a type that was forgotten
-/// is refused at start.
+/// In a trimmed or native program, call <c>MemoryPackFormatterProvider.Register&lt;T&gt;()</c> for each task type before
+/// the queue is created; a type that was forgotten is refused at start.
 /// </remarks>
 public sealed class MemoryPackTaskSerializer : ITaskSerializer
 {
     private readonly MemoryPackSerializerOptions _options;
 
     /// <summary>Uses the default options, or those of the caller.</summary>
-    /// <param name="options">How text is encoded: UTF-8 unless said otherwise. Producers and workers may differ.</param>
-    public MemoryPackTaskSerializer(MemoryPackSerializerOptions? options = null) => _options = options ?? MemoryPackSerializerOptions.Default;
+    /// <param name="options">How text is encoded; UTF-8 by default. Producers and workers may differ.</param>
+    public MemoryPackTaskSerializer(MemoryPackSerializerOptions? options = null)
+        => _options = options ?? MemoryPackSerializerOptions.Default;
 
     /// <inheritdoc/>
     public byte Format => 3;
 
     /// <inheritdoc/>
-    /// <remarks>The type, and the elements of collections, are checked here; the generator has checked the members when the program was built.</remarks>
+    /// <remarks>
+    /// The type, and the elements of collections, are checked here. The generator checked the members
+    /// when the program was built.
+    /// </remarks>
     public string? Refuses(Type task)
     {
         ArgumentNullException.ThrowIfNull(task);
@@ -44,17 +48,22 @@ public sealed class MemoryPackTaskSerializer : ITaskSerializer
     }
 
     /// <inheritdoc/>
-    public void Serialize<TTask>(TTask task, IBufferWriter<byte> output) => MemoryPackSerializer.Serialize(output, task, _options);
+    public void Serialize<TTask>(TTask task, IBufferWriter<byte> output)
+        => MemoryPackSerializer.Serialize(output, task, _options);
 
     /// <inheritdoc/>
-    [UnconditionalSuppressMessage("Trimming", "IL2091", Justification = "Only the generated registration is looked up by reflection. A type whose registration was trimmed is refused at start.")]
+    [UnconditionalSuppressMessage("Trimming", "IL2091",
+        Justification = "Only the generated registration is looked up by reflection. "
+            + "A type whose registration was trimmed is refused at start.")]
     public TTask Deserialize<TTask>(ReadOnlyMemory<byte> payload)
     {
         TTask? task = default;
         int read = MemoryPackSerializer.Deserialize(payload.Span, ref task, _options);
-        if (read != payload.Length) throw new MemoryPackSerializationException($"the task ends after {read:N0} of {payload.Length:N0} bytes");
+        if (read != payload.Length)
+            throw new MemoryPackSerializationException($"the task ends after {read:N0} of {payload.Length:N0} bytes");
         return task ?? throw new MemoryPackSerializationException("the payload is null");
     }
 
-    private static Type[] PartsOf(Type type) => type.IsArray ? [type.GetElementType()!] : type.IsGenericType ? type.GetGenericArguments() : [];
+    private static Type[] PartsOf(Type type)
+        => type.IsArray ? [type.GetElementType()!] : type.IsGenericType ? type.GetGenericArguments() : [];
 }

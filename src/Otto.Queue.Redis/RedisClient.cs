@@ -176,8 +176,8 @@ internal sealed class RedisClient : IAsyncDisposable
         return new RedisUnavailableException(Trouble ?? e.Message, e);
     }
 
-    // The client says AuthenticationFailure of a TLS handshake, of a missing permission and of a refused password alike. Only the server's own words,
-    // somewhere down the chain, tell which.
+    // The client says AuthenticationFailure of a TLS handshake, of a missing permission and of a refused password alike.
+    // Only the server's own words, somewhere down the chain, tell which.
     private string? ReasonOf(Exception? e)
     {
         for (Exception? at = e; at is not null; at = at.InnerException)
@@ -189,7 +189,8 @@ internal sealed class RedisClient : IAsyncDisposable
         return null;
     }
 
-    private static bool IsOfPassword(string said) => said.Contains("NOAUTH", StringComparison.Ordinal) || said.Contains("WRONGPASS", StringComparison.Ordinal);
+    private static bool IsOfPassword(string said)
+        => said.Contains("NOAUTH", StringComparison.Ordinal) || said.Contains("WRONGPASS", StringComparison.Ordinal);
 
     private RedisUnavailableException OfServer(RedisServerException e)
     {
@@ -198,7 +199,9 @@ internal sealed class RedisClient : IAsyncDisposable
         {
             OutOfMemory = e.Message.Contains("OOM ", StringComparison.Ordinal),
             // These pass by themselves; any other error would come again.
-            Refused = code is not ("LOADING" or "OOM" or "READONLY" or "MASTERDOWN" or "CLUSTERDOWN" or "TRYAGAIN" or "BUSY" or "NOREPLICAS" or "NOSCRIPT") && !e.Message.Contains("OOM ", StringComparison.Ordinal),
+            Refused = code is not ("LOADING" or "OOM" or "READONLY" or "MASTERDOWN" or "CLUSTERDOWN"
+                    or "TRYAGAIN" or "BUSY" or "NOREPLICAS" or "NOSCRIPT")
+                && !e.Message.Contains("OOM ", StringComparison.Ordinal),
         };
     }
 

@@ -4,7 +4,8 @@ using System.Text;
 
 namespace Otto.Queue.Redis;
 
-// SHA-1, by which a server names scripts. It protects nothing here, and .NET's own would load OpenSSL, which a connection without TLS does not need.
+// SHA-1, by which a server names scripts. It protects nothing here, and .NET's own would load OpenSSL, which a connection without TLS
+// does not need.
 
 internal static class ScriptHash
 {

@@ -12,8 +12,10 @@ internal static class Maps
     {
         TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         TaskQueueOptions options = new();
-        if (place.StartsWith("redis:", StringComparison.Ordinal)) options.UseSharedMemory(static s => s.Enabled = false).UseRedis(place[6..]);
-        else options.UseSharedMemory(s => s.Directory = place);
+        if (place.StartsWith("redis:", StringComparison.Ordinal))
+            options.UseSharedMemory(static s => s.Enabled = false).UseRedis(place[6..]);
+        else
+            options.UseSharedMemory(s => s.Directory = place);
         options.UseInProcess(static o => o.Enabled = false).AddHandler<byte[]>(name, (_, _, _) =>
         {
             done.TrySetResult();
@@ -27,11 +29,18 @@ internal static class Maps
         }
 
         if (Directory.Exists(place)) UseTransports(place, name);
-        if (Environment.GetEnvironmentVariable("OTTO_PEER_LOADS_OPENSSL") == "1") System.Security.Cryptography.RandomNumberGenerator.GetBytes(1);
-        foreach (string file in File.ReadLines("/proc/self/maps").Select(static l => l[(l.LastIndexOf(' ') + 1)..]).Where(static f => Path.GetFileName(f) is { } n && (n.StartsWith("libssl", StringComparison.Ordinal) || n.StartsWith("libcrypto", StringComparison.Ordinal) || n.Contains("Cryptography.Native", StringComparison.Ordinal))).Distinct())
+        if (Environment.GetEnvironmentVariable("OTTO_PEER_LOADS_OPENSSL") == "1")
+            System.Security.Cryptography.RandomNumberGenerator.GetBytes(1);
+        foreach (string file in File.ReadLines("/proc/self/maps").Select(static l => l[(l.LastIndexOf(' ') + 1)..])
+            .Where(IsOfOpenSsl).Distinct())
             Console.Out.WriteLine($"mapped {file}");
         Console.Out.WriteLine("looked");
     }
+
+    private static bool IsOfOpenSsl(string file)
+        => Path.GetFileName(file) is { } name
+           && ((string[])["libssl", "libcrypto", "libSystem.Security.Cryptography.Native"])
+               .Any(n => name.StartsWith(n, StringComparison.Ordinal));
 
     private static void UseTransports(string directory, string name)
     {

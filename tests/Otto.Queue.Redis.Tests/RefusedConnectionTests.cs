@@ -31,8 +31,10 @@ internal sealed class RefusedConnectionTests : RedisTest
     public async Task A_wrong_password_of_the_programs_own_connection_is_named_too()
     {
         // Such a connection keeps commands for some seconds; and what it failed of before it was passed in, no event repeats.
-        await using ConnectionMultiplexer own = await ConnectionMultiplexer.ConnectAsync($"127.0.0.1:{Server.Port},password=wrong,abortConnect=false,syncTimeout=300,asyncTimeout=300{Brief}");
-        TaskQueue queue = Make(Options().UseRedis(own, static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)).AddProducer<Job>(Name));
+        await using ConnectionMultiplexer own = await ConnectionMultiplexer.ConnectAsync(
+            $"127.0.0.1:{Server.Port},password=wrong,abortConnect=false,syncTimeout=300,asyncTimeout=300{Brief}");
+        TaskQueue queue = Make(Options()
+            .UseRedis(own, static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)).AddProducer<Job>(Name));
         await SaysAsync(queue, "refuses the password");
     }
 
@@ -54,13 +56,15 @@ internal sealed class RefusedConnectionTests : RedisTest
         try
         {
             using RSA key = RSA.Create(2048);
-            using X509Certificate2 certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+            using X509Certificate2 certificate =
+                new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
                 .CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(200));
             string pem = Path.Combine(directory.FullName, "server.pem"), keyPem = Path.Combine(directory.FullName, "key.pem");
             await File.WriteAllTextAsync(pem, certificate.ExportCertificatePem());
             await File.WriteAllTextAsync(keyPem, key.ExportPkcs8PrivateKeyPem());
             int port = RedisServer.FreePort();
-            using RedisServer server = await RedisServer.StartAsync(more: $"tls-port {port}\ntls-cert-file {pem}\ntls-key-file {keyPem}\ntls-auth-clients no\n");
+            using RedisServer server = await RedisServer.StartAsync(
+                more: $"tls-port {port}\ntls-cert-file {pem}\ntls-key-file {keyPem}\ntls-auth-clients no\n");
             TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{port},ssl=true,password=right{Brief}").AddProducer<Job>(Name));
             Assert.That(await SaysAsync(queue, $"the TLS handshake with 127.0.0.1:{port} failed: "), Does.Not.Contain("password"));
         }
@@ -86,14 +90,17 @@ internal sealed class RefusedConnectionTests : RedisTest
         Assert.That(peer.Lines, Is.EqualTo(new[] { "looked" }));
     }
 
-    // On a busy machine the connection may still be under way at the first look; the next heartbeat knows more. What is said until then must not be wrong.
+    // On a busy machine the connection may still be under way at the first look; the next heartbeat knows more.
+    // What is said until then must not be wrong.
     private async Task<string> SaysAsync(TaskQueue queue, string part)
     {
         string? said = null;
-        await Eventually.Holds(() => (said = TroubleAsync(queue).Result)?.Contains(part, StringComparison.Ordinal) == true || said?.StartsWith("not connected", StringComparison.Ordinal) != true, part);
+        await Eventually.Holds(() => (said = TroubleAsync(queue).Result)?.Contains(part, StringComparison.Ordinal) == true
+            || said?.StartsWith("not connected", StringComparison.Ordinal) != true, part);
         Assert.That(said, Does.Contain(part));
         return said!;
     }
 
-    private async Task<string?> TroubleAsync(TaskQueue queue) => (await queue.ExplainRouteAsync(Name)).Routes.Single(static r => r.Route == Route.Redis).Error;
+    private async Task<string?> TroubleAsync(TaskQueue queue)
+        => (await queue.ExplainRouteAsync(Name)).Routes.Single(static r => r.Route == Route.Redis).Error;
 }

@@ -7,13 +7,15 @@ using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Serializers.Tests;
 
-// The suite in shared memory with each serializer. Its tasks know neither library: their formatters are written here, as a program does for types of others.
+// The suite in shared memory with each serializer. Its tasks know neither library: their formatters are written here,
+// as a program does for types of others.
 
 public sealed class MessagePackTasks : TaskConformance
 {
     private static readonly IFormatterResolver Resolver = CompositeResolver.Create([new JobFormatter()], [StandardResolver.Instance]);
 
-    protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: false, static o => o.UseMessagePack(Resolver)));
+    protected override Task<IRouteHarness> CreateHarnessAsync()
+        => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: false, static o => o.UseMessagePack(Resolver)));
 
     private sealed class JobFormatter : IMessagePackFormatter<Job?>
     {
@@ -23,7 +25,8 @@ public sealed class MessagePackTasks : TaskConformance
             else writer.Write(value.Number);
         }
 
-        public Job? Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options) => reader.TryReadNil() ? null : new Job(reader.ReadInt32());
+        public Job? Deserialize(ref MessagePackReader reader, MessagePackSerializerOptions options)
+            => reader.TryReadNil() ? null : new Job(reader.ReadInt32());
     }
 }
 
@@ -31,7 +34,8 @@ public sealed class MemoryPackTasks : TaskConformance
 {
     static MemoryPackTasks() => MemoryPackFormatterProvider.Register(new JobFormatter());
 
-    protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: false, static o => o.UseMemoryPack()));
+    protected override Task<IRouteHarness> CreateHarnessAsync()
+        => Task.FromResult<IRouteHarness>(new SegmentHarness(inProcess: false, static o => o.UseMemoryPack()));
 
     private sealed class JobFormatter : MemoryPackFormatter<Job>
     {

@@ -29,8 +29,12 @@ internal sealed class SerializerTests(int format) : QueueTest
 
         Order order = new()
         {
-            Id = Guid.NewGuid(), Photos = [new("a", 1, Size.Small), new("b", 2, Size.Large)], Prices = new() { ["a"] = 1.25m, ["b"] = 0.1m },
-            At = new DateTime(2026, 1, 2, 3, 4, 5, 6, DateTimeKind.Utc), Within = TimeSpan.FromSeconds(1.5), Signature = [1, 2, 3], Note = null,
+            Id = Guid.NewGuid(),
+            Photos = [new("a", 1, Size.Small), new("b", 2, Size.Large)],
+            Prices = new() { ["a"] = 1.25m, ["b"] = 0.1m },
+            At = new DateTime(2026, 1, 2, 3, 4, 5, 6, DateTimeKind.Utc),
+            Within = TimeSpan.FromSeconds(1.5),
+            Signature = [1, 2, 3], Note = null,
         };
         Order copy = Copy(order);
         Assert.That(copy, Is.EqualTo(order).UsingPropertiesComparer());
@@ -59,22 +63,26 @@ internal sealed class SerializerTests(int format) : QueueTest
     [Test]
     public void A_queue_with_such_a_task_is_refused_when_it_is_created()
         => Assert.That(() => new TaskQueue(Use(Options()).AddProducer<Unknown>("unknown")),
-            Throws.ArgumentException.With.Message.Contains("task 'unknown': no ").And.Message.Contains($"[{(format == 2 ? "MessagePackObject" : "MemoryPackable")}]"));
+            Throws.ArgumentException.With.Message.Contains("task 'unknown': no ")
+                .And.Message.Contains($"[{(format == 2 ? "MessagePackObject" : "MemoryPackable")}]"));
 
     [Test]
     public void Bytes_that_are_no_task_are_an_error_and_so_are_bytes_behind_it()
     {
         byte[] good = Bytes(new ResizePhoto("a", 1, Size.Small));
         foreach (byte[] bad in (byte[][])[[], good[..^1], [.. good, 0], Bytes<ResizePhoto?>(null)])
-            Assert.That(() => Serializer.Deserialize<ResizePhoto>(bad), Throws.InstanceOf(format == 2 ? typeof(MessagePackSerializationException) : typeof(MemoryPackSerializationException)));
+            Assert.That(() => Serializer.Deserialize<ResizePhoto>(bad),
+                Throws.InstanceOf(format == 2 ? typeof(MessagePackSerializationException) : typeof(MemoryPackSerializationException)));
     }
 
     [Test]
     public async Task A_task_with_its_result_passes_between_two_queues()
     {
-        await StartAsync(Use(Options()).AddHandler<Order, ResizePhoto>("orders", static (order, _, _) => new ValueTask<ResizePhoto>(order.Photos[0])));
+        await StartAsync(Use(Options()).AddHandler<Order, ResizePhoto>("orders",
+            static (order, _, _) => new ValueTask<ResizePhoto>(order.Photos[0])));
         TaskQueue producer = Make(Use(Options()).AddProducer<Order>("orders"));
-        TaskReceipt receipt = await producer.EnqueueAsync(new Order { Photos = [new("first", 9, Size.Large)] }, new() { TrackResult = true });
+        Order order = new() { Photos = [new("first", 9, Size.Large)] };
+        TaskReceipt receipt = await producer.EnqueueAsync(order, new() { TrackResult = true });
         Assert.That(await producer.WaitAsync<ResizePhoto>(receipt).Soon(), Is.EqualTo(new ResizePhoto("first", 9, Size.Large)));
     }
 
@@ -83,7 +91,8 @@ internal sealed class SerializerTests(int format) : QueueTest
     {
         List<(string, int)> seen = [];
         bool fails = true;
-        TaskQueue worker = await StartAsync(Use(Options().UseInProcess(static o => o.Enabled = false)).AddHandler<ResizePhoto>("photos", (photo, context, _) =>
+        TaskQueue worker = await StartAsync(Use(Options().UseInProcess(static o => o.Enabled = false))
+            .AddHandler<ResizePhoto>("photos", (photo, context, _) =>
         {
             lock (seen) seen.Add((photo.Path, context.Attempt));
             return Volatile.Read(ref fails) ? throw new IOException("no") : default;
@@ -99,7 +108,8 @@ internal sealed class SerializerTests(int format) : QueueTest
     [Test]
     public async Task A_worker_with_another_serializer_refuses_instead_of_misreading()
     {
-        TaskQueue worker = await StartAsync(Options().UseInProcess(static o => o.Enabled = false).AddHandler<ResizePhoto>("photos", static (_, _, _) => default));
+        TaskQueue worker = await StartAsync(Options().UseInProcess(static o => o.Enabled = false)
+            .AddHandler<ResizePhoto>("photos", static (_, _, _) => default));
         TaskQueue producer = Make(Use(Options()).AddProducer<ResizePhoto>("photos"));
         await producer.EnqueueAsync(new ResizePhoto("a", 1, Size.Small));
         await Eventually.Holds(() => worker.DeadLetters.ListAsync().AsTask().Result.Count == 1);
@@ -131,7 +141,8 @@ internal sealed class MessagePackOptionsTests
     [Test]
     public void Options_with_compression_are_kept()
     {
-        MessagePackTaskSerializer serializer = new(MessagePackSerializerOptions.Standard.WithCompression(MessagePackCompression.Lz4BlockArray));
+        MessagePackTaskSerializer serializer = new(MessagePackSerializerOptions.Standard
+            .WithCompression(MessagePackCompression.Lz4BlockArray));
         ArrayBufferWriter<byte> buffer = new();
         string large = new('x', 100_000);
         serializer.Serialize(large, buffer);
