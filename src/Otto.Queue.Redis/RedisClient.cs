@@ -1,14 +1,12 @@
-using System.Security.Cryptography;
-using System.Text;
+using System.Security.Authentication;
 using StackExchange.Redis;
 
 namespace Otto.Queue.Redis;
 
-// The one file that speaks to StackExchange.Redis, by members that its versions 1.2.6, 2 and 3 share: a program may bring any of them.
+// The one file that calls StackExchange.Redis, by members that 2.13.23 and later share: a program may bring any of these versions.
 
 internal sealed class RedisClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(500);
     private readonly IConnectionMultiplexer _multiplexer;
     private readonly bool _owned;
     private readonly TimeSpan _timeout;
@@ -41,9 +39,11 @@ internal sealed class RedisClient : IAsyncDisposable
         ConfigurationOptions options = ConfigurationOptions.Parse(configuration);
         // Riding out a server that is not there yet is the same as riding out one that went away.
         options.AbortOnConnectFail = false;
+        // A command without a connection fails at once and says why. The queue itself decides what is tried again, and when.
+        options.BacklogPolicy = BacklogPolicy.FailFast;
         if (string.IsNullOrEmpty(options.ClientName)) options.ClientName = $"otto-{Environment.ProcessId}";
-        var client = new RedisClient(await Apart(ConnectionMultiplexer.ConnectAsync(options)).ConfigureAwait(false), owned: true, timeout);
-        if (client.Trouble is not null) await client.AskWhyAsync().ConfigureAwait(false);
+        var client = new RedisClient(await ConnectionMultiplexer.ConnectAsync(options).ConfigureAwait(false), owned: true, timeout);
+        if (client.Trouble is not null) await client.FindReasonAsync().ConfigureAwait(false);
         return client;
     }
 
@@ -64,13 +64,13 @@ internal sealed class RedisClient : IAsyncDisposable
         {
             try
             {
-                return new RedisReply(await Apart(_database.ExecuteAsync("EVALSHA", all)).WaitAsync(_timeout).ConfigureAwait(false));
+                return new RedisReply(await WithinTimeoutAsync(_database.ExecuteAsync("EVALSHA", all)).ConfigureAwait(false));
             }
             catch (RedisServerException e) when (e.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
             {
                 // A server that was restarted, or has never seen the script: it did not run.
                 all[0] = script.Text;
-                return new RedisReply(await Apart(_database.ExecuteAsync("EVAL", all)).WaitAsync(_timeout).ConfigureAwait(false));
+                return new RedisReply(await WithinTimeoutAsync(_database.ExecuteAsync("EVAL", all)).ConfigureAwait(false));
             }
         }
         catch (Exception e) when (Translate(e) is { } trouble)
@@ -88,7 +88,8 @@ internal sealed class RedisClient : IAsyncDisposable
             string cursor = "0";
             do
             {
-                RedisReply[] page = new RedisReply(await Apart(_database.ExecuteAsync("SCAN", cursor, "MATCH", pattern, "COUNT", "1000")).WaitAsync(_timeout, cancellationToken).ConfigureAwait(false)).Items;
+                Task<RedisResult> scan = _database.ExecuteAsync("SCAN", cursor, "MATCH", pattern, "COUNT", "1000");
+                RedisReply[] page = new RedisReply(await WithinTimeoutAsync(scan, cancellationToken).ConfigureAwait(false)).Items;
                 foreach (RedisReply key in page[1].Items) found.Add(key.Text);
                 cursor = page[0].Text;
             }
@@ -110,7 +111,7 @@ internal sealed class RedisClient : IAsyncDisposable
         ISubscriber subscriber = _multiplexer.GetSubscriber();
         try
         {
-            await Apart(subscriber.SubscribeAsync(Literal(channel), handler)).WaitAsync(_timeout).ConfigureAwait(false);
+            await subscriber.SubscribeAsync(RedisChannel.Literal(channel), handler).WaitAsync(_timeout).ConfigureAwait(false);
         }
         catch (Exception e) when (Translate(e) is { } trouble)
         {
@@ -121,7 +122,7 @@ internal sealed class RedisClient : IAsyncDisposable
         {
             try
             {
-                await subscriber.UnsubscribeAsync(Literal(channel), handler).WaitAsync(_timeout).ConfigureAwait(false);
+                await subscriber.UnsubscribeAsync(RedisChannel.Literal(channel), handler).WaitAsync(_timeout).ConfigureAwait(false);
             }
             catch (Exception e) when (Translate(e) is not null)
             {
@@ -130,15 +131,31 @@ internal sealed class RedisClient : IAsyncDisposable
         };
     }
 
-    // The client completes its answers one after the other on one thread, and what awaits them would go on there: a program that then blocks, for once or for long,
-    // would keep every further answer from everybody. So what awaits goes on elsewhere.
-    private static Task<T> Apart<T>(Task<T> task)
-        => task.ContinueWith(static t => t, CancellationToken.None, TaskContinuationOptions.DenyChildAttach, TaskScheduler.Default).Unwrap();
+    private async Task<T> WithinTimeoutAsync<T>(Task<T> command, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return await command.WaitAsync(_timeout, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException) when (!command.IsCompleted)
+        {
+            _ = NoteReasonAsync(command);
+            throw;
+        }
+    }
 
-    private static Task Apart(Task task)
-        => task.ContinueWith(static t => t, CancellationToken.None, TaskContinuationOptions.DenyChildAttach, TaskScheduler.Default).Unwrap();
-
-    private static RedisChannel Literal(string channel) => new(channel, RedisChannel.PatternMode.Literal);
+    // A program's own connection keeps a command for a while in the hope of a connection, and gives its reason later than is waited for.
+    private async Task NoteReasonAsync(Task command)
+    {
+        try
+        {
+            await command.ConfigureAwait(false);
+        }
+        catch (Exception e) when (Translate(e) is not null)
+        {
+            // The reason is noted.
+        }
+    }
 
     private RedisUnavailableException? Translate(Exception e) => e switch
     {
@@ -150,44 +167,47 @@ internal sealed class RedisClient : IAsyncDisposable
         _ => null,
     };
 
-    // A refused password does not pass by itself, and the client tells it only with a command that failed. Newer clients keep commands for a while
-    // in the hope of a connection; so long it is not waited.
-    private async Task AskWhyAsync()
-    {
-        try
-        {
-            await Apart(_database.PingAsync()).WaitAsync(Moment).ConfigureAwait(false);
-        }
-        catch (Exception e) when (Translate(e) is not null)
-        {
-            // It is known now, as far as it can be.
-        }
-    }
+    // The events of the first attempt were raised before there was anyone to handle them; a command that fails repeats its reason.
+    private Task FindReasonAsync() => NoteReasonAsync(_database.PingAsync());
 
     private RedisUnavailableException OfConnection(RedisConnectionException e)
     {
-        string said = $"{e.Message} {e.InnerException?.Message}";
-        if (!_multiplexer.IsConnected && !IsOfCertificate(e) && ((string[])["NOAUTH", "WRONGPASS", "invalid password", "AuthenticationFailure"]).Any(word => said.Contains(word, StringComparison.Ordinal))) _failure = RefusesPassword;
+        if (!_multiplexer.IsConnected && ReasonOf(e) is { } reason) _failure = reason;
         return new RedisUnavailableException(Trouble ?? e.Message, e);
     }
 
-    // A handshake that fails is told by the same word as a password.
-    private static bool IsOfCertificate(Exception? e) => e is not null && (e is System.Security.Authentication.AuthenticationException || IsOfCertificate(e.InnerException));
+    // The client says AuthenticationFailure of a TLS handshake, of a missing permission and of a refused password alike.
+    // Only the server's own words, somewhere down the chain, tell which.
+    private string? ReasonOf(Exception? e)
+    {
+        for (Exception? at = e; at is not null; at = at.InnerException)
+        {
+            if (at is AuthenticationException) return $"the TLS handshake with {Servers} failed: {at.Message}";
+            if (IsOfPassword(at.Message)) return RefusesPassword;
+        }
 
-    private static RedisUnavailableException OfServer(RedisServerException e)
+        return null;
+    }
+
+    private static bool IsOfPassword(string said)
+        => said.Contains("NOAUTH", StringComparison.Ordinal) || said.Contains("WRONGPASS", StringComparison.Ordinal);
+
+    private RedisUnavailableException OfServer(RedisServerException e)
     {
         string code = e.Message.Split(' ', 2)[0];
-        return new RedisUnavailableException($"Redis said: {e.Message}", e)
+        return new RedisUnavailableException(IsOfPassword(code) ? RefusesPassword : $"Redis said: {e.Message}", e)
         {
             OutOfMemory = e.Message.Contains("OOM ", StringComparison.Ordinal),
             // These pass by themselves; any other error would come again.
-            Refused = code is not ("LOADING" or "OOM" or "READONLY" or "MASTERDOWN" or "CLUSTERDOWN" or "TRYAGAIN" or "BUSY" or "NOREPLICAS" or "NOSCRIPT") && !e.Message.Contains("OOM ", StringComparison.Ordinal),
+            Refused = code is not ("LOADING" or "OOM" or "READONLY" or "MASTERDOWN" or "CLUSTERDOWN"
+                    or "TRYAGAIN" or "BUSY" or "NOREPLICAS" or "NOSCRIPT")
+                && !e.Message.Contains("OOM ", StringComparison.Ordinal),
         };
     }
 
     private void OnFailed(object? sender, ConnectionFailedEventArgs e)
     {
-        _failure = e.FailureType == ConnectionFailureType.AuthenticationFailure && !IsOfCertificate(e.Exception) ? RefusesPassword : $"{e.EndPoint}: {e.FailureType}";
+        _failure = ReasonOf(e.Exception) ?? $"{e.EndPoint}: {e.FailureType}";
         Change();
     }
 
@@ -219,12 +239,7 @@ internal sealed class RedisScript(string text)
 {
     internal string Text { get; } = text;
 
-    internal string Hash { get; } = Convert.ToHexStringLower(Sha1(text));
-
-    // The server names scripts by SHA-1; nothing is kept safe by it.
-#pragma warning disable CA5350
-    private static byte[] Sha1(string text) => SHA1.HashData(Encoding.UTF8.GetBytes(text));
-#pragma warning restore CA5350
+    internal string Hash { get; } = ScriptHash.Of(text);
 }
 
 /// <summary>A server's answer: bytes, a number, or several answers.</summary>

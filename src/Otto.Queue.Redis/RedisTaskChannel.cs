@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Otto.Ipc;
 
 namespace Otto.Queue.Redis;
@@ -18,7 +17,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     private readonly RedisClient _client;
     private readonly QueueKeys _keys;
     private readonly RedisRouteOptions _options;
-    private readonly string _worker = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+    private readonly string _worker = Guid.NewGuid().ToString("n")[..16];
     private readonly CancellationTokenSource _closing = new();
     private readonly RedisSender _sender;
     private readonly RedisLeases _leases;

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Otto.Queue.Redis.Tests.Support;
 using Otto.Queue.Tests.Support;
 
@@ -122,23 +121,6 @@ internal sealed class QueueOverRedisTests : RedisTest
         Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.Redis, RouteReason.Delayed)));
         TaskQueue worker = await StartAsync(RedisOnly().AddHandler<Job>(Name, Done));
         await Eventually.Holds(() => worker.GetStatistics()[0].Completed == 1);
-    }
-
-    [Test]
-    public async Task A_wrong_password_is_named_as_the_trouble([Values] bool none)
-    {
-        (TaskQueue queue, string? trouble) = await AskAsync();
-        // On a busy machine the client may not have been connected yet when it first failed, and then says that for ever: asked anew.
-        for (long start = Stopwatch.GetTimestamp(); trouble?.StartsWith("not connected", StringComparison.Ordinal) == true && Stopwatch.GetElapsedTime(start) < Eventually.Watchdog;)
-            (queue, trouble) = await AskAsync();
-        Assert.That(trouble, Does.Contain("refuses the password"));
-        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.SharedMemory), "and tasks that may go elsewhere do");
-
-        async Task<(TaskQueue, string?)> AskAsync()
-        {
-            TaskQueue asked = Make(Options().UseRedis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").AddProducer<Job>(Name));
-            return (asked, (await asked.ExplainRouteAsync(Name)).Routes.Single(static r => r.Route == RouteName.Redis).Error);
-        }
     }
 
     [Test]

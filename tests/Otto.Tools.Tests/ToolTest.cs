@@ -72,6 +72,8 @@ internal abstract class ToolTest
     /// <summary>Where eng/build left the tools.</summary>
     protected static string ToolFolder()
     {
+        // eng/test --redis-client: tools that were built with another client.
+        if (Environment.GetEnvironmentVariable("OTTO_TEST_TOOLS") is { Length: > 0 } built) return built;
         string root = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
         string folder = Path.Combine(root, "artifacts", "bin");

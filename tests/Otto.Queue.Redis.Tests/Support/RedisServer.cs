@@ -143,7 +143,7 @@ internal sealed class RedisServer : IDisposable
     }
 
     // Below the ports that the system gives out: a client that looks for a dead server on one of those may be given that very port, and meet itself there.
-    private static int FreePort()
+    internal static int FreePort()
     {
         while (true)
         {

@@ -23,7 +23,9 @@ internal sealed class PeerProcess : IDisposable
 
     internal IReadOnlyCollection<string> Lines => _lines;
 
-    internal static PeerProcess Start(params string[] args)
+    internal static PeerProcess Start(params string[] args) => Start([], args);
+
+    internal static PeerProcess Start(Dictionary<string, string> environment, params string[] args)
     {
         string dll = Path.Combine(AppContext.BaseDirectory, "Otto.Queue.Peer.dll");
         ProcessStartInfo start = new(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
@@ -31,6 +33,7 @@ internal sealed class PeerProcess : IDisposable
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
         };
         start.ArgumentList.Add(dll);
+        foreach ((string name, string value) in environment) start.Environment[name] = value;
         foreach (string arg in args) start.ArgumentList.Add(arg);
         return new PeerProcess(start);
     }

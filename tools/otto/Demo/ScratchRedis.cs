@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Security.Cryptography;
 using System.Text;
 
 namespace Otto.Tools.Demo;
@@ -17,7 +16,7 @@ internal sealed class ScratchRedis : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("otto-redis-");
-    private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+    private readonly string _password = Guid.NewGuid().ToString("n");
     private readonly int _port = FreePort();
     private readonly Process _guard;
 
@@ -84,7 +83,7 @@ internal sealed class ScratchRedis : IDisposable
     {
         while (true)
         {
-            int port = RandomNumberGenerator.GetInt32(20_000, 32_000);
+            int port = Random.Shared.Next(20_000, 32_000);
             try
             {
                 using TcpListener listener = new(IPAddress.Loopback, port);

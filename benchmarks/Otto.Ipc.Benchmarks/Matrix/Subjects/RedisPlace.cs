@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Security.Cryptography;
 using System.Text;
 using Otto.Ipc.Benchmarks.Matrix.Hosts;
 using Otto.Ipc.Benchmarks.Measuring;
@@ -17,7 +16,7 @@ internal sealed class RedisPlace : Place
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly DirectoryInfo _directory = Interruption.NewDirectory(Path.GetTempPath());
-    private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+    private readonly string _password = Guid.NewGuid().ToString("n");
     private readonly int _port = FreePort();
     private readonly bool _keep;
     private Process? _guard;

@@ -108,7 +108,7 @@ internal sealed class RedisSubject(bool batched) : Subject
             if (!task.Wait(Patience)) throw new TimeoutException($"redis-server did not answer an XADD in {Patience.TotalSeconds:0.#} s; {_onTheirWay.Count:N0} more are on their way");
         }
 
-        private void Nudge() => connection.GetSubscriber().Publish(stream + ":nudge", 1, CommandFlags.FireAndForget);
+        private void Nudge() => connection.GetSubscriber().Publish(RedisChannel.Literal(stream + ":nudge"), 1, CommandFlags.FireAndForget);
 
         // The server takes what it is given: a sender that must not fill it has to ask.
         private void AwaitRoom()
@@ -143,7 +143,7 @@ internal sealed class RedisSubject(bool batched) : Subject
                 // It exists.
             }
 
-            _subscriber.Subscribe(stream + ":nudge", (_, _) => _nudged.Release());
+            _subscriber.Subscribe(RedisChannel.Literal(stream + ":nudge"), (_, _) => _nudged.Release());
         }
 
         protected override bool TryReceive(out ReadOnlySpan<byte> message)
@@ -176,7 +176,7 @@ internal sealed class RedisSubject(bool batched) : Subject
         public override void Dispose()
         {
             Acknowledge();
-            _subscriber.Unsubscribe(_stream + ":nudge");
+            _subscriber.Unsubscribe(RedisChannel.Literal(_stream + ":nudge"));
         }
 
         private void Take()

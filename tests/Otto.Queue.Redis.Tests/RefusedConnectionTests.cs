@@ -1,0 +1,106 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Otto.Queue.Redis.Tests.Support;
+using Otto.Queue.Tests.Support;
+using StackExchange.Redis;
+
+namespace Otto.Queue.Redis.Tests;
+
+/// <summary>Why a server cannot be used is said, and one reason is not taken for another.</summary>
+internal sealed class RefusedConnectionTests : RedisTest
+{
+    // The client tries a first connection for five seconds, three times, unless told otherwise.
+    private const string Brief = ",connectTimeout=1000,connectRetry=1";
+
+    [Test]
+    public async Task A_wrong_password_is_named_as_the_trouble([Values] bool none)
+    {
+        TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").AddProducer<Job>(Name));
+        await SaysAsync(queue, "refuses the password");
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.SharedMemory), "and tasks that may go elsewhere do");
+    }
+
+    [Test]
+    public async Task A_wrong_user_is_named_like_a_wrong_password()
+    {
+        TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{Server.Port},user=nobody,password=wrong").AddProducer<Job>(Name));
+        await SaysAsync(queue, "refuses the password");
+    }
+
+    [Test]
+    public async Task A_wrong_password_of_the_programs_own_connection_is_named_too()
+    {
+        // Such a connection keeps commands for some seconds; and what it failed of before it was passed in, no event repeats.
+        await using ConnectionMultiplexer own = await ConnectionMultiplexer.ConnectAsync(
+            $"127.0.0.1:{Server.Port},password=wrong,abortConnect=false,syncTimeout=300,asyncTimeout=300{Brief}");
+        TaskQueue queue = Make(Options()
+            .UseRedis(own, static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)).AddProducer<Job>(Name));
+        await SaysAsync(queue, "refuses the password");
+    }
+
+    [Test]
+    public async Task A_password_that_becomes_right_ends_the_trouble()
+    {
+        using RedisServer server = await RedisServer.StartAsync();
+        TaskQueue queue = Make(InProcessOnly().UseRedis($"127.0.0.1:{server.Port},password=later{Brief}").AddProducer<Job>(Name));
+        await SaysAsync(queue, "refuses the password");
+        Assert.That(await server.AskAsync("CONFIG SET requirepass later"), Is.EqualTo("+OK"));
+        await Eventually.Holds(() => TroubleAsync(queue).Result is null);
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
+    }
+
+    [Test]
+    public async Task A_certificate_that_is_not_trusted_is_not_called_a_wrong_password()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("otto-redis-tls-");
+        try
+        {
+            using RSA key = RSA.Create(2048);
+            using X509Certificate2 certificate =
+                new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+                .CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(200));
+            string pem = Path.Combine(directory.FullName, "server.pem"), keyPem = Path.Combine(directory.FullName, "key.pem");
+            await File.WriteAllTextAsync(pem, certificate.ExportCertificatePem());
+            await File.WriteAllTextAsync(keyPem, key.ExportPkcs8PrivateKeyPem());
+            int port = RedisServer.FreePort();
+            using RedisServer server = await RedisServer.StartAsync(
+                more: $"tls-port {port}\ntls-cert-file {pem}\ntls-key-file {keyPem}\ntls-auth-clients no\n");
+            TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{port},ssl=true,password=right{Brief}").AddProducer<Job>(Name));
+            Assert.That(await SaysAsync(queue, $"the TLS handshake with 127.0.0.1:{port} failed: "), Does.Not.Contain("password"));
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    [Test]
+    public async Task A_server_that_is_not_there_is_not_called_a_wrong_password()
+    {
+        int port = RedisServer.FreePort();
+        TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{port},password=right{Brief}").AddProducer<Job>(Name));
+        Assert.That(await SaysAsync(queue, $"127.0.0.1:{port}"), Does.Not.Contain("password"));
+    }
+
+    [Test]
+    public async Task A_connection_without_tls_loads_no_openssl()
+    {
+        using PeerProcess peer = PeerProcess.Start("maps", $"redis:{Server.Configuration}", Name);
+        await peer.SaysAsync("looked");
+        Assert.That(peer.Lines, Is.EqualTo(new[] { "looked" }));
+    }
+
+    // On a busy machine the connection may still be under way at the first look; the next heartbeat knows more.
+    // What is said until then must not be wrong.
+    private async Task<string> SaysAsync(TaskQueue queue, string part)
+    {
+        string? said = null;
+        await Eventually.Holds(() => (said = TroubleAsync(queue).Result)?.Contains(part, StringComparison.Ordinal) == true
+            || said?.StartsWith("not connected", StringComparison.Ordinal) != true, part);
+        Assert.That(said, Does.Contain(part));
+        return said!;
+    }
+
+    private async Task<string?> TroubleAsync(TaskQueue queue)
+        => (await queue.ExplainRouteAsync(Name)).Routes.Single(static r => r.Route == Route.Redis).Error;
+}
