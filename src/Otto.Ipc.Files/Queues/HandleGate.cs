@@ -65,5 +65,5 @@ internal sealed class HandleGate(Action close)
         }
     }
 
-    public void ThrowIfClosed() => ObjectDisposedException.ThrowIf(IsClosed, typeof(IWorkQueue));
+    public void ThrowIfClosed() => ObjectDisposedException.ThrowIf(IsClosed, typeof(WorkQueue));
 }

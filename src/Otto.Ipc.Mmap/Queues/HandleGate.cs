@@ -14,7 +14,7 @@ internal sealed class HandleGate(Action close) : Doorbells.IClosableEnd
     {
         if ((Interlocked.Increment(ref _inFlight) & Closed) == 0) return;
         Exit();
-        throw new ObjectDisposedException(nameof(IWorkQueue), "this handle of the queue was disposed");
+        throw new ObjectDisposedException(nameof(WorkQueue), "this handle of the queue was disposed");
     }
 
     /// <summary>Enters for ending a slot or a lease, which may happen after the handle was closed, or may have happened before.</summary>

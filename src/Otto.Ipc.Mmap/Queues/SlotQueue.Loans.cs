@@ -30,7 +30,7 @@ internal sealed partial class SlotQueue
         }
     }
 
-    public bool TryLoan(int bytes, out Loan loan)
+    public override bool TryLoan(int bytes, out Loan loan)
     {
         loan = default;
         if (_layout.SlotBytes < BlockDescriptor.Bytes || _options.MaxLoanBytes == 0)
@@ -51,7 +51,7 @@ internal sealed partial class SlotQueue
         }
     }
 
-    public bool TrySend(in Loan loan, int bytes)
+    public override bool TrySend(in Loan loan, int bytes)
     {
         if (!loan.TryGetToken(this, out SlotToken token)) throw new ArgumentException("this loan was not borrowed from this handle of the queue", nameof(loan));
         if ((uint)bytes > (uint)loan.Memory.Length) throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be sent");
@@ -83,26 +83,26 @@ internal sealed partial class SlotQueue
         _gate.Exit(Pool.GiveBack(BlockDescriptor.Of(token, 0)) ? 2 : 1);
     }
 
-    void ILoanOwner.LetGo(in SlotToken token)
+    void ILoanOwner.Release(in SlotToken token)
     {
         if (!_gate.TryEnterLate()) return;
         Pool.LetGo(BlockDescriptor.Of(token, 0));
         _gate.Exit(2);
     }
 
-    RetainedPayload IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload)
+    PayloadRetention IWorkLeaseOwner.Retain(in SlotToken token, ReadOnlyMemory<byte> payload)
     {
         _gate.Enter();
         bool held = false;
         try
         {
             if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) throw new InvalidOperationException("this lease has ended");
-            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new RetainedPayload(payload.ToArray());
+            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new PayloadRetention(payload.ToArray());
             BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload);
-            if (!Pool.HasSeat) return new RetainedPayload(payload.ToArray());
+            if (!Pool.HasSeat) return new PayloadRetention(payload.ToArray());
             if (!Pool.TryHold(block)) throw new InvalidOperationException("this lease has ended");
             held = true; // what is in flight now ends with the hold
-            return new RetainedPayload(payload, this, block.ToToken());
+            return new PayloadRetention(payload, this, block.ToToken());
         }
         finally
         {
@@ -114,13 +114,13 @@ internal sealed partial class SlotQueue
 
     /// <summary>Waits for a slot; and a moment longer where a slot is free and blocks are what is missing: no bell rings for those that somebody holds beyond their message.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default)
+    public override async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default)
     {
         await _senders.WaitAsync(cancellationToken).ConfigureAwait(false);
         if (Volatile.Read(ref _lacksBlocks)) await Task.Delay(PortablePause.Longest, cancellationToken).ConfigureAwait(false);
     }
 
-    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default)
+    public override bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         if (!_senders.Wait(timeout, cancellationToken)) return false;
         if (Volatile.Read(ref _lacksBlocks) && timeout != TimeSpan.Zero) cancellationToken.WaitHandle.WaitOne(PortablePause.Longest);
@@ -134,7 +134,7 @@ internal sealed partial class SlotQueue
         try
         {
             if (!TryFillBlock(message, out BlockDescriptor block, out int slot, out long word)) return false;
-            id = new WorkId(SlotWord.Lap(word), slot);
+            id = WorkId.FromToken(new SlotToken(SlotWord.Lap(word), slot));
             Commit(slot, word, block, delay);
             return true;
         }

@@ -6,18 +6,18 @@ namespace Otto.Ipc.Mmap.Queues;
 
 // Finding a message by what it says. Nothing is moved or marked: each look is a copy that counts only if its slot's word stayed what it was.
 
-internal sealed partial class SlotQueue : ISearchableWorkQueue
+internal sealed partial class SlotQueue
 {
     private readonly Lock _turn = new();
 
-    public bool TryFind(WorkMatch match, out WorkId id, out bool held)
+    public override bool TryFind(WorkMatch match, out WorkId id, out bool held)
     {
         ArgumentNullException.ThrowIfNull(match);
         _gate.Enter();
         try
         {
             bool found = TrySearch(match, dead: false, out int slot, out long word, out long use);
-            id = found ? new WorkId(use, slot) : default;
+            id = found ? WorkId.FromToken(new SlotToken(use, slot)) : default;
             held = found && SlotWord.State(word) is (SlotState.Leased or SlotState.Ending);
             return found;
         }
@@ -27,7 +27,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         }
     }
 
-    public bool TryFindDead(WorkMatch match, out int attempts, out string reason)
+    public override bool TryFindDead(WorkMatch match, out int attempts, out string reason)
     {
         ArgumentNullException.ThrowIfNull(match);
         _gate.Enter();
@@ -47,7 +47,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
     // Within the gate.
     private bool TrySearch(WorkMatch match, bool dead, out int slot, out long word, out long use)
     {
-        Span<byte> copy = stackalloc byte[ISearchableWorkQueue.SearchedBytes];
+        Span<byte> copy = stackalloc byte[SearchedBytes];
         for (slot = 0; slot < _layout.Slots; slot++)
         {
             // Again where the slot moved on under the look: a message never moves to another slot, so it is found in this one or has ended.
@@ -69,15 +69,15 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
         return false;
     }
 
-    public bool TryTakeTurn(TimeSpan patience, out IDisposable? turn)
+    public override bool TryEnterExclusive(TimeSpan timeout, out IDisposable? exclusive)
     {
-        turn = null;
+        exclusive = null;
         _gate.Enter();
         bool taken = false;
         try
         {
             long start = Stopwatch.GetTimestamp();
-            if (!_turn.TryEnter(patience)) return false;
+            if (!_turn.TryEnter(timeout)) return false;
             LivenessLock? byteLock = null;
             try
             {
@@ -85,12 +85,12 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue
                 SpinWait spin = default;
                 while (!byteLock.TryWrite(LivenessLock.TurnByte))
                 {
-                    if (Stopwatch.GetElapsedTime(start) >= patience) return false;
+                    if (Stopwatch.GetElapsedTime(start) >= timeout) return false;
                     spin.SpinOnce();
                 }
 
-                turn = new Turn(this, byteLock);
-                return taken = true; // What is in flight now ends with the turn.
+                exclusive = new Turn(this, byteLock);
+                return taken = true; // What is in flight now ends with the exclusive.
             }
             finally
             {

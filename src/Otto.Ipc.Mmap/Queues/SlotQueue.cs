@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
@@ -8,7 +7,7 @@ namespace Otto.Ipc.Mmap.Queues;
 // One handle of a work queue: counts what is in flight on it, waits, looks after its peers; SlotQueue.Messages.cs sends, leases and ends.
 // The protocol's steps are in SlotTransitions; what a death leaves between two of them is repaired by QueueRecovery.
 
-internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, ILoanOwner, IBlockReferences, IMaintained
+internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, ILoanOwner, IBlockReferences, IMaintained
 {
     private readonly SegmentFile _segment;
     private readonly MmapQueueOptions _options;
@@ -69,31 +68,29 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
     /// <summary>Whether the queue was seen to be deleted or replaced.</summary>
     public bool IsRetired => _segment.IsRetired;
 
-    public ChannelName Name { get; }
+    public override ChannelName Name { get; }
 
-    public int MaxMessageBytes => _layout.SlotBytes < BlockDescriptor.Bytes ? _layout.SlotBytes : Math.Max(_layout.SlotBytes, _options.MaxLoanBytes);
+    public override int MaxMessageBytes => _layout.SlotBytes < BlockDescriptor.Bytes ? _layout.SlotBytes : Math.Max(_layout.SlotBytes, _options.MaxLoanBytes);
 
-    public int Capacity => _layout.Slots;
+    public override int Capacity => _layout.Slots;
 
-    public bool TakesWork
+    public override bool IsConsumer => _takesWork;
+
+    public override void SetConsumer(bool consumes)
     {
-        get => _takesWork;
-        set
+        _gate.Enter();
+        try
         {
-            _gate.Enter();
-            try
-            {
-                _takesWork = value;
-                _membership.Announce(value);
-            }
-            finally
-            {
-                _gate.Exit();
-            }
+            _takesWork = consumes;
+            _membership.Announce(consumes);
+        }
+        finally
+        {
+            _gate.Exit();
         }
     }
 
-    public int OtherWorkers
+    public override int OtherConsumers
     {
         get
         {
@@ -109,27 +106,11 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         }
     }
 
-    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => _workers.Wait(timeout, cancellationToken);
+    public override bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => _workers.Wait(timeout, cancellationToken);
 
-    public ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => _workers.WaitAsync(cancellationToken);
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => _workers.WaitAsync(cancellationToken);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        while (!TrySend(message.Span)) await WaitToSendAsync(cancellationToken).ConfigureAwait(false);
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<WorkLease> LeaseAsync(CancellationToken cancellationToken = default)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        WorkLease lease;
-        while (!TryLease(out lease)) await WaitToLeaseAsync(cancellationToken).ConfigureAwait(false);
-        return lease;
-    }
-
-    public WorkQueueCounts GetCounts()
+    public override WorkQueueCounts GetCounts()
     {
         _gate.Enter();
         try
@@ -142,7 +123,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         }
     }
 
-    public IReadOnlyList<DeadLetter> GetDeadLetters(int max = 100)
+    public override IReadOnlyList<DeadLetter> GetDeadLetters(int max = 100)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(max);
         _gate.Enter();
@@ -156,9 +137,9 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         }
     }
 
-    public bool Requeue(DeadLetterId id) => MoveDead(id, Ending.Returned);
+    public override bool RequeueDeadLetter(DeadLetterId id) => MoveDead(id, Ending.Returned);
 
-    public bool Delete(DeadLetterId id) => MoveDead(id, Ending.Released);
+    public override bool DeleteDeadLetter(DeadLetterId id) => MoveDead(id, Ending.Released);
 
     public void RunMaintenance() => Look(wake: false);
 
@@ -186,7 +167,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         }
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
         if (!_gate.Close()) return;
         // Waiters are calls in flight: they wake, see that the handle is closed, and leave.
@@ -196,12 +177,6 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
         _gate.Exit();
     }
 
-    public ValueTask DisposeAsync()
-    {
-        Dispose();
-        return default;
-    }
-
     private void Release()
     {
         lock (_closing)
@@ -209,7 +184,7 @@ internal sealed partial class SlotQueue : IWorkQueue, IWriteSlotOwner, IWorkLeas
             if (_released) return;
             _released = true;
             _participants.Leave();
-            // Again, after the roles are gone: TakesWork may have been set beside the dispose.
+            // Again, after the roles are gone: SetConsumer may have been set beside the dispose.
             if (_takesWork) _membership.Changed();
             _work.Dispose();
             _pool?.Close();

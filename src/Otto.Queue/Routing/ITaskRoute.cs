@@ -35,6 +35,6 @@ public interface ITaskRoute
     /// <summary>Opens the queue of that name on this route. Called once a queue; the caller disposes it.</summary>
     /// <param name="queue">The queue.</param>
     /// <param name="cancellationToken">Gives up opening.</param>
-    /// <returns>The queue's channel. <see cref="TaskChannel.Over"/> makes one of any <see cref="IWorkQueue"/>.</returns>
+    /// <returns>The queue's channel. <see cref="TaskChannel.Over"/> makes one of any <see cref="WorkQueue"/>.</returns>
     ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken);
 }

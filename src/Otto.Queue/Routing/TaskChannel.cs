@@ -137,10 +137,10 @@ public abstract class TaskChannel : IAsyncDisposable
     public abstract ValueTask DisposeAsync();
 
     /// <summary>A channel over a work queue in shared memory, or any other.</summary>
-    /// <param name="queue">The queue; disposed with the channel. Keys and cancelling need one that can be searched (<see cref="ISearchableWorkQueue"/>).</param>
+    /// <param name="queue">The queue; disposed with the channel. Keys and cancelling need one that can be searched (<see cref="SearchableWorkQueue"/>).</param>
     /// <param name="notices">Carries notices between processes: cancels, results and progress. <see langword="null"/> for none.</param>
     /// <returns>The channel.</returns>
-    public static TaskChannel Over(IWorkQueue queue, ITopicTransport? notices = null)
+    public static TaskChannel Over(WorkQueue queue, ITopicTransport? notices = null)
     {
         ArgumentNullException.ThrowIfNull(queue);
         return new WorkQueueChannel(queue, notices is null ? null : new TopicEventTransport(notices, queue.Name));

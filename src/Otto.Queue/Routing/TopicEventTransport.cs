@@ -72,7 +72,7 @@ internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName
     private static bool TryHear(MessageSubscriber subscriber, out byte[] notice)
     {
         notice = [];
-        if (!subscriber.TryReceive(out TopicMessage message)) return false;
+        if (!subscriber.TryReceive(out TopicFrame message)) return false;
         notice = message.Bytes.ToArray();
         return true;
     }
