@@ -70,7 +70,7 @@ internal sealed partial class ShortPrograms
     [Test]
     public async Task Subscribe_to_a_topic()
     {
-        ITopicTransport topics = Mmap;
+        MmapTransport topics = Mmap;
         await using MessagePublisher publisher = await topics.OpenPublisherAsync("prices");
         await publisher.PublishAsync("42"u8.ToArray());
         await foreach (TopicMessage price in topics.SubscribeAsync("prices", StartPosition.Oldest))
