@@ -34,14 +34,14 @@ public sealed class FifoTransport : IStreamTransport
 
     /// <inheritdoc/>
     public TransportTraits Traits { get; } = new(
-        Speed: SpeedClass.Fast,
-        Streaming: Support.Yes,
-        Persistent: Persistence.None,
-        Debuggable: Ease.Hard,
-        ShellFriendly: Ease.Easy,
+        Speed: TransportSpeed.Fast,
+        Streaming: TransportSupport.Yes,
+        Persistent: TransportPersistence.None,
+        Debuggable: TransportEase.Hard,
+        ShellFriendly: TransportEase.Easy,
         Bidirectional: false,
-        SetUp: Level.Low,
-        Overhead: Level.Medium,
+        SetUp: TransportLevel.Low,
+        Overhead: TransportLevel.Medium,
         MaxMessageBytes: (1L << 20) - Platform.Pipe.PageBytes - FrameRules.LengthBytes,
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
@@ -71,7 +71,9 @@ public sealed class FifoTransport : IStreamTransport
     /// </returns>
     /// <exception cref="ArgumentException">The other ends use another framing or another limit; the message has both.</exception>
     /// <exception cref="UnauthorizedAccessException">The FIFO or its directory is not this user's alone.</exception>
-    /// <exception cref="IOException">The stream has a receiver, or the system gives no pipe large enough; the message has the numbers.</exception>
+    /// <exception cref="IOException">
+    /// The stream has a receiver, or the system gives no pipe large enough; the message has the numbers.
+    /// </exception>
     public MessageReceiver OpenReceiver(ChannelName name, FifoStreamOptions? options = null)
     {
         options = Checked(options);
@@ -128,22 +130,47 @@ public sealed class FifoTransport : IStreamTransport
 
     /// <summary>Deletes the FIFO of a stream that no .NET end has open.</summary>
     /// <param name="name">Which stream.</param>
-    /// <returns><see langword="false"/> where there is none.</returns>
-    /// <remarks>Another program that has it open keeps what it has; one that waits for the other side to open is let in, and finds nobody.</remarks>
+    /// <returns><see langword="false"/> if there is none.</returns>
+    /// <remarks>
+    /// Another program that has it open keeps what it has; one that waits for the other side to open is let in, and
+    /// finds nobody.
+    /// </remarks>
     /// <exception cref="IOException">A .NET end has it open; it was left alone.</exception>
     public bool RemoveStream(ChannelName name) => StreamFile.Remove(PathOf(name, create: false));
 
     /// <summary>Deletes both FIFOs of a talk, as <see cref="RemoveStream"/> does.</summary>
     /// <param name="name">Which talk.</param>
-    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <returns><see langword="false"/> if there is none.</returns>
     /// <exception cref="IOException">A .NET end has one of them open; it was left alone.</exception>
     public bool RemoveDuplex(ChannelName name) => RemoveStream(name.Value + ".to-server") | RemoveStream(name.Value + ".to-client");
 
-    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellationToken) : new(OpenSender(name));
+    /// <inheritdoc/>
+    public ValueTask<MessageSender> OpenSenderAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenSenderAsync(name, null, cancellationToken);
 
-    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken) : new(OpenReceiver(name));
+    /// <summary>Opens what <see cref="OpenSender"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The stream's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessageSender> OpenSenderAsync(
+        ChannelName name, FifoStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
+        : new(OpenSender(name, options));
+
+    /// <inheritdoc/>
+    public ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenReceiverAsync(name, null, cancellationToken);
+
+    /// <summary>Opens what <see cref="OpenReceiver"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The stream's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenReceiver</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessageReceiver> OpenReceiverAsync(
+        ChannelName name, FifoStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken)
+        : new(OpenReceiver(name, options));
 
     /// <summary>Does nothing: each end is its opener's to dispose.</summary>
     /// <returns>Completes at once.</returns>

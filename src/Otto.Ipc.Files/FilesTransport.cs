@@ -33,14 +33,14 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
 
     /// <inheritdoc/>
     public TransportTraits Traits { get; } = new(
-        Speed: SpeedClass.Fast,
-        Streaming: Support.Yes,
-        Persistent: Persistence.Disk,
-        Debuggable: Ease.Easy,
-        ShellFriendly: Ease.Easy,
+        Speed: TransportSpeed.Fast,
+        Streaming: TransportSupport.Yes,
+        Persistent: TransportPersistence.Disk,
+        Debuggable: TransportEase.Easy,
+        ShellFriendly: TransportEase.Easy,
         Bidirectional: false,
-        SetUp: Level.Low,
-        Overhead: Level.Medium,
+        SetUp: TransportLevel.Low,
+        Overhead: TransportLevel.Medium,
         MaxMessageBytes: FilesQueueOptions.MostMessageBytes,
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
@@ -53,11 +53,13 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <exception cref="UnauthorizedAccessException">A directory is a link, or not this user's alone.</exception>
     public IKeyValueStore OpenStore(ChannelName name) => new JsonStore(RootDirectory.Ensure(_root, "tasks", name.Value), name, _options);
 
-    /// <summary>Opens a stream's sending end, and creates the stream where it does not exist.</summary>
+    /// <summary>Opens a stream's sending end, and creates the stream if it does not exist.</summary>
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes; left out, the stream's own or the defaults.</param>
     /// <returns>The end, for one thread at a time.</returns>
-    /// <exception cref="ArgumentException">The stream exists with other sizes, or they do not fit together; the message has the numbers.</exception>
+    /// <exception cref="ArgumentException">
+    /// The stream exists with other sizes, or they do not fit together; the message has the numbers.
+    /// </exception>
     /// <exception cref="CorruptSegmentException">A file of the stream fails a check; the message says which.</exception>
     /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
     /// <exception cref="IOException">The stream has all the live senders it can have.</exception>
@@ -67,11 +69,13 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
         return new LogSender(RootDirectory.Ensure(stream, "lanes"), numbers, _options);
     }
 
-    /// <summary>Opens a stream's receiving end, and creates the stream where it does not exist.</summary>
+    /// <summary>Opens a stream's receiving end, and creates the stream if it does not exist.</summary>
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes; left out, the stream's own or the defaults.</param>
     /// <returns>The end, for one thread at a time.</returns>
-    /// <exception cref="ArgumentException">The stream exists with other sizes, or they do not fit together; the message has the numbers.</exception>
+    /// <exception cref="ArgumentException">
+    /// The stream exists with other sizes, or they do not fit together; the message has the numbers.
+    /// </exception>
     /// <exception cref="CorruptSegmentException">A file of the stream fails a check; the message says which.</exception>
     /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
     /// <exception cref="IOException">The stream has a live receiver.</exception>
@@ -81,30 +85,70 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
         return new LogReceiver(stream, RootDirectory.Ensure(stream, "lanes"), numbers, _options);
     }
 
-    /// <summary>Opens a work queue, and creates it where it does not exist.</summary>
+    /// <summary>Opens a work queue, and creates it if it does not exist.</summary>
     /// <param name="name">Which queue.</param>
     /// <param name="options">Sizes and limits; left out, the queue's own or the defaults.</param>
-    /// <returns>A handle that sends and leases, for any number of threads. It lends no blocks: <see cref="IWorkQueue.TryLoan"/> is refused.</returns>
+    /// <returns>
+    /// A handle that sends and leases, for any number of threads. It lends no blocks: <see cref="WorkQueue.TryLoan"/>
+    /// is refused.
+    /// </returns>
     /// <exception cref="ArgumentException">The queue exists with other sizes; the message has the numbers.</exception>
     /// <exception cref="CorruptSegmentException">A file of the queue fails a check; the message says which.</exception>
     /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
-    public IWorkQueue OpenQueue(ChannelName name, FilesQueueOptions? options = null)
+    public WorkQueue OpenQueue(ChannelName name, FilesQueueOptions? options = null)
     {
         string queue = RootDirectory.Ensure(_root, "queues", name.Value);
         return new DirectoryQueue(queue, name, (options ?? new FilesQueueOptions()).Resolve(Path.Combine(queue, "queue.json")), _options);
     }
 
-    ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellationToken) =>
+    /// <summary>Opens what <see cref="OpenStore"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The store's name.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The store, for any number of threads. Completes at once.</returns>
+    public ValueTask<IKeyValueStore> OpenStoreAsync(ChannelName name, CancellationToken cancellationToken = default) =>
         cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellationToken) : new(OpenStore(name));
 
-    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellationToken) : new(OpenSender(name));
+    /// <inheritdoc/>
+    public ValueTask<MessageSender> OpenSenderAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenSenderAsync(name, null, cancellationToken);
 
-    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken) : new(OpenReceiver(name));
+    /// <summary>Opens what <see cref="OpenSender"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The stream's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessageSender> OpenSenderAsync(
+        ChannelName name, FilesStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
+        : new(OpenSender(name, options));
 
-    ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellationToken) : new(OpenQueue(name));
+    /// <inheritdoc/>
+    public ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenReceiverAsync(name, null, cancellationToken);
+
+    /// <summary>Opens what <see cref="OpenReceiver"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The stream's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenReceiver</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessageReceiver> OpenReceiverAsync(
+        ChannelName name, FilesStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken)
+        : new(OpenReceiver(name, options));
+
+    /// <inheritdoc/>
+    public ValueTask<WorkQueue> OpenQueueAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenQueueAsync(name, null, cancellationToken);
+
+    /// <summary>Opens what <see cref="OpenQueue"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The queue's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenQueue</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The handle, for any number of threads. Completes at once.</returns>
+    public ValueTask<WorkQueue> OpenQueueAsync(
+        ChannelName name, FilesQueueOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<WorkQueue>(cancellationToken)
+        : new(OpenQueue(name, options));
 
     private string OpenStream(ChannelName name, FilesStreamOptions? options, out StreamNumbers numbers)
     {

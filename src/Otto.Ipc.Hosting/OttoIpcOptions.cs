@@ -10,7 +10,10 @@ namespace Otto.Ipc.Hosting;
 /// <summary>Which transport a program uses, and what each would use were it chosen.</summary>
 public sealed class OttoIpcOptions
 {
-    /// <summary>The transport's address, such as <c>mmap:</c> or <c>files:///var/lib/mine</c>. <c>OTTO_TRANSPORT</c> in the environment overrides it.</summary>
+    /// <summary>
+    /// The transport's address, such as <c>mmap:</c> or <c>files:///var/lib/mine</c>. <c>OTTO_TRANSPORT</c> in the
+    /// environment overrides it.
+    /// </summary>
     public string Transport { get; set; } = "mmap:";
 
     /// <summary>For shared memory. A path in the address has the last word.</summary>

@@ -13,40 +13,60 @@ public static class OttoTransport
     /// A transport's name and a colon, and for another place than the usual one three slashes and a full path: <c>mmap:</c>,
     /// <c>mmap:///dev/shm/mine</c>, <c>uds:///run/me/otto.sock</c>, <c>fifo:///dir</c>, <c>files:///dir</c>.
     /// </param>
-    /// <param name="options">What else the transports need; left out, the defaults. <see cref="OttoIpcOptions.Transport"/> is not looked at.</param>
-    /// <returns>The transport. Ask it for a shape by <see cref="Shape{T}"/>, or by the interface it implements.</returns>
-    /// <exception cref="ArgumentException">The address is none, or names a transport that does not exist; the message names those that do.</exception>
+    /// <param name="options">
+    /// What else the transports need; <see langword="null"/> for the defaults. <see cref="OttoIpcOptions.Transport"/>
+    /// is ignored.
+    /// </param>
+    /// <returns>The transport. Get a shape from it by <see cref="Require{T}"/>, or by the interface it implements.</returns>
+    /// <exception cref="ArgumentException">
+    /// The address is none, or names a transport that does not exist; the message names those that do.
+    /// </exception>
     public static ITransport Open(string address, OttoIpcOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(address);
         return TransportRegistry.Open(TransportAddress.Parse(address), options ?? new OttoIpcOptions());
     }
 
-    /// <summary>Opens the transport that <c>OTTO_TRANSPORT</c> names, else the one that the options name.</summary>
+    /// <summary>Opens the transport that <c>OTTO_TRANSPORT</c> names, or else the one that the options name.</summary>
     /// <param name="options">The options.</param>
     /// <returns>The transport.</returns>
-    /// <exception cref="ArgumentException">As <see cref="Open(string, OttoIpcOptions?)"/>; the message says where the address came from.</exception>
+    /// <exception cref="ArgumentException">
+    /// As <see cref="Open(string, OttoIpcOptions?)"/>; the message says where the address came from.
+    /// </exception>
     public static ITransport Open(OttoIpcOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         string? overriding = Environment.GetEnvironmentVariable(EnvironmentVariable);
-        bool overridden = !string.IsNullOrWhiteSpace(overriding);
+        return string.IsNullOrWhiteSpace(overriding) ? OpenConfigured(options) : Open(overriding, options, EnvironmentVariable);
+    }
+
+    /// <summary>Opens the transport that the options name, whatever the environment says.</summary>
+    /// <exception cref="ArgumentException">The address is none, or names a transport that does not exist.</exception>
+    internal static ITransport OpenConfigured(OttoIpcOptions options) => Open(options.Transport, options, nameof(OttoIpcOptions.Transport));
+
+    private static ITransport Open(string address, OttoIpcOptions options, string source)
+    {
         try
         {
-            return Open(overridden ? overriding! : options.Transport, options);
+            return Open(address, options);
         }
         catch (ArgumentException e)
         {
-            throw new ArgumentException($"{(overridden ? EnvironmentVariable : "Transport")}: {e.Message}", e);
+            throw new ArgumentException($"{source}: {e.Message}", e);
         }
     }
 
-    /// <summary>The transport as one that offers a shape.</summary>
-    /// <typeparam name="T">The shape: <see cref="IStreamTransport"/>, <see cref="IQueueTransport"/>, <see cref="ITopicTransport"/> or <see cref="IStoreTransport"/>.</typeparam>
+    /// <summary>Gets a shape of a transport, or throws if it does not offer it.</summary>
+    /// <typeparam name="T">
+    /// The shape: <see cref="IStreamTransport"/>, <see cref="IQueueTransport"/>, <see cref="ITopicTransport"/> or
+    /// <see cref="IStoreTransport"/>.
+    /// </typeparam>
     /// <param name="transport">The transport.</param>
     /// <returns>The same object.</returns>
-    /// <exception cref="NotSupportedException">It does not offer the shape; the message says what it offers, and which transports offer the shape.</exception>
-    public static T Shape<T>(this ITransport transport)
+    /// <exception cref="NotSupportedException">
+    /// It does not offer the shape; the message says what it offers, and which transports offer the shape.
+    /// </exception>
+    public static T Require<T>(this ITransport transport)
         where T : class, ITransport
     {
         ArgumentNullException.ThrowIfNull(transport);

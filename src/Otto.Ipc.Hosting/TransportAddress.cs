@@ -4,7 +4,7 @@ namespace Otto.Ipc.Hosting;
 
 /// <summary>Which transport, and where: a scheme, and a full path or nothing for the transport's own place.</summary>
 /// <param name="Scheme">The transport's name, in small letters.</param>
-/// <param name="Path">A full path; <see langword="null"/> where the transport's default is meant.</param>
+/// <param name="Path">A full path; <see langword="null"/> if the transport's default is meant.</param>
 internal readonly record struct TransportAddress(string Scheme, string? Path)
 {
     /// <summary>Takes an address apart.</summary>

@@ -36,25 +36,27 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     /// <inheritdoc/>
     public TransportTraits Traits { get; } = new(
-        Speed: SpeedClass.VeryFast,
-        Streaming: Support.Yes,
-        Persistent: Persistence.UntilReboot,
-        Debuggable: Ease.Hard,
-        ShellFriendly: Ease.Hard,
+        Speed: TransportSpeed.VeryFast,
+        Streaming: TransportSupport.Yes,
+        Persistent: TransportPersistence.UntilReboot,
+        Debuggable: TransportEase.Hard,
+        ShellFriendly: TransportEase.Hard,
         Bidirectional: false,
-        SetUp: Level.Low,
-        Overhead: Level.Low,
+        SetUp: TransportLevel.Low,
+        Overhead: TransportLevel.Low,
         MaxMessageBytes: (1L << 29) - RingLayout.FrameHeader,
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
-    /// <summary>Opens a stream's sending end, and creates the stream where it does not exist.</summary>
+    /// <summary>Opens a stream's sending end, and creates the stream if it does not exist.</summary>
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes and waiting; left out, the stream's own or the defaults.</param>
     /// <returns>The end, for one thread at a time.</returns>
     /// <exception cref="SegmentMismatchException">The stream exists with another size or version.</exception>
     /// <exception cref="CorruptSegmentException">The stream's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
-    /// <exception cref="IOException">The stream has all the live senders it can have, or there is no room for it; the message has the numbers.</exception>
+    /// <exception cref="IOException">
+    /// The stream has all the live senders it can have, or there is no room for it; the message has the numbers.
+    /// </exception>
     public MessageSender OpenSender(ChannelName name, MmapStreamOptions? options = null)
     {
         options ??= new MmapStreamOptions();
@@ -62,7 +64,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
         return new RingSender(SegmentFile.OpenOrCreate(_directory, name, new StreamSpec(options)), options);
     }
 
-    /// <summary>Opens a stream's receiving end, and creates the stream where it does not exist.</summary>
+    /// <summary>Opens a stream's receiving end, and creates the stream if it does not exist.</summary>
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes and waiting; left out, the stream's own or the defaults.</param>
     /// <returns>The end, for one thread at a time.</returns>
@@ -77,29 +79,33 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
         return new RingReceiver(SegmentFile.OpenOrCreate(_directory, name, new StreamSpec(options)), options);
     }
 
-    /// <summary>Opens a work queue, and creates it where it does not exist.</summary>
+    /// <summary>Opens a work queue, and creates it if it does not exist.</summary>
     /// <param name="name">Which queue.</param>
     /// <param name="options">Sizes and waiting; left out, the queue's own or the defaults.</param>
     /// <returns>A handle that sends and leases, for any number of threads.</returns>
     /// <exception cref="SegmentMismatchException">The queue exists with other sizes or another version.</exception>
     /// <exception cref="CorruptSegmentException">The queue's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
-    /// <exception cref="IOException">There is no room for it, or it has all the participants it can have; the message has the numbers.</exception>
-    public IWorkQueue OpenQueue(ChannelName name, MmapQueueOptions? options = null)
+    /// <exception cref="IOException">
+    /// There is no room for it, or it has all the participants it can have; the message has the numbers.
+    /// </exception>
+    public WorkQueue OpenQueue(ChannelName name, MmapQueueOptions? options = null)
     {
         options ??= new MmapQueueOptions();
         options.Validate();
         return new SlotQueue(SegmentFile.OpenOrCreate(_directory, name, new QueueSpec(options)), name, options);
     }
 
-    /// <summary>Opens a publishing end of a topic, and creates the topic where it does not exist.</summary>
+    /// <summary>Opens a publishing end of a topic, and creates the topic if it does not exist.</summary>
     /// <param name="name">Which topic.</param>
     /// <param name="options">Sizes, policy and waiting; left out, the topic's own or the defaults.</param>
     /// <returns>The end, for one thread at a time. It goes on with the numbers of a publisher that left or died.</returns>
     /// <exception cref="SegmentMismatchException">The topic exists with other sizes, another policy or another version.</exception>
     /// <exception cref="CorruptSegmentException">The topic's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
-    /// <exception cref="IOException">The topic has all the live publishers it can have, or there is no room for it; the message has the numbers.</exception>
+    /// <exception cref="IOException">
+    /// The topic has all the live publishers it can have, or there is no room for it; the message has the numbers.
+    /// </exception>
     public MessagePublisher OpenPublisher(ChannelName name, MmapTopicOptions? options = null)
     {
         options ??= new MmapTopicOptions();
@@ -107,7 +113,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
         return new RingPublisher(SegmentFile.OpenOrCreate(_directory, name, new TopicSpec(options)), options);
     }
 
-    /// <summary>Opens a subscribing end of a topic, and creates the topic where it does not exist.</summary>
+    /// <summary>Opens a subscribing end of a topic, and creates the topic if it does not exist.</summary>
     /// <param name="name">Which topic.</param>
     /// <param name="options">Sizes, policy and waiting; left out, the topic's own or the defaults.</param>
     /// <param name="startAt">Where it begins.</param>
@@ -115,7 +121,9 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <exception cref="SegmentMismatchException">The topic exists with other sizes, another policy or another version.</exception>
     /// <exception cref="CorruptSegmentException">The topic's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
-    /// <exception cref="IOException">The topic has all the participants it can have, or there is no room for it; the message has the numbers.</exception>
+    /// <exception cref="IOException">
+    /// The topic has all the participants it can have, or there is no room for it; the message has the numbers.
+    /// </exception>
     public MessageSubscriber OpenSubscriber(ChannelName name, MmapTopicOptions? options = null, StartPosition startAt = StartPosition.Now)
     {
         options ??= new MmapTopicOptions();
@@ -124,7 +132,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
         return new RingSubscriber(SegmentFile.OpenOrCreate(_directory, name, new TopicSpec(options)), options, startAt);
     }
 
-    /// <summary>Opens a store, and creates it where it does not exist.</summary>
+    /// <summary>Opens a store, and creates it if it does not exist.</summary>
     /// <param name="name">Which store. It is a region in the file <c>name.store</c>, so other languages can take part.</param>
     /// <param name="options">Its size and waiting; left out, the store's own or the defaults.</param>
     /// <returns>The store, for any number of threads. A value that is set again to what it was is no change to a watch.</returns>
@@ -135,7 +143,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     /// <summary>Deletes a store with all its values, whoever has it open: their next call says that it is gone.</summary>
     /// <param name="name">Which store.</param>
-    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <returns><see langword="false"/> if there is none.</returns>
     public bool RemoveStore(ChannelName name)
     {
         string path = StorePath(name);
@@ -146,39 +154,106 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     /// <summary>Deletes a stream that nobody has open, with all that was not read.</summary>
     /// <param name="name">Which stream.</param>
-    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <returns><see langword="false"/> if there is none.</returns>
     /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
     public bool RemoveStream(ChannelName name) => Remove(name, SegmentShape.Stream);
 
     /// <summary>Deletes a queue that nobody has open, with all that was not done.</summary>
     /// <param name="name">Which queue.</param>
-    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <returns><see langword="false"/> if there is none.</returns>
     /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
     public bool RemoveQueue(ChannelName name) => Remove(name, SegmentShape.Queue);
 
     /// <summary>Deletes a topic that nobody has open.</summary>
     /// <param name="name">Which topic.</param>
-    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <returns><see langword="false"/> if there is none.</returns>
     /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
     public bool RemoveTopic(ChannelName name) => Remove(name, SegmentShape.Topic);
 
-    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellationToken) : new(OpenSender(name));
+    /// <inheritdoc/>
+    public ValueTask<MessageSender> OpenSenderAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenSenderAsync(name, null, cancellationToken);
 
-    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken) : new(OpenReceiver(name));
+    /// <summary>Opens what <see cref="OpenSender"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The stream's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessageSender> OpenSenderAsync(
+        ChannelName name, MmapStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
+        : new(OpenSender(name, options));
 
-    ValueTask<IWorkQueue> IQueueTransport.OpenQueueAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IWorkQueue>(cancellationToken) : new(OpenQueue(name));
+    /// <inheritdoc/>
+    public ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenReceiverAsync(name, null, cancellationToken);
 
-    ValueTask<MessagePublisher> ITopicTransport.OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessagePublisher>(cancellationToken) : new(OpenPublisher(name));
+    /// <summary>Opens what <see cref="OpenReceiver"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The stream's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenReceiver</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessageReceiver> OpenReceiverAsync(
+        ChannelName name, MmapStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken)
+        : new(OpenReceiver(name, options));
 
-    ValueTask<MessageSubscriber> ITopicTransport.OpenSubscriberAsync(ChannelName name, StartPosition startAt, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSubscriber>(cancellationToken) : new(OpenSubscriber(name, startAt: startAt));
+    /// <inheritdoc/>
+    public ValueTask<WorkQueue> OpenQueueAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenQueueAsync(name, null, cancellationToken);
 
-    ValueTask<IKeyValueStore> IStoreTransport.OpenStoreAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellationToken) : new(OpenStore(name));
+    /// <summary>Opens what <see cref="OpenQueue"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The queue's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenQueue</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The handle, for any number of threads. Completes at once.</returns>
+    public ValueTask<WorkQueue> OpenQueueAsync(
+        ChannelName name, MmapQueueOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<WorkQueue>(cancellationToken)
+        : new(OpenQueue(name, options));
+
+    /// <inheritdoc/>
+    public ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenPublisherAsync(name, null, cancellationToken);
+
+    /// <summary>Opens what <see cref="OpenPublisher"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The topic's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenPublisher</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessagePublisher> OpenPublisherAsync(
+        ChannelName name, MmapTopicOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<MessagePublisher>(cancellationToken)
+        : new(OpenPublisher(name, options));
+
+    /// <inheritdoc/>
+    public ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default) =>
+        OpenSubscriberAsync(name, null, startAt, cancellationToken);
+
+    /// <summary>Opens what <see cref="OpenSubscriber"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The topic's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSubscriber</c> uses without any.</param>
+    /// <param name="startAt">Where it begins.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessageSubscriber> OpenSubscriberAsync(
+        ChannelName name, MmapTopicOptions? options, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<MessageSubscriber>(cancellationToken)
+        : new(OpenSubscriber(name, options, startAt));
+
+    /// <inheritdoc/>
+    public ValueTask<IKeyValueStore> OpenStoreAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenStoreAsync(name, null, cancellationToken);
+
+    /// <summary>Opens what <see cref="OpenStore"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The store's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenStore</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The store, for any number of threads. Completes at once.</returns>
+    public ValueTask<IKeyValueStore> OpenStoreAsync(
+        ChannelName name, MmapStoreOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<IKeyValueStore>(cancellationToken)
+        : new(OpenStore(name, options));
 
     private string StorePath(ChannelName name) => Path.Combine(SegmentDirectory.Ensure(_directory), name.Value + RegionStore.FileSuffix);
 

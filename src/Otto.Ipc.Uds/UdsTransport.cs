@@ -5,7 +5,10 @@ namespace Otto.Ipc.Uds;
 
 // The door to the server of sockets, and to streams that need none: a name in, an end of a shape out.
 
-/// <summary>Unix-domain sockets as a transport: stores and topics over a <see cref="UdsServer"/>, and streams from process to process.</summary>
+/// <summary>
+/// Unix-domain sockets as a transport: stores and topics over a <see cref="UdsServer"/>, and streams from process to
+/// process.
+/// </summary>
 /// <remarks>
 /// <para>A stream needs no server: its receiver listens at <c>name.stream</c> beside the server's socket, and each sender connects. A message is kept by its
 /// sender's process until it was read, so it is gone with that process, and survives its receiver, whose successor gets it. A receiver that is killed may have
@@ -13,8 +16,14 @@ namespace Otto.Ipc.Uds;
 /// before a receiver opened is known to it only as far as their messages had not been read.</para>
 /// <para>A store's keys stand on the server as <c>name.key</c>, as shell scripts write them. Names may have dots, so that a store named <c>a</c> also shows
 /// what one named <c>a.b</c> holds, as keys that begin with <c>b.</c>: choose names of which none is another's beginning.</para>
-/// <para>A topic keeps nothing for those who come later: <see cref="StartPosition.Oldest"/> is not offered. What is lost is counted for the topic, not for each publisher.</para>
-/// <para>Needs Linux on x64 or arm64 (arm64 is untested). Only processes of one user reach each other, and everybody a server of root's; see <see cref="UdsTransportOptions.AllowOtherOwner"/>.</para>
+/// <para>
+/// A topic keeps nothing for those who come later: <see cref="StartPosition.Oldest"/> is not offered. What is lost is
+/// counted for the topic, not for each publisher.
+/// </para>
+/// <para>
+/// Needs Linux on x64 or arm64 (arm64 is untested). Only processes of one user reach each other, and everybody a
+/// server of root's; see <see cref="UdsTransportOptions.AllowOtherOwner"/>.
+/// </para>
 /// </remarks>
 public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTransport
 {
@@ -31,14 +40,14 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
 
     /// <inheritdoc/>
     public TransportTraits Traits { get; } = new(
-        Speed: SpeedClass.Fast,
-        Streaming: Support.Yes,
-        Persistent: Persistence.None,
-        Debuggable: Ease.Medium,
-        ShellFriendly: Ease.Medium,
+        Speed: TransportSpeed.Fast,
+        Streaming: TransportSupport.Yes,
+        Persistent: TransportPersistence.None,
+        Debuggable: TransportEase.Medium,
+        ShellFriendly: TransportEase.Medium,
         Bidirectional: true,
-        SetUp: Level.Medium,
-        Overhead: Level.Medium,
+        SetUp: TransportLevel.Medium,
+        Overhead: TransportLevel.Medium,
         MaxMessageBytes: StreamWire.MaxMessage(UdsStreamOptions.MostCapacity),
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
@@ -52,8 +61,12 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes; left out, the defaults.</param>
     /// <returns>The end, for one thread at a time.</returns>
-    /// <exception cref="IOException">This process has all the senders of this stream it may have; the message has the numbers.</exception>
-    /// <exception cref="ArgumentException">An option is out of its range, or the socket's path would be too long; the message has the numbers.</exception>
+    /// <exception cref="IOException">
+    /// This process has all the senders of this stream it may have; the message has the numbers.
+    /// </exception>
+    /// <exception cref="ArgumentException">
+    /// An option is out of its range, or the socket's path would be too long; the message has the numbers.
+    /// </exception>
     public MessageSender OpenSender(ChannelName name, UdsStreamOptions? options = null)
     {
         options ??= new UdsStreamOptions();
@@ -69,10 +82,25 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <exception cref="ArgumentException">The socket's path would be too long; the message has the numbers.</exception>
     public MessageReceiver OpenReceiver(ChannelName name) => new StreamReceiver(StreamSocket.PathOf(_shared.Client.SocketPath, name), _shared.Client.Options.AllowOtherOwner);
 
-    ValueTask<MessageSender> IStreamTransport.OpenSenderAsync(ChannelName name, CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageSender>(cancellationToken) : new(OpenSender(name));
+    /// <inheritdoc/>
+    public ValueTask<MessageSender> OpenSenderAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+        OpenSenderAsync(name, null, cancellationToken);
 
-    ValueTask<MessageReceiver> IStreamTransport.OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken) =>
+    /// <summary>Opens what <see cref="OpenSender"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The stream's name.</param>
+    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessageSender> OpenSenderAsync(
+        ChannelName name, UdsStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
+        : new(OpenSender(name, options));
+
+    /// <summary>Opens what <see cref="OpenReceiver"/> opens, with the same exceptions.</summary>
+    /// <param name="name">The stream's name.</param>
+    /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
+    /// <returns>The end, for one thread at a time. Completes at once.</returns>
+    public ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken = default) =>
         cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken) : new(OpenReceiver(name));
 
     /// <inheritdoc/>

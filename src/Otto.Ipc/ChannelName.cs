@@ -5,7 +5,10 @@ namespace Otto.Ipc;
 // A name becomes part of a file name in every transport, so it is checked once, here, before any path exists.
 
 /// <summary>The name of a stream, queue, topic or store: 1 to 100 ASCII letters, digits, <c>.</c>, <c>_</c> or <c>-</c>.</summary>
-/// <remarks>A name is never a path: separators are refused, and so are <c>.</c> and <c>..</c>. The default value has no name, and every transport refuses it.</remarks>
+/// <remarks>
+/// A name is never a path: separators are refused, and so are <c>.</c> and <c>..</c>. The default value has no name,
+/// and every transport refuses it.
+/// </remarks>
 public readonly record struct ChannelName
 {
     /// <summary>The longest name, in bytes.</summary>
@@ -15,7 +18,9 @@ public readonly record struct ChannelName
 
     /// <summary>Checks <paramref name="value"/> and makes it a name.</summary>
     /// <param name="value">The name as text.</param>
-    /// <exception cref="ArgumentException">The text is empty, too long, or holds a character that a name may not have; the message says which and where.</exception>
+    /// <exception cref="ArgumentException">
+    /// The text is empty, too long, or holds a character that a name may not have; the message names it and its position.
+    /// </exception>
     public ChannelName(string value)
     {
         if (Describe(value) is { } problem) throw new ArgumentException(problem, nameof(value));
@@ -26,10 +31,10 @@ public readonly record struct ChannelName
     /// <exception cref="InvalidOperationException">This is <see langword="default"/>, not a name.</exception>
     public string Value => _value ?? throw new InvalidOperationException("a channel needs a name; this is default(ChannelName)");
 
-    /// <summary>Makes a name of <paramref name="value"/> where it is one.</summary>
+    /// <summary>Makes a name of <paramref name="value"/> if it is a valid one.</summary>
     /// <param name="value">The text to check.</param>
     /// <param name="name">The name, or <see langword="default"/>.</param>
-    /// <returns><see langword="false"/> where the text cannot be a name.</returns>
+    /// <returns><see langword="false"/> if the text is not a valid name.</returns>
     public static bool TryParse([NotNullWhen(true)] string? value, out ChannelName name)
     {
         bool valid = Describe(value) is null;
@@ -37,7 +42,7 @@ public readonly record struct ChannelName
         return valid;
     }
 
-    /// <summary>Lets a literal stand where a name is wanted; checks it as the constructor does.</summary>
+    /// <summary>Converts text to a name; checks it as the constructor does.</summary>
     /// <param name="value">The name as text.</param>
     public static implicit operator ChannelName(string value) => new(value);
 

@@ -1,13 +1,14 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Transports;
 
 namespace Otto.Ipc;
 
-// The sending end of a stream. A transport fills in reserve, commit and wait; everything else is said once, here.
+// The sending end of a stream. A transport implements reserve, commit and wait; everything else is written once, here.
 
 /// <summary>The sending end of a stream: reserve room, write in place, commit; or send bytes that you already have.</summary>
 /// <remarks>
-/// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> where it is noticed.
-/// <see cref="Dispose"/> is safe beside calls in flight and may be called again.
+/// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> when it is detected.
+/// <see cref="Dispose"/> is safe beside calls in flight and may be called repeatedly.
 /// Full is an answer, not an error: nothing is dropped to make room.
 /// </remarks>
 public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotOwner
@@ -18,23 +19,28 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// <summary>Reserves room for a message, to be written in place.</summary>
     /// <param name="maxBytes">The most bytes that will be committed, 0 to <see cref="MaxMessageBytes"/>.</param>
     /// <param name="slot">The room. Commit it, or dispose it to send nothing. Until then no other call is allowed.</param>
-    /// <returns><see langword="false"/> where there is no room now: wait with <see cref="WaitToSend"/>.</returns>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxBytes"/> is negative or exceeds the limit; nothing was written.</exception>
+    /// <returns>
+    /// <see langword="true"/> if room was reserved; <see langword="false"/> if there is none now: wait with
+    /// <see cref="WaitToSend"/>.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// <paramref name="maxBytes"/> is negative or exceeds the limit; nothing was written.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
     public abstract bool TryReserve(int maxBytes, out WriteSlot slot);
 
     /// <summary>Sends a copy of <paramref name="message"/> if there is room.</summary>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <returns><see langword="false"/> where there is no room now; nothing was sent.</returns>
+    /// <returns><see langword="true"/> if the message was sent; <see langword="false"/> if there is no room now.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>; nothing was written.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
     public abstract bool TrySend(ReadOnlySpan<byte> message);
 
     /// <summary>Blocks until a message of <paramref name="bytes"/> has room.</summary>
     /// <param name="bytes">The size of the message to come.</param>
-    /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
+    /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> to wait indefinitely.</param>
     /// <param name="cancellationToken">Stops the waiting; nothing that was sent is taken back.</param>
-    /// <returns><see langword="false"/> where the time ran out.</returns>
+    /// <returns><see langword="true"/> if there is room; <see langword="false"/> if the time ran out.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
     public abstract bool WaitToSend(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default);
@@ -47,11 +53,14 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
     public abstract ValueTask WaitToSendAsync(int bytes, CancellationToken cancellationToken = default);
 
-    /// <summary>Says that no more will come from this sender: the receiver's waits end once every sender said so and all was read.</summary>
+    /// <summary>
+    /// Marks this sender as complete. Pending receives finish when every sender has completed and all messages were
+    /// read.
+    /// </summary>
     /// <remarks>
-    /// Further sends throw <see cref="InvalidOperationException"/>. A sender that is only disposed, or dies, may have a successor, so the
-    /// receiver goes on waiting; the next sender to open takes its place, and is the one to complete it. Opening a sender on a completed
-    /// stream begins it anew.
+    /// Further sends throw <see cref="InvalidOperationException"/>. A sender that is only disposed, or dies, may have a successor, so
+    /// the receiver keeps waiting; the next sender to open takes its place and has to complete. Opening a sender on a
+    /// completed stream starts it again.
     /// </remarks>
     public abstract void Complete();
 
@@ -66,24 +75,33 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
         return TrySend(message.Span) ? default : SendWhenThereIsRoomAsync(message, cancellationToken);
     }
 
-    /// <summary>Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a small message.</summary>
+    /// <summary>
+    /// Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a
+    /// small message.
+    /// </summary>
     /// <param name="bytes">How many bytes, at least 1; more than <see cref="MaxMessageBytes"/> is what this is for.</param>
     /// <param name="loan">The block. Send it here, or dispose it; other calls are allowed meanwhile.</param>
-    /// <returns><see langword="false"/> where all blocks are lent.</returns>
+    /// <returns><see langword="true"/> if a block was lent; <see langword="false"/> if all blocks are lent.</returns>
     /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>
     /// <exception cref="NotSupportedException">This transport lends nothing.</exception>
     public virtual bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("this transport lends nothing; send the bytes");
 
     /// <summary>Sends a block that was borrowed here, if there is room for a small message.</summary>
-    /// <param name="loan">The block; it is its message's from then on.</param>
+    /// <param name="loan">The block; it belongs to its message from then on.</param>
     /// <param name="bytes">How much of it is the message, from its beginning.</param>
-    /// <returns><see langword="false"/> where there is no room now; the loan stays the caller's.</returns>
-    /// <exception cref="ArgumentException">The loan is another end's.</exception>
-    /// <exception cref="InvalidOperationException">The loan was sent or given back.</exception>
+    /// <returns>
+    /// <see langword="true"/> if the block was sent; <see langword="false"/> if there is no room now, and the loan
+    /// stays the caller's.
+    /// </returns>
+    /// <exception cref="ArgumentException">The loan is from another end.</exception>
+    /// <exception cref="InvalidOperationException">The loan was sent or returned.</exception>
     public virtual bool TrySend(in Loan loan, int bytes) => throw new NotSupportedException("this transport lends nothing; send the bytes");
 
-    /// <summary>Waits until what was sent no longer needs this process: it could end, and the receiver would still read everything.</summary>
-    /// <remarks>Most transports are there at once. A sender of a socket keeps its messages until a receiver has come.</remarks>
+    /// <summary>
+    /// Waits until what was sent no longer needs this process: it could end, and the receiver would still read
+    /// everything.
+    /// </summary>
+    /// <remarks>Most transports complete at once. A sender over sockets keeps its messages until a receiver has them.</remarks>
     /// <param name="cancellationToken">Stops the waiting; nothing is taken back.</param>
     /// <returns>Completes when this process is not needed any more.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -109,10 +127,10 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// <summary>Publishes what was written into a reserved slot.</summary>
     /// <param name="token">What the slot was made with.</param>
     /// <param name="bytes">How many bytes were written.</param>
-    /// <returns><see langword="false"/> where the slot is no longer open.</returns>
+    /// <returns><see langword="false"/> if the slot is no longer open.</returns>
     protected abstract bool CommitSlot(in SlotToken token, int bytes);
 
-    /// <summary>Gives a reserved slot back unsent; does nothing where it is no longer open.</summary>
+    /// <summary>Gives a reserved slot back unsent; does nothing if it is no longer open.</summary>
     /// <param name="token">What the slot was made with.</param>
     protected abstract void AbortSlot(in SlotToken token);
 

@@ -1,3 +1,5 @@
+using Otto.Ipc.Transports;
+
 namespace Otto.Ipc;
 
 // One message, read where the transport keeps it.
@@ -10,7 +12,7 @@ public readonly ref struct ReadLease
     private readonly SlotToken _token;
 
     /// <summary>For transports: a lease over <paramref name="bytes"/>.</summary>
-    /// <param name="owner">Who is told when the message was read.</param>
+    /// <param name="owner">The owner, notified when the message was read.</param>
     /// <param name="token">What the owner needs to find the message again, never the same twice.</param>
     /// <param name="bytes">The message.</param>
     public ReadLease(IReadLeaseOwner owner, scoped in SlotToken token, ReadOnlySpan<byte> bytes)
@@ -20,17 +22,9 @@ public readonly ref struct ReadLease
         Bytes = bytes;
     }
 
-    /// <summary>The message. Not to be touched after <see cref="Dispose"/>.</summary>
+    /// <summary>The message. Do not use it after <see cref="Dispose"/>.</summary>
     public ReadOnlySpan<byte> Bytes { get; }
 
     /// <summary>Counts the message as read. Further calls do nothing.</summary>
     public void Dispose() => _owner?.Release(_token);
-}
-
-/// <summary>For transports: who is told that a <see cref="ReadLease"/> ended.</summary>
-public interface IReadLeaseOwner
-{
-    /// <summary>Counts a message as read; does nothing where its lease has ended.</summary>
-    /// <param name="token">What the lease was made with.</param>
-    void Release(in SlotToken token);
 }

@@ -6,27 +6,30 @@ namespace Otto.Ipc;
 /// <param name="Speed">How long a small message takes there and back.</param>
 /// <param name="Streaming">Whether a receiver sees the first frame before the sender has finished.</param>
 /// <param name="Persistent">What a message that was sent survives.</param>
-/// <param name="Debuggable">How a person looks at what is inside.</param>
+/// <param name="Debuggable">How a person inspects what is inside.</param>
 /// <param name="ShellFriendly">What a shell script needs to take part.</param>
 /// <param name="Bidirectional">Whether a reply can come back over the same channel.</param>
 /// <param name="SetUp">How much has to happen before the first message.</param>
 /// <param name="Overhead">What a message costs in processor time.</param>
-/// <param name="MaxMessageBytes">The largest message in bytes that this transport can be configured for; <see langword="null"/> where only storage bounds it.</param>
-/// <param name="Platforms">Where it runs; what was only declared and never run says so.</param>
+/// <param name="MaxMessageBytes">
+/// The largest message in bytes that this transport can be configured for; <see langword="null"/> if only storage
+/// bounds it.
+/// </param>
+/// <param name="Platforms">Where it runs; a platform that was never tried is marked as such.</param>
 public sealed record TransportTraits(
-    SpeedClass Speed,
-    Support Streaming,
-    Persistence Persistent,
-    Ease Debuggable,
-    Ease ShellFriendly,
+    TransportSpeed Speed,
+    TransportSupport Streaming,
+    TransportPersistence Persistent,
+    TransportEase Debuggable,
+    TransportEase ShellFriendly,
     bool Bidirectional,
-    Level SetUp,
-    Level Overhead,
+    TransportLevel SetUp,
+    TransportLevel Overhead,
     long? MaxMessageBytes,
     string Platforms);
 
 /// <summary>How long a small message takes there and back, waiting included.</summary>
-public enum SpeedClass
+public enum TransportSpeed
 {
     /// <summary>200 µs or more.</summary>
     Slow,
@@ -39,7 +42,7 @@ public enum SpeedClass
 }
 
 /// <summary>How far a property is offered.</summary>
-public enum Support
+public enum TransportSupport
 {
     /// <summary>Not offered.</summary>
     No,
@@ -52,7 +55,7 @@ public enum Support
 }
 
 /// <summary>What a message survives after it was sent.</summary>
-public enum Persistence
+public enum TransportPersistence
 {
     /// <summary>It is gone when either end is.</summary>
     None,
@@ -65,7 +68,7 @@ public enum Persistence
 }
 
 /// <summary>How hard something is for a person.</summary>
-public enum Ease
+public enum TransportEase
 {
     /// <summary>Needs a tool of this project.</summary>
     Hard,
@@ -78,7 +81,7 @@ public enum Ease
 }
 
 /// <summary>How much of something there is.</summary>
-public enum Level
+public enum TransportLevel
 {
     /// <summary>Little.</summary>
     Low,

@@ -1,3 +1,5 @@
+using Otto.Ipc.Transports;
+
 namespace Otto.Ipc;
 
 // Room for one message inside the transport's own memory, so that a producer writes where the consumer will read.
@@ -13,7 +15,7 @@ public readonly ref struct WriteSlot
     private readonly SlotToken _token;
 
     /// <summary>For transports: a slot over <paramref name="bytes"/>.</summary>
-    /// <param name="owner">Who is told of the commit.</param>
+    /// <param name="owner">The owner, notified of the commit.</param>
     /// <param name="token">What the owner needs to find the slot again, never the same twice.</param>
     /// <param name="bytes">The room.</param>
     public WriteSlot(IWriteSlotOwner owner, scoped in SlotToken token, Span<byte> bytes)
@@ -23,7 +25,7 @@ public readonly ref struct WriteSlot
         Bytes = bytes;
     }
 
-    /// <summary>The room, as long as was reserved. Not to be touched after commit or dispose.</summary>
+    /// <summary>The room, as long as was reserved. Do not use it after commit or dispose.</summary>
     public Span<byte> Bytes { get; }
 
     /// <summary>Publishes the first <paramref name="bytes"/> bytes as one message.</summary>
@@ -40,23 +42,4 @@ public readonly ref struct WriteSlot
 
     /// <summary>Gives the room back unsent, unless it was committed.</summary>
     public void Dispose() => _owner?.Abort(_token);
-}
-
-/// <summary>For transports: what a slot or lease hands back to its owner so that it is found again.</summary>
-/// <param name="Word">The owner's word, such as a position or the exact state the slot was left in.</param>
-/// <param name="Index">The owner's index, such as a slot number.</param>
-public readonly record struct SlotToken(long Word, int Index);
-
-/// <summary>For transports: who is told what became of a <see cref="WriteSlot"/>.</summary>
-public interface IWriteSlotOwner
-{
-    /// <summary>Publishes a slot.</summary>
-    /// <param name="token">What the slot was made with.</param>
-    /// <param name="bytes">How many bytes were written.</param>
-    /// <returns><see langword="false"/> where the slot is no longer open.</returns>
-    bool Commit(in SlotToken token, int bytes);
-
-    /// <summary>Takes a slot back unsent; does nothing where it is no longer open.</summary>
-    /// <param name="token">What the slot was made with.</param>
-    void Abort(in SlotToken token);
 }

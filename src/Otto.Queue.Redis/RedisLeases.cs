@@ -80,8 +80,8 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
 
     private bool GiveBack(in SlotToken token, TimeSpan delay, Func<HeldEntry, int> attempts)
     {
-        if (delay < TimeSpan.Zero || delay > IWorkQueue.MaxDelay)
-            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
+        if (delay < TimeSpan.Zero || delay > WorkQueue.MaxDelay)
+            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {WorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
         if (TryRemove(token) is not { } entry) return false;
         Settle(new Settlement(entry, 'r', (long)Math.Ceiling(delay.TotalMilliseconds), Text(attempts(entry))), hurry: true);
         return true;
@@ -94,7 +94,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         return true;
     }
 
-    public RetainedPayload Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
+    public PayloadRetention Retain(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
 
     /// <summary>Waits until everything that ended here has ended at the server, or time is up.</summary>
     internal async Task FlushAsync(TimeSpan most)

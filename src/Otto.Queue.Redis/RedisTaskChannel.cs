@@ -199,8 +199,14 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => MoveDeadAsync(letter, requeue: false, cancellationToken);
 
     private async ValueTask<bool> MoveDeadAsync(DeadLetterId letter, bool requeue, CancellationToken cancellationToken)
-        => (await _client.RunAsync(RedisScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.Sleepers], [_keys.Nudge(""), $"{letter.Word}-{letter.Index}", requeue ? "1" : "0"])
+        => (await _client.RunAsync(RedisScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.Sleepers], [_keys.Nudge(""), LetterText(letter), requeue ? "1" : "0"])
             .WaitAsync(cancellationToken).ConfigureAwait(false)).Number == 1;
+
+    private static string LetterText(DeadLetterId letter)
+    {
+        SlotToken token = letter.ToToken();
+        return $"{token.Word}-{token.Index}";
+    }
 
     // A stream's id is milliseconds and a count within them; one that no server gives is of somebody who chose it, and passed over.
     private static DeadLetterId? LetterOf(string id)
@@ -208,7 +214,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         int dash = id.IndexOf('-', StringComparison.Ordinal);
         System.Globalization.CultureInfo culture = System.Globalization.CultureInfo.InvariantCulture;
         return dash > 0 && long.TryParse(id.AsSpan(0, dash), culture, out long milliseconds) && int.TryParse(id.AsSpan(dash + 1), culture, out int count)
-            ? new DeadLetterId(milliseconds, count)
+            ? DeadLetterId.FromToken(new SlotToken(milliseconds, count))
             : null;
     }
 

@@ -135,7 +135,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     public bool DeadLetter(in SlotToken token, string reason) => End(token, message => message.DeadBecause = reason);
 
     // Bytes of their own, which nobody uses again.
-    public RetainedPayload Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
+    public PayloadRetention Retain(in SlotToken token, ReadOnlyMemory<byte> payload) => new(payload);
 
     private void PutBack(MemoryMessage message, int attempts, TimeSpan delay)
     {
@@ -180,7 +180,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     {
         lock (route.Lock)
         {
-            if (!_messages.TryGetValue(letter.Word, out MemoryMessage? message) || message.DeadBecause is null) return new(false);
+            if (!_messages.TryGetValue(letter.ToToken().Word, out MemoryMessage? message) || message.DeadBecause is null) return new(false);
             message.DeadBecause = null;
             message.Attempts = 0;
             message.Due = route.Clock.Passed;
@@ -190,7 +190,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
 
     public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken)
     {
-        lock (route.Lock) return new(_messages.TryGetValue(letter.Word, out MemoryMessage? message) && message.DeadBecause is not null && _messages.Remove(letter.Word));
+        lock (route.Lock) return new(_messages.TryGetValue(letter.ToToken().Word, out MemoryMessage? message) && message.DeadBecause is not null && _messages.Remove(letter.ToToken().Word));
     }
 
     public override ValueTask DisposeAsync() => default;

@@ -46,5 +46,5 @@ internal sealed class MemoryMessage
 
     internal string? DeadBecause { get; set; }
 
-    internal DeadLetterId Letter => new(Number, 0);
+    internal DeadLetterId Letter => DeadLetterId.FromToken(new SlotToken(Number, 0));
 }

@@ -9,26 +9,26 @@ namespace Otto.Ipc.Benchmarks.Tests;
 
 public sealed class VerdictTests
 {
-    [TestCase(1.99, SpeedClass.VeryFast)]
-    [TestCase(2, SpeedClass.Fast)]
-    [TestCase(199.9, SpeedClass.Fast)]
-    [TestCase(200, SpeedClass.Slow)]
-    public void Speed_is_a_round_trip(double p50, SpeedClass expected) => Assert.That(Verdicts.Speed(p50), Is.EqualTo(expected));
+    [TestCase(1.99, TransportSpeed.VeryFast)]
+    [TestCase(2, TransportSpeed.Fast)]
+    [TestCase(199.9, TransportSpeed.Fast)]
+    [TestCase(200, TransportSpeed.Slow)]
+    public void Speed_is_a_round_trip(double p50, TransportSpeed expected) => Assert.That(Verdicts.Speed(p50), Is.EqualTo(expected));
 
-    [TestCase(0.29, Level.Low)]
-    [TestCase(0.3, Level.Medium)]
-    [TestCase(5.9, Level.Medium)]
-    [TestCase(6, Level.High)]
-    public void Overhead_is_processor_time(double cpu, Level expected) => Assert.That(Verdicts.Overhead(cpu), Is.EqualTo(expected));
+    [TestCase(0.29, TransportLevel.Low)]
+    [TestCase(0.3, TransportLevel.Medium)]
+    [TestCase(5.9, TransportLevel.Medium)]
+    [TestCase(6, TransportLevel.High)]
+    public void Overhead_is_processor_time(double cpu, TransportLevel expected) => Assert.That(Verdicts.Overhead(cpu), Is.EqualTo(expected));
 
-    [TestCase(2.9, SpeedClass.VeryFast, SpeedClass.VeryFast)]
-    [TestCase(3.1, SpeedClass.VeryFast, SpeedClass.Fast)]
-    [TestCase(1.4, SpeedClass.Fast, SpeedClass.Fast)]
-    [TestCase(1.3, SpeedClass.Fast, SpeedClass.VeryFast)]
-    [TestCase(290, SpeedClass.Fast, SpeedClass.Fast)]
-    [TestCase(310, SpeedClass.Fast, SpeedClass.Slow)]
-    [TestCase(1.0, SpeedClass.Slow, SpeedClass.VeryFast)]
-    public void A_number_close_to_a_border_confirms_a_claim_and_one_that_is_not_does_not(double p50, SpeedClass claim, SpeedClass expected) =>
+    [TestCase(2.9, TransportSpeed.VeryFast, TransportSpeed.VeryFast)]
+    [TestCase(3.1, TransportSpeed.VeryFast, TransportSpeed.Fast)]
+    [TestCase(1.4, TransportSpeed.Fast, TransportSpeed.Fast)]
+    [TestCase(1.3, TransportSpeed.Fast, TransportSpeed.VeryFast)]
+    [TestCase(290, TransportSpeed.Fast, TransportSpeed.Fast)]
+    [TestCase(310, TransportSpeed.Fast, TransportSpeed.Slow)]
+    [TestCase(1.0, TransportSpeed.Slow, TransportSpeed.VeryFast)]
+    public void A_number_close_to_a_border_confirms_a_claim_and_one_that_is_not_does_not(double p50, TransportSpeed claim, TransportSpeed expected) =>
         Assert.That(Verdicts.Speed(p50, claim), Is.EqualTo(expected));
 
     [TestCase(205, "slow", null)]
@@ -45,16 +45,16 @@ public sealed class VerdictTests
         Assert.That(cell.Evidence, said is null ? Does.Not.Contain("alone") : Does.Contain(said));
     }
 
-    [TestCase(true, true, Support.Yes)]
-    [TestCase(true, false, Support.Partial)]
-    [TestCase(false, true, Support.No)]
-    public void Streaming_is_a_first_frame_before_the_end(bool firstBeforeEnd, bool whole, Support expected) =>
+    [TestCase(true, true, TransportSupport.Yes)]
+    [TestCase(true, false, TransportSupport.Partial)]
+    [TestCase(false, true, TransportSupport.No)]
+    public void Streaming_is_a_first_frame_before_the_end(bool firstBeforeEnd, bool whole, TransportSupport expected) =>
         Assert.That(Verdicts.Streaming(firstBeforeEnd, whole), Is.EqualTo(expected));
 
-    [TestCase(true, true, Persistence.Disk)]
-    [TestCase(true, false, Persistence.UntilReboot)]
-    [TestCase(false, true, Persistence.None)]
-    public void What_everybodys_death_takes_is_not_kept(bool afterEverybody, bool onDisk, Persistence expected) =>
+    [TestCase(true, true, TransportPersistence.Disk)]
+    [TestCase(true, false, TransportPersistence.UntilReboot)]
+    [TestCase(false, true, TransportPersistence.None)]
+    public void What_everybodys_death_takes_is_not_kept(bool afterEverybody, bool onDisk, TransportPersistence expected) =>
         Assert.That(Verdicts.Persistent(afterEverybody, onDisk), Is.EqualTo(expected));
 
     [Test]

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using Otto.Ipc.Transports;
 
 namespace Otto.Ipc.Conformance;
 
@@ -103,9 +104,9 @@ public abstract partial class QueueConformance
     public void A_delay_that_makes_no_sense_is_refused()
     {
         Assert.Throws<ArgumentOutOfRangeException>(() => Queue.TrySend("x"u8, TimeSpan.FromTicks(-1), out _));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Queue.TrySend("x"u8, IWorkQueue.MaxDelay + TimeSpan.FromTicks(1), out _));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Queue.TrySend("x"u8, WorkQueue.MaxDelay + TimeSpan.FromTicks(1), out _));
         Assert.That(Queue.GetCounts().Free, Is.EqualTo(Queue.Capacity));
-        Assert.That(Queue.TrySend("x"u8, IWorkQueue.MaxDelay, out WorkId id), Is.True);
+        Assert.That(Queue.TrySend("x"u8, WorkQueue.MaxDelay, out WorkId id), Is.True);
         Assert.That(Queue.Cancel(id), Is.True);
     }
 
@@ -201,8 +202,8 @@ public abstract partial class QueueConformance
         Lease().DeadLetter("no");
         Assert.That(Queue.Cancel(id), Is.False, "given up");
         Assert.That(Queue.Cancel(default), Is.False);
-        Assert.That(Queue.Cancel(new WorkId(0, int.MaxValue)), Is.False);
-        Assert.That(Queue.Cancel(new WorkId(0, -1)), Is.False);
+        Assert.That(Queue.Cancel(WorkId.FromToken(new SlotToken(0, int.MaxValue))), Is.False);
+        Assert.That(Queue.Cancel(WorkId.FromToken(new SlotToken(0, -1))), Is.False);
     }
 
     [Test]
@@ -275,7 +276,7 @@ public abstract partial class QueueConformance
 
         void Send(int sender)
         {
-            IWorkQueue queue = OpenOther();
+            WorkQueue queue = OpenOther();
             for (int i = sender; i < Messages; i += 2)
             {
                 WorkId id;
@@ -330,7 +331,7 @@ public abstract partial class QueueConformance
     public void A_batch_completes_only_leases_of_its_own_queue()
     {
         Queue.TrySend("x"u8);
-        IWorkQueue other = OpenOther();
+        WorkQueue other = OpenOther();
         WorkLease lease = Lease();
         Assert.That(other.CompleteBatch([lease]), Is.Zero, "another handle holds it");
         Assert.That(Queue.CompleteBatch([lease, default]), Is.EqualTo(1));

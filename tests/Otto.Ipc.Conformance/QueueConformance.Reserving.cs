@@ -72,7 +72,7 @@ public abstract partial class QueueConformance
     {
         Queue.TrySend("held"u8);
         WorkLease lease = Lease();
-        IWorkQueue other = OpenOther();
+        WorkQueue other = OpenOther();
         Queue.Dispose();
         Assert.That(lease.Payload.ToArray(), Is.EqualTo("held"u8.ToArray()));
         Assert.That(other.GetCounts().Leased, Is.EqualTo(1));
@@ -86,7 +86,7 @@ public abstract partial class QueueConformance
         Queue.TrySend("held"u8);
         Queue.TrySend("dead"u8);
         WorkLease held = Lease(), dead = Lease();
-        IWorkQueue other = OpenOther();
+        WorkQueue other = OpenOther();
         Queue.Dispose();
         Assert.That(held.Abandon(), Is.True);
         Assert.That(dead.DeadLetter("why"), Is.True);
@@ -98,7 +98,7 @@ public abstract partial class QueueConformance
     [Test]
     public void A_slot_outlives_the_dispose_of_its_handle_until_it_is_committed()
     {
-        IWorkQueue other = OpenOther();
+        WorkQueue other = OpenOther();
         Queue.TryReserve(4, out WriteSlot slot);
         Queue.Dispose();
         "last"u8.CopyTo(slot.Bytes);
@@ -135,7 +135,7 @@ public abstract partial class QueueConformance
     {
         for (int i = 0; i < 300; i++)
         {
-            IWorkQueue handle = OpenOther();
+            WorkQueue handle = OpenOther();
             handle.TrySend("x"u8);
             Assert.That(handle.TryLease(out WorkLease lease), Is.True);
             using var start = new Barrier(3);

@@ -116,7 +116,7 @@ public abstract partial class QueueConformance
         Assert.That(async () => await Watch.Over(sender), Throws.InstanceOf<ObjectDisposedException>());
         Assert.That(async () => await Watch.Over(asyncSender), Throws.InstanceOf<ObjectDisposedException>());
 
-        IWorkQueue other = OpenOther();
+        WorkQueue other = OpenOther();
         while (other.TryLease(out WorkLease lease)) lease.Complete();
         Task<bool> worker = Watch.OnThread(() => other.WaitToLease(Timeout.InfiniteTimeSpan));
         ValueTask<WorkLease> asyncWorker = other.LeaseAsync();
@@ -136,7 +136,7 @@ public abstract partial class QueueConformance
         Assert.Throws<ObjectDisposedException>(() => Queue.GetCounts());
         Assert.Throws<ObjectDisposedException>(() => Queue.GetDeadLetters());
         Assert.Throws<ObjectDisposedException>(() => Queue.WaitToLease(TimeSpan.Zero));
-        Assert.Throws<ObjectDisposedException>(() => _ = Queue.OtherWorkers);
+        Assert.Throws<ObjectDisposedException>(() => _ = Queue.OtherConsumers);
     }
 
     [Test]
@@ -145,7 +145,7 @@ public abstract partial class QueueConformance
         int sent = 0, done = 0;
         for (int i = 0; i < 100; i++)
         {
-            IWorkQueue handle = OpenOther();
+            WorkQueue handle = OpenOther();
             Task sending = Watch.OnThread(() => UntilDisposed(() =>
             {
                 if (handle.TrySend("beside"u8)) Interlocked.Increment(ref sent);
@@ -178,7 +178,7 @@ public abstract partial class QueueConformance
         int left = Senders * each;
         Task[] workers = [.. Enumerable.Range(0, Workers).Select(w => Watch.OnThread(() =>
         {
-            IWorkQueue handle = w % 2 == 0 ? Queue : OpenOther();
+            WorkQueue handle = w % 2 == 0 ? Queue : OpenOther();
             int[] last = [-1, -1, -1, -1];
             while (Volatile.Read(ref left) > 0)
             {

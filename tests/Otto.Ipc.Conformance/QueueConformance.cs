@@ -11,20 +11,20 @@ public interface IQueueHarness : IDisposable
     int MaxAttempts { get; }
 
     /// <summary>Opens another handle of the same queue, which holds 16 messages of 256 bytes.</summary>
-    IWorkQueue Open();
+    WorkQueue Open();
 }
 
 /// <summary>The suite of the queue shape.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public abstract partial class QueueConformance
 {
-    private readonly ConcurrentBag<IWorkQueue> _others = [];
+    private readonly ConcurrentBag<WorkQueue> _others = [];
     // A test and a thread that it started may be the first to ask, both at once.
     private readonly Lock _opening = new();
     private IQueueHarness? _harness;
-    private IWorkQueue? _queue;
+    private WorkQueue? _queue;
 
-    protected IWorkQueue Queue
+    protected WorkQueue Queue
     {
         get
         {
@@ -55,7 +55,7 @@ public abstract partial class QueueConformance
     [TearDown]
     public void Close()
     {
-        foreach (IWorkQueue other in _others) other.Dispose();
+        foreach (WorkQueue other in _others) other.Dispose();
         _queue?.Dispose();
         _harness?.Dispose();
     }
@@ -125,7 +125,7 @@ public abstract partial class QueueConformance
     [Test]
     public void Only_one_lease_is_given_of_a_message()
     {
-        IWorkQueue other = OpenOther();
+        WorkQueue other = OpenOther();
         Queue.TrySend("x"u8);
         WorkLease lease = Lease();
         Assert.That(Queue.TryLease(out _), Is.False);
@@ -217,9 +217,9 @@ public abstract partial class QueueConformance
         Queue.TrySend("again"u8);
         Lease().DeadLetter("later");
         DeadLetterId id = Queue.GetDeadLetters().Single().Id;
-        Assert.That(Queue.Requeue(id), Is.True);
-        Assert.That(Queue.Requeue(id), Is.False);
-        Assert.That(Queue.Delete(id), Is.False);
+        Assert.That(Queue.RequeueDeadLetter(id), Is.True);
+        Assert.That(Queue.RequeueDeadLetter(id), Is.False);
+        Assert.That(Queue.DeleteDeadLetter(id), Is.False);
         WorkLease lease = Lease();
         Assert.That(lease.Attempt, Is.EqualTo(1));
         lease.Complete();
@@ -232,8 +232,8 @@ public abstract partial class QueueConformance
         Lease().DeadLetter("never");
         Assert.That(Queue.TrySend("x"u8), Is.False, "a dead letter takes room");
         DeadLetterId id = Queue.GetDeadLetters().Single().Id;
-        Assert.That(Queue.Delete(id), Is.True);
-        Assert.That(Queue.Delete(id), Is.False);
+        Assert.That(Queue.DeleteDeadLetter(id), Is.True);
+        Assert.That(Queue.DeleteDeadLetter(id), Is.False);
         Assert.That(Queue.TrySend("x"u8), Is.True);
     }
 
@@ -296,31 +296,31 @@ public abstract partial class QueueConformance
     [Test]
     public void A_handle_knows_whether_others_take_work()
     {
-        IWorkQueue other = OpenOther();
-        Assert.That(Queue.TakesWork, Is.False);
-        Assert.That(Queue.OtherWorkers, Is.Zero);
-        other.TakesWork = true;
-        Assert.That(Queue.OtherWorkers, Is.EqualTo(1));
-        Assert.That(other.OtherWorkers, Is.Zero, "a handle does not count itself");
-        Queue.TakesWork = true;
-        Assert.That(other.OtherWorkers, Is.EqualTo(1));
-        other.TakesWork = false;
-        Assert.That(Queue.OtherWorkers, Is.Zero);
+        WorkQueue other = OpenOther();
+        Assert.That(Queue.IsConsumer, Is.False);
+        Assert.That(Queue.OtherConsumers, Is.Zero);
+        other.SetConsumer(true);
+        Assert.That(Queue.OtherConsumers, Is.EqualTo(1));
+        Assert.That(other.OtherConsumers, Is.Zero, "a handle does not count itself");
+        Queue.SetConsumer(true);
+        Assert.That(other.OtherConsumers, Is.EqualTo(1));
+        other.SetConsumer(false);
+        Assert.That(Queue.OtherConsumers, Is.Zero);
     }
 
     [Test]
     public void A_disposed_worker_no_longer_counts()
     {
-        IWorkQueue other = OpenOther();
-        other.TakesWork = true;
-        Assert.That(Queue.OtherWorkers, Is.EqualTo(1));
+        WorkQueue other = OpenOther();
+        other.SetConsumer(true);
+        Assert.That(Queue.OtherConsumers, Is.EqualTo(1));
         other.Dispose();
-        Assert.That(Queue.OtherWorkers, Is.Zero);
+        Assert.That(Queue.OtherConsumers, Is.Zero);
     }
 
-    private IWorkQueue OpenOther()
+    private WorkQueue OpenOther()
     {
-        IWorkQueue other = Harness.Open();
+        WorkQueue other = Harness.Open();
         _others.Add(other);
         return other;
     }

@@ -16,7 +16,7 @@ public interface ITopicHarness : IDisposable
 
 /// <summary>The suite of the topic shape, for topics in which whoever falls behind loses the oldest.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-public abstract class TopicConformance
+public abstract partial class TopicConformance
 {
     private readonly List<IDisposable> _ends = [];
     private ITopicHarness _harness = null!;
@@ -111,7 +111,7 @@ public abstract class TopicConformance
             Watch.Until(
                 () =>
                 {
-                    while (slow.TryReceive(out TopicMessage message))
+                    while (slow.TryReceive(out TopicFrame message))
                     {
                         Assert.That(Payload.TryRead(message.Bytes, out _, out int sequence), Is.True, "a torn message");
                         Assert.That(sequence, Is.EqualTo(expected + message.Lost), "received and lost together are all that was published");
@@ -335,7 +335,7 @@ public abstract class TopicConformance
             int expected = 0;
             while (expected < Messages)
             {
-                if (!subscriber.TryReceive(out TopicMessage message))
+                if (!subscriber.TryReceive(out TopicFrame message))
                 {
                     Assert.That(subscriber.WaitToReceive(Watch.Limit), Is.True);
                     continue;
@@ -360,7 +360,7 @@ public abstract class TopicConformance
         Watch.Until(
             () =>
             {
-                if (!subscriber.TryReceive(out TopicMessage message)) return false;
+                if (!subscriber.TryReceive(out TopicFrame message)) return false;
                 bytes = message.Bytes.ToArray();
                 found = message.Lost;
                 return true;

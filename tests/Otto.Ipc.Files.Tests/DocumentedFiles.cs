@@ -41,7 +41,7 @@ public sealed class DocumentedFiles
         Enqueue();
         RunScripts(place);
         Assert.That(_next, Is.EqualTo(_blocks.Count));
-        using IWorkQueue left = transport.OpenQueue("jobs");
+        using WorkQueue left = transport.OpenQueue("jobs");
         Assert.That((left.GetCounts().Ready, left.GetCounts().Delayed, left.GetCounts().Dead), Is.EqualTo((0, 1, 1)));
 
         void Receive()
@@ -56,7 +56,7 @@ public sealed class DocumentedFiles
 
         void Enqueue()
         {
-            using IWorkQueue queue = transport.OpenQueue("jobs");
+            using WorkQueue queue = transport.OpenQueue("jobs");
             queue.TrySend("{\"file\":\"a.jpg\"}"u8);
             queue.TrySend("{\"file\":\"b.jpg\"}"u8);
             queue.TrySend("{\"file\":\"c.jpg\"}"u8, TimeSpan.FromHours(1), out WorkId later);

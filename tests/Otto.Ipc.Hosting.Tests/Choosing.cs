@@ -44,7 +44,7 @@ public sealed class Choosing
     public async Task The_same_program_keeps_values_in_each_transport_that_has_stores([Values("mmap", "files")] string scheme)
     {
         await using ITransport transport = OttoTransport.Open(AddressOf(scheme));
-        await using IKeyValueStore store = await transport.Shape<IStoreTransport>().OpenStoreAsync("facts");
+        await using IKeyValueStore store = await transport.Require<IStoreTransport>().OpenStoreAsync("facts");
         await store.SetAsync("answer", "42"u8.ToArray());
         Assert.That((await store.GetAsync("answer"))!.Value.ToArray(), Is.EqualTo("42"u8.ToArray()));
     }
@@ -90,7 +90,7 @@ public sealed class Choosing
     {
         await using ITransport fifo = OttoTransport.Open(AddressOf("fifo"));
         Assert.That(
-            () => fifo.Shape<IQueueTransport>(),
+            () => fifo.Require<IQueueTransport>(),
             Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo("the transport 'fifo' offers no queue, it offers: stream. A queue is offered by: mmap, files"));
         using IHost host = HostWith(("Transport", AddressOf("fifo")));
         await host.StartAsync();

@@ -35,7 +35,7 @@ public sealed class StoresAmongProcesses
     {
         string address = Serve(scheme);
         await using ITransport transport = OttoTransport.Open(address);
-        await using IKeyValueStore store = await transport.Shape<IStoreTransport>().OpenStoreAsync("task");
+        await using IKeyValueStore store = await transport.Require<IStoreTransport>().OpenStoreAsync("task");
         await store.SetAsync("k", "\"a\""u8.ToArray());
         string each = (Writes / 2).ToString(CultureInfo.InvariantCulture);
         PeerProcess[] writers = [Start("store-rewrite", address, "task", "k", "5000", each), Start("store-rewrite", address, "task", "k", "5000", each)];
@@ -61,7 +61,7 @@ public sealed class StoresAmongProcesses
     {
         string address = Serve(scheme);
         await using ITransport transport = OttoTransport.Open(address);
-        await using IKeyValueStore store = await transport.Shape<IStoreTransport>().OpenStoreAsync("task");
+        await using IKeyValueStore store = await transport.Require<IStoreTransport>().OpenStoreAsync("task");
         await store.SetAsync("other", "1"u8.ToArray());
         var random = new Random(20);
         for (int round = 0; round < 15; round++)

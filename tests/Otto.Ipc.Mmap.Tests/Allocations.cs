@@ -58,7 +58,7 @@ public sealed class Allocations
             Must(subscriber.WaitToReceive(Timeout.InfiniteTimeSpan));
             for (int i = 0; i < 2; i++)
             {
-                Must(subscriber.TryReceive(out TopicMessage message));
+                Must(subscriber.TryReceive(out TopicFrame message));
                 Must(message.Bytes.Length >= 100 && message.Lost == 0);
             }
 
@@ -71,7 +71,7 @@ public sealed class Allocations
     [Test]
     public void A_message_through_a_queue_allocates_nothing()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
         AllocatesNothing(() =>
         {
             Must(queue.TrySend(Message));
@@ -97,7 +97,7 @@ public sealed class Allocations
             Must(queue.TrySend(Message));
             Must(queue.LeaseBatch(_batch) == 1);
             Must(queue.CompleteBatch(_batch) == 1);
-            Must(queue.OtherWorkers == 0);
+            Must(queue.OtherConsumers == 0);
             Must(!queue.TryLease(out _));
         });
     }
@@ -105,7 +105,7 @@ public sealed class Allocations
     [Test]
     public void A_block_handed_over_allocates_nothing_once_it_was_mapped()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
         using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 4096 });
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         AllocatesNothing(() =>
@@ -134,7 +134,7 @@ public sealed class Allocations
             Assert.Ignore("the library was built without optimisation: build it with -c Release");
         using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 1 << 16 });
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
         using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = SlowSubscriberPolicy.Block });
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
         AllocatesNothing(() =>
@@ -142,7 +142,7 @@ public sealed class Allocations
             Ready(publisher.WaitToPublishAsync(Message.Length));
             Ready(publisher.PublishAsync(Message));
             Ready(subscriber.WaitToReceiveAsync());
-            Must(subscriber.TryReceive(out TopicMessage heard) && heard.Bytes.Length == Message.Length);
+            Must(subscriber.TryReceive(out TopicFrame heard) && heard.Bytes.Length == Message.Length);
             Ready(sender.WaitToSendAsync(Message.Length));
             Ready(sender.SendAsync(Message));
             Must(Ready(receiver.WaitToReceiveAsync()));
@@ -218,7 +218,7 @@ public sealed class Allocations
         SegmentPlan stream = new StreamSpec(streamOptions).NewPlan(), queue = new QueueSpec(QueueOptions).NewPlan();
         using MessageSender sender = _place.Transport.OpenSender("frames", streamOptions);
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
-        using IWorkQueue jobs = _place.Transport.OpenQueue("jobs", QueueOptions);
+        using WorkQueue jobs = _place.Transport.OpenQueue("jobs", QueueOptions);
         var topicOptions = new MmapTopicOptions { Capacity = 4096, Policy = SlowSubscriberPolicy.Block };
         SegmentPlan topic = new TopicSpec(topicOptions).NewPlan();
         using MessagePublisher publisher = _place.Transport.OpenPublisher("news", topicOptions);

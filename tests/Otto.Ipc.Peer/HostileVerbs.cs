@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Otto.Ipc.Mmap;
 using Otto.Ipc.Mmap.Inspection;
+using Otto.Ipc.Transports;
 using static System.Globalization.CultureInfo;
 
 namespace Otto.Ipc.Peer;
@@ -81,12 +82,12 @@ internal static class HostileVerbs
         var random = new Random(number);
         string name = $"hostile-{number}";
         int refused = 0;
-        IWorkQueue queue = Transport.OpenQueue(name, new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8, MaxLoanBytes = 1 << 16 });
+        WorkQueue queue = Transport.OpenQueue(name, new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8, MaxLoanBytes = 1 << 16 });
         var held = new List<RetainedPayload>();
         for (int i = random.Next(1, 8); i > 0; i--) queue.TrySend(new byte[random.Next(20_000)]);
         if (queue.TryLease(out WorkLease first))
         {
-            held.Add(first.Hold());
+            held.Add(first.Retain());
             first.Complete();
         }
 
@@ -115,7 +116,7 @@ internal static class HostileVerbs
             refused += Try(() => _ = queue.GetDeadLetters());
             refused += Try(() =>
             {
-                using IWorkQueue other = Transport.OpenQueue(name);
+                using WorkQueue other = Transport.OpenQueue(name);
                 Work(other, random);
             });
         }
@@ -187,7 +188,7 @@ internal static class HostileVerbs
         var random = new Random(number);
         string name = $"hostile-{number}";
         int refused = 0;
-        IWorkQueue queue = Transport.OpenQueue(name, new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8 });
+        WorkQueue queue = Transport.OpenQueue(name, new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8 });
         var held = new List<WorkLease>();
         for (int i = 0; i < random.Next(8); i++) queue.TrySend(new byte[random.Next(128)]);
         for (int i = 0; i < random.Next(4); i++)
@@ -216,23 +217,23 @@ internal static class HostileVerbs
             });
             refused += Try(() =>
             {
-                foreach (DeadLetter letter in queue.GetDeadLetters()) _ = random.Next(2) == 0 ? queue.Delete(letter.Id) : queue.Requeue(letter.Id);
+                foreach (DeadLetter letter in queue.GetDeadLetters()) _ = random.Next(2) == 0 ? queue.DeleteDeadLetter(letter.Id) : queue.RequeueDeadLetter(letter.Id);
             });
             refused += Try(() =>
             {
                 if (queue.TrySend(new byte[10], TimeSpan.FromMilliseconds(random.Next(2)), out WorkId id) && random.Next(2) == 0) queue.Cancel(id);
-                queue.Cancel(new WorkId(random.Next(4), random.Next(8)));
+                queue.Cancel(WorkId.FromToken(new SlotToken(random.Next(4), random.Next(8))));
                 queue.CompleteBatch(new WorkLease[2]);
             });
-            refused += Try(() => _ = queue.OtherWorkers);
-            refused += Try(() => queue.TakesWork = !queue.TakesWork);
+            refused += Try(() => _ = queue.OtherConsumers);
+            refused += Try(() => queue.SetConsumer(!queue.IsConsumer));
             refused += Try(() => queue.WaitToLease(TimeSpan.FromMilliseconds(1)));
             refused += Try(() => queue.WaitToSend(TimeSpan.FromMilliseconds(1)));
             refused += Try(() => Cancelled(stop => queue.WaitToLeaseAsync(stop).AsTask()));
             refused += Try(() =>
             {
                 // Joins, and so sweeps.
-                using IWorkQueue other = Transport.OpenQueue(name);
+                using WorkQueue other = Transport.OpenQueue(name);
                 Work(other, random);
             });
         }
@@ -297,7 +298,7 @@ internal static class HostileVerbs
 
     private static void Hear(MessageSubscriber subscriber)
     {
-        if (subscriber.TryReceive(out TopicMessage message)) Sum(message.Bytes);
+        if (subscriber.TryReceive(out TopicFrame message)) Sum(message.Bytes);
     }
 
     private static void Read(MessageReceiver receiver)
@@ -307,7 +308,7 @@ internal static class HostileVerbs
         lease.Dispose();
     }
 
-    private static void Work(IWorkQueue queue, Random random)
+    private static void Work(WorkQueue queue, Random random)
     {
         if (!queue.TryLease(out WorkLease lease)) return;
         Sum(lease.Payload.Span);

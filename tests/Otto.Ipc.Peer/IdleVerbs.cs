@@ -10,10 +10,10 @@ internal static class IdleVerbs
     {
         var transport = new MmapTransport();
         string name = arguments[0];
-        using IWorkQueue queue = transport.OpenQueue(name), blocked = transport.OpenQueue(name);
+        using WorkQueue queue = transport.OpenQueue(name), blocked = transport.OpenQueue(name);
         using MessageReceiver receiver = transport.OpenReceiver(name);
         using MessageSubscriber subscriber = transport.OpenSubscriber(name);
-        queue.TakesWork = true;
+        queue.SetConsumer(true);
         // A delayed message, long before its time, is no reason to wake either.
         queue.TrySend("later"u8, TimeSpan.FromDays(1), out _);
         Task[] waiting =

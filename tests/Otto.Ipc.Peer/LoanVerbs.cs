@@ -29,7 +29,7 @@ internal static class LoanVerbs
         Talk.Say("ready");
         while (!Talk.ToldToFinish)
         {
-            if (subscriber.TryReceive(out TopicMessage message)) Talk.Say($"got {message.Bytes.Length} {message.Bytes[0]}");
+            if (subscriber.TryReceive(out TopicFrame message)) Talk.Say($"got {message.Bytes.Length} {message.Bytes[0]}");
             else Talk.UntilTold(stop => subscriber.WaitToReceive(TimeSpan.FromSeconds(1), stop));
         }
 

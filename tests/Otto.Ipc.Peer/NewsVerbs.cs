@@ -45,7 +45,7 @@ internal static class NewsVerbs
                 told = Talk.ToldToFinish; // before the look: what was published before the order is heard
                 try
                 {
-                    while (subscriber.TryReceive(out TopicMessage message))
+                    while (subscriber.TryReceive(out TopicFrame message))
                     {
                         bool whole = Payload.TryRead(message.Bytes, out int publisher, out int sequence);
                         Talk.Say($"{(whole ? "got" : "torn")} {publisher} {sequence} {message.Lost}");

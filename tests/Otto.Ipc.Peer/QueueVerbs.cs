@@ -10,7 +10,7 @@ internal static class QueueVerbs
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
         string mode = arguments.Length > 3 ? arguments[3] : "send";
-        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
+        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
         Talk.Say("ready");
         for (int i = 0; i < count || !Talk.ToldToFinish; i++)
         {
@@ -43,8 +43,8 @@ internal static class QueueVerbs
     public static int Work(string[] arguments)
     {
         string mode = arguments.Length > 1 ? arguments[1] : "complete";
-        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
-        queue.TakesWork = true;
+        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
+        queue.SetConsumer(true);
         Talk.Say("ready");
         int count = 0;
         while (true)
@@ -60,7 +60,7 @@ internal static class QueueVerbs
 
             bool whole = Payload.TryRead(lease.Payload.Span, out int sender, out int sequence);
             Talk.Say($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
-            using RetainedPayload? hold = mode == "hold" ? lease.Hold() : null;
+            using RetainedPayload? hold = mode == "hold" ? lease.Retain() : null;
             if (mode == "abandon" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon() ? "abandoned" : "lost")} {sender}:{sequence}");
             else if (mode == "later" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)) ? "abandoned" : "lost")} {sender}:{sequence}");
             else if (mode == "give-up" && ++count % 4 == 0) Talk.Say($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
@@ -75,7 +75,7 @@ internal static class QueueVerbs
     /// <summary>NAME: borrows three blocks and holds them until it is told to finish.</summary>
     public static int Borrow(string[] arguments)
     {
-        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
+        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
         Loan[] loans = new Loan[3];
         foreach (ref Loan loan in loans.AsSpan()) queue.TryLoan(10_000, out loan);
         Talk.Say("holding");
@@ -88,7 +88,7 @@ internal static class QueueVerbs
     public static int Hold(string[] arguments)
     {
         int count = int.Parse(arguments[1], InvariantCulture);
-        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
+        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
         Talk.Say("ready");
         var held = new List<(WorkLease Lease, string Id)>();
         while (held.Count < count)
@@ -115,7 +115,7 @@ internal static class QueueVerbs
     public static int Keep(string[] arguments)
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
-        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
+        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
         Talk.Say("ready");
         for (int i = 0; i < count || !Talk.ToldToFinish; i++)
         {
@@ -135,7 +135,7 @@ internal static class QueueVerbs
     /// <summary>NAME: requeues and drops dead letters by turns, until told to finish.</summary>
     public static int Letters(string[] arguments)
     {
-        using IWorkQueue queue = Channels.OpenQueue(arguments[0]);
+        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
         Talk.Say("ready");
         int count = 0;
         while (!Talk.ToldToFinish)
@@ -146,12 +146,12 @@ internal static class QueueVerbs
                 if (count++ % 2 == 0)
                 {
                     Talk.Say($"requeue {sender}:{sequence}");
-                    if (queue.Requeue(letter.Id)) Talk.Say($"requeued {sender}:{sequence}");
+                    if (queue.RequeueDeadLetter(letter.Id)) Talk.Say($"requeued {sender}:{sequence}");
                 }
                 else
                 {
                     Talk.Say($"drop {sender}:{sequence}");
-                    if (queue.Delete(letter.Id)) Talk.Say($"dropped {sender}:{sequence}");
+                    if (queue.DeleteDeadLetter(letter.Id)) Talk.Say($"dropped {sender}:{sequence}");
                 }
             }
 
@@ -165,9 +165,9 @@ internal static class QueueVerbs
     /// <summary>NAME: opens the queue, says how many others work, and stays until it is told to finish.</summary>
     public static int Stay(string[] arguments)
     {
-        using (IWorkQueue queue = Channels.OpenQueue(arguments[0]))
+        using (WorkQueue queue = Channels.OpenQueue(arguments[0]))
         {
-            if (arguments.Contains("worker")) queue.TakesWork = true;
+            if (arguments.Contains("worker")) queue.SetConsumer(true);
             Talk.Say("ready");
             Talk.AwaitOrder();
         }
@@ -176,7 +176,7 @@ internal static class QueueVerbs
         return 0;
     }
 
-    private static bool TryInPlace(IWorkQueue queue, int sender, int sequence, int bytes, bool abort)
+    private static bool TryInPlace(WorkQueue queue, int sender, int sequence, int bytes, bool abort)
     {
         if (!queue.TryReserve(bytes, out WriteSlot slot)) return false;
         Payload.Fill(slot.Bytes, sender, sequence);

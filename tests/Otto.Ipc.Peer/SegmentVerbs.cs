@@ -9,7 +9,7 @@ internal static class SegmentVerbs
     {
         Talk.Say("ready");
         Talk.AwaitOrder();
-        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
+        using WorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
         Talk.Say($"inode {Inode()}");
         Talk.AwaitSecondOrder();
         return 0;
@@ -18,7 +18,7 @@ internal static class SegmentVerbs
     /// <summary>NAME: makes a queue of eight slots, and stays until it is told to finish.</summary>
     public static int Create(string[] arguments)
     {
-        using IWorkQueue queue = new MmapTransport().OpenQueue(arguments[0], new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 });
+        using WorkQueue queue = new MmapTransport().OpenQueue(arguments[0], new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 });
         Talk.Say("ready");
         Talk.AwaitOrder();
         return 0;

@@ -12,7 +12,7 @@ internal static class StoreVerbs
     public static int Rewrite(string[] arguments)
     {
         int most = int.Parse(arguments[3], InvariantCulture), count = int.Parse(arguments[4], InvariantCulture);
-        IKeyValueStore store = OttoTransport.Open(arguments[0]).Shape<IStoreTransport>().OpenStoreAsync(new ChannelName(arguments[1])).AsTask().GetAwaiter().GetResult();
+        IKeyValueStore store = OttoTransport.Open(arguments[0]).Require<IStoreTransport>().OpenStoreAsync(new ChannelName(arguments[1])).AsTask().GetAwaiter().GetResult();
         Talk.Say("ready");
         var random = new Random(Environment.ProcessId);
         for (int i = 0; count == 0 ? !Talk.ToldToFinish : i < count; i++)

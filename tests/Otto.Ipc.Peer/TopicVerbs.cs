@@ -35,7 +35,7 @@ internal static class TopicVerbs
         {
             while (!Talk.ToldToFinish)
             {
-                while (subscriber.TryReceive(out TopicMessage message))
+                while (subscriber.TryReceive(out TopicFrame message))
                 {
                     if (!Payload.TryRead(message.Bytes, out int publisher, out int sequence)) Talk.Say($"torn {publisher} {sequence}");
                 }

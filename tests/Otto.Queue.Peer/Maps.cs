@@ -55,7 +55,7 @@ internal static class Maps
 
         JsonRegion.OpenOrCreate(new RegionLocation(name) { FilePath = Path.Combine(directory, "region") }).Set("step", 1);
         FilesTransport files = new(new FilesTransportOptions { Directory = Path.Combine(directory, "files") });
-        using (IWorkQueue queue = files.OpenQueue(name))
+        using (WorkQueue queue = files.OpenQueue(name))
         {
             if (!queue.TrySend([1, 2, 3]) || !queue.TryLease(out WorkLease lease)) throw new InvalidOperationException("no message");
             lease.Complete();

@@ -17,7 +17,7 @@ internal sealed class RefusedConnectionTests : RedisTest
     {
         TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").AddProducer<Job>(Name));
         await SaysAsync(queue, "refuses the password");
-        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.SharedMemory), "and tasks that may go elsewhere do");
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.SharedMemory), "and tasks that may go elsewhere do");
     }
 
     [Test]
@@ -46,7 +46,7 @@ internal sealed class RefusedConnectionTests : RedisTest
         await SaysAsync(queue, "refuses the password");
         Assert.That(await server.AskAsync("CONFIG SET requirepass later"), Is.EqualTo("+OK"));
         await Eventually.Holds(() => TroubleAsync(queue).Result is null);
-        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(Route.Redis));
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.Redis));
     }
 
     [Test]
@@ -102,5 +102,5 @@ internal sealed class RefusedConnectionTests : RedisTest
     }
 
     private async Task<string?> TroubleAsync(TaskQueue queue)
-        => (await queue.ExplainRouteAsync(Name)).Routes.Single(static r => r.Route == Route.Redis).Error;
+        => (await queue.ExplainRouteAsync(Name)).Routes.Single(static r => r.Route == RouteName.Redis).Error;
 }

@@ -16,7 +16,7 @@ internal sealed class IpcToolTests : ToolTest
     [Test]
     public void Ls_shows_a_line_a_segment()
     {
-        using IWorkQueue queue = Transport.OpenQueue("jobs");
+        using WorkQueue queue = Transport.OpenQueue("jobs");
         queue.TrySend("x"u8);
         using MessageSender sender = Transport.OpenSender("frames");
         Result result = Ipc("ls");
@@ -39,7 +39,7 @@ internal sealed class IpcToolTests : ToolTest
     [Test]
     public void Json_gives_one_object_a_line()
     {
-        using IWorkQueue queue = Transport.OpenQueue("jobs");
+        using WorkQueue queue = Transport.OpenQueue("jobs");
         queue.TrySend("x"u8);
         queue.TryLease(out WorkLease lease);
         using MessagePublisher publisher = Transport.OpenPublisher("news");
@@ -74,8 +74,8 @@ internal sealed class IpcToolTests : ToolTest
     [Test]
     public void Clean_removes_what_nobody_holds_and_says_of_the_rest_why_not()
     {
-        using IWorkQueue held = Transport.OpenQueue("held");
-        using (IWorkQueue undone = Transport.OpenQueue("undone")) undone.TrySend("x"u8);
+        using WorkQueue held = Transport.OpenQueue("held");
+        using (WorkQueue undone = Transport.OpenQueue("undone")) undone.TrySend("x"u8);
         Transport.OpenQueue("free").Dispose();
         Result dry = Ipc("clean", "--dry-run");
         Assert.That((dry.Code, Directory.GetFiles(Folder).Length), Is.EqualTo((0, 3)));

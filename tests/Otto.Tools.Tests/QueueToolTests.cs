@@ -96,8 +96,8 @@ internal sealed class QueueToolTests : ToolTest
         Assert.That(Queue("stat", "jobs").Output, Does.Match("^SharedMemory: 1 ready, 0 leased, 1 delayed, 0 dead, oldest [0-9.]+ s; 0 workers\n$"));
 
         Assert.That(Queue("route", "jobs").Output, Does.StartWith("SharedMemory: nobody is known: the segment keeps it\n"));
-        using IWorkQueue worker = new MmapTransport(new MmapTransportOptions { Directory = Folder }).OpenQueue("jobs");
-        worker.TakesWork = true;
+        using WorkQueue worker = new MmapTransport(new MmapTransportOptions { Directory = Folder }).OpenQueue("jobs");
+        worker.SetConsumer(true);
         Assert.That(Queue("route", "jobs").Output, Does.StartWith("SharedMemory: worker attached on this machine\n").And.Contain("1 worker\n"));
         Assert.That(Queue("route", "jobs", "--durability", "cluster").ToString(), Does.StartWith("exit 1\n").And.Contain("add Otto.Queue.Redis"));
         Assert.That(Queue("route", "jobs", "--durability", "eternal").Code, Is.EqualTo(2));

@@ -75,50 +75,50 @@ internal static class Verdicts
     /// </summary>
     public const double Tolerance = 1.5;
 
-    public static SpeedClass Speed(double p50Microseconds, SpeedClass? claim = null)
+    public static TransportSpeed Speed(double p50Microseconds, TransportSpeed? claim = null)
     {
-        SpeedClass measured = Judge(p50Microseconds), low = Judge(p50Microseconds / Tolerance), high = Judge(p50Microseconds * Tolerance);
+        TransportSpeed measured = Judge(p50Microseconds), low = Judge(p50Microseconds / Tolerance), high = Judge(p50Microseconds * Tolerance);
         return claim is { } c && (c == low || c == high) ? c : measured;
 
-        static SpeedClass Judge(double us) => us < VeryFastMicroseconds ? SpeedClass.VeryFast : us < FastMicroseconds ? SpeedClass.Fast : SpeedClass.Slow;
+        static TransportSpeed Judge(double us) => us < VeryFastMicroseconds ? TransportSpeed.VeryFast : us < FastMicroseconds ? TransportSpeed.Fast : TransportSpeed.Slow;
     }
 
-    public static Support Streaming(bool firstBeforeEnd, bool wholeRun) => (firstBeforeEnd, wholeRun) switch
+    public static TransportSupport Streaming(bool firstBeforeEnd, bool wholeRun) => (firstBeforeEnd, wholeRun) switch
     {
-        (true, true) => Support.Yes,
-        (true, false) => Support.Partial,
-        _ => Support.No,
+        (true, true) => TransportSupport.Yes,
+        (true, false) => TransportSupport.Partial,
+        _ => TransportSupport.No,
     };
 
-    public static Persistence Persistent(bool afterEverybody, bool onDisk) => (afterEverybody, onDisk) switch
+    public static TransportPersistence Persistent(bool afterEverybody, bool onDisk) => (afterEverybody, onDisk) switch
     {
-        (true, true) => Persistence.Disk,
-        (true, false) => Persistence.UntilReboot,
-        _ => Persistence.None,
+        (true, true) => TransportPersistence.Disk,
+        (true, false) => TransportPersistence.UntilReboot,
+        _ => TransportPersistence.None,
     };
 
-    public static Ease? Ease(Toolbox least) => least switch
+    public static TransportEase? Ease(Toolbox least) => least switch
     {
-        Toolbox.Base => Ipc.Ease.Easy,
-        Toolbox.General => Ipc.Ease.Medium,
-        Toolbox.Own => Ipc.Ease.Hard,
+        Toolbox.Base => Ipc.TransportEase.Easy,
+        Toolbox.General => Ipc.TransportEase.Medium,
+        Toolbox.Own => Ipc.TransportEase.Hard,
         _ => null,
     };
 
     /// <summary>Where no tool of anybody shows a message, it is as hard as with one that has to be written.</summary>
-    public static Ease Debuggable(Toolbox least) => Ease(least) ?? Ipc.Ease.Hard;
+    public static TransportEase Debuggable(Toolbox least) => Ease(least) ?? Ipc.TransportEase.Hard;
 
-    public static Level SetUp(int steps, Server server, TimeSpan toFirstMessage) =>
-        server == Server.Foreign ? Level.High
-        : server == Server.None && steps <= FewSteps && toFirstMessage < QuickSetUp ? Level.Low
-        : Level.Medium;
+    public static TransportLevel SetUp(int steps, Server server, TimeSpan toFirstMessage) =>
+        server == Server.Foreign ? TransportLevel.High
+        : server == Server.None && steps <= FewSteps && toFirstMessage < QuickSetUp ? TransportLevel.Low
+        : TransportLevel.Medium;
 
-    public static Level Overhead(double cpuMicroseconds, Level? claim = null)
+    public static TransportLevel Overhead(double cpuMicroseconds, TransportLevel? claim = null)
     {
-        Level measured = Judge(cpuMicroseconds), low = Judge(cpuMicroseconds / Tolerance), high = Judge(cpuMicroseconds * Tolerance);
+        TransportLevel measured = Judge(cpuMicroseconds), low = Judge(cpuMicroseconds / Tolerance), high = Judge(cpuMicroseconds * Tolerance);
         return claim is { } c && (c == low || c == high) ? c : measured;
 
-        static Level Judge(double us) => us < LowOverheadMicroseconds ? Level.Low : us < MediumOverheadMicroseconds ? Level.Medium : Level.High;
+        static TransportLevel Judge(double us) => us < LowOverheadMicroseconds ? TransportLevel.Low : us < MediumOverheadMicroseconds ? TransportLevel.Medium : TransportLevel.High;
     }
 
     /// <summary>Whether there is a limit.</summary>
@@ -126,15 +126,15 @@ internal static class Verdicts
 
     // The words of the table.
 
-    public static string Word(SpeedClass speed) => speed switch { SpeedClass.VeryFast => "very fast", SpeedClass.Fast => "fast", _ => "slow" };
+    public static string Word(TransportSpeed speed) => speed switch { TransportSpeed.VeryFast => "very fast", TransportSpeed.Fast => "fast", _ => "slow" };
 
-    public static string Word(Support support) => support switch { Support.Yes => "yes", Support.Partial => "partial", _ => "no" };
+    public static string Word(TransportSupport support) => support switch { TransportSupport.Yes => "yes", TransportSupport.Partial => "partial", _ => "no" };
 
-    public static string Word(Persistence persistence) => persistence switch { Persistence.Disk => "yes", Persistence.UntilReboot => "until reboot", _ => "no" };
+    public static string Word(TransportPersistence persistence) => persistence switch { TransportPersistence.Disk => "yes", TransportPersistence.UntilReboot => "until reboot", _ => "no" };
 
-    public static string Word(Ease? ease) => ease switch { Ipc.Ease.Easy => "easy", Ipc.Ease.Medium => "medium", Ipc.Ease.Hard => "hard", _ => "no" };
+    public static string Word(TransportEase? ease) => ease switch { Ipc.TransportEase.Easy => "easy", Ipc.TransportEase.Medium => "medium", Ipc.TransportEase.Hard => "hard", _ => "no" };
 
-    public static string Word(Level level) => level switch { Level.Low => "low", Level.Medium => "medium", _ => "high" };
+    public static string Word(TransportLevel level) => level switch { TransportLevel.Low => "low", TransportLevel.Medium => "medium", _ => "high" };
 
     public static string Word(bool yes) => yes ? "yes" : "no";
 

@@ -65,7 +65,7 @@ internal sealed class StreamOperation : Operation
 internal sealed class QueueOperation : Operation
 {
     private readonly ScratchDirectory _directory = ScratchDirectory.InSharedMemory();
-    private readonly IWorkQueue _queue;
+    private readonly WorkQueue _queue;
     private readonly byte[] _payload = new byte[200];
 
     public QueueOperation() => _queue = new MmapTransport(new MmapTransportOptions { Directory = _directory.Path }).OpenQueue("queue");
@@ -148,7 +148,7 @@ internal sealed class RouteOperation : Operation
 {
     private readonly ScratchDirectory _directory = ScratchDirectory.InSharedMemory();
     private readonly TaskQueue _queue;
-    private readonly IWorkQueue _segment;
+    private readonly WorkQueue _segment;
     private readonly ReadOnlyMemory<byte> _task = new byte[200];
 
     public RouteOperation()

@@ -18,10 +18,10 @@ internal static class QueueScenarios
     {
         using var directory = ScratchDirectory.InSharedMemory();
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });
-        using IWorkQueue queue = transport.OpenQueue("work", new MmapQueueOptions { Slots = 1024, SlotBytes = 512 });
-        using IWorkQueue done = transport.OpenQueue("done", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
+        using WorkQueue queue = transport.OpenQueue("work", new MmapQueueOptions { Slots = 1024, SlotBytes = 512 });
+        using WorkQueue done = transport.OpenQueue("done", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
         Peer[] peers = [.. Enumerable.Range(0, workers).Select(_ => new Peer("queue-work", directory.Path, Text(bytes)))];
-        while (queue.OtherWorkers < workers)
+        while (queue.OtherConsumers < workers)
         {
             if (peers.Any(p => !p.IsRunning)) throw new InvalidOperationException("a worker ended early; its message is above");
             Thread.Yield();
@@ -81,9 +81,9 @@ internal static class QueueScenarios
     public static void Work(string directory, int bytes)
     {
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory });
-        using IWorkQueue queue = transport.OpenQueue("work");
-        using IWorkQueue done = transport.OpenQueue("done");
-        queue.TakesWork = true;
+        using WorkQueue queue = transport.OpenQueue("work");
+        using WorkQueue done = transport.OpenQueue("done");
+        queue.SetConsumer(true);
         byte[] copy = new byte[512], answer = new byte[8];
         long completed = 0;
         while (true)
@@ -106,7 +106,7 @@ internal static class QueueScenarios
         }
     }
 
-    private static void Send(IWorkQueue queue, ReadOnlySpan<byte> payload)
+    private static void Send(WorkQueue queue, ReadOnlySpan<byte> payload)
     {
         while (!queue.TrySend(payload))
         {

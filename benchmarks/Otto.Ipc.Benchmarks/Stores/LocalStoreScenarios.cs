@@ -18,7 +18,7 @@ internal static class LocalStoreScenarios
         {
             using var directory = ScratchDirectory.InSharedMemory();
             ITransport transport = OttoTransport.Open($"{scheme}://{directory.Path}");
-            IKeyValueStore store = transport.Shape<IStoreTransport>().OpenStoreAsync("bench").AsTask().GetAwaiter().GetResult();
+            IKeyValueStore store = transport.Require<IStoreTransport>().OpenStoreAsync("bench").AsTask().GetAwaiter().GetResult();
             byte[] value = Encoding.UTF8.GetBytes($"\"{new string('v', ValueBytes - 2)}\"");
             for (int i = 0; i < keys; i++) Wait(store.SetAsync(Key(i), value));
             foreach (bool sets in (bool[])[false, true]) Measure(report, store, scheme, sets, value, operations, keys, runs);

@@ -14,7 +14,7 @@ internal sealed class TaskWorker : IDisposable
 
     private readonly ScratchDirectory _directory = ScratchDirectory.InSharedMemory();
     private readonly MmapTransport _transport;
-    private readonly IWorkQueue _news;
+    private readonly WorkQueue _news;
     private readonly Peer _peer;
 
     public TaskWorker(string role, TaskPlan plan, int tasks)
@@ -48,7 +48,7 @@ internal sealed class TaskWorker : IDisposable
     public static async Task ServeAsync(string directory, TaskPlan plan, int tasks, Func<TaskSink, Task<IAsyncDisposable>> start)
     {
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory });
-        using IWorkQueue news = transport.OpenQueue("news");
+        using WorkQueue news = transport.OpenQueue("news");
         byte[] message = new byte[8];
         void Tell(long ticks)
         {

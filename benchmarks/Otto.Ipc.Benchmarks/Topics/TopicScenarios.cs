@@ -20,7 +20,7 @@ internal static class TopicScenarios
         using var directory = ScratchDirectory.InSharedMemory();
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });
         using MessagePublisher publisher = transport.OpenPublisher("news", new MmapTopicOptions { Capacity = Capacity, Policy = policy });
-        using IWorkQueue answers = transport.OpenQueue("answers", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
+        using WorkQueue answers = transport.OpenQueue("answers", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
         Peer[] peers = [.. Enumerable.Range(0, subscribers).Select(_ => new Peer("topic-hear", directory.Path, Text(messages), Text(runs + 1)))];
 
         byte[][] payloads = Numbered(bytes);
@@ -66,7 +66,7 @@ internal static class TopicScenarios
     {
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory });
         using MessageSubscriber subscriber = transport.OpenSubscriber("news");
-        using IWorkQueue answers = transport.OpenQueue("answers");
+        using WorkQueue answers = transport.OpenQueue("answers");
         byte[] answer = new byte[8];
         for (int run = 0; run < runs; run++)
         {
@@ -74,7 +74,7 @@ internal static class TopicScenarios
             long heard = 0, lost = 0;
             while (true)
             {
-                if (!subscriber.TryReceive(out TopicMessage message))
+                if (!subscriber.TryReceive(out TopicFrame message))
                 {
                     if (!subscriber.WaitToReceive(Patience)) throw new TimeoutException("the publisher went silent");
                     continue;
@@ -109,7 +109,7 @@ internal static class TopicScenarios
         }
     }
 
-    private static long Answer(IWorkQueue answers, Peer[] peers)
+    private static long Answer(WorkQueue answers, Peer[] peers)
     {
         WorkLease lease;
         while (!answers.TryLease(out lease))

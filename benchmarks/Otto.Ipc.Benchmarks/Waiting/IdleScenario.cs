@@ -55,11 +55,11 @@ internal static class IdleScenario
     public static void Wait(string directory)
     {
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory });
-        using IWorkQueue queue = transport.OpenQueue("idle"), blocked = transport.OpenQueue("idle");
+        using WorkQueue queue = transport.OpenQueue("idle"), blocked = transport.OpenQueue("idle");
         using MessageReceiver receiver = transport.OpenReceiver("idle");
         using MessageSubscriber subscriber = transport.OpenSubscriber("idle");
         using var stop = new CancellationTokenSource();
-        queue.TakesWork = true;
+        queue.SetConsumer(true);
         Task[] waiting =
         [
             queue.WaitToLeaseAsync(stop.Token).AsTask(),

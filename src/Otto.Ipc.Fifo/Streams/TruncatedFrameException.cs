@@ -5,21 +5,9 @@ namespace Otto.Ipc.Fifo;
 /// <summary>A stream's sender left or died in the middle of a message; this message was taken out, and the stream may go on.</summary>
 public sealed class TruncatedFrameException : IOException
 {
-    /// <summary>Makes the exception without words.</summary>
-    public TruncatedFrameException()
-    {
-    }
-
     /// <summary>Makes the exception.</summary>
     /// <param name="message">What was cut, and the numbers.</param>
     public TruncatedFrameException(string message) : base(message)
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">What was cut, and the numbers.</param>
-    /// <param name="innerException">What caused it.</param>
-    public TruncatedFrameException(string message, Exception innerException) : base(message, innerException)
     {
     }
 

@@ -13,7 +13,7 @@ internal sealed partial class DirectoryQueue
     private const int MostReasonBytes = 1000;
     private const string ReasonExtension = ".txt";
 
-    public bool TryLease(out WorkLease lease)
+    public override bool TryLease(out WorkLease lease)
     {
         lease = default;
         _use.Enter();
@@ -37,14 +37,7 @@ internal sealed partial class DirectoryQueue
         }
     }
 
-    public int LeaseBatch(Span<WorkLease> leases)
-    {
-        int count = 0;
-        while (count < leases.Length && TryLease(out leases[count])) count++;
-        return count;
-    }
-
-    public int CompleteBatch(ReadOnlySpan<WorkLease> leases)
+    public override int CompleteBatch(ReadOnlySpan<WorkLease> leases)
     {
         int count = 0;
         foreach (WorkLease lease in leases)
@@ -82,10 +75,10 @@ internal sealed partial class DirectoryQueue
     }
 
     // The payload is this process's own memory, and stays as long as somebody has it.
-    RetainedPayload IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload) =>
-        _held.ContainsKey(token.Word) ? new RetainedPayload(payload) : throw new InvalidOperationException("the lease has ended, and its payload with it");
+    PayloadRetention IWorkLeaseOwner.Retain(in SlotToken token, ReadOnlyMemory<byte> payload) =>
+        _held.ContainsKey(token.Word) ? new PayloadRetention(payload) : throw new InvalidOperationException("the lease has ended, and its payload with it");
 
-    public IReadOnlyList<DeadLetter> GetDeadLetters(int max = 100) => Call(() =>
+    public override IReadOnlyList<DeadLetter> GetDeadLetters(int max = 100) => Call(() =>
     {
         var letters = new List<DeadLetter>();
         foreach (MessageName name in QueueFiles.MessagesIn(_files.Dead).Order().Take(max))
@@ -94,13 +87,13 @@ internal sealed partial class DirectoryQueue
             // Dropped or requeued meanwhile.
             if (!TryRead(path, out ReadOnlyMemory<byte> payload, out string? problem) && problem is null) continue;
             string reason = TryReadReason(ReasonPath(name)) ?? problem ?? "";
-            letters.Add(new DeadLetter(new DeadLetterId(name.Id, LetterIndex(name)), payload, name.Attempt, reason));
+            letters.Add(new DeadLetter(DeadLetterId.FromToken(new SlotToken(name.Id, LetterIndex(name))), payload, name.Attempt, reason));
         }
 
         return letters;
     });
 
-    public bool Requeue(DeadLetterId id) => Call(() =>
+    public override bool RequeueDeadLetter(DeadLetterId id) => Call(() =>
     {
         if (FindLetter(id) is not { } letter) return false;
         var again = new MessageName(Math.Max(letter.Time, QueueTime.UnixMilliseconds), letter.Id, 1);
@@ -109,7 +102,7 @@ internal sealed partial class DirectoryQueue
         return true;
     });
 
-    public bool Delete(DeadLetterId id) => Call(() =>
+    public override bool DeleteDeadLetter(DeadLetterId id) => Call(() =>
     {
         if (FindLetter(id) is not { } letter || !PrivateFile.Remove(Path.Combine(_files.Dead, letter.ToString()))) return false;
         PrivateFile.Remove(ReasonPath(letter));
@@ -220,9 +213,10 @@ internal sealed partial class DirectoryQueue
 
     private MessageName? FindLetter(DeadLetterId id)
     {
+        SlotToken token = id.ToToken();
         foreach (MessageName name in QueueFiles.MessagesIn(_files.Dead))
         {
-            if (name.Id == id.Word && LetterIndex(name) == id.Index) return name;
+            if (name.Id == token.Word && LetterIndex(name) == token.Index) return name;
         }
 
         return null;

@@ -13,9 +13,9 @@ internal sealed partial class DirectoryQueue
     /// <summary>A slot that is being written.</summary>
     private sealed record OpenSlot(byte[] Buffer, string Reservation);
 
-    public bool TrySend(ReadOnlySpan<byte> message) => TrySend(message, TimeSpan.Zero, out _);
+    public override bool TrySend(ReadOnlySpan<byte> message) => TrySend(message, TimeSpan.Zero, out _);
 
-    public bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
+    public override bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
     {
         CheckSize(message.Length, nameof(message));
         CheckDelay(delay);
@@ -23,7 +23,7 @@ internal sealed partial class DirectoryQueue
         try
         {
             bool sent = TryAdd(message, delay, keep: false, out MessageName name);
-            id = new WorkId(name.Id, 0);
+            id = WorkId.FromToken(new SlotToken(name.Id, 0));
             return sent;
         }
         finally
@@ -32,7 +32,7 @@ internal sealed partial class DirectoryQueue
         }
     }
 
-    public bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease)
+    public override bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease)
     {
         CheckSize(message.Length, nameof(message));
         lease = default;
@@ -50,7 +50,7 @@ internal sealed partial class DirectoryQueue
         }
     }
 
-    public bool TryReserve(int maxBytes, out WriteSlot slot)
+    public override bool TryReserve(int maxBytes, out WriteSlot slot)
     {
         CheckSize(maxBytes, nameof(maxBytes));
         slot = default;
@@ -122,17 +122,18 @@ internal sealed partial class DirectoryQueue
         }
     }
 
-    public bool Cancel(WorkId id) => Call(() =>
+    public override bool Cancel(WorkId id) => Call(() =>
     {
+        long number = id.ToToken().Word;
         // In the order in which a message moves: one that becomes due meanwhile is found among the ready.
         foreach (DelayedName delayed in _files.DelayedMessages())
         {
-            if (delayed.Message.Id == id.Use && PrivateFile.Remove(Path.Combine(_files.Delayed, delayed.ToString()))) return true;
+            if (delayed.Message.Id == number && PrivateFile.Remove(Path.Combine(_files.Delayed, delayed.ToString()))) return true;
         }
 
         foreach (MessageName ready in QueueFiles.MessagesIn(_files.Ready))
         {
-            if (ready.Id == id.Use && PrivateFile.Remove(Path.Combine(_files.Ready, ready.ToString()))) return true;
+            if (ready.Id == number && PrivateFile.Remove(Path.Combine(_files.Ready, ready.ToString()))) return true;
         }
 
         return false;
@@ -222,7 +223,7 @@ internal sealed partial class DirectoryQueue
 
     private static void CheckDelay(TimeSpan delay)
     {
-        if (delay < TimeSpan.Zero || delay > IWorkQueue.MaxDelay)
-            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
+        if (delay < TimeSpan.Zero || delay > MaxDelay)
+            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {MaxDelay.TotalDays:N0} days: {delay}");
     }
 }

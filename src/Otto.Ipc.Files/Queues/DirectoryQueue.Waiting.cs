@@ -9,31 +9,13 @@ internal sealed partial class DirectoryQueue
     private readonly Work _work;
     private readonly Room _room;
 
-    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => Call(() => _waiter.Wait(_work, timeout, cancellationToken));
+    public override bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => Call(() => _waiter.Wait(_work, timeout, cancellationToken));
 
-    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default) => Call(() => _waiter.Wait(_room, timeout, cancellationToken));
+    public override bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default) => Call(() => _waiter.Wait(_room, timeout, cancellationToken));
 
-    public async ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => await WaitAsync(_work, cancellationToken).ConfigureAwait(false);
+    public override async ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => await WaitAsync(_work, cancellationToken).ConfigureAwait(false);
 
-    public async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default) => await WaitAsync(_room, cancellationToken).ConfigureAwait(false);
-
-    public async ValueTask<WorkLease> LeaseAsync(CancellationToken cancellationToken = default)
-    {
-        WorkLease lease;
-        while (!TryLease(out lease)) await WaitAsync(_work, cancellationToken).ConfigureAwait(false);
-        return lease;
-    }
-
-    public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default) =>
-        await SendAsync(message, TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
-
-    public async ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellationToken = default)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        WorkId id;
-        while (!TrySend(message.Span, delay, out id)) await WaitAsync(_room, cancellationToken).ConfigureAwait(false);
-        return id;
-    }
+    public override async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default) => await WaitAsync(_room, cancellationToken).ConfigureAwait(false);
 
     private async ValueTask WaitAsync(IWaitCondition condition, CancellationToken cancellationToken)
     {

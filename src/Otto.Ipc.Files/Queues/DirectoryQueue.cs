@@ -10,7 +10,7 @@ namespace Otto.Ipc.Files.Queues;
 // The queue shape over a directory: one file a message, and every step of its life a rename, which happens whole and to one of those who try.
 // This part holds the handle together, looks and sweeps; sending, leasing and waiting have parts of their own.
 
-internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWorkLeaseOwner
+internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWorkLeaseOwner
 {
     private static readonly long SweepInterval = Stopwatch.Frequency;
 
@@ -44,28 +44,23 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
         SweepDead();
     }
 
-    public ChannelName Name { get; }
+    public override ChannelName Name { get; }
 
-    public int MaxMessageBytes => _numbers.MaxMessageBytes;
+    public override int MaxMessageBytes => _numbers.MaxMessageBytes;
 
-    public int Capacity => _numbers.Capacity;
+    public override int Capacity => _numbers.Capacity;
 
-    public bool TakesWork
+    public override bool IsConsumer => _takesWork;
+
+    public override void SetConsumer(bool consumes) => Call(() =>
     {
-        get => _takesWork;
-        set
-        {
-            Call(() =>
-            {
-                Mine().SetTakesWork(value);
-                return _takesWork = value;
-            });
-        }
-    }
+        Mine().SetTakesWork(consumes);
+        return _takesWork = consumes;
+    });
 
-    public int OtherWorkers => Call(() => _files.WorkerDirectories().Count(directory => directory != _me.DirectoryPath && WorkerDirectory.Works(directory)));
+    public override int OtherConsumers => Call(() => _files.WorkerDirectories().Count(directory => directory != _me.DirectoryPath && WorkerDirectory.Works(directory)));
 
-    public WorkQueueCounts GetCounts() => Call(() =>
+    public override WorkQueueCounts GetCounts() => Call(() =>
     {
         lock (_taking) _ready.PromoteDue();
         List<MessageName> ready = QueueFiles.MessagesIn(_files.Ready);
@@ -95,11 +90,11 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
             since == long.MaxValue ? TimeSpan.Zero : TimeSpan.FromTicks(Math.Max(0, (QueueTime.UnixNanoseconds - since) / TimeSpan.NanosecondsPerTick));
     });
 
-    public bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("a queue of files lends nothing; send the bytes");
+    public override bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("a queue of files lends nothing; send the bytes");
 
-    public bool TrySend(in Loan loan, int bytes) => throw new NotSupportedException("a queue of files lends nothing; send the bytes");
+    public override bool TrySend(in Loan loan, int bytes) => throw new NotSupportedException("a queue of files lends nothing; send the bytes");
 
-    public void Dispose()
+    public override void Dispose()
     {
         if (!_use.Close()) return;
         try
@@ -111,12 +106,6 @@ internal sealed partial class DirectoryQueue : IWorkQueue, IWriteSlotOwner, IWor
         {
             _use.Exit();
         }
-    }
-
-    public ValueTask DisposeAsync()
-    {
-        Dispose();
-        return default;
     }
 
     private T Call<T>(Func<T> call)

@@ -5,21 +5,11 @@ namespace Otto.Ipc.Mmap;
 /// <summary>A segment exists and is intact, but of another version, shape or size than was asked for; nothing was changed.</summary>
 public sealed class SegmentMismatchException : IOException
 {
-    /// <summary>Makes the exception without words.</summary>
-    public SegmentMismatchException()
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
+    /// <summary>Creates the exception.</summary>
     /// <param name="message">What differs, with both values.</param>
-    public SegmentMismatchException(string message) : base(message)
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">What differs, with both values.</param>
-    /// <param name="innerException">What caused it.</param>
-    public SegmentMismatchException(string message, Exception innerException) : base(message, innerException)
+    /// <param name="innerException">The cause, if there is one.</param>
+    public SegmentMismatchException(string message, Exception? innerException = null)
+        : base(message, innerException)
     {
     }
 }

@@ -6,22 +6,10 @@ namespace Otto.Ipc.Mmap;
 /// <remarks>Noticed within two seconds. What was received before stays readable: receivers and workers are told once nothing is left. Dispose the handle and open it anew.</remarks>
 public sealed class SegmentRemovedException : IOException
 {
-    /// <summary>Makes the exception.</summary>
+    /// <summary>Creates the exception.</summary>
     /// <param name="message">Which segment.</param>
-    public SegmentRemovedException(string message)
-        : base(message)
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    public SegmentRemovedException()
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">Which segment.</param>
-    /// <param name="innerException">What was met underneath.</param>
-    public SegmentRemovedException(string message, Exception innerException)
+    /// <param name="innerException">The cause, if there is one.</param>
+    public SegmentRemovedException(string message, Exception? innerException = null)
         : base(message, innerException)
     {
     }

@@ -47,7 +47,7 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
             if (SlotWord.State(word) != SlotState.Dead) continue;
             int length = Math.Clamp(map.Int(layout.Slot(i) + QueueLayout.Length), 0, layout.SlotBytes);
             var letter = new DeadLetter(
-                new DeadLetterId(word, i),
+                DeadLetterId.FromToken(new SlotToken(word, i)),
                 Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.Kind)) == QueueLayout.KindLoan
                     ? readLoan(BlockDescriptor.Read(map, layout.Slot(i) + QueueLayout.Payload))
                     : map.Bytes(layout.Slot(i) + QueueLayout.Payload, length).ToArray(),

@@ -87,26 +87,26 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         slots.Gate.Exit(Pool.GiveBack(BlockDescriptor.Of(token, 0)) ? 2 : 1);
     }
 
-    void ILoanOwner.LetGo(in SlotToken token)
+    void ILoanOwner.Release(in SlotToken token)
     {
         if (!slots.Gate.TryEnterLate()) return;
         Pool.LetGo(BlockDescriptor.Of(token, 0));
         slots.Gate.Exit(2);
     }
 
-    public RetainedPayload Hold(in SlotToken token, ReadOnlyMemory<byte> payload)
+    public PayloadRetention Hold(in SlotToken token, ReadOnlyMemory<byte> payload)
     {
         slots.Gate.Enter();
         bool held = false;
         try
         {
             if (Volatile.Read(ref slots.Moves.Word(token.Index)) != token.Word) throw new InvalidOperationException("this lease has ended");
-            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new RetainedPayload(payload.ToArray());
+            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new PayloadRetention(payload.ToArray());
             BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload);
-            if (!Pool.HasSeat) return new RetainedPayload(payload.ToArray());
+            if (!Pool.HasSeat) return new PayloadRetention(payload.ToArray());
             if (!Pool.TryHold(block)) throw new InvalidOperationException("this lease has ended");
             held = true; // what is in flight now ends with the hold
-            return new RetainedPayload(payload, this, block.ToToken());
+            return new PayloadRetention(payload, this, block.ToToken());
         }
         finally
         {
@@ -121,7 +121,7 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         try
         {
             if (!TryFillBlock(message, out BlockDescriptor block, out int slot, out long word)) return false;
-            id = new WorkId(SlotWord.Lap(word), slot);
+            id = WorkId.FromToken(new SlotToken(SlotWord.Lap(word), slot));
             Commit(slot, word, block, delay);
             return true;
         }

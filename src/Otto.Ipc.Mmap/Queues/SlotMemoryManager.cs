@@ -9,7 +9,7 @@ internal sealed class SlotMemoryManager(SegmentMapping mapping, long offset, int
 {
     public override Span<byte> GetSpan()
     {
-        ObjectDisposedException.ThrowIf(mapping.IsUnmapped, typeof(IWorkQueue));
+        ObjectDisposedException.ThrowIf(mapping.IsUnmapped, typeof(WorkQueue));
         return mapping.Bytes(offset, length);
     }
 
@@ -17,7 +17,7 @@ internal sealed class SlotMemoryManager(SegmentMapping mapping, long offset, int
     {
         // Shared memory does not move; there is nothing to pin.
         ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)elementIndex, (uint)length);
-        ObjectDisposedException.ThrowIf(mapping.IsUnmapped, typeof(IWorkQueue));
+        ObjectDisposedException.ThrowIf(mapping.IsUnmapped, typeof(WorkQueue));
         return new MemoryHandle((void*)(mapping.Address(offset) + elementIndex));
     }
 

@@ -7,7 +7,7 @@ namespace Otto.Ipc.Mmap.Queues;
 
 internal sealed partial class SlotQueue
 {
-    public bool TrySend(ReadOnlySpan<byte> message)
+    public override bool TrySend(ReadOnlySpan<byte> message)
     {
         CheckSize(message.Length);
         if (message.Length > _layout.SlotBytes) return _loans.TrySend(message, TimeSpan.Zero, out _);
@@ -26,7 +26,7 @@ internal sealed partial class SlotQueue
         }
     }
 
-    public bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
+    public override bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id)
     {
         CheckSize(message.Length);
         CheckDelay(delay);
@@ -38,7 +38,7 @@ internal sealed partial class SlotQueue
             if (!_slots.TryClaim(out int slot, out long word)) return false;
             _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
-            id = new WorkId(SlotWord.Lap(word), slot);
+            id = WorkId.FromToken(new SlotToken(SlotWord.Lap(word), slot));
             if (delay == TimeSpan.Zero) _moves.Fill(slot, word, message.Length);
             else _moves.Delay(slot, word, message.Length, DelayedSlots.DueAfter(delay));
             return true;
@@ -49,22 +49,14 @@ internal sealed partial class SlotQueue
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<WorkId> SendAsync(ReadOnlyMemory<byte> message, TimeSpan delay, CancellationToken cancellationToken = default)
+    public override bool Cancel(WorkId id)
     {
-        cancellationToken.ThrowIfCancellationRequested();
-        WorkId id;
-        while (!TrySend(message.Span, delay, out id)) await WaitToSendAsync(cancellationToken).ConfigureAwait(false);
-        return id;
-    }
-
-    public bool Cancel(WorkId id)
-    {
-        if ((uint)id.Index >= (uint)_layout.Slots) return false;
+        SlotToken token = id.ToToken();
+        if ((uint)token.Index >= (uint)_layout.Slots) return false;
         _gate.Enter();
         try
         {
-            return _moves.TryCancel(id.Index, id.Use);
+            return _moves.TryCancel(token.Index, token.Word);
         }
         finally
         {
@@ -72,7 +64,7 @@ internal sealed partial class SlotQueue
         }
     }
 
-    public bool TryReserve(int maxBytes, out WriteSlot slot)
+    public override bool TryReserve(int maxBytes, out WriteSlot slot)
     {
         CheckSize(maxBytes);
         if (maxBytes > _layout.SlotBytes) return _loans.TryReserve(this, maxBytes, out slot);
@@ -92,7 +84,7 @@ internal sealed partial class SlotQueue
         }
     }
 
-    public bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease)
+    public override bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease)
     {
         CheckSize(message.Length);
         if (message.Length > _layout.SlotBytes) return _loans.TrySendAndLease(this, message, out lease);
@@ -115,7 +107,7 @@ internal sealed partial class SlotQueue
         }
     }
 
-    public bool TryLease(out WorkLease lease)
+    public override bool TryLease(out WorkLease lease)
     {
         lease = default;
         _gate.Enter();
@@ -139,14 +131,7 @@ internal sealed partial class SlotQueue
         }
     }
 
-    public int LeaseBatch(Span<WorkLease> leases)
-    {
-        int count = 0;
-        while (count < leases.Length && TryLease(out leases[count])) count++;
-        return count;
-    }
-
-    public int CompleteBatch(ReadOnlySpan<WorkLease> leases)
+    public override int CompleteBatch(ReadOnlySpan<WorkLease> leases)
     {
         int count = 0;
         foreach (ref readonly WorkLease lease in leases)
@@ -185,7 +170,7 @@ internal sealed partial class SlotQueue
         _gate.Exit();
     }
 
-    RetainedPayload IWorkLeaseOwner.Hold(in SlotToken token, ReadOnlyMemory<byte> payload) => _loans.Hold(token, payload);
+    PayloadRetention IWorkLeaseOwner.Retain(in SlotToken token, ReadOnlyMemory<byte> payload) => _loans.Hold(token, payload);
 
     bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, Ending.Released);
 
@@ -234,11 +219,12 @@ internal sealed partial class SlotQueue
 
     private bool MoveDead(DeadLetterId id, Ending ending)
     {
-        if ((uint)id.Index >= (uint)_layout.Slots || SlotWord.State(id.Word) != SlotState.Dead) return false;
+        SlotToken token = id.ToToken();
+        if ((uint)token.Index >= (uint)_layout.Slots || SlotWord.State(token.Word) != SlotState.Dead) return false;
         _gate.Enter();
         try
         {
-            return Move(new SlotToken(id.Word, id.Index), ending, attempts: 0, "", notBefore: 0);
+            return Move(token, ending, attempts: 0, "", notBefore: 0);
         }
         finally
         {
@@ -260,8 +246,8 @@ internal sealed partial class SlotQueue
 
     private static void CheckDelay(TimeSpan delay)
     {
-        if (delay < TimeSpan.Zero || delay > IWorkQueue.MaxDelay)
-            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {IWorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
+        if (delay < TimeSpan.Zero || delay > MaxDelay)
+            throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {MaxDelay.TotalDays:N0} days: {delay}");
     }
 
     /// <summary>How a slot or lease ends.</summary>

@@ -11,7 +11,7 @@ namespace Otto.Ipc.Mmap.Queues;
 // SlotLoans does so for messages in blocks, SlotSearch finds.
 // The protocol's steps are in SlotTransitions; what a death leaves between two of them is repaired by QueueRecovery.
 
-internal sealed partial class SlotQueue : ISearchableWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, IMaintained
+internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, IMaintained
 {
     private readonly SegmentFile _segment;
     private readonly MmapQueueOptions _options;
@@ -74,31 +74,29 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue, IWriteSlotOwner,
         MaintenanceThread.Register(this);
     }
 
-    public ChannelName Name { get; }
+    public override ChannelName Name { get; }
 
-    public int MaxMessageBytes => _layout.SlotBytes < BlockDescriptor.Bytes ? _layout.SlotBytes : Math.Max(_layout.SlotBytes, _options.MaxLoanBytes);
+    public override int MaxMessageBytes => _layout.SlotBytes < BlockDescriptor.Bytes ? _layout.SlotBytes : Math.Max(_layout.SlotBytes, _options.MaxLoanBytes);
 
-    public int Capacity => _layout.Slots;
+    public override int Capacity => _layout.Slots;
 
-    public bool TakesWork
+    public override bool IsConsumer => _takesWork;
+
+    public override void SetConsumer(bool consumes)
     {
-        get => _takesWork;
-        set
+        _gate.Enter();
+        try
         {
-            _gate.Enter();
-            try
-            {
-                _takesWork = value;
-                _membership.Announce(value);
-            }
-            finally
-            {
-                _gate.Exit();
-            }
+            _takesWork = consumes;
+            _membership.Announce(consumes);
+        }
+        finally
+        {
+            _gate.Exit();
         }
     }
 
-    public int OtherWorkers
+    public override int OtherConsumers
     {
         get
         {
@@ -114,52 +112,36 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue, IWriteSlotOwner,
         }
     }
 
-    public bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => _workers.Wait(timeout, cancellationToken);
+    public override bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => _workers.Wait(timeout, cancellationToken);
 
-    public ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => _workers.WaitAsync(cancellationToken);
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => _workers.WaitAsync(cancellationToken);
 
     /// <summary>Waits for a slot; and a moment longer where a slot is free and blocks are what is missing: no bell rings for those that somebody holds beyond their message.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default)
+    public override async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default)
     {
         await _senders.WaitAsync(cancellationToken).ConfigureAwait(false);
         if (_loans.LacksBlocks) await Task.Delay(PortablePause.Longest, cancellationToken).ConfigureAwait(false);
     }
 
-    public bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default)
+    public override bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         if (!_senders.Wait(timeout, cancellationToken)) return false;
         if (_loans.LacksBlocks && timeout != TimeSpan.Zero) cancellationToken.WaitHandle.WaitOne(PortablePause.Longest);
         return true;
     }
 
-    public bool TryLoan(int bytes, out Loan loan) => _loans.TryLoan(bytes, out loan);
+    public override bool TryLoan(int bytes, out Loan loan) => _loans.TryLoan(bytes, out loan);
 
-    public bool TrySend(in Loan loan, int bytes) => _loans.TrySend(loan, bytes);
+    public override bool TrySend(in Loan loan, int bytes) => _loans.TrySend(loan, bytes);
 
-    public bool TryFind(WorkMatch match, out WorkId id, out bool held) => _search.TryFind(match, out id, out held);
+    public override bool TryFind(WorkMatch match, out WorkId id, out bool held) => _search.TryFind(match, out id, out held);
 
-    public bool TryFindDead(WorkMatch match, out int attempts, out string reason) => _search.TryFindDead(match, out attempts, out reason);
+    public override bool TryFindDead(WorkMatch match, out int attempts, out string reason) => _search.TryFindDead(match, out attempts, out reason);
 
-    public bool TryTakeTurn(TimeSpan patience, out IDisposable? turn) => _search.TryTakeTurn(patience, out turn);
+    public override bool TryEnterExclusive(TimeSpan patience, out IDisposable? turn) => _search.TryEnterExclusive(patience, out turn);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        while (!TrySend(message.Span)) await WaitToSendAsync(cancellationToken).ConfigureAwait(false);
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<WorkLease> LeaseAsync(CancellationToken cancellationToken = default)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        WorkLease lease;
-        while (!TryLease(out lease)) await WaitToLeaseAsync(cancellationToken).ConfigureAwait(false);
-        return lease;
-    }
-
-    public WorkQueueCounts GetCounts()
+    public override WorkQueueCounts GetCounts()
     {
         _gate.Enter();
         try
@@ -172,7 +154,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue, IWriteSlotOwner,
         }
     }
 
-    public IReadOnlyList<DeadLetter> GetDeadLetters(int max = 100)
+    public override IReadOnlyList<DeadLetter> GetDeadLetters(int max = 100)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(max);
         _gate.Enter();
@@ -186,9 +168,9 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue, IWriteSlotOwner,
         }
     }
 
-    public bool Requeue(DeadLetterId id) => MoveDead(id, Ending.Returned);
+    public override bool RequeueDeadLetter(DeadLetterId id) => MoveDead(id, Ending.Returned);
 
-    public bool Delete(DeadLetterId id) => MoveDead(id, Ending.Released);
+    public override bool DeleteDeadLetter(DeadLetterId id) => MoveDead(id, Ending.Released);
 
     public void RunMaintenance() => Look(wake: false);
 
@@ -216,7 +198,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue, IWriteSlotOwner,
         }
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
         if (!_gate.Close()) return;
         // Waiters are calls in flight: they wake, see that the handle is closed, and leave.
@@ -226,12 +208,6 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue, IWriteSlotOwner,
         _gate.Exit();
     }
 
-    public ValueTask DisposeAsync()
-    {
-        Dispose();
-        return default;
-    }
-
     private void Release()
     {
         lock (_closing)
@@ -239,7 +215,7 @@ internal sealed partial class SlotQueue : ISearchableWorkQueue, IWriteSlotOwner,
             if (_released) return;
             _released = true;
             _participants.Leave();
-            // Again, after the roles are gone: TakesWork may have been set beside the dispose.
+            // Again, after the roles are gone: SetConsumer may have been set beside the dispose.
             if (_takesWork) _membership.Changed();
             _work.Dispose();
             _loans.Close();

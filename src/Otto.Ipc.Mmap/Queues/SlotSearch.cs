@@ -21,7 +21,7 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
         try
         {
             bool found = TrySearch(match, dead: false, out int slot, out long word, out long use);
-            id = found ? new WorkId(use, slot) : default;
+            id = found ? WorkId.FromToken(new SlotToken(use, slot)) : default;
             held = found && SlotWord.State(word) is (SlotState.Leased or SlotState.Ending);
             return found;
         }
@@ -51,7 +51,7 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
     // Within the gate.
     private bool TrySearch(WorkMatch match, bool dead, out int slot, out long word, out long use)
     {
-        Span<byte> copy = stackalloc byte[ISearchableWorkQueue.SearchedBytes];
+        Span<byte> copy = stackalloc byte[SearchableWorkQueue.SearchedBytes];
         for (slot = 0; slot < _layout.Slots; slot++)
         {
             // Again where the slot moved on under the look: a message never moves to another slot, so it is found in this one or has ended.
@@ -73,7 +73,7 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
         return false;
     }
 
-    public bool TryTakeTurn(TimeSpan patience, out IDisposable? turn)
+    public bool TryEnterExclusive(TimeSpan patience, out IDisposable? turn)
     {
         turn = null;
         slots.Gate.Enter();

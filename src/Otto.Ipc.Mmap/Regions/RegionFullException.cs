@@ -5,29 +5,12 @@ namespace Otto.Ipc.Mmap.Regions;
 /// <summary>A value does not fit into its region, or a region into its file system; nothing was changed.</summary>
 public sealed class RegionFullException : IOException
 {
-    /// <summary>Makes the exception without words.</summary>
-    public RegionFullException()
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
+    /// <summary>Creates the exception.</summary>
     /// <param name="message">What did not fit where, with both sizes and the way out.</param>
-    public RegionFullException(string message) : base(message)
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">What did not fit where, with both sizes and the way out.</param>
-    /// <param name="innerException">What caused it.</param>
-    public RegionFullException(string message, Exception innerException) : base(message, innerException)
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">What did not fit where, with both sizes and the way out.</param>
-    /// <param name="neededBytes">How many bytes were asked for.</param>
-    /// <param name="availableBytes">How many there are.</param>
-    public RegionFullException(string message, long neededBytes, long availableBytes) : base(message)
+    /// <param name="neededBytes">How many bytes were asked for; 0 if it is not known.</param>
+    /// <param name="availableBytes">How many bytes there are; 0 if it is not known.</param>
+    public RegionFullException(string message, long neededBytes = 0, long availableBytes = 0)
+        : base(message)
     {
         NeededBytes = neededBytes;
         AvailableBytes = availableBytes;

@@ -189,7 +189,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     // A loan may come back on any thread, and after this end was disposed: its pool stays open until then.
     void ILoanOwner.GiveBack(in SlotToken token) => _loans.Pool.GiveBack(BlockDescriptor.Of(token, 0));
 
-    void ILoanOwner.LetGo(in SlotToken token)
+    void ILoanOwner.Release(in SlotToken token)
     {
         // A publisher holds nothing beyond its messages.
     }

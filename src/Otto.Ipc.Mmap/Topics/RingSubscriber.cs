@@ -91,7 +91,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 
     private bool IsEjected => _place != 0 && (Volatile.Read(ref _map.Long(_place)) & TopicLayout.PlaceMask) == TopicLayout.PlaceEjected;
 
-    public override bool TryReceive(out TopicMessage message)
+    public override bool TryReceive(out TopicFrame message)
     {
         _end.Enter();
         try
@@ -101,7 +101,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
             if (_run-- > 0 && _lane.TryNext(ref _buffer, out int length, out long lost) || TryOthers(out length, out lost))
             {
                 _held = _lane.Held;
-                message = new TopicMessage(_held.File == 0 ? _buffer.AsSpan(0, length) : _loans.Pool.Read(_held).Span, lost);
+                message = new TopicFrame(_held.File == 0 ? _buffer.AsSpan(0, length) : _loans.Pool.Read(_held).Span, lost);
                 _end.Count(message.Bytes.Length);
                 _heard++;
                 return true;

@@ -9,20 +9,6 @@ public sealed class ServerRefusedException : IOException
     public ServerRefusedException(string code, string message)
         : base(message) => Code = code;
 
-    /// <summary>Makes the exception.</summary>
-    public ServerRefusedException() => Code = "";
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">The server's words.</param>
-    public ServerRefusedException(string message)
-        : base(message) => Code = "";
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">The server's words.</param>
-    /// <param name="innerException">What was met underneath.</param>
-    public ServerRefusedException(string message, Exception innerException)
-        : base(message, innerException) => Code = "";
-
     /// <summary>The error's code, such as <c>TOOBIG</c>.</summary>
     public string Code { get; }
 }

@@ -43,7 +43,7 @@ internal sealed class UdsSubscriber : MessageSubscriber
         return new UdsSubscriber(shared, pattern, await EventConnection.OpenAsync(shared.Client, pattern, Interests.Messages, cancellationToken).ConfigureAwait(false));
     }
 
-    public override bool TryReceive(out TopicMessage message)
+    public override bool TryReceive(out TopicFrame message)
     {
         Enter();
         try
@@ -57,7 +57,7 @@ internal sealed class UdsSubscriber : MessageSubscriber
                     if (next.Message is { } bytes)
                     {
                         _bytes -= bytes.Length;
-                        message = new TopicMessage(bytes, _lostAtHead + next.Lost);
+                        message = new TopicFrame(bytes, _lostAtHead + next.Lost);
                         _lostAtHead = 0;
                         return true;
                     }

@@ -61,7 +61,7 @@ internal sealed class UseCounter(Action close) : IClosableEnd
     }
 
     [DoesNotReturn]
-    private static void ThrowClosed() => throw new ObjectDisposedException(nameof(IWorkQueue), "this handle of the queue was disposed");
+    private static void ThrowClosed() => throw new ObjectDisposedException(nameof(WorkQueue), "this handle of the queue was disposed");
 }
 
 /// <summary>What somebody may dispose while another waits on it.</summary>

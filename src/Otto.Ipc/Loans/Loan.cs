@@ -1,3 +1,5 @@
+using Otto.Ipc.Transports;
+
 namespace Otto.Ipc;
 
 // A block of the transport's memory that is handed over by reference: written in place, sent by its name, read in place.
@@ -14,7 +16,7 @@ public readonly struct Loan : IDisposable, IEquatable<Loan>
     private readonly SlotToken _token;
 
     /// <summary>For transports: a loan of <paramref name="memory"/>.</summary>
-    /// <param name="owner">Who lent it.</param>
+    /// <param name="owner">The lender.</param>
     /// <param name="token">What the owner needs to find it again, never the same twice.</param>
     /// <param name="memory">The block.</param>
     public Loan(ILoanOwner owner, in SlotToken token, Memory<byte> memory)
@@ -24,18 +26,18 @@ public readonly struct Loan : IDisposable, IEquatable<Loan>
         Memory = memory;
     }
 
-    /// <summary>The block, as long as was asked for. Not to be touched once it was sent or disposed.</summary>
+    /// <summary>The block, as long as was asked for. Do not use it once it was sent or disposed.</summary>
     public Memory<byte> Memory { get; }
 
-    /// <summary>The block. Not to be touched once it was sent or disposed.</summary>
+    /// <summary>The block. Do not use it once it was sent or disposed.</summary>
     public Span<byte> Span => Memory.Span;
 
-    /// <summary>Gives the block back unsent; does nothing where it was sent or given back.</summary>
+    /// <summary>Returns the block unsent; does nothing if it was sent or returned.</summary>
     public void Dispose() => _owner?.GiveBack(_token);
 
     /// <summary>For transports: what the loan was made with.</summary>
-    /// <param name="owner">Who asks.</param>
-    /// <param name="token">The token, where <paramref name="owner"/> made this loan.</param>
+    /// <param name="owner">The caller.</param>
+    /// <param name="token">The token, if <paramref name="owner"/> made this loan.</param>
     /// <returns>Whether it did.</returns>
     public bool TryGetToken(ILoanOwner owner, out SlotToken token)
     {
@@ -63,16 +65,4 @@ public readonly struct Loan : IDisposable, IEquatable<Loan>
     /// <param name="right">The other.</param>
     /// <returns>Whether they differ.</returns>
     public static bool operator !=(Loan left, Loan right) => !left.Equals(right);
-}
-
-/// <summary>For transports: who lent a <see cref="Loan"/>, or what a <see cref="RetainedPayload"/> keeps.</summary>
-public interface ILoanOwner
-{
-    /// <summary>Takes a block back unsent; does nothing where it was sent or taken back.</summary>
-    /// <param name="token">What the loan was made with.</param>
-    void GiveBack(in SlotToken token);
-
-    /// <summary>Ends a <see cref="RetainedPayload"/>.</summary>
-    /// <param name="token">What the hold was made with.</param>
-    void LetGo(in SlotToken token);
 }

@@ -3,8 +3,14 @@ namespace Otto.Ipc;
 // Globs over keys. Matched in time linear in the key for each star of the pattern and without backtracking beyond the last star: a pattern
 // comes from anyone, so none may be expensive.
 
-/// <summary>A pattern for keys: <c>*</c> is any run of characters (dots too), <c>?</c> is one, <c>[a-z]</c> is one of a range, <c>[!a-z]</c> one that is not.</summary>
-/// <remarks>Everything else stands for itself, and so does a bracket that is never closed. Matching costs at most the product of both lengths.</remarks>
+/// <summary>
+/// A pattern for keys: <c>*</c> is any run of characters (dots too), <c>?</c> is one, <c>[a-z]</c> is one of a range,
+/// <c>[!a-z]</c> one that is not.
+/// </summary>
+/// <remarks>
+/// Everything else stands for itself, and so does a bracket that is never closed. Matching costs at most the product
+/// of both lengths.
+/// </remarks>
 public sealed class KeyPattern
 {
     /// <summary>The longest pattern, in characters.</summary>
@@ -110,7 +116,10 @@ public sealed class KeyPattern
         return inside != negated;
     }
 
-    /// <summary>Where the set that opens at <paramref name="open"/> closes; a closing bracket right after the opening one is a member.</summary>
+    /// <summary>
+    /// Where the set that opens at <paramref name="open"/> closes; a closing bracket right after the opening one is a
+    /// member.
+    /// </summary>
     private int Close(int open)
     {
         int first = open + 1;

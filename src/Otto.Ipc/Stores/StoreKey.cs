@@ -12,8 +12,8 @@ public static class StoreKey
 
     /// <summary>Whether <paramref name="key"/> may be a key.</summary>
     /// <param name="key">The text to check.</param>
-    /// <param name="problem">Why it may not; <see langword="null"/> where it may.</param>
-    /// <returns><see langword="false"/> where it may not.</returns>
+    /// <param name="problem">Why it may not; <see langword="null"/> if it may.</param>
+    /// <returns><see langword="false"/> if it may not.</returns>
     public static bool IsValid(string? key, out string? problem)
     {
         problem = Describe(key);

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Otto.Ipc.Transports;
 
 namespace Otto.Ipc;
 
@@ -6,7 +7,7 @@ namespace Otto.Ipc;
 
 /// <summary>The publishing end of a topic: reserve room, write in place, commit; or publish bytes that you already have.</summary>
 /// <remarks>
-/// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> where it is noticed.
+/// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> when it is detected.
 /// <see cref="Dispose"/> is safe beside calls in flight and may be called again.
 /// Whether a slow subscriber can hold a publisher is the topic's policy, chosen when it was made.
 /// </remarks>
@@ -18,23 +19,31 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// <summary>Reserves room for a message, to be written in place.</summary>
     /// <param name="maxBytes">The most bytes that will be committed, 0 to <see cref="MaxMessageBytes"/>.</param>
     /// <param name="slot">The room. Commit it, or dispose it to publish nothing. Until then no other call is allowed.</param>
-    /// <returns><see langword="false"/> where a subscriber that may hold this publisher has not read far enough: wait with <see cref="WaitToPublish"/>.</returns>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxBytes"/> is negative or exceeds the limit; nothing was written.</exception>
+    /// <returns>
+    /// <see langword="true"/> if room was reserved; <see langword="false"/> if a subscriber that may block this
+    /// publisher has not read far enough: wait with <see cref="WaitToPublish"/>.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// <paramref name="maxBytes"/> is negative or exceeds the limit; nothing was written.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
     public abstract bool TryReserve(int maxBytes, out WriteSlot slot);
 
-    /// <summary>Publishes a copy of <paramref name="message"/>, if nobody holds this publisher.</summary>
+    /// <summary>Publishes a copy of <paramref name="message"/>, if no subscriber blocks this publisher.</summary>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <returns><see langword="false"/> where a subscriber holds it; nothing was published.</returns>
+    /// <returns>
+    /// <see langword="true"/> if the message was published; <see langword="false"/> if a subscriber blocks this
+    /// publisher.
+    /// </returns>
     /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>; nothing was written.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
     public abstract bool TryPublish(ReadOnlySpan<byte> message);
 
     /// <summary>Blocks until a message of <paramref name="bytes"/> can be published.</summary>
     /// <param name="bytes">The size of the message to come.</param>
-    /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
+    /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> to wait indefinitely.</param>
     /// <param name="cancellationToken">Stops the waiting; nothing that was published is taken back.</param>
-    /// <returns><see langword="false"/> where the time ran out.</returns>
+    /// <returns><see langword="true"/> if it can be published; <see langword="false"/> if the time ran out.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
     public abstract bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default);
@@ -47,7 +56,7 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
     public abstract ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellationToken = default);
 
-    /// <summary>Publishes a copy of <paramref name="message"/>, waiting as long as a subscriber holds this publisher.</summary>
+    /// <summary>Publishes a copy of <paramref name="message"/>, waiting while a subscriber blocks this publisher.</summary>
     /// <param name="message">The bytes; may be empty.</param>
     /// <param name="cancellationToken">Stops the waiting; a message that was published stays so.</param>
     /// <returns>Completes when the message is published.</returns>
@@ -58,20 +67,26 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
         return TryPublish(message.Span) ? default : PublishWhenFreeAsync(message, cancellationToken);
     }
 
-    /// <summary>Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a small message.</summary>
+    /// <summary>
+    /// Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a
+    /// small message.
+    /// </summary>
     /// <param name="bytes">How many bytes, at least 1; more than <see cref="MaxMessageBytes"/> is what this is for.</param>
     /// <param name="loan">The block. Send it here, or dispose it; other calls are allowed meanwhile.</param>
-    /// <returns><see langword="false"/> where all blocks are lent.</returns>
+    /// <returns><see langword="true"/> if a block was lent; <see langword="false"/> if all blocks are lent.</returns>
     /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>
     /// <exception cref="NotSupportedException">This transport lends nothing.</exception>
     public virtual bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("this transport lends nothing; send the bytes");
 
     /// <summary>Sends a block that was borrowed here, if there is room for a small message.</summary>
-    /// <param name="loan">The block; it is its message's from then on.</param>
+    /// <param name="loan">The block; it belongs to its message from then on.</param>
     /// <param name="bytes">How much of it is the message, from its beginning.</param>
-    /// <returns><see langword="false"/> where there is no room now; the loan stays the caller's.</returns>
-    /// <exception cref="ArgumentException">The loan is another end's.</exception>
-    /// <exception cref="InvalidOperationException">The loan was sent or given back.</exception>
+    /// <returns>
+    /// <see langword="true"/> if the block was published; <see langword="false"/> if there is no room now, and the
+    /// loan stays the caller's.
+    /// </returns>
+    /// <exception cref="ArgumentException">The loan is from another end.</exception>
+    /// <exception cref="InvalidOperationException">The loan was sent or returned.</exception>
     public virtual bool TryPublish(in Loan loan, int bytes) => throw new NotSupportedException("this transport lends nothing; send the bytes");
 
     /// <summary>Closes this end. What was published stays until it is overwritten.</summary>
@@ -93,10 +108,10 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// <summary>Publishes what was written into a reserved slot.</summary>
     /// <param name="token">What the slot was made with.</param>
     /// <param name="bytes">How many bytes were written.</param>
-    /// <returns><see langword="false"/> where the slot is no longer open.</returns>
+    /// <returns><see langword="false"/> if the slot is no longer open.</returns>
     protected abstract bool CommitSlot(in SlotToken token, int bytes);
 
-    /// <summary>Gives a reserved slot back unpublished; does nothing where it is no longer open.</summary>
+    /// <summary>Gives a reserved slot back unpublished; does nothing if it is no longer open.</summary>
     /// <param name="token">What the slot was made with.</param>
     protected abstract void AbortSlot(in SlotToken token);
 

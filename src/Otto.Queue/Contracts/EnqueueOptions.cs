@@ -57,11 +57,11 @@ public sealed record EnqueueOptions
     {
         if (UniqueKey is not null && System.Text.Encoding.UTF8.GetByteCount(UniqueKey) is var bytes and (0 or > MaxKeyBytes))
             throw new ArgumentException($"Key must have 1 to {MaxKeyBytes} bytes as UTF-8: {bytes:N0}");
-        if (RepeatInterval is { } every && (every < TimeSpan.FromMilliseconds(1) || every > IWorkQueue.MaxDelay))
-            throw new ArgumentException($"Every must be 1 ms to {IWorkQueue.MaxDelay.TotalDays:N0} days: {every}");
+        if (RepeatInterval is { } every && (every < TimeSpan.FromMilliseconds(1) || every > WorkQueue.MaxDelay))
+            throw new ArgumentException($"Every must be 1 ms to {WorkQueue.MaxDelay.TotalDays:N0} days: {every}");
         if (RepeatInterval is not null && TrackResult) throw new ArgumentException("a task that recurs has no end, and so no Result");
-        if (Delay < TimeSpan.Zero || Delay > IWorkQueue.MaxDelay)
-            throw new ArgumentException($"Delay must be 0 to {IWorkQueue.MaxDelay.TotalDays:N0} days: {Delay}");
+        if (Delay < TimeSpan.Zero || Delay > WorkQueue.MaxDelay)
+            throw new ArgumentException($"Delay must be 0 to {WorkQueue.MaxDelay.TotalDays:N0} days: {Delay}");
         if (NotBefore is not null && Delay != TimeSpan.Zero) throw new ArgumentException("a task has a Delay or a time NotBefore, not both");
     }
 
@@ -69,6 +69,6 @@ public sealed record EnqueueOptions
     {
         if (NotBefore is not { } time) return Delay;
         TimeSpan delay = time - clock.GetUtcNow();
-        return delay <= TimeSpan.Zero ? TimeSpan.Zero : delay < IWorkQueue.MaxDelay ? delay : throw new ArgumentException($"NotBefore is more than {IWorkQueue.MaxDelay.TotalDays:N0} days away: {time:O}");
+        return delay <= TimeSpan.Zero ? TimeSpan.Zero : delay < WorkQueue.MaxDelay ? delay : throw new ArgumentException($"NotBefore is more than {WorkQueue.MaxDelay.TotalDays:N0} days away: {time:O}");
     }
 }

@@ -122,7 +122,7 @@ internal struct EnvelopeHeader
         if (everyBytes != 0)
         {
             long every = BinaryPrimitives.ReadInt64LittleEndian(message[(headerBytes - EnvelopeLayout.EveryBytes)..]);
-            if (every <= 0 || every > (long)Otto.Ipc.IWorkQueue.MaxDelay.TotalMicroseconds) return $"envelope: recurs every {every:N0} µs";
+            if (every <= 0 || every > (long)Otto.Ipc.WorkQueue.MaxDelay.TotalMicroseconds) return $"envelope: recurs every {every:N0} µs";
             repeatInterval = TimeSpan.FromMicroseconds(every);
         }
 

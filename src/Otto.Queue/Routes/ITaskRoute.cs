@@ -43,6 +43,6 @@ public interface ITaskRoute
     /// <param name="queue">The queue.</param>
     /// <param name="cancellationToken">Gives up opening.</param>
     /// <returns>The queue's channel. <see cref="TaskChannels.Over"/> makes one of any
-    /// <see cref="IWorkQueue"/>.</returns>
+    /// <see cref="WorkQueue"/>.</returns>
     ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken);
 }

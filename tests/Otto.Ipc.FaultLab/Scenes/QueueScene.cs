@@ -15,8 +15,8 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     // What is given up keeps its slot.
     private readonly int _slots = mustReach ? 8 : fault.Victim.Contains("give-up", StringComparison.Ordinal) ? 512 : random.Next(6, 65);
     private readonly int _mostBytes = mustReach ? 100 : random.Next(13, 240);
-    private IWorkQueue? _sender;
-    private IWorkQueue? _worker;
+    private WorkQueue? _sender;
+    private WorkQueue? _worker;
     private Victim? _victim;
     private volatile bool _sendNoMore, _senderEnded;
 
@@ -25,7 +25,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         var options = new MmapQueueOptions { Slots = _slots, SlotBytes = slotBytes, MaxAttempts = 10, MaxParticipants = 16 };
         _sender = Place.Transport.OpenQueue(Name, options);
         _worker = Place.Transport.OpenQueue(Name);
-        _worker.TakesWork = true;
+        _worker.SetConsumer(true);
         if (Fault.Victim.StartsWith("queue-letters", StringComparison.Ordinal)) Bury(2);
         OnThread(Send);
         OnThread(Work);
@@ -182,7 +182,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     /// <summary>Whether every slot can be used, which the counts alone cannot tell.</summary>
     private void CheckSlots()
     {
-        foreach (DeadLetter letter in _sender!.GetDeadLetters()) _sender.Delete(letter.Id);
+        foreach (DeadLetter letter in _sender!.GetDeadLetters()) _sender.DeleteDeadLetter(letter.Id);
         while (_sender.TryLease(out WorkLease left)) left.Complete();
         WorkQueueCounts counts = _sender.GetCounts();
         if (counts.Free != _sender.Capacity) Findings.Add($"slots: at the end there are {counts}");

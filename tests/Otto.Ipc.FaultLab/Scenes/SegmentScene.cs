@@ -11,7 +11,7 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
     private const string Name = "jobs";
     private const int Messages = 6, Held = 3;
     private Victim? _victim;
-    private IWorkQueue? _queue;
+    private WorkQueue? _queue;
 
     protected override void Play()
     {
@@ -62,7 +62,7 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
             if (again != Held - dead) Findings.Add($"I3: {again} messages were delivered again, {Held - dead} were held");
         }
 
-        foreach (DeadLetter letter in _queue.GetDeadLetters()) _queue.Delete(letter.Id);
+        foreach (DeadLetter letter in _queue.GetDeadLetters()) _queue.DeleteDeadLetter(letter.Id);
         int sent = 0;
         Soon(() => _queue.GetCounts().Free == _queue.Capacity, "every slot to be free");
         while (sent <= _queue.Capacity && _queue.TrySend([1])) sent++;
@@ -79,7 +79,7 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
     /// <summary>Six messages, three of them in the hands of one that was killed.</summary>
     private void LeaveSomething(MmapQueueOptions options)
     {
-        using (IWorkQueue queue = Place.Transport.OpenQueue(Name, options))
+        using (WorkQueue queue = Place.Transport.OpenQueue(Name, options))
         {
             for (int i = 0; i < Messages; i++) queue.TrySend(Payload.Make(9, i, 40));
         }

@@ -144,7 +144,7 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
         {
             while (!stopping())
             {
-                TopicMessage message;
+                TopicFrame message;
                 try
                 {
                     if (!_subscriber.TryReceive(out message))

@@ -34,7 +34,7 @@ public sealed class Transports
     {
         using var place = new TestPlace();
         await using FilesTransport transport = place.Transport;
-        Assert.That((transport.Name, transport.Traits.Persistent, transport.Traits.ShellFriendly), Is.EqualTo(("files", Persistence.Disk, Ease.Easy)));
+        Assert.That((transport.Name, transport.Traits.Persistent, transport.Traits.ShellFriendly), Is.EqualTo(("files", TransportPersistence.Disk, TransportEase.Easy)));
         var stopped = new CancellationToken(canceled: true);
         Assert.That(async () => await ((IStoreTransport)transport).OpenStoreAsync("a", stopped), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(async () => await ((IStreamTransport)transport).OpenSenderAsync("a", stopped), Throws.InstanceOf<OperationCanceledException>());

@@ -30,7 +30,7 @@ internal sealed class QueueHarness(WatchMode watching) : IQueueHarness
 
     public int MaxAttempts => 5;
 
-    public IWorkQueue Open() => _place.Transport.OpenQueue("work", _options);
+    public WorkQueue Open() => _place.Transport.OpenQueue("work", _options);
 
     public void Dispose() => _place.Dispose();
 }

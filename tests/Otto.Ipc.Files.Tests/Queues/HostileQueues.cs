@@ -20,7 +20,7 @@ public sealed class HostileQueues
     [Test]
     public void What_is_no_message_goes_to_the_dead_letters_with_the_reason_and_keeps_nobody()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         string elsewhere = Path.Combine(_place.Directory, "elsewhere");
         File.WriteAllText(elsewhere, "secret");
         File.CreateSymbolicLink(Ready(1), elsewhere);
@@ -36,7 +36,7 @@ public sealed class HostileQueues
         {
             Has("symbolic link"), Has("1,099,511,627,776 bytes"), Has("not a plain file"), Has("120 bytes exceeds the limit of 100"), Has("not a plain file"), Has("mode 666"),
         }).Using<string, string>((found, part) => found.Contains(part, StringComparison.Ordinal)));
-        foreach (DeadLetter letter in queue.GetDeadLetters().Where(letter => !letter.Reason.Contains("plain", StringComparison.Ordinal))) Assert.That(queue.Delete(letter.Id), Is.True);
+        foreach (DeadLetter letter in queue.GetDeadLetters().Where(letter => !letter.Reason.Contains("plain", StringComparison.Ordinal))) Assert.That(queue.DeleteDeadLetter(letter.Id), Is.True);
         Assert.That(File.ReadAllText(elsewhere), Is.EqualTo("secret"));
 
         static string Has(string part) => part;
@@ -45,7 +45,7 @@ public sealed class HostileQueues
     [Test]
     public void Files_of_other_names_are_left_alone()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         string[] names = ["notes.json", "1-2.json", "1-2-0.json", "1-2-3.txt", ".1-2-3.json.swp", "-1-2-3.json", "1-2-999.json", "99999999999999999999-1-1.json"];
         foreach (string name in names) File.WriteAllText(Path.Combine(Root, "ready", name), "{}");
         Assert.That(queue.TryLease(out _), Is.False);
@@ -57,7 +57,7 @@ public sealed class HostileQueues
     [Test]
     public void Plain_words_in_a_file_are_a_message()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         File.WriteAllText(Ready(1), "resize a.jpg\r\n");
         Assert.That(queue.TryLease(out WorkLease lease), Is.True);
         Assert.That(lease.Payload.ToArray(), Is.EqualTo("resize a.jpg"u8.ToArray()));
@@ -67,13 +67,13 @@ public sealed class HostileQueues
     [Test]
     public void A_lost_sequence_is_made_anew_from_the_messages([Values] bool emptied)
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         for (byte i = 0; i < 3; i++) queue.TrySend([i], TimeSpan.Zero, out _);
         string path = Path.Combine(Root, "sequence");
         if (emptied) File.WriteAllText(path, "");
         else File.Delete(path);
         Assert.That(queue.TrySend([3], TimeSpan.Zero, out WorkId id), Is.True);
-        Assert.That(id.Use, Is.EqualTo(4));
+        Assert.That(id.ToToken().Word, Is.EqualTo(4));
         for (byte i = 0; i < 4; i++)
         {
             Assert.That(queue.TryLease(out WorkLease lease), Is.True);
@@ -85,7 +85,7 @@ public sealed class HostileQueues
     [Test]
     public void A_sequence_that_is_none_is_refused_with_the_way_out()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         queue.TrySend("1"u8);
         string path = Path.Combine(Root, "sequence");
         File.WriteAllText(path, "garbage");
@@ -97,7 +97,7 @@ public sealed class HostileQueues
     [Test]
     public void A_sender_that_stands_still_in_the_sequence_is_named_and_keeps_no_worker()
     {
-        using IWorkQueue queue = new FilesTransport(_place.Options with { LockTimeout = TimeSpan.FromMilliseconds(50) }).OpenQueue("jobs", Options);
+        using WorkQueue queue = new FilesTransport(_place.Options with { LockTimeout = TimeSpan.FromMilliseconds(50) }).OpenQueue("jobs", Options);
         queue.TrySend("1"u8);
         using System.Diagnostics.Process holder = Shell.Start(_place.Directory, "exec flock queues/jobs/sequence bash -c 'echo held; read -r _'");
         Assert.That(holder.StandardOutput.ReadLine(), Is.EqualTo("held"));
@@ -115,14 +115,14 @@ public sealed class HostileQueues
         Open().Dispose();
         Assert.That(() => _place.Transport.OpenQueue("jobs", Options with { Capacity = 9 }), Throws.ArgumentException.With.Message.Contains('9').And.Message.Contains('8'));
         Assert.That(() => _place.Transport.OpenQueue("jobs", new FilesQueueOptions { MaxAttempts = 255 }), Throws.TypeOf<ArgumentOutOfRangeException>());
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         Assert.That((queue.Capacity, queue.MaxMessageBytes), Is.EqualTo((8, 100)));
     }
 
     [Test]
     public void A_queue_of_files_lends_nothing_and_says_so()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         Assert.That(() => queue.TryLoan(10, out _), Throws.TypeOf<NotSupportedException>());
         Assert.That(() => queue.TrySend(default(Loan), 1), Throws.TypeOf<NotSupportedException>());
     }
@@ -132,7 +132,7 @@ public sealed class HostileQueues
     {
         Open().Dispose();
         Assert.That(Shell.Run(Root, "mkdir -m 700 leased/nobody && echo 1 > leased/nobody/1-1-1.json && echo half > leased/nobody/7.new && touch leased/nobody/8.reserved").Code, Is.Zero);
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         Assert.That(queue.TryLease(out WorkLease lease), Is.True);
         Assert.That((lease.Attempt, lease.Complete()), Is.EqualTo((2, true)));
         Assert.That(queue.GetCounts().Free, Is.EqualTo(queue.Capacity));
@@ -144,16 +144,16 @@ public sealed class HostileQueues
     {
         Open().Dispose();
         Assert.That(Shell.Run(Root, "mkdir -m 700 leased/nobody && echo 1 > leased/nobody/1-1-3.json").Code, Is.Zero);
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         Assert.That(queue.TryLease(out _), Is.False);
         DeadLetter letter = queue.GetDeadLetters().Single();
         Assert.That((letter.Attempts, letter.Reason), Is.EqualTo((3, "given up after 3 attempts, the limit is 3; its worker died")));
-        Assert.That(queue.Requeue(letter.Id), Is.True);
+        Assert.That(queue.RequeueDeadLetter(letter.Id), Is.True);
         Assert.That(queue.TryLease(out WorkLease lease) && lease.Complete(), Is.True);
         Assert.That(Directory.GetFiles(Path.Combine(Root, "dead")), Is.Empty);
     }
 
-    private IWorkQueue Open() => _place.Transport.OpenQueue("jobs", Options);
+    private WorkQueue Open() => _place.Transport.OpenQueue("jobs", Options);
 
     private string Ready(int id) => Path.Combine(Root, "ready", string.Create(CultureInfo.InvariantCulture, $"{id:D13}-{MessageIds + id}-1.json"));
 

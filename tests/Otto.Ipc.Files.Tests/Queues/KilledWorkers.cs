@@ -20,7 +20,7 @@ public sealed class KilledWorkers
     [Test]
     public void Tasks_of_a_killed_worker_run_again_on_another_within_two_seconds_with_attempt_2()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         for (int i = 0; i < 5; i++) queue.TrySend(Payload.Make(9, i, 100));
         using PeerProcess worker = _place.Start("queue-hold", Name, "5");
         worker.WaitFor("holding");
@@ -44,7 +44,7 @@ public sealed class KilledWorkers
     public void Workers_and_senders_killed_at_any_moment_lose_nothing_and_double_nothing(
         [Values("send", "reserve", "delay", "cancel")] string sending, [Values("complete", "abandon", "give-up")] string working)
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         var random = new Random(7);
         var peers = new List<PeerProcess>();
         var over = new HashSet<string>();
@@ -79,7 +79,7 @@ public sealed class KilledWorkers
         Finish(steadyWorker);
         Assert.That(ledger.Check(), Is.Empty);
         // The next to open sweeps what the last ones killed left.
-        using IWorkQueue sweeper = Open();
+        using WorkQueue sweeper = Open();
         while (queue.TryLease(out WorkLease lease)) lease.Complete();
         DropLetters();
         Watch.Until(() => queue.GetCounts().Free == queue.Capacity || TakeOne(queue), "the queue to be empty");
@@ -90,7 +90,7 @@ public sealed class KilledWorkers
             foreach (DeadLetter letter in queue.GetDeadLetters())
             {
                 if (Payload.TryRead(letter.Payload.Span, out int sender, out int sequence)) over.Add($"{sender}:{sequence}");
-                if (queue.Delete(letter.Id)) count++;
+                if (queue.DeleteDeadLetter(letter.Id)) count++;
             }
 
             return count;
@@ -115,12 +115,12 @@ public sealed class KilledWorkers
     [Test]
     public void A_killed_worker_no_longer_counts_as_one()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         using PeerProcess worker = _place.Start("queue-stay", Name, "worker");
         worker.WaitFor("ready");
-        Assert.That(queue.OtherWorkers, Is.EqualTo(1));
+        Assert.That(queue.OtherConsumers, Is.EqualTo(1));
         worker.Kill();
-        Assert.That(queue.OtherWorkers, Is.Zero);
+        Assert.That(queue.OtherConsumers, Is.Zero);
         // Its directory goes with the next look.
         Assert.That(queue.WaitToLease(TimeSpan.FromSeconds(1.1)), Is.False);
         Assert.That(Directory.GetDirectories(Path.Combine(_place.Directory, "queues", Name, "leased")), Has.Length.EqualTo(1));
@@ -129,7 +129,7 @@ public sealed class KilledWorkers
     [Test]
     public void A_stopped_worker_keeps_what_it_holds_and_nothing_else()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         for (int i = 0; i < 3; i++) queue.TrySend(Payload.Make(9, i, 100));
         using PeerProcess worker = _place.Start("queue-hold", Name, "2");
         worker.WaitFor("holding");
@@ -147,7 +147,7 @@ public sealed class KilledWorkers
         Assert.That(queue.GetCounts().Free, Is.EqualTo(queue.Capacity));
     }
 
-    private static bool TakeOne(IWorkQueue queue)
+    private static bool TakeOne(WorkQueue queue)
     {
         if (queue.TryLease(out WorkLease lease)) lease.Complete();
         return false;
@@ -159,5 +159,5 @@ public sealed class KilledWorkers
         Assert.That(peer.WaitForExit(), Is.Zero, peer.Errors);
     }
 
-    private IWorkQueue Open() => _place.Transport.OpenQueue(Name, Options);
+    private WorkQueue Open() => _place.Transport.OpenQueue(Name, Options);
 }

@@ -34,7 +34,7 @@ public sealed class ShellsAndQueues
     [Test]
     public async Task A_script_sends_a_task()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         ValueTask<WorkLease> waiting = queue.LeaseAsync();
         ShellResult script = _place.Bash("""
             q=queues/jobs now=$(date +%s%3N) id=$(date +%s%N)
@@ -51,7 +51,7 @@ public sealed class ShellsAndQueues
     [Test]
     public void A_script_works()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         for (int i = 0; i < 5; i++) queue.TrySend(System.Text.Encoding.UTF8.GetBytes($"{{\"n\":{i}}}"));
         ShellResult script = _place.Bash("work() { jq .n \"$1\"; }\n" + Worker);
         Assert.That((script.Code, script.Output), Is.EqualTo((0, "0\n1\n2\n3\n4\n")), script.Errors);
@@ -61,7 +61,7 @@ public sealed class ShellsAndQueues
     [Test]
     public void A_killed_scripts_task_comes_back()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         queue.TrySend("{\"n\":1}"u8);
         using Process script = Shell.Start(_place.Directory, "work() { echo working; read -r _; }\n" + Worker);
         Assert.That(script.StandardOutput.ReadLine(), Is.EqualTo("working"));
@@ -77,7 +77,7 @@ public sealed class ShellsAndQueues
     [Test]
     public void Ls_cat_and_jq_show_what_is_in_a_queue()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         queue.TrySend("{\"n\":1}"u8);
         queue.TrySend("{\"n\":2}"u8);
         queue.TrySend("{\"n\":3}"u8, TimeSpan.FromHours(1), out _);
@@ -94,7 +94,7 @@ public sealed class ShellsAndQueues
     [Test]
     public void What_a_script_moves_out_of_the_dead_is_work_again()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         queue.TrySend("1"u8);
         queue.TryLease(out WorkLease lease);
         lease.DeadLetter("later");

@@ -48,8 +48,8 @@ public sealed class WorkerDirectories
     [Test]
     public void A_worker_whose_directory_was_removed_goes_on_with_another()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("work");
-        queue.TakesWork = true;
+        using WorkQueue queue = _place.Transport.OpenQueue("work");
+        queue.SetConsumer(true);
         Assert.That(queue.TrySend("held"u8), Is.True);
         Assert.That(queue.TryLease(out WorkLease held), Is.True);
         Assert.That(queue.TrySend("next"u8), Is.True);
@@ -59,8 +59,8 @@ public sealed class WorkerDirectories
         Assert.That(next.Payload.ToArray(), Is.EqualTo("next"u8.ToArray()));
         Assert.That(held.Complete(), Is.False, "what was removed is gone");
         Assert.That(next.Complete(), Is.True);
-        using IWorkQueue other = _place.Transport.OpenQueue("work");
-        Assert.That(other.OtherWorkers, Is.EqualTo(1));
+        using WorkQueue other = _place.Transport.OpenQueue("work");
+        Assert.That(other.OtherConsumers, Is.EqualTo(1));
         Assert.That(queue.TrySend("last"u8), Is.True);
         Assert.That(other.TryLease(out WorkLease last), Is.True);
         last.Complete();
@@ -70,7 +70,7 @@ public sealed class WorkerDirectories
     public async Task Handles_that_come_and_go_in_several_processes_run_each_message_once()
     {
         const int Messages = 2_000, Workers = 3;
-        using IWorkQueue queue = _place.Transport.OpenQueue("work", new FilesQueueOptions { Capacity = Messages });
+        using WorkQueue queue = _place.Transport.OpenQueue("work", new FilesQueueOptions { Capacity = Messages });
         for (int i = 0; i < Messages; i++) Assert.That(queue.TrySend(Payload.Make(1, i, 50)), Is.True);
         int[] runs = new int[Messages];
         int refused = 0;
@@ -78,7 +78,7 @@ public sealed class WorkerDirectories
         {
             while (true)
             {
-                using IWorkQueue brief = _place.Transport.OpenQueue("work");
+                using WorkQueue brief = _place.Transport.OpenQueue("work");
                 for (int i = 0; i < 5; i++)
                 {
                     if (!brief.TryLease(out WorkLease lease)) return;

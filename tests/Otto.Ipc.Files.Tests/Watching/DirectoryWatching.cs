@@ -49,7 +49,7 @@ public sealed class DirectoryWatching
         int before = DirectoryWatch.Count;
         using MessageSender sender = _place.Transport.OpenSender("frames");
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         sender.TrySend("1"u8);
         queue.TrySend("1"u8);
         Assert.That(receiver.WaitToReceive(Watch.Limit), Is.True);

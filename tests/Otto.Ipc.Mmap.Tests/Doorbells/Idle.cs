@@ -54,8 +54,8 @@ public sealed class Idle
     public async Task Two_thousand_async_waiters_share_a_thread_for_each_127()
     {
         const int Waiters = 2000;
-        using IWorkQueue sender = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4096, MaxParticipants = 16 });
-        using IWorkQueue worker = _place.Transport.OpenQueue("jobs");
+        using WorkQueue sender = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4096, MaxParticipants = 16 });
+        using WorkQueue worker = _place.Transport.OpenQueue("jobs");
         int before = Threads();
         Task<bool>[] waiting = [.. Enumerable.Range(0, Waiters).Select(async _ => (await worker.LeaseAsync()).Complete())];
         Watch.Until(() => Threads() - before > 0 || !WaitWord.CanSleepOnMany, "the waiters' threads");

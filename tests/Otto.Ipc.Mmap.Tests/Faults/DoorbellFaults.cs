@@ -41,7 +41,7 @@ public sealed class DoorbellFaults
         [Values("queue.end.pushed", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal)
     {
         MmapQueueOptions options = QueueScenario.Options;
-        using (IWorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name, options))
+        using (WorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name, options))
         {
             for (int i = 0; i < QueueScenario.Slots; i++) queue.TrySend(Payload.Make(9, i, 20));
         }

@@ -102,7 +102,7 @@ public sealed class LoanFaults
     [Test]
     public void Makers_killed_one_after_the_other_leave_no_files()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 8, SlotBytes = 64 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 8, SlotBytes = 64 });
         for (int i = 0; i < 3; i++)
         {
             using PeerProcess victim = _place.StartWith([("OTTO_FAULT_AT", "loan.make.file:1:KILL")], "queue-send", "jobs", "1", "5", "loan");
@@ -130,7 +130,7 @@ public sealed class LoanFaults
 
     private bool Drain(MessageSubscriber subscriber)
     {
-        while (subscriber.TryReceive(out TopicMessage message))
+        while (subscriber.TryReceive(out TopicFrame message))
         {
             _lost += message.Lost;
             if (message.Bytes.Length != Bytes) continue;

@@ -17,7 +17,7 @@ public sealed class NamedFaults
     [Test]
     public void Tasks_of_a_killed_worker_run_again_on_another_within_two_seconds_with_attempt_2()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueScenario.Options);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", QueueScenario.Options);
         for (int i = 0; i < 5; i++) queue.TrySend(Payload.Make(9, i, 100));
         using PeerProcess worker = _place.Start("queue-hold", "jobs", "5");
         worker.WaitFor("holding");
@@ -41,7 +41,7 @@ public sealed class NamedFaults
     [Test]
     public void Nothing_else_notices_a_sender_killed_in_the_middle_of_a_send()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueScenario.Options);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", QueueScenario.Options);
         using PeerProcess sender = _place.StartWith([("OTTO_FAULT_AT", "queue.fill.described:3:KILL")], "queue-send", "jobs", "1", "5");
         Assert.That(sender.WaitForExit(), Is.EqualTo(137), sender.Errors);
         for (int i = 0; i < 2; i++)
@@ -66,27 +66,27 @@ public sealed class NamedFaults
     [Test]
     public void A_killed_worker_no_longer_counts_as_one_even_if_another_process_takes_its_place_at_once()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueScenario.Options with { MaxParticipants = 2 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", QueueScenario.Options with { MaxParticipants = 2 });
         for (int i = 0; i < 3; i++)
         {
             using PeerProcess worker = _place.Start("queue-stay", "jobs", "worker");
             worker.WaitFor("ready");
-            Watch.Until(() => queue.OtherWorkers == 1, "the worker to be counted");
+            Watch.Until(() => queue.OtherConsumers == 1, "the worker to be counted");
             worker.Kill();
             // The only entry left is the dead worker's, so this handle takes it.
-            using IWorkQueue next = _place.Transport.OpenQueue("jobs");
-            Assert.That(queue.OtherWorkers, Is.Zero);
+            using WorkQueue next = _place.Transport.OpenQueue("jobs");
+            Assert.That(queue.OtherConsumers, Is.Zero);
         }
     }
 
     [Test]
     public void A_killed_worker_no_longer_counts_as_one_within_two_seconds()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", QueueScenario.Options);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", QueueScenario.Options);
         using PeerProcess worker = _place.Start("queue-stay", "jobs", "worker");
         worker.WaitFor("ready");
-        Assert.That(queue.OtherWorkers, Is.EqualTo(1));
+        Assert.That(queue.OtherConsumers, Is.EqualTo(1));
         worker.Kill();
-        Watch.Until(() => queue.OtherWorkers == 0, "the dead worker to be noticed", Watch.Recovery);
+        Watch.Until(() => queue.OtherConsumers == 0, "the dead worker to be noticed", Watch.Recovery);
     }
 }

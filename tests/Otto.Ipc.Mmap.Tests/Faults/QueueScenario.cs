@@ -23,8 +23,8 @@ internal sealed class QueueScenario(TestPlace place)
     /// <summary>Whether every slot can be used, which the counts alone cannot tell.</summary>
     public IReadOnlyList<string> CheckSlots()
     {
-        using IWorkQueue queue = place.Transport.OpenQueue(Name);
-        foreach (DeadLetter letter in queue.GetDeadLetters()) queue.Delete(letter.Id);
+        using WorkQueue queue = place.Transport.OpenQueue(Name);
+        foreach (DeadLetter letter in queue.GetDeadLetters()) queue.DeleteDeadLetter(letter.Id);
         WorkQueueCounts counts = queue.GetCounts();
         if (counts.Free != queue.Capacity) _problems.Add($"slots: at the end there are {counts}");
         int sent = 0, done = 0;

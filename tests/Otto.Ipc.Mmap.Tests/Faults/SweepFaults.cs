@@ -54,7 +54,7 @@ public sealed class SweepFaults
         HoldAndDie(QueueScenario.Options with { MaxAttempts = 1 }, 3);
         using PeerProcess sweeper = Sweep("queue.sweep.taken-over:2:KILL");
         Assert.That(sweeper.WaitForExit(), Is.EqualTo(137), sweeper.Errors);
-        using IWorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name);
+        using WorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name);
         Watch.Until(() => queue.GetCounts().Dead == 3, "three dead letters");
         Assert.That(queue.GetDeadLetters().Select(letter => letter.Reason), Is.All.Contains("died in attempt 1"));
         Assert.That(queue.GetCounts().Ready, Is.EqualTo(Sent - 3));
@@ -116,7 +116,7 @@ public sealed class SweepFaults
     [Test]
     public void A_keeper_of_dead_letters_killed_there_loses_none([Values("queue.end.word", "queue.push.cell", "queue.end.pushed")] string point, [Values(1, 2)] int hit)
     {
-        using (IWorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name, QueueScenario.Options))
+        using (WorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name, QueueScenario.Options))
         {
             for (int i = 0; i < 2; i++)
             {
@@ -129,7 +129,7 @@ public sealed class SweepFaults
         // By turns it requeues one and drops one.
         using PeerProcess keeper = _place.StartWith([("OTTO_FAULT_AT", $"{point}:{hit}:KILL")], "queue-letters", QueueScenario.Name);
         Assert.That(keeper.WaitForExit(), Is.EqualTo(137), keeper.Errors);
-        using IWorkQueue other = _place.Transport.OpenQueue(QueueScenario.Name);
+        using WorkQueue other = _place.Transport.OpenQueue(QueueScenario.Name);
         Watch.Until(() => other.GetCounts().Ready == 1, "the requeued letter");
         Assert.That(other.GetDeadLetters(), Has.Count.EqualTo(2 - hit));
         Assert.That(other.TryLease(out WorkLease again), Is.True);
@@ -152,14 +152,14 @@ public sealed class SweepFaults
             Assert.That(leaver.WaitForExit(), Is.EqualTo(137), leaver.Errors);
         }
 
-        using IWorkQueue one = _place.Transport.OpenQueue(QueueScenario.Name), two = _place.Transport.OpenQueue(QueueScenario.Name);
+        using WorkQueue one = _place.Transport.OpenQueue(QueueScenario.Name), two = _place.Transport.OpenQueue(QueueScenario.Name);
         Assert.That(one.GetCounts().Free, Is.EqualTo(QueueScenario.Slots));
     }
 
     /// <summary>Sends six messages, has other processes lease some, and kills these.</summary>
     private void HoldAndDie(MmapQueueOptions options, params int[] each)
     {
-        using (IWorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name, options))
+        using (WorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name, options))
         {
             for (int i = 0; i < Sent; i++) Assert.That(queue.TrySend(Payload.Make(9, i, 40)), Is.True);
         }

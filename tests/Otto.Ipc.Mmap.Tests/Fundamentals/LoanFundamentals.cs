@@ -28,7 +28,7 @@ public sealed class LoanFundamentals
     [Test]
     public void Page_2_A_queue_lends_by_itself_what_is_larger_than_its_slots()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { SlotBytes = 256 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { SlotBytes = 256 });
 
         queue.TrySend(new byte[1_000_000]);
 
@@ -40,11 +40,11 @@ public sealed class LoanFundamentals
     [Test]
     public void Page_3_Keep_the_bytes_when_the_task_is_done()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { SlotBytes = 256 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { SlotBytes = 256 });
         queue.TrySend(new byte[1_000_000]);
         queue.TryLease(out WorkLease lease);
 
-        using RetainedPayload hold = lease.Hold();
+        using RetainedPayload hold = lease.Retain();
         lease.Complete();
 
         Assert.That(hold.Payload.Length, Is.EqualTo(1_000_000)); // until the hold is disposed

@@ -16,7 +16,7 @@ public sealed class QueueFundamentals
     [Test]
     public void Page_1_Send_work_lease_it_complete_it()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("thumbnails");
+        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails");
 
         queue.TrySend("photo-1.jpg"u8);
 
@@ -28,7 +28,7 @@ public sealed class QueueFundamentals
     [Test]
     public async Task Page_2_Wait_for_work_without_holding_a_thread()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("thumbnails");
+        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails");
         ValueTask<WorkLease> next = queue.LeaseAsync();
 
         await queue.SendAsync("photo-1.jpg"u8.ToArray());
@@ -40,7 +40,7 @@ public sealed class QueueFundamentals
     [Test]
     public void Page_3_Give_back_what_did_not_work_out()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("thumbnails");
+        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails");
         queue.TrySend("photo-1.jpg"u8);
 
         queue.TryLease(out WorkLease first);
@@ -54,14 +54,14 @@ public sealed class QueueFundamentals
     [Test]
     public void Page_4_What_can_never_work_out_becomes_a_dead_letter()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("thumbnails");
+        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails");
         queue.TrySend("photo-1.jpg"u8);
         queue.TryLease(out WorkLease lease);
         lease.DeadLetter("not a photo");
 
         DeadLetter letter = queue.GetDeadLetters().Single();
         Assert.That(letter.Reason, Is.EqualTo("not a photo"));
-        queue.Requeue(letter.Id); // once the cause is mended; or Drop
+        queue.RequeueDeadLetter(letter.Id); // once the cause is mended; or Drop
 
         Assert.That(queue.TryLease(out WorkLease again), Is.True);
         again.Complete();
@@ -70,7 +70,7 @@ public sealed class QueueFundamentals
     [Test]
     public void Page_5_A_worker_that_dies_gives_its_work_back()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("thumbnails", new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10 });
+        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails", new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10 });
         queue.TrySend("photo-1.jpg"u8);
         using PeerProcess worker = _place.Start("queue-hold", "thumbnails", "1"); // another process leases it
         worker.WaitFor("holding");

@@ -19,7 +19,7 @@ public sealed class TopicFundamentals
 
         publisher.TryPublish("rain"u8);
 
-        Assert.That(one.TryReceive(out TopicMessage message), Is.True);
+        Assert.That(one.TryReceive(out TopicFrame message), Is.True);
         Assert.That(message.Bytes.SequenceEqual("rain"u8), Is.True); // a copy of one's own, valid until the next call
         Assert.That(two.TryReceive(out message), Is.True);
     }
@@ -32,7 +32,7 @@ public sealed class TopicFundamentals
 
         for (int i = 0; i < 1000; i++) publisher.TryPublish(BitConverter.GetBytes(i)); // never waits for anybody
 
-        slow.TryReceive(out TopicMessage message);
+        slow.TryReceive(out TopicFrame message);
         Assert.That(message.Lost, Is.EqualTo(BitConverter.ToInt32(message.Bytes)));
         Assert.That(message.Lost, Is.Positive);
     }
@@ -45,7 +45,7 @@ public sealed class TopicFundamentals
 
         using MessageSubscriber late = _place.Transport.OpenSubscriber("weather", startAt: StartPosition.Oldest);
 
-        Assert.That(late.TryReceive(out TopicMessage message), Is.True);
+        Assert.That(late.TryReceive(out TopicFrame message), Is.True);
         Assert.That(message.Bytes.SequenceEqual("rain"u8), Is.True);
     }
 
@@ -58,7 +58,7 @@ public sealed class TopicFundamentals
 
         while (publisher.TryPublish(new byte[100])) { } // false: somebody has not read far enough
 
-        while (slow.TryReceive(out TopicMessage message)) Assert.That(message.Lost, Is.Zero);
+        while (slow.TryReceive(out TopicFrame message)) Assert.That(message.Lost, Is.Zero);
         Assert.That(publisher.WaitToPublish(100, Timeout.InfiniteTimeSpan), Is.True);
     }
 }

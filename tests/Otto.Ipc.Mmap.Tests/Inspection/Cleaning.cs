@@ -64,7 +64,7 @@ public sealed class Cleaning
     [Test]
     public void Messages_that_nobody_has_done_stay_and_are_counted()
     {
-        using (IWorkQueue queue = _place.Transport.OpenQueue("jobs"))
+        using (WorkQueue queue = _place.Transport.OpenQueue("jobs"))
         {
             for (int i = 0; i < 3; i++) queue.TrySend([1]);
             queue.TryLease(out WorkLease dead);
@@ -78,7 +78,7 @@ public sealed class Cleaning
             (false, "it holds 16 bytes that were sent and not read"),
             (false, "it holds messages that nobody has done: 2 ready, 1 delayed, 0 begun, 1 dead letters"),
         }));
-        using (IWorkQueue queue = _place.Transport.OpenQueue("jobs")) Assert.That(queue.GetCounts().Ready, Is.EqualTo(2), "it was left as it was");
+        using (WorkQueue queue = _place.Transport.OpenQueue("jobs")) Assert.That(queue.GetCounts().Ready, Is.EqualTo(2), "it was left as it was");
         Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true }).Select(c => c.Removed), Is.All.True);
         Assert.That(Files(), Is.Empty);
     }
@@ -86,7 +86,7 @@ public sealed class Cleaning
     [Test]
     public void A_lease_of_a_dead_worker_is_undone()
     {
-        using (IWorkQueue queue = _place.Transport.OpenQueue("jobs")) queue.TrySend(Payload.Make(1, 1, 30));
+        using (WorkQueue queue = _place.Transport.OpenQueue("jobs")) queue.TrySend(Payload.Make(1, 1, 30));
         using (PeerProcess peer = _place.Start("queue-hold", "jobs", "1"))
         {
             peer.WaitFor("holding");
@@ -110,7 +110,7 @@ public sealed class Cleaning
     [Test]
     public void A_segment_of_another_boot_goes_whatever_it_holds()
     {
-        using (IWorkQueue queue = _place.Transport.OpenQueue("jobs")) queue.TrySend([1]);
+        using (WorkQueue queue = _place.Transport.OpenQueue("jobs")) queue.TrySend([1]);
         using (FileStream file = File.Open(_place.PathOf("jobs", SegmentShape.Queue), FileMode.Open))
         {
             byte[] header = new byte[0x80];
@@ -131,7 +131,7 @@ public sealed class Cleaning
     [Test]
     public void A_pool_goes_with_its_channel_and_stays_with_it()
     {
-        using (IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 }))
+        using (WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 }))
         {
             queue.TrySend(new byte[10_000]);
             Assert.That(_inspector.Clean().Select(c => (c.Removed, c.Reason.Split(' ')[0])), Is.EqualTo(new[] { (false, "in"), (false, "belongs") }));
@@ -146,7 +146,7 @@ public sealed class Cleaning
     [Test]
     public void Blocks_and_pools_that_their_channel_left_behind_go()
     {
-        using (IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 }))
+        using (WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 }))
         {
             queue.TryLoan(10_000, out Loan loan);
             loan.Dispose();
@@ -190,8 +190,8 @@ public sealed class Cleaning
         });
         for (int i = 0; i < 500; i++)
         {
-            using (IWorkQueue sender = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 16 })) Assert.That(sender.TrySend(BitConverter.GetBytes(i)), Is.True);
-            using IWorkQueue worker = _place.Transport.OpenQueue("jobs");
+            using (WorkQueue sender = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 16 })) Assert.That(sender.TrySend(BitConverter.GetBytes(i)), Is.True);
+            using WorkQueue worker = _place.Transport.OpenQueue("jobs");
             Assert.That(worker.TryLease(out WorkLease lease), Is.True, $"message {i} is gone");
             Assert.That(BitConverter.ToInt32(lease.Payload.Span), Is.EqualTo(i));
             lease.Complete();

@@ -61,7 +61,7 @@ public sealed class Inspecting
     [Test]
     public void A_queue_shows_its_counts_and_the_ages_of_the_oldest()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 20, SlotBytes = 32 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 20, SlotBytes = 32 });
         for (int i = 0; i < 6; i++) queue.TrySend([1]);
         queue.TrySend([2], TimeSpan.FromHours(1), out _);
         queue.TryLease(out WorkLease held);
@@ -83,7 +83,7 @@ public sealed class Inspecting
     [Test]
     public void A_queue_of_large_slots_is_counted_as_one_of_small_slots_is([Values(1, 512, 5000)] int slotBytes)
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 700, SlotBytes = slotBytes });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 700, SlotBytes = slotBytes });
         for (int i = 0; i < 650; i++) queue.TrySend([1]);
         Assert.That(One().Contents, Is.InstanceOf<QueueContents>().With.Property(nameof(QueueContents.Ready)).EqualTo(650).And.Property(nameof(QueueContents.Free)).EqualTo(50));
     }
@@ -104,7 +104,7 @@ public sealed class Inspecting
     [Test]
     public void Lent_blocks_show_as_a_pool_with_the_bytes_of_their_files()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 });
         queue.TryLoan(10_000, out Loan loan);
         SegmentReport pool = _inspector.List().Single(r => r.Kind == SegmentKind.Pool);
         PoolContents depth = (PoolContents)pool.Contents!;
@@ -129,7 +129,7 @@ public sealed class Inspecting
     [Test]
     public void Two_looks_give_rates()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         queue.TrySend([1]);
         SegmentReport before = One();
         for (int i = 0; i < 10; i++) queue.TrySend([1]);
@@ -207,7 +207,7 @@ public sealed class Inspecting
         {
             while (!stop.IsCancellationRequested)
             {
-                using (IWorkQueue queue = _place.Transport.OpenQueue("churn", new MmapQueueOptions { Slots = 2, SlotBytes = 8 })) queue.TrySend([1]);
+                using (WorkQueue queue = _place.Transport.OpenQueue("churn", new MmapQueueOptions { Slots = 2, SlotBytes = 8 })) queue.TrySend([1]);
                 _place.Transport.RemoveQueue("churn");
             }
         });

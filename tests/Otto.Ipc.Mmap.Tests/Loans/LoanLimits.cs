@@ -46,7 +46,7 @@ public sealed class LoanLimits
         {
             if (new DriveInfo(small).TotalSize > 2 << 20) Assert.Ignore("no file system could be mounted here");
             var transport = new MmapTransport(new MmapTransportOptions { Directory = small });
-            using (IWorkQueue queue = transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 16, SlotBytes = 64 }))
+            using (WorkQueue queue = transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 16, SlotBytes = 64 }))
             {
                 var thrown = Assert.Throws<IOException>(() => queue.TrySend(new byte[4_000_000]))!;
                 Assert.That(thrown.Message, Does.Contain("4,194,304").And.Contain("free"));
@@ -70,7 +70,7 @@ public sealed class LoanLimits
     [Test]
     public async Task Who_sends_while_every_block_is_lent_waits_until_one_comes_back()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 });
         var loans = new List<Loan>();
         while (queue.TryLoan(100, out Loan loan)) loans.Add(loan);
         Assert.That(loans, Has.Count.EqualTo(4 + 64));

@@ -18,7 +18,7 @@ public sealed class LoanRaces
     [Test]
     public async Task Aborting_a_reservation_gives_back_its_own_block_only([Values(50, 8000)] int aborted)
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Small with { Slots = 2 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Small with { Slots = 2 });
         bool stop = false;
         Task aborting = Watch.OnThread(() =>
         {
@@ -47,7 +47,7 @@ public sealed class LoanRaces
     [Test]
     public async Task Dead_letters_are_read_while_they_are_dropped_and_their_blocks_made_anew()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Small with { Slots = 1 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Small with { Slots = 1 });
         bool stop = false;
         Task reading = Watch.OnThread(() =>
         {
@@ -60,7 +60,7 @@ public sealed class LoanRaces
             Assert.That(queue.TryLease(out WorkLease lease), Is.True);
             lease.DeadLetter("x");
             // Every other free block of this size is taken away, so that the next is made anew.
-            foreach (DeadLetter letter in queue.GetDeadLetters()) queue.Delete(letter.Id);
+            foreach (DeadLetter letter in queue.GetDeadLetters()) queue.DeleteDeadLetter(letter.Id);
         }
 
         Volatile.Write(ref stop, true);
@@ -70,7 +70,7 @@ public sealed class LoanRaces
     [Test]
     public void A_descriptor_with_a_wrong_file_takes_nobody_elses_bytes_away()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Small);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Small);
         byte[] payload = new byte[1_000_000];
         payload.AsSpan().Fill(0x5A);
         queue.TrySend(payload);
@@ -91,7 +91,7 @@ public sealed class LoanRaces
     [Test]
     public void A_pool_entry_that_lies_costs_a_block_and_nothing_else()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Small);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Small);
         queue.TryLoan(1_000_000, out Loan live);
         Span<byte> held = live.Span;
         held[900_000] = 1;
@@ -125,7 +125,7 @@ public sealed class LoanRaces
             Assert.That(publisher.TryLoan(100, out loan), Is.True, $"loan {i}");
             loan.Span.Fill((byte)i);
             Assert.That(publisher.TryPublish(loan, 100), Is.True);
-            while (subscriber.TryReceive(out TopicMessage message))
+            while (subscriber.TryReceive(out TopicFrame message))
             {
                 Assert.That((message.Lost, message.Bytes[99]), Is.EqualTo((0, (byte)heard)));
                 heard++;
@@ -152,7 +152,7 @@ public sealed class LoanRaces
 
         for (int i = 0; i < lent; i++)
         {
-            Assert.That(slow.TryReceive(out TopicMessage message), Is.True);
+            Assert.That(slow.TryReceive(out TopicFrame message), Is.True);
             Assert.That((message.Lost, message.Bytes[0]), Is.EqualTo((0, (byte)i)));
         }
 
@@ -173,7 +173,7 @@ public sealed class LoanRaces
             Assert.That(publisher.TryPublish(loan, 5000), Is.True);
             foreach (MessageSubscriber subscriber in subscribers)
             {
-                Assert.That(subscriber.TryReceive(out TopicMessage message), Is.True);
+                Assert.That(subscriber.TryReceive(out TopicFrame message), Is.True);
                 Assert.That((message.Bytes.Length, message.Bytes[4999]), Is.EqualTo((5000, (byte)round)));
                 subscriber.TryReceive(out _);
             }
@@ -190,7 +190,7 @@ public sealed class LoanRaces
         publisher.TryLoan(1_000_000, out Loan loan);
         loan.Span.Fill(5);
         publisher.TryPublish(loan, 1_000_000);
-        Assert.That(subscriber.TryReceive(out TopicMessage message), Is.True);
+        Assert.That(subscriber.TryReceive(out TopicFrame message), Is.True);
         ReadOnlySpan<byte> bytes = message.Bytes;
         Assert.That(bytes[900_000], Is.EqualTo(5));
         subscriber.Dispose();
@@ -217,7 +217,7 @@ public sealed class LoanRaces
         });
         for (int i = 0; i < 300; i++)
         {
-            using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Small), other = _place.Transport.OpenQueue("jobs");
+            using WorkQueue queue = _place.Transport.OpenQueue("jobs", Small), other = _place.Transport.OpenQueue("jobs");
             queue.TrySend(new byte[5000]);
             Assert.That(other.TryLease(out WorkLease lease), Is.True);
             lease.Complete();
@@ -230,7 +230,7 @@ public sealed class LoanRaces
     [Test]
     public void Removing_a_channel_takes_nothing_of_one_whose_name_begins_alike()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("a.stream-deadbeef.x", Small);
+        using WorkQueue queue = _place.Transport.OpenQueue("a.stream-deadbeef.x", Small);
         queue.TrySend(new byte[5000]);
         _place.Transport.OpenSender("a").Dispose();
         Assert.That(_place.Transport.RemoveStream("a"), Is.True);
@@ -269,22 +269,22 @@ public sealed class LoanRaces
     [Test]
     public void A_pool_that_was_deleted_is_told_and_no_message_is_read_as_another()
     {
-        using IWorkQueue old = _place.Transport.OpenQueue("jobs", Small);
+        using WorkQueue old = _place.Transport.OpenQueue("jobs", Small);
         byte[] one = new byte[5000], two = new byte[5000];
         one.AsSpan().Fill(1);
         two.AsSpan().Fill(2);
         old.TrySend(one);
         foreach (string file in Directory.GetFiles(_place.Directory, "*.pool")) File.Delete(file);
-        using IWorkQueue fresh = _place.Transport.OpenQueue("jobs");
+        using WorkQueue fresh = _place.Transport.OpenQueue("jobs");
         Assert.That(fresh.TrySend(two), Is.True);
         Assert.That(old.TryLease(out WorkLease lease), Is.True);
         Assert.That(lease.Payload.Span[0], Is.EqualTo(1));
         lease.Complete();
         Assert.Throws<CorruptSegmentException>(() => old.TryLease(out _), "the other pool's, and not one's own block of that number");
         Watch.Until(() => Refuses(old), "the handle to notice");
-        foreach (DeadLetter letter in old.GetDeadLetters()) old.Delete(letter.Id);
+        foreach (DeadLetter letter in old.GetDeadLetters()) old.DeleteDeadLetter(letter.Id);
 
-        static bool Refuses(IWorkQueue queue)
+        static bool Refuses(WorkQueue queue)
         {
             try
             {

@@ -18,7 +18,7 @@ public sealed class QueueLoans
     [Test]
     public void A_loan_is_written_in_place_and_read_in_place_by_another_handle()
     {
-        using IWorkQueue sender = Open(), worker = Open();
+        using WorkQueue sender = Open(), worker = Open();
         Assert.That(sender.TryLoan(100_000, out Loan loan), Is.True);
         Assert.That(loan.Memory.Length, Is.EqualTo(100_000));
         Payload.Fill(loan.Span, 1, 7);
@@ -32,7 +32,7 @@ public sealed class QueueLoans
     [Test]
     public void Sizes_from_one_byte_to_the_limit_arrive([Values(1, 64, 4095, 4096, 4097, 65_536, 1 << 20)] int bytes)
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         queue.TryLoan(bytes, out Loan loan);
         loan.Span.Fill((byte)bytes);
         queue.TrySend(loan, bytes);
@@ -44,12 +44,12 @@ public sealed class QueueLoans
     [Test]
     public void What_cannot_be_lent_is_refused_with_the_numbers()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         Assert.That(Assert.Throws<ArgumentOutOfRangeException>(() => queue.TryLoan((1 << 20) + 1, out _))!.Message, Does.Contain("1,048,577").And.Contain("1,048,576"));
         Assert.Throws<ArgumentOutOfRangeException>(() => queue.TryLoan(0, out _));
         queue.TryLoan(10, out Loan loan);
         Assert.Throws<ArgumentOutOfRangeException>(() => queue.TrySend(loan, 11));
-        using IWorkQueue other = _place.Transport.OpenQueue("others", Options with { SlotBytes = 16 });
+        using WorkQueue other = _place.Transport.OpenQueue("others", Options with { SlotBytes = 16 });
         Assert.Throws<ArgumentException>(() => other.TrySend(loan, 10));
         Assert.Throws<NotSupportedException>(() => other.TryLoan(10, out _));
         Assert.That(other.MaxMessageBytes, Is.EqualTo(16), "a descriptor does not fit into its slots");
@@ -59,7 +59,7 @@ public sealed class QueueLoans
     [Test]
     public void A_loan_is_sent_once_and_given_back_once()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         queue.TryLoan(10, out Loan loan);
         queue.TrySend(loan, 10);
         Assert.Throws<InvalidOperationException>(() => queue.TrySend(loan, 10));
@@ -76,7 +76,7 @@ public sealed class QueueLoans
     [Test]
     public void A_loan_that_a_full_queue_does_not_take_stays_the_senders()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         while (queue.TrySend("x"u8)) { }
         queue.TryLoan(5000, out Loan loan);
         Assert.That(queue.TrySend(loan, 5000), Is.False);
@@ -87,7 +87,7 @@ public sealed class QueueLoans
     [Test]
     public void A_message_over_the_slot_goes_by_itself_through_every_way_of_sending()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         byte[] large = Payload.Make(3, 1, 50_000);
         Assert.That(queue.TrySend(large), Is.True);
         Assert.That(queue.TrySend(large, TimeSpan.FromMilliseconds(1), out _), Is.True);
@@ -114,7 +114,7 @@ public sealed class QueueLoans
     [Test]
     public void A_block_stays_with_its_message_through_retries_dead_letters_and_requeueing()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         byte[] large = Payload.Make(3, 1, 50_000);
         queue.TrySend(large);
         Lease(queue).Abandon();
@@ -122,18 +122,18 @@ public sealed class QueueLoans
         Assert.That(Blocks().Lent, Is.EqualTo(1));
         DeadLetter letter = queue.GetDeadLetters().Single();
         Assert.That(letter.Payload.Span.SequenceEqual(large), Is.True);
-        queue.Requeue(letter.Id);
+        queue.RequeueDeadLetter(letter.Id);
         WorkLease again = Lease(queue);
         Assert.That(again.Payload.Span.SequenceEqual(large), Is.True);
         again.DeadLetter("no");
-        queue.Delete(queue.GetDeadLetters().Single().Id);
+        queue.DeleteDeadLetter(queue.GetDeadLetters().Single().Id);
         Assert.That(Blocks().Lent, Is.Zero);
     }
 
     [Test]
     public void A_cancelled_message_gives_its_block_back([Values] bool delayed)
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         queue.TrySend(new byte[5000], delayed ? TimeSpan.FromHours(1) : TimeSpan.Zero, out WorkId id);
         Assert.That(queue.Cancel(id), Is.True);
         Assert.That(Blocks().Lent, Is.Zero);
@@ -142,11 +142,11 @@ public sealed class QueueLoans
     [Test]
     public void A_held_payload_outlives_its_message_and_goes_with_its_last_holder()
     {
-        using IWorkQueue queue = Open(), other = Open();
+        using WorkQueue queue = Open(), other = Open();
         byte[] large = Payload.Make(3, 1, 50_000);
         queue.TrySend(large);
         WorkLease lease = Lease(other);
-        RetainedPayload one = lease.Hold(), two = lease.Hold();
+        RetainedPayload one = lease.Retain(), two = lease.Retain();
         lease.Complete();
         Assert.That(Blocks().Lent, Is.EqualTo(1), "two hold it");
         for (int i = 0; i < 3; i++) queue.TrySend(new byte[50_000]);
@@ -162,29 +162,29 @@ public sealed class QueueLoans
     [Test]
     public void A_small_payload_is_held_as_a_copy()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         queue.TrySend("small"u8);
         WorkLease lease = Lease(queue);
-        using RetainedPayload hold = lease.Hold();
+        using RetainedPayload hold = lease.Retain();
         lease.Complete();
         queue.TrySend("other"u8);
         Assert.That(hold.Payload.Span.SequenceEqual("small"u8), Is.True);
-        Assert.Throws<InvalidOperationException>(() => lease.Hold());
+        Assert.Throws<InvalidOperationException>(() => lease.Retain());
     }
 
     [Test]
     public void What_was_received_stays_where_it_is_until_the_handle_is_closed_for_good()
     {
-        IWorkQueue queue = Open();
+        WorkQueue queue = Open();
         queue.TrySend(new byte[5000]);
         WorkLease lease = Lease(queue);
-        RetainedPayload hold = lease.Hold();
+        RetainedPayload hold = lease.Retain();
         queue.Dispose();
         Assert.That(lease.Payload.Length + hold.Payload.Span[4999], Is.EqualTo(5000));
         lease.Complete();
         Assert.That(hold.Payload.Span[0], Is.Zero, "a hold keeps the handle's memory");
         hold.Dispose();
-        using IWorkQueue next = Open();
+        using WorkQueue next = Open();
         Assert.That(next.GetCounts().Free, Is.EqualTo(next.Capacity));
         Assert.That(Blocks().Lent, Is.Zero);
     }
@@ -192,7 +192,7 @@ public sealed class QueueLoans
     [Test]
     public void Blocks_of_other_sizes_are_made_anew_when_all_are_taken_and_free_ones_give_room_back()
     {
-        using IWorkQueue queue = Open();
+        using WorkQueue queue = Open();
         for (int round = 0; round < 4; round++)
         {
             foreach (int bytes in (int[])[5000, 20_000, 90_000, 600_000])
@@ -213,7 +213,7 @@ public sealed class QueueLoans
     [Test]
     public void A_queue_that_was_removed_takes_its_blocks_with_it()
     {
-        using (IWorkQueue queue = Open()) queue.TrySend(new byte[5000]);
+        using (WorkQueue queue = Open()) queue.TrySend(new byte[5000]);
         Assert.That(Directory.GetFiles(_place.Directory), Has.Length.EqualTo(3), "queue, pool, block");
         _place.Transport.RemoveQueue("jobs");
         Assert.That(Directory.GetFiles(_place.Directory), Is.Empty);
@@ -222,8 +222,8 @@ public sealed class QueueLoans
     [Test]
     public void A_sent_block_survives_its_senders_handle()
     {
-        using (IWorkQueue queue = Open()) queue.TrySend(Payload.Make(1, 1, 5000));
-        using IWorkQueue next = Open();
+        using (WorkQueue queue = Open()) queue.TrySend(Payload.Make(1, 1, 5000));
+        using WorkQueue next = Open();
         WorkLease lease = Lease(next);
         Assert.That(lease.Payload.Span.SequenceEqual(Payload.Make(1, 1, 5000)), Is.True);
         lease.Complete();
@@ -236,7 +236,7 @@ public sealed class QueueLoans
         int done = 0;
         Task[] workers = [.. Enumerable.Range(0, 2).Select(_ => Watch.OnThread(() =>
         {
-            using IWorkQueue queue = Open();
+            using WorkQueue queue = Open();
             while (Volatile.Read(ref done) < Messages * 2)
             {
                 if (!queue.TryLease(out WorkLease lease))
@@ -246,7 +246,7 @@ public sealed class QueueLoans
                 }
 
                 Assert.That(Payload.TryRead(lease.Payload.Span, out int sender, out int sequence), Is.True, $"torn: {sender}:{sequence}");
-                using RetainedPayload hold = lease.Hold();
+                using RetainedPayload hold = lease.Retain();
                 Assert.That(lease.Complete(), Is.True);
                 Assert.That(Payload.TryRead(hold.Payload.Span, out _, out int again) && again == sequence, Is.True, "a held block was given to another message");
                 Interlocked.Increment(ref done);
@@ -254,7 +254,7 @@ public sealed class QueueLoans
         }))];
         Task[] senders = [.. Enumerable.Range(0, 2).Select(s => Watch.OnThread(() =>
         {
-            using IWorkQueue queue = Open();
+            using WorkQueue queue = Open();
             for (int i = 0; i < Messages; i++)
             {
                 byte[] message = Payload.Make(s, i, 12 + i * 7919 % 200_000);
@@ -262,14 +262,14 @@ public sealed class QueueLoans
             }
         }))];
         await Watch.Over(Task.WhenAll([.. senders, .. workers]));
-        using IWorkQueue last = Open();
+        using WorkQueue last = Open();
         Assert.That(last.GetCounts().Free, Is.EqualTo(last.Capacity));
         Assert.That(Blocks().Lent, Is.Zero);
     }
 
-    private IWorkQueue Open() => _place.Transport.OpenQueue("jobs", Options);
+    private WorkQueue Open() => _place.Transport.OpenQueue("jobs", Options);
 
-    private static WorkLease Lease(IWorkQueue queue) => queue.TryLease(out WorkLease lease) ? lease : throw new AssertionException("a message was expected");
+    private static WorkLease Lease(WorkQueue queue) => queue.TryLease(out WorkLease lease) ? lease : throw new AssertionException("a message was expected");
 
     /// <summary>Blocks lent, and block files, told from the files.</summary>
     private (int Lent, int Files) Blocks() => PoolBytes.Count(_place.Directory, "jobs.queue");

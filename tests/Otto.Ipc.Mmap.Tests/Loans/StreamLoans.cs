@@ -137,7 +137,7 @@ public sealed class TopicLoans
         Publish(publisher, 0, 300_000);
         foreach (MessageSubscriber subscriber in new[] { one, two })
         {
-            Assert.That(subscriber.TryReceive(out TopicMessage message), Is.True);
+            Assert.That(subscriber.TryReceive(out TopicFrame message), Is.True);
             Assert.That(message.Bytes.SequenceEqual(Payload.Make(1, 0, 300_000)), Is.True);
         }
 
@@ -153,7 +153,7 @@ public sealed class TopicLoans
         using MessagePublisher publisher = Publisher();
         using MessageSubscriber reader = Subscriber();
         Publish(publisher, 0, 300_000);
-        Assert.That(reader.TryReceive(out TopicMessage message), Is.True);
+        Assert.That(reader.TryReceive(out TopicFrame message), Is.True);
         for (int i = 1; i < 200; i++) Publish(publisher, i, 100 + i * 1000);
         Assert.That(message.Bytes.SequenceEqual(Payload.Make(1, 0, 300_000)), Is.True, "held until the next call");
         int last = 0;
@@ -198,7 +198,7 @@ public sealed class TopicLoans
             int expected = 0;
             while (expected < Messages)
             {
-                if (!subscriber.TryReceive(out TopicMessage message))
+                if (!subscriber.TryReceive(out TopicFrame message))
                 {
                     Assert.That(subscriber.WaitToReceive(Watch.Limit), Is.True);
                     continue;

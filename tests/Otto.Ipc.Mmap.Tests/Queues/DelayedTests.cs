@@ -19,7 +19,7 @@ public sealed class DelayedTests
     public void Hundreds_of_one_delay_come_in_the_order_of_sending()
     {
         const int Messages = 500;
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 512, SlotBytes = 16 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 512, SlotBytes = 16 });
         TimeSpan delay = TimeSpan.FromMilliseconds(60);
         for (int i = 0; i < Messages; i++) Assert.That(queue.TrySend(BitConverter.GetBytes(i), delay, out _), Is.True);
         long start = Stopwatch.GetTimestamp();

@@ -33,7 +33,7 @@ internal sealed class QueueHarness(WaitMode mode, int slotBytes = 256) : IQueueH
 
     public int MaxAttempts => 3;
 
-    public IWorkQueue Open() => _place.Transport.OpenQueue("jobs", _options);
+    public WorkQueue Open() => _place.Transport.OpenQueue("jobs", _options);
 
     public void Dispose() => _place.Dispose();
 }

@@ -9,11 +9,11 @@ namespace Otto.Ipc.Mmap.Tests.Queues;
 public sealed class SearchingTests : IDisposable
 {
     private readonly TestPlace _place = new();
-    private readonly ISearchableWorkQueue _queue;
+    private readonly SearchableWorkQueue _queue;
 
     public SearchingTests() => _queue = Open();
 
-    private ISearchableWorkQueue Open() => (ISearchableWorkQueue)_place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 16, SlotBytes = 64 });
+    private SearchableWorkQueue Open() => (SearchableWorkQueue)_place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 16, SlotBytes = 64 });
 
     public void Dispose()
     {
@@ -48,7 +48,7 @@ public sealed class SearchingTests : IDisposable
     {
         byte[] large = [.. "large"u8, .. new byte[5000]];
         _queue.TrySend(large);
-        Assert.That(_queue.TryFind(static m => m.StartsWith("large"u8) && m.Length == ISearchableWorkQueue.SearchedBytes, out _, out _), Is.True);
+        Assert.That(_queue.TryFind(static m => m.StartsWith("large"u8) && m.Length == SearchableWorkQueue.SearchedBytes, out _, out _), Is.True);
     }
 
     [Test]
@@ -60,9 +60,9 @@ public sealed class SearchingTests : IDisposable
             int sent = 0;
             await Watch.Over(Task.WhenAll(Enumerable.Range(0, 4).Select(n => Watch.OnThread(() =>
             {
-                using ISearchableWorkQueue mine = n % 2 == 0 ? null! : Open();
-                ISearchableWorkQueue queue = mine ?? _queue;
-                Assert.That(queue.TryTakeTurn(Watch.Limit, out IDisposable? turn), Is.True);
+                using SearchableWorkQueue mine = n % 2 == 0 ? null! : Open();
+                SearchableWorkQueue queue = mine ?? _queue;
+                Assert.That(queue.TryEnterExclusive(Watch.Limit, out IDisposable? turn), Is.True);
                 using (turn)
                 {
                     if (!queue.TryFind(m => m.SequenceEqual(message), out _, out _) && queue.TrySend(message)) Interlocked.Increment(ref sent);
@@ -77,12 +77,12 @@ public sealed class SearchingTests : IDisposable
     [Test]
     public void A_turn_that_another_handle_has_is_waited_for_no_longer_than_asked()
     {
-        using ISearchableWorkQueue other = Open();
-        Assert.That(other.TryTakeTurn(TimeSpan.Zero, out IDisposable? turn), Is.True);
-        Assert.That(_queue.TryTakeTurn(TimeSpan.FromMilliseconds(5), out _), Is.False);
+        using SearchableWorkQueue other = Open();
+        Assert.That(other.TryEnterExclusive(TimeSpan.Zero, out IDisposable? turn), Is.True);
+        Assert.That(_queue.TryEnterExclusive(TimeSpan.FromMilliseconds(5), out _), Is.False);
         turn!.Dispose();
         turn.Dispose();
-        Assert.That(_queue.TryTakeTurn(TimeSpan.Zero, out turn), Is.True);
+        Assert.That(_queue.TryEnterExclusive(TimeSpan.Zero, out turn), Is.True);
         turn!.Dispose();
     }
 

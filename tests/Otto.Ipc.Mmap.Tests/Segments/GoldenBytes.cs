@@ -3,6 +3,7 @@ using Otto.Ipc.Mmap.Queues;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Mmap.Streams;
 using Otto.Ipc.Mmap.Topics;
+using Otto.Ipc.Transports;
 
 namespace Otto.Ipc.Mmap.Tests.Segments;
 
@@ -142,7 +143,7 @@ public sealed class GoldenBytes
     [Test]
     public void A_fresh_queue()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
         byte[] file = Bytes("jobs", SegmentShape.Queue);
         Assert.That(file, Has.Length.EqualTo(0x11000));
         // Control words: free tail is 2, nothing is delayed, all others zero.
@@ -165,7 +166,7 @@ public sealed class GoldenBytes
     [Test]
     public void A_message_in_a_queue()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
         queue.TrySend("hello"u8);
         byte[] file = Bytes("jobs", SegmentShape.Queue);
         // Filled (2) by participant 0, no attempts, lap 1; length 5, kind 0.
@@ -181,7 +182,7 @@ public sealed class GoldenBytes
     [Test]
     public void A_delayed_message_and_a_cancelled_one_in_a_queue()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Queue);
         queue.TrySend("later"u8, TimeSpan.FromHours(1), out _);
         byte[] file = Bytes("jobs", SegmentShape.Queue);
         // Delayed (5) by participant 0, still lap 0, since nobody owes it a cell; and when to look is its time, version 1.
@@ -192,7 +193,7 @@ public sealed class GoldenBytes
         lease.Abandon(countAttempt: true);
         queue.TrySend([], TimeSpan.Zero, out WorkId full);
         Assert.That(full, Is.EqualTo(default(WorkId)), "two slots, both taken");
-        Assert.That(queue.Cancel(new WorkId(0, 1)), Is.True);
+        Assert.That(queue.Cancel(WorkId.FromToken(new SlotToken(0, 1))), Is.True);
         // At the head of ready, so it was released at once: Released by participant 0, lap 3 (ready, ready again, released).
         Same(Bytes("jobs", SegmentShape.Queue)[0x10940..0x10948], "00 00 00 03 00 00 00 00");
     }
@@ -200,7 +201,7 @@ public sealed class GoldenBytes
     [Test]
     public void A_block_and_the_message_that_names_it()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Queue with { SlotBytes = 24 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Queue with { SlotBytes = 24 });
         queue.TrySend(new byte[5000]);
         // Kind 1, length of the message; then block 0, its file, generation 0, 5,000 bytes. Files are counted from anywhere.
         byte[] file = Bytes("jobs", SegmentShape.Queue);

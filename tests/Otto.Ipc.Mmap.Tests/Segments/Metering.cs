@@ -43,7 +43,7 @@ public sealed class Metering
     {
         using MessageSender sender = _place.Transport.OpenSender("meter-frames");
         using MessageReceiver receiver = _place.Transport.OpenReceiver("meter-frames");
-        using IWorkQueue queue = _place.Transport.OpenQueue("meter-jobs", new MmapQueueOptions { Slots = 2 });
+        using WorkQueue queue = _place.Transport.OpenQueue("meter-jobs", new MmapQueueOptions { Slots = 2 });
         MessagePublisher publisher = _place.Transport.OpenPublisher("meter-news");
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("meter-news");
         sender.TrySend(new byte[10]);
@@ -70,7 +70,7 @@ public sealed class Metering
     [Test]
     public void Wakes_and_reclaims_are_counted()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("meter-jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("meter-jobs");
         Task<bool> waiting = Watch.OnThread(() => queue.WaitToLease(Timeout.InfiniteTimeSpan));
         Watch.Until(() => waiting.IsCompleted || Send(), "the waiter to be woken by a system call");
         using (PeerProcess peer = _place.Start("queue-stay", "meter-jobs"))

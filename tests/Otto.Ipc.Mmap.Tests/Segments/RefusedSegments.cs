@@ -19,7 +19,7 @@ public sealed class RefusedSegments
     [SetUp]
     public void Make()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Options);
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Options);
         queue.TrySend("kept"u8);
         _path = _place.PathOf("jobs", SegmentShape.Queue);
     }
@@ -101,7 +101,7 @@ public sealed class RefusedSegments
     [Test]
     public void Options_left_out_take_the_segments_own()
     {
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { MaxLoanBytes = 0 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { MaxLoanBytes = 0 });
         Assert.That((queue.Capacity, queue.MaxMessageBytes), Is.EqualTo((16, 64)));
     }
 
@@ -167,7 +167,7 @@ public sealed class RefusedSegments
     public void A_segment_of_another_boot_is_retired_and_replaced()
     {
         Change(0x40, 77, recheck: true);
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs", Options with { Slots = 32 });
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs", Options with { Slots = 32 });
         Assert.That(queue.Capacity, Is.EqualTo(32), "a new segment, whatever the old one was");
         Assert.That(queue.TryLease(out _), Is.False);
     }

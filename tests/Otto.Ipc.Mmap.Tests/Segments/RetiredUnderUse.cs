@@ -18,7 +18,7 @@ public sealed class RetiredUnderUse
     [Test]
     public void Users_of_a_deleted_queue_finish_what_is_there_and_are_told()
     {
-        using IWorkQueue sender = _place.Transport.OpenQueue("jobs"), worker = _place.Transport.OpenQueue("jobs");
+        using WorkQueue sender = _place.Transport.OpenQueue("jobs"), worker = _place.Transport.OpenQueue("jobs");
         sender.TrySend("before"u8);
         File.Delete(_place.PathOf("jobs", SegmentShape.Queue));
         Watch.Until(() => IsRefused(() => sender.TrySend("x"u8)), "the sender to be told");
@@ -41,7 +41,7 @@ public sealed class RetiredUnderUse
         switch (shape)
         {
             case "queue":
-                IWorkQueue queue = _place.Transport.OpenQueue("it");
+                WorkQueue queue = _place.Transport.OpenQueue("it");
                 wait = blocks ? () => Watch.OnThread(() => Leases(queue)) : async () => await queue.LeaseAsync();
                 dispose = queue.Dispose;
                 break;
@@ -91,7 +91,7 @@ public sealed class RetiredUnderUse
         Assert.That(worker.WaitForExit(), Is.Zero, worker.Errors);
     }
 
-    private static void Leases(IWorkQueue queue)
+    private static void Leases(WorkQueue queue)
     {
         while (!queue.TryLease(out _)) queue.WaitToLease(Timeout.InfiniteTimeSpan);
     }

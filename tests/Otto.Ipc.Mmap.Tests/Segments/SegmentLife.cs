@@ -45,8 +45,8 @@ public sealed partial class SegmentLife
         {
             for (int i = 0; i < 150; i++)
             {
-                using IWorkQueue one = _place.Transport.OpenQueue("churn", new MmapQueueOptions { Slots = 64, SlotBytes = 16 });
-                using IWorkQueue two = _place.Transport.OpenQueue("churn");
+                using WorkQueue one = _place.Transport.OpenQueue("churn", new MmapQueueOptions { Slots = 64, SlotBytes = 16 });
+                using WorkQueue two = _place.Transport.OpenQueue("churn");
                 Assert.That(one.TrySend([1]), Is.True);
                 Assert.That(two.TryLease(out WorkLease lease) && lease.Complete(), Is.True);
                 one.Dispose();
@@ -90,10 +90,10 @@ public sealed partial class SegmentLife
     [Test]
     public void What_a_deleted_file_holds_is_for_those_who_have_it_open_and_its_name_for_the_next()
     {
-        using IWorkQueue one = _place.Transport.OpenQueue("jobs"), two = _place.Transport.OpenQueue("jobs");
+        using WorkQueue one = _place.Transport.OpenQueue("jobs"), two = _place.Transport.OpenQueue("jobs");
         one.TrySend("x"u8);
         File.Delete(_place.PathOf("jobs", SegmentShape.Queue));
-        using IWorkQueue fresh = _place.Transport.OpenQueue("jobs");
+        using WorkQueue fresh = _place.Transport.OpenQueue("jobs");
         Assert.That(fresh.TryLease(out _), Is.False, "another file, another queue");
         Assert.That(two.TryLease(out WorkLease lease) && lease.Complete(), Is.True);
     }
@@ -106,7 +106,7 @@ public sealed partial class SegmentLife
         string verb = point.StartsWith("create", StringComparison.Ordinal) ? "queue-stay" : "segment-remove";
         using PeerProcess victim = _place.StartWith([("OTTO_FAULT_AT", point + ":KILL")], verb, "jobs");
         Assert.That(victim.WaitForExit(), Is.EqualTo(137), victim.Errors);
-        using IWorkQueue queue = _place.Transport.OpenQueue("jobs");
+        using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         Assert.That(queue.TrySend("x"u8), Is.True);
     }
 
@@ -123,7 +123,7 @@ public sealed partial class SegmentLife
     {
         using PeerProcess victim = _place.StartWith([("OTTO_FAULT_AT", point + ":STOP")], "queue-stay", "jobs");
         Watch.Until(() => victim.IsStopped, "the creator to stop");
-        using (IWorkQueue queue = _place.Transport.OpenQueue("jobs"))
+        using (WorkQueue queue = _place.Transport.OpenQueue("jobs"))
         {
             Assert.That(queue.TrySend("x"u8), Is.True);
             victim.Signal(18);
@@ -180,7 +180,7 @@ public sealed partial class SegmentLife
     [Test]
     public void What_was_left_is_free_at_once_although_a_child_that_has_not_executed_its_program_has_all_descriptors()
     {
-        IWorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 16 });
+        WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 16 });
         using var child = new ForkedDescriptors(target => target.StartsWith(_place.Directory + "/", StringComparison.Ordinal));
         Assert.That(child.Count, Is.Positive);
         queue.Dispose();
@@ -191,7 +191,7 @@ public sealed partial class SegmentLife
     public void More_participants_than_the_limit_are_refused_with_the_number()
     {
         var options = new MmapQueueOptions { MaxParticipants = 2, Slots = 4 };
-        using IWorkQueue one = _place.Transport.OpenQueue("jobs", options), two = _place.Transport.OpenQueue("jobs", options);
+        using WorkQueue one = _place.Transport.OpenQueue("jobs", options), two = _place.Transport.OpenQueue("jobs", options);
         var thrown = Assert.Throws<IOException>(() => _place.Transport.OpenQueue("jobs", options));
         Assert.That(thrown!.Message, Does.Contain("2 participants"));
         two.Dispose();
@@ -202,7 +202,7 @@ public sealed partial class SegmentLife
     public async Task A_joiner_waits_for_a_sweeper_to_be_done_with_the_last_entry()
     {
         var options = new MmapQueueOptions { MaxParticipants = 2, Slots = 4 };
-        using IWorkQueue one = _place.Transport.OpenQueue("jobs", options);
+        using WorkQueue one = _place.Transport.OpenQueue("jobs", options);
         using var file = File.OpenHandle(_place.PathOf("jobs", SegmentShape.Queue), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
         using ParticipantLocks sweeper = ParticipantLocks.Open(file);
         Assert.That(sweeper.TryProveDead(1), Is.True);

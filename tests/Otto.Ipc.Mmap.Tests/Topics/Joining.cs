@@ -29,7 +29,7 @@ public sealed class Joining
         while (publisher.TryPublish(Payload.Make(1, published, 100))) published++;
         for (int i = 0; i < published; i++)
         {
-            Assert.That(late.TryReceive(out TopicMessage message), Is.True, $"message {i} of {published}");
+            Assert.That(late.TryReceive(out TopicFrame message), Is.True, $"message {i} of {published}");
             Assert.That((message.Lost, message.Bytes.SequenceEqual(Payload.Make(1, i, 100))), Is.EqualTo((0L, true)), $"message {i}");
         }
     }

@@ -76,7 +76,7 @@ public sealed class Policies(WaitMode mode)
         {
             for (int i = 0; i < messages;)
             {
-                if (!subscriber.TryReceive(out TopicMessage message))
+                if (!subscriber.TryReceive(out TopicFrame message))
                 {
                     Assert.That(subscriber.WaitToReceive(Watch.Limit), Is.True);
                     continue;
@@ -124,7 +124,7 @@ public sealed class Policies(WaitMode mode)
                 int expected = -1;
                 for (int i = 0; i < 50;)
                 {
-                    if (!visitor.TryReceive(out TopicMessage message))
+                    if (!visitor.TryReceive(out TopicFrame message))
                     {
                         Assert.That(visitor.WaitToReceive(Watch.Limit), Is.True);
                         continue;
@@ -183,7 +183,7 @@ public sealed class Policies(WaitMode mode)
             catch (SubscriberDisconnectedException)
             {
                 lost += slow.ResumeFrom(startAt);
-                Assert.That(slow.TryReceive(out TopicMessage next), Is.EqualTo(startAt == StartPosition.Oldest), "now is now, the oldest is still there");
+                Assert.That(slow.TryReceive(out TopicFrame next), Is.EqualTo(startAt == StartPosition.Oldest), "now is now, the oldest is still there");
                 if (startAt == StartPosition.Oldest) Take(next);
                 Listen();
             }
@@ -195,10 +195,10 @@ public sealed class Policies(WaitMode mode)
 
         void Listen()
         {
-            while (slow.TryReceive(out TopicMessage message)) Take(message);
+            while (slow.TryReceive(out TopicFrame message)) Take(message);
         }
 
-        void Take(TopicMessage message)
+        void Take(TopicFrame message)
         {
             Assert.That(Payload.TryRead(message.Bytes, out _, out int sequence), Is.True, "torn");
             Assert.That((sequence, message.Lost), Is.EqualTo((heard + lost, 0L)));
@@ -280,7 +280,7 @@ public sealed class Policies(WaitMode mode)
     private static List<int> Read(MessageSubscriber subscriber)
     {
         List<int> heard = [];
-        while (subscriber.TryReceive(out TopicMessage message))
+        while (subscriber.TryReceive(out TopicFrame message))
         {
             Assert.That(Payload.TryRead(message.Bytes, out _, out int sequence), Is.True);
             heard.Add(sequence);

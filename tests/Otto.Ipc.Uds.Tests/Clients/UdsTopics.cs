@@ -122,7 +122,7 @@ public sealed class TopicsAndServers
     private static byte[] Next(MessageSubscriber subscriber)
     {
         Assert.That(subscriber.WaitToReceive(Watch.Limit), Is.True);
-        Assert.That(subscriber.TryReceive(out TopicMessage message), Is.True);
+        Assert.That(subscriber.TryReceive(out TopicFrame message), Is.True);
         return message.Bytes.ToArray();
     }
 }

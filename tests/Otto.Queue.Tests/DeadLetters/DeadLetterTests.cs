@@ -27,7 +27,7 @@ internal sealed class DeadLetterTests : QueueTest
     [Test]
     public async Task Who_waits_for_a_task_that_the_segment_gave_up_by_itself_is_told()
     {
-        using IWorkQueue segment = OpenSegment("jobs", new MmapQueueOptions { MaxAttempts = 1 });
+        using WorkQueue segment = OpenSegment("jobs", new MmapQueueOptions { MaxAttempts = 1 });
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
         TaskReceipt other = await queue.EnqueueAsync(new Job(1)), receipt = await queue.EnqueueAsync(new Job(2), new() { TrackResult = true });
         // As workers that die over it leave it: no worker is there to tell.
@@ -69,7 +69,7 @@ internal sealed class DeadLetterTests : QueueTest
     [Test]
     public async Task A_message_that_says_it_was_tried_too_often_is_not_tried_again()
     {
-        using IWorkQueue segment = OpenSegment("jobs");
+        using WorkQueue segment = OpenSegment("jobs");
         segment.TrySend(new TestEnvelope { Name = "jobs", AttemptsBefore = 4, Payload = """{"Number":1}""" }.ToArray());
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default, h => h.Retry(3)));
 
@@ -80,7 +80,7 @@ internal sealed class DeadLetterTests : QueueTest
     [Test]
     public async Task A_payload_that_is_no_such_task_is_given_up_at_once()
     {
-        using IWorkQueue segment = OpenSegment("jobs");
+        using WorkQueue segment = OpenSegment("jobs");
         segment.TrySend(new TestEnvelope { Name = "jobs", Payload = "{\"Number\":" }.ToArray());
         segment.TrySend(new TestEnvelope { Name = "jobs", Payload = "null" }.ToArray());
         segment.TrySend(new TestEnvelope { Name = "jobs", Payload = "7", Format = 200 }.ToArray());
@@ -99,7 +99,7 @@ internal sealed class DeadLetterTests : QueueTest
     [Test]
     public async Task Bytes_that_are_no_envelope_are_given_up_with_a_reason_and_the_worker_goes_on()
     {
-        using IWorkQueue segment = OpenSegment("jobs");
+        using WorkQueue segment = OpenSegment("jobs");
         byte[] good = new TestEnvelope { Name = "jobs", Payload = """{"Number":1}""" }.ToArray();
         Random random = new(20260101);
         int hostile = 0;

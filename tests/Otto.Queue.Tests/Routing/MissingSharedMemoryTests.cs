@@ -31,7 +31,7 @@ internal sealed class MissingSharedMemoryTests : QueueTest
 
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(1));
 
-        Assert.That(receipt.Route, Is.EqualTo(Route.InProcess));
+        Assert.That(receipt.Route, Is.EqualTo(RouteName.InProcess));
         Assert.That(await ran.Task.WaitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(new Job(1).ToString()));
         Assert.That(log.All.Where(static m => m.Contains("Shared memory is not available", StringComparison.Ordinal)).ToArray(), Has.Length.EqualTo(1));
     }

@@ -113,7 +113,7 @@ internal sealed class ReasonTests : QueueTest
     [Test]
     public async Task A_further_route_joins_through_the_seam_and_is_the_widest()
     {
-        IWorkQueue elsewhere = OpenSegment("elsewhere");
+        WorkQueue elsewhere = OpenSegment("elsewhere");
         TaskQueue queue = Make(Options().AddRoute(new OtherRoute(elsewhere)).AddProducer<Job>("jobs"));
 
         TaskReceipt nobody = await queue.EnqueueAsync(new Job(1));
@@ -126,7 +126,7 @@ internal sealed class ReasonTests : QueueTest
         Assert.That((near.Route, near.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.WorkerAttached)));
     }
 
-    private sealed class OtherRoute(IWorkQueue queue) : ITaskRoute
+    private sealed class OtherRoute(WorkQueue queue) : ITaskRoute
     {
         public RouteName Name => RouteName.Redis;
 

@@ -72,12 +72,12 @@ internal abstract class QueueTest
     /// <summary>Counts what a segment holds, as another process would.</summary>
     protected WorkQueueCounts Inspect(string queue)
     {
-        using IWorkQueue segment = OpenSegment(queue);
+        using WorkQueue segment = OpenSegment(queue);
         return segment.GetCounts();
     }
 
     /// <summary>The segment as another process would open it.</summary>
-    protected IWorkQueue OpenSegment(string queue, MmapQueueOptions? options = null)
+    protected WorkQueue OpenSegment(string queue, MmapQueueOptions? options = null)
         => new MmapTransport(new MmapTransportOptions { Directory = Segments }).OpenQueue(queue, options);
 
     protected async Task<TaskQueue> StartAsync(TaskQueueOptions options)

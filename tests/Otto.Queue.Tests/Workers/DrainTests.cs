@@ -153,7 +153,7 @@ internal sealed class DrainTests : QueueTest
         DrainReport report = await queue.StopAsync(new CancellationToken(canceled: true)).Soon();
 
         Assert.That(report.Transferred[RouteName.SharedMemory], Is.EqualTo(1));
-        using Otto.Ipc.IWorkQueue segment = OpenSegment("jobs");
+        using Otto.Ipc.WorkQueue segment = OpenSegment("jobs");
         Assert.That(segment.TryLease(out Otto.Ipc.WorkLease lease), Is.True);
         Assert.That(lease.Attempt, Is.EqualTo(1));
         lease.Complete();

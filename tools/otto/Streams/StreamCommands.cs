@@ -137,7 +137,7 @@ internal static class StreamCommands
     {
         var options = new OttoIpcOptions();
         ITransport transport = address is null ? OttoTransport.Open(options) : OttoTransport.Open(address);
-        return open(transport.Shape<IStreamTransport>()).AsTask().GetAwaiter().GetResult();
+        return open(transport.Require<IStreamTransport>()).AsTask().GetAwaiter().GetResult();
     }
 
     private static TimeoutException NoRoom(TimeSpan patience) => new(string.Create(CultureInfo.InvariantCulture, $"there was no space for a message for {patience.TotalSeconds:0.###} s; is a receiver running?"));

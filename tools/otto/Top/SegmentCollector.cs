@@ -51,7 +51,7 @@ internal sealed class SegmentCollector(string? directory, ProgressBoard board) :
         try
         {
             if (!_heard.TryGetValue(queue, out MessageSubscriber? subscriber)) _heard.Add(queue, subscriber = _transport.OpenSubscriber(queue, startAt: _looks > 1 ? StartPosition.Oldest : StartPosition.Now)); // Old news only of what was not there before.
-            while (subscriber.TryReceive(out TopicMessage message))
+            while (subscriber.TryReceive(out TopicFrame message))
                 if (TaskEvent.TryReadProgress(message.Bytes, out TaskProgress progress)) board.Note(progress, queue, Route);
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or ArgumentException)

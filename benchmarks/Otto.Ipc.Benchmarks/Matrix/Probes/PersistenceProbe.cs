@@ -17,11 +17,11 @@ internal sealed class PersistenceProbe : Probe
         int afterWriter = subject.InProcess ? 0 : AfterWriter(subject);
         (int afterAll, string? fileSystem, string? server) = AfterEverybody(subject);
         bool onDisk = fileSystem is not null && !ScratchPlace.IsInMemory(fileSystem);
-        Persistence verdict = Verdicts.Persistent(afterAll == Messages, onDisk);
+        TransportPersistence verdict = Verdicts.Persistent(afterAll == Messages, onDisk);
         string evidence = subject.InProcess
             ? $"the one process was killed with {Messages} messages in the channel: {afterAll} were there for the next"
             : $"of {Messages} messages, {afterWriter} were read after kill -9 of the writer, and {afterAll} by a new process after kill -9 of everybody{(server is null ? "" : $" ({server})")}";
-        if (verdict != Persistence.None) evidence += $"; they lie on {fileSystem}{(onDisk ? "" : ", which a restart empties")} (no restart was tried)";
+        if (verdict != TransportPersistence.None) evidence += $"; they lie on {fileSystem}{(onDisk ? "" : ", which a restart empties")} (no restart was tried)";
         return Found(subject, Verdicts.Word(verdict), evidence, afterAll, $"of {Messages} messages", subject.Traits is { } t ? Verdicts.Word(t.Persistent) : null);
     }
 

@@ -15,7 +15,7 @@ internal sealed class SpeedProbe(IReadOnlyList<SpeedResult> results) : Probe
         SpeedResult[] mine = [.. results.Where(r => r.Subject == subject.Name)];
         SpeedResult smallest = mine.MinBy(r => r.Bytes) ?? throw new ProbeException(SpeedResult.NeverTaken);
         double best = smallest.QuietestMicroseconds;
-        SpeedClass verdict = Verdicts.Speed(best, subject.Leaning?.Speed);
+        TransportSpeed verdict = Verdicts.Speed(best, subject.Leaning?.Speed);
         string evidence = $"{Figures.Microseconds(best)} µs there and back at its quietest{Leaned(subject, Verdicts.Word(Verdicts.Speed(best)), Verdicts.Word(verdict))}; " + string.Join("; ", mine.Select(Sentence));
         return Found(subject, Verdicts.Word(verdict), evidence, Math.Round(best, 2), "µs there and back",
             subject.Traits is { } t ? Verdicts.Word(t.Speed) : null);

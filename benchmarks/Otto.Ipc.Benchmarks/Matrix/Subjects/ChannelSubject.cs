@@ -17,7 +17,7 @@ internal sealed class ChannelSubject : Subject
 
     public override bool InProcess => true;
 
-    public override (SpeedClass Speed, Level Overhead)? Leaning => (SpeedClass.VeryFast, Level.Low);
+    public override (TransportSpeed Speed, TransportLevel Overhead)? Leaning => (TransportSpeed.VeryFast, TransportLevel.Low);
 
     public override IReadOnlyList<string> SetUpSteps => ["make the channel"];
 

@@ -24,7 +24,7 @@ internal sealed class RedisSubject(bool batched) : Subject
     public override string? Missing => RedisPlace.IsInstalled ? null : "redis-server is not installed: sudo apt-get install redis-server";
 
     // A round trip is four commands: 205 µs at best, and 425 on a busy machine.
-    public override (SpeedClass Speed, Level Overhead)? Leaning => (SpeedClass.Slow, Level.High);
+    public override (TransportSpeed Speed, TransportLevel Overhead)? Leaning => (TransportSpeed.Slow, TransportLevel.High);
 
     public override IReadOnlyList<string> SetUpSteps =>
         ["install and start redis-server", "connect the receiver", "make the consumer group", "subscribe to the nudge", "connect the sender"];

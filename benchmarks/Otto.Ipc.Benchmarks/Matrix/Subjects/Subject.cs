@@ -81,7 +81,7 @@ internal abstract class Subject
     public TransportTraits? Altered { get; set; }
 
     /// <summary>On which side of a border a number is read that lies close to it; see <see cref="Verdicts.Tolerance"/>.</summary>
-    public virtual (SpeedClass Speed, Level Overhead)? Leaning => Traits is { } t ? (t.Speed, t.Overhead) : null;
+    public virtual (TransportSpeed Speed, TransportLevel Overhead)? Leaning => Traits is { } t ? (t.Speed, t.Overhead) : null;
 
     /// <summary>The transport's own claims.</summary>
     protected virtual TransportTraits? Declared => null;

@@ -9,11 +9,11 @@ public static class TaskChannels
 {
     /// <summary>Makes a channel of a work queue in shared memory, or any other.</summary>
     /// <param name="queue">The queue; disposed with the channel. Keys and cancelling need one that can be searched
-    /// (<see cref="ISearchableWorkQueue"/>).</param>
+    /// (<see cref="SearchableWorkQueue"/>).</param>
     /// <param name="events">Carries events between processes: cancels, results and progress. <see langword="null"/> if
     /// there is none.</param>
     /// <returns>The channel.</returns>
-    public static TaskChannel Over(IWorkQueue queue, ITopicTransport? events = null)
+    public static TaskChannel Over(WorkQueue queue, ITopicTransport? events = null)
     {
         ArgumentNullException.ThrowIfNull(queue);
         return new WorkQueueChannel(queue, events is null ? null : new TopicEventTransport(events, queue.Name));

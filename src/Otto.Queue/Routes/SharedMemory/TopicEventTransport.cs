@@ -72,7 +72,7 @@ internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName
     private static bool TryReceive(MessageSubscriber subscriber, out byte[] bytes)
     {
         bytes = [];
-        if (!subscriber.TryReceive(out TopicMessage message)) return false;
+        if (!subscriber.TryReceive(out TopicFrame message)) return false;
         bytes = message.Bytes.ToArray();
         return true;
     }

@@ -5,17 +5,17 @@ namespace Otto.Queue;
 
 // A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits, and nothing is allocated.
 
-internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? events = null) : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
+internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? events = null) : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
 {
     // How long a keyed task waits for others that look for theirs; each takes microseconds.
     private static readonly TimeSpan TurnTimeout = TimeSpan.FromSeconds(2);
 
     /// <summary>The queue that carries the tasks, for inspection.</summary>
-    internal IWorkQueue Queue => queue;
+    internal WorkQueue Queue => queue;
 
     public override int MaxMessageBytes => queue.MaxMessageBytes;
 
-    public override int OtherWorkers => queue.OtherWorkers;
+    public override int OtherWorkers => queue.OtherConsumers;
 
     public override WorkQueueCounts LastCounts => queue.GetCounts();
 
@@ -42,8 +42,8 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? ev
     private SendResult InTurn(string key, ReadOnlySpan<byte> message, in SendOptions terms, bool hold, out WorkLease lease)
     {
         lease = default;
-        if (queue is not ISearchableWorkQueue searchable) throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot tell whether a key is taken");
-        if (!searchable.TryTakeTurn(TurnTimeout, out IDisposable? turn)) throw new IOException($"another process has been looking for a key of queue '{queue.Name}' for {TurnTimeout.TotalSeconds} s; is it stopped?");
+        if (queue is not SearchableWorkQueue searchable) throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot tell whether a key is taken");
+        if (!searchable.TryEnterExclusive(TurnTimeout, out IDisposable? turn)) throw new IOException($"another process has been looking for a key of queue '{queue.Name}' for {TurnTimeout.TotalSeconds} s; is it stopped?");
         using (turn)
         {
             byte[] bytes = Encoding.UTF8.GetBytes(key);
@@ -62,7 +62,7 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? ev
 
     public ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
-        if (queue is not ISearchableWorkQueue searchable) return new(CancelOutcome.NotFound);
+        if (queue is not SearchableWorkQueue searchable) return new(CancelOutcome.NotFound);
         // A worker may take it between our look and our cancel: then it is found again, held.
         for (int tries = 0; tries < 100; tries++)
         {
@@ -84,7 +84,7 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? ev
     // nobody.
     public ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
-        if (queue is not ISearchableWorkQueue searchable || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
+        if (queue is not SearchableWorkQueue searchable || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
         return new(TaskEvent.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes(reason.Length > 0 ? reason : $"attempt {attempts}")));
     }
 
@@ -93,9 +93,9 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? ev
     public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
         => new(queue.TrySendAndLease(message, out WorkLease lease) && lease.DeadLetter(reason));
 
-    public override void StartConsuming(ITaskConsumer taker) => queue.TakesWork = true;
+    public override void StartConsuming(ITaskConsumer taker) => queue.SetConsumer(true);
 
-    public override void StopConsuming() => queue.TakesWork = false;
+    public override void StopConsuming() => queue.SetConsumer(false);
 
     public override bool TryLease(out WorkLease lease) => queue.TryLease(out lease);
 
@@ -105,9 +105,9 @@ internal sealed class WorkQueueChannel(IWorkQueue queue, TopicEventTransport? ev
 
     public ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken) => new(queue.GetDeadLetters(max));
 
-    public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Requeue(letter));
+    public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.RequeueDeadLetter(letter));
 
-    public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.Delete(letter));
+    public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.DeleteDeadLetter(letter));
 
     public override async ValueTask DisposeAsync()
     {
