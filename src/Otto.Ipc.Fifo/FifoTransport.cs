@@ -5,7 +5,9 @@ namespace Otto.Ipc.Fifo;
 
 // The door to FIFOs: a name or a path and options in, an end of a stream out.
 
-/// <summary>Named pipes as a transport: streams between processes of one user, shells and every other language among them.</summary>
+/// <summary>
+/// Named pipes as a transport: streams between processes of one user, shells and every other language among them.
+/// </summary>
 /// <remarks>
 /// A stream is a FIFO, <c>name.fifo</c> in <see cref="FifoTransportOptions.Directory"/>, mode 0600, and a small file beside it,
 /// <c>name.fifo.lock</c>, by which its .NET ends agree. Any program may take part by opening the FIFO; docs/fifo.md says how.
@@ -45,7 +47,9 @@ public sealed class FifoTransport : IStreamTransport
         MaxMessageBytes: (1L << 20) - Platform.Pipe.PageBytes - FrameRules.LengthBytes,
         Platforms: "Linux x64; Linux arm64 declared, untested; macOS and Windows not offered");
 
-    /// <summary>Opens a stream's sending end, and makes the FIFO where it does not exist. Does not wait for a receiver.</summary>
+    /// <summary>
+    /// Opens a stream's sending end, and makes the FIFO where it does not exist. Does not wait for a receiver.
+    /// </summary>
     /// <param name="name">Which stream.</param>
     /// <param name="options">Framing and sizes; left out, the transport's.</param>
     /// <returns>
@@ -53,9 +57,13 @@ public sealed class FifoTransport : IStreamTransport
     /// Once the receiver has left, sends and waits throw <see cref="System.Threading.Channels.ChannelClosedException"/> until another one opens,
     /// which finds what the first had not read.
     /// </returns>
-    /// <exception cref="ArgumentException">The other ends use another framing or another limit; the message has both.</exception>
+    /// <exception cref="ArgumentException">
+    /// The other ends use another framing or another limit; the message has both.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">The FIFO or its directory is not this user's alone.</exception>
-    /// <exception cref="IOException">Something else lies at the FIFO's place, or the system refused; the message says what.</exception>
+    /// <exception cref="IOException">
+    /// Something else lies at the FIFO's place, or the system refused; the message says what.
+    /// </exception>
     public MessageSender OpenSender(ChannelName name, FifoStreamOptions? options = null)
     {
         options = Checked(options);
@@ -69,7 +77,9 @@ public sealed class FifoTransport : IStreamTransport
     /// The end, for one thread at a time. Receiving throws <see cref="TruncatedFrameException"/> once for a message whose sender went away in the
     /// middle of it, and <see cref="InvalidDataException"/> for bytes that no sender of this stream would write.
     /// </returns>
-    /// <exception cref="ArgumentException">The other ends use another framing or another limit; the message has both.</exception>
+    /// <exception cref="ArgumentException">
+    /// The other ends use another framing or another limit; the message has both.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">The FIFO or its directory is not this user's alone.</exception>
     /// <exception cref="IOException">
     /// The stream has a receiver, or the system gives no pipe large enough; the message has the numbers.
@@ -109,7 +119,9 @@ public sealed class FifoTransport : IStreamTransport
     /// <param name="side">Which side of it this is.</param>
     /// <param name="options">Framing and sizes of both; left out, the transport's.</param>
     /// <returns>Both ends of this side.</returns>
-    /// <exception cref="ArgumentException">There is no such side, or the name with what is added to it is too long.</exception>
+    /// <exception cref="ArgumentException">
+    /// There is no such side, or the name with what is added to it is too long.
+    /// </exception>
     /// <exception cref="IOException">As <see cref="OpenSender"/> and <see cref="OpenReceiver"/> throw it.</exception>
     public FifoDuplex OpenDuplex(ChannelName name, DuplexSide side, FifoStreamOptions? options = null)
     {
@@ -150,7 +162,9 @@ public sealed class FifoTransport : IStreamTransport
 
     /// <summary>Opens what <see cref="OpenSender"/> opens, with the same exceptions.</summary>
     /// <param name="name">The stream's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
@@ -164,7 +178,9 @@ public sealed class FifoTransport : IStreamTransport
 
     /// <summary>Opens what <see cref="OpenReceiver"/> opens, with the same exceptions.</summary>
     /// <param name="name">The stream's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenReceiver</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenReceiver</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(

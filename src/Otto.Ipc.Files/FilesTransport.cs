@@ -60,8 +60,12 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <exception cref="ArgumentException">
     /// The stream exists with other sizes, or they do not fit together; the message has the numbers.
     /// </exception>
-    /// <exception cref="CorruptSegmentException">A file of the stream fails a check; the message says which.</exception>
-    /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
+    /// <exception cref="CorruptSegmentException">
+    /// A file of the stream fails a check; the message says which.
+    /// </exception>
+    /// <exception cref="UnauthorizedAccessException">
+    /// A file or directory is a link, or not this user's alone.
+    /// </exception>
     /// <exception cref="IOException">The stream has all the live senders it can have.</exception>
     public MessageSender OpenSender(ChannelName name, FilesStreamOptions? options = null)
     {
@@ -76,8 +80,12 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <exception cref="ArgumentException">
     /// The stream exists with other sizes, or they do not fit together; the message has the numbers.
     /// </exception>
-    /// <exception cref="CorruptSegmentException">A file of the stream fails a check; the message says which.</exception>
-    /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
+    /// <exception cref="CorruptSegmentException">
+    /// A file of the stream fails a check; the message says which.
+    /// </exception>
+    /// <exception cref="UnauthorizedAccessException">
+    /// A file or directory is a link, or not this user's alone.
+    /// </exception>
     /// <exception cref="IOException">The stream has a live receiver.</exception>
     public MessageReceiver OpenReceiver(ChannelName name, FilesStreamOptions? options = null)
     {
@@ -94,7 +102,9 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// </returns>
     /// <exception cref="ArgumentException">The queue exists with other sizes; the message has the numbers.</exception>
     /// <exception cref="CorruptSegmentException">A file of the queue fails a check; the message says which.</exception>
-    /// <exception cref="UnauthorizedAccessException">A file or directory is a link, or not this user's alone.</exception>
+    /// <exception cref="UnauthorizedAccessException">
+    /// A file or directory is a link, or not this user's alone.
+    /// </exception>
     public WorkQueue OpenQueue(ChannelName name, FilesQueueOptions? options = null)
     {
         string queue = RootDirectory.Ensure(_root, "queues", name.Value);
@@ -114,7 +124,9 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
 
     /// <summary>Opens what <see cref="OpenSender"/> opens, with the same exceptions.</summary>
     /// <param name="name">The stream's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
@@ -128,7 +140,9 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
 
     /// <summary>Opens what <see cref="OpenReceiver"/> opens, with the same exceptions.</summary>
     /// <param name="name">The stream's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenReceiver</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenReceiver</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(
@@ -142,7 +156,9 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
 
     /// <summary>Opens what <see cref="OpenQueue"/> opens, with the same exceptions.</summary>
     /// <param name="name">The queue's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenQueue</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenQueue</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The handle, for any number of threads. Completes at once.</returns>
     public ValueTask<WorkQueue> OpenQueueAsync(

@@ -8,7 +8,9 @@ namespace Otto.Ipc.Hosting;
 internal static class IpcConfiguration
 {
     /// <summary>Applies a section over what the program said.</summary>
-    /// <exception cref="ArgumentException">A key is unknown, or a value is none; the message has the key's whole path.</exception>
+    /// <exception cref="ArgumentException">
+    /// A key is unknown, or a value is none; the message has the key's whole path.
+    /// </exception>
     public static void Apply(OttoIpcOptions options, IConfiguration section)
     {
         Each(

@@ -17,7 +17,9 @@ public static class OttoTransport
     /// What else the transports need; <see langword="null"/> for the defaults. <see cref="OttoIpcOptions.Transport"/>
     /// is ignored.
     /// </param>
-    /// <returns>The transport. Get a shape from it by <see cref="Require{T}"/>, or by the interface it implements.</returns>
+    /// <returns>
+    /// The transport. Get a shape from it by <see cref="Require{T}"/>, or by the interface it implements.
+    /// </returns>
     /// <exception cref="ArgumentException">
     /// The address is none, or names a transport that does not exist; the message names those that do.
     /// </exception>

@@ -10,7 +10,10 @@ namespace Otto.Ipc.Mmap;
 
 // The door to shared memory: a name and options in, an end of a shape out.
 
-/// <summary>Shared memory as a transport: streams, work queues, topics and stores between processes of one user on one machine.</summary>
+/// <summary>
+/// Shared memory as a transport: streams, work queues, topics and stores between processes of one user on one
+/// machine.
+/// </summary>
 /// <remarks>
 /// What is sent lives in a file under <see cref="MmapTransportOptions.Directory"/> until the machine restarts, whichever process dies.
 /// Nothing is deleted when an end is disposed; <see cref="RemoveStream"/>, <see cref="RemoveQueue"/>, <see cref="RemoveTopic"/> and <see cref="RemoveStore"/> do that.
@@ -71,7 +74,9 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <exception cref="SegmentMismatchException">The stream exists with another size or version.</exception>
     /// <exception cref="CorruptSegmentException">The stream's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
-    /// <exception cref="IOException">The stream has a live receiver, or there is no room for it; the message has the numbers.</exception>
+    /// <exception cref="IOException">
+    /// The stream has a live receiver, or there is no room for it; the message has the numbers.
+    /// </exception>
     public MessageReceiver OpenReceiver(ChannelName name, MmapStreamOptions? options = null)
     {
         options ??= new MmapStreamOptions();
@@ -99,8 +104,12 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <summary>Opens a publishing end of a topic, and creates the topic if it does not exist.</summary>
     /// <param name="name">Which topic.</param>
     /// <param name="options">Sizes, policy and waiting; left out, the topic's own or the defaults.</param>
-    /// <returns>The end, for one thread at a time. It goes on with the numbers of a publisher that left or died.</returns>
-    /// <exception cref="SegmentMismatchException">The topic exists with other sizes, another policy or another version.</exception>
+    /// <returns>
+    /// The end, for one thread at a time. It goes on with the numbers of a publisher that left or died.
+    /// </returns>
+    /// <exception cref="SegmentMismatchException">
+    /// The topic exists with other sizes, another policy or another version.
+    /// </exception>
     /// <exception cref="CorruptSegmentException">The topic's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
     /// <exception cref="IOException">
@@ -118,7 +127,9 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="options">Sizes, policy and waiting; left out, the topic's own or the defaults.</param>
     /// <param name="startAt">Where it begins.</param>
     /// <returns>The end, for one thread at a time; it hears everything that is published after this.</returns>
-    /// <exception cref="SegmentMismatchException">The topic exists with other sizes, another policy or another version.</exception>
+    /// <exception cref="SegmentMismatchException">
+    /// The topic exists with other sizes, another policy or another version.
+    /// </exception>
     /// <exception cref="CorruptSegmentException">The topic's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
     /// <exception cref="IOException">
@@ -133,15 +144,21 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     }
 
     /// <summary>Opens a store, and creates it if it does not exist.</summary>
-    /// <param name="name">Which store. It is a region in the file <c>name.store</c>, so other languages can take part.</param>
+    /// <param name="name">
+    /// Which store. It is a region in the file <c>name.store</c>, so other languages can take part.
+    /// </param>
     /// <param name="options">Its size and waiting; left out, the store's own or the defaults.</param>
-    /// <returns>The store, for any number of threads. A value that is set again to what it was is no change to a watch.</returns>
+    /// <returns>
+    /// The store, for any number of threads. A value that is set again to what it was is no change to a watch.
+    /// </returns>
     /// <exception cref="CorruptSegmentException">The store's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
     /// <exception cref="RegionFullException">There is no room for it; the message has the numbers.</exception>
     public IKeyValueStore OpenStore(ChannelName name, MmapStoreOptions? options = null) => new RegionStore(name, StorePath(name), options ?? new MmapStoreOptions());
 
-    /// <summary>Deletes a store with all its values, whoever has it open: their next call says that it is gone.</summary>
+    /// <summary>
+    /// Deletes a store with all its values, whoever has it open: their next call says that it is gone.
+    /// </summary>
     /// <param name="name">Which store.</param>
     /// <returns><see langword="false"/> if there is none.</returns>
     public bool RemoveStore(ChannelName name)
@@ -176,7 +193,9 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     /// <summary>Opens what <see cref="OpenSender"/> opens, with the same exceptions.</summary>
     /// <param name="name">The stream's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
@@ -190,7 +209,9 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     /// <summary>Opens what <see cref="OpenReceiver"/> opens, with the same exceptions.</summary>
     /// <param name="name">The stream's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenReceiver</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenReceiver</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(
@@ -204,7 +225,9 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     /// <summary>Opens what <see cref="OpenQueue"/> opens, with the same exceptions.</summary>
     /// <param name="name">The queue's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenQueue</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenQueue</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The handle, for any number of threads. Completes at once.</returns>
     public ValueTask<WorkQueue> OpenQueueAsync(
@@ -218,7 +241,9 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     /// <summary>Opens what <see cref="OpenPublisher"/> opens, with the same exceptions.</summary>
     /// <param name="name">The topic's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenPublisher</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenPublisher</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessagePublisher> OpenPublisherAsync(
@@ -232,7 +257,9 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     /// <summary>Opens what <see cref="OpenSubscriber"/> opens, with the same exceptions.</summary>
     /// <param name="name">The topic's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSubscriber</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenSubscriber</c> uses without any.
+    /// </param>
     /// <param name="startAt">Where it begins.</param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
@@ -247,7 +274,9 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
 
     /// <summary>Opens what <see cref="OpenStore"/> opens, with the same exceptions.</summary>
     /// <param name="name">The store's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenStore</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenStore</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The store, for any number of threads. Completes at once.</returns>
     public ValueTask<IKeyValueStore> OpenStoreAsync(

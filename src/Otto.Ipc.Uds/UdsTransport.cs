@@ -79,7 +79,9 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <returns>The end, for one thread at a time.</returns>
     /// <exception cref="SocketInUseException">The stream has a receiver that lives; the message says who.</exception>
     /// <exception cref="UnauthorizedAccessException">The directory is not safe, or not ours.</exception>
-    /// <exception cref="ArgumentException">The socket's path would be too long; the message has the numbers.</exception>
+    /// <exception cref="ArgumentException">
+    /// The socket's path would be too long; the message has the numbers.
+    /// </exception>
     public MessageReceiver OpenReceiver(ChannelName name) => new StreamReceiver(StreamSocket.PathOf(_shared.Client.SocketPath, name), _shared.Client.Options.AllowOtherOwner);
 
     /// <inheritdoc/>
@@ -88,7 +90,9 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
 
     /// <summary>Opens what <see cref="OpenSender"/> opens, with the same exceptions.</summary>
     /// <param name="name">The stream's name.</param>
-    /// <param name="options">Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.</param>
+    /// <param name="options">
+    /// Its options; <see langword="null"/> for those that <c>OpenSender</c> uses without any.
+    /// </param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
@@ -145,7 +149,9 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <remarks>
     /// A lost connection is made again, and told of by a <see cref="SubscriberDisconnectedException"/> once: how much was published meanwhile is not known.
     /// </remarks>
-    /// <exception cref="NotSupportedException">It was to start at the oldest message: the server keeps none.</exception>
+    /// <exception cref="NotSupportedException">
+    /// It was to start at the oldest message: the server keeps none.
+    /// </exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default)
     {

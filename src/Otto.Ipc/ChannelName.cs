@@ -4,7 +4,9 @@ namespace Otto.Ipc;
 
 // A name becomes part of a file name in every transport, so it is checked once, here, before any path exists.
 
-/// <summary>The name of a stream, queue, topic or store: 1 to 100 ASCII letters, digits, <c>.</c>, <c>_</c> or <c>-</c>.</summary>
+/// <summary>
+/// The name of a stream, queue, topic or store: 1 to 100 ASCII letters, digits, <c>.</c>, <c>_</c> or <c>-</c>.
+/// </summary>
 /// <remarks>
 /// A name is never a path: separators are refused, and so are <c>.</c> and <c>..</c>. The default value has no name,
 /// and every transport refuses it.

@@ -6,7 +6,9 @@ namespace Otto.Ipc;
 
 // The receiving end of a stream. A lease shows the bytes in place; disposing it is what counts as having read them.
 
-/// <summary>The receiving end of a stream: lease a message in place, dispose the lease, take the next; or receive copies.</summary>
+/// <summary>
+/// The receiving end of a stream: lease a message in place, dispose the lease, take the next; or receive copies.
+/// </summary>
 /// <remarks>
 /// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> when it is detected.
 /// <see cref="Dispose"/> is safe beside calls in flight and may be called again.
@@ -15,7 +17,9 @@ namespace Otto.Ipc;
 /// </remarks>
 public abstract class MessageReceiver : IDisposable, IAsyncDisposable, IReadLeaseOwner
 {
-    /// <summary>Whether every sender has completed and all their messages were read; there was at least one sender.</summary>
+    /// <summary>
+    /// Whether every sender has completed and all their messages were read; there was at least one sender.
+    /// </summary>
     /// <remarks>
     /// A sender that ended without completing keeps this <see langword="false"/> until a successor completes in its
     /// place.
@@ -41,7 +45,9 @@ public abstract class MessageReceiver : IDisposable, IAsyncDisposable, IReadLeas
 
     /// <summary>Waits, without holding a thread, until a message waits.</summary>
     /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
-    /// <returns><see langword="true"/> if a message waits; <see langword="false"/> if <see cref="IsCompleted"/> became true.</returns>
+    /// <returns>
+    /// <see langword="true"/> if a message waits; <see langword="false"/> if <see cref="IsCompleted"/> became true.
+    /// </returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
     public abstract ValueTask<bool> WaitToReceiveAsync(CancellationToken cancellationToken = default);
@@ -81,7 +87,9 @@ public abstract class MessageReceiver : IDisposable, IAsyncDisposable, IReadLeas
         return message;
     }
 
-    /// <summary>Receives copies of all messages until the stream is completed, waiting whenever there is none.</summary>
+    /// <summary>
+    /// Receives copies of all messages until the stream is completed, waiting whenever there is none.
+    /// </summary>
     /// <param name="cancellationToken">Ends the enumeration; no message is lost by it.</param>
     /// <returns>
     /// The messages, each in memory of the caller's own. The sequence ends when <see cref="IsCompleted"/> becomes

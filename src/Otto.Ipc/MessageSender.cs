@@ -5,7 +5,9 @@ namespace Otto.Ipc;
 
 // The sending end of a stream. A transport implements reserve, commit and wait; everything else is written once, here.
 
-/// <summary>The sending end of a stream: reserve room, write in place, commit; or send bytes that you already have.</summary>
+/// <summary>
+/// The sending end of a stream: reserve room, write in place, commit; or send bytes that you already have.
+/// </summary>
 /// <remarks>
 /// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> when it is detected.
 /// <see cref="Dispose"/> is safe beside calls in flight and may be called repeatedly.
@@ -18,7 +20,9 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
 
     /// <summary>Reserves room for a message, to be written in place.</summary>
     /// <param name="maxBytes">The most bytes that will be committed, 0 to <see cref="MaxMessageBytes"/>.</param>
-    /// <param name="slot">The room. Commit it, or dispose it to send nothing. Until then no other call is allowed.</param>
+    /// <param name="slot">
+    /// The room. Commit it, or dispose it to send nothing. Until then no other call is allowed.
+    /// </param>
     /// <returns>
     /// <see langword="true"/> if room was reserved; <see langword="false"/> if there is none now: wait with
     /// <see cref="WaitToSend"/>.
@@ -31,8 +35,12 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
 
     /// <summary>Sends a copy of <paramref name="message"/> if there is room.</summary>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <returns><see langword="true"/> if the message was sent; <see langword="false"/> if there is no room now.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>; nothing was written.</exception>
+    /// <returns>
+    /// <see langword="true"/> if the message was sent; <see langword="false"/> if there is no room now.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// The message exceeds <see cref="MaxMessageBytes"/>; nothing was written.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
     public abstract bool TrySend(ReadOnlySpan<byte> message);
 
@@ -79,7 +87,9 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a
     /// small message.
     /// </summary>
-    /// <param name="bytes">How many bytes, at least 1; more than <see cref="MaxMessageBytes"/> is what this is for.</param>
+    /// <param name="bytes">
+    /// How many bytes, at least 1; more than <see cref="MaxMessageBytes"/> is what this is for.
+    /// </param>
     /// <param name="loan">The block. Send it here, or dispose it; other calls are allowed meanwhile.</param>
     /// <returns><see langword="true"/> if a block was lent; <see langword="false"/> if all blocks are lent.</returns>
     /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>
@@ -101,7 +111,9 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// Waits until what was sent no longer needs this process: it could end, and the receiver would still read
     /// everything.
     /// </summary>
-    /// <remarks>Most transports complete at once. A sender over sockets keeps its messages until a receiver has them.</remarks>
+    /// <remarks>
+    /// Most transports complete at once. A sender over sockets keeps its messages until a receiver has them.
+    /// </remarks>
     /// <param name="cancellationToken">Stops the waiting; nothing is taken back.</param>
     /// <returns>Completes when this process is not needed any more.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>

@@ -5,7 +5,9 @@ namespace Otto.Ipc;
 // One message, read where the transport keeps it.
 
 /// <summary>One message in place; disposing it counts the message as read.</summary>
-/// <remarks>Belongs to the thread that received it, and cannot cross an <see langword="await"/>. Copies are the same lease.</remarks>
+/// <remarks>
+/// Belongs to the thread that received it, and cannot cross an <see langword="await"/>. Copies are the same lease.
+/// </remarks>
 public readonly ref struct ReadLease
 {
     private readonly IReadLeaseOwner? _owner;

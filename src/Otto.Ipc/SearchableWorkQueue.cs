@@ -33,9 +33,15 @@ public abstract class SearchableWorkQueue : WorkQueue
     /// <returns><see langword="true"/> if a dead letter was found; otherwise, <see langword="false"/>.</returns>
     public abstract bool TryFindDead(WorkMatch match, out int attempts, out string reason);
 
-    /// <summary>Enters a lock that all processes with this queue share, so that "there is none" stays true until one is sent.</summary>
+    /// <summary>
+    /// Enters a lock that all processes with this queue share, so that "there is none" stays true until one is sent.
+    /// </summary>
     /// <param name="timeout">How long to wait for another holder.</param>
-    /// <param name="exclusive">Leaves the lock when disposed; so does the death of the holder. Not to be held across an await.</param>
-    /// <returns><see langword="true"/> if the lock was entered; <see langword="false"/> if another held it all the while.</returns>
+    /// <param name="exclusive">
+    /// Leaves the lock when disposed; so does the death of the holder. Not to be held across an await.
+    /// </param>
+    /// <returns>
+    /// <see langword="true"/> if the lock was entered; <see langword="false"/> if another held it all the while.
+    /// </returns>
     public abstract bool TryEnterExclusive(TimeSpan timeout, out IDisposable? exclusive);
 }

@@ -2,7 +2,9 @@ namespace Otto.Ipc;
 
 // What a transport claims of itself, one member a row of the usual comparison table, so that a benchmark can contradict it.
 
-/// <summary>The ten properties by which people choose a transport. A transport states them; the benchmark matrix probes them.</summary>
+/// <summary>
+/// The ten properties by which people choose a transport. A transport states them; the benchmark matrix probes them.
+/// </summary>
 /// <param name="Speed">How long a small message takes there and back.</param>
 /// <param name="Streaming">Whether a receiver sees the first frame before the sender has finished.</param>
 /// <param name="Persistent">What a message that was sent survives.</param>

@@ -33,16 +33,24 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// <summary>The message, in place. Do not use it once the lease has ended.</summary>
     public ReadOnlyMemory<byte> Payload { get; }
 
-    /// <summary>Which attempt this is: 1 at first, one more after each abandon that counts and each death of a holder.</summary>
+    /// <summary>
+    /// Which attempt this is: 1 at first, one more after each abandon that counts and each death of a holder.
+    /// </summary>
     public int Attempt { get; }
 
     /// <summary>Marks the work as done: the message is never delivered again.</summary>
-    /// <returns><see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.</returns>
+    /// <returns>
+    /// <see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.
+    /// </returns>
     public bool Complete() => _owner?.Complete(_token) ?? false;
 
     /// <summary>Gives the message back, to be leased again.</summary>
-    /// <param name="countAttempt">Whether this try counts: <see langword="false"/> for work that was never started.</param>
-    /// <returns><see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.</returns>
+    /// <param name="countAttempt">
+    /// Whether this try counts: <see langword="false"/> for work that was never started.
+    /// </param>
+    /// <returns>
+    /// <see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.
+    /// </returns>
     /// <remarks>A counted try past the queue's attempt limit puts the message among the dead letters instead.</remarks>
     public bool Abandon(bool countAttempt = true) => Abandon(countAttempt, TimeSpan.Zero);
 
@@ -52,7 +60,9 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// The shortest time until it is leased again: 0 to <see cref="WorkQueue.MaxDelay"/>. Until then the death of
     /// this process does not affect it.
     /// </param>
-    /// <returns><see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.</returns>
+    /// <returns>
+    /// <see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.
+    /// </returns>
     /// <remarks>A counted try past the queue's attempt limit puts the message among the dead letters instead.</remarks>
     public bool Abandon(bool countAttempt, TimeSpan delay) => _owner?.Abandon(_token, countAttempt, delay) ?? false;
 
@@ -61,13 +71,19 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// were new, with its attempts reset.
     /// </summary>
     /// <param name="delay">The shortest time until it is leased again: 0 to <see cref="WorkQueue.MaxDelay"/>.</param>
-    /// <returns><see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.</returns>
+    /// <returns>
+    /// <see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.
+    /// </returns>
     /// <exception cref="ArgumentOutOfRangeException">The delay is out of its range.</exception>
     public bool Repeat(TimeSpan delay) => _owner?.Repeat(_token, delay) ?? false;
 
-    /// <summary>Gives the message up: it stays in the queue's dead-letter list until it is requeued or deleted.</summary>
+    /// <summary>
+    /// Gives the message up: it stays in the queue's dead-letter list until it is requeued or deleted.
+    /// </summary>
     /// <param name="reason">The reason, for a person to read; cut if it is too long to keep.</param>
-    /// <returns><see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.</returns>
+    /// <returns>
+    /// <see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.
+    /// </returns>
     public bool DeadLetter(string reason) => _owner?.DeadLetter(_token, reason) ?? false;
 
     /// <summary>Keeps the payload readable after this lease has ended.</summary>

@@ -30,7 +30,9 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// <summary>Sends a copy of <paramref name="message"/> if there is room.</summary>
     /// <param name="message">The bytes; may be empty.</param>
     /// <returns><see langword="true"/> if the message was sent; <see langword="false"/> if the queue is full.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>; nothing was sent.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// The message exceeds <see cref="MaxMessageBytes"/>; nothing was sent.
+    /// </exception>
     public abstract bool TrySend(ReadOnlySpan<byte> message);
 
     /// <summary>
@@ -41,7 +43,9 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// <param name="delay">The shortest wait, by the machine's monotonic clock: zero to <see cref="MaxDelay"/>.</param>
     /// <param name="id">Names the message for <see cref="Cancel"/>, until it is completed.</param>
     /// <returns><see langword="true"/> if the message was sent; <see langword="false"/> if the queue is full.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The message or the delay exceeds its limit; nothing was sent.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// The message or the delay exceeds its limit; nothing was sent.
+    /// </exception>
     public abstract bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id);
 
     /// <summary>Sends a block that was borrowed here, if there is room for a message.</summary>
@@ -79,7 +83,9 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// </summary>
     /// <param name="message">The bytes; may be empty.</param>
     /// <param name="lease">The message as a lease.</param>
-    /// <returns><see langword="true"/> if the message was stored; <see langword="false"/> if the queue is full.</returns>
+    /// <returns>
+    /// <see langword="true"/> if the message was stored; <see langword="false"/> if the queue is full.
+    /// </returns>
     public abstract bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease);
 
     /// <summary>Blocks until there is room for a message.</summary>
@@ -135,7 +141,9 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// <see langword="true"/> if it was cancelled; <see langword="false"/> if a worker holds it, or it was completed,
     /// cancelled or given up.
     /// </returns>
-    /// <remarks>The room of a delayed message is free at once; that of a ready one, when the queue comes to it.</remarks>
+    /// <remarks>
+    /// The room of a delayed message is free at once; that of a ready one, when the queue comes to it.
+    /// </remarks>
     public abstract bool Cancel(WorkId id);
 
     /// <summary>Leases the next message, if there is one.</summary>
@@ -174,7 +182,9 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
 
     /// <summary>Leases message after message, waiting whenever there is none.</summary>
     /// <param name="cancellationToken">Ends the enumeration; no message is lost by it.</param>
-    /// <returns>The leases. The sequence has no end of its own: cancel it, leave the loop, or dispose the queue.</returns>
+    /// <returns>
+    /// The leases. The sequence has no end of its own: cancel it, leave the loop, or dispose the queue.
+    /// </returns>
     /// <remarks>
     /// A message is leased only when the loop asks for it. End each lease in the loop: one that is not ended is held until this process dies.
     /// Several loops may run over one queue; each message goes to one of them.
@@ -210,7 +220,9 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// <param name="consumes">Whether it takes work.</param>
     public abstract void SetConsumer(bool consumes);
 
-    /// <summary>How many live consumers there are besides this handle. Costs one memory read while none joins or leaves.</summary>
+    /// <summary>
+    /// How many live consumers there are besides this handle. Costs one memory read while none joins or leaves.
+    /// </summary>
     public abstract int OtherConsumers { get; }
 
     /// <summary>Counts what the queue holds, without stopping anyone; exact only while nothing moves.</summary>
@@ -224,12 +236,16 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
 
     /// <summary>Makes a dead letter ready again, with its attempts reset.</summary>
     /// <param name="id">The dead letter.</param>
-    /// <returns><see langword="true"/> if it was requeued; <see langword="false"/> if it is no longer a dead letter.</returns>
+    /// <returns>
+    /// <see langword="true"/> if it was requeued; <see langword="false"/> if it is no longer a dead letter.
+    /// </returns>
     public abstract bool RequeueDeadLetter(DeadLetterId id);
 
     /// <summary>Deletes a dead letter.</summary>
     /// <param name="id">The dead letter.</param>
-    /// <returns><see langword="true"/> if it was removed; <see langword="false"/> if it is no longer a dead letter.</returns>
+    /// <returns>
+    /// <see langword="true"/> if it was removed; <see langword="false"/> if it is no longer a dead letter.
+    /// </returns>
     public abstract bool DeleteDeadLetter(DeadLetterId id);
 
     /// <summary>

@@ -4,7 +4,9 @@ namespace Otto.Ipc;
 
 // Room for one message inside the transport's own memory, so that a producer writes where the consumer will read.
 
-/// <summary>Room for one message, to be written in place and then committed; disposing an uncommitted slot sends nothing.</summary>
+/// <summary>
+/// Room for one message, to be written in place and then committed; disposing an uncommitted slot sends nothing.
+/// </summary>
 /// <remarks>
 /// Belongs to the thread that reserved it. Its bytes are not cleared: write all that you commit.
 /// Copies are the same slot (a <see langword="using"/> makes one), so its owner, not the struct, knows whether it is still open.

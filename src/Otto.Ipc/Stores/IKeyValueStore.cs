@@ -4,7 +4,9 @@ namespace Otto.Ipc;
 
 /// <summary>Values by key, shared with other processes: each read gives the last value that was set, whole.</summary>
 /// <remarks>
-/// <para>Safe for any number of threads. Keys are checked by <see cref="StoreKey"/>, patterns by <see cref="KeyPattern"/>.</para>
+/// <para>
+/// Safe for any number of threads. Keys are checked by <see cref="StoreKey"/>, patterns by <see cref="KeyPattern"/>.
+/// </para>
 /// <para>A value is any bytes. If a transport keeps JSON, a value that is JSON is kept as such, for <c>jq</c> and for other languages
 /// (white space around it may be lost); any other bytes are kept as <see cref="StoredJson"/> says, and read back exactly.</para>
 /// </remarks>
@@ -31,7 +33,9 @@ public interface IKeyValueStore : IAsyncDisposable
     /// <exception cref="ArgumentException">
     /// The key is not valid, or the value exceeds the limit; the message has the numbers, and the old value stays.
     /// </exception>
-    /// <exception cref="IOException">There is no room for it; the message has the numbers, and the old value stays.</exception>
+    /// <exception cref="IOException">
+    /// There is no room for it; the message has the numbers, and the old value stays.
+    /// </exception>
     ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken = default);
 
     /// <summary>Removes a key.</summary>
@@ -48,7 +52,9 @@ public interface IKeyValueStore : IAsyncDisposable
 
     /// <summary>Watches keys from now on.</summary>
     /// <param name="pattern">Which ones.</param>
-    /// <param name="snapshot">Whether the present values come first, so that no change is missed between reading and watching.</param>
+    /// <param name="snapshot">
+    /// Whether the present values come first, so that no change is missed between reading and watching.
+    /// </param>
     /// <param name="cancellationToken">Stops waiting for the watch to start.</param>
     /// <returns>The watch, started: every change after this is reported. Dispose it to end it.</returns>
     ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellationToken = default);

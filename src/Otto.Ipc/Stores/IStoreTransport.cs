@@ -2,7 +2,9 @@ namespace Otto.Ipc;
 
 // Values instead of messages.
 
-/// <summary>A transport with the <em>store</em> shape: the last value for each key, with notification of changes.</summary>
+/// <summary>
+/// A transport with the <em>store</em> shape: the last value for each key, with notification of changes.
+/// </summary>
 public interface IStoreTransport : ITransport
 {
     /// <summary>Opens a store, and creates it if it does not exist.</summary>

@@ -27,7 +27,9 @@ public sealed class KeyPattern
     {
     }
 
-    /// <summary>For transports that put something of their own before a pattern: makes one with another limit.</summary>
+    /// <summary>
+    /// For transports that put something of their own before a pattern: makes one with another limit.
+    /// </summary>
     /// <param name="pattern">Its text.</param>
     /// <param name="maxLength">The longest, in characters.</param>
     internal KeyPattern(string pattern, int maxLength)

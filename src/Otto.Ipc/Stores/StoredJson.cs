@@ -7,8 +7,12 @@ namespace Otto.Ipc;
 
 // How any bytes stand where JSON is kept: as themselves where they are JSON, wrapped where they are not.
 
-/// <summary>Values as JSON on one line: bytes that are JSON stand for themselves, any others as <c>{"$base64":"…"}</c>.</summary>
-/// <remarks>A JSON value that itself looks like the wrapping is wrapped too, so that every value reads back as it was set.</remarks>
+/// <summary>
+/// Values as JSON on one line: bytes that are JSON stand for themselves, any others as <c>{"$base64":"…"}</c>.
+/// </summary>
+/// <remarks>
+/// A JSON value that itself looks like the wrapping is wrapped too, so that every value reads back as it was set.
+/// </remarks>
 public static class StoredJson
 {
     private static readonly JsonWriterOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };

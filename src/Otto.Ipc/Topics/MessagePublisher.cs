@@ -5,7 +5,9 @@ namespace Otto.Ipc;
 
 // The publishing end of a topic. A transport fills in reserve, commit and wait; everything else is said once, here.
 
-/// <summary>The publishing end of a topic: reserve room, write in place, commit; or publish bytes that you already have.</summary>
+/// <summary>
+/// The publishing end of a topic: reserve room, write in place, commit; or publish bytes that you already have.
+/// </summary>
 /// <remarks>
 /// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> when it is detected.
 /// <see cref="Dispose"/> is safe beside calls in flight and may be called again.
@@ -18,7 +20,9 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
 
     /// <summary>Reserves room for a message, to be written in place.</summary>
     /// <param name="maxBytes">The most bytes that will be committed, 0 to <see cref="MaxMessageBytes"/>.</param>
-    /// <param name="slot">The room. Commit it, or dispose it to publish nothing. Until then no other call is allowed.</param>
+    /// <param name="slot">
+    /// The room. Commit it, or dispose it to publish nothing. Until then no other call is allowed.
+    /// </param>
     /// <returns>
     /// <see langword="true"/> if room was reserved; <see langword="false"/> if a subscriber that may block this
     /// publisher has not read far enough: wait with <see cref="WaitToPublish"/>.
@@ -35,7 +39,9 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// <see langword="true"/> if the message was published; <see langword="false"/> if a subscriber blocks this
     /// publisher.
     /// </returns>
-    /// <exception cref="ArgumentOutOfRangeException">The message exceeds <see cref="MaxMessageBytes"/>; nothing was written.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// The message exceeds <see cref="MaxMessageBytes"/>; nothing was written.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
     public abstract bool TryPublish(ReadOnlySpan<byte> message);
 
@@ -48,7 +54,9 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
     public abstract bool WaitToPublish(int bytes, TimeSpan timeout, CancellationToken cancellationToken = default);
 
-    /// <summary>Waits, without holding a thread, until a message of <paramref name="bytes"/> can be published.</summary>
+    /// <summary>
+    /// Waits, without holding a thread, until a message of <paramref name="bytes"/> can be published.
+    /// </summary>
     /// <param name="bytes">The size of the message to come.</param>
     /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>Completes when it can.</returns>
@@ -56,7 +64,9 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
     public abstract ValueTask WaitToPublishAsync(int bytes, CancellationToken cancellationToken = default);
 
-    /// <summary>Publishes a copy of <paramref name="message"/>, waiting while a subscriber blocks this publisher.</summary>
+    /// <summary>
+    /// Publishes a copy of <paramref name="message"/>, waiting while a subscriber blocks this publisher.
+    /// </summary>
     /// <param name="message">The bytes; may be empty.</param>
     /// <param name="cancellationToken">Stops the waiting; a message that was published stays so.</param>
     /// <returns>Completes when the message is published.</returns>
@@ -71,7 +81,9 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a
     /// small message.
     /// </summary>
-    /// <param name="bytes">How many bytes, at least 1; more than <see cref="MaxMessageBytes"/> is what this is for.</param>
+    /// <param name="bytes">
+    /// How many bytes, at least 1; more than <see cref="MaxMessageBytes"/> is what this is for.
+    /// </param>
     /// <param name="loan">The block. Send it here, or dispose it; other calls are allowed meanwhile.</param>
     /// <returns><see langword="true"/> if a block was lent; <see langword="false"/> if all blocks are lent.</returns>
     /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>

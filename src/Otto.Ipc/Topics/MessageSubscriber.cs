@@ -18,12 +18,16 @@ public abstract class MessageSubscriber : IDisposable, IAsyncDisposable
     /// <summary>Takes the next message, if there is one.</summary>
     /// <param name="message">The message; its bytes are this subscriber's copy, valid until the next call.</param>
     /// <returns><see langword="true"/> if there was a message; otherwise, <see langword="false"/>.</returns>
-    /// <exception cref="SubscriberDisconnectedException">The topic disconnects slow subscribers, and this one was too slow.</exception>
+    /// <exception cref="SubscriberDisconnectedException">
+    /// The topic disconnects slow subscribers, and this one was too slow.
+    /// </exception>
     /// <exception cref="ObjectDisposedException">This end was disposed.</exception>
     public abstract bool TryReceive(out TopicFrame message);
 
     /// <summary>Resumes after a disconnection; without one, skips the messages that wait.</summary>
-    /// <param name="startAt">The oldest message that is still there and was not received yet, or what is published from now on.</param>
+    /// <param name="startAt">
+    /// The oldest message that is still there and was not received yet, or what is published from now on.
+    /// </param>
     /// <returns>
     /// How many messages were skipped. They are included in <see cref="Lost"/>, and in no later
     /// <see cref="TopicFrame.Lost"/>.
@@ -48,8 +52,12 @@ public abstract class MessageSubscriber : IDisposable, IAsyncDisposable
 
     /// <summary>Receives a copy of the next message, waiting as long as it takes.</summary>
     /// <param name="cancellationToken">Stops the waiting; no message is lost by it.</param>
-    /// <returns>The message, in memory of the caller's own. A topic has no end, so this waits until there is one.</returns>
-    /// <exception cref="SubscriberDisconnectedException">The topic disconnects slow subscribers, and this one was too slow.</exception>
+    /// <returns>
+    /// The message, in memory of the caller's own. A topic has no end, so this waits until there is one.
+    /// </returns>
+    /// <exception cref="SubscriberDisconnectedException">
+    /// The topic disconnects slow subscribers, and this one was too slow.
+    /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or while waiting.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -63,12 +71,16 @@ public abstract class MessageSubscriber : IDisposable, IAsyncDisposable
 
     /// <summary>Receives copies of all messages, waiting whenever there is none.</summary>
     /// <param name="cancellationToken">Ends the enumeration; no message is lost by it.</param>
-    /// <returns>The messages. The sequence has no end of its own: cancel it, leave the loop, or dispose this end.</returns>
+    /// <returns>
+    /// The messages. The sequence has no end of its own: cancel it, leave the loop, or dispose this end.
+    /// </returns>
     /// <remarks>
     /// <see cref="TopicMessage.Lost"/> is the number of messages that were lost before each one. A <see cref="SubscriberDisconnectedException"/> ends
     /// the enumeration; call <see cref="ResumeFrom"/> and enumerate again.
     /// </remarks>
-    /// <exception cref="SubscriberDisconnectedException">The topic disconnects slow subscribers, and this one was too slow.</exception>
+    /// <exception cref="SubscriberDisconnectedException">
+    /// The topic disconnects slow subscribers, and this one was too slow.
+    /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or during the enumeration.</exception>
     public virtual async IAsyncEnumerable<TopicMessage> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)

@@ -17,6 +17,8 @@ public readonly ref struct TopicFrame
     /// <summary>The message. Valid until the subscriber's next call.</summary>
     public ReadOnlySpan<byte> Bytes { get; }
 
-    /// <summary>How many messages of the same publisher this subscriber lost right before this one; zero while it keeps up.</summary>
+    /// <summary>
+    /// How many messages of the same publisher this subscriber lost right before this one; zero while it keeps up.
+    /// </summary>
     public long Lost { get; }
 }

@@ -27,8 +27,12 @@ public static class TopicTransportExtensions
     /// <param name="name">The topic; it is created if it does not exist.</param>
     /// <param name="startAt">The position of the first message.</param>
     /// <param name="cancellationToken">Ends the subscription.</param>
-    /// <returns>The messages, as <see cref="SubscribeAsync(ITopicTransport, ChannelName, CancellationToken)"/> returns them.</returns>
-    /// <exception cref="NotSupportedException">The transport keeps no messages, so that it cannot start at the oldest.</exception>
+    /// <returns>
+    /// The messages, as <see cref="SubscribeAsync(ITopicTransport, ChannelName, CancellationToken)"/> returns them.
+    /// </returns>
+    /// <exception cref="NotSupportedException">
+    /// The transport keeps no messages, so that it cannot start at the oldest.
+    /// </exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static IAsyncEnumerable<TopicMessage> SubscribeAsync(
         this ITopicTransport transport, ChannelName name, StartPosition startAt, CancellationToken cancellationToken = default)
