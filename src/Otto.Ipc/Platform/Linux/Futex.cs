@@ -15,7 +15,9 @@ internal static unsafe class Futex
     /// <summary>Whether the kernel can wait on many words at once (Linux 5.16).</summary>
     public static bool HasWaitVector { get; } = ProbeWaitVector();
 
-    /// <summary>Sleeps while the word holds <paramref name="expected"/>. Returns for any reason; the caller looks again.</summary>
+    /// <summary>
+    /// Sleeps while the word holds <paramref name="expected"/>. Returns for any reason; the caller looks again.
+    /// </summary>
     public static void Wait(nint word, int expected, TimeSpan? timeout)
     {
         TimeSpec relative = default;

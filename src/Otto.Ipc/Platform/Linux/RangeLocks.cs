@@ -8,7 +8,9 @@ namespace Otto.Ipc.Platform.Linux;
 
 internal static class RangeLocks
 {
-    /// <summary>Opens the same file anew: locks belong to the open file description, and one never sees its own as taken.</summary>
+    /// <summary>
+    /// Opens the same file anew: locks belong to the open file description, and one never sees its own as taken.
+    /// </summary>
     /// <param name="file">Which file.</param>
     /// <param name="writable">Whether locks for writing will be taken; looking at others' needs none.</param>
     public static SafeFileHandle Reopen(SafeFileHandle file, bool writable)

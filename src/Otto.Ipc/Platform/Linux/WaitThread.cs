@@ -33,7 +33,10 @@ internal sealed class WaitThread
         new Thread(Run) { IsBackground = true, Name = "otto waits" }.Start();
     }
 
-    /// <summary>The one of this process. Where it could not be made, for want of descriptors say, the next who needs it tries again.</summary>
+    /// <summary>
+    /// The one of this process. Where it could not be made, for want of descriptors say, the next who needs it tries
+    /// again.
+    /// </summary>
     private static WaitThread Shared
     {
         get

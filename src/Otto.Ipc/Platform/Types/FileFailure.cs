@@ -2,7 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Otto.Ipc.Platform;
 
-// Why the system refused. A caller acts on the kind and words its own message; the number stays in the message and in the exception's HResult.
+// Why the system refused. A caller acts on the kind and words its own message; the number stays in the message and in the exception's
+// HResult.
 
 /// <summary>The kinds of refusal that callers tell apart.</summary>
 internal enum FileFailureKind

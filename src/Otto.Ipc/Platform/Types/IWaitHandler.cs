@@ -3,7 +3,9 @@ namespace Otto.Ipc.Platform;
 /// <summary>What the wait thread of this process calls.</summary>
 internal interface IWaitHandler
 {
-    /// <summary>Something happened to the descriptor that was armed; it is no longer armed. May come once too often.</summary>
+    /// <summary>
+    /// Something happened to the descriptor that was armed; it is no longer armed. May come once too often.
+    /// </summary>
     void Attend();
 
     /// <summary>Some time has passed.</summary>
