@@ -68,7 +68,7 @@ internal sealed class UseCounter(Action close) : IClosableEnd
     private static void ThrowClosed() => throw new ObjectDisposedException(nameof(IWorkQueue), "this handle of the queue was disposed");
 }
 
-/// <summary>What somebody may dispose while another waits on it.</summary>
+/// <summary>What a process may dispose while another waits on it.</summary>
 internal interface IClosableEnd
 {
     bool IsClosed { get; }

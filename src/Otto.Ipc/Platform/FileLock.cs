@@ -23,10 +23,10 @@ internal static class FileLock
     /// <param name="file">Which file.</param>
     /// <param name="path">Its path, for messages.</param>
     /// <param name="start">When the waiting began, by <see cref="Stopwatch.GetTimestamp"/>.</param>
-    /// <param name="timeout">How long in all; infinite for ever.</param>
+    /// <param name="timeout">How long in all; infinite to wait indefinitely.</param>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <returns>
-    /// <see langword="false"/> if others held it all the time; <see cref="DescribeHolder"/> says who.
+    /// <see langword="false"/> if others held it all the time; <see cref="DescribeHolder"/> names it.
     /// </returns>
     public static bool Acquire(SafeFileHandle file, string path, long start, TimeSpan timeout, CancellationToken cancellationToken)
     {

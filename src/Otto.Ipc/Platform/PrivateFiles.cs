@@ -14,7 +14,7 @@ internal static class PrivateFiles
     public static bool IsSupported => HostSystem.IsLinux;
 
     /// <summary>
-    /// Opens a file. A link at the end of the path is refused, and a FIFO that stands there does not block.
+    /// Opens a file. A link at the end of the path is refused, and a FIFO of that name does not block.
     /// </summary>
     /// <returns><see langword="null"/> if the system refused.</returns>
     public static SafeFileHandle? TryOpen(
@@ -42,7 +42,7 @@ internal static class PrivateFiles
     public static FileFailure TryLink(string existing, string path) => FileCalls.TryLink(existing, path);
 
     /// <summary>
-    /// Moves a file to a name, over what stood there: whoever opens it gets the old file or the new one.
+    /// Moves a file to a name, over what was there: a process that opens it gets the old file or the new one.
     /// </summary>
     public static FileFailure TryMove(string from, string to) => FileCalls.TryMove(from, to);
 
@@ -73,7 +73,7 @@ internal static class PrivateFiles
     /// </summary>
     public static FileStatus? Status(string path) => IsSupported ? Libc.Status(path) : throw NotServed();
 
-    /// <summary>Bytes that are free where a path lies; negative where that cannot be known.</summary>
+    /// <summary>Bytes that are free where a path is; negative where that cannot be known.</summary>
     public static long FreeBytes(string path)
     {
         try

@@ -14,7 +14,7 @@ internal static class ProcessFence
     public static readonly bool Asymmetric =
         HostSystem.UsesLinux && Environment.GetEnvironmentVariable("OTTO_FENCE") != "full" && Membarrier.TryRegister();
 
-    /// <summary>Whether the waiter's side works here; once it was refused, waits are short and look again.</summary>
+    /// <summary>Whether the waiter's side works here; once it was refused, waits are short and check again.</summary>
     public static bool SignallersReached => !Membarrier.IsRefused;
 
     /// <summary>

@@ -38,7 +38,7 @@ internal static class SegmentStore
     /// <summary>
     /// Makes a file that has no name yet, and vanishes with its handle unless <see cref="TryName"/> gives it one.
     /// </summary>
-    /// <exception cref="IOException">The file system has no such files; the message says what to do.</exception>
+    /// <exception cref="IOException">The file system has no such files; the message describes what to do.</exception>
     public static SafeFileHandle CreateUnnamed(string directory)
     {
         if (PrivateFiles.TryCreateUnnamed(directory, out FileFailure failure) is { } file) return file;
@@ -57,7 +57,7 @@ internal static class SegmentStore
     }
 
     /// <summary>
-    /// Every byte gets its storage now: a page that cannot be had later would end the process, which nobody can catch.
+    /// Every byte gets its storage now: a page that cannot be had later would end the process, which cannot be caught.
     /// </summary>
     /// <exception cref="IOException">There is no room; the message has the numbers.</exception>
     public static void Allocate(SafeFileHandle file, long bytes, string path)
@@ -109,19 +109,19 @@ internal static class SegmentStore
         return !own.HasNoName && PrivateFiles.Status(path) is { } named && named.Inode == own.Inode;
     }
 
-    /// <summary>Takes a name away; the file lives on in those who have it open.</summary>
+    /// <summary>Takes a name away; the file lives on in processes that have it open.</summary>
     public static void RemoveName(string path) => _ = PrivateFiles.TryRemove(path);
 
     /// <summary>Maps a file whole.</summary>
     public static nint Map(SafeFileHandle file, long length, bool writable) => MemoryCalls.Map(file, length, writable);
 
-    /// <summary>Gives an address range back. Nobody may use it any more.</summary>
+    /// <summary>Gives an address range back. Nothing may use it any more.</summary>
     public static void Unmap(nint address, long length) => MemoryCalls.Unmap(address, length);
 
     /// <summary>
-    /// Takes a file's memory out of an address range that somebody may still read: a late look meets zeros instead of
+    /// Takes a file's memory out of an address range that may still be read: a late look meets zeros instead of
     /// ending the process. The
-    /// range itself is given back once many others have been quarantined.
+    /// range itself is released once many others have been quarantined.
     /// </summary>
     public static void Quarantine(nint address, long length) => MemoryCalls.Quarantine(address, length);
 }

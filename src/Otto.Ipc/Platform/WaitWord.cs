@@ -24,7 +24,7 @@ internal static class WaitWord
         else Portable.PortableWaitWord.Wait(word.Address, expected, timeout);
     }
 
-    /// <summary>Wakes everybody who sleeps on the word.</summary>
+    /// <summary>Wakes every process that sleeps on the word.</summary>
     public static void WakeAll(in WaitTarget word)
     {
         if (CanSleep) Futex.WakeAll(word.Address);

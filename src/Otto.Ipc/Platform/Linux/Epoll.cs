@@ -39,7 +39,7 @@ internal sealed unsafe class Epoll : IDisposable
     }
 
     /// <summary>Sleeps until something happens.</summary>
-    /// <param name="milliseconds">At most this long; -1 for ever.</param>
+    /// <param name="milliseconds">At most this long; -1 to wait indefinitely.</param>
     /// <returns>How many events there are; none where the time ran out or a signal came.</returns>
     public int Wait(int milliseconds)
     {

@@ -30,7 +30,7 @@ internal static unsafe class Futex
         Libc.Syscall(Abi.FutexCall, word, WaitOperation, expected, timeout is null ? 0 : (nint)(&relative), 0, 0);
     }
 
-    /// <summary>Wakes everybody who sleeps on the word.</summary>
+    /// <summary>Wakes every process that sleeps on the word.</summary>
     public static void WakeAll(nint word) => Libc.Syscall(Abi.FutexCall, word, WakeOperation, int.MaxValue, 0, 0, 0);
 
     /// <summary>Sleeps while every word holds its value. Returns for any reason; the caller looks again.</summary>

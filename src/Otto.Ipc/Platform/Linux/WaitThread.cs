@@ -134,7 +134,7 @@ internal sealed class WaitThread
         }
     }
 
-    /// <summary>What fails is one end's; the thread is everybody's.</summary>
+    /// <summary>What fails is one end's; the thread serves all handlers.</summary>
     private static void Guard(IWaitHandler handler, Action<IWaitHandler> act)
     {
         try

@@ -9,10 +9,10 @@ internal interface IWaitHandler
     void Attend();
 
     /// <summary>Some time has passed.</summary>
-    /// <returns>After how many milliseconds to come again; 0 for not at all.</returns>
+    /// <returns>After how many milliseconds to call again; 0 for not at all.</returns>
     int Tick() => 0;
 
-    /// <summary>A call of this handler failed in a way that nobody foresaw.</summary>
+    /// <summary>A call of this handler failed in a way that was not foreseen.</summary>
     void Fail(IOException failure)
     {
     }
