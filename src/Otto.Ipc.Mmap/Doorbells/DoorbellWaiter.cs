@@ -19,7 +19,9 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
     /// <summary>What wakes this waiter.</summary>
     public Doorbell Bell { get; } = new(mapping, offset);
 
-    /// <summary>Whether somebody waits through this object. The word cannot tell: a signaller may have cleared it and then died.</summary>
+    /// <summary>
+    /// Whether somebody waits through this object. The word cannot tell: a signaller may have cleared it and then died.
+    /// </summary>
     public bool HasWaiters => Volatile.Read(ref _waiters) != 0;
 
     /// <summary>Rings for a waiter of this process whose signaller was stopped or killed before it rang.</summary>
@@ -28,7 +30,9 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
         if (HasWaiters && readiness.Poll()) Bell.Ring();
     }
 
-    /// <summary>The waiting side looked and was busy: after a while of that signallers need not fence any more.</summary>
+    /// <summary>
+    /// The waiting side looked and was busy: after a while of that signallers need not fence any more.
+    /// </summary>
     public void NoteBusy()
     {
         if (!_fencing || ++_looks < LooksUntilCalm) return;

@@ -8,6 +8,9 @@ public enum WaitMode
     /// <summary>The kernel's futex where there is one, else <see cref="Portable"/>.</summary>
     Auto,
 
-    /// <summary>Short sleeps that look again: needs nothing of the kernel, and costs a few hundred wake-ups a second while waiting.</summary>
+    /// <summary>
+    /// Short sleeps that look again: needs nothing of the kernel, and costs a few hundred wake-ups a second while
+    /// waiting.
+    /// </summary>
     Portable,
 }

@@ -2,7 +2,9 @@ namespace Otto.Ipc.Mmap;
 
 // A segment that is whole, but not the one that was asked for.
 
-/// <summary>A segment exists and is intact, but of another version, shape or size than was asked for; nothing was changed.</summary>
+/// <summary>
+/// A segment exists and is intact, but of another version, shape or size than was asked for; nothing was changed.
+/// </summary>
 public sealed class SegmentMismatchException : IOException
 {
     /// <summary>Creates the exception.</summary>

@@ -2,7 +2,8 @@ using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Loans;
 
-// Free blocks and the files behind them: made for a size, kept for the next of that size within bounds, dropped by whoever has the entry for itself.
+// Free blocks and the files behind them: made for a size, kept for the next of that size within bounds, dropped by whoever has the entry
+// for itself.
 
 internal sealed class BlockFiles(BlockTable table, LenderSeat seat, string prefix)
 {
@@ -44,7 +45,10 @@ internal sealed class BlockFiles(BlockTable table, LenderSeat seat, string prefi
         }
     }
 
-    /// <summary>Takes a block's file away. The caller is its maker. The file goes also where no size is said: a maker died in between.</summary>
+    /// <summary>
+    /// Takes a block's file away. The caller is its maker. The file goes also where no size is said: a maker died in
+    /// between.
+    /// </summary>
     private void DropFile(int index)
     {
         Volatile.Write(ref table.Size(index), 0);
@@ -103,7 +107,9 @@ internal sealed class BlockFiles(BlockTable table, LenderSeat seat, string prefi
         return false;
     }
 
-    /// <summary>The exact word → Free, one generation on. Beyond what free blocks may keep, its file goes first.</summary>
+    /// <summary>
+    /// The exact word → Free, one generation on. Beyond what free blocks may keep, its file goes first.
+    /// </summary>
     public bool Free(int index, long word)
     {
         long next = BlockWord.Make(BlockState.Free, BlockWord.Generation(word) + 1, 0);

@@ -7,7 +7,8 @@ namespace Otto.Ipc.Mmap.Loans;
 internal sealed class LoanRecovery(BlockTable table, IBlockReferences references)
 {
     /// <summary>
-    /// Finds each block that was sent and that no message names any more: its message's last holder died between completing and freeing. The caller
+    /// Finds each block that was sent and that no message names any more: its message's last holder died between
+    /// completing and freeing. The caller
     /// ends them.
     /// </summary>
     public List<BlockDescriptor> FindUnreferenced()
@@ -30,7 +31,9 @@ internal sealed class LoanRecovery(BlockTable table, IBlockReferences references
         ];
     }
 
-    /// <summary>Repairs what a dead participant held. Each step is one exact CAS, so several may do it at once.</summary>
+    /// <summary>
+    /// Repairs what a dead participant held. Each step is one exact CAS, so several may do it at once.
+    /// </summary>
     public void Repair(int dead, int me)
     {
         uint bit = 1u << dead;

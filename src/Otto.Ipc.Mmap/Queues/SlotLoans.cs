@@ -3,7 +3,8 @@ using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Queues;
 
-// Messages over the slot's size, and blocks that a user borrows: the slot holds a descriptor, and the block is the message's from the commit to
+// Messages over the slot's size, and blocks that a user borrows: the slot holds a descriptor, and the block is the message's from the
+// commit to
 // the message's end. The pool is opened when it is first needed.
 
 internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBlockReferences references) : ILoanOwner
@@ -18,7 +19,10 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
     private BlockDescriptor[]? _reserved;
     private bool _lacksBlocks;
 
-    /// <summary>Whether blocks were what the last sender lacked: no bell rings for those that somebody holds beyond their message.</summary>
+    /// <summary>
+    /// Whether blocks were what the last sender lacked: no bell rings for those that somebody holds beyond their
+    /// message.
+    /// </summary>
     public bool LacksBlocks => Volatile.Read(ref _lacksBlocks);
 
     public LoanPool Pool
@@ -188,7 +192,10 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         return true;
     }
 
-    /// <summary>The block of a reserved slot, taken from it: before the slot is given back, as its next owner has a place there too.</summary>
+    /// <summary>
+    /// The block of a reserved slot, taken from it: before the slot is given back, as its next owner has a place there
+    /// too.
+    /// </summary>
     public BlockDescriptor TakeReserved(in SlotToken token)
     {
         // The word is exact: while it is this reservation's, so is what stands here.
@@ -263,7 +270,10 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         }
     }
 
-    /// <summary>Sweeps borrowers and holders; after a sweep of the queue also what a death left between a message's end and its block's.</summary>
+    /// <summary>
+    /// Sweeps borrowers and holders; after a sweep of the queue also what a death left between a message's end and its
+    /// block's.
+    /// </summary>
     public void Look(bool swept)
     {
         if (_pool is null && !(swept && LoanPool.Exists(slots.Segment))) return;

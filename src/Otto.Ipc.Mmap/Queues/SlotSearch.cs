@@ -6,7 +6,8 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 
-// Finding a message by what it says. Nothing is moved or marked: each look is a copy that counts only if its slot's word stayed what it was.
+// Finding a message by what it says. Nothing is moved or marked: each look is a copy that counts only if its slot's word stayed what it
+// was.
 
 internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot view)
 {

@@ -26,11 +26,14 @@ internal sealed class UseCounter(Action close) : IClosableEnd
         if (IsClosed) ThrowClosed();
     }
 
-    /// <summary>Enters for ending a slot or a lease, which may happen after the handle was closed, or may have happened before.</summary>
+    /// <summary>
+    /// Enters for ending a slot or a lease, which may happen after the handle was closed, or may have happened before.
+    /// </summary>
     /// <returns><see langword="false"/> where the handle's memory is gone, so that whatever it was has ended.</returns>
     public bool TryEnterLate()
     {
-        // What is still open counts itself, so for it the release lies ahead; a stale copy may come at any time, and must touch nothing then.
+        // What is still open counts itself, so for it the release lies ahead; a stale copy may come at any time, and must touch nothing
+        // then.
         if ((Interlocked.Increment(ref _inFlight) & Released) == 0) return true;
         Interlocked.Decrement(ref _inFlight);
         return false;
@@ -40,7 +43,8 @@ internal sealed class UseCounter(Action close) : IClosableEnd
     /// <param name="count">How many: a call alone, or a call and the slot or lease that it ended.</param>
     public void Exit(int count = 1)
     {
-        // Whoever turns "closed, nothing in flight" into "released" closes, so it is done once, and never under somebody who entered meanwhile.
+        // Whoever turns "closed, nothing in flight" into "released" closes, so it is done once, and never under somebody who entered
+        // meanwhile.
         if (Interlocked.Add(ref _inFlight, -count) == Closed
             && Interlocked.CompareExchange(ref _inFlight, Closed | Released, Closed) == Closed) close();
     }
@@ -64,7 +68,7 @@ internal sealed class UseCounter(Action close) : IClosableEnd
     private static void ThrowClosed() => throw new ObjectDisposedException(nameof(WorkQueue), "this handle of the queue was disposed");
 }
 
-/// <summary>What somebody may dispose while another waits on it.</summary>
+/// <summary>What a process may dispose while another waits on it.</summary>
 internal interface IClosableEnd
 {
     bool IsClosed { get; }

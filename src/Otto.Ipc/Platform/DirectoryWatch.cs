@@ -2,14 +2,20 @@ using Otto.Ipc.Platform.Linux;
 
 namespace Otto.Ipc.Platform;
 
-/// <summary>Tells of changes in directories. Whoever still waits asks again, so a directory in which nobody waits costs nothing, however busy it is.</summary>
+/// <summary>
+/// Reports changes in directories. A waiter that still waits arms again, so a directory without waiters costs nothing,
+/// however busy it is.
+/// </summary>
 internal static class DirectoryWatch
 {
-    /// <summary>How many directories somebody waits for.</summary>
+    /// <summary>How many directories have waiters.</summary>
     public static int Count => HostSystem.UsesLinux ? InotifyDirectories.Count : 0;
 
     /// <summary>Calls the waiter once, at the next change in a directory.</summary>
-    /// <returns><see langword="false"/> if the system will not tell, or <c>OTTO_PLATFORM=portable</c>: then the caller looks by itself.</returns>
+    /// <returns>
+    /// <see langword="false"/> if the system cannot report changes, or <c>OTTO_PLATFORM=portable</c>: then the caller looks by
+    /// itself.
+    /// </returns>
     public static bool Arm(string directory, IDirectoryWaiter waiter) => HostSystem.UsesLinux && InotifyDirectories.Arm(directory, waiter);
 
     /// <summary>Takes a waiter out everywhere.</summary>

@@ -1,6 +1,7 @@
 namespace Otto.Ipc.Platform;
 
-// Between two tries for a lock that cannot be waited for with a time limit: first the core is offered, then tries come at most a thousand times a second.
+// Between two tries for a lock that cannot be waited for with a time limit: first the core is offered, then tries come at most a thousand
+// times a second.
 
 internal static class LockPause
 {

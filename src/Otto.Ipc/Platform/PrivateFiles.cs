@@ -4,7 +4,8 @@ using Otto.Ipc.Platform.Windows;
 
 namespace Otto.Ipc.Platform;
 
-// Files and directories of this user alone: never through a link, never another user's. Losing a race is an answer here, not an exception; why the
+// Files and directories of this user alone: never through a link, never another user's. Losing a race is an answer here, not an
+// exception; why the
 // system refused is a FileFailure, and the caller words the message.
 
 internal static class PrivateFiles
@@ -12,17 +13,25 @@ internal static class PrivateFiles
     /// <summary>Whether this system is served.</summary>
     public static bool IsSupported => HostSystem.IsLinux;
 
-    /// <summary>Opens a file. A link at the end of the path is refused, and a FIFO that stands there does not block.</summary>
+    /// <summary>
+    /// Opens a file. A link at the end of the path is refused, and a FIFO of that name does not block.
+    /// </summary>
     /// <returns><see langword="null"/> if the system refused.</returns>
-    public static SafeFileHandle? TryOpen(string path, FileAccess access, out FileFailure failure, bool append = false, bool mayCreate = false) =>
+    public static SafeFileHandle? TryOpen(
+        string path, FileAccess access, out FileFailure failure, bool append = false, bool mayCreate = false) =>
         IsSupported ? FileCalls.TryOpen(path, access, append, mayCreate, out failure) : throw NotServed();
 
     /// <summary>Makes a file that did not exist, readable and writable by its owner alone.</summary>
-    /// <returns><see langword="null"/> if the system refused; <see cref="FileFailureKind.Exists"/> if something of that name is there.</returns>
+    /// <returns>
+    /// <see langword="null"/> if the system refused; <see cref="FileFailureKind.Exists"/> if something of that name is
+    /// there.
+    /// </returns>
     public static SafeFileHandle? TryCreate(string path, FileAccess access, out FileFailure failure, bool append = false) =>
         IsSupported ? FileCalls.TryCreate(path, access, append, out failure) : throw NotServed();
 
-    /// <summary>Makes a file that has no name yet, and vanishes with its handle unless <see cref="TryName"/> gives it one.</summary>
+    /// <summary>
+    /// Makes a file that has no name yet, and vanishes with its handle unless <see cref="TryName"/> gives it one.
+    /// </summary>
     public static SafeFileHandle? TryCreateUnnamed(string directory, out FileFailure failure) =>
         IsSupported ? FileCalls.TryCreateUnnamed(directory, out failure) : throw NotServed();
 
@@ -32,7 +41,9 @@ internal static class PrivateFiles
     /// <summary>Gives a file a further name.</summary>
     public static FileFailure TryLink(string existing, string path) => FileCalls.TryLink(existing, path);
 
-    /// <summary>Moves a file to a name, over what stood there: whoever opens it gets the old file or the new one.</summary>
+    /// <summary>
+    /// Moves a file to a name, over what was there: a process that opens it gets the old file or the new one.
+    /// </summary>
     public static FileFailure TryMove(string from, string to) => FileCalls.TryMove(from, to);
 
     /// <summary>Removes a file or a link.</summary>
@@ -56,7 +67,10 @@ internal static class PrivateFiles
     /// <summary>What the system knows of an open file.</summary>
     public static FileStatus Status(SafeFileHandle file) => FileCalls.Status(file);
 
-    /// <summary>What the system knows of a path, without following a link at its end; <see langword="null"/> if there is nothing.</summary>
+    /// <summary>
+    /// What the system knows of a path, without following a link at its end; <see langword="null"/> if there is
+    /// nothing.
+    /// </summary>
     public static FileStatus? Status(string path) => IsSupported ? Libc.Status(path) : throw NotServed();
 
     /// <summary>Whether an exception of the runtime says that the file system is full, or the user's quota used up.</summary>
@@ -91,7 +105,10 @@ internal static class PrivateFiles
         return true;
     }
 
-    /// <summary>Makes a directory of this user alone where there is none, with its parents, and refuses one that others could write to.</summary>
+    /// <summary>
+    /// Makes a directory of this user alone where there is none, with its parents, and refuses one that others could
+    /// write to.
+    /// </summary>
     /// <inheritdoc cref="CheckDirectory"/>
     public static void EnsureDirectory(string path, string name, string variable)
     {

@@ -10,10 +10,15 @@ internal static class ProcessIdentity
     /// <summary>The user whom files are made for and compared with.</summary>
     public static uint UserId => HostSystem.IsLinux ? Libc.GetEuid() : 0;
 
-    /// <summary>What this process's pid counts in: two processes with the same number here may signal each other by pid. 0 where it is not known.</summary>
+    /// <summary>
+    /// What this process's pid counts in: two processes with the same number here may signal each other by pid. 0 where
+    /// it is not known.
+    /// </summary>
     public static ulong PidNamespace => HostSystem.IsLinux ? LinuxProcess.PidNamespace : 0;
 
-    /// <summary>When this process started, in a unit of the system; together with the pid it names one process of a boot.</summary>
+    /// <summary>
+    /// When this process started, in a unit of the system; together with the pid it names one process of a boot.
+    /// </summary>
     public static ulong StartTime => HostSystem.IsLinux ? LinuxProcess.StartTime : PortableProcess.StartTime;
 
     /// <summary>This boot of the machine: locks and processes of another are gone.</summary>

@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace Otto.Ipc.Platform;
 
-// Random numbers for names and identities, out of Guid.NewGuid. RandomNumberGenerator loads OpenSSL, and ends the process where that is missing.
+// Random numbers for names and identities, out of Guid.NewGuid. RandomNumberGenerator loads OpenSSL, and ends the process where that is
+// missing.
 
 internal static class RandomNumber
 {
@@ -18,7 +19,10 @@ internal static class RandomNumber
     /// <param name="digits">How many; 1 to 16.</param>
     public static string Hex(int digits) => NextWord().ToString("x16", CultureInfo.InvariantCulture)[..digits];
 
-    /// <summary>64 random bits: six bits of a Guid are fixed, so its halves are laid over each other with those at different places.</summary>
+    /// <summary>
+    /// 64 random bits: six bits of a Guid are fixed, so its halves are laid over each other with those at different
+    /// places.
+    /// </summary>
     private static ulong NextWord()
     {
         Span<byte> bytes = stackalloc byte[16];

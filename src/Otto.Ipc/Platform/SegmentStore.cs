@@ -10,7 +10,10 @@ internal static class SegmentStore
 {
     private const string DisabledSwitch = "Otto.Ipc.Mmap.Disabled";
 
-    /// <summary>Whether segments work here: the system is served, and the AppContext switch <c>Otto.Ipc.Mmap.Disabled</c> is not set.</summary>
+    /// <summary>
+    /// Whether segments work here: the system is served, and the AppContext switch <c>Otto.Ipc.Mmap.Disabled</c> is not
+    /// set.
+    /// </summary>
     public static bool IsSupported => HostSystem.IsLinux && !(AppContext.TryGetSwitch(DisabledSwitch, out bool disabled) && disabled);
 
     /// <summary>The directory whose files live in memory, whether or not it exists.</summary>
@@ -32,8 +35,10 @@ internal static class SegmentStore
         if (!IsSupported) throw WindowsPlatform.NotServed("shared memory segments need");
     }
 
-    /// <summary>Makes a file that has no name yet, and vanishes with its handle unless <see cref="TryName"/> gives it one.</summary>
-    /// <exception cref="IOException">The file system has no such files; the message says what to do.</exception>
+    /// <summary>
+    /// Makes a file that has no name yet, and vanishes with its handle unless <see cref="TryName"/> gives it one.
+    /// </summary>
+    /// <exception cref="IOException">The file system has no such files; the message describes what to do.</exception>
     public static SafeFileHandle CreateUnnamed(string directory)
     {
         if (PrivateFiles.TryCreateUnnamed(directory, out FileFailure failure) is { } file) return file;
@@ -51,7 +56,9 @@ internal static class SegmentStore
         return failure.Kind == FileFailureKind.Exists ? false : throw failure.ToException("linkat", path);
     }
 
-    /// <summary>Every byte gets its storage now: a page that cannot be had later would end the process, which nobody can catch.</summary>
+    /// <summary>
+    /// Every byte gets its storage now: a page that cannot be had later would end the process, which cannot be caught.
+    /// </summary>
     /// <exception cref="IOException">There is no room; the message has the numbers.</exception>
     public static void Allocate(SafeFileHandle file, long bytes, string path)
     {
@@ -61,7 +68,8 @@ internal static class SegmentStore
         string directory = Path.GetDirectoryName(path)!;
         long free = new DriveInfo(directory).AvailableFreeSpace;
         throw new IOException(
-            $"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, remove what nobody needs there, or name another directory in OTTO_SHM_DIR",
+            $"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, remove what nobody needs there, "
+            + "or name another directory in OTTO_SHM_DIR",
             failure.Number);
     }
 
@@ -101,18 +109,19 @@ internal static class SegmentStore
         return !own.HasNoName && PrivateFiles.Status(path) is { } named && named.Inode == own.Inode;
     }
 
-    /// <summary>Takes a name away; the file lives on in those who have it open.</summary>
+    /// <summary>Takes a name away; the file lives on in processes that have it open.</summary>
     public static void RemoveName(string path) => _ = PrivateFiles.TryRemove(path);
 
     /// <summary>Maps a file whole.</summary>
     public static nint Map(SafeFileHandle file, long length, bool writable) => MemoryCalls.Map(file, length, writable);
 
-    /// <summary>Gives an address range back. Nobody may use it any more.</summary>
+    /// <summary>Gives an address range back. Nothing may use it any more.</summary>
     public static void Unmap(nint address, long length) => MemoryCalls.Unmap(address, length);
 
     /// <summary>
-    /// Takes a file's memory out of an address range that somebody may still read: a late look meets zeros instead of ending the process. The
-    /// range itself is given back once many others have been quarantined.
+    /// Takes a file's memory out of an address range that may still be read: a late look meets zeros instead of
+    /// ending the process. The
+    /// range itself is released once many others have been quarantined.
     /// </summary>
     public static void Quarantine(nint address, long length) => MemoryCalls.Quarantine(address, length);
 }

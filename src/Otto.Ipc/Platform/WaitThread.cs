@@ -19,7 +19,10 @@ internal sealed class WaitThread
 
     private WaitThread() => new Thread(Run) { IsBackground = true, Name = "otto waits" }.Start();
 
-    /// <summary>The one of this process. Where it could not be made, for want of descriptors say, the next who needs it tries again.</summary>
+    /// <summary>
+    /// The one of this process. Where it could not be made, for want of descriptors say, the next who needs it tries
+    /// again.
+    /// </summary>
     private static WaitThread Shared
     {
         get
@@ -115,7 +118,7 @@ internal sealed class WaitThread
         }
     }
 
-    /// <summary>What fails is one end's; the thread is everybody's.</summary>
+    /// <summary>What fails is one end's; the thread serves all handlers.</summary>
     private static void RunGuarded(IWaitHandler handler, Action<IWaitHandler> act)
     {
         try

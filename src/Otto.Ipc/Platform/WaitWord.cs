@@ -2,12 +2,16 @@ using Otto.Ipc.Platform.Linux;
 
 namespace Otto.Ipc.Platform;
 
-// Sleeping while a word in shared memory holds a value, and waking everybody who sleeps on it. A sleep may end for any reason or none: the caller
+// Sleeping while a word in shared memory holds a value, and waking everybody who sleeps on it. A sleep may end for any reason or none:
+// the caller
 // looks at its word again. A word is named by its segment and offset as well as by its address, since only Linux waits on addresses.
 
 internal static class WaitWord
 {
-    /// <summary>Whether the system can sleep on a word. Where it cannot, callers sleep for short times and look: <see cref="PortablePause"/>.</summary>
+    /// <summary>
+    /// Whether the system can sleep on a word. Where it cannot, callers sleep for short times and look:
+    /// <see cref="PortablePause"/>.
+    /// </summary>
     public static readonly bool CanSleep = HostSystem.UsesLinux;
 
     /// <summary>Whether one thread can sleep on many words at once: <see cref="WaitWordSet"/>.</summary>
@@ -20,7 +24,7 @@ internal static class WaitWord
         else Portable.PortableWaitWord.Wait(word.Address, expected, timeout);
     }
 
-    /// <summary>Wakes everybody who sleeps on the word.</summary>
+    /// <summary>Wakes every process that sleeps on the word.</summary>
     public static void WakeAll(in WaitTarget word)
     {
         if (CanSleep) Futex.WakeAll(word.Address);

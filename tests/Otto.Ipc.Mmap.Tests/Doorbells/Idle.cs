@@ -51,6 +51,18 @@ public sealed class Idle
     }
 
     [Test]
+    public void A_process_on_the_portable_part_looks_by_itself_instead_of_sleeping_in_the_kernel()
+    {
+        using PeerProcess idler = _place.StartWith([("OTTO_PLATFORM", "portable")], "idle", "portable");
+        idler.WaitFor("ready");
+        long before = Switches(idler.Id).Values.Sum();
+        // A waiter that sleeps on a word wakes once a second; one that looks every few milliseconds is here in a few seconds.
+        Watch.Until(() => Switches(idler.Id).Values.Sum() - before > 500, "the looks of portable waiters");
+        idler.Say("finish");
+        Assert.That(idler.WaitForExit(), Is.Zero, idler.Errors);
+    }
+
+    [Test]
     public async Task Two_thousand_async_waiters_share_a_thread_for_each_127()
     {
         const int Waiters = 2000;

@@ -4,7 +4,9 @@ using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Tests.Routing;
 
-/// <summary>Where the system has no shared memory, tasks run in process, and the log says once that the route is missing.</summary>
+/// <summary>
+/// Where the system has no shared memory, tasks run in process, and the log says once that the route is missing.
+/// </summary>
 internal sealed class MissingSharedMemoryTests : QueueTest
 {
     private const string Disabled = "Otto.Ipc.Mmap.Disabled";
@@ -33,7 +35,7 @@ internal sealed class MissingSharedMemoryTests : QueueTest
 
         Assert.That(receipt.Route, Is.EqualTo(RouteName.InProcess));
         Assert.That(await ran.Task.WaitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(new Job(1).ToString()));
-        Assert.That(log.All.Where(static m => m.Contains("Shared memory is not available", StringComparison.Ordinal)).ToArray(), Has.Length.EqualTo(1));
+        Assert.That(log.All.Count(static m => m.Contains("Shared memory is not available", StringComparison.Ordinal)), Is.EqualTo(1));
     }
 
     [Test]
@@ -46,11 +48,15 @@ internal sealed class MissingSharedMemoryTests : QueueTest
 
     [Test]
     public void Without_the_route_in_process_either_there_is_nothing_to_do() =>
-        Assert.That(() => new TaskQueue(Options().UseInProcess(static o => o.Enabled = false)), Throws.ArgumentException.With.Message.Contains("not available here"));
+        Assert.That(
+            () => new TaskQueue(Options().UseInProcess(static o => o.Enabled = false)),
+            Throws.ArgumentException.With.Message.Contains("not available here"));
 
     [Test]
     public void Opening_a_channel_says_what_is_needed() =>
-        Assert.That(() => OpenSegment("jobs"), Throws.TypeOf<PlatformNotSupportedException>().With.Message.Contains("Linux on x64 or arm64"));
+        Assert.That(
+            () => OpenSegment("jobs"),
+            Throws.TypeOf<PlatformNotSupportedException>().With.Message.Contains("Linux on x64 or arm64"));
 
     private sealed class Messages : ILoggerFactory, ILogger
     {
@@ -75,7 +81,8 @@ internal sealed class MissingSharedMemoryTests : QueueTest
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             lock (_all) _all.Add(formatter(state, exception));
         }

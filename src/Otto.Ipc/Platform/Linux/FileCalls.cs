@@ -23,8 +23,13 @@ internal static class FileCalls
     public static SafeFileHandle? TryCreateUnnamed(string directory, out FileFailure failure) =>
         Open(directory, Libc.O_TMPFILE | Libc.O_RDWR | Libc.O_CLOEXEC, out failure);
 
-    public static FileFailure TryName(SafeFileHandle unnamed, string path) =>
-        Result(Libc.LinkAt(Libc.AT_FDCWD, $"/proc/self/fd/{(int)unnamed.DangerousGetHandle()}", Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW));
+    public static FileFailure TryName(SafeFileHandle unnamed, string path)
+    {
+        string own = $"/proc/self/fd/{(int)unnamed.DangerousGetHandle()}";
+        FileFailure failure = Result(Libc.LinkAt(Libc.AT_FDCWD, own, Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW));
+        GC.KeepAlive(unnamed);
+        return failure;
+    }
 
     public static FileFailure TryLink(string existing, string path) => Result(Libc.LinkAt(Libc.AT_FDCWD, existing, Libc.AT_FDCWD, path, 0));
 

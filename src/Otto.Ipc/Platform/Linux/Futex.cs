@@ -15,7 +15,9 @@ internal static unsafe class Futex
     /// <summary>Whether the kernel can wait on many words at once (Linux 5.16).</summary>
     public static bool HasWaitVector { get; } = ProbeWaitVector();
 
-    /// <summary>Sleeps while the word holds <paramref name="expected"/>. Returns for any reason; the caller looks again.</summary>
+    /// <summary>
+    /// Sleeps while the word holds <paramref name="expected"/>. Returns for any reason; the caller looks again.
+    /// </summary>
     public static void Wait(nint word, int expected, TimeSpan? timeout)
     {
         TimeSpec relative = default;
@@ -28,7 +30,7 @@ internal static unsafe class Futex
         Libc.Syscall(Abi.FutexCall, word, WaitOperation, expected, timeout is null ? 0 : (nint)(&relative), 0, 0);
     }
 
-    /// <summary>Wakes everybody who sleeps on the word.</summary>
+    /// <summary>Wakes every process that sleeps on the word.</summary>
     public static void WakeAll(nint word) => Libc.Syscall(Abi.FutexCall, word, WakeOperation, int.MaxValue, 0, 0, 0);
 
     /// <summary>Sleeps while every word holds its value. Returns for any reason; the caller looks again.</summary>

@@ -16,7 +16,7 @@ internal static unsafe class InotifyDirectories
     private static readonly Dictionary<int, List<IDirectoryWaiter>> Waiters = [];
     private static readonly SafeFileHandle? Inotify = Start();
 
-    /// <summary>How many watches somebody waits for.</summary>
+    /// <summary>How many watches have waiters.</summary>
     public static int Count
     {
         get
@@ -90,7 +90,7 @@ internal static unsafe class InotifyDirectories
         foreach (IDirectoryWaiter waiter in waiters) waiter.OnChanged();
     }
 
-    /// <summary>Events were lost, nobody knows which: everybody looks.</summary>
+    /// <summary>Events were lost, and which is not known: every waiter checks.</summary>
     private static void RingAll()
     {
         IDirectoryWaiter[] all;

@@ -22,7 +22,9 @@ internal sealed class InotifyFileWatch : IFileWatch
         _cancellation = cancellationToken.Register(() => Libc.InotifyRemoveWatch(_inotify, Volatile.Read(ref _watch)));
     }
 
-    /// <summary>Begins to watch; null where the system's watches are used up, so that the caller falls back to looking.</summary>
+    /// <summary>
+    /// Begins to watch; null where the system's watches are used up, so that the caller falls back to looking.
+    /// </summary>
     public static InotifyFileWatch? TryOpen(string path, CancellationToken cancellationToken)
     {
         int fd = Libc.InotifyInit(Libc.IN_CLOEXEC | Libc.IN_NONBLOCK);

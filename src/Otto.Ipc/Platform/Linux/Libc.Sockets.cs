@@ -83,7 +83,10 @@ internal static unsafe partial class Libc
         return Connect(fd, address, WriteAddress(path, address));
     }
 
-    /// <summary>Who is at the other end of a connected Unix-domain socket, as the kernel noted it when they connected or listened.</summary>
+    /// <summary>
+    /// Who is at the other end of a connected Unix-domain socket, as the kernel noted it when they connected or
+    /// listened.
+    /// </summary>
     public static PeerCredentials PeerOf(int fd)
     {
         PeerCredentials peer;

@@ -66,7 +66,9 @@ internal static unsafe partial class Libc
         return StatX(fd, "", AT_EMPTY_PATH, 0x7FF, out StatXBuffer s) == 0 ? s.ToStatus() : throw Failure("statx", $"descriptor {fd}");
     }
 
-    /// <summary>What the kernel knows of a path, without following a link at its end; null where there is nothing.</summary>
+    /// <summary>
+    /// What the kernel knows of a path, without following a link at its end; null where there is nothing.
+    /// </summary>
     public static FileStatus? Status(string path)
     {
         const int AT_SYMLINK_NOFOLLOW = 0x100;

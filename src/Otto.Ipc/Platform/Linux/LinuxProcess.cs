@@ -30,14 +30,20 @@ internal static class LinuxProcess
         }
     }
 
-    /// <summary>The fourth field of a stat line. The second, the program's name, may hold spaces and parentheses, so it is cut off at the last one.</summary>
+    /// <summary>
+    /// The fourth field of a stat line. The second, the program's name, may hold spaces and parentheses, so it is cut
+    /// off at the last one.
+    /// </summary>
     public static int ParentIn(string stat)
     {
         string[] rest = stat[(stat.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
         return rest.Length > 1 && int.TryParse(rest[1], NumberStyles.None, CultureInfo.InvariantCulture, out int parent) ? parent : 0;
     }
 
-    /// <summary>Signals this very thread: a signal to the process may be another thread's to take, and this one would run on meanwhile.</summary>
+    /// <summary>
+    /// Signals this very thread: a signal to the process may be another thread's to take, and this one would run on
+    /// meanwhile.
+    /// </summary>
     public static void SignalThisThread(bool stop)
     {
         nint thread = (nint)Libc.Syscall(Abi.GetThreadId, 0, 0, 0, 0, 0, 0);

@@ -8,9 +8,11 @@ namespace Otto.Ipc.Platform.Linux;
 
 internal static class RangeLocks
 {
-    /// <summary>Opens the same file anew: locks belong to the open file description, and one never sees its own as taken.</summary>
+    /// <summary>
+    /// Opens the same file anew: locks belong to the open file description, and one never sees its own as taken.
+    /// </summary>
     /// <param name="file">Which file.</param>
-    /// <param name="writable">Whether locks for writing will be taken; looking at others' needs none.</param>
+    /// <param name="writable">Whether locks for writing will be taken; probing others' locks needs none.</param>
     public static SafeFileHandle Reopen(SafeFileHandle file, bool writable)
     {
         string path = $"/proc/self/fd/{(int)file.DangerousGetHandle()}";
@@ -29,13 +31,13 @@ internal static class RangeLocks
     /// <summary>Drops every lock of the description. A length of 0 is everything from there on.</summary>
     public static void ReleaseAll(SafeFileHandle file) => TrySet(file, 0, Libc.F_UNLCK, length: 0);
 
-    /// <summary>Whether nobody else holds the byte in any way. Takes nothing; an error counts as held.</summary>
+    /// <summary>Whether no other holder has the byte in any way. Takes nothing; an error counts as held.</summary>
     public static bool IsFree(SafeFileHandle file, long offset) => Probe(file, offset) == Libc.F_UNLCK;
 
     /// <summary>Whether the byte is held for writing.</summary>
     public static bool IsHeldForWriting(SafeFileHandle file, long offset) => Probe(file, offset) == Libc.F_WRLCK;
 
-    /// <summary>The exception for a lock that could not be taken although nobody can have it.</summary>
+    /// <summary>The exception for a lock that could not be taken although it must be free.</summary>
     public static IOException Failure(string path) => Libc.Failure("F_OFD_SETLK", path);
 
     /// <summary>Whether the last refusal means that another has the lock.</summary>

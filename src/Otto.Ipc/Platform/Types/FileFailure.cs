@@ -2,9 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Otto.Ipc.Platform;
 
-// Why the system refused. A caller acts on the kind and words its own message; the number stays in the message and in the exception's HResult.
+// Why the system refused. A caller acts on the kind and words its own message; the number stays in the message and in the exception's
+// HResult.
 
-/// <summary>The kinds of refusal that callers tell apart.</summary>
+/// <summary>The kinds of refusal that callers distinguish.</summary>
 internal enum FileFailureKind
 {
     None,
@@ -27,7 +28,7 @@ internal enum FileFailureKind
     /// <summary>This user has no right to it.</summary>
     Denied,
 
-    /// <summary>Nobody may write there, or not in this way.</summary>
+    /// <summary>It cannot be written, or not in this way.</summary>
     ReadOnly,
 
     /// <summary>The file system is full.</summary>

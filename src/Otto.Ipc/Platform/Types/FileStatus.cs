@@ -12,7 +12,10 @@ internal readonly record struct FileStatus(uint Uid, ushort Mode, uint Links, lo
 {
     private const int TypeMask = 0xF000;
 
-    /// <summary>When anything about it last changed, its name included: nanoseconds since 1970, as coarse as the system keeps them.</summary>
+    /// <summary>
+    /// When anything about it last changed, its name included: nanoseconds since 1970, as coarse as the system keeps
+    /// them.
+    /// </summary>
     public long Changed { get; init; }
 
     /// <summary>When its bytes last changed: nanoseconds since 1970.</summary>

@@ -2,16 +2,20 @@ using System.Runtime.InteropServices;
 
 namespace Otto.Ipc.Platform;
 
-// Which folder of implementations serves this process. Decided once; the fields are constants to the JIT, so a choice costs nothing afterwards.
+// Which folder of implementations serves this process. Decided once; the fields are constants to the JIT, so a choice costs nothing
+// afterwards.
 
 internal static class HostSystem
 {
     /// <summary>Whether the Linux part serves here: its numbers are right for x64 and arm64 alone.</summary>
-    public static readonly bool IsLinux = OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;
+    public static readonly bool IsLinux =
+        OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;
 
     /// <summary>
-    /// Whether <c>OTTO_PLATFORM=portable</c> asks for the portable part wherever there is one: the wait word, the fence, and the watches of files
-    /// and directories. Every process of a run must be given the same value, since a portable process wakes nobody who sleeps in the kernel.
+    /// Whether <c>OTTO_PLATFORM=portable</c> asks for the portable part wherever there is one: the wait word, the
+    /// fence, and the watches of files
+    /// and directories. Every process of a run must be given the same value, since a portable process wakes no process that
+    /// sleeps in the kernel.
     /// </summary>
     public static readonly bool PrefersPortable = Environment.GetEnvironmentVariable("OTTO_PLATFORM") == "portable";
 

@@ -5,8 +5,8 @@ namespace Otto.Ipc.Platform.Windows;
 //  WaitWord          one auto-reset named event a participant, named from the segment's id; WaitForMultipleObjects takes 64 handles, so
 //                    WaitWordSet.Capacity has to come from here. WaitOnAddress reaches one process only.
 //  ProcessFence      none: FlushProcessWriteBuffers reaches the calling process alone. Asymmetric stays false, each signaller fences.
-//  ParticipantLocks  LockFileEx on the same bytes beyond the end. There is no probe: IsAlive is a shared try-lock of a moment, so two probes may
-//                    meet a TryHold, and after a death the lock may be freed late.
+//  ParticipantLocks  LockFileEx on the same bytes beyond the end. There is no probe: IsAlive is a shared try-lock of a moment, so two
+//                    probes may meet a TryHold, and after a death the lock may be freed late.
 //  SegmentStore      a temporary name and a rename without replacing; ReOpenFile in place of a reopened descriptor; a mapped file cannot be
 //                    deleted, and Quarantine keeps the mapping, since zeros cannot be laid over a live range in one step.
 //  PrivateFiles      the owner and the access list of the user in place of uid and mode.
