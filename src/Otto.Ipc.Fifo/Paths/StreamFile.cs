@@ -24,12 +24,14 @@ internal sealed class StreamFile : IDisposable
     private static readonly int Magic = BinaryPrimitives.ReadInt32LittleEndian("FIFO"u8);
     private readonly SafeFileHandle _file;
     private readonly StreamLocks _locks;
+    private readonly string _path;
 
     private StreamFile(SafeFileHandle file, string fifoPath)
     {
         _file = file;
         _locks = new StreamLocks(file);
         FifoPath = fifoPath;
+        _path = fifoPath + Suffix;
     }
 
     public string FifoPath { get; }
@@ -90,7 +92,7 @@ internal sealed class StreamFile : IDisposable
 
     /// <summary>Takes the right to write a frame.</summary>
     /// <returns><see langword="false"/> where another sender has it.</returns>
-    public bool TryLockWriting() => FileLock.TryAcquire(_file, FifoPath + Suffix);
+    public bool TryLockWriting() => FileLock.TryAcquire(_file, _path);
 
     public void UnlockWriting() => FileLock.Release(_file);
 
