@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace Otto.Repository.Tests;
+namespace Otto.Repository.Tests.Documents;
 
 // What the documents point at is there.
 
