@@ -27,6 +27,17 @@ public sealed partial class DocumentTests
     }
 
     [Test]
+    public void The_index_lists_every_decision_and_every_result()
+    {
+        foreach (string folder in (string[])["docs/decisions", "benchmarks/results"])
+        {
+            string index = File.ReadAllText(Repository.PathOf($"{folder}/README.md"));
+            foreach (string page in Directory.EnumerateFiles(Repository.PathOf(folder), "*.md").Select(static path => Path.GetFileName(path)).Where(static name => name != "README.md"))
+                Assert.That(index, Does.Contain($"]({page})"), $"{folder}/README.md");
+        }
+    }
+
+    [Test]
     public void Anchors_are_what_a_page_makes_of_its_headings()
     {
         const string page = "# The `otto` tool\n```sh\n# no heading\n```\n## Shells: otto pipe\n## Size limits\n### Size limits\n";
