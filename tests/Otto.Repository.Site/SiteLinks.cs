@@ -3,7 +3,9 @@ using System.Text.RegularExpressions;
 
 namespace Otto.Repository.Site;
 
-/// <summary>The links of a built site: every page, picture, script and anchor that a page names exists, and nothing is loaded from the network.</summary>
+/// <summary>
+/// The links of a built site: every page, picture, script and anchor that a page names exists, and nothing is loaded from the network.
+/// </summary>
 public sealed partial class SiteLinks
 {
     private readonly string _root;
@@ -65,7 +67,8 @@ public sealed partial class SiteLinks
         return anchors;
     }
 
-    [GeneratedRegex("""<(?<tag>a|img|script|link|iframe|source)\b[^>]*?\s(?:href|src)\s*=\s*"(?<target>[^"]*)\x22""", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(
+        """<(?<tag>a|img|script|link|iframe|source)\b[^>]*?\s(?:href|src)\s*=\s*"(?<target>[^"]*)\x22""", RegexOptions.IgnoreCase)]
     private static partial Regex Link();
 
     [GeneratedRegex("""\s(?:id|name)\s*=\s*"(?<name>[^"]+)\x22""", RegexOptions.IgnoreCase)]

@@ -8,10 +8,16 @@ namespace Otto.Repository.Tests.Documents;
 
 internal static class GuideProgram
 {
-    private static readonly string[] ImplicitUsings = ["System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Net.Http", "System.Threading", "System.Threading.Tasks"];
+    private static readonly string[] ImplicitUsings =
+    [
+        "System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Net.Http", "System.Threading", "System.Threading.Tasks",
+    ];
 
     private static readonly Lazy<ImmutableArray<MetadataReference>> References = new(static () =>
-        [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(static path => MetadataReference.CreateFromFile(path))]);
+        [
+            .. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
+                .Select(static path => MetadataReference.CreateFromFile(path)),
+        ]);
 
     /// <summary>Compiles a program, without warnings, into a directory of its own.</summary>
     /// <param name="source">The program.</param>
@@ -25,24 +31,20 @@ internal static class GuideProgram
             "Guide",
             [CSharpSyntaxTree.ParseText(usings, parse), CSharpSyntaxTree.ParseText(source, parse)],
             References.Value,
-            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable, optimizationLevel: OptimizationLevel.Release));
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication)
+                .WithNullableContextOptions(NullableContextOptions.Enable).WithOptimizationLevel(OptimizationLevel.Release));
 
         Directory.CreateDirectory(directory);
         string assembly = Path.Combine(directory, "Guide.dll");
         var result = compilation.Emit(assembly);
-        string[] errors = [.. result.Diagnostics.Where(static d => d.Severity >= DiagnosticSeverity.Warning).Select(static d => d.ToString())];
-        if (errors.Length > 0) return (null, errors);
+        List<string> errors = [.. from d in result.Diagnostics where d.Severity >= DiagnosticSeverity.Warning select d.ToString()];
+        if (errors.Count > 0) return (null, errors);
 
         // Without a list of dependencies the host takes what is beside the program.
-        foreach (string library in Directory.EnumerateFiles(TestContext.CurrentContext.TestDirectory, "*.dll").Where(static path => IsOfLibraries(Path.GetFileName(path))))
+        string libraries = TestContext.CurrentContext.TestDirectory;
+        foreach (string library in Directory.EnumerateFiles(libraries, "*.dll"))
             File.CreateSymbolicLink(Path.Combine(directory, Path.GetFileName(library)), library);
-        File.Copy(Path.Combine(TestContext.CurrentContext.TestDirectory, "Otto.Repository.Site.runtimeconfig.json"), Path.Combine(directory, "Guide.runtimeconfig.json"));
+        File.Copy(Path.Combine(libraries, "Otto.Repository.Site.runtimeconfig.json"), Path.Combine(directory, "Guide.runtimeconfig.json"));
         return (assembly, []);
     }
-
-    private static bool IsOfLibraries(string name) =>
-        !name.StartsWith("Otto.Repository", StringComparison.Ordinal)
-        && (name.StartsWith("Otto.", StringComparison.Ordinal) || name.StartsWith("Microsoft.Extensions.", StringComparison.Ordinal)
-            || name.StartsWith("StackExchange.", StringComparison.Ordinal) || name.StartsWith("Pipelines.", StringComparison.Ordinal)
-            || name.StartsWith("System.", StringComparison.Ordinal));
 }

@@ -7,8 +7,9 @@ namespace Otto.Repository.Tests.Documents;
 internal sealed class GuideRun : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private readonly string _directory = Directory.CreateDirectory(
-        $"/dev/shm/otto-guides-{Environment.ProcessId}-{TestContext.CurrentContext.Test.ID}", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
+        $"/dev/shm/otto-guides-{Environment.ProcessId}-{TestContext.CurrentContext.Test.ID}", Private).FullName;
     private readonly Dictionary<string, string> _environment;
     private readonly List<Process> _terminals = [];
     private int _programs;
@@ -25,7 +26,7 @@ internal sealed class GuideRun : IDisposable
             exec "$GUIDE_DOTNET" "$GUIDE_PROGRAM" "$@"
 
             """);
-        File.SetUnixFileMode(dotnet, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.SetUnixFileMode(dotnet, Private);
         _environment = new()
         {
             ["PATH"] = $"{bin}:{Repository.PathOf("artifacts/bin")}:{Environment.GetEnvironmentVariable("PATH")}",
@@ -62,7 +63,7 @@ internal sealed class GuideRun : IDisposable
         throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end; so far\n{output.Result}\n{errors.Result}");
     }
 
-    /// <summary>Starts a command in a terminal of its own, where it stays; returns with its first line, which says that it is ready.</summary>
+    /// <summary>Starts a command in a terminal of its own, where it stays. Returns with its first line: it is ready.</summary>
     public void Open(string script)
     {
         Process process = Start("bash", ["-c", script]);
@@ -91,7 +92,8 @@ internal sealed class GuideRun : IDisposable
         {
             WorkingDirectory = _directory, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         };
-        foreach (string name in start.Environment.Keys.Where(static n => n.StartsWith("OTTO_", StringComparison.OrdinalIgnoreCase)).ToArray()) start.Environment.Remove(name);
+        string[] inherited = [.. start.Environment.Keys.Where(static name => name.StartsWith("OTTO_", StringComparison.Ordinal))];
+        foreach (string name in inherited) start.Environment.Remove(name);
         foreach ((string name, string value) in _environment) start.Environment[name] = value;
         return Process.Start(start)!;
     }

@@ -13,7 +13,9 @@ namespace Otto.Repository.Tests.Documents;
 [TestFixture]
 internal sealed class GuideTests
 {
-    private static IEnumerable<string> Guides() => Directory.EnumerateFiles(Repository.PathOf("docs/guides"), "*.md").Select(static path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal);
+    private static IEnumerable<string> Guides() =>
+        Directory.EnumerateFiles(Repository.PathOf("docs/guides"), "*.md").Select(static path => Path.GetFileNameWithoutExtension(path))
+            .Order(StringComparer.Ordinal);
 
     [TestCaseSource(nameof(Guides))]
     public async Task A_guide_prints_what_it_shows(string guide)
@@ -21,7 +23,8 @@ internal sealed class GuideTests
         string document = $"docs/guides/{guide}.md";
         if (!File.Exists(Repository.PathOf("artifacts/bin/otto"))) Assert.Fail("there are no tools in artifacts/bin; run eng/build first");
         IReadOnlyList<DocumentBlock> blocks = Ipc.Conformance.Documents.Blocks(document);
-        using RedisServer? redis = blocks.Any(static b => b.Text.Contains("REDIS", StringComparison.Ordinal)) ? await RedisServer.StartAsync() : null;
+        bool needsRedis = blocks.Any(static block => block.Text.Contains("REDIS", StringComparison.Ordinal));
+        using RedisServer? redis = needsRedis ? await RedisServer.StartAsync() : null;
         using var run = new GuideRun(redis?.Configuration ?? "");
         int shown = 0;
         for (int i = 0; i < blocks.Count; i++)
@@ -45,7 +48,8 @@ internal sealed class GuideTests
                 "python" => run.Run("python3", "-W", "error", "-c", block.Text),
                 _ => run.Run("bash", "-c", block.Text),
             };
-            Assert.That(Ipc.Conformance.Documents.Shows(expected, output), Is.True, $"{at} shows\n{expected}\nbut it prints\n{output}\n{errors}");
+            bool shows = Ipc.Conformance.Documents.Shows(expected, output);
+            Assert.That(shows, Is.True, $"{at} shows\n{expected}\nbut it prints\n{output}\n{errors}");
             shown++;
             i++;
         }
@@ -57,7 +61,7 @@ internal sealed class GuideTests
     [TestCase("int unused = 1;", "CS0219")]
     public void A_program_that_does_not_compile_cleanly_is_caught(string source, string code)
     {
-        string directory = Path.Combine(Path.GetTempPath(), $"otto-guide-test-{Environment.ProcessId}-{TestContext.CurrentContext.Test.ID}");
+        string directory = Directory.CreateTempSubdirectory("otto-guide-test-").FullName;
         try
         {
             Assert.That(GuideProgram.Compile(source, directory).Errors, Has.Some.Contains(code));

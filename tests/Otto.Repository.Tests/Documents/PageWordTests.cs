@@ -8,19 +8,26 @@ namespace Otto.Repository.Tests.Documents;
 
 public sealed partial class PageWordTests
 {
-    private static readonly Rule Words = Rules.All(StyleSheet.Parse(File.ReadAllText(Repository.PathOf("docs/style.md")))).Single(static rule => rule.Name == "words");
+    private static readonly StyleSheet Style = StyleSheet.Parse(File.ReadAllText(Repository.PathOf("docs/style.md")));
+    private static readonly Rule Words = Rules.All(Style).Single(static rule => rule.Name == "words");
 
     private static IEnumerable<string> Pages() =>
-        Directory.EnumerateFiles(Repository.PathOf("docs"), "*.md").Concat(Directory.EnumerateFiles(Repository.PathOf("docs/guides"), "*.md"))
-            .Select(static path => Path.GetRelativePath(Repository.Root, path)).Where(static page => page is not ("docs/style.md" or "docs/routes.md" or "docs/message-flow.md")).Order(StringComparer.Ordinal);
+        from folder in (string[])["docs", "docs/guides"]
+        from path in Directory.EnumerateFiles(Repository.PathOf(folder), "*.md")
+        let page = Path.GetRelativePath(Repository.Root, path)
+        where page is not ("docs/style.md" or "docs/routes.md" or "docs/message-flow.md")
+        orderby page
+        select page;
 
     [TestCaseSource(nameof(Pages))]
     public void A_page_has_no_rejected_word(string page) => Assert.That(Find(page, File.ReadAllText(Repository.PathOf(page))), Is.Empty);
 
     [Test]
-    public void A_planted_word_is_caught() => Assert.That(Find("docs/planted.md", "# Page\n\nIt returns `false` where nobody listens.\n"), Has.Count.EqualTo(2));
+    public void A_planted_word_is_caught() =>
+        Assert.That(Find("docs/planted.md", "# Page\n\nIt returns `false` where nobody listens.\n"), Has.Count.EqualTo(2));
 
-    private static IReadOnlyList<string> Find(string path, string text) => Words.Measure(new SourceProject(path, [new SourceFile(path, Generated().Replace(text, ""))])).Offenders;
+    private static IReadOnlyList<string> Find(string path, string text) =>
+        Words.Measure(new SourceProject(path, [new SourceFile(path, Generated().Replace(text, ""))])).Offenders;
 
     [GeneratedRegex(@"<!-- [\w-]+: [\w -]+ -->.*?<!-- (?:/\w+|end) -->", RegexOptions.Singleline)]
     private static partial Regex Generated();
