@@ -63,7 +63,7 @@ internal sealed class GuideRun : IDisposable
         throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end; so far\n{output.Result}\n{errors.Result}");
     }
 
-    /// <summary>Starts a command in a terminal of its own, where it stays. Returns with its first line: it is ready.</summary>
+    /// <summary>Starts a command in a terminal of its own. Returns with its first line: it is ready.</summary>
     public void Open(string script)
     {
         Process process = Start("bash", ["-c", script]);
