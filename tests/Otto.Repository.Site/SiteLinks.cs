@@ -4,8 +4,8 @@ using System.Text.RegularExpressions;
 namespace Otto.Repository.Site;
 
 /// <summary>
-/// The links of a built site: each page, picture, script and anchor that a page names exists, and nothing is loaded from
-/// the network.
+/// The links of a built site: each page, picture, script and anchor that a page names exists, and nothing is loaded
+/// from the network.
 /// </summary>
 public sealed partial class SiteLinks
 {
