@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace Otto.Repository.Tests;
+namespace Otto.Repository.Tests.Documents;
 
 // What the documents point at is there.
 
@@ -23,6 +23,20 @@ public sealed partial class DocumentTests
             Assert.That(Path.Exists(target), $"{document} links to {parts[0]}");
             if (parts.Length == 1) continue;
             Assert.That(Anchors(File.ReadAllText(target)), Does.Contain(parts[1]), $"{document} links to {link.Groups[1].Value}");
+        }
+    }
+
+    [Test]
+    public void The_index_lists_every_decision_and_every_result()
+    {
+        foreach (string folder in (string[])["docs/decisions", "benchmarks/results"])
+        {
+            string index = File.ReadAllText(Repository.PathOf($"{folder}/README.md"));
+            foreach (string path in Directory.EnumerateFiles(Repository.PathOf(folder), "*.md"))
+            {
+                string page = Path.GetFileName(path);
+                if (page != "README.md") Assert.That(index, Does.Contain($"]({page})"), $"{folder}/README.md");
+            }
         }
     }
 
