@@ -79,7 +79,8 @@ internal sealed class RegionFile : IDisposable
         if (fd < 0 && error is Libc.EOPNOTSUPP or Libc.EISDIR or Libc.ENOENT)
         {
             // File systems without O_TMPFILE: a hidden file, which a kill may leave behind; the region's own name still appears whole or not at all.
-            temporary = string.Create(CultureInfo.InvariantCulture, $"{directory}/.{System.IO.Path.GetFileName(path)}.{Environment.ProcessId}.{Guid.NewGuid().ToString("n").AsSpan(0, 8)}");
+            string unique = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}.{Guid.NewGuid().ToString("n").AsSpan(0, 8)}");
+            temporary = $"{directory}/.{System.IO.Path.GetFileName(path)}.{unique}";
             fd = Retry(() => Libc.Open(temporary, Libc.O_CREAT | Libc.O_EXCL | Libc.O_RDWR | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0x180), out error);
         }
 

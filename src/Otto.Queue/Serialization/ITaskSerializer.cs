@@ -2,13 +2,15 @@ using System.Buffers;
 
 namespace Otto.Queue;
 
-// The contract of other formats (Otto.Queue.MessagePack, Otto.Queue.MemoryPack): a few lines adapt any serialiser that writes to an IBufferWriter.
+// The contract of other formats (Otto.Queue.MessagePack, Otto.Queue.MemoryPack):
+// a few lines adapt any serialiser that writes to an IBufferWriter.
 
 /// <summary>Turns tasks into bytes and back, for routes that leave the process.</summary>
 /// <remarks>Must be safe for use by several threads at once.</remarks>
 public interface ITaskSerializer
 {
-    /// <summary>The format's number in the envelope, so that a worker with another serialiser refuses instead of misreading: 0 raw bytes, 1 JSON, 2 MessagePack, 3 MemoryPack, 4 to 127 reserved, 128 to 255 free for users.</summary>
+    /// <summary>The format's number in the envelope, so that a worker with another serialiser refuses instead of misreading.</summary>
+    /// <value>0 raw bytes, 1 JSON, 2 MessagePack, 3 MemoryPack, 4 to 127 reserved, 128 to 255 free for users.</value>
     byte Format { get; }
 
     /// <summary>Whether tasks of a type can be serialised; asked once a type, at start.</summary>
