@@ -8,8 +8,8 @@ namespace Otto.Queue;
 
 /// <summary>Serializes tasks with MemoryPack, whose generator makes the code at build time.</summary>
 /// <remarks>
-/// The format holds members in their order and without names. Producers and workers need the same definition of a type, or
-/// one with <c>GenerateType.VersionTolerant</c>.
+/// The format holds members in their order and without names. Producers and workers need the same definition of a type,
+/// or one with <c>GenerateType.VersionTolerant</c>.
 /// In a trimmed or native program, call <c>MemoryPackFormatterProvider.Register&lt;T&gt;()</c> for each task type
 /// before the queue is created. A type that was forgotten is refused then.
 /// </remarks>
