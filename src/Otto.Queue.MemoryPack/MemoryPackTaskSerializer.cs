@@ -8,10 +8,10 @@ namespace Otto.Queue;
 
 /// <summary>Serializes tasks with MemoryPack, whose generator makes the code at build time.</summary>
 /// <remarks>
-/// The format holds members in their order and without names: producers and workers need the same, or a version-tolerant
-/// (<c>GenerateType.VersionTolerant</c>), definition of a type.
-/// In a trimmed or native program, call <c>MemoryPackFormatterProvider.Register&lt;T&gt;()</c> for each task type before
-/// the queue is created; a type that was forgotten is refused at start.
+/// The format holds members in their order and without names. Producers and workers need the same definition of a type,
+/// or one with <c>GenerateType.VersionTolerant</c>.
+/// In a trimmed or native program, call <c>MemoryPackFormatterProvider.Register&lt;T&gt;()</c> for each task type
+/// before the queue is created. A type that was forgotten is refused then.
 /// </remarks>
 public sealed class MemoryPackTaskSerializer : ITaskSerializer
 {
@@ -40,6 +40,12 @@ public sealed class MemoryPackTaskSerializer : ITaskSerializer
             // The provider has no question of its own by type; a value of nothing goes through the same formatter.
             _ = MemoryPackSerializer.Serialize(task, null, _options);
             return null;
+        }
+        catch (InvalidOperationException e)
+        {
+            // The type has a formatter, and trimming took away the method by which it is found.
+            return $"the MemoryPack formatter of {task} was trimmed; "
+                + $"call MemoryPackFormatterProvider.Register<{task.Name}>() first: {e.Message}";
         }
         catch (Exception e) when (e is MemoryPackSerializationException or TypeInitializationException or NotSupportedException)
         {

@@ -45,7 +45,7 @@ public sealed class MessagePackTaskSerializer : ITaskSerializer
 
     /// <inheritdoc/>
     /// <remarks>
-    /// The type, and the elements of collections, are checked here. Members of the type are checked with the first task.
+    /// The type, and the elements of collections, are checked here. Members are checked with the first task.
     /// </remarks>
     public string? Refuses(Type task)
     {

@@ -11,7 +11,7 @@ internal static class ScriptHash
 {
     private const int BlockBytes = 64;
 
-    /// <summary>The SHA-1 of a script's UTF-8 bytes, as <c>EVALSHA</c> takes it: 40 hexadecimal digits in lower case.</summary>
+    /// <summary>The SHA-1 of a script, as <c>EVALSHA</c> takes it: 40 hexadecimal digits in lower case.</summary>
     internal static string Of(string script)
     {
         // FIPS 180-4, 5.1.1: a one bit, zeros, and the length in bits, so that whole blocks result.

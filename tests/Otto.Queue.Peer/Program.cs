@@ -8,7 +8,8 @@ using Otto.Queue;
 //   send DIR QUEUE COUNT      enqueues COUNT tasks and ends
 //   die DIR QUEUE COUNT       holds COUNT tasks at a time in their first attempt: writes "started NUMBER attempt 1" and waits to be killed; any further attempt is done
 //   slow DIR QUEUE MS         runs tasks of MS milliseconds each: writes "started NUMBER attempt A", then "done NUMBER attempt A"
-//   maps DIR QUEUE            does a task, and for a directory also a loan, a region and a queue of files; writes "mapped FILE" for each file of OpenSSL in its memory
+//   maps DIR QUEUE            does a task, and for a directory also a loan, a region and a queue of files;
+//                             writes "mapped FILE" for each file of OpenSSL in its memory
 // DIR is a directory of segments, or redis:CONFIGURATION for Redis alone, with leases of 1.5 s.
 
 if (args[0] == "maps")

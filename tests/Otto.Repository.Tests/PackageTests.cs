@@ -43,9 +43,13 @@ internal sealed class PackageTests
     public void The_same_sources_give_the_same_bytes()
     {
         string copy = Packages.MakeFolder("copy");
-        Repository.Run(Repository.Root, "bash", "-c",
-            "tar -c --exclude=bin --exclude=obj src eng assets LICENSE *.props global.json .editorconfig | tar -x -C \"$1\"", "bash", copy);
-        File.CreateSymbolicLink(Path.Combine(copy, ".git"), Repository.PathOf(".git")); // The commit is a part of the version.
+        // A repository of the same commit and remotes, with the files as they are here, committed or not.
+        const string script = """
+            git clone --quiet --shared --no-checkout . "$1"
+            cp "$(git rev-parse --git-common-dir)/config" "$1/.git/config"
+            tar -c --exclude=bin --exclude=obj src eng assets LICENSE *.props global.json .editorconfig .gitignore | tar -x -C "$1"
+            """;
+        Repository.Run(Repository.Root, "bash", "-ec", script, "bash", copy);
         string build = Path.Combine(copy, Packages.BuildFolder);
         Packages.Dotnet(copy, "build", "src/Otto.Ipc.Mmap", "-c", "Release", "-v", "quiet", "-p:RunAnalyzers=false",
             $"-p:Version={Packages.Version}", "-p:ContinuousIntegrationBuild=true", $"-p:ArtifactsPath={build}");

@@ -16,7 +16,8 @@ internal sealed class NativeLibraryTests : QueueTest
     [Test]
     public async Task A_program_that_loads_openssl_is_noticed()
     {
-        using PeerProcess peer = PeerProcess.Start(new Dictionary<string, string> { ["OTTO_PEER_LOADS_OPENSSL"] = "1" }, "maps", Segments, "jobs");
+        Dictionary<string, string> environment = new() { ["OTTO_PEER_LOADS_OPENSSL"] = "1" };
+        using PeerProcess peer = PeerProcess.Start(environment, "maps", Segments, "jobs");
         await peer.SaysAsync("looked");
         Assert.That(peer.Said("mapped "), Is.GreaterThan(0));
     }

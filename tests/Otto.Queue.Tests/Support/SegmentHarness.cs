@@ -8,7 +8,8 @@ namespace Otto.Queue.Tests.Support;
 internal sealed class SegmentHarness(bool inProcess, Action<TaskQueueOptions>? configure = null) : IRouteHarness
 {
     private readonly string _directory = Directory.CreateDirectory(
-        $"/dev/shm/otto-queue-test-{Environment.ProcessId}-{Guid.NewGuid():n}", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
+        $"/dev/shm/otto-queue-test-{Environment.ProcessId}-{Guid.NewGuid():n}",
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
 
     public bool JoinsProcesses => !inProcess;
 
@@ -20,7 +21,8 @@ internal sealed class SegmentHarness(bool inProcess, Action<TaskQueueOptions>? c
 
     public TaskQueueOptions MakeOptions()
     {
-        TaskQueueOptions options = new TaskQueueOptions().UseInProcess(o => o.Enabled = inProcess).UseSharedMemory(s => s.Directory = _directory);
+        TaskQueueOptions options = new TaskQueueOptions().UseInProcess(o => o.Enabled = inProcess)
+            .UseSharedMemory(s => s.Directory = _directory);
         configure?.Invoke(options);
         return options;
     }
