@@ -5,7 +5,8 @@ using System.Text;
 // Compiled into every test project, and outside any namespace, so that NUnit runs it around all tests of the assembly: what the process
 // that runs the tests needs from its surroundings, and what it must not leave behind.
 
-/// <summary>Prepares the process that runs the tests, and fails a test project that leaves another process running.</summary>
+/// <summary>Prepares the process that runs the tests, and fails a test project that leaves
+/// another process running.</summary>
 [SetUpFixture]
 internal sealed partial class TestHost
 {
@@ -33,7 +34,8 @@ internal sealed partial class TestHost
         if (left.Length > 0) Assert.Fail($"processes were left running, and have now been killed:\n{string.Join('\n', left)}");
     }
 
-    /// <summary>Waits until no process has this variable in its environment, and kills those that still have it after the limit.</summary>
+    /// <summary>Waits until no process has this variable in its environment, and kills
+    /// those that still have it after the limit.</summary>
     /// <returns>What had to be killed: process ids and command lines.</returns>
     internal static string[] EndProcesses(string variable, TimeSpan limit)
     {

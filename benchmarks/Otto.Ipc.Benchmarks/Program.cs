@@ -24,10 +24,14 @@ if (args is ["peer", "matrix"]) return SessionHost.Run();
 if (args is ["peer", "before-after", string way]) return BeforeAfterCommand.Work(way);
 if (args is ["peer", .. string[] role]) return RunPeer(role);
 
-var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line; without FILE to standard output, in place of the table", Arity = ArgumentArity.ZeroOrOne };
+var json = new Option<FileInfo?>("--json")
+    { Description = "Also write the results to FILE, one JSON object a line; without FILE to standard output, in place of the table",
+        Arity = ArgumentArity.ZeroOrOne };
 var quick = new Option<bool>("--quick") { Description = "A tenth of the messages: to see that it runs, not to quote" };
-var runs = new Option<int>("--runs") { Description = "Counted runs of each scenario; the median is reported", DefaultValueFactory = _ => 5 };
-var floorProgram = new Option<FileInfo?>("--floor") { Description = "A program that does the same work in bare C; it is run between our runs" };
+var runs = new Option<int>("--runs") { Description = "Counted runs of each scenario; the median is reported",
+    DefaultValueFactory = _ => 5 };
+var floorProgram = new Option<FileInfo?>("--floor")
+    { Description = "A program that does the same work in bare C; it is run between our runs" };
 runs.Validators.Add(r =>
 {
     if (r.GetValue(runs) is < 1 or > 100) r.AddError("--runs must be 1 to 100");
@@ -35,7 +39,8 @@ runs.Validators.Add(r =>
 
 var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are medians, and ratios to a peer that runs in between.")
 {
-    Scenario("stream", "A ring, and FIFOs, between two processes: throughput, and round trips spinning and blocking", (report, floor, n, scale) =>
+    Scenario("stream", "A ring, and FIFOs, between two processes: throughput, and round trips spinning and blocking",
+        (report, floor, n, scale) =>
     {
         foreach ((int bytes, long messages) in ((int, long)[])[(64, 20_000_000), (1024, 5_000_000), (65_536, 200_000)])
             StreamScenarios.Throughput(report, floor, bytes, messages / scale, n);
@@ -55,7 +60,8 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
         QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 1, n);
         QueueScenarios.Throughput(report, floor, bytes: 200, tasks: 3_000_000 / scale, workers: 2, n);
     }),
-    Scenario("loan", "Blocks of 64 B to 100 MiB handed over by reference", (report, _, n, scale) => LoanScenarios.Handover(report, 2_000 / scale, n)),
+    Scenario("loan", "Blocks of 64 B to 100 MiB handed over by reference",
+        (report, _, n, scale) => LoanScenarios.Handover(report, 2_000 / scale, n)),
     Scenario("idle", "What a process costs that waits and gets nothing", (report, _, n, _) => IdleScenario.Cost(report, n)),
     Scenario("store", "GET and SET: the server of sockets on 64 busy connections, redis-server beside it; shared memory and files by one caller", (report, _, n, scale) =>
     {
@@ -63,12 +69,15 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
         StoreScenarios.GetAndSet(report, operations: 1_000_000 / scale, depth: 1, n);
         LocalStoreScenarios.GetAndSet(report, operations: 20_000 / scale, keys: 100, n);
     }),
-    Scenario("cli", "What a shell waits for: starting a tool, to its end", (report, _, n, scale) => CliScenario.Start(report, 30 / Math.Min(scale, 5), n)),
-    Scenario("task", "Tasks of the queue: how many a second, and how long from enqueue to handler start; in this process, over shared memory and through Redis", (report, _, n, scale) =>
+    Scenario("cli", "What a shell waits for: starting a tool, to its end",
+        (report, _, n, scale) => CliScenario.Start(report, 30 / Math.Min(scale, 5), n)),
+    Scenario("task", "Tasks of the queue: how many a second, and how long from enqueue to handler start; in this process, over shared "
+    + "memory and through Redis", (report, _, n, scale) =>
         MeasureTasksAsync(report, n, scale).GetAwaiter().GetResult()),
     Scenario("topic", "News to one and two subscribers in other processes", (report, floor, n, scale) =>
     {
-        foreach ((int subscribers, SlowSubscriberPolicy policy) in ((int, SlowSubscriberPolicy)[])[(1, SlowSubscriberPolicy.Block), (1, SlowSubscriberPolicy.Overwrite), (2, SlowSubscriberPolicy.Overwrite)])
+        foreach ((int subscribers, SlowSubscriberPolicy policy) in ((int, SlowSubscriberPolicy)[])[(1, SlowSubscriberPolicy.Block),
+            (1, SlowSubscriberPolicy.Overwrite), (2, SlowSubscriberPolicy.Overwrite)])
             TopicScenarios.Throughput(report, floor, bytes: 64, messages: 10_000_000 / scale, subscribers, policy, n);
     }),
 };
@@ -157,7 +166,8 @@ static int RunPeer(string[] role)
             TaskWorker.ServeOttoAsync(role[1], new TaskPlan(role[2], role[3], role[4] == "scope"), Number(5)).GetAwaiter().GetResult();
             return 0;
         case "task-hand":
-            TaskWorker.ServeAsync(role[1], new TaskPlan(role[2], role[3], false), Number(5), static async sink => await (await HandWrittenRedis.ConnectAsync()).StartAsync(sink)).GetAwaiter().GetResult();
+            TaskWorker.ServeAsync(role[1], new TaskPlan(role[2], role[3], false), Number(5),
+                static async sink => await (await HandWrittenRedis.ConnectAsync()).StartAsync(sink)).GetAwaiter().GetResult();
             return 0;
         case "store-serve":
             OttoServer.Serve(role[1]);

@@ -1,10 +1,12 @@
 using Otto.Queue;
 
-// A queue in a console program: no host, no server. Tasks run in this process while it has room; segments in shared memory take what it has not.
+// A queue in a console program: no host, no server. Tasks run in this process while it has room; segments
+// in shared memory take what it has not.
 
 int tries = 0;
 await using var queue = new TaskQueue(new TaskQueueOptions()
-    .AddHandler<CountWords, int>("words.count", static (task, _, _) => new(task.Text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length))
+    .AddHandler<CountWords, int>("words.count",
+        static (task, _, _) => new(task.Text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length))
     .AddHandler<SendMail>("mail.send", (task, context, _) =>
     {
         // The first attempt fails; the next comes by itself.

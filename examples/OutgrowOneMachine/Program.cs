@@ -23,7 +23,8 @@ if (role is not ("work" or "send"))
 }
 
 // The settings lie beside the program, wherever it is started.
-HostApplicationBuilder builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
+HostApplicationBuilder builder =
+    Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
 builder.Services.AddOttoQueue(builder.Configuration.GetSection("Otto:Queue"), queue =>
 {
@@ -55,5 +56,6 @@ internal sealed record Square(int Number);
 
 internal sealed class SquareHandler : ITaskHandler<Square, long>
 {
-    public ValueTask<long> HandleAsync(Square task, TaskContext context, CancellationToken cancellationToken) => new((long)task.Number * task.Number);
+    public ValueTask<long> HandleAsync(Square task, TaskContext context, CancellationToken cancellationToken) =>
+        new((long)task.Number * task.Number);
 }

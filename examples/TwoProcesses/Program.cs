@@ -3,7 +3,8 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Otto.Queue;
 
-// One program, started twice on one machine: as the kitchen it works, as the shop it orders. They need not know of each other, nor start in any order:
+// One program, started twice on one machine: as the kitchen it works, as the shop it orders. They need not
+// know of each other, nor start in any order:
 // what is ordered while no kitchen is there waits in shared memory.
 
 string role = args.Length > 0 ? args[0] : "";
@@ -17,11 +18,14 @@ HostApplicationBuilder builder = Host.CreateApplicationBuilder();
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
 builder.Services.AddOttoQueue(builder.Configuration.GetSection("Otto:Queue"), queue =>
 {
-    if (role == "kitchen") queue.AddHandler<Cook, string, CookHandler>("kitchen.cook", static h => h.Concurrency(2).Timeout(TimeSpan.FromSeconds(30)));
+    if (role == "kitchen")
+        queue.AddHandler<Cook, string, CookHandler>("kitchen.cook", static h => h.Concurrency(2).Timeout(TimeSpan.FromSeconds(30)));
     else queue.AddProducer<Cook>("kitchen.cook");
 });
 if (role == "kitchen") builder.Services.AddSingleton<Stove>();
-else builder.Services.AddHostedService(services => new Shop(services.GetRequiredService<ITaskQueue>(), services.GetRequiredService<IHostApplicationLifetime>(), args.Length > 1 ? int.Parse(args[1]) : 3));
+else builder.Services.AddHostedService(
+    services => new Shop(services.GetRequiredService<ITaskQueue>(), services.GetRequiredService<IHostApplicationLifetime>(),
+        args.Length > 1 ? int.Parse(args[1]) : 3));
 
 using IHost host = builder.Build();
 host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStarted.Register(() => Console.WriteLine($"{role} is open"));
@@ -33,7 +37,8 @@ internal sealed record Cook(string Dish);
 /// <summary>One for each task, from the services of a scope of its own.</summary>
 internal sealed class CookHandler(Stove stove) : ITaskHandler<Cook, string>
 {
-    public ValueTask<string> HandleAsync(Cook task, TaskContext context, CancellationToken cancellationToken) => new($"{task.Dish}, meal {stove.Light()} of this kitchen");
+    public ValueTask<string> HandleAsync(Cook task, TaskContext context, CancellationToken cancellationToken) =>
+        new($"{task.Dish}, meal {stove.Light()} of this kitchen");
 }
 
 internal sealed class Stove
@@ -51,7 +56,9 @@ internal sealed class Shop(ITaskQueue tasks, IHostApplicationLifetime program, i
         for (int i = 1; i <= orders; i++)
         {
             // Written to shared memory before it is accepted: it survives both processes.
-            TaskReceipt order = await tasks.EnqueueAsync(new Cook($"soup {i}"), new() { Durability = Durability.Process, TrackResult = true }, stoppingToken);
+            TaskReceipt order =
+                await tasks.EnqueueAsync(new Cook($"soup {i}"), new() { Durability = Durability.Process, TrackResult = true },
+                    stoppingToken);
             Console.WriteLine($"ordered by way of {order.Route}; got {await tasks.WaitAsync<string>(order, stoppingToken)}");
         }
 

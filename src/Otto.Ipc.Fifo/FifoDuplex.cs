@@ -12,8 +12,10 @@ public enum DuplexSide
     Client,
 }
 
-/// <summary>One side of a talk over two FIFOs. Each end is for one thread at a time; the two may be used at once.</summary>
-/// <remarks>Both sides sending without receiving fill both pipes and then wait for each other: receive while you wait to send.</remarks>
+/// <summary>One side of a talk over two FIFOs. Each end is for one thread at a time; the
+/// two may be used at once.</summary>
+/// <remarks>Both sides sending without receiving fill both pipes and then wait for each
+/// other: receive while you wait to send.</remarks>
 public sealed class FifoDuplex : IDisposable, IAsyncDisposable
 {
     internal FifoDuplex(MessageSender sender, MessageReceiver receiver)

@@ -9,12 +9,14 @@ namespace Otto.Ipc.Fifo;
 /// Named pipes as a transport: streams between processes of one user, shells and every other language among them.
 /// </summary>
 /// <remarks>
-/// A stream is a FIFO, <c>name.fifo</c> in <see cref="FifoTransportOptions.Directory"/>, mode 0600, and a small file beside it,
-/// <c>name.fifo.lock</c>, by which its .NET ends agree. Any program may take part by opening the FIFO; docs/fifo.md says how.
-/// What was sent is kept while either end has the FIFO open, and gone with the last. The stream ends when its last sender closes it: a pipe
-/// cannot tell a sender that completed from one that was disposed or killed. It begins anew when another opens it.
-/// A sender need not wait for the receiver to open: it opens at once, and its first send waits for the receiver.
-/// The files stay when ends are disposed; <see cref="RemoveStream"/> deletes them. Needs Linux on x64 or arm64 (arm64 is untested).
+/// A stream is a FIFO, <c>name.fifo</c> in <see cref="FifoTransportOptions.Directory"/>,
+/// mode 0600, and a small file beside it,
+/// <c>name.fifo.lock</c>, by which its .NET ends agree. Any program may take part by opening the FIFO; docs/fifo.md
+/// says how. What was sent is kept while either end has the FIFO open, and gone with the last. The stream ends when its
+/// last sender closes it: a pipe cannot tell a sender that completed from one that was disposed or killed. It begins
+/// anew when another opens it. A sender need not wait for the receiver to open: it opens at once, and its first send
+/// waits for the receiver. The files stay when ends are disposed; <see cref="RemoveStream"/>
+/// deletes them. Needs Linux on x64 or arm64 (arm64 is untested).
 /// </remarks>
 public sealed class FifoTransport : IStreamTransport
 {
@@ -53,9 +55,10 @@ public sealed class FifoTransport : IStreamTransport
     /// <param name="name">Which stream.</param>
     /// <param name="options">Framing and sizes; left out, the transport's.</param>
     /// <returns>
-    /// The end, for one thread at a time. Until a receiver is there nothing can be sent: <c>Try…</c> says <see langword="false"/>, waits wait.
-    /// Once the receiver has left, sends and waits throw <see cref="System.Threading.Channels.ChannelClosedException"/> until another one opens,
-    /// which finds what the first had not read.
+    /// The end, for one thread at a time. Until a receiver is there nothing can be sent: <c>Try…</c> says
+    /// <see langword="false"/>, waits wait. Once the receiver has left, sends and waits throw
+    /// <see cref="System.Threading.Channels.ChannelClosedException"/> until another one
+    /// opens, which finds what the first had not read.
     /// </returns>
     /// <exception cref="ArgumentException">
     /// The other ends use another framing or another limit; the message has both.
@@ -74,8 +77,9 @@ public sealed class FifoTransport : IStreamTransport
     /// <param name="name">Which stream.</param>
     /// <param name="options">Framing and sizes; left out, the transport's.</param>
     /// <returns>
-    /// The end, for one thread at a time. Receiving throws <see cref="TruncatedFrameException"/> once for a message whose sender went away in the
-    /// middle of it, and <see cref="InvalidDataException"/> for bytes that no sender of this stream would write.
+    /// The end, for one thread at a time. Receiving throws <see cref="TruncatedFrameException"/> once for a message
+    /// whose sender went away in the middle of it, and <see cref="InvalidDataException"/>
+    /// for bytes that no sender of this stream would write.
     /// </returns>
     /// <exception cref="ArgumentException">
     /// The other ends use another framing or another limit; the message has both.
@@ -168,7 +172,8 @@ public sealed class FifoTransport : IStreamTransport
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
-        ChannelName name, FifoStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, FifoStreamOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
         : new(OpenSender(name, options));
 
@@ -184,7 +189,8 @@ public sealed class FifoTransport : IStreamTransport
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(
-        ChannelName name, FifoStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, FifoStreamOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken)
         : new(OpenReceiver(name, options));
 

@@ -9,8 +9,10 @@ namespace Otto.Ipc.Files;
 
 /// <summary>Files as a transport: what <c>cat</c>, <c>jq</c> and <c>flock</c> can read and join.</summary>
 /// <remarks>
-/// <para>Everything lies below one directory, see <see cref="FilesTransportOptions.Directory"/>, in the formats that <c>docs/files.md</c> describes:
-/// stores in <c>tasks/&lt;task&gt;/output.&lt;task&gt;.json</c>, streams in <c>streams/&lt;name&gt;/</c>, queues in <c>queues/&lt;name&gt;/</c>.</para>
+/// <para>Everything lies below one directory, see <see cref="FilesTransportOptions.Directory"/>, in
+/// the formats that <c>docs/files.md</c> describes:
+/// stores in <c>tasks/&lt;task&gt;/output.&lt;task&gt;.json</c>, streams in
+/// <c>streams/&lt;name&gt;/</c>, queues in <c>queues/&lt;name&gt;/</c>.</para>
 /// <para>Files are 0600 in directories of 0700. Nothing is deleted when an end is disposed.</para>
 /// </remarks>
 public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTransport
@@ -130,7 +132,8 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
-        ChannelName name, FilesStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, FilesStreamOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
         : new(OpenSender(name, options));
 
@@ -146,7 +149,8 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(
-        ChannelName name, FilesStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, FilesStreamOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken)
         : new(OpenReceiver(name, options));
 
@@ -162,7 +166,8 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The handle, for any number of threads. Completes at once.</returns>
     public ValueTask<WorkQueue> OpenQueueAsync(
-        ChannelName name, FilesQueueOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, FilesQueueOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<WorkQueue>(cancellationToken)
         : new(OpenQueue(name, options));
 

@@ -50,5 +50,7 @@ internal static class IpcConfiguration
         Enum.TryParse(Text(section), ignoreCase: true, out T value) && Enum.IsDefined(value) ? value
         : throw new ArgumentException($"{section.Path} is '{section.Value}', which is none of {string.Join(", ", Enum.GetNames<T>())}");
 
-    private static string Text(IConfigurationSection section) => section.Value is { Length: > 0 } value ? value : throw new ArgumentException($"{section.Path} is empty; leave it out for the default");
+    private static string Text(IConfigurationSection section) =>
+        section.Value is { Length: > 0 } value ? value
+        : throw new ArgumentException($"{section.Path} is empty; leave it out for the default");
 }

@@ -8,21 +8,24 @@ namespace Microsoft.Extensions.DependencyInjection;
 
 /// <summary>Adds transports that configuration chooses to a program's services.</summary>
 /// <remarks>
-/// <para>Each call adds <see cref="ITransport"/> and the four shapes: <see cref="IStreamTransport"/>, <see cref="IQueueTransport"/>,
-/// <see cref="ITopicTransport"/> and <see cref="IStoreTransport"/>. A shape that the chosen transport does not offer is a
+/// <para>Each call adds <see cref="ITransport"/> and the four shapes:
+/// <see cref="IStreamTransport"/>, <see cref="IQueueTransport"/>,
+/// <see cref="ITopicTransport"/> and <see cref="IStoreTransport"/>. A shape that the chosen
+/// transport does not offer is a
 /// <see cref="NotSupportedException"/> when it is resolved, which names the transports that offer it.</para>
-/// <para>A program has at most one transport without a name, which <c>OTTO_TRANSPORT</c> in the environment overrides, and any number with
-/// names. Those are keyed services: resolve them with <c>[FromKeyedServices("name")]</c>. The environment does not change them.</para>
-/// <para>Options are checked when the host starts. Transports are disposed with the container, which has to be disposed asynchronously,
-/// as hosts do.</para>
+/// <para>A program has at most one transport without a name, which <c>OTTO_TRANSPORT</c> in the environment overrides,
+/// and any number with names. Those are keyed services: resolve them with
+/// <c>[FromKeyedServices("name")]</c>. The environment does not change them.</para>
+/// <para>Options are checked when the host starts. Transports are disposed with the container, which has to be disposed
+/// asynchronously, as hosts do.</para>
 /// </remarks>
 public static class OttoIpcServiceCollectionExtensions
 {
     /// <summary>Adds the program's transport, as a configuration section chooses it.</summary>
     /// <param name="services">The services.</param>
     /// <param name="configuration">
-    /// The section, such as <c>Otto:Ipc</c>, with <c>Transport</c> and, if needed, a section per transport. Unknown keys and addresses are
-    /// errors when the host starts.
+    /// The section, such as <c>Otto:Ipc</c>, with <c>Transport</c> and, if needed, a section per transport. Unknown
+    /// keys and addresses are errors when the host starts.
     /// </param>
     /// <param name="configure">Settings of the program; the section overrides them.</param>
     /// <returns>The services.</returns>
@@ -104,9 +107,11 @@ public static class OttoIpcServiceCollectionExtensions
                 : $"AddOttoIpc was called before with the name '{name}'; each transport has a name of its own");
         }
 
-        services.AddOptions<OttoIpcOptions>(name).Configure(configure).Validate(options => Open(name, options) is not null).ValidateOnStart();
+        services.AddOptions<OttoIpcOptions>(name).Configure(configure).Validate(options => Open(name, options) is not null)
+            .ValidateOnStart();
         // A null key is a service without one.
-        services.AddKeyedSingleton(name, (provider, _) => Open(name, provider.GetRequiredService<IOptionsMonitor<OttoIpcOptions>>().Get(name)));
+        services.AddKeyedSingleton(name,
+            (provider, _) => Open(name, provider.GetRequiredService<IOptionsMonitor<OttoIpcOptions>>().Get(name)));
         AddShape<IStreamTransport>(services, name);
         AddShape<IQueueTransport>(services, name);
         AddShape<ITopicTransport>(services, name);

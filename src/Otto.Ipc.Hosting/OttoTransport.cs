@@ -10,7 +10,8 @@ public static class OttoTransport
 
     /// <summary>Opens a transport by its address.</summary>
     /// <param name="address">
-    /// A transport's name and a colon, and for another place than the usual one three slashes and a full path: <c>mmap:</c>,
+    /// A transport's name and a colon, and for another place than the usual one three
+    /// slashes and a full path: <c>mmap:</c>,
     /// <c>mmap:///dev/shm/mine</c>, <c>uds:///run/me/otto.sock</c>, <c>fifo:///dir</c>, <c>files:///dir</c>.
     /// </param>
     /// <param name="options">
@@ -73,6 +74,8 @@ public static class OttoTransport
     {
         ArgumentNullException.ThrowIfNull(transport);
         return transport as T ?? throw new NotSupportedException(
-            $"the transport '{transport.Name}' offers no {TransportRegistry.WordOf(typeof(T))}, it offers: {TransportRegistry.ShapesOf(transport.GetType())}. A {TransportRegistry.WordOf(typeof(T))} is offered by: {TransportRegistry.Offering(typeof(T))}");
+            $"the transport '{transport.Name}' offers no {TransportRegistry.WordOf(typeof(T))}, it offers: "
+            + $"{TransportRegistry.ShapesOf(transport.GetType())}. A {TransportRegistry.WordOf(typeof(T))} is offered by: "
+            + $"{TransportRegistry.Offering(typeof(T))}");
     }
 }

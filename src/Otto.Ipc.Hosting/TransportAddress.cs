@@ -12,12 +12,14 @@ internal readonly record struct TransportAddress(string Scheme, string? Path)
     public static TransportAddress Parse(string address)
     {
         int colon = address.IndexOf(':', StringComparison.Ordinal);
-        string scheme = (colon < 0 ? address : address[..colon]).Trim().ToLowerInvariant(), rest = colon < 0 ? "" : address[(colon + 1)..].Trim();
+        string scheme = (colon < 0 ? address : address[..colon]).Trim().ToLowerInvariant(),
+            rest = colon < 0 ? "" : address[(colon + 1)..].Trim();
         if (scheme.Length == 0) throw new ArgumentException($"'{address}' names no transport; write {TransportRegistry.Examples}");
         if (rest.Length == 0) return new TransportAddress(scheme, null);
         // Two slashes, then a path that begins with the third; what stands between them would be a machine, and there is only this one.
         if (!rest.StartsWith("///", StringComparison.Ordinal))
-            throw new ArgumentException($"'{address}' has no full path: write '{scheme}:' for the usual place, or '{scheme}:///' and a path that begins at the root, as in {TransportRegistry.Examples}");
+            throw new ArgumentException($"'{address}' has no full path: write '{scheme}:' for the usual place, or '{scheme}:///' and a "
+                + $"path that begins at the root, as in {TransportRegistry.Examples}");
         string path = rest[2..];
         if (path.Contains('\0', StringComparison.Ordinal)) throw new ArgumentException("a path cannot hold U+0000");
         return new TransportAddress(scheme, System.IO.Path.GetFullPath(path));

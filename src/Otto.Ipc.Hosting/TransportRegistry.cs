@@ -13,14 +13,19 @@ internal static class TransportRegistry
 
     private static readonly (string Scheme, Type Type, Func<string?, OttoIpcOptions, ITransport> Open)[] All =
     [
-        ("mmap", typeof(MmapTransport), static (path, options) => new MmapTransport(path is null ? options.Mmap : options.Mmap with { Directory = path })),
-        ("uds", typeof(UdsTransport), static (path, options) => new UdsTransport(path is null ? options.Uds : options.Uds with { SocketPath = path })),
-        ("fifo", typeof(FifoTransport), static (path, options) => new FifoTransport(path is null ? options.Fifo : options.Fifo with { Directory = path })),
-        ("files", typeof(FilesTransport), static (path, options) => new FilesTransport(path is null ? options.Files : options.Files with { Directory = path })),
+        ("mmap", typeof(MmapTransport), static (path, options) =>
+        new MmapTransport(path is null ? options.Mmap : options.Mmap with { Directory = path })),
+        ("uds", typeof(UdsTransport), static (path, options) =>
+        new UdsTransport(path is null ? options.Uds : options.Uds with { SocketPath = path })),
+        ("fifo", typeof(FifoTransport), static (path, options) =>
+        new FifoTransport(path is null ? options.Fifo : options.Fifo with { Directory = path })),
+        ("files", typeof(FilesTransport), static (path, options) =>
+        new FilesTransport(path is null ? options.Files : options.Files with { Directory = path })),
     ];
 
     private static readonly (string Word, Type Shape)[] Shapes =
-        [("stream", typeof(IStreamTransport)), ("queue", typeof(IQueueTransport)), ("topic", typeof(ITopicTransport)), ("store", typeof(IStoreTransport))];
+        [("stream", typeof(IStreamTransport)), ("queue", typeof(IQueueTransport)), ("topic", typeof(ITopicTransport)),
+            ("store", typeof(IStoreTransport))];
 
     public static string Names => string.Join(", ", All.Select(t => t.Scheme));
 
@@ -36,7 +41,8 @@ internal static class TransportRegistry
     }
 
     /// <summary>The words of the shapes that a transport offers.</summary>
-    public static string ShapesOf(Type transport) => string.Join(", ", Shapes.Where(s => s.Shape.IsAssignableFrom(transport)).Select(s => s.Word));
+    public static string ShapesOf(Type transport) =>
+        string.Join(", ", Shapes.Where(s => s.Shape.IsAssignableFrom(transport)).Select(s => s.Word));
 
     /// <summary>The transports that offer a shape.</summary>
     public static string Offering(Type shape) => string.Join(", ", All.Where(t => shape.IsAssignableFrom(t.Type)).Select(t => t.Scheme));

@@ -15,10 +15,11 @@ namespace Otto.Ipc.Mmap;
 /// machine.
 /// </summary>
 /// <remarks>
-/// What is sent lives in a file under <see cref="MmapTransportOptions.Directory"/> until the machine restarts, whichever process dies.
-/// Nothing is deleted when an end is disposed; <see cref="RemoveStream"/>, <see cref="RemoveQueue"/>, <see cref="RemoveTopic"/> and <see cref="RemoveStore"/> do that.
-/// Needs Linux on x64 or arm64 (arm64 is untested), and a file system with locks and unnamed files, such as tmpfs.
-/// Truncating a segment's file from outside is beyond what can be survived; replacing or deleting it is not.
+/// What is sent lives in a file under <see cref="MmapTransportOptions.Directory"/> until the machine restarts,
+/// whichever process dies. Nothing is deleted when an end is disposed; <see cref="RemoveStream"/>,
+/// <see cref="RemoveQueue"/>, <see cref="RemoveTopic"/> and <see cref="RemoveStore"/> do that. Needs Linux on x64 or
+/// arm64 (arm64 is untested), and a file system with locks and unnamed files, such as tmpfs. Truncating
+/// a segment's file from outside is beyond what can be survived; replacing or deleting it is not.
 /// </remarks>
 public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTransport, IStoreTransport
 {
@@ -28,9 +29,11 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="options">Where segments live; left out, the user's own directory in shared memory.</param>
     public MmapTransport(MmapTransportOptions? options = null) => _directory = options?.Directory;
 
-    /// <summary>Whether shared memory works here. Where it does not, every call that opens something throws <see cref="PlatformNotSupportedException"/>.</summary>
+    /// <summary>Whether shared memory works here. Where it does not, every call that opens
+    /// something throws <see cref="PlatformNotSupportedException"/>.</summary>
     /// <remarks>
-    /// It works on Linux on x64 and arm64. The AppContext switch <c>Otto.Ipc.Mmap.Disabled</c> turns it off, to see how a program fares without.
+    /// It works on Linux on x64 and arm64. The AppContext switch
+    /// <c>Otto.Ipc.Mmap.Disabled</c> turns it off, to see how a program fares without.
     /// </remarks>
     public static bool IsSupported => SegmentStore.IsSupported;
 
@@ -154,7 +157,8 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <exception cref="CorruptSegmentException">The store's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>
     /// <exception cref="RegionFullException">There is no room for it; the message has the numbers.</exception>
-    public IKeyValueStore OpenStore(ChannelName name, MmapStoreOptions? options = null) => new RegionStore(name, StorePath(name), options ?? new MmapStoreOptions());
+    public IKeyValueStore OpenStore(ChannelName name, MmapStoreOptions? options = null) =>
+        new RegionStore(name, StorePath(name), options ?? new MmapStoreOptions());
 
     /// <summary>
     /// Deletes a store with all its values, whoever has it open: their next call says that it is gone.
@@ -199,7 +203,8 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
-        ChannelName name, MmapStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, MmapStreamOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
         : new(OpenSender(name, options));
 
@@ -215,7 +220,8 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(
-        ChannelName name, MmapStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, MmapStreamOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken)
         : new(OpenReceiver(name, options));
 
@@ -231,7 +237,8 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The handle, for any number of threads. Completes at once.</returns>
     public ValueTask<WorkQueue> OpenQueueAsync(
-        ChannelName name, MmapQueueOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, MmapQueueOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<WorkQueue>(cancellationToken)
         : new(OpenQueue(name, options));
 
@@ -247,12 +254,14 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessagePublisher> OpenPublisherAsync(
-        ChannelName name, MmapTopicOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, MmapTopicOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<MessagePublisher>(cancellationToken)
         : new(OpenPublisher(name, options));
 
     /// <inheritdoc/>
-    public ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default) =>
+    public ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now,
+        CancellationToken cancellationToken = default) =>
         OpenSubscriberAsync(name, null, startAt, cancellationToken);
 
     /// <summary>Opens what <see cref="OpenSubscriber"/> opens, with the same exceptions.</summary>
@@ -264,7 +273,8 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSubscriber> OpenSubscriberAsync(
-        ChannelName name, MmapTopicOptions? options, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, MmapTopicOptions? options, StartPosition startAt = StartPosition.Now,
+        CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<MessageSubscriber>(cancellationToken)
         : new(OpenSubscriber(name, options, startAt));
 
@@ -280,7 +290,8 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The store, for any number of threads. Completes at once.</returns>
     public ValueTask<IKeyValueStore> OpenStoreAsync(
-        ChannelName name, MmapStoreOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, MmapStoreOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<IKeyValueStore>(cancellationToken)
         : new(OpenStore(name, options));
 

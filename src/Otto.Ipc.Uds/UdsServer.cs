@@ -5,10 +5,11 @@ using Otto.Ipc.Uds.Server;
 
 namespace Otto.Ipc.Uds;
 
-/// <summary>A server for one socket: a store, topics and progress, for clients of any language. <c>docs/protocol.md</c> says what they speak.</summary>
+/// <summary>A server for one socket: a store, topics and progress, for clients of any
+/// language. <c>docs/protocol.md</c> says what they speak.</summary>
 /// <remarks>
-/// Runs on one thread of its own until it is disposed. What is stored is in memory and gone with the server. Only processes of this user,
-/// and of root, are served. Safe for use by several threads.
+/// Runs on one thread of its own until it is disposed. What is stored is in memory and gone with the server. Only
+/// processes of this user, and of root, are served. Safe for use by several threads.
 /// </remarks>
 public sealed class UdsServer : IDisposable, IAsyncDisposable
 {
@@ -51,8 +52,10 @@ public sealed class UdsServer : IDisposable, IAsyncDisposable
     /// <returns>The server.</returns>
     /// <exception cref="SocketInUseException">Another live server has the path; the message says who.</exception>
     /// <exception cref="UnauthorizedAccessException">The directory is not safe, or not ours.</exception>
-    /// <exception cref="ArgumentException">An option is out of its range, or the path is too long; the message has the numbers.</exception>
-    /// <exception cref="IOException">The socket cannot be made; something else that lies at the path is left alone.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range, or the path is
+    /// too long; the message has the numbers.</exception>
+    /// <exception cref="IOException">The socket cannot be made; something else that lies at
+    /// the path is left alone.</exception>
     public static UdsServer Start(UdsServerOptions? options = null)
     {
         options ??= new UdsServerOptions();

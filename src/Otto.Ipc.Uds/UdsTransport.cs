@@ -10,12 +10,14 @@ namespace Otto.Ipc.Uds;
 /// process.
 /// </summary>
 /// <remarks>
-/// <para>A stream needs no server: its receiver listens at <c>name.stream</c> beside the server's socket, and each sender connects. A message is kept by its
-/// sender's process until it was read, so it is gone with that process, and survives its receiver, whose successor gets it. A receiver that is killed may have
-/// read up to 64 messages of each sender that its successor gets again. Between processes what was sent is there a moment later. Who completed or ended
-/// before a receiver opened is known to it only as far as their messages had not been read.</para>
-/// <para>A store's keys stand on the server as <c>name.key</c>, as shell scripts write them. Names may have dots, so that a store named <c>a</c> also shows
-/// what one named <c>a.b</c> holds, as keys that begin with <c>b.</c>: choose names of which none is another's beginning.</para>
+/// <para>A stream needs no server: its receiver listens at <c>name.stream</c> beside the server's socket, and each
+/// sender connects. A message is kept by its sender's process until it was read, so it is gone with that process, and
+/// survives its receiver, whose successor gets it. A receiver that is killed may have read up to 64 messages of each
+/// sender that its successor gets again. Between processes what was sent is there a moment later. Who completed or
+/// ended before a receiver opened is known to it only as far as their messages had not been read.</para>
+/// <para>A store's keys stand on the server as <c>name.key</c>, as shell scripts write them. Names may have dots, so
+/// that a store named <c>a</c> also shows what one named <c>a.b</c> holds, as keys that
+/// begin with <c>b.</c>: choose names of which none is another's beginning.</para>
 /// <para>
 /// A topic keeps nothing for those who come later: <see cref="StartPosition.Oldest"/> is not offered. What is lost is
 /// counted for the topic, not for each publisher.
@@ -55,8 +57,9 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     public string SocketPath => _shared.Client.SocketPath;
 
     /// <summary>
-    /// Opens a stream's sending end. The stream has a socket of its own, at which its receiver listens; no server is needed. What keeps it from a receiver, such as
-    /// a process without descriptors or something else at the path, is thrown once by its next call or wait as an <see cref="IOException"/>; it goes on trying.
+    /// Opens a stream's sending end. The stream has a socket of its own, at which its receiver listens; no server is
+    /// needed. What keeps it from a receiver, such as a process without descriptors or something else at the
+    /// path, is thrown once by its next call or wait as an <see cref="IOException"/>; it goes on trying.
     /// </summary>
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes; left out, the defaults.</param>
@@ -82,7 +85,8 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <exception cref="ArgumentException">
     /// The socket's path would be too long; the message has the numbers.
     /// </exception>
-    public MessageReceiver OpenReceiver(ChannelName name) => new StreamReceiver(StreamSocket.PathOf(_shared.Client.SocketPath, name), _shared.Client.Options.AllowOtherOwner);
+    public MessageReceiver OpenReceiver(ChannelName name) =>
+        new StreamReceiver(StreamSocket.PathOf(_shared.Client.SocketPath, name), _shared.Client.Options.AllowOtherOwner);
 
     /// <inheritdoc/>
     public ValueTask<MessageSender> OpenSenderAsync(ChannelName name, CancellationToken cancellationToken = default) =>
@@ -96,7 +100,8 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
-        ChannelName name, UdsStreamOptions? options, CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
+        ChannelName name, UdsStreamOptions? options, CancellationToken cancellationToken = default) =>
+        cancellationToken.IsCancellationRequested
         ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
         : new(OpenSender(name, options));
 
@@ -126,8 +131,9 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
 
     /// <inheritdoc/>
     /// <remarks>
-    /// What was published is with the server a moment later, in the order of all publishers of this transport. Where the connection was lost with messages on
-    /// their way, the next call throws an <see cref="IOException"/>: they may have been heard by nobody.
+    /// What was published is with the server a moment later, in the order of all publishers of this transport. Where
+    /// the connection was lost with messages on their way, the next call throws an
+    /// <see cref="IOException"/>: they may have been heard by nobody.
     /// </remarks>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken = default)
@@ -147,16 +153,19 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
 
     /// <inheritdoc/>
     /// <remarks>
-    /// A lost connection is made again, and told of by a <see cref="SubscriberDisconnectedException"/> once: how much was published meanwhile is not known.
+    /// A lost connection is made again, and told of by a <see cref="SubscriberDisconnectedException"/>
+    /// once: how much was published meanwhile is not known.
     /// </remarks>
     /// <exception cref="NotSupportedException">
     /// It was to start at the oldest message: the server keeps none.
     /// </exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default)
+    public async ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now,
+        CancellationToken cancellationToken = default)
     {
         _ = name.Value;
-        if (startAt != StartPosition.Now) throw new NotSupportedException("the server of sockets keeps no messages; start at now, or use the mmap transport");
+        if (startAt != StartPosition.Now)
+            throw new NotSupportedException("the server of sockets keeps no messages; start at now, or use the mmap transport");
         SharedClient shared = Use();
         try
         {

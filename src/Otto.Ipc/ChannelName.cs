@@ -21,7 +21,8 @@ public readonly record struct ChannelName
     /// <summary>Checks <paramref name="value"/> and makes it a name.</summary>
     /// <param name="value">The name as text.</param>
     /// <exception cref="ArgumentException">
-    /// The text is empty, too long, or holds a character that a name may not have; the message names it and its position.
+    /// The text is empty, too long, or holds a character that a name may not have; the
+    /// message names it and its position.
     /// </exception>
     public ChannelName(string value)
     {

@@ -68,8 +68,8 @@ public abstract class MessageReceiver : IDisposable, IAsyncDisposable, IReadLeas
     /// <see cref="TryReceive(out ReadLease)"/>.
     /// </returns>
     /// <remarks>
-    /// The message counts as read when this completes. A cancelled call has taken none. What <see cref="TryReceive(out ReadLease)"/> throws,
-    /// this throws too.
+    /// The message counts as read when this completes. A cancelled call has taken none. What
+    /// <see cref="TryReceive(out ReadLease)"/> throws, this throws too.
     /// </remarks>
     /// <exception cref="ChannelClosedException"><see cref="IsCompleted"/> is or became true.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -96,8 +96,9 @@ public abstract class MessageReceiver : IDisposable, IAsyncDisposable, IReadLeas
     /// true.
     /// </returns>
     /// <remarks>
-    /// A message is taken only when the loop asks for it, and counts as read from then on; leaving the loop leaves the rest to the next
-    /// receiver or the next loop. What <see cref="TryReceive(out ReadLease)"/> throws ends the enumeration.
+    /// A message is taken only when the loop asks for it, and counts as read from then on; leaving the loop leaves the
+    /// rest to the next receiver or the next loop. What
+    /// <see cref="TryReceive(out ReadLease)"/> throws ends the enumeration.
     /// </remarks>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This end was disposed, before or during the enumeration.</exception>
@@ -124,7 +125,8 @@ public abstract class MessageReceiver : IDisposable, IAsyncDisposable, IReadLeas
 
     void IReadLeaseOwner.Release(in SlotToken token) => ReleaseLease(token);
 
-    internal static ChannelClosedException Completed() => new("the stream is completed: every sender has completed, and all messages were read");
+    internal static ChannelClosedException Completed() =>
+        new("the stream is completed: every sender has completed, and all messages were read");
 
     /// <summary>Counts a leased message as read; does nothing if its lease has ended.</summary>
     /// <param name="token">What the lease was made with.</param>

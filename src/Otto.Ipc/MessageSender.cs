@@ -66,9 +66,9 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// read.
     /// </summary>
     /// <remarks>
-    /// Further sends throw <see cref="InvalidOperationException"/>. A sender that is only disposed, or dies, may have a successor, so
-    /// the receiver keeps waiting; the next sender to open takes its place and has to complete. Opening a sender on a
-    /// completed stream starts it again.
+    /// Further sends throw <see cref="InvalidOperationException"/>. A sender that is only disposed, or dies, may have a
+    /// successor, so the receiver keeps waiting; the next sender to open takes its place and has to complete. Opening a
+    /// sender on a completed stream starts it again.
     /// </remarks>
     public abstract void Complete();
 
@@ -94,7 +94,8 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// <returns><see langword="true"/> if a block was lent; <see langword="false"/> if all blocks are lent.</returns>
     /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>
     /// <exception cref="NotSupportedException">This transport lends nothing.</exception>
-    public virtual bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("this transport lends nothing; send the bytes");
+    public virtual bool TryLoan(int bytes, out Loan loan) =>
+        throw new NotSupportedException("this transport lends nothing; send the bytes");
 
     /// <summary>Sends a block that was borrowed here, if there is room for a small message.</summary>
     /// <param name="loan">The block; it belongs to its message from then on.</param>

@@ -67,8 +67,8 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     public bool Abandon(bool countAttempt, TimeSpan delay) => _owner?.Abandon(_token, countAttempt, delay) ?? false;
 
     /// <summary>
-    /// Marks the work as done for now: the message is delivered again once <paramref name="delay"/> has passed, as if it
-    /// were new, with its attempts reset.
+    /// Marks the work as done for now: the message is delivered again once <paramref name="delay"/> has passed, as if
+    /// it were new, with its attempts reset.
     /// </summary>
     /// <param name="delay">The shortest time until it is leased again: 0 to <see cref="WorkQueue.MaxDelay"/>.</param>
     /// <returns>

@@ -7,11 +7,12 @@ namespace Otto.Ipc;
 
 /// <summary>A queue of work: any number of senders, any number of workers, each message done at least once.</summary>
 /// <remarks>
-/// A handle may be used by any number of threads. First in, first out for one worker that completes in order; a redelivery may overtake.
-/// Delayed messages join the end in the order of their times, as far as one worker at a time sees that they are due.
-/// A lease has no deadline: it moves on only when its holder is proven dead. <see cref="Dispose"/> refuses new calls,
-/// lets calls in flight finish, and keeps this participant alive for others until its last lease is completed or abandoned.
-/// After that, calls throw <see cref="ObjectDisposedException"/>, and waits end with it.
+/// A handle may be used by any number of threads. First in, first out for one worker that completes in order; a
+/// redelivery may overtake. Delayed messages join the end in the order of their times, as far as one worker at a time
+/// sees that they are due. A lease has no deadline: it moves on only when its holder is proven dead.
+/// <see cref="Dispose"/> refuses new calls, lets calls in flight finish, and keeps this participant alive for others
+/// until its last lease is completed or abandoned. After that, calls throw
+/// <see cref="ObjectDisposedException"/>, and waits end with it.
 /// </remarks>
 public abstract class WorkQueue : IDisposable, IAsyncDisposable
 {
@@ -186,8 +187,8 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// The leases. The sequence has no end of its own: cancel it, leave the loop, or dispose the queue.
     /// </returns>
     /// <remarks>
-    /// A message is leased only when the loop asks for it. End each lease in the loop: one that is not ended is held until this process dies.
-    /// Several loops may run over one queue; each message goes to one of them.
+    /// A message is leased only when the loop asks for it. End each lease in the loop: one that is not ended is held
+    /// until this process dies. Several loops may run over one queue; each message goes to one of them.
     /// </remarks>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public virtual async IAsyncEnumerable<WorkLease> LeaseAllAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)

@@ -20,8 +20,8 @@ public readonly record struct WorkQueueCounts(int Ready, int Leased, int Dead, i
     public TimeSpan OldestLeaseAge { get; init; }
 
     /// <summary>
-    /// How many messages have become ready, each return counted again: two counts give a rate. <see langword="null"/> if the transport
-    /// does not count.
+    /// How many messages have become ready, each return counted again: two counts give a rate. <see langword="null"/>
+    /// if the transport does not count.
     /// </summary>
     public long? TotalIn { get; init; }
 }

@@ -9,7 +9,8 @@ namespace Otto.Ipc;
 /// </summary>
 /// <remarks>
 /// Belongs to the thread that reserved it. Its bytes are not cleared: write all that you commit.
-/// Copies are the same slot (a <see langword="using"/> makes one), so its owner, not the struct, knows whether it is still open.
+/// Copies are the same slot (a <see langword="using"/> makes one), so its owner, not the
+/// struct, knows whether it is still open.
 /// </remarks>
 public readonly ref struct WriteSlot
 {
@@ -37,7 +38,8 @@ public readonly ref struct WriteSlot
     public void Commit(int bytes)
     {
         if ((uint)bytes > (uint)Bytes.Length)
-            throw new ArgumentOutOfRangeException(nameof(bytes), $"commit of {bytes:N0} bytes exceeds the {Bytes.Length:N0} that were reserved");
+            throw new ArgumentOutOfRangeException(nameof(bytes),
+                $"commit of {bytes:N0} bytes exceeds the {Bytes.Length:N0} that were reserved");
         if (_owner is null || !_owner.Commit(_token, bytes))
             throw new InvalidOperationException("this slot was committed or disposed already");
     }

@@ -12,7 +12,8 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
     internal (ulong Time, ulong Number) Order { get; } =
         id.IndexOf('-', StringComparison.Ordinal) is > 0 and int dash
         && ulong.TryParse(id.AsSpan(0, dash), NumberStyles.None, CultureInfo.InvariantCulture, out ulong time)
-        && ulong.TryParse(id.AsSpan(dash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ulong number) ? (time, number) : default;
+        && ulong.TryParse(id.AsSpan(dash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ulong number) ? (time, number)
+        : default;
 
     internal byte[] Message { get; } = message;
 
@@ -22,7 +23,8 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
     /// <summary>Attempts that were made before the one that this entry is held for.</summary>
     internal int AttemptsMade { get; } = attemptsBefore + deliveries - 1;
 
-    /// <summary>Where it lies among the held, and which use of that place it is; 0 while it is not among them.</summary>
+    /// <summary>Where it lies among the held, and which use of that place it is; 0 while it
+    /// is not among them.</summary>
     internal int Place { get; set; }
 
     internal long Use { get; set; }
@@ -30,7 +32,8 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
     /// <summary>When it arrived here or was renewed, by <see cref="Environment.TickCount64"/>.</summary>
     internal long RenewedAt { get; set; } = Environment.TickCount64;
 
-    /// <summary>Whether a worker has begun with it; until then its lease is not renewed while others could take it.</summary>
+    /// <summary>Whether a worker has begun with it; until then its lease is not renewed
+    /// while others could take it.</summary>
     internal bool Begun { get; set; }
 
     internal TaskId TaskId => Message.Length >= 8 + TaskId.Size ? TaskId.ReadFrom(Message.AsSpan(8)) : default;
@@ -39,7 +42,8 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
     internal static List<HeldEntry> ReadTaken(RedisReply[] items)
     {
         List<HeldEntry> entries = new(items.Length / 4);
-        for (int i = 0; i + 3 < items.Length; i += 4) entries.Add(new HeldEntry(items[i].Text, 1, Number(items[i + 1]), items[i + 2].Text, items[i + 3].Bytes));
+        for (int i = 0; i + 3 < items.Length; i += 4)
+            entries.Add(new HeldEntry(items[i].Text, 1, Number(items[i + 1]), items[i + 2].Text, items[i + 3].Bytes));
         return entries;
     }
 
@@ -53,5 +57,6 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
     }
 
     // Other programs can write to the stream: nonsense is no reason to fall over.
-    internal static int Number(RedisReply reply) => int.TryParse(reply.Text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? Math.Min(value, 1_000_000) : 0;
+    internal static int Number(RedisReply reply) =>
+        int.TryParse(reply.Text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? Math.Min(value, 1_000_000) : 0;
 }

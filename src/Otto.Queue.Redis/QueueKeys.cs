@@ -6,10 +6,12 @@ internal sealed class QueueKeys(string queue)
 {
     internal string Queue { get; } = queue;
 
-    /// <summary>The ready and the leased: a stream with the group <c>workers</c>. Fields: m the envelope, a attempts made before, k the key.</summary>
+    /// <summary>The ready and the leased: a stream with the group <c>workers</c>. Fields: m
+    /// the envelope, a attempts made before, k the key.</summary>
     internal string Stream { get; } = $"otto:{{{queue}}}:stream";
 
-    /// <summary>The delayed: a sorted set by due time in milliseconds, each member an entry with all its fields.</summary>
+    /// <summary>The delayed: a sorted set by due time in milliseconds, each member an entry
+    /// with all its fields.</summary>
     internal string Delayed { get; } = $"otto:{{{queue}}}:delayed";
 
     /// <summary>The given up: a stream. Fields: m, a attempts made, r the reason, k.</summary>

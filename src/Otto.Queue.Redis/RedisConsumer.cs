@@ -2,7 +2,8 @@ using Otto.Ipc;
 
 namespace Otto.Queue.Redis;
 
-// Consuming: reads as many as can be started now until there are none, then sleeps until it is nudged, a delayed task is due, or a slow poll comes round.
+// Consuming: reads as many as can be started now until there are none, then sleeps until it is nudged, a
+// delayed task is due, or a slow poll comes round.
 
 internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRouteOptions options, string worker, RedisLeases leases)
 {
@@ -62,7 +63,8 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
             // The next ones may come while these are worked on, if there are places for them.
             if (last && _for is { AvailableWorkers: > 1 }) _ = TakeOnceAsync();
 
-            // What lay here for long without being renewed, because the workers had other things to do, may be somebody else's soon: rather not begun.
+            // What lay here for long without being renewed, because the workers had other things to do, may
+            // be somebody else's soon: rather not begun.
             if (Environment.TickCount64 - next.Entry.RenewedAt > _freshMilliseconds) next.Lease.Abandon(countAttempt: false);
             else if (leases.TryBegin(next.Entry))
             {
@@ -85,7 +87,8 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
             TimeSpan sleep;
             try
             {
-                // What was on its way before may have found nothing before our nudge was there to be heard: only our own look sends us to sleep.
+                // What was on its way before may have found nothing before our nudge was there to be heard:
+                // only our own look sends us to sleep.
                 Task<TimeSpan>? before = Volatile.Read(ref _taking);
                 if (before is { IsCompleted: false } && await before.ConfigureAwait(false) >= TimeSpan.Zero && AtHand > 0) return;
                 sleep = await TakeOnceAsync().ConfigureAwait(false);
@@ -96,11 +99,13 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
                 continue;
             }
 
-            if (sleep > TimeSpan.Zero) await nudged.Task.WaitAsync(sleep, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (sleep > TimeSpan.Zero)
+                await nudged.Task.WaitAsync(sleep, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    /// <summary>Takes over what dead workers held: at once if there is a free place for it, else before the next look for what is ready, so that a worker that is never idle does it too.</summary>
+    /// <summary>Takes over what dead workers held: at once if there is a free place for it, else before
+    /// the next look for what is ready, so that a worker that is never idle does it too.</summary>
     internal async Task ReclaimAsync()
     {
         if (_for is not { } taker) return;
@@ -137,7 +142,9 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
             if (AtHand > 0) return TimeSpan.Zero;
         }
 
-        RedisReply[] items = (await client.RunAsync(RedisScripts.Take, _takeKeys, [_nudge, worker, Math.Max(1, taker.AvailableWorkers), MostMadeReady]).ConfigureAwait(false)).Items;
+        RedisReply[] items =
+            (await client.RunAsync(RedisScripts.Take, _takeKeys, [_nudge, worker, Math.Max(1, taker.AvailableWorkers), MostMadeReady])
+            .ConfigureAwait(false)).Items;
         if (items.Length != 1)
         {
             Add(HeldEntry.ReadTaken(items));

@@ -2,7 +2,8 @@ using Otto.Ipc;
 
 namespace Otto.Queue.Redis;
 
-// The signs of life: says that this worker is there, renews what it holds, takes over what others let lie, and learns who else works and what the queue holds.
+// The signs of life: says that this worker is there, renews what it holds, takes over what others let lie,
+// and learns who else works and what the queue holds.
 
 internal sealed class RedisHeartbeat : IAsyncDisposable
 {
@@ -22,7 +23,8 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     private volatile int _others;
     private volatile StrongCounts _counts = new(default);
 
-    internal RedisHeartbeat(RedisClient client, QueueKeys keys, RedisRouteOptions options, string worker, RedisLeases leases, RedisConsumer taker)
+    internal RedisHeartbeat(RedisClient client, QueueKeys keys, RedisRouteOptions options, string worker, RedisLeases leases,
+        RedisConsumer taker)
     {
         _client = client;
         _keys = keys;
@@ -52,7 +54,8 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
             List<HeldEntry> some = held.GetRange(from, Math.Min(MostRenewedAtOnce, held.Count - from));
             object[] arguments =
             [
-                _keys.Events, _worker, _taker.Takes ? "1" : "0", (long)(_options.Heartbeat * 3).TotalMilliseconds, .. some.Select(static e => e.Id),
+                _keys.Events, _worker, _taker.Takes ? "1" : "0", (long)(_options.Heartbeat * 3).TotalMilliseconds,
+                .. some.Select(static e => e.Id),
             ];
             RedisReply[] items = (await _client.RunAsync(RedisScripts.Pulse, _scriptKeys, arguments).ConfigureAwait(false)).Items;
             _others = (int)items[0].Number;
@@ -68,7 +71,8 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     internal static WorkQueueCounts CountsOf(ReadOnlySpan<RedisReply> items, long capacity)
     {
         long ready = items[0].Number, leased = items[1].Number, delayed = items[2].Number, dead = items[3].Number;
-        return new WorkQueueCounts(Int(ready), Int(leased), Int(dead), Int(capacity - ready - leased - delayed - dead), TimeSpan.Zero) { Delayed = Int(delayed) };
+        return new WorkQueueCounts(Int(ready), Int(leased), Int(dead), Int(capacity - ready - leased - delayed - dead),
+            TimeSpan.Zero) { Delayed = Int(delayed) };
     }
 
     private async Task BeatForeverAsync()

@@ -54,13 +54,15 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         lock (_lock) return ReferenceEquals(_places[entry.Place], entry) && (entry.Begun = true);
     }
 
-    /// <summary>The entries to be renewed: those that are worked on now, and where nobody else works all, since another turn would only spoil their order.</summary>
+    /// <summary>The entries to be renewed: those that are worked on now, and where nobody
+    /// else works all, since another turn would only spoil their order.</summary>
     internal List<HeldEntry> Snapshot(bool nobodyElse)
     {
         lock (_lock) return [.. _places.OfType<HeldEntry>().Where(e => e.Begun || nobodyElse)];
     }
 
-    /// <summary>Notes that the server has given entries to somebody else: what their handlers do is done twice.</summary>
+    /// <summary>Notes that the server has given entries to somebody else: what their
+    /// handlers do is done twice.</summary>
     internal void Lose(IEnumerable<HeldEntry> entries)
     {
         foreach (HeldEntry entry in entries)
@@ -74,7 +76,8 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         return true;
     }
 
-    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) => GiveBack(token, delay, entry => entry.AttemptsMade + (countAttempt ? 1 : 0));
+    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) =>
+        GiveBack(token, delay, entry => entry.AttemptsMade + (countAttempt ? 1 : 0));
 
     public bool Repeat(in SlotToken token, TimeSpan delay) => GiveBack(token, delay, static _ => 0);
 
@@ -178,7 +181,8 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
 
         object[] arguments =
         [
-            keys.Nudge(""), worker, batch.MinBy(static s => s.Entry.Order).Entry.Id, batch.MaxBy(static s => s.Entry.Order).Entry.Id, new string([.. batch.Select(static s => s.What)]), .. entries,
+            keys.Nudge(""), worker, batch.MinBy(static s => s.Entry.Order).Entry.Id, batch.MaxBy(static s => s.Entry.Order).Entry.Id,
+            new string([.. batch.Select(static s => s.What)]), .. entries,
         ];
         bool again = false;
         while (true)

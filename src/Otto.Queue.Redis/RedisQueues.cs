@@ -10,14 +10,16 @@ public static class RedisQueues
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Their names, in order.</returns>
     /// <exception cref="RedisUnavailableException">The server cannot be reached.</exception>
-    /// <remarks>Looks at each key of the server, a thousand at a time: for people, not for programs that do it often.</remarks>
+    /// <remarks>Looks at each key of the server, a thousand at a time: for people, not for
+    /// programs that do it often.</remarks>
     public static async Task<IReadOnlyList<string>> ListAsync(string configuration, CancellationToken cancellationToken = default)
     {
         await using RedisClient client = await RedisClient.ConnectAsync(configuration, TimeSpan.FromSeconds(5)).ConfigureAwait(false);
         if (client.Trouble is { } trouble) throw new RedisUnavailableException(trouble);
         HashSet<string> names = [];
         foreach (string kind in (string[])["stream", "delayed", "dead", "workers"])
-            foreach (string key in await client.FindKeysAsync($"otto:{{*}}:{kind}", cancellationToken).ConfigureAwait(false)) names.Add(key["otto:{".Length..^(kind.Length + 2)]);
+            foreach (string key in await client.FindKeysAsync($"otto:{{*}}:{kind}", cancellationToken).ConfigureAwait(false))
+                names.Add(key["otto:{".Length..^(kind.Length + 2)]);
         return [.. names.Order(StringComparer.Ordinal)];
     }
 }

@@ -8,35 +8,43 @@ namespace Otto.Queue.Redis;
 /// <summary>How tasks travel through Redis.</summary>
 public sealed record RedisRouteOptions
 {
-    /// <summary>Where the server is, in StackExchange.Redis's words, such as <c>localhost:6379,password=...</c>. Not used where a connection was passed in.</summary>
+    /// <summary>Where the server is, in StackExchange.Redis's words, such as
+    /// <c>localhost:6379,password=...</c>. Not used where a connection was passed in.</summary>
     public string Configuration { get; set; } = "localhost:6379";
 
-    /// <summary>How many tasks a queue holds at most, ready, leased, delayed and dead together; 1 to 1,000,000,000, default 1,000,000. Beyond it producers meet <see cref="FullMode"/>.</summary>
+    /// <summary>How many tasks a queue holds at most, ready, leased, delayed and dead together; 1 to
+    /// 1,000,000,000, default 1,000,000. Beyond it producers meet <see cref="FullMode"/>.</summary>
     public long Capacity { get; set; } = 1_000_000;
 
     /// <summary>How large a task may be, in bytes with its envelope; 1,024 to 64 MiB, default 1 MiB.</summary>
     public int MaxMessageBytes { get; set; } = 1 << 20;
 
-    /// <summary>How long a task stays with a worker that gives no sign of life, 1 s to 1 hour; default 30 s. A live worker renews what it holds, so a task may take longer.</summary>
-    /// <remarks>Redis can only go by time: a worker that was stopped for longer loses what it held, and its completion then counts for nothing.</remarks>
+    /// <summary>How long a task stays with a worker that gives no sign of life, 1 s to 1 hour;
+    /// default 30 s. A live worker renews what it holds, so a task may take longer.</summary>
+    /// <remarks>Redis can only go by time: a worker that was stopped for longer loses what
+    /// it held, and its completion then counts for nothing.</remarks>
     public TimeSpan LeaseTime { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How often a worker that waits looks by itself, in case a nudge was lost; 50 ms to 1 minute, default 1 s.</summary>
+    /// <summary>How often a worker that waits looks by itself, in case a nudge was lost; 50
+    /// ms to 1 minute, default 1 s.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a command may take before the server counts as out of reach, 100 ms to 1 minute; default 5 s.</summary>
+    /// <summary>How long a command may take before the server counts as out of reach, 100
+    /// ms to 1 minute; default 5 s.</summary>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>What a producer meets where Redis is full and no further route takes the task.</summary>
     public QueueFullMode FullMode { get; set; } = QueueFullMode.Overflow;
 
-    /// <summary>How many tasks in a row a worker takes from here before other routes have their turn, 1 to 10,000.</summary>
+    /// <summary>How many tasks in a row a worker takes from here before other routes have
+    /// their turn, 1 to 10,000.</summary>
     public int Weight { get; set; } = 16;
 
     /// <summary>How often presence is announced and leases are renewed.</summary>
     internal TimeSpan Heartbeat => LeaseTime / 3 < TimeSpan.FromSeconds(5) ? LeaseTime / 3 : TimeSpan.FromSeconds(5);
 
-    /// <summary>Applies a configuration section; a key that is not known is an error that lists those that are.</summary>
+    /// <summary>Applies a configuration section; a key that is not known is an error that
+    /// lists those that are.</summary>
     internal void Apply(IConfiguration section)
     {
         Dictionary<string, Action<string>> known = new(StringComparer.OrdinalIgnoreCase)
@@ -52,7 +60,8 @@ public sealed record RedisRouteOptions
         };
         foreach (IConfigurationSection child in section.GetChildren())
         {
-            if (!known.TryGetValue(child.Key, out Action<string>? apply)) throw new ArgumentException($"unknown key '{child.Path}'; known: {string.Join(", ", known.Keys)}");
+            if (!known.TryGetValue(child.Key, out Action<string>? apply))
+                throw new ArgumentException($"unknown key '{child.Path}'; known: {string.Join(", ", known.Keys)}");
             try
             {
                 apply(child.Value ?? "");
@@ -76,6 +85,7 @@ public sealed record RedisRouteOptions
 
     private static void Range<T>(string what, T value, T least, T most) where T : IComparable<T>, IFormattable
     {
-        if (value.CompareTo(least) < 0 || value.CompareTo(most) > 0) throw new ArgumentException($"Redis.{what} must be {least} to {most}: {value}");
+        if (value.CompareTo(least) < 0 || value.CompareTo(most) > 0)
+            throw new ArgumentException($"Redis.{what} must be {least} to {most}: {value}");
     }
 }

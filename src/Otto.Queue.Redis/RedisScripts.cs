@@ -7,7 +7,8 @@ internal static class RedisScripts
 {
     internal const string Group = "workers";
 
-    // An entry of the stream as one string for the delayed set, and back; waking sleepers; the server's clock. Each script starts with what it needs of these.
+    // An entry of the stream as one string for the delayed set, and back; waking sleepers; the server's
+    // clock. Each script starts with what it needs of these.
     private const string Begin = "if redis.replicate_commands then redis.replicate_commands() end\n";
 
     private const string Clock = """
@@ -55,8 +56,10 @@ internal static class RedisScripts
         """;
 
     /// <summary>
-    /// KEYS stream delayed dead keys sleepers sent; ARGV nudge, capacity, batch number, a letter for each (p plain, t with terms), then the envelope of each, followed by delay ms and key where it has terms.
-    /// Answers for each: 1 sent, 0 full, or the id of the task that holds the key. A batch that comes again after a lost answer gets the first answer.
+    /// KEYS stream delayed dead keys sleepers sent; ARGV nudge, capacity, batch number, a letter for each (p plain, t
+    /// with terms), then the envelope of each, followed by delay ms and key where it has
+    /// terms. Answers for each: 1 sent, 0 full, or the id of the task that holds the key. A
+    /// batch that comes again after a lost answer gets the first answer.
     /// </summary>
     internal static readonly RedisScript Send = new(Begin + Clock + Pack + Wake + """
         local before = redis.call('GET', KEYS[6])
@@ -106,7 +109,8 @@ internal static class RedisScripts
 
     /// <summary>
     /// KEYS stream delayed sleepers; ARGV nudge, worker, count, the most to make ready.
-    /// Makes due what is due, then gives id, attempts, key and envelope of each entry taken. Where there is none the worker counts as asleep, and the only answer is how many ms until the next is due, or -1.
+    /// Makes due what is due, then gives id, attempts, key and envelope of each entry taken. Where there is
+    /// none the worker counts as asleep, and the only answer is how many ms until the next is due, or -1.
     /// </summary>
     internal static readonly RedisScript Take = new(Begin + Clock + Pack + Wake + EnsureGroup + """
         redis.call('SREM', KEYS[3], ARGV[2])
@@ -148,9 +152,11 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed dead keys sleepers; ARGV nudge, worker, the batch's lowest and highest entry, a letter for each, then the id of each, followed by number and text where it is returned or dead.
-    /// c complete; k complete and has a key; r return (number: delay ms, text: attempts); d dead (number: attempts, text: reason). Answers 1 for each that was still the worker's.
-    /// What is complete goes first and at once: where memory is short, that frees some for the others; and what was returned or buried is not so again where a later one fails.
+    /// KEYS stream delayed dead keys sleepers; ARGV nudge, worker, the batch's lowest and highest entry, a letter for
+    /// each, then the id of each, followed by number and text where it is returned or dead. c complete; k complete and
+    /// has a key; r return (number: delay ms, text: attempts); d dead (number: attempts, text: reason). Answers 1 for
+    /// each that was still the worker's. What is complete goes first and at once: where memory is short, that
+    /// frees some for the others; and what was returned or buried is not so again where a later one fails.
     /// </summary>
     internal static readonly RedisScript Settle = new(Begin + Clock + Pack + Wake + """
         local answers, ready, done = {}, 0, {}
@@ -222,8 +228,9 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed dead workers; ARGV events, worker, 1 where it takes work, ms that it is taken to be alive, then the entries that it holds.
-    /// Renews all of it. Answers: other workers, ready, leased, delayed, dead, then the entries that are no longer the worker's.
+    /// KEYS stream delayed dead workers; ARGV events, worker, 1 where it takes work, ms that it is taken to be alive,
+    /// then the entries that it holds. Renews all of it. Answers: other workers, ready,
+    /// leased, delayed, dead, then the entries that are no longer the worker's.
     /// </summary>
     internal static readonly RedisScript Pulse = new(Begin + Clock + EnsureGroup + """
         local now = clock()
@@ -249,7 +256,8 @@ internal static class RedisScripts
 
     /// <summary>
     /// KEYS stream workers; ARGV worker, ms without a sign of life, cursor, count.
-    /// Takes over what others have let lie. Answers the next cursor, then id, deliveries, attempts, key and envelope of each. Forgets workers that are gone and hold nothing.
+    /// Takes over what others have let lie. Answers the next cursor, then id, deliveries,
+    /// attempts, key and envelope of each. Forgets workers that are gone and hold nothing.
     /// </summary>
     internal static readonly RedisScript Reclaim = new(Begin + Pack + """
         local got, at, looks = nil, ARGV[3], 0
@@ -285,7 +293,8 @@ internal static class RedisScripts
         return out
         """);
 
-    /// <summary>KEYS stream workers sleepers; ARGV events, worker. Says farewell; what the worker still holds stays with its name until its time runs out.</summary>
+    /// <summary>KEYS stream workers sleepers; ARGV events, worker. Says farewell; what the
+    /// worker still holds stays with its name until its time runs out.</summary>
     internal static readonly RedisScript Leave = new(Begin + """
         redis.call('SREM', KEYS[3], ARGV[2])
         if redis.call('ZREM', KEYS[2], ARGV[2]) == 1 then redis.call('PUBLISH', ARGV[1], 'w') end
@@ -294,7 +303,8 @@ internal static class RedisScripts
         return 1
         """);
 
-    /// <summary>KEYS stream delayed dead; answers ready, leased, delayed, dead, age of the oldest ready in ms, and how many ever entered the stream (-1 before Redis 7).</summary>
+    /// <summary>KEYS stream delayed dead; answers ready, leased, delayed, dead, age of the
+    /// oldest ready in ms, and how many ever entered the stream (-1 before Redis 7).</summary>
     internal static readonly RedisScript Count = new(Begin + Clock + """
         local pending = redis.pcall('XPENDING', KEYS[1], 'workers')
         local leased, last = 0, '0-0'
@@ -316,7 +326,8 @@ internal static class RedisScripts
         return {redis.call('XLEN', KEYS[1]) - leased, leased, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]), age, entered}
         """);
 
-    /// <summary>KEYS stream delayed dead; ARGV capacity, reason, envelope. Answers 1, or 0 where there is no room.</summary>
+    /// <summary>KEYS stream delayed dead; ARGV capacity, reason, envelope. Answers 1, or 0
+    /// where there is no room.</summary>
     internal static readonly RedisScript Bury = new(Begin + """
         if redis.call('XLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2]) + redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[1]) then return 0 end
         redis.call('XADD', KEYS[3], '*', 'm', ARGV[3], 'a', 1, 'r', ARGV[2], 'k', '')
@@ -337,7 +348,8 @@ internal static class RedisScripts
         return out
         """);
 
-    /// <summary>KEYS stream dead keys sleepers; ARGV nudge, id, 1 to make it ready again. Answers whether it was there. A key is taken again where nobody else has it.</summary>
+    /// <summary>KEYS stream dead keys sleepers; ARGV nudge, id, 1 to make it ready again.
+    /// Answers whether it was there. A key is taken again where nobody else has it.</summary>
     internal static readonly RedisScript MoveDead = new(Begin + Pack + Wake + """
         local e = redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])
         if not e[1] then return 0 end
@@ -353,8 +365,10 @@ internal static class RedisScripts
 
     /// <summary>
     /// KEYS stream delayed keys; ARGV the task's id, where to go on (empty at first), how many to look at.
-    /// Looks through the delayed, then the stream, some at a time so that nobody waits long for it. The delayed from the last one: as they
-    /// fall due they leave at the other end, and none steps over the place where the look goes on. One that is given back meanwhile, or moves up as another is cancelled, can be passed over. Answers 1 taken back, 2 held by a worker, 0 not there; or where to go on.
+    /// Looks through the delayed, then the stream, some at a time so that nobody waits long for it. The delayed from
+    /// the last one: as they fall due they leave at the other end, and none steps over the place where
+    /// the look goes on. One that is given back meanwhile, or moves up as another is cancelled, can be
+    /// passed over. Answers 1 taken back, 2 held by a worker, 0 not there; or where to go on.
     /// </summary>
     internal static readonly RedisScript Cancel = new(Begin + Pack + """
         local function release(k) if k ~= '' and redis.call('HGET', KEYS[3], k) == ARGV[1] then redis.call('HDEL', KEYS[3], k) end end
@@ -387,7 +401,8 @@ internal static class RedisScripts
         return '0'
         """);
 
-    /// <summary>KEYS a result's key; ARGV events, notice, seconds to keep it (0 for not at all). Tells everybody who listens.</summary>
+    /// <summary>KEYS a result's key; ARGV events, notice, seconds to keep it (0 for not at
+    /// all). Tells everybody who listens.</summary>
     internal static readonly RedisScript Notify = new(Begin + """
         if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
         redis.call('PUBLISH', ARGV[1], 'n' .. ARGV[2])

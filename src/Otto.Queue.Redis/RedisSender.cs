@@ -2,8 +2,9 @@ using System.Globalization;
 
 namespace Otto.Queue.Redis;
 
-// Producing: whatever is enqueued while a batch is on its way goes with the next, so that a lone task pays one round trip and a crowd shares one.
-// A batch whose answer was lost is sent again under its number until there is an answer: the server knows whether it had it, so no task enters twice.
+// Producing: whatever is enqueued while a batch is on its way goes with the next, so that a lone task pays one round trip and a crowd
+// shares one. A batch whose answer was lost is sent again under its number until there is an answer: the
+// server knows whether it had it, so no task enters twice.
 
 internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRouteOptions options, string name, CancellationToken closing)
 {
@@ -49,7 +50,8 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     {
         get
         {
-            lock (_lock) return IsHalfEmpty ? Task.CompletedTask : (_halfEmpty ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            lock (_lock) return IsHalfEmpty ? Task.CompletedTask
+                : (_halfEmpty ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
     }
 
@@ -147,7 +149,9 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
             }
             catch (RedisUnavailableException e) when (!e.Refused)
             {
-                if (closing.IsCancellationRequested) throw new ObjectDisposedException(nameof(TaskChannel), $"the queue was closed while Redis was out of reach ({e.Message}); the task may have been enqueued");
+                if (closing.IsCancellationRequested)
+                    throw new ObjectDisposedException(nameof(TaskChannel),
+                        $"the queue was closed while Redis was out of reach ({e.Message}); the task may have been enqueued");
                 await client.WaitForChangeAsync(RetryPause, closing).ConfigureAwait(false);
             }
         }

@@ -2,7 +2,8 @@ using Otto.Ipc;
 
 namespace Otto.Queue.Redis;
 
-// One queue on Redis as one process uses it. The parts: RedisSender produces, RedisConsumer consumes, RedisLeases ends what was taken, RedisHeartbeat shows that we live.
+// One queue on Redis as one process uses it. The parts: RedisSender produces, RedisConsumer consumes,
+// RedisLeases ends what was taken, RedisHeartbeat shows that we live.
 
 internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
 {
@@ -55,7 +56,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     public override long Capacity => _options.Capacity;
 
-    internal static async Task<RedisTaskChannel> OpenAsync(RedisClient client, ChannelName queue, RedisRouteOptions options, Func<ValueTask> closed)
+    internal static async Task<RedisTaskChannel> OpenAsync(RedisClient client, ChannelName queue, RedisRouteOptions options,
+        Func<ValueTask> closed)
     {
         RedisTaskChannel channel = new(client, queue, options, closed);
         try
@@ -79,7 +81,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
     {
         if (message.Length > MaxMessageBytes)
-            throw new ArgumentOutOfRangeException(nameof(message), $"message of {message.Length:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; raise Redis.MaxMessageBytes");
+            throw new ArgumentOutOfRangeException(nameof(message),
+                $"message of {message.Length:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; raise Redis.MaxMessageBytes");
         return _sender.SendAsync(message, terms, cancellationToken);
     }
 
@@ -107,7 +110,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason) => BuryAsync(message.ToArray(), reason);
 
     private async ValueTask<bool> BuryAsync(byte[] message, string reason)
-        => (await _client.RunAsync(RedisScripts.Bury, [_keys.Stream, _keys.Delayed, _keys.Dead], [_options.Capacity, reason, message]).ConfigureAwait(false)).Number == 1;
+        => (await _client.RunAsync(RedisScripts.Bury, [_keys.Stream, _keys.Delayed, _keys.Dead], [_options.Capacity, reason, message])
+        .ConfigureAwait(false)).Number == 1;
 
     public override void StartConsuming(ITaskConsumer taker)
     {
@@ -140,8 +144,10 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         string at = "";
         while (true)
         {
-            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [id, at, LookedAtAtOnce]).WaitAsync(cancellationToken).ConfigureAwait(false)).Text;
-            if (at is "0" or "1" or "2") return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
+            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [id, at, LookedAtAtOnce])
+                .WaitAsync(cancellationToken).ConfigureAwait(false)).Text;
+            if (at is "0" or "1" or "2")
+                return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
         }
     }
 
@@ -173,33 +179,44 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     public async ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
-        RedisReply reply = await _client.RunAsync(RedisScripts.Find, [_keys.Result(id)], []).WaitAsync(cancellationToken).ConfigureAwait(false);
+        RedisReply reply = await _client.RunAsync(RedisScripts.Find, [_keys.Result(id)], []).WaitAsync(cancellationToken).ConfigureAwait(
+            false);
         return reply.IsNull ? null : reply.Bytes;
     }
 
     public override async ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken)
     {
-        RedisReply[] items = (await _client.RunAsync(RedisScripts.Count, [_keys.Stream, _keys.Delayed, _keys.Dead], []).WaitAsync(cancellationToken).ConfigureAwait(false)).Items;
-        return RedisHeartbeat.CountsOf(items, _options.Capacity) with { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[4].Number)), TotalIn = items[5].Number is >= 0 and var entered ? entered : null };
+        RedisReply[] items =
+            (await _client.RunAsync(RedisScripts.Count, [_keys.Stream, _keys.Delayed, _keys.Dead], []).WaitAsync(cancellationToken)
+            .ConfigureAwait(false)).Items;
+        return RedisHeartbeat.CountsOf(items, _options.Capacity) with
+            { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[4].Number)),
+                TotalIn = items[5].Number is >= 0 and var entered ? entered : null };
     }
 
     public async ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(max);
         if (max == 0) return [];
-        RedisReply[] items = (await _client.RunAsync(RedisScripts.ListDead, [_keys.Dead], [Math.Min(max, 10_000)]).WaitAsync(cancellationToken).ConfigureAwait(false)).Items;
+        RedisReply[] items =
+            (await _client.RunAsync(RedisScripts.ListDead, [_keys.Dead], [Math.Min(max, 10_000)]).WaitAsync(cancellationToken)
+            .ConfigureAwait(false)).Items;
         List<DeadLetter> letters = [];
         for (int i = 0; i + 3 < items.Length; i += 4)
-            if (LetterOf(items[i].Text) is { } id) letters.Add(new DeadLetter(id, items[i + 3].Bytes, HeldEntry.Number(items[i + 1]), items[i + 2].Text));
+            if (LetterOf(items[i].Text) is { } id)
+                letters.Add(new DeadLetter(id, items[i + 3].Bytes, HeldEntry.Number(items[i + 1]), items[i + 2].Text));
         return letters;
     }
 
-    public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => MoveDeadAsync(letter, requeue: true, cancellationToken);
+    public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) =>
+        MoveDeadAsync(letter, requeue: true, cancellationToken);
 
-    public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) => MoveDeadAsync(letter, requeue: false, cancellationToken);
+    public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken) =>
+        MoveDeadAsync(letter, requeue: false, cancellationToken);
 
     private async ValueTask<bool> MoveDeadAsync(DeadLetterId letter, bool requeue, CancellationToken cancellationToken)
-        => (await _client.RunAsync(RedisScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.Sleepers], [_keys.Nudge(""), LetterText(letter), requeue ? "1" : "0"])
+        => (await _client.RunAsync(RedisScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.Sleepers],
+            [_keys.Nudge(""), LetterText(letter), requeue ? "1" : "0"])
             .WaitAsync(cancellationToken).ConfigureAwait(false)).Number == 1;
 
     private static string LetterText(DeadLetterId letter)
@@ -213,7 +230,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     {
         int dash = id.IndexOf('-', StringComparison.Ordinal);
         System.Globalization.CultureInfo culture = System.Globalization.CultureInfo.InvariantCulture;
-        return dash > 0 && long.TryParse(id.AsSpan(0, dash), culture, out long milliseconds) && int.TryParse(id.AsSpan(dash + 1), culture, out int count)
+        return dash > 0 && long.TryParse(id.AsSpan(0, dash), culture, out long milliseconds)
+            && int.TryParse(id.AsSpan(dash + 1), culture, out int count)
             ? DeadLetterId.FromToken(new SlotToken(milliseconds, count))
             : null;
     }
@@ -226,7 +244,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         {
             // One at a time and each once: what failed is tried again, what worked the client restores by itself.
             while (_subscriptions.Count < wanted.Length)
-                _subscriptions.Add(await _client.SubscribeAsync(wanted[_subscriptions.Count].Channel, wanted[_subscriptions.Count].Heard).ConfigureAwait(false));
+                _subscriptions.Add(await _client.SubscribeAsync(wanted[_subscriptions.Count].Channel, wanted[_subscriptions.Count].Heard)
+                    .ConfigureAwait(false));
         }
         finally
         {
@@ -277,7 +296,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
             await _subscribing.WaitAsync(ClosePatience).ConfigureAwait(false); // For good: nobody listens any more.
             // All at once: of a server that hangs, one patience is enough.
             await Task.WhenAll([.. _subscriptions.Select(static unsubscribe => unsubscribe()),
-                _client.RunAsync(RedisScripts.Leave, [_keys.Stream, _keys.Workers, _keys.Sleepers], [_keys.Events, _worker])]).ConfigureAwait(false);
+                _client.RunAsync(RedisScripts.Leave, [_keys.Stream, _keys.Workers, _keys.Sleepers], [_keys.Events, _worker])])
+                .ConfigureAwait(false);
         }
         catch (RedisUnavailableException)
         {

@@ -9,11 +9,14 @@ public static class RedisTaskQueueOptionsExtensions
 {
     /// <summary>Uses Redis for work that leaves the machine: 6.2 or later, tested with 7.0.15.</summary>
     /// <param name="options">The queue's options.</param>
-    /// <param name="configuration">Where the server is, in StackExchange.Redis's words: <c>localhost:6379</c>, <c>host:6380,ssl=true,password=...</c>.</param>
+    /// <param name="configuration">Where the server is, in StackExchange.Redis's words:
+    /// <c>localhost:6379</c>, <c>host:6380,ssl=true,password=...</c>.</param>
     /// <param name="configure">Bounds and times.</param>
     /// <returns>The options.</returns>
-    /// <remarks>A server that is not there yet, or goes away, is waited for: producers wait or spill, workers go on when it is back.</remarks>
-    public static TaskQueueOptions UseRedis(this TaskQueueOptions options, string configuration, Action<RedisRouteOptions>? configure = null)
+    /// <remarks>A server that is not there yet, or goes away, is waited for: producers wait
+    /// or spill, workers go on when it is back.</remarks>
+    public static TaskQueueOptions UseRedis(this TaskQueueOptions options, string configuration,
+        Action<RedisRouteOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentException.ThrowIfNullOrEmpty(configuration);
@@ -28,7 +31,8 @@ public static class RedisTaskQueueOptionsExtensions
     /// <param name="connection">The connection; never disposed here.</param>
     /// <param name="configure">Bounds and times.</param>
     /// <returns>The options.</returns>
-    public static TaskQueueOptions UseRedis(this TaskQueueOptions options, IConnectionMultiplexer connection, Action<RedisRouteOptions>? configure = null)
+    public static TaskQueueOptions UseRedis(this TaskQueueOptions options, IConnectionMultiplexer connection,
+        Action<RedisRouteOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(connection);

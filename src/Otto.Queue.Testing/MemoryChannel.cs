@@ -30,7 +30,8 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
             lock (route.Lock)
             {
                 int leased = Alive.Count(static m => m.Leased), delayed = Alive.Count(m => !m.Leased && m.Due > route.Clock.Passed);
-                return new WorkQueueCounts(Alive.Count() - leased - delayed, leased, _messages.Count - Alive.Count(), Most - _messages.Count, TimeSpan.Zero) { Delayed = delayed };
+                return new WorkQueueCounts(Alive.Count() - leased - delayed, leased, _messages.Count - Alive.Count(),
+                    Most - _messages.Count, TimeSpan.Zero) { Delayed = delayed };
             }
         }
     }
@@ -69,7 +70,8 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         if (route.RoundTrip) Tasks.Single(t => t.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
         lock (route.Lock)
         {
-            if (terms.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other) return new(new SendResult(SendOutcome.Duplicate, other.Id));
+            if (terms.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other)
+                return new(new SendResult(SendOutcome.Duplicate, other.Id));
             if (_messages.Count >= Most) return new(SendOutcome.Full);
             Add(sent);
         }
@@ -119,7 +121,8 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
         Task offered;
         lock (route.Lock)
         {
-            if (_offered.Task.IsCompleted && !Alive.Any(static m => m is { Offered: true, Leased: false })) _offered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_offered.Task.IsCompleted && !Alive.Any(static m => m is { Offered: true, Leased: false }))
+                _offered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             offered = _offered.Task;
         }
 
@@ -128,7 +131,8 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
 
     public bool Complete(in SlotToken token) => End(token, message => _messages.Remove(message.Number));
 
-    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) => End(token, message => PutBack(message, countAttempt ? message.Attempts : message.Attempts - 1, delay));
+    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) =>
+        End(token, message => PutBack(message, countAttempt ? message.Attempts : message.Attempts - 1, delay));
 
     public bool Repeat(in SlotToken token, TimeSpan delay) => End(token, message => PutBack(message, attempts: 0, delay));
 
@@ -149,7 +153,8 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     {
         lock (route.Lock)
         {
-            if (!_messages.TryGetValue(token.Word, out MemoryMessage? message) || !message.Leased || message.Attempts != token.Index) return false;
+            if (!_messages.TryGetValue(token.Word, out MemoryMessage? message) || !message.Leased || message.Attempts != token.Index)
+                return false;
             message.Leased = message.Offered = false;
             how(message);
             _settled = true;
@@ -173,7 +178,8 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     public ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken)
     {
         lock (route.Lock)
-            return new([.. _messages.Values.Where(static m => m.DeadBecause is not null).OrderBy(static m => m.Number).Take(max).Select(static m => new DeadLetter(m.Letter, m.Bytes, m.Attempts, m.DeadBecause!))]);
+            return new([.. _messages.Values.Where(static m => m.DeadBecause is not null).OrderBy(static m => m.Number).Take(max).Select(
+                static m => new DeadLetter(m.Letter, m.Bytes, m.Attempts, m.DeadBecause!))]);
     }
 
     public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken)
@@ -190,7 +196,9 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
 
     public ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken)
     {
-        lock (route.Lock) return new(_messages.TryGetValue(letter.ToToken().Word, out MemoryMessage? message) && message.DeadBecause is not null && _messages.Remove(letter.ToToken().Word));
+        lock (route.Lock) return new(
+            _messages.TryGetValue(letter.ToToken().Word, out MemoryMessage? message) && message.DeadBecause is not null
+            && _messages.Remove(letter.ToToken().Word));
     }
 
     public override ValueTask DisposeAsync() => default;

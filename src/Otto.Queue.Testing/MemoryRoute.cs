@@ -43,14 +43,17 @@ internal sealed class MemoryRoute(TestClock clock, bool roundTrip) : ITaskRoute
     internal List<(MemoryChannel Channel, MemoryMessage Message)> Pending()
     {
         lock (Lock)
-            return [.. _channels.SelectMany(static c => c.Alive.Select(m => (c, m))).OrderBy(p => p.m.Due > Clock.Passed ? p.m.Due : TimeSpan.Zero).ThenBy(static p => p.m.Number)];
+            return [.. _channels.SelectMany(static c => c.Alive.Select(m => (c, m))).OrderBy(
+                p => p.m.Due > Clock.Passed ? p.m.Due : TimeSpan.Zero).ThenBy(static p => p.m.Number)];
     }
 
-    /// <summary>Gives out the next task that may run, and waits until its attempt has ended and its worker waits again.</summary>
+    /// <summary>Gives out the next task that may run, and waits until its attempt has ended
+    /// and its worker waits again.</summary>
     /// <returns>Whether there was one.</returns>
     internal async Task<bool> RunNextAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
-        (MemoryChannel channel, MemoryMessage message) = Pending().FirstOrDefault(p => p.Message.Due <= Clock.Passed && !p.Message.Leased && p.Channel.Takes(p.Message));
+        (MemoryChannel channel, MemoryMessage message) =
+            Pending().FirstOrDefault(p => p.Message.Due <= Clock.Passed && !p.Message.Leased && p.Channel.Takes(p.Message));
         if (message is null) return false;
         try
         {
@@ -59,7 +62,9 @@ internal sealed class MemoryRoute(TestClock clock, bool roundTrip) : ITaskRoute
         catch (TimeoutException)
         {
             throw new TimeoutException(
-                $"attempt {message.AttemptsBefore + message.Attempts} of task '{message.Name}' {message.Id} did not end within {patience.TotalSeconds:0.###} s; does its handler wait for the clock, or for another task? Tasks run one at a time: move the clock, or wait for the other in the test");
+                $"attempt {message.AttemptsBefore + message.Attempts} of task '{message.Name}' {message.Id} did not end within "
+                + $"{patience.TotalSeconds:0.###} s; does its handler wait for the clock, or for another task? Tasks run one at a time: "
+                + $"move the clock, or wait for the other in the test");
         }
 
         return true;

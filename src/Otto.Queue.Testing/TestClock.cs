@@ -3,7 +3,8 @@ namespace Otto.Queue.Testing;
 // A clock that moves only when a test says so, timers included, so that an hour's back-off takes no time and always the same way.
 
 /// <summary>A clock for tests. Starts at 2000-01-01 00:00 UTC and stands still until it is moved.</summary>
-/// <remarks>Safe for use by any number of threads. Timers fire on the thread that moves the clock, in the order in which they are due.</remarks>
+/// <remarks>Safe for use by any number of threads. Timers fire on the thread that moves the
+/// clock, in the order in which they are due.</remarks>
 public sealed class TestClock : TimeProvider
 {
     private readonly Lock _lock = new();
@@ -56,7 +57,8 @@ public sealed class TestClock : TimeProvider
         return timer;
     }
 
-    /// <summary>When the next timer is due, as <see cref="Passed"/> counts; <see langword="null"/> if none is set.</summary>
+    /// <summary>When the next timer is due, as <see cref="Passed"/> counts;
+    /// <see langword="null"/> if none is set.</summary>
     internal TimeSpan? NextDue
     {
         get

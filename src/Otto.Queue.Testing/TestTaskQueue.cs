@@ -4,10 +4,12 @@ namespace Otto.Queue.Testing;
 
 // The queue that a test holds: the program's own tasks, handlers, filters and retries, on a route in memory that the test drives.
 
-/// <summary>A task queue for tests: what is enqueued waits until the test runs it, one task at a time, the earliest first, with follow-ups and retries, by a clock that the test moves.</summary>
+/// <summary>A task queue for tests: what is enqueued waits until the test runs it, one task at a
+/// time, the earliest first, with follow-ups and retries, by a clock that the test moves.</summary>
 /// <remarks>
-/// Everything but the route is the real queue. Attempts never overlap, whatever <see cref="HandlerOptions.Concurrency"/> says, and back-offs have no jitter, so a test
-/// runs the same way each time. No file, segment or server is touched. Enqueuing is safe for use by any number of threads; run tasks from one.
+/// Everything but the route is the real queue. Attempts never overlap, whatever
+/// <see cref="HandlerOptions.Concurrency"/> says, and back-offs have no jitter, so a test runs the same way each time.
+/// No file, segment or server is touched. Enqueuing is safe for use by any number of threads; run tasks from one.
 /// </remarks>
 [SuppressMessage("Naming", "CA1711", Justification = "It is a queue of tasks.")]
 public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
@@ -20,7 +22,8 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
 
     /// <summary>Makes a queue of a program's options: its routes are replaced by one in memory.</summary>
     /// <param name="options">The program's options, freshly made: a queue is made of them here.</param>
-    /// <param name="roundTripEveryTask">Whether each task is serialised, read back and compared, so that a type that would not survive another route fails here. Without it handlers get the very objects.</param>
+    /// <param name="roundTripEveryTask">Whether each task is serialised, read back and compared, so that a type
+    /// that would not survive another route fails here. Without it handlers get the very objects.</param>
     /// <param name="clock">The clock; a new one by default.</param>
     public TestTaskQueue(TaskQueueOptions options, bool roundTripEveryTask = true, TestClock? clock = null)
         : this(new TestSettings(roundTripEveryTask, clock ?? new TestClock()), options)
@@ -46,7 +49,8 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
     /// <summary>The clock by which delays, back-offs and timeouts go.</summary>
     public TestClock Clock => _route.Clock;
 
-    /// <summary>How long, by the real clock, an attempt may take before <see cref="RunAsync"/> gives up on it; 30 s by default.</summary>
+    /// <summary>How long, by the real clock, an attempt may take before
+    /// <see cref="RunAsync"/> gives up on it; 30 s by default.</summary>
     public TimeSpan SettleTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>The attempts that were made, in order.</summary>
@@ -63,12 +67,14 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
     /// <summary>The tasks of a type that were done, in order.</summary>
     /// <typeparam name="TTask">The type.</typeparam>
     /// <returns>The tasks as their handlers got them.</returns>
-    public IReadOnlyList<TTask> Done<TTask>() => [.. Attempts.Where(static a => a.Error is null).Select(static a => a.Task).OfType<TTask>()];
+    public IReadOnlyList<TTask> Done<TTask>() =>
+        [.. Attempts.Where(static a => a.Error is null).Select(static a => a.Task).OfType<TTask>()];
 
     /// <summary>Runs the next task that may run now, to the end of its attempt.</summary>
     /// <param name="cancellationToken">Stops the waiting; the attempt goes on.</param>
     /// <returns><see langword="false"/> if there was none.</returns>
-    /// <exception cref="TimeoutException">It did not end within <see cref="SettleTimeout"/>; the message names it.</exception>
+    /// <exception cref="TimeoutException">It did not end within
+    /// <see cref="SettleTimeout"/>; the message names it.</exception>
     public async Task<bool> RunOneAsync(CancellationToken cancellationToken = default)
     {
         if (!_started && _owned)
@@ -80,10 +86,12 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
         return await _route.RunNextAsync(SettleTimeout, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Runs tasks until none may run now: follow-ups that they enqueue too, but not what waits for the clock.</summary>
+    /// <summary>Runs tasks until none may run now: follow-ups that they enqueue too, but
+    /// not what waits for the clock.</summary>
     /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>How many attempts were made.</returns>
-    /// <exception cref="TimeoutException">An attempt did not end within <see cref="SettleTimeout"/>; the message names it.</exception>
+    /// <exception cref="TimeoutException">An attempt did not end within
+    /// <see cref="SettleTimeout"/>; the message names it.</exception>
     public async Task<int> RunAsync(CancellationToken cancellationToken = default)
     {
         int attempts = 0;
@@ -114,7 +122,8 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
     /// <param name="within">How far at most; a day by default.</param>
     /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>How many attempts were made.</returns>
-    /// <exception cref="InvalidOperationException">Tasks are still pending then, such as recurring ones; the message names the first.</exception>
+    /// <exception cref="InvalidOperationException">Tasks are still pending then, such as
+    /// recurring ones; the message names the first.</exception>
     public async Task<int> RunToEndAsync(TimeSpan? within = null, CancellationToken cancellationToken = default)
     {
         TimeSpan limit = Clock.Passed + (within ?? TimeSpan.FromDays(1));
@@ -122,7 +131,8 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
         while (Pending.FirstOrDefault(static p => p.Handled) is { } pending)
         {
             TimeSpan next = Clock.Passed + pending.DueIn;
-            if (next > limit) throw new InvalidOperationException($"task '{pending.Name}' {pending.Id} is due in {pending.DueIn}, which is beyond the limit; {Pending.Count:N0} tasks are pending");
+            if (next > limit) throw new InvalidOperationException($"task '{pending.Name}' {pending.Id} is due in {pending.DueIn}, which "
+                + $"is beyond the limit; {Pending.Count:N0} tasks are pending");
             attempts += await AdvanceAsync(pending.DueIn, cancellationToken).ConfigureAwait(false);
         }
 
@@ -131,37 +141,46 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
 
     private TimeSpan? NextDue()
     {
-        TimeSpan? timer = Clock.NextDue, task = _route.Pending().Where(p => p.Message.Due > Clock.Passed).Min(static p => (TimeSpan?)p.Message.Due);
+        TimeSpan? timer = Clock.NextDue,
+            task = _route.Pending().Where(p => p.Message.Due > Clock.Passed).Min(static p => (TimeSpan?)p.Message.Due);
         return timer is null || task < timer ? task : timer;
     }
 
     /// <inheritdoc/>
-    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default) where TTask : notnull
+    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(TTask task, EnqueueOptions? options = null,
+        CancellationToken cancellationToken = default) where TTask : notnull
         => _queue.EnqueueAsync(task, options, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null,
+        CancellationToken cancellationToken = default)
         where TTask : notnull
         => _queue.EnqueueNamedAsync(name, task, options, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null, CancellationToken cancellationToken = default) where TTask : notnull
+    public ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null,
+        CancellationToken cancellationToken = default) where TTask : notnull
         => _queue.EnqueueManyAsync(tasks, options, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<CancelOutcome> CancelAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => _queue.CancelAsync(receipt, cancellationToken);
+    public ValueTask<CancelOutcome> CancelAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) =>
+        _queue.CancelAsync(receipt, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default) => _queue.CancelAsync(queue, id, cancellationToken);
+    public ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default) =>
+        _queue.CancelAsync(queue, id, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default) => _queue.WaitAsync<TResult>(receipt, cancellationToken);
+    public Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default) =>
+        _queue.WaitAsync<TResult>(receipt, cancellationToken);
 
     /// <inheritdoc/>
-    public Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => _queue.WaitAsync(receipt, cancellationToken);
+    public Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) =>
+        _queue.WaitAsync(receipt, cancellationToken);
 
     /// <inheritdoc/>
-    public IAsyncEnumerable<TaskProgress> ProgressAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => _queue.ProgressAsync(receipt, cancellationToken);
+    public IAsyncEnumerable<TaskProgress> ProgressAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) =>
+        _queue.ProgressAsync(receipt, cancellationToken);
 
     /// <summary>Stops. What is still pending is forgotten; a handler that still runs sees its token fire.</summary>
     /// <returns>Ends when all is closed.</returns>

@@ -47,9 +47,11 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
 
         List<TaskRegistration> registrations = [.. options.Declarations.Select(d => d.Register(options.SerializerOf(d)))];
         _queues = [.. registrations.GroupBy(static r => r.QueueName).Select(tasks => new QueueRuntime(
-            new QueueContext(tasks.Key, new QueueLifetime(), ids, clock, _telemetry, log), new TaskRegistrations([.. tasks]), settings, shared))];
+            new QueueContext(tasks.Key, new QueueLifetime(), ids, clock, _telemetry, log), new TaskRegistrations([.. tasks]), settings,
+            shared))];
         _byName = registrations.ToFrozenDictionary(static r => r.Name, r => new Entry(r, QueueRuntime.Find(_queues, r.QueueName)));
-        _byType = options.Declarations.GroupBy(static d => d.TaskType).ToFrozenDictionary(static g => g.Key, g => g.Select(d => _byName[d.Name]).ToArray());
+        _byType = options.Declarations.GroupBy(static d => d.TaskType).ToFrozenDictionary(static g => g.Key,
+            g => g.Select(d => _byName[d.Name]).ToArray());
         DeadLetters = new QueueDeadLetters(_queues);
     }
 
@@ -61,7 +63,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     internal PendingResults Results => _results;
 
     /// <inheritdoc/>
-    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(TTask task, EnqueueOptions? options = null,
+        CancellationToken cancellationToken = default)
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(task);
@@ -71,23 +74,27 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null,
+        CancellationToken cancellationToken = default)
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(task);
         Entry entry = FindTask(name, nameof(name));
-        if (entry.Task is not TaskRegistration<TTask> registration) throw new ArgumentException($"task '{name}' was not declared with the type {typeof(TTask)}", nameof(task));
+        if (entry.Task is not TaskRegistration<TTask> registration)
+            throw new ArgumentException($"task '{name}' was not declared with the type {typeof(TTask)}", nameof(task));
         return entry.Queue.Dispatcher.EnqueueAsync(registration, task, options, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public async ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    public async ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null,
+        CancellationToken cancellationToken = default)
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(tasks);
         List<TaskReceipt> receipts = [];
         // Else the first would all wait for the routes to open, and go on in any order.
-        if (_byType.TryGetValue(typeof(TTask), out Entry[]? entries) && entries is [{ Queue: { IsOpen: false, State: QueueState.Created } queue }])
+        if (_byType.TryGetValue(typeof(TTask), out Entry[]? entries)
+            && entries is [{ Queue: { IsOpen: false, State: QueueState.Created } queue }])
             await queue.OpenAsync(cancellationToken).ConfigureAwait(false);
         // So many at once share a round trip on a route that has round trips; the calls are made in order.
         foreach (TTask[] some in tasks.Chunk(128))
@@ -114,15 +121,18 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<CancelOutcome> CancelAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => CancelAsync(receipt.Queue, receipt.Id, cancellationToken);
+    public ValueTask<CancelOutcome> CancelAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) =>
+        CancelAsync(receipt.Queue, receipt.Id, cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default) => QueueRuntime.Find(_queues, queue).Canceller.CancelAsync(id, cancellationToken);
+    public ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default) =>
+        QueueRuntime.Find(_queues, queue).Canceller.CancelAsync(id, cancellationToken);
 
     /// <inheritdoc/>
     public async Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default)
     {
-        if (receipt.Outcome == EnqueueOutcome.Duplicate) throw new InvalidOperationException($"task {receipt.Id} was enqueued by somebody else, who has its result");
+        if (receipt.Outcome == EnqueueOutcome.Duplicate)
+            throw new InvalidOperationException($"task {receipt.Id} was enqueued by somebody else, who has its result");
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task polling = QueueRuntime.Find(_queues, receipt.Queue).PollResultAsync(receipt.Id, stop.Token);
         try
@@ -137,12 +147,15 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) => WaitAsync<object?>(receipt, cancellationToken);
+    public Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) =>
+        WaitAsync<object?>(receipt, cancellationToken);
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<TaskProgress> ProgressAsync(TaskReceipt receipt, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public async IAsyncEnumerable<TaskProgress> ProgressAsync(TaskReceipt receipt,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        IAsyncEnumerable<TaskProgress> reports = await QueueRuntime.Find(_queues, receipt.Queue).WatchProgressAsync(receipt.Id, cancellationToken).ConfigureAwait(false);
+        IAsyncEnumerable<TaskProgress> reports =
+            await QueueRuntime.Find(_queues, receipt.Queue).WatchProgressAsync(receipt.Id, cancellationToken).ConfigureAwait(false);
         await foreach (TaskProgress progress in reports.ConfigureAwait(false)) yield return progress;
     }
 
@@ -152,9 +165,11 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <returns>What their handlers report, at most ten times per second for each that runs in another process; the
     /// oldest reports are passed over where you are slow.</returns>
     /// <exception cref="ArgumentException">There is no such queue here; the message lists those there are.</exception>
-    public async IAsyncEnumerable<TaskProgress> ProgressAsync(string queue, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public async IAsyncEnumerable<TaskProgress> ProgressAsync(string queue,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        IAsyncEnumerable<TaskProgress> reports = await QueueRuntime.Find(_queues, queue).WatchProgressAsync(default, cancellationToken).ConfigureAwait(false);
+        IAsyncEnumerable<TaskProgress> reports =
+            await QueueRuntime.Find(_queues, queue).WatchProgressAsync(default, cancellationToken).ConfigureAwait(false);
         await foreach (TaskProgress progress in reports.ConfigureAwait(false)) yield return progress;
     }
 
@@ -167,7 +182,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <exception cref="ArgumentException">No task of that name is declared.</exception>
     /// <exception cref="InvalidOperationException">No configured route could take such a task; the message says what is
     /// missing.</exception>
-    public ValueTask<RouteExplanation> ExplainRouteAsync(string task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    public ValueTask<RouteExplanation> ExplainRouteAsync(string task, EnqueueOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         Entry entry = FindTask(task, nameof(task));
         (options ??= EnqueueOptions.Default).Check();
@@ -182,11 +198,13 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     {
         lock (_lifecycle)
         {
-            if (_started || _stopping is not null) throw new InvalidOperationException("this queue was started or stopped before; a queue starts once");
+            if (_started || _stopping is not null)
+                throw new InvalidOperationException("this queue was started or stopped before; a queue starts once");
             _started = true;
         }
 
-        ITaskFilter[] filters = _queues.Any(static q => q.HandlesAny) ? [.. _options.Filters.Select(create => create(_options.Services))] : [];
+        ITaskFilter[] filters = _queues.Any(static q => q.HandlesAny) ? [.. _options.Filters.Select(create => create(_options.Services))]
+            : [];
         foreach (QueueRuntime queue in _queues) await queue.StartAsync(_options.Services, filters, cancellationToken).ConfigureAwait(false);
     }
 
@@ -222,17 +240,22 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     public IReadOnlyList<QueueStatistics> GetStatistics() => [.. _queues.Select(static queue => queue.GetStatistics())];
 
     private Entry FindTask(string name, string parameter) => _byName.TryGetValue(name, out Entry? entry) ? entry
-        : throw new ArgumentException($"no task is declared with the name '{name}'; declared: {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}", parameter);
+        : throw new ArgumentException(
+            $"no task is declared with the name '{name}'; declared: {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}",
+            parameter);
 
     private ArgumentException UnknownType(Type type, Entry[]? entries) => new(entries is null
-        ? $"no task is declared with the type {type}; declare it with Handle or Send; declared: {string.Join(", ", _byType.Keys.Select(static t => t.Name).Order(StringComparer.Ordinal))}"
-        : $"{entries.Length} tasks are declared with the type {type}; say which: {string.Join(", ", entries.Select(static e => e.Task.Name))}");
+        ? $"no task is declared with the type {type}; declare it with Handle or Send; declared: "
+        + $"{string.Join(", ", _byType.Keys.Select(static t => t.Name).Order(StringComparer.Ordinal))}"
+        : $"{entries.Length} tasks are declared with the type {type}; say which: "
+        + $"{string.Join(", ", entries.Select(static e => e.Task.Name))}");
 
     private IEnumerable<Measurement<int>> ObserveWorkers()
     {
         foreach (QueueRuntime queue in _queues)
             foreach (RouteConnection route in queue.Routes)
-                if (route.CountOthers() is { } others) yield return new Measurement<int>(others, queue.NameTag, QueueTelemetry.RouteTag(route.Name));
+                if (route.CountOthers() is { } others)
+                    yield return new Measurement<int>(others, queue.NameTag, QueueTelemetry.RouteTag(route.Name));
     }
 
     private IEnumerable<Measurement<int>> ObserveDepth()
@@ -241,7 +264,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         {
             yield return new Measurement<int>(queue.Waiting, queue.NameTag, QueueTelemetry.RouteTag(RouteName.InProcess));
             foreach (RouteConnection route in queue.Routes)
-                if (route.CountReady() is { } ready) yield return new Measurement<int>(ready, queue.NameTag, QueueTelemetry.RouteTag(route.Name));
+                if (route.CountReady() is { } ready)
+                    yield return new Measurement<int>(ready, queue.NameTag, QueueTelemetry.RouteTag(route.Name));
         }
     }
 

@@ -4,5 +4,6 @@ using OttoWorker;
 // From a program: queue.Send<Greeting>("greetings"), then ITaskQueue.EnqueueAsync(new Greeting("world")).
 
 HostApplicationBuilder builder = Host.CreateApplicationBuilder(args);
-builder.Services.AddOttoQueue(builder.Configuration.GetSection("Otto:Queue"), static queue => queue.AddHandler<Greeting, GreetingHandler>("greetings"));
+builder.Services.AddOttoQueue(builder.Configuration.GetSection("Otto:Queue"),
+    static queue => queue.AddHandler<Greeting, GreetingHandler>("greetings"));
 await builder.Build().RunAsync();

@@ -40,7 +40,8 @@ public sealed class BashRegions
         Assert.That(result.Output, Does.Match(@"^compile\nof 10\ntwo\nlines\nnone\notto-[0-9]+-build\n$"));
         string path = Directory.GetFiles(_shop.Directory).Single();
         Assert.That(File.GetUnixFileMode(path), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite));
-        Assert.That(Open(path).Read().Root.GetRawText(), Is.EqualTo("{\"step\":\"compile\",\"progress\":{\"done\":3,\"of\":10},\"text\":\"two\\nlines\"}"));
+        Assert.That(Open(path).Read().Root.GetRawText(),
+            Is.EqualTo("{\"step\":\"compile\",\"progress\":{\"done\":3,\"of\":10},\"text\":\"two\\nlines\"}"));
     }
 
     [Test]
@@ -65,9 +66,11 @@ public sealed class BashRegions
             root["nes\"ted\\"] = 2.5;
             root["last"] = true;
         });
-        ProgramResult result = _shop.Bash("otto_mmap_get text; otto_mmap_get text --json; otto_mmap_get null; otto_mmap_get nested; otto_mmap_get 'nes\"ted\\'; otto_mmap_get last; otto_mmap_get a; echo $?", null, Here);
+        ProgramResult result = _shop.Bash("otto_mmap_get text; otto_mmap_get text --json; otto_mmap_get null; otto_mmap_get nested; "
+            + "otto_mmap_get 'nes\"ted\\'; otto_mmap_get last; otto_mmap_get a; echo $?", null, Here);
         Assert.That(result.Output, Is.EqualTo(
-            "a \"quoted\" \\ line\nand größe 日本語 😀 / end\n" + region.Get("text")!.Value.GetRawText() + "\nnull\n" + region.Get("nested")!.Value.GetRawText() + "\n2.5\ntrue\n1\n"));
+            "a \"quoted\" \\ line\nand größe 日本語 😀 / end\n" + region.Get("text")!.Value.GetRawText() + "\nnull\n"
+            + region.Get("nested")!.Value.GetRawText() + "\n2.5\ntrue\n1\n"));
     }
 
     [Test]
@@ -75,7 +78,8 @@ public sealed class BashRegions
     {
         const string Before = "{ \"n\":12345678901234567890, \"f\" : 1.50e1 ,\"k\":[1,{\"k\":2}],\"\\u0065\":\"\\u00fc\",\n\"z\":{} }";
         Foreign(Before, 200_704);
-        Assert.That(_shop.Bash("otto_mmap_set k --json-value '{\"new\":true}' && otto_mmap_set e 1 && otto_mmap_set more 2", null, Here).Errors, Is.Empty);
+        Assert.That(_shop.Bash("otto_mmap_set k --json-value '{\"new\":true}' && otto_mmap_set e 1 && otto_mmap_set more 2", null,
+            Here).Errors, Is.Empty);
         Assert.That(Open(FilePath).Read().Root.GetRawText(),
             Is.EqualTo("{ \"n\":12345678901234567890, \"f\" : 1.50e1 ,\"k\":{\"new\":true},\"\\u0065\":\"1\",\n\"z\":{} ,\"more\":\"2\"}"));
     }
@@ -88,7 +92,8 @@ public sealed class BashRegions
         {
             for (int i = 0; i < 1000; i++) root[$"key{i}"] = new string('v', 50);
         });
-        ProgramResult result = _shop.Bash("otto_mmap_set middle \"$(printf 'x%.0s' {1..3000})\" && otto_mmap_set last 1 && otto_mmap_get key500 && otto_mmap_get last", null, Here);
+        ProgramResult result =
+            _shop.Bash("otto_mmap_set middle \"$(printf 'x%.0s' {1..3000})\" && otto_mmap_set last 1 && otto_mmap_get key500 && otto_mmap_get last", null, Here);
         Assert.That(result, Is.EqualTo(new ProgramResult(0, new string('v', 50) + "\n1\n", "")));
         Assert.That(region.Get("middle")!.Value.GetString(), Is.EqualTo(new string('x', 3000)));
     }
@@ -128,7 +133,8 @@ public sealed class BashRegions
         Process writer = Peer("region-set", FilePath, "key", "new", "stop", "BeginFront");
         Watch.Until(() => File.ReadAllText($"/proc/{writer.Id}/stat").Contains(") T ", StringComparison.Ordinal), "the writer to stop");
         Assert.That(_shop.Bash("otto_mmap_get key", null, Here).Output, Is.EqualTo("new\n"));
-        Assert.That(_shop.Bash("otto_mmap_set key 3", null, Here, ("OTTO_TIMEOUT", "0.2")), Is.EqualTo(new ProgramResult(124, "", $"otto_mmap_set: {FilePath} was locked by another for 0.2 s\n")));
+        Assert.That(_shop.Bash("otto_mmap_set key 3", null, Here, ("OTTO_TIMEOUT", "0.2")),
+            Is.EqualTo(new ProgramResult(124, "", $"otto_mmap_set: {FilePath} was locked by another for 0.2 s\n")));
         Assert.That(_shop.Run("kill", ["-18", writer.Id.ToString(CultureInfo.InvariantCulture)], null).Code, Is.Zero);
         writer.WaitForExit();
         Assert.That(_shop.Bash("otto_mmap_set key 3 && otto_mmap_get key", null, Here).Output, Is.EqualTo("3\n"));
@@ -140,7 +146,8 @@ public sealed class BashRegions
         Create().Set("key", "old");
         Peer("region-set", FilePath, "key", "new", "kill", "EndFront").WaitForExit();
         Foreign("{\"foreign\":1}", 0);
-        Assert.That(_shop.Bash("otto_mmap_set other 1; otto_mmap_get --all", null, Here).Output, Is.EqualTo("{\"foreign\":1,\"other\":\"1\"}\n"));
+        Assert.That(_shop.Bash("otto_mmap_set other 1; otto_mmap_get --all", null, Here).Output,
+            Is.EqualTo("{\"foreign\":1,\"other\":\"1\"}\n"));
     }
 
     [Test]
@@ -159,7 +166,8 @@ public sealed class BashRegions
                   otto_mmap_set all --json-value "{\"length\":${#text},\"first\":\"$text\",\"last\":\"$text\"}"
                 done
                 """], Here);
-            Watch.Until(() => region.Get("all")?.GetRawText() is { } now && now != _seen && (_seen = now) is not null, "the script to write");
+            Watch.Until(() => region.Get("all")?.GetRawText() is { } now && now != _seen && (_seen = now) is not null,
+                "the script to write");
             // The moment is the point here, so it is drawn by chance, not waited for.
             long start = Stopwatch.GetTimestamp();
             var moment = TimeSpan.FromMilliseconds(random.Next(60));
@@ -198,7 +206,10 @@ public sealed class BashRegions
     public void Scripts_and_the_library_lose_nothing_to_each_other()
     {
         JsonRegion region = Create();
-        Process[] scripts = [.. Enumerable.Range(0, 2).Select(s => _shop.Start("bash", ["-c", $". '{Workshop.Clients}/bash/otto.sh'; for i in {{1..15}}; do otto_mmap_set s{s}.$i $i || exit; done"], Here))];
+        Process[] scripts =
+            [.. Enumerable.Range(0, 2).Select(
+                s => _shop.Start("bash",
+                    ["-c", $". '{Workshop.Clients}/bash/otto.sh'; for i in {{1..15}}; do otto_mmap_set s{s}.$i $i || exit; done"], Here))];
         for (int i = 0; !scripts.All(script => script.HasExited); i++)
         {
             region.Set("ours" + (i % 50).ToString(CultureInfo.InvariantCulture), i);
@@ -226,7 +237,8 @@ public sealed class BashRegions
     public void A_foreign_file_without_a_trailer_is_read_and_written()
     {
         Foreign("{\"a\":1}", 100);
-        Assert.That(_shop.Bash("otto_mmap_get a && otto_mmap_set b 2 && otto_mmap_get --all", null, Here).Output, Is.EqualTo("1\n{\"a\":1,\"b\":\"2\"}\n"));
+        Assert.That(_shop.Bash("otto_mmap_get a && otto_mmap_set b 2 && otto_mmap_get --all", null, Here).Output,
+            Is.EqualTo("1\n{\"a\":1,\"b\":\"2\"}\n"));
         Assert.That(new FileInfo(FilePath).Length, Is.EqualTo(100), "the size is not changed");
         File.WriteAllBytes(FilePath, new byte[64]);
         Assert.That(_shop.Bash("otto_mmap_get --all && otto_mmap_set b 2 && otto_mmap_get b", null, Here).Output, Is.EqualTo("{}\n2\n"));
@@ -248,7 +260,8 @@ public sealed class BashRegions
     [Test]
     public void Whatever_lies_where_a_region_should_gives_a_code_and_words()
     {
-        Assert.That(_shop.Bash("otto_mmap_get a", null, Here), Is.EqualTo(new ProgramResult(3, "", $"otto_mmap_get: there is no region {FilePath}\n")));
+        Assert.That(_shop.Bash("otto_mmap_get a", null, Here),
+            Is.EqualTo(new ProgramResult(3, "", $"otto_mmap_get: there is no region {FilePath}\n")));
         File.WriteAllText(FilePath, "garbage that is long enough for a length");
         AssertBoth(1, "damaged");
         Foreign("[1]", 100);
@@ -294,13 +307,16 @@ public sealed class BashRegions
         Assert.That(value.GetProperty("last").GetString(), Is.EqualTo(text));
     }
 
-    private JsonRegion Create(int capacity = 64 * 1024) => JsonRegion.Create(new RegionLocation("t") { FilePath = FilePath }, new RegionOptions { CapacityBytes = capacity });
+    private JsonRegion Create(int capacity = 64 * 1024) =>
+        JsonRegion.Create(new RegionLocation("t") { FilePath = FilePath }, new RegionOptions { CapacityBytes = capacity });
 
     private static JsonRegion Open(string path) => JsonRegion.Open(new RegionLocation("t") { FilePath = path });
 
-    private Process Peer(params string[] arguments) => _shop.Start(Workshop.DotNet(), [Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Peer.dll"), .. arguments]);
+    private Process Peer(params string[] arguments) =>
+        _shop.Start(Workshop.DotNet(), [Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Peer.dll"), .. arguments]);
 
-    /// <summary>Writes as a program that knows nothing but length and text; into a new file where a size is given.</summary>
+    /// <summary>Writes as a program that knows nothing but length and text; into a new file
+    /// where a size is given.</summary>
     private void Foreign(string text, int size)
     {
         byte[] json = System.Text.Encoding.UTF8.GetBytes(text);

@@ -33,7 +33,9 @@ public sealed class BashStores(string netcat)
             otto_get photo.name || echo "code $?"
             otto_get photo.name --default none
             """, ("OTTO_TASK_NAME", "photo"), ("OTTO_TASK", "other"));
-        Assert.That(result, Is.EqualTo(new ProgramResult(0, "a.jpg\n\"a.jpg\"\nphoto.name\nphoto.width\nphoto.width\nphoto.width\ncode 1\ncode 1\nnone\n", "otto_del: there is no key 'photo.name'\notto_get: there is no key 'photo.name'\n")));
+        Assert.That(result,
+            Is.EqualTo(new ProgramResult(0, "a.jpg\n\"a.jpg\"\nphoto.name\nphoto.width\nphoto.width\nphoto.width\ncode 1\ncode 1\nnone\n",
+                "otto_del: there is no key 'photo.name'\notto_get: there is no key 'photo.name'\n")));
     }
 
     [Test]
@@ -130,7 +132,8 @@ public sealed class BashStores(string netcat)
     public void Progress_is_a_key_of_the_task()
     {
         _shop.Serve();
-        ProgramResult result = Bash("otto_progress 3 10 $'half\\nway' && otto_progress 4 && otto_get photo.progress", ("OTTO_TASK_NAME", "photo"));
+        ProgramResult result =
+            Bash("otto_progress 3 10 $'half\\nway' && otto_progress 4 && otto_get photo.progress", ("OTTO_TASK_NAME", "photo"));
         Assert.That((result.Code, result.Errors), Is.EqualTo((0, "")));
         Assert.That(result.Output, Does.Contain("4").And.Not.Contain("half"));
     }
@@ -139,12 +142,15 @@ public sealed class BashStores(string netcat)
     public void Without_a_server_all_say_so_but_progress()
     {
         Assert.That(Bash("otto_get a").Code, Is.EqualTo(3));
-        Assert.That(Bash("otto_set a 1"), Is.EqualTo(new ProgramResult(3, "", $"otto_set: no server: there is no socket {_shop.SocketPath}; start one with otto serve, or name it in OTTO_SOCKET\n")));
+        Assert.That(Bash("otto_set a 1"),
+            Is.EqualTo(new ProgramResult(3, "",
+                $"otto_set: no server: there is no socket {_shop.SocketPath}; start one with otto serve, or name it in OTTO_SOCKET\n")));
         Assert.That(Bash("otto_progress 1 2", ("OTTO_TASK", "t")), Is.EqualTo(new ProgramResult(0, "", "")));
         // A socket that a killed server left.
         _shop.Serve();
         _shop.KillServer();
-        Assert.That(Bash("otto_list"), Is.EqualTo(new ProgramResult(3, "", $"otto_list: no server: nobody answers at {_shop.SocketPath}\n")));
+        Assert.That(Bash("otto_list"),
+            Is.EqualTo(new ProgramResult(3, "", $"otto_list: no server: nobody answers at {_shop.SocketPath}\n")));
         Assert.That(Bash("otto_progress 1 2", ("OTTO_TASK", "t")), Is.EqualTo(new ProgramResult(0, "", "")));
     }
 
@@ -178,11 +184,16 @@ public sealed class BashStores(string netcat)
     public void Wrong_use_is_told_apart_from_failure()
     {
         _shop.Serve();
-        foreach (string wrong in (string[])["otto_get", "otto_get a b", "otto_get a --no-such", "otto_get a --default", "otto_get a --all", "otto_set", "otto_set a b c", "otto_set a --json-value ''", "otto_set a --json-value '{\"half\":'", "otto_set a --json-value '1 2'", "otto_set a --", "otto_del", "otto_del a b", "otto_list a b", "otto_progress", "otto_progress x", "otto_progress 1 x", "otto_progress 1 2", "OTTO_TIMEOUT=soon otto_get a", "OTTO_TIMEOUT=0 otto_get a", "OTTO_TIMEOUT=0 otto_mmap_set t a 1"])
+        foreach (string wrong in (string[])["otto_get", "otto_get a b", "otto_get a --no-such", "otto_get a --default", "otto_get a --all",
+            "otto_set", "otto_set a b c", "otto_set a --json-value ''", "otto_set a --json-value '{\"half\":'",
+            "otto_set a --json-value '1 2'", "otto_set a --", "otto_del", "otto_del a b", "otto_list a b", "otto_progress",
+            "otto_progress x", "otto_progress 1 x", "otto_progress 1 2", "OTTO_TIMEOUT=soon otto_get a", "OTTO_TIMEOUT=0 otto_get a",
+            "OTTO_TIMEOUT=0 otto_mmap_set t a 1"])
         {
             ProgramResult result = Bash(wrong + " < /dev/null");
             Assert.That(result.Code, Is.EqualTo(2), $"{wrong}: {result}");
-            Assert.That(result.Errors, Does.StartWith(wrong.Split(' ').First(word => word.StartsWith("otto_", StringComparison.Ordinal)) + ": "));
+            Assert.That(result.Errors,
+                Does.StartWith(wrong.Split(' ').First(word => word.StartsWith("otto_", StringComparison.Ordinal)) + ": "));
         }
     }
 
@@ -213,7 +224,8 @@ public sealed class BashStores(string netcat)
             otto_list 'k.100*'
             otto_list '"*'
             """);
-        Assert.That(result.Output, Is.EqualTo("3000\n" + string.Concat(Enumerable.Range(1000, 10).Select(i => $"k.{i}\n")) + "\"odd\\,\",\"\n"));
+        Assert.That(result.Output,
+            Is.EqualTo("3000\n" + string.Concat(Enumerable.Range(1000, 10).Select(i => $"k.{i}\n")) + "\"odd\\,\",\"\n"));
     }
 
     [Test]
@@ -257,5 +269,6 @@ public sealed class BashStores(string netcat)
         Assert.That(result.Output, Is.Empty);
     }
 
-    private ProgramResult Bash(string script, params (string Name, string Value)[] environment) => _shop.Bash(script, null, [("OTTO_NETCAT", netcat), .. environment]);
+    private ProgramResult Bash(string script, params (string Name, string Value)[] environment) =>
+        _shop.Bash(script, null, [("OTTO_NETCAT", netcat), .. environment]);
 }

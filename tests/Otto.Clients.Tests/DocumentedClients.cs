@@ -26,7 +26,8 @@ public sealed class DocumentedClients
             };
             Assert.That((result.Code, result.Errors), Is.EqualTo((0, "")), $"{Document}:{blocks[i].Line}");
             Assert.That(blocks[i + 1].Language, Is.EqualTo("text"));
-            Assert.That(Documents.Shows(blocks[i + 1].Text, result.Output), Is.True, $"{Document}:{blocks[i].Line} shows\n{blocks[i + 1].Text}\nbut it prints\n{result.Output}");
+            Assert.That(Documents.Shows(blocks[i + 1].Text, result.Output), Is.True,
+                $"{Document}:{blocks[i].Line} shows\n{blocks[i + 1].Text}\nbut it prints\n{result.Output}");
             run++;
         }
 
@@ -36,10 +37,12 @@ public sealed class DocumentedClients
     [Test]
     public void The_heads_of_the_clients_name_every_function()
     {
-        string head = File.ReadAllText(Path.Combine(Workshop.Clients, "bash/otto.sh")), document = File.ReadAllText(Path.Combine(Documents.Root, Document));
+        string head = File.ReadAllText(Path.Combine(Workshop.Clients, "bash/otto.sh")),
+            document = File.ReadAllText(Path.Combine(Documents.Root, Document));
         using var shop = new Workshop();
         string[] functions = shop.Bash("compgen -A function otto_").Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.That(functions, Is.EquivalentTo(new[] { "otto_set", "otto_get", "otto_list", "otto_del", "otto_progress", "otto_mmap_get", "otto_mmap_set" }));
+        Assert.That(functions,
+            Is.EquivalentTo(new[] { "otto_set", "otto_get", "otto_list", "otto_del", "otto_progress", "otto_mmap_get", "otto_mmap_set" }));
         foreach (string function in functions)
         {
             Assert.That(head, Does.Contain($"#   {function} "));

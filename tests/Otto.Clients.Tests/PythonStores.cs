@@ -59,9 +59,12 @@ public sealed class PythonStores
     public void The_task_and_the_socket_come_from_the_environment()
     {
         _shop.Serve();
-        Run("from otto import OttoClient\nOttoClient().set('a', 1)\nassert OttoClient().list_keys() == ['one.a']", ("OTTO_TASK_NAME", "one"), ("OTTO_TASK", "two"));
-        Run("from otto import OttoClient\nOttoClient().set('a', 1)\nassert OttoClient().list_keys() == ['one.a', 'two.a']", ("OTTO_TASK", "two"));
-        Run("from otto import OttoClient\nOttoClient(task='').set('a', 1)\nassert OttoClient().list_keys() == ['a', 'one.a', 'two.a']", ("OTTO_TASK", "two"));
+        Run("from otto import OttoClient\nOttoClient().set('a', 1)\nassert OttoClient().list_keys() == ['one.a']",
+            ("OTTO_TASK_NAME", "one"), ("OTTO_TASK", "two"));
+        Run("from otto import OttoClient\nOttoClient().set('a', 1)\nassert OttoClient().list_keys() == ['one.a', 'two.a']",
+            ("OTTO_TASK", "two"));
+        Run("from otto import OttoClient\nOttoClient(task='').set('a', 1)\nassert OttoClient().list_keys() == ['a', 'one.a', 'two.a']",
+            ("OTTO_TASK", "two"));
         Run($"from otto import OttoClient\nassert OttoClient('{_shop.SocketPath}').get('a') == 1", ("OTTO_SOCKET", "/nowhere"));
         Run("""
             import otto, os
@@ -192,7 +195,8 @@ public sealed class PythonStores
     public void A_connection_that_died_unnoticed_is_made_anew_for_the_next_call()
     {
         _shop.Serve();
-        Process program = _shop.Start("python3", ["-c", "from otto import OttoClient\notto = OttoClient(task='t')\notto.set('a', 1)\nprint('set', flush=True)\ninput()\notto.set('b', 2)\nprint(otto.list_keys(), flush=True)"]);
+        Process program = _shop.Start("python3", ["-c", "from otto import OttoClient\notto = OttoClient(task='t')\notto.set('a', "
+            + "1)\nprint('set', flush=True)\ninput()\notto.set('b', 2)\nprint(otto.list_keys(), flush=True)"]);
         Assert.That(Workshop.ReadLine(program), Is.EqualTo("set"));
         _shop.KillServer();
         _shop.Serve();
@@ -446,7 +450,9 @@ public sealed class PythonStores
         foreach (string python in (string[])["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"])
         {
             if (_shop.Run("bash", ["-c", $"{python} -c pass"], null).Code != 0) continue;
-            ProgramResult result = _shop.Run(python, ["-W", "error", "-c", "from otto import OttoClient\nwith OttoClient(task='t', timeout=5) as o:\n  o.set('a', 1)\n  assert o.get('t.a') == 1\n  with o.subscribe('t.*', timeout=0.01) as news:\n    try: next(news)\n    except TimeoutError: pass"], null);
+            ProgramResult result = _shop.Run(python, ["-W", "error", "-c", "from otto import OttoClient\nwith OttoClient(task='t', "
+                + "timeout=5) as o:\n  o.set('a', 1)\n  assert o.get('t.a') == 1\n  with o.subscribe('t.*', timeout=0.01) as news:\n    "
+                + "try: next(news)\n    except TimeoutError: pass"], null);
             Assert.That(result.ToString(), Is.EqualTo("exit 0\n"), python);
             tried++;
         }

@@ -21,7 +21,8 @@ internal sealed class Workshop : IDisposable
 
     public Workshop()
     {
-        Directory = string.Create(CultureInfo.InvariantCulture, $"/dev/shm/otto-clients-{Environment.ProcessId}-{Interlocked.Increment(ref _count)}");
+        Directory = string.Create(CultureInfo.InvariantCulture,
+            $"/dev/shm/otto-clients-{Environment.ProcessId}-{Interlocked.Increment(ref _count)}");
         System.IO.Directory.CreateDirectory(Directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
@@ -109,7 +110,8 @@ internal sealed class Workshop : IDisposable
             StandardInputEncoding = new UTF8Encoding(false),
             StandardOutputEncoding = Encoding.UTF8,
         };
-        foreach (string name in start.Environment.Keys.Where(name => name.StartsWith("OTTO_", StringComparison.Ordinal)).ToArray()) start.Environment.Remove(name);
+        foreach (string name in start.Environment.Keys.Where(name => name.StartsWith("OTTO_", StringComparison.Ordinal)).ToArray())
+            start.Environment.Remove(name);
         start.Environment["OTTO_SOCKET"] = SocketPath;
         start.Environment["OTTO_MMAP_DIR"] = Directory;
         start.Environment["PYTHONPATH"] = Path.Combine(Clients, "python");

@@ -17,7 +17,8 @@ public sealed class AllocationTests
     public void An_operation_allocates_what_is_expected_of_it(string name)
     {
         using Operation operation = Make(name);
-        Assert.That(Allocations.Objection(Allocations.Expected, name, Allocations.Of(operation, Allocations.Expected.GetValueOrDefault(name))), Is.Null);
+        Assert.That(Allocations.Objection(Allocations.Expected, name,
+            Allocations.Of(operation, Allocations.Expected.GetValueOrDefault(name))), Is.Null);
     }
 
     [Test]

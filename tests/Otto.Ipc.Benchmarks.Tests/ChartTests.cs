@@ -20,7 +20,8 @@ public sealed class ChartTests
         XElement root = XDocument.Load(Path.Combine(Checkout.Results, name)).Root!;
         Assert.That(root.Name, Is.EqualTo(Svg + "svg"));
         Assert.That(root.Elements(Svg + "title").Single().Value, Is.Not.Empty);
-        Assert.That(root.Descendants().Where(e => e.Name.LocalName is "image" or "script" or "style" or "use" or "rect"), Is.Empty, "a background, or something to be loaded");
+        Assert.That(root.Descendants().Where(e => e.Name.LocalName is "image" or "script" or "style" or "use" or "rect"), Is.Empty,
+            "a background, or something to be loaded");
         double width = Number(root, "width"), height = Number(root, "height");
         foreach (XElement point in root.Descendants(Svg + "circle"))
         {
@@ -44,22 +45,26 @@ public sealed class ChartTests
     [TestCase("#0d1117")]
     public void Each_colour_stands_out_from_the_page(string page)
     {
-        foreach (string colour in LogChart.Colours.Append(LogChart.Ink)) Assert.That(Contrast(colour, page), Is.GreaterThanOrEqualTo(Enough), $"{colour} on {page}");
+        foreach (string colour in LogChart.Colours.Append(LogChart.Ink))
+            Assert.That(Contrast(colour, page), Is.GreaterThanOrEqualTo(Enough), $"{colour} on {page}");
     }
 
     [Test]
     public void Both_axes_are_logarithmic()
     {
         var line = new Series("line", [(1, 1), (10, 10), (100, 100)], 0, Stroke.Solid);
-        string svg = new LogChart("t", "x", "y", [new Tick(1, "1"), new Tick(100, "100")], static v => v.ToString(CultureInfo.InvariantCulture), [line]).ToSvg();
-        (double X, double Y)[] points = [.. XDocument.Parse(svg).Descendants(Svg + "circle").Select(static c => (Number(c, "cx"), Number(c, "cy")))];
+        string svg = new LogChart("t", "x", "y", [new Tick(1, "1"), new Tick(100, "100")],
+            static v => v.ToString(CultureInfo.InvariantCulture), [line]).ToSvg();
+        (double X, double Y)[] points =
+            [.. XDocument.Parse(svg).Descendants(Svg + "circle").Select(static c => (Number(c, "cx"), Number(c, "cy")))];
         Assert.That(points[2].X - points[1].X, Is.EqualTo(points[1].X - points[0].X).Within(0.2));
         Assert.That(points[2].Y - points[1].Y, Is.EqualTo(points[1].Y - points[0].Y).Within(0.2));
         Assert.That(points[1].X, Is.GreaterThan(points[0].X));
         Assert.That(points[1].Y, Is.LessThan(points[0].Y));
     }
 
-    private static double Number(XElement element, string name) => double.Parse(element.Attribute(name)!.Value, CultureInfo.InvariantCulture);
+    private static double Number(XElement element, string name) =>
+        double.Parse(element.Attribute(name)!.Value, CultureInfo.InvariantCulture);
 
     private static double Contrast(string one, string other)
     {

@@ -11,14 +11,16 @@ public sealed class ContradictionTests
     // Every trait of a FIFO, changed to what it is not.
     private static readonly string[] Wrong =
     [
-        "Speed=Slow", "Streaming=No", "Persistent=Disk", "Debuggable=Easy", "ShellFriendly=Hard", "Bidirectional=true", "SetUp=High", "Overhead=High", "MaxMessageBytes=1044477",
+        "Speed=Slow", "Streaming=No", "Persistent=Disk", "Debuggable=Easy", "ShellFriendly=Hard", "Bidirectional=true", "SetUp=High",
+        "Overhead=High", "MaxMessageBytes=1044477",
         "Platforms=Linux x64; Windows x64",
     ];
 
     [Test]
     public void A_run_in_which_all_traits_are_right_passes()
     {
-        (int code, string errors) = Run("--only", "fifo", "--rows", "Streaming", "Persistent", "Bidirectional", "SetUp", "SizeLimits", "CrossPlatform");
+        (int code, string errors) =
+            Run("--only", "fifo", "--rows", "Streaming", "Persistent", "Bidirectional", "SetUp", "SizeLimits", "CrossPlatform");
         Assert.That(code, Is.Zero, errors);
     }
 
@@ -28,7 +30,8 @@ public sealed class ContradictionTests
         (int code, string errors) = Run(["--quick", "--only", "fifo", .. Wrong.SelectMany(static w => (string[])["--trait", "fifo." + w])]);
         string[] failed = [.. errors.Split('\n').Where(static l => l.StartsWith("FAILED: fifo, ", StringComparison.Ordinal))];
         Assert.That(code, Is.EqualTo(1), errors);
-        foreach (Row row in Enum.GetValues<Row>()) Assert.That(failed, Has.Exactly(1).StartsWith($"FAILED: fifo, {Verdicts.Word(row)}: its traits say"), errors);
+        foreach (Row row in Enum.GetValues<Row>())
+            Assert.That(failed, Has.Exactly(1).StartsWith($"FAILED: fifo, {Verdicts.Word(row)}: its traits say"), errors);
     }
 
     [Test]

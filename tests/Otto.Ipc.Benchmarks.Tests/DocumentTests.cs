@@ -19,7 +19,8 @@ public sealed class DocumentTests
     {
         var documents = new MeasuredDocuments(Checkout.Root);
         string page = File.ReadAllText(Path.Combine(Checkout.Root, "docs", "choosing.md"));
-        int start = page.IndexOf("<!-- measured: matrix -->", StringComparison.Ordinal), end = page.IndexOf("<!-- /measured -->", StringComparison.Ordinal);
+        int start = page.IndexOf("<!-- measured: matrix -->", StringComparison.Ordinal),
+            end = page.IndexOf("<!-- /measured -->", StringComparison.Ordinal);
         int digit = page.IndexOf(" µs", start, StringComparison.Ordinal) - 1;
         Assert.That(start, Is.GreaterThan(0));
         Assert.That(digit, Is.InRange(start, end));
@@ -31,15 +32,18 @@ public sealed class DocumentTests
     public void The_table_the_charts_and_each_row_are_where_a_reader_looks_for_them()
     {
         string choosing = File.ReadAllText(Path.Combine(Checkout.Root, "docs", "choosing.md"));
-        foreach (string section in (string[])["<!-- measured: matrix -->", "<!-- measured: before-after -->", "-throughput.svg)", "-latency.svg)"]) Assert.That(choosing, Does.Contain(section));
+        foreach (string section in (string[])["<!-- measured: matrix -->", "<!-- measured: before-after -->", "-throughput.svg)",
+            "-latency.svg)"]) Assert.That(choosing, Does.Contain(section));
         foreach (Row row in Enum.GetValues<Row>()) Assert.That(choosing, Does.Match($@"\]\(\S+ ""measured: \w+, {Verdicts.Word(row)}""\)"));
-        foreach (string subject in (string[])["files", "mmap", "uds", "fifo", "channel", "redis"]) Assert.That(choosing, Does.Contain($"\"measured: {subject}, "));
+        foreach (string subject in (string[])["files", "mmap", "uds", "fifo", "channel", "redis"])
+            Assert.That(choosing, Does.Contain($"\"measured: {subject}, "));
     }
 
     [Test]
     public void No_name_is_taken_for_a_tag()
     {
-        foreach ((string path, string text) in new MeasuredDocuments(Checkout.Root).All().Where(static d => d.Path.EndsWith("-matrix.md", StringComparison.Ordinal)))
+        foreach ((string path, string text) in new MeasuredDocuments(Checkout.Root).All().Where(
+            static d => d.Path.EndsWith("-matrix.md", StringComparison.Ordinal)))
             Assert.That(Regex.Matches(text, @"(?<![\\`])<(?!br>)[a-zA-Z]").Select(static m => m.Value), Is.Empty, path);
     }
 
@@ -47,8 +51,10 @@ public sealed class DocumentTests
     public void A_link_to_a_cell_that_was_not_measured_is_an_error()
     {
         var documents = new MeasuredDocuments(Checkout.Root);
-        Assert.That(() => documents.Fill("[x](y \"measured: pigeon, speed\")", "docs/a.md"), Throws.TypeOf<InvalidDataException>().With.Message.Contains("pigeon"));
-        Assert.That(() => documents.Fill("[x](y \"measured: uds, taste\")", "docs/a.md"), Throws.TypeOf<InvalidDataException>().With.Message.Contains("size limits"));
+        Assert.That(() => documents.Fill("[x](y \"measured: pigeon, speed\")", "docs/a.md"),
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("pigeon"));
+        Assert.That(() => documents.Fill("[x](y \"measured: uds, taste\")", "docs/a.md"),
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("size limits"));
     }
 
     [Test]
@@ -58,7 +64,8 @@ public sealed class DocumentTests
         Assert.That(run.Head.Columns.Select(c => c.Name), Is.EqualTo(new[] { "files", "mmap", "uds", "fifo", "channel", "redis" }));
         foreach (Column column in run.Head.Columns)
         {
-            foreach (Row row in Enum.GetValues<Row>()) Assert.That(run.At(row, column.Name)?.Evidence, Is.Not.Null.And.Not.Empty, $"{column.Name}, {row}");
+            foreach (Row row in Enum.GetValues<Row>())
+                Assert.That(run.At(row, column.Name)?.Evidence, Is.Not.Null.And.Not.Empty, $"{column.Name}, {row}");
         }
 
         Assert.That(run.Contradictions, Is.Empty);
@@ -82,7 +89,8 @@ public sealed class DocumentTests
     {
         BeforeAfterReport report = BeforeAfterReport.All(Checkout.Results)[^1].Report;
         foreach (int tasks in (int[])[1000, 100_000])
-            Assert.That(report.Results.Where(r => r.Tasks == tasks).Select(r => r.Way), Is.SupersetOf(new[] { "redis-single", "redis-batched", "otto-mmap", "otto-inprocess" }));
+            Assert.That(report.Results.Where(r => r.Tasks == tasks).Select(r => r.Way),
+                Is.SupersetOf(new[] { "redis-single", "redis-batched", "otto-mmap", "otto-inprocess" }));
         Assert.That(report.ToMarkdown(), Does.Contain("250 ms"));
     }
 }

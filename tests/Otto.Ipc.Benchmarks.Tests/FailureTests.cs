@@ -8,7 +8,8 @@ using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Tests;
 
-// What happens when something goes wrong on the way: it is told so that it can be found, it costs no more than itself, and it leaves nothing behind.
+// What happens when something goes wrong on the way: it is told so that it can be found, it costs no more
+// than itself, and it leaves nothing behind.
 
 [NonParallelizable]
 public sealed class FailureTests
@@ -19,7 +20,8 @@ public sealed class FailureTests
     public void A_message_that_never_comes_is_told_with_how_far_it_came()
     {
         using var three = new Lossy(3);
-        Assert.That(() => Runs.Drain(three), Throws.TypeOf<ProbeException>().With.Message.EqualTo("after 3 read of 64 B: no message came in 0.1 s"));
+        Assert.That(() => Runs.Drain(three),
+            Throws.TypeOf<ProbeException>().With.Message.EqualTo("after 3 read of 64 B: no message came in 0.1 s"));
     }
 
     [Test]
@@ -53,7 +55,9 @@ public sealed class FailureTests
         using var pair = new Pair(subject, place);
         pair.Receiver.Tell("hear 1");
         pair.Sender.Tell("close");
-        Assert.That(pair.HearBoth, Throws.TypeOf<ProbeException>().With.Message.EqualTo("sender: came to its end; receiver: InvalidOperationException: no inlet is open"));
+        Assert.That(pair.HearBoth,
+            Throws.TypeOf<ProbeException>().With.Message.EqualTo(
+                "sender: came to its end; receiver: InvalidOperationException: no inlet is open"));
     }
 
     [Test]
@@ -62,7 +66,8 @@ public sealed class FailureTests
         var measurement = new SpeedMeasurement(Plan);
         List<SpeedResult> results = measurement.Run([new Broken(), AllSubjects.Find("channel")], static _ => { });
         Assert.That(results.Select(static r => r.Subject).Distinct(), Is.EqualTo(new[] { "channel" }));
-        Assert.That(measurement.Failures.Select(static f => f.What), Is.EqualTo(Enumerable.Repeat("starting: the server did not start", 3)));
+        Assert.That(measurement.Failures.Select(static f => f.What),
+            Is.EqualTo(Enumerable.Repeat("starting: the server did not start", 3)));
         Cell cell = new SpeedProbe(results).TryAndTell(new Broken());
         Assert.That(cell.Contradiction, Is.EqualTo("the probe did not come to its end"));
     }
@@ -73,9 +78,12 @@ public sealed class FailureTests
         DirectoryInfo few = Directory.CreateTempSubdirectory("otto-few-programs-");
         try
         {
-            foreach (string program in (string[])["bash", "cat", "jq", "timeout", "git", "dotnet"]) File.CreateSymbolicLink(Path.Combine(few.FullName, program), Programs.PathOf(program)!);
+            foreach (string program in (string[])["bash", "cat", "jq", "timeout", "git", "dotnet"])
+                File.CreateSymbolicLink(Path.Combine(few.FullName, program), Programs.PathOf(program)!);
             string json = Path.Combine(few.FullName, "run.jsonl");
-            (int code, string errors) = Program.Run(Path.GetTempPath(), ["matrix", "--only", "uds", "--rows", "Debuggable", "ShellFriendly", "--json", json], few.FullName);
+            (int code, string errors) =
+                Program.Run(Path.GetTempPath(), ["matrix", "--only", "uds", "--rows", "Debuggable", "ShellFriendly", "--json", json],
+                    few.FullName);
             Assert.That(code, Is.Zero, errors);
             MatrixRun run = MatrixRun.Parse(File.ReadLines(json));
             foreach (Row row in (Row[])[Row.Debuggable, Row.ShellFriendly])
@@ -118,7 +126,8 @@ public sealed class FailureTests
         string file = Path.Combine(Path.GetTempPath(), $"otto-run-{Guid.NewGuid():N}.jsonl");
         try
         {
-            (int code, string errors) = Program.Run(Path.GetTempPath(), ["matrix", "--only", "fifo", "--rows", "CrossPlatform", "--seed", "4", "--json", file]);
+            (int code, string errors) =
+                Program.Run(Path.GetTempPath(), ["matrix", "--only", "fifo", "--rows", "CrossPlatform", "--seed", "4", "--json", file]);
             Assert.That(code, Is.Zero, errors);
             RunHead head = MatrixRun.Parse(File.ReadLines(file)).Head;
             Assert.That(head.Command, Is.EqualTo("eng/bench matrix --seed 4 --only fifo --rows CrossPlatform"));
@@ -141,9 +150,11 @@ public sealed class FailureTests
         process.BeginErrorReadLine();
         process.BeginOutputReadLine();
         string[] Scratch() => [.. Interruption.Parents.SelectMany(p => Directory.GetFileSystemEntries(p, $"otto-bench-{process.Id}-*"))];
-        Assert.That(SpinWait.SpinUntil(() => Scratch().Length > 0 && Children(process.Id).Length > 0, TimeSpan.FromSeconds(60)), "nothing was begun");
+        Assert.That(SpinWait.SpinUntil(() => Scratch().Length > 0 && Children(process.Id).Length > 0, TimeSpan.FromSeconds(60)),
+            "nothing was begun");
         int[] children = Children(process.Id);
-        using (Process kill = Process.Start("kill", ["-TERM", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)])) kill.WaitForExit();
+        using (Process kill = Process.Start("kill", ["-TERM", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))
+            kill.WaitForExit();
         Assert.That(process.WaitForExit(TimeSpan.FromSeconds(60)), "it did not stop");
         Assert.That(process.ExitCode, Is.Not.Zero);
         Assert.That(Scratch(), Is.Empty);
@@ -154,7 +165,8 @@ public sealed class FailureTests
     {
         try
         {
-            return [.. File.ReadAllText($"/proc/{id}/task/{id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+            return [.. File.ReadAllText($"/proc/{id}/task/{id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(
+                int.Parse)];
         }
         catch (IOException)
         {

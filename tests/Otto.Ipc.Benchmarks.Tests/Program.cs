@@ -14,7 +14,8 @@ internal static class Program
     /// <param name="path">Where it finds programs; left out, where we do.</param>
     public static Process Start(string directory, string[] arguments, string? path = null)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Benchmarks"), arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = directory };
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Benchmarks"),
+            arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = directory };
         start.Environment["OTTO_BENCH_TOOLS"] = Path.Combine(Checkout.Root, "artifacts", "bin");
         if (path is not null) start.Environment["PATH"] = path;
         return Process.Start(start)!;

@@ -19,7 +19,8 @@ public sealed class VerdictTests
     [TestCase(0.3, TransportLevel.Medium)]
     [TestCase(5.9, TransportLevel.Medium)]
     [TestCase(6, TransportLevel.High)]
-    public void Overhead_is_processor_time(double cpu, TransportLevel expected) => Assert.That(Verdicts.Overhead(cpu), Is.EqualTo(expected));
+    public void Overhead_is_processor_time(double cpu, TransportLevel expected) =>
+    Assert.That(Verdicts.Overhead(cpu), Is.EqualTo(expected));
 
     [TestCase(2.9, TransportSpeed.VeryFast, TransportSpeed.VeryFast)]
     [TestCase(3.1, TransportSpeed.VeryFast, TransportSpeed.Fast)]
@@ -28,7 +29,8 @@ public sealed class VerdictTests
     [TestCase(290, TransportSpeed.Fast, TransportSpeed.Fast)]
     [TestCase(310, TransportSpeed.Fast, TransportSpeed.Slow)]
     [TestCase(1.0, TransportSpeed.Slow, TransportSpeed.VeryFast)]
-    public void A_number_close_to_a_border_confirms_a_claim_and_one_that_is_not_does_not(double p50, TransportSpeed claim, TransportSpeed expected) =>
+    public void A_number_close_to_a_border_confirms_a_claim_and_one_that_is_not_does_not(double p50, TransportSpeed claim,
+        TransportSpeed expected) =>
         Assert.That(Verdicts.Speed(p50, claim), Is.EqualTo(expected));
 
     [TestCase(205, "slow", null)]
@@ -38,7 +40,8 @@ public sealed class VerdictTests
     {
         var result = new SpeedResult
         {
-            Subject = "redis", Title = "Redis", Bytes = 64, SentBytes = 64, Rates = [1], Awake = [], AwakeMedians = [], Asleep = [], AsleepMedians = [], QuietestMicroseconds = p50, CpuMicroseconds = 1, AllocatedBytes = 0,
+            Subject = "redis", Title = "Redis", Bytes = 64, SentBytes = 64, Rates = [1], Awake = [], AwakeMedians = [], Asleep = [],
+            AsleepMedians = [], QuietestMicroseconds = p50, CpuMicroseconds = 1, AllocatedBytes = 0,
         };
         Cell cell = new SpeedProbe([result]).Try(AllSubjects.Find("redis"));
         Assert.That(cell.Verdict, Is.EqualTo(word));

@@ -2,14 +2,17 @@ using System.Runtime.InteropServices;
 
 namespace Otto.Ipc.Conformance;
 
-/// <summary>What a fork gives its child: copies of this process's descriptors, the same open files with their locks and connections, until it executes its program.</summary>
+/// <summary>What a fork gives its child: copies of this process's descriptors, the same
+/// open files with their locks and connections, until it executes its program.</summary>
 public sealed partial class ForkedDescriptors : IDisposable
 {
     private readonly int[] _copies;
 
     /// <summary>Copies descriptors.</summary>
     /// <param name="wanted">Whether to copy one, by what it leads to.</param>
-    public ForkedDescriptors(Func<string, bool> wanted) => _copies = [.. OpenDescriptors.All().Where(descriptor => wanted(descriptor.Target)).ToArray().Select(static descriptor => Duplicate(descriptor.Number))];
+    public ForkedDescriptors(Func<string, bool> wanted) =>
+        _copies = [.. OpenDescriptors.All().Where(descriptor => wanted(descriptor.Target)).ToArray().Select(
+            static descriptor => Duplicate(descriptor.Number))];
 
     /// <summary>How many there are.</summary>
     public int Count => _copies.Length;

@@ -15,7 +15,8 @@ public static class OpenDescriptors
         return target.StartsWith("socket:", StringComparison.Ordinal);
     }
 
-    /// <summary>Each descriptor, and what it leads to, but for those that are closed while they are looked at.</summary>
+    /// <summary>Each descriptor, and what it leads to, but for those that are closed while
+    /// they are looked at.</summary>
     public static IEnumerable<(int Number, string Target)> All()
     {
         foreach (string entry in Directory.EnumerateFileSystemEntries("/proc/self/fd"))

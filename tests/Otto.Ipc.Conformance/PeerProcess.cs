@@ -65,7 +65,8 @@ public sealed partial class PeerProcess : IDisposable
                 if (found is null && HasExited && _reading.IsCompleted)
                 {
                     lock (_lines) found = _lines.Find(line => line.StartsWith(beginning, StringComparison.Ordinal));
-                    if (found is null) Assert.Fail($"'{_what}' ended with {_process.ExitCode} before it said '{beginning}'; it said: {Tail()}");
+                    if (found is null) Assert.Fail(
+                        $"'{_what}' ended with {_process.ExitCode} before it said '{beginning}'; it said: {Tail()}");
                 }
 
                 return found is not null;

@@ -90,7 +90,8 @@ public abstract partial class QueueConformance
         for (int i = 0; i < Queue.Capacity; i++) Assert.That(Queue.TrySend([(byte)i], Short, out _), Is.True);
         long start = Stopwatch.GetTimestamp();
         Watch.Until(() => Stopwatch.GetElapsedTime(start) > Short * 2, "all to be due");
-        Assert.That(Enumerable.Range(0, Queue.Capacity).Select(_ => Work()[0]), Is.EqualTo(Enumerable.Range(0, Queue.Capacity).Select(static i => (byte)i)));
+        Assert.That(Enumerable.Range(0, Queue.Capacity).Select(_ => Work()[0]),
+            Is.EqualTo(Enumerable.Range(0, Queue.Capacity).Select(static i => (byte)i)));
     }
 
     [Test]
@@ -356,7 +357,8 @@ public abstract partial class QueueConformance
         Assert.That(FillUp(), Is.EqualTo(Queue.Capacity));
     }
 
-    /// <summary>Five numbered messages for later, the first of them due last. Again where this thread lost its core in between: then their times are not those.</summary>
+    /// <summary>Five numbered messages for later, the first of them due last. Again where
+    /// this thread lost its core in between: then their times are not those.</summary>
     private void SendLatestFirst(TimeSpan step)
     {
         var ids = new WorkId[5];

@@ -189,7 +189,8 @@ public abstract partial class QueueConformance
                 }
 
                 if (!Payload.TryRead(lease.Payload.Span, out int sender, out int sequence)) Assert.Fail("a torn message");
-                if (lease.Attempt == 1 && sequence <= last[sender]) Assert.Fail($"message {sequence} of sender {sender} came after {last[sender]}");
+                if (lease.Attempt == 1 && sequence <= last[sender])
+                    Assert.Fail($"message {sequence} of sender {sender} came after {last[sender]}");
                 if (lease.Attempt == 1) last[sender] = sequence;
                 if (lease.Attempt == 1 && sequence % 97 == 0)
                 {

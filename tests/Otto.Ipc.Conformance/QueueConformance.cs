@@ -35,7 +35,8 @@ public abstract partial class QueueConformance
     /// <summary>How often a wait is cancelled beside a send.</summary>
     protected virtual int Cancellations => 3_000;
 
-    /// <summary>How many messages each of many senders sends: what a busy machine passes well within the watchdog.</summary>
+    /// <summary>How many messages each of many senders sends: what a busy machine passes
+    /// well within the watchdog.</summary>
     protected virtual int MessagesOfEach => 10_000;
 
     private IQueueHarness Harness
@@ -332,7 +333,8 @@ public abstract partial class QueueConformance
         return sent;
     }
 
-    private WorkLease Lease() => Queue.TryLease(out WorkLease lease) ? lease : throw new AssertionException("a message was expected, the queue is empty");
+    private WorkLease Lease() =>
+        Queue.TryLease(out WorkLease lease) ? lease : throw new AssertionException("a message was expected, the queue is empty");
 
     private byte[] Work()
     {

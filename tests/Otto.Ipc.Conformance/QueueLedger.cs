@@ -58,16 +58,19 @@ public sealed class QueueLedger
         foreach ((string id, Entry entry) in _entries)
         {
             if (entry.Sent && !entry.IsOver) _problems.Add($"I1: {id} was sent and never done");
-            if (entry.Leases.Count > 0 && !entry.Intended) _problems.Add($"I2: {id} was seen and never begun{(entry.Aborted ? ", it was aborted" : "")}");
+            if (entry.Leases.Count > 0 && !entry.Intended)
+                _problems.Add($"I2: {id} was seen and never begun{(entry.Aborted ? ", it was aborted" : "")}");
             if (entry.Dropped && entry.Done.Count > 0) _problems.Add($"I4: {id} was dropped or cancelled, and done");
             if (entry.Done.Count > 1 + entry.Requeues) _problems.Add($"I4: {id} was completed {entry.Done.Count} times");
             foreach ((PeerProcess by, long time) in entry.Done)
             {
-                if (entry.Requeues == 0 && entry.Leases.Any(lease => lease.Time > time && lease.Peer != by)) _problems.Add($"I4: {id} was leased after {by} completed it");
+                if (entry.Requeues == 0 && entry.Leases.Any(lease => lease.Time > time && lease.Peer != by))
+                    _problems.Add($"I4: {id} was leased after {by} completed it");
             }
 
             if (entry.Requeues == 0 && entry.Leases.Select(lease => lease.Attempt).Distinct().Count() != entry.Leases.Count)
-                _problems.Add($"I3: {id} was leased twice in one attempt: {string.Join(", ", entry.Leases.Select(l => $"{l.Attempt} by {l.Peer}"))}");
+                _problems.Add($"I3: {id} was leased twice in one attempt: "
+                    + $"{string.Join(", ", entry.Leases.Select(l => $"{l.Attempt} by {l.Peer}"))}");
         }
 
         foreach ((PeerProcess peer, List<(string, int)> leases) in _runs) CheckOrder(peer, leases);
@@ -107,7 +110,8 @@ public sealed class QueueLedger
         return Stopwatch.GetElapsedTime(0, longest);
     }
 
-    /// <summary>First in, first out for each sender, in the eyes of a worker that completes in order, until something is delivered again.</summary>
+    /// <summary>First in, first out for each sender, in the eyes of a worker that completes
+    /// in order, until something is delivered again.</summary>
     private void CheckOrder(PeerProcess peer, List<(string Id, int Attempt)> leases)
     {
         var order = new Dictionary<string, int>();
@@ -117,7 +121,8 @@ public sealed class QueueLedger
             if (Of(id).Requeues > 0 || Of(id).Delayed) continue;
             string[] parts = id.Split(':');
             int sequence = int.Parse(parts[1], CultureInfo.InvariantCulture);
-            if (order.TryGetValue(parts[0], out int last) && sequence <= last) _problems.Add($"order: {peer} got {id} after {parts[0]}:{last}");
+            if (order.TryGetValue(parts[0], out int last) && sequence <= last)
+                _problems.Add($"order: {peer} got {id} after {parts[0]}:{last}");
             order[parts[0]] = sequence;
         }
     }

@@ -59,7 +59,9 @@ public abstract partial class StoreConformance
             Assert.That(await Watch.Over(news.MoveNextAsync()), Is.True);
             string value = Encoding.UTF8.GetString(news.Current.Value.Span);
             if (last.TryGetValue(news.Current.Key, out string? before))
-                Assert.That(int.Parse(value, System.Globalization.CultureInfo.InvariantCulture), Is.GreaterThan(int.Parse(before, System.Globalization.CultureInfo.InvariantCulture)), "values of one key come in their order");
+                Assert.That(int.Parse(value, System.Globalization.CultureInfo.InvariantCulture),
+                    Is.GreaterThan(int.Parse(before, System.Globalization.CultureInfo.InvariantCulture)),
+                    "values of one key come in their order");
             last[news.Current.Key] = value;
         }
     }
@@ -67,7 +69,8 @@ public abstract partial class StoreConformance
     [Test]
     public async Task Several_watches_each_hear_everything()
     {
-        IStoreWatch[] watches = [await Store.WatchAsync(), await (await OpenAsync()).WatchAsync(), await (await OpenAsync()).WatchAsync("k")];
+        IStoreWatch[] watches = [await Store.WatchAsync(), await (await OpenAsync()).WatchAsync(),
+            await (await OpenAsync()).WatchAsync("k")];
         await Store.SetAsync("k", "1"u8.ToArray());
         foreach (IStoreWatch watch in watches)
         {

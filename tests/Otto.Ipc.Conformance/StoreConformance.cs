@@ -7,7 +7,8 @@ namespace Otto.Ipc.Conformance;
 /// <summary>A fresh store of one transport, for one test.</summary>
 public interface IStoreHarness : IAsyncDisposable
 {
-    /// <summary>Opens another handle of the same store, which holds at least 64 KiB, and values of at least 16 KiB.</summary>
+    /// <summary>Opens another handle of the same store, which holds at least 64 KiB, and
+    /// values of at least 16 KiB.</summary>
     ValueTask<IKeyValueStore> OpenAsync();
 
     /// <summary>Opens a store of the same transport under another name.</summary>
@@ -116,9 +117,11 @@ public abstract partial class StoreConformance
     public async Task Bytes_that_are_no_JSON_read_back_byte_for_byte()
     {
         byte[] every = [.. Enumerable.Range(0, 256).Select(i => (byte)i)];
-        byte[][] values = [every, [], [0], [0xFF, 0xFE], "not json"u8.ToArray(), "{\"half\":"u8.ToArray(), "\"\xC3\""u8.ToArray(), "1 2"u8.ToArray(), "{\"$base64\":\"AAAA\"}"u8.ToArray()];
+        byte[][] values = [every, [], [0], [0xFF, 0xFE], "not json"u8.ToArray(), "{\"half\":"u8.ToArray(), "\"\xC3\""u8.ToArray(),
+            "1 2"u8.ToArray(), "{\"$base64\":\"AAAA\"}"u8.ToArray()];
         for (int i = 0; i < values.Length; i++) await Store.SetAsync($"k{i}", values[i]);
-        for (int i = 0; i < values.Length; i++) Assert.That((await Store.GetAsync($"k{i}"))!.Value.ToArray(), Is.EqualTo(values[i]), $"value {i}");
+        for (int i = 0; i < values.Length; i++)
+            Assert.That((await Store.GetAsync($"k{i}"))!.Value.ToArray(), Is.EqualTo(values[i]), $"value {i}");
     }
 
     [Test]
@@ -156,7 +159,8 @@ public abstract partial class StoreConformance
         Assert.That(async () => await Store.GetAsync(key), Throws.ArgumentException);
         Assert.That(async () => await Store.SetAsync(key, "1"u8.ToArray()), Throws.ArgumentException);
         Assert.That(async () => await Store.DeleteAsync(key), Throws.ArgumentException);
-        Assert.That(async () => await Store.SetAsync(new string('k', 251), "1"u8.ToArray()), Throws.ArgumentException.With.Message.Contains("251").And.Message.Contains("250"));
+        Assert.That(async () => await Store.SetAsync(new string('k', 251), "1"u8.ToArray()),
+            Throws.ArgumentException.With.Message.Contains("251").And.Message.Contains("250"));
         Assert.That(async () => await Store.ListAsync(""), Throws.ArgumentException);
     }
 

@@ -197,7 +197,8 @@ public abstract partial class StreamConformance
         Assert.That((await Watch.Over(Receiver.ReceiveAsync(ConformanceJson.Default.ConformanceOrder))).Number, Is.EqualTo(1));
     }
 
-    private async Task<ConformanceOrder> ReceiveOrderAsync() => await Watch.Over(Receiver.ReceiveAsync(ConformanceJson.Default.ConformanceOrder));
+    private async Task<ConformanceOrder> ReceiveOrderAsync() =>
+        await Watch.Over(Receiver.ReceiveAsync(ConformanceJson.Default.ConformanceOrder));
 
     private async Task<byte[]> ReceiveSoonAsync() => (await Watch.Over(Receiver.ReceiveAsync())).ToArray();
 }

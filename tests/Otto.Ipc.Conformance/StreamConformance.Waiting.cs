@@ -192,7 +192,8 @@ public abstract partial class StreamConformance
             {
                 if (!Receiver.WaitToReceive(Watch.Limit)) Assert.Fail($"message {i} never came");
                 byte[] message = Receive();
-                if (!Payload.TryRead(message, out _, out int sequence) || sequence != i) Assert.Fail($"expected message {i}, got {sequence}");
+                if (!Payload.TryRead(message, out _, out int sequence) || sequence != i)
+                    Assert.Fail($"expected message {i}, got {sequence}");
             }
         });
         byte[] buffer = new byte[400];
@@ -215,7 +216,8 @@ public abstract partial class StreamConformance
             for (int i = 0; i < Count; i++)
             {
                 await Receiver.WaitToReceiveAsync();
-                if (!Payload.TryRead(Receive(), out _, out int sequence) || sequence != i) Assert.Fail($"expected message {i}, got {sequence}");
+                if (!Payload.TryRead(Receive(), out _, out int sequence) || sequence != i)
+                    Assert.Fail($"expected message {i}, got {sequence}");
             }
         });
         for (int i = 0; i < Count; i++) await Sender.SendAsync(Payload.Make(1, i, 200));

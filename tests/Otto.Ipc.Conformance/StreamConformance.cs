@@ -5,7 +5,8 @@ namespace Otto.Ipc.Conformance;
 /// <summary>A fresh stream of one transport, for one test.</summary>
 public interface IStreamHarness : IDisposable
 {
-    /// <summary>Opens the sending end. The stream holds at least 2,048 bytes and fills up within a few megabytes.</summary>
+    /// <summary>Opens the sending end. The stream holds at least 2,048 bytes and fills up
+    /// within a few megabytes.</summary>
     MessageSender OpenSender();
 
     /// <summary>Opens the receiving end.</summary>

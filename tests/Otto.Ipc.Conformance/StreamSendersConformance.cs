@@ -2,7 +2,8 @@ namespace Otto.Ipc.Conformance;
 
 // What a stream with several senders promises on top: order for each of them, a turn for each of them, and an end once all have ended.
 
-/// <summary>The suite of streams that several senders share. The harness's stream has room for at least three senders at once.</summary>
+/// <summary>The suite of streams that several senders share. The harness's stream has room
+/// for at least three senders at once.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public abstract class StreamSendersConformance
 {
@@ -28,10 +29,12 @@ public abstract class StreamSendersConformance
         }
     }
 
-    /// <summary>Whether each sender has room of its own. Where they share it, one that is full leaves none for the others, but each gets some once it was read.</summary>
+    /// <summary>Whether each sender has room of its own. Where they share it, one that is
+    /// full leaves none for the others, but each gets some once it was read.</summary>
     protected virtual bool RoomForEachSender => true;
 
-    /// <summary>Whether a sender that leaves or dies ends the stream as one that completes does, since the transport cannot tell them apart.</summary>
+    /// <summary>Whether a sender that leaves or dies ends the stream as one that completes
+    /// does, since the transport cannot tell them apart.</summary>
     protected virtual bool LeavingCompletes => false;
 
     /// <summary>Makes a stream that no other test knows.</summary>
@@ -50,7 +53,8 @@ public abstract class StreamSendersConformance
     {
         MessageSender a = OpenSender(), b = OpenSender(), c = OpenSender();
         Assert.That(c.TrySend("c"u8) && a.TrySend("a"u8) && b.TrySend("b"u8), Is.True);
-        Assert.That(new[] { Receive(), Receive(), Receive() }, Is.EquivalentTo(new[] { "a"u8.ToArray(), "b"u8.ToArray(), "c"u8.ToArray() }));
+        Assert.That(new[] { Receive(), Receive(), Receive() },
+            Is.EquivalentTo(new[] { "a"u8.ToArray(), "b"u8.ToArray(), "c"u8.ToArray() }));
         Assert.That(Receiver.TryReceive(out _), Is.False);
     }
 
@@ -254,7 +258,8 @@ public abstract class StreamSendersConformance
             }
 
             byte[] message = Receive();
-            if (!Payload.TryRead(message, out int sender, out int sequence) || sequence != next[sender]++) Assert.Fail($"sender {sender} sent {sequence} out of order, or torn");
+            if (!Payload.TryRead(message, out int sender, out int sequence) || sequence != next[sender]++)
+                Assert.Fail($"sender {sender} sent {sequence} out of order, or torn");
         }
 
         await Watch.Over(all);

@@ -51,7 +51,8 @@ public abstract partial class TopicConformance
         for (int i = 0; i < 20; i++) Assert.That(publisher.TryPublish(Payload.Make(1, i, 20 + i)), Is.True);
         foreach (MessageSubscriber subscriber in subscribers)
         {
-            for (int i = 0; i < 20; i++) Assert.That(Next(subscriber, out long lost), Is.EqualTo(Payload.Make(1, i, 20 + i)), $"lost {lost}");
+            for (int i = 0; i < 20; i++)
+                Assert.That(Next(subscriber, out long lost), Is.EqualTo(Payload.Make(1, i, 20 + i)), $"lost {lost}");
             Assert.That(subscriber.TryReceive(out _), Is.False);
             Assert.That(subscriber.Lost, Is.Zero);
         }
@@ -249,7 +250,8 @@ public abstract partial class TopicConformance
         MessagePublisher publisher = Publisher();
         for (int i = 0; i < 20; i++)
         {
-            Task waiting = blocks ? Watch.OnThread(() => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan)) : subscriber.WaitToReceiveAsync().AsTask();
+            Task waiting = blocks ? Watch.OnThread(() => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan))
+                : subscriber.WaitToReceiveAsync().AsTask();
             publisher.TryPublish(Payload.Make(1, i, 20));
             await Watch.Over(waiting);
             Assert.That(Next(subscriber, out _), Is.EqualTo(Payload.Make(1, i, 20)));
@@ -260,7 +262,8 @@ public abstract partial class TopicConformance
     public async Task Everyone_who_waits_is_woken_by_one_message()
     {
         MessageSubscriber[] subscribers = [.. Enumerable.Range(0, 8).Select(_ => Subscriber())];
-        Task[] waiting = [.. subscribers.Select((s, i) => i % 2 == 0 ? Watch.OnThread(() => s.WaitToReceive(Timeout.InfiniteTimeSpan)) : s.WaitToReceiveAsync().AsTask())];
+        Task[] waiting = [.. subscribers.Select(
+            (s, i) => i % 2 == 0 ? Watch.OnThread(() => s.WaitToReceive(Timeout.InfiniteTimeSpan)) : s.WaitToReceiveAsync().AsTask())];
         Publisher().TryPublish("all"u8);
         await Watch.Over(Task.WhenAll(waiting));
         foreach (MessageSubscriber subscriber in subscribers) Assert.That(Text(subscriber), Is.EqualTo("all"));

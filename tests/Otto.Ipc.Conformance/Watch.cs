@@ -36,8 +36,10 @@ public static class Watch
     public static Task<T> Over<T>(ValueTask<T> task) => task.AsTask().WaitAsync(Limit);
 
     /// <summary>Runs what may block on a thread of its own.</summary>
-    public static Task OnThread(Action action) => Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    public static Task OnThread(Action action) =>
+        Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <summary>Runs what may block on a thread of its own.</summary>
-    public static Task<T> OnThread<T>(Func<T> function) => Task.Factory.StartNew(function, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    public static Task<T> OnThread<T>(Func<T> function) =>
+        Task.Factory.StartNew(function, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 }

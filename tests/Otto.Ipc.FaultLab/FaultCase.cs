@@ -25,7 +25,8 @@ internal enum Fate
 /// <param name="Scene">Who else is there.</param>
 /// <param name="Point">The fault point.</param>
 /// <param name="Hit">The how manieth time.</param>
-/// <param name="Victim">What the victim does, in words for Otto.Ipc.Peer; the channel's name comes after the first.</param>
+/// <param name="Victim">What the victim does, in words for Otto.Ipc.Peer; the channel's
+/// name comes after the first.</param>
 /// <param name="Fate">What must become of its message if it is killed.</param>
 internal sealed record FaultCase(string Scene, string Point, int Hit, string Victim, Fate Fate = Fate.Open)
 {
@@ -47,7 +48,8 @@ internal sealed class Findings
     /// <summary>The longest time for which somebody who was neither killed nor stopped could do nothing.</summary>
     public TimeSpan WorstStall { get; set; }
 
-    /// <summary>Whether the victim came to the point at all; a random schedule may name a hit that is never reached.</summary>
+    /// <summary>Whether the victim came to the point at all; a random schedule may name a
+    /// hit that is never reached.</summary>
     public bool Reached { get; set; } = true;
 
     public IReadOnlyList<string> Problems

@@ -117,7 +117,8 @@ internal static class FaultPlan
             .Select(step => new FaultCase("region", $"region.{step}", 1, "region-set")),
     ];
 
-    /// <summary>A bug of each kind, and the case in which the checker must see it. The others have it too, since the lab's own process has it.</summary>
+    /// <summary>A bug of each kind, and the case in which the checker must see it. The
+    /// others have it too, since the lab's own process has it.</summary>
     public static readonly IReadOnlyList<(string Bug, FaultCase Case, bool Kill, string Rule)> Bugs =
     [
         ("queue.sweep.forgets-cells", new("queue", "queue.fill.word", 6, "queue-send 1 5", Fate.Done), true, "I1"),

@@ -46,7 +46,8 @@ internal sealed class Lab(int seed, TextWriter? json, int atOnce)
     {
         HashSet<string> planned = [.. FaultPlan.Cases.Select(c => c.Point)], known = [.. FaultPointNames.All];
         foreach (string point in known.Except(planned)) Fail($"no case of the plan stops anybody at {point}");
-        foreach (string point in planned.Except(known).Where(p => !p.StartsWith("region.", StringComparison.Ordinal))) Fail($"the plan names {point}, which the library does not have");
+        foreach (string point in planned.Except(known).Where(p => !p.StartsWith("region.", StringComparison.Ordinal)))
+            Fail($"the plan names {point}, which the library does not have");
     }
 
     /// <summary>Starts this program once more for each planted bug, and expects it to find something.</summary>
@@ -72,7 +73,8 @@ internal sealed class Lab(int seed, TextWriter? json, int atOnce)
     public void EveryPoint(Func<FaultCase, bool> wanted, string? signal)
     {
         (FaultCase Case, bool Kill)[] runs =
-            [.. from fault in FaultPlan.Cases where wanted(fault) from kill in (bool[])[true, false] where signal is null || signal == (kill ? "KILL" : "STOP") select (fault, kill)];
+            [.. from fault in FaultPlan.Cases where wanted(fault) from kill in (bool[])[true, false] where signal is null
+            || signal == (kill ? "KILL" : "STOP") select (fault, kill)];
         int done = 0;
         Parallel.For(0, runs.Length, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, i =>
         {
@@ -108,13 +110,15 @@ internal sealed class Lab(int seed, TextWriter? json, int atOnce)
     {
         string[] shapes = ["stream", "queue", "topic", "loan"];
         const int Batch = 500;
-        (string Shape, int First)[] batches = [.. from first in Enumerable.Range(0, (casesAShape + Batch - 1) / Batch) from shape in shapes select (shape, first * Batch)];
+        (string Shape, int First)[] batches =
+            [.. from first in Enumerable.Range(0, (casesAShape + Batch - 1) / Batch) from shape in shapes select (shape, first * Batch)];
         var totals = shapes.ToDictionary(shape => shape, _ => new int[3]);
         Parallel.For(0, batches.Length, new ParallelOptions { MaxDegreeOfParallelism = 2 }, i =>
         {
             (string shape, int first) = batches[i];
             using var place = new Place();
-            using var peer = new PeerProcess(place.Directory, [], ["hostile", shape, Text(seed * 1_000 + first), Text(Math.Min(Batch, casesAShape - first))]);
+            using var peer = new PeerProcess(place.Directory, [],
+                ["hostile", shape, Text(seed * 1_000 + first), Text(Math.Min(Batch, casesAShape - first))]);
             bool hung = false, crashed = false;
             try
             {
@@ -139,7 +143,8 @@ internal sealed class Lab(int seed, TextWriter? json, int atOnce)
         foreach (string shape in shapes)
         {
             Write(new HostileLine(shape, totals[shape][0], totals[shape][1], totals[shape][2]));
-            Console.Error.WriteLine($"  hostile bytes in a {shape}: {totals[shape][0]:N0} cases, {totals[shape][1]} crashed, {totals[shape][2]} hung");
+            Console.Error.WriteLine(
+                $"  hostile bytes in a {shape}: {totals[shape][0]:N0} cases, {totals[shape][1]} crashed, {totals[shape][2]} hung");
         }
     }
 

@@ -111,7 +111,9 @@ internal sealed class MessageLedger
                 }
 
                 if (entry.Leases.Count > 0 && !entry.Intended) findings.Add($"I2: {id} was seen and never begun");
-                bool again = !entry.Requeued && (entry.Done > 1 || (entry.Done > 0 && entry.Leases.Any(l => l.Time > entry.DoneAt && l.Worker != entry.DoneBy)) || (entry.Dropped && entry.Done > 0));
+                bool again = !entry.Requeued
+                    && (entry.Done > 1 || (entry.Done > 0 && entry.Leases.Any(l => l.Time > entry.DoneAt && l.Worker != entry.DoneBy))
+                    || (entry.Dropped && entry.Done > 0));
                 if (again || (!entry.Requeued && entry.Leases.Select(l => l.Attempt).Distinct().Count() != entry.Leases.Count))
                 {
                     findings.Duplicated++;
@@ -124,7 +126,8 @@ internal sealed class MessageLedger
         }
     }
 
-    /// <summary>First in, first out for each sender and each worker that completes in order, until something is delivered again.</summary>
+    /// <summary>First in, first out for each sender and each worker that completes in
+    /// order, until something is delivered again.</summary>
     private void CheckOrder(string id, int attempt, string worker, Entry entry)
     {
         string[] parts = id.Split(':');

@@ -7,8 +7,10 @@ using Otto.Ipc.FaultLab;
 
 if (args is ["planted", var index]) return Planted(int.Parse(index, CultureInfo.InvariantCulture));
 
-var seconds = new Option<int>("--seconds") { Description = "How long to run schedules by chance, after every point was run once", DefaultValueFactory = _ => 60 };
-var seed = new Option<int>("--seed") { Description = "Where chance begins; the same seed makes the same schedules", DefaultValueFactory = _ => 1 };
+var seconds = new Option<int>("--seconds") { Description = "How long to run schedules by chance, after every point was run once",
+    DefaultValueFactory = _ => 60 };
+var seed = new Option<int>("--seed") { Description = "Where chance begins; the same seed makes the same schedules",
+    DefaultValueFactory = _ => 1 };
 var json = new Option<FileInfo?>("--json") { Description = "Also write the results to FILE, one JSON object a line" };
 var @short = new Option<bool>("--short") { Description = "Planted bugs and every point once, no more: what eng/test runs" };
 var point = new Option<string?>("--point") { Description = "Only cases at this fault point" };
@@ -67,10 +69,12 @@ static void Print(Lab lab, TimeSpan took)
 {
     Console.WriteLine($"{"point",-32} {"signal",-6} {"runs",5} {"lost",5} {"duplicated",10} {"reordered",9} {"worst stall",12}");
     foreach (PointResult r in lab.Results)
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{r.Point,-32} {r.Signal,-6} {r.Runs,5} {r.Lost,5} {r.Duplicated,10} {r.Reordered,9} {r.WorstStallMs,9:F1} ms"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{r.Point,-32} {r.Signal,-6} {r.Runs,5} {r.Lost,5} {r.Duplicated,10} {r.Reordered,9} {r.WorstStallMs,9:F1} ms"));
     Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
-        $"{lab.Results.Sum(r => r.Runs)} runs in {took.TotalSeconds:F0} s: {(lab.Failed ? $"{lab.Failures.Count} promises broken" : "every promise held")}"));
+        $"{lab.Results.Sum(r => r.Runs)} runs in {took.TotalSeconds:F0} s: "
+        + $"{(lab.Failed ? $"{lab.Failures.Count} promises broken" : "every promise held")}"));
     foreach (string failure in lab.Failures.Take(20)) Console.WriteLine($"  {failure}");
 }
 

@@ -16,7 +16,8 @@ internal sealed class Victim : IDisposable
     public Victim(Place place, FaultCase fault, bool kill, string name)
     {
         _kill = kill;
-        _onTheWayOut = fault.Point.Contains("leave.", StringComparison.Ordinal) || fault.Point.Contains("complete.", StringComparison.Ordinal);
+        _onTheWayOut = fault.Point.Contains("leave.", StringComparison.Ordinal)
+            || fault.Point.Contains("complete.", StringComparison.Ordinal);
         string[] words = fault.Victim.Split(' ');
         string at = string.Create(CultureInfo.InvariantCulture, $"{fault.Point}:{fault.Hit}:{(kill ? "KILL" : "STOP")}");
         // A bug of a sweep or an end is the others'; one that publishes wrongly must be the victim's.

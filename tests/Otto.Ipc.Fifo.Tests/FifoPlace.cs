@@ -71,7 +71,8 @@ internal sealed class FifoPlace : IDisposable
         }
 
         long start = Stopwatch.GetTimestamp();
-        // The rest of a frame may still be on its way when its sender is disposed; a program that another test starts has our descriptors for a moment.
+        // The rest of a frame may still be on its way when its sender is disposed; a program that another
+        // test starts has our descriptors for a moment.
         while (Open().Count > 0 && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(5)) Thread.Yield();
         left.AddRange(Open().Select(file => $"descriptor left open: {file}"));
         System.IO.Directory.Delete(Directory, recursive: true);
@@ -81,5 +82,7 @@ internal sealed class FifoPlace : IDisposable
     /// <summary>How many descriptors this process has of a file.</summary>
     public int HasOpen(string path) => Open().Count(file => file == path);
 
-    private List<string> Open() => [.. OpenDescriptors.All().Select(static descriptor => descriptor.Target).Where(target => target.StartsWith(Directory + "/", StringComparison.Ordinal))];
+    private List<string> Open() =>
+        [.. OpenDescriptors.All().Select(static descriptor => descriptor.Target).Where(
+            target => target.StartsWith(Directory + "/", StringComparison.Ordinal))];
 }

@@ -20,6 +20,7 @@ internal sealed class Idleness(int process)
     private long ReadCalls()
     {
         string path = string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/io");
-        return long.Parse(File.ReadLines(path).First(line => line.StartsWith("syscr: ", StringComparison.Ordinal))["syscr: ".Length..], CultureInfo.InvariantCulture);
+        return long.Parse(File.ReadLines(path).First(line => line.StartsWith("syscr: ", StringComparison.Ordinal))["syscr: ".Length..],
+            CultureInfo.InvariantCulture);
     }
 }

@@ -69,7 +69,8 @@ public sealed class DocumentedFiles
     private string Take()
     {
         DocumentBlock block = _blocks[_next++];
-        if (block.Language == "csharp") Assert.That(Documents.IsIn(Source, block), Is.True, $"{Document}:{block.Line} is not what {Source} runs");
+        if (block.Language == "csharp")
+            Assert.That(Documents.IsIn(Source, block), Is.True, $"{Document}:{block.Line} is not what {Source} runs");
         return block.Language;
     }
 
@@ -82,7 +83,8 @@ public sealed class DocumentedFiles
             ShellResult result = place.Bash(script.Text);
             Assert.That((result.Code, result.Errors), Is.EqualTo((0, "")), $"{Document}:{script.Line}");
             string shown = _next < _blocks.Count && _blocks[_next].Language == "text" ? _blocks[_next++].Text : "";
-            Assert.That(Documents.Shows(shown, result.Output), Is.True, $"{Document}:{script.Line} shows\n{shown}\nbut it prints\n{result.Output}");
+            Assert.That(Documents.Shows(shown, result.Output), Is.True,
+                $"{Document}:{script.Line} shows\n{shown}\nbut it prints\n{result.Output}");
         }
     }
 }

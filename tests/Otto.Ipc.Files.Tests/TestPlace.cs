@@ -17,7 +17,8 @@ internal sealed class TestPlace : IDisposable
     public TestPlace(FilesTransportOptions? options = null, bool onDisk = false)
     {
         string parent = onDisk ? Path.GetTempPath() : "/dev/shm";
-        Directory = Path.Combine(parent, string.Create(CultureInfo.InvariantCulture, $"otto-files-{Environment.ProcessId}-{Interlocked.Increment(ref _count)}"));
+        Directory = Path.Combine(parent,
+            string.Create(CultureInfo.InvariantCulture, $"otto-files-{Environment.ProcessId}-{Interlocked.Increment(ref _count)}"));
         Options = (options ?? new FilesTransportOptions()) with { Directory = Directory };
         Transport = new FilesTransport(Options);
     }
@@ -59,7 +60,8 @@ internal sealed class TestPlace : IDisposable
         if (!System.IO.Directory.Exists(Directory)) return;
         foreach (string entry in System.IO.Directory.EnumerateFileSystemEntries(Directory, "*", SearchOption.AllDirectories))
         {
-            if (Path.GetFileName(entry).StartsWith('.') || entry.EndsWith(".new", StringComparison.Ordinal)) left.Add($"half-made file left behind: {entry}");
+            if (Path.GetFileName(entry).StartsWith('.') || entry.EndsWith(".new", StringComparison.Ordinal))
+                left.Add($"half-made file left behind: {entry}");
             if (Path.GetFileName(Path.GetDirectoryName(entry)) == "leased") left.Add($"worker left behind: {entry}");
         }
 

@@ -79,7 +79,8 @@ public sealed class Choosing
     public async Task A_mistake_stops_the_host_from_starting_and_says_where_it_stands()
     {
         Assert.That(await MessageOfAsync(("Transport", "pigeon:")), Does.Contain("Transport: there is no transport 'pigeon'"));
-        Assert.That(await MessageOfAsync(("Transprot", "mmap:")), Does.Contain("Otto:Ipc:Transprot is not an option; known here: Transport, Mmap"));
+        Assert.That(await MessageOfAsync(("Transprot", "mmap:")),
+            Does.Contain("Otto:Ipc:Transprot is not an option; known here: Transport, Mmap"));
         Assert.That(await MessageOfAsync(("Mmap:Directroy", "/x")), Does.Contain("Otto:Ipc:Mmap:Directroy").And.Contain("Directory"));
         Environment.SetEnvironmentVariable(OttoTransport.EnvironmentVariable, "nothing:");
         Assert.That(await MessageOfAsync(), Does.Contain("OTTO_TRANSPORT: there is no transport 'nothing'"));
@@ -91,7 +92,8 @@ public sealed class Choosing
         await using ITransport fifo = OttoTransport.Open(AddressOf("fifo"));
         Assert.That(
             () => fifo.Require<IQueueTransport>(),
-            Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo("the transport 'fifo' offers no queue, it offers: stream. A queue is offered by: mmap, files"));
+            Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo(
+                "the transport 'fifo' offers no queue, it offers: stream. A queue is offered by: mmap, files"));
         using IHost host = HostWith(("Transport", AddressOf("fifo")));
         await host.StartAsync();
         Assert.That(() => host.Services.GetRequiredService<IStoreTransport>(), Throws.InstanceOf<NotSupportedException>());

@@ -36,12 +36,14 @@ public sealed class KeyedTransportTests
         Assert.That(host.Services.GetRequiredKeyedService<ITransport>("local").Name, Is.EqualTo("mmap"));
         Assert.That(host.Services.GetRequiredKeyedService<ITransport>("log").Name, Is.EqualTo("files"));
         Assert.That(
-            host.Services.GetRequiredKeyedService<IStreamTransport>("log"), Is.SameAs(host.Services.GetRequiredKeyedService<ITransport>("log")));
+            host.Services.GetRequiredKeyedService<IStreamTransport>("log"),
+            Is.SameAs(host.Services.GetRequiredKeyedService<ITransport>("log")));
 
         IQueueTransport queues = host.Services.GetRequiredKeyedService<IQueueTransport>("local");
         await using WorkQueue queue = await queues.OpenQueueAsync("work");
         Assert.That(queue.TrySend("x"u8), Is.True);
-        Assert.That(() => host.Services.GetRequiredService<IQueueTransport>(), Throws.InstanceOf<NotSupportedException>(), "a fifo has no queues");
+        Assert.That(() => host.Services.GetRequiredService<IQueueTransport>(), Throws.InstanceOf<NotSupportedException>(),
+            "a fifo has no queues");
         Assert.That(() => host.Services.GetRequiredKeyedService<ITransport>("cache"), Throws.InvalidOperationException);
         await host.StopAsync();
     }
@@ -76,7 +78,8 @@ public sealed class KeyedTransportTests
         await host.StartAsync();
         IOptionsMonitor<OttoIpcOptions> options = host.Services.GetRequiredService<IOptionsMonitor<OttoIpcOptions>>();
         OttoIpcOptions log = options.Get("log");
-        Assert.That((options.CurrentValue.Transport, log.Transport), Is.EqualTo((AddressOf("mmap"), "files:")), "the section overrides the code");
+        Assert.That((options.CurrentValue.Transport, log.Transport), Is.EqualTo((AddressOf("mmap"), "files:")),
+            "the section overrides the code");
         Assert.That((log.Files.Directory, log.Files.Flush), Is.EqualTo((_directory + "/logs", Files.FlushLevel.File)));
         var transport = (Files.FilesTransport)host.Services.GetRequiredKeyedService<ITransport>("log");
         Assert.That(transport.Directory, Is.EqualTo(_directory + "/logs"));

@@ -16,7 +16,8 @@ public sealed class StoresAmongProcesses
     private string _directory = "";
     private UdsServer? _server;
 
-    /// <summary>How many writes readers are held against: a few thousand, or what OTTO_STORE_WRITES says (the long form, eng/stores, is 1,000,000).</summary>
+    /// <summary>How many writes readers are held against: a few thousand, or what
+    /// OTTO_STORE_WRITES says (the long form, eng/stores, is 1,000,000).</summary>
     private static int Writes => int.Parse(Environment.GetEnvironmentVariable("OTTO_STORE_WRITES") ?? "6000", CultureInfo.InvariantCulture);
 
     [SetUp]
@@ -38,7 +39,8 @@ public sealed class StoresAmongProcesses
         await using IKeyValueStore store = await transport.Require<IStoreTransport>().OpenStoreAsync("task");
         await store.SetAsync("k", "\"a\""u8.ToArray());
         string each = (Writes / 2).ToString(CultureInfo.InvariantCulture);
-        PeerProcess[] writers = [Start("store-rewrite", address, "task", "k", "5000", each), Start("store-rewrite", address, "task", "k", "5000", each)];
+        PeerProcess[] writers = [Start("store-rewrite", address, "task", "k", "5000", each),
+            Start("store-rewrite", address, "task", "k", "5000", each)];
         long reads = 0, different = 0;
         ReadOnlyMemory<byte> last = default;
         while (!writers.All(writer => writer.HasExited))
@@ -52,7 +54,8 @@ public sealed class StoresAmongProcesses
 
         foreach (PeerProcess writer in writers) Assert.That(writer.WaitForExit(), Is.Zero, writer.Errors);
         foreach (PeerProcess writer in writers) writer.Dispose();
-        await TestContext.Progress.WriteLineAsync($"{scheme}: {Writes:N0} writes, {reads:N0} reads, {different:N0} different values seen, none by half");
+        await TestContext.Progress.WriteLineAsync(
+            $"{scheme}: {Writes:N0} writes, {reads:N0} reads, {different:N0} different values seen, none by half");
         Assert.That(different, Is.GreaterThan(10), "the reader saw next to nothing of the writing");
     }
 
@@ -93,6 +96,7 @@ public sealed class StoresAmongProcesses
     {
         Assert.That(value, Is.Not.Null);
         ReadOnlySpan<byte> bytes = value!.Value.Span;
-        if (bytes.Length < 3 || bytes[0] != '"' || bytes[^1] != '"' || bytes[1..^1].IndexOfAnyExcept(bytes[1]) >= 0) Assert.Fail($"half a value: {Encoding.UTF8.GetString(bytes)}");
+        if (bytes.Length < 3 || bytes[0] != '"' || bytes[^1] != '"' || bytes[1..^1].IndexOfAnyExcept(bytes[1]) >= 0)
+            Assert.Fail($"half a value: {Encoding.UTF8.GetString(bytes)}");
     }
 }

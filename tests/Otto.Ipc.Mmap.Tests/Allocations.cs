@@ -47,7 +47,8 @@ public sealed class Allocations
     [Test]
     public void A_message_through_a_topic_allocates_nothing([Values] SlowSubscriberPolicy policy)
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = policy });
+        using MessagePublisher publisher =
+            _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = policy });
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
         AllocatesNothing(() =>
         {
@@ -135,7 +136,8 @@ public sealed class Allocations
         using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 1 << 16 });
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         using WorkQueue queue = _place.Transport.OpenQueue("jobs", QueueOptions);
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = SlowSubscriberPolicy.Block });
+        using MessagePublisher publisher =
+            _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 16, Policy = SlowSubscriberPolicy.Block });
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
         AllocatesNothing(() =>
         {
@@ -158,7 +160,8 @@ public sealed class Allocations
     [Test]
     public void Waiting_for_a_message_allocates_nothing_a_message()
     {
-        using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 1 << 16, SpinLimit = TimeSpan.Zero });
+        using MessageSender sender =
+            _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 1 << 16, SpinLimit = TimeSpan.Zero });
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames", new MmapStreamOptions { SpinLimit = TimeSpan.Zero });
         long allocated = -1;
         Task receiving = Watch.OnThread(() =>

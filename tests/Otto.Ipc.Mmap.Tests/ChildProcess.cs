@@ -28,7 +28,8 @@ internal sealed partial class ChildProcess : IDisposable
 
     public static ChildProcess Start(string program, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardInput = true };
         return new ChildProcess(Process.Start(start)!);
     }
 
@@ -51,7 +52,8 @@ internal sealed partial class ChildProcess : IDisposable
 
     public void Signal(int signal) => _ = Kill(Id, signal);
 
-    public void AwaitStopped() => Eventually.True(() => File.ReadAllText($"/proc/{Id}/stat").Contains(") T ", StringComparison.Ordinal), $"process {Id} stops");
+    public void AwaitStopped() =>
+        Eventually.True(() => File.ReadAllText($"/proc/{Id}/stat").Contains(") T ", StringComparison.Ordinal), $"process {Id} stops");
 
     /// <summary>Waits for the end.</summary>
     /// <returns>The exit code; 137 for a killed process.</returns>

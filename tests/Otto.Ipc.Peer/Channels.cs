@@ -9,7 +9,8 @@ internal static class Channels
 {
     private static bool OverFiles => Environment.GetEnvironmentVariable("OTTO_TRANSPORT") == "files";
 
-    public static WorkQueue OpenQueue(string name) => OverFiles ? new FilesTransport().OpenQueue(name) : new MmapTransport().OpenQueue(name);
+    public static WorkQueue OpenQueue(string name) =>
+        OverFiles ? new FilesTransport().OpenQueue(name) : new MmapTransport().OpenQueue(name);
 
     public static IKeyValueStore OpenStore(string name) => new FilesTransport().OpenStore(name);
 

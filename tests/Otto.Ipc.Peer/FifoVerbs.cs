@@ -8,7 +8,8 @@ namespace Otto.Ipc.Peer;
 
 internal static class FifoVerbs
 {
-    /// <summary>NAME LIMIT SENDER COUNT BYTES: sends COUNT numbered messages of BYTES each, then ends at once, whatever was not written yet.</summary>
+    /// <summary>NAME LIMIT SENDER COUNT BYTES: sends COUNT numbered messages of BYTES each,
+    /// then ends at once, whatever was not written yet.</summary>
     public static int Send(string[] arguments)
     {
         int limit = Number(arguments[1]), me = Number(arguments[2]), count = Number(arguments[3]), bytes = Number(arguments[4]);
@@ -25,7 +26,8 @@ internal static class FifoVerbs
         return 0;
     }
 
-    /// <summary>NAME LIMIT block|async [HOLD]: receives until the stream ends, saying what it got before it counts it as read, and that it did; keeps message HOLD in its hand until it is told to finish.</summary>
+    /// <summary>NAME LIMIT block|async [HOLD]: receives until the stream ends, saying what it got before it
+    /// counts it as read, and that it did; keeps message HOLD in its hand until it is told to finish.</summary>
     public static int Receive(string[] arguments)
     {
         using MessageReceiver receiver = new FifoTransport().OpenReceiver(arguments[0], Options(Number(arguments[1])));
@@ -35,7 +37,8 @@ internal static class FifoVerbs
         while (async ? receiver.WaitToReceiveAsync().AsTask().GetAwaiter().GetResult() : receiver.WaitToReceive(Timeout.InfiniteTimeSpan))
         {
             if (!receiver.TryReceive(out ReadLease lease)) continue;
-            Talk.Say(Payload.TryRead(lease.Bytes, out int sender, out int sequence) ? $"got {sender} {sequence}" : $"torn {sender} {sequence}");
+            Talk.Say(Payload.TryRead(lease.Bytes, out int sender, out int sequence) ? $"got {sender} {sequence}"
+                : $"torn {sender} {sequence}");
             if (sequence == hold) Talk.AwaitOrder();
             lease.Dispose();
             Talk.Say($"read {sequence}");

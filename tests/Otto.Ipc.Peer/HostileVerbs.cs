@@ -82,7 +82,8 @@ internal static class HostileVerbs
         var random = new Random(number);
         string name = $"hostile-{number}";
         int refused = 0;
-        WorkQueue queue = Transport.OpenQueue(name, new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8, MaxLoanBytes = 1 << 16 });
+        WorkQueue queue = Transport.OpenQueue(name,
+            new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8, MaxLoanBytes = 1 << 16 });
         var held = new List<RetainedPayload>();
         for (int i = random.Next(1, 8); i > 0; i--) queue.TrySend(new byte[random.Next(20_000)]);
         if (queue.TryLease(out WorkLease first))
@@ -92,7 +93,8 @@ internal static class HostileVerbs
         }
 
         // In turns the pool, which has entries of 64 bytes at its data, and the slots, which name its blocks.
-        string pool = Directory.GetFiles(Environment.GetEnvironmentVariable("OTTO_SHM_DIR")!, $"{name}.queue-*.pool").SingleOrDefault() ?? "";
+        string pool = Directory.GetFiles(Environment.GetEnvironmentVariable("OTTO_SHM_DIR")!, $"{name}.queue-*.pool").SingleOrDefault()
+            ?? "";
         if (pool.Length > 0 && number % 4 != 0) Corrupt(Path.GetFileName(pool), random, 32, lanes: true);
         if (number % 4 != 1) Corrupt(name + ".queue", random, 8, lanes: false);
         for (int i = 0; i < 3; i++)
@@ -138,7 +140,8 @@ internal static class HostileVerbs
         var random = new Random(number);
         string name = $"hostile-{number}";
         int refused = 0;
-        var options = new MmapTopicOptions { Capacity = 4096, MaxPublishers = 4, MaxSubscribers = 12, Policy = (SlowSubscriberPolicy)(number % 3) };
+        var options = new MmapTopicOptions { Capacity = 4096, MaxPublishers = 4, MaxSubscribers = 12,
+            Policy = (SlowSubscriberPolicy)(number % 3) };
         MessagePublisher publisher = Transport.OpenPublisher(name, options);
         MessageSubscriber subscriber = Transport.OpenSubscriber(name), slow = Transport.OpenSubscriber(name);
         for (int i = random.Next(40); i > 0; i--)
@@ -188,7 +191,8 @@ internal static class HostileVerbs
         var random = new Random(number);
         string name = $"hostile-{number}";
         int refused = 0;
-        WorkQueue queue = Transport.OpenQueue(name, new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8 });
+        WorkQueue queue = Transport.OpenQueue(name,
+            new MmapQueueOptions { Slots = 8, SlotBytes = 128, MaxAttempts = 2, MaxParticipants = 8 });
         var held = new List<WorkLease>();
         for (int i = 0; i < random.Next(8); i++) queue.TrySend(new byte[random.Next(128)]);
         for (int i = 0; i < random.Next(4); i++)
@@ -217,11 +221,13 @@ internal static class HostileVerbs
             });
             refused += Try(() =>
             {
-                foreach (DeadLetter letter in queue.GetDeadLetters()) _ = random.Next(2) == 0 ? queue.DeleteDeadLetter(letter.Id) : queue.RequeueDeadLetter(letter.Id);
+                foreach (DeadLetter letter in queue.GetDeadLetters())
+                    _ = random.Next(2) == 0 ? queue.DeleteDeadLetter(letter.Id) : queue.RequeueDeadLetter(letter.Id);
             });
             refused += Try(() =>
             {
-                if (queue.TrySend(new byte[10], TimeSpan.FromMilliseconds(random.Next(2)), out WorkId id) && random.Next(2) == 0) queue.Cancel(id);
+                if (queue.TrySend(new byte[10], TimeSpan.FromMilliseconds(random.Next(2)), out WorkId id) && random.Next(2) == 0)
+                    queue.Cancel(id);
                 queue.Cancel(WorkId.FromToken(new SlotToken(random.Next(4), random.Next(8))));
                 queue.CompleteBatch(new WorkLease[2]);
             });
@@ -312,7 +318,8 @@ internal static class HostileVerbs
     {
         if (!queue.TryLease(out WorkLease lease)) return;
         Sum(lease.Payload.Span);
-        _ = random.Next(4) switch { 0 => lease.Complete(), 1 => lease.Abandon(), 2 => lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)), _ => lease.DeadLetter("hostile") };
+        _ = random.Next(4) switch { 0 => lease.Complete(), 1 => lease.Abandon(),
+            2 => lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)), _ => lease.DeadLetter("hostile") };
     }
 
     private static void Cancelled(Func<CancellationToken, Task> wait)
@@ -345,7 +352,8 @@ internal static class HostileVerbs
             call();
             return 0;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException { ParamName: "destination" } || IsEndedSlot(e))
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException { ParamName: "destination" }
+            || IsEndedSlot(e))
         {
             return 1;
         }
@@ -356,7 +364,8 @@ internal static class HostileVerbs
     }
 
     // A slot whose word somebody overwrote is no longer open: Commit says so. A stream that says it is in use had a call that ended badly.
-    private static bool IsEndedSlot(Exception e) => e is InvalidOperationException and not ObjectDisposedException && e.Message.StartsWith("this slot", StringComparison.Ordinal);
+    private static bool IsEndedSlot(Exception e) =>
+        e is InvalidOperationException and not ObjectDisposedException && e.Message.StartsWith("this slot", StringComparison.Ordinal);
 
     private static string PathOf(string file) => Path.Combine(Environment.GetEnvironmentVariable("OTTO_SHM_DIR")!, file);
 }

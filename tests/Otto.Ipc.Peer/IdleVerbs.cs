@@ -21,7 +21,8 @@ internal static class IdleVerbs
             queue.WaitToLeaseAsync(Talk.Finish).AsTask(),
             receiver.WaitToReceiveAsync(Talk.Finish).AsTask(),
             subscriber.WaitToReceiveAsync(Talk.Finish).AsTask(),
-            Task.Factory.StartNew(() => Talk.UntilTold(stop => blocked.WaitToLease(Timeout.InfiniteTimeSpan, stop)), TaskCreationOptions.LongRunning),
+            Task.Factory.StartNew(() => Talk.UntilTold(stop => blocked.WaitToLease(Timeout.InfiniteTimeSpan, stop)),
+                TaskCreationOptions.LongRunning),
         ];
         Talk.Say("ready");
         Talk.AwaitOrder();

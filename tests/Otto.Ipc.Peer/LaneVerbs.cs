@@ -10,7 +10,8 @@ internal static class LaneVerbs
 {
     private static readonly MmapStreamOptions Options = new() { Capacity = 4096, MaxSenders = 3 };
 
-    /// <summary>NAME SENDER COUNT: sends COUNT numbered messages and on until it is told to finish, then completes.</summary>
+    /// <summary>NAME SENDER COUNT: sends COUNT numbered messages and on until it is told to
+    /// finish, then completes.</summary>
     public static int Send(string[] arguments)
     {
         int me = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
@@ -39,7 +40,8 @@ internal static class LaneVerbs
         {
             while (receiver.TryReceive(out ReadLease lease))
             {
-                Talk.Say(Payload.TryRead(lease.Bytes, out int sender, out int sequence) ? $"got {sender} {sequence}" : $"torn {sender} {sequence}");
+                Talk.Say(Payload.TryRead(lease.Bytes, out int sender, out int sequence) ? $"got {sender} {sequence}"
+                    : $"torn {sender} {sequence}");
                 lease.Dispose();
             }
 

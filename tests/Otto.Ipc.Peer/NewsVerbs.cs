@@ -10,7 +10,8 @@ internal static class NewsVerbs
 {
     private const int LargestMessage = 312;
 
-    /// <summary>NAME PUBLISHER COUNT POLICY: publishes COUNT numbered messages and on until it is told to finish. Where COUNT is negative: exactly so many.</summary>
+    /// <summary>NAME PUBLISHER COUNT POLICY: publishes COUNT numbered messages and on until
+    /// it is told to finish. Where COUNT is negative: exactly so many.</summary>
     public static int Publish(string[] arguments)
     {
         int me = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
@@ -34,7 +35,8 @@ internal static class NewsVerbs
         return 0;
     }
 
-    /// <summary>NAME POLICY: hears all that is there and comes until it is told to finish; ejected, it goes on with the oldest.</summary>
+    /// <summary>NAME POLICY: hears all that is there and comes until it is told to finish;
+    /// ejected, it goes on with the oldest.</summary>
     public static int Hear(string[] arguments)
     {
         using (MessageSubscriber subscriber = new MmapTransport().OpenSubscriber(arguments[0], Options(arguments[1]), StartPosition.Oldest))

@@ -5,7 +5,9 @@ namespace Otto.Ipc.Peer;
 
 internal static class QueueVerbs
 {
-    /// <summary>NAME SENDER COUNT MODE: sends COUNT messages, and more until it is told to finish. MODE: send, loan (far over the slot), reserve, abort (every other slot), delay or cancel (every other one, for later or at once).</summary>
+    /// <summary>NAME SENDER COUNT MODE: sends COUNT messages, and more until it is told to
+    /// finish. MODE: send, loan (far over the slot), reserve, abort (every other slot),
+    /// delay or cancel (every other one, for later or at once).</summary>
     public static int Send(string[] arguments)
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
@@ -22,7 +24,9 @@ internal static class QueueVerbs
             while (!(mode switch
             {
                 "send" or "loan" => queue.TrySend(Payload.Make(sender, i, bytes)),
-                "delay" or "cancel" => queue.TrySend(Payload.Make(sender, i, bytes), TimeSpan.FromMilliseconds(mode == "delay" ? 1 + i % 3 : i % 4 / 2), out id),
+                "delay" or "cancel" =>
+                    queue.TrySend(Payload.Make(sender, i, bytes), TimeSpan.FromMilliseconds(mode == "delay" ? 1 + i % 3 : i % 4 / 2),
+                        out id),
                 _ => TryInPlace(queue, sender, i, bytes, abort),
             })) queue.WaitToSend(Timeout.InfiniteTimeSpan);
             if (!abort) Talk.Say($"sent {sender}:{i}");
@@ -39,7 +43,8 @@ internal static class QueueVerbs
         return 0;
     }
 
-    /// <summary>NAME MODE: works until told to finish and the queue is empty. MODE: complete, abandon or later (first attempts), give-up (every fourth), async.</summary>
+    /// <summary>NAME MODE: works until told to finish and the queue is empty. MODE: complete,
+    /// abandon or later (first attempts), give-up (every fourth), async.</summary>
     public static int Work(string[] arguments)
     {
         string mode = arguments.Length > 1 ? arguments[1] : "complete";
@@ -62,8 +67,10 @@ internal static class QueueVerbs
             Talk.Say($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
             using RetainedPayload? hold = mode == "hold" ? lease.Retain() : null;
             if (mode == "abandon" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon() ? "abandoned" : "lost")} {sender}:{sequence}");
-            else if (mode == "later" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)) ? "abandoned" : "lost")} {sender}:{sequence}");
-            else if (mode == "give-up" && ++count % 4 == 0) Talk.Say($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
+            else if (mode == "later" && lease.Attempt == 1)
+                Talk.Say($"{(lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)) ? "abandoned" : "lost")} {sender}:{sequence}");
+            else if (mode == "give-up" && ++count % 4 == 0)
+                Talk.Say($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
             else Talk.Say($"{(lease.Complete() ? "done" : "lost")} {sender}:{sequence}");
             if (hold is not null && !Payload.TryRead(hold.Payload.Span, out _, out _)) Talk.Say($"torn {sender}:{sequence}");
         }
@@ -84,7 +91,8 @@ internal static class QueueVerbs
         return 0;
     }
 
-    /// <summary>NAME COUNT: leases COUNT messages and holds them until it is told to finish; completes them then.</summary>
+    /// <summary>NAME COUNT: leases COUNT messages and holds them until it is told to
+    /// finish; completes them then.</summary>
     public static int Hold(string[] arguments)
     {
         int count = int.Parse(arguments[1], InvariantCulture);

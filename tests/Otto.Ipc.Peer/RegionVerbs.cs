@@ -7,7 +7,8 @@ namespace Otto.Ipc.Peer;
 
 internal static class RegionVerbs
 {
-    /// <summary>PATH KEY VALUE [kill STEP | stop STEP | skip STEP]…: sets a key, and meets its fate at the step.</summary>
+    /// <summary>PATH KEY VALUE [kill STEP | stop STEP | skip STEP]…: sets a key, and meets
+    /// its fate at the step.</summary>
     public static int Set(string[] args)
     {
         var fates = new Dictionary<RegionWriteStep, string>();
@@ -34,7 +35,8 @@ internal static class RegionVerbs
         return 0;
     }
 
-    /// <summary>PATH BYTES: writes values of one repeated letter, of every length up to BYTES, until it is killed.</summary>
+    /// <summary>PATH BYTES: writes values of one repeated letter, of every length up to
+    /// BYTES, until it is killed.</summary>
     public static int Rewrite(string[] args)
     {
         JsonRegion region = Open(args[0]);

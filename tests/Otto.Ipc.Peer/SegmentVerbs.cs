@@ -4,7 +4,8 @@ namespace Otto.Ipc.Peer;
 
 internal static class SegmentVerbs
 {
-    /// <summary>NAME: waits for the order, opens the queue at once, says which file it got, and stays until it is told to finish.</summary>
+    /// <summary>NAME: waits for the order, opens the queue at once, says which file it got,
+    /// and stays until it is told to finish.</summary>
     public static int Open(string[] arguments)
     {
         Talk.Say("ready");
@@ -18,7 +19,9 @@ internal static class SegmentVerbs
     /// <summary>NAME: makes a queue of eight slots, and stays until it is told to finish.</summary>
     public static int Create(string[] arguments)
     {
-        using WorkQueue queue = new MmapTransport().OpenQueue(arguments[0], new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 });
+        using WorkQueue queue =
+            new MmapTransport().OpenQueue(arguments[0],
+                new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 });
         Talk.Say("ready");
         Talk.AwaitOrder();
         return 0;
@@ -32,7 +35,8 @@ internal static class SegmentVerbs
         return 0;
     }
 
-    /// <summary>The inode of the mapping that this process has: what it talks through, whatever the name leads to now.</summary>
+    /// <summary>The inode of the mapping that this process has: what it talks through,
+    /// whatever the name leads to now.</summary>
     private static string Inode()
     {
         // The creator's mapping has no name of its own: the file got one only afterwards.

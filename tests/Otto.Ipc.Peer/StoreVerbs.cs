@@ -8,11 +8,14 @@ namespace Otto.Ipc.Peer;
 
 internal static class StoreVerbs
 {
-    /// <summary>ADDRESS NAME KEY BYTES COUNT: sets the key to values of one repeated letter, up to BYTES long; COUNT of them, or until it is told to finish or killed where that is 0.</summary>
+    /// <summary>ADDRESS NAME KEY BYTES COUNT: sets the key to values of one repeated letter, up to
+    /// BYTES long; COUNT of them, or until it is told to finish or killed where that is 0.</summary>
     public static int Rewrite(string[] arguments)
     {
         int most = int.Parse(arguments[3], InvariantCulture), count = int.Parse(arguments[4], InvariantCulture);
-        IKeyValueStore store = OttoTransport.Open(arguments[0]).Require<IStoreTransport>().OpenStoreAsync(new ChannelName(arguments[1])).AsTask().GetAwaiter().GetResult();
+        IKeyValueStore store =
+            OttoTransport.Open(arguments[0]).Require<IStoreTransport>().OpenStoreAsync(new ChannelName(arguments[1])).AsTask().GetAwaiter()
+            .GetResult();
         Talk.Say("ready");
         var random = new Random(Environment.ProcessId);
         for (int i = 0; count == 0 ? !Talk.ToldToFinish : i < count; i++)
@@ -41,5 +44,6 @@ internal static class StoreVerbs
         return 0;
     }
 
-    private static void Set(IKeyValueStore store, string key, string json) => store.SetAsync(key, Encoding.UTF8.GetBytes(json)).AsTask().GetAwaiter().GetResult();
+    private static void Set(IKeyValueStore store, string key, string json) =>
+        store.SetAsync(key, Encoding.UTF8.GetBytes(json)).AsTask().GetAwaiter().GetResult();
 }

@@ -8,7 +8,8 @@ internal static class StreamVerbs
 {
     private static readonly MmapStreamOptions Options = new() { Capacity = 4096, MaxSenders = 1 };
 
-    /// <summary>NAME FIRST COUNT: sends messages FIRST and up until it is told to finish, at least COUNT of them. Where COUNT is negative: exactly so many, and completes the stream when it is told.</summary>
+    /// <summary>NAME FIRST COUNT: sends messages FIRST and up until it is told to finish, at least COUNT of
+    /// them. Where COUNT is negative: exactly so many, and completes the stream when it is told.</summary>
     public static int Send(string[] arguments)
     {
         int first = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);

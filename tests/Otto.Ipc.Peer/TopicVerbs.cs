@@ -6,7 +6,8 @@ namespace Otto.Ipc.Peer;
 
 internal static class TopicVerbs
 {
-    /// <summary>NAME PUBLISHER COUNT POLICY: publishes COUNT numbered messages and on until it is told to finish.</summary>
+    /// <summary>NAME PUBLISHER COUNT POLICY: publishes COUNT numbered messages and on until
+    /// it is told to finish.</summary>
     public static int Publish(string[] arguments)
     {
         int me = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);

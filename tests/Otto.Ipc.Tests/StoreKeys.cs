@@ -87,7 +87,8 @@ public sealed class StoreKeys
     public void A_key_is_measured_in_bytes()
     {
         StoreKey.Check(new string('é', 125));
-        Assert.That(Assert.Throws<ArgumentException>(() => StoreKey.Check(new string('é', 126)))!.Message, Does.Contain("252 bytes").And.Contain("250"));
+        Assert.That(Assert.Throws<ArgumentException>(() => StoreKey.Check(new string('é', 126)))!.Message,
+            Does.Contain("252 bytes").And.Contain("250"));
     }
 
     [TestCase("1", "1")]
@@ -103,7 +104,9 @@ public sealed class StoreKeys
     {
         Assert.That(Encoding.UTF8.GetString(StoredJson.FromValue(Encoding.UTF8.GetBytes(value)).Span), Is.EqualTo(json));
         byte[] back = StoredJson.ToValue(Encoding.UTF8.GetBytes(json)).ToArray();
-        Assert.That(Encoding.UTF8.GetString(back), Is.EqualTo(StoredJson.IsJson(Encoding.UTF8.GetBytes(value)) && !json.Contains("eyIk", StringComparison.Ordinal) ? json : value));
+        Assert.That(Encoding.UTF8.GetString(back),
+            Is.EqualTo(StoredJson.IsJson(Encoding.UTF8.GetBytes(value)) && !json.Contains("eyIk", StringComparison.Ordinal) ? json
+            : value));
     }
 
     [Test]

@@ -4,7 +4,8 @@ namespace Otto.Ipc.Uds.Peer;
 
 internal static class ServeVerb
 {
-    /// <summary>PATH [NAME=VALUE…]: serves until standard input ends. A line there asks for a report of what the server holds.</summary>
+    /// <summary>PATH [NAME=VALUE…]: serves until standard input ends. A line there asks for
+    /// a report of what the server holds.</summary>
     public static int Run(string[] arguments)
     {
         var options = new UdsServerOptions { SocketPath = arguments[0] };
@@ -36,7 +37,8 @@ internal static class ServeVerb
                 GC.Collect();
                 Console.Out.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"connections={server.Connections} buffered={server.Loop.Budget.Used} failures={server.Loop.Failures} evicted={server.Loop.Evicted} {server.Loop.LastFailure?.ToString().ReplaceLineEndings(" ")}"));
+                    $"connections={server.Connections} buffered={server.Loop.Budget.Used} failures={server.Loop.Failures} "
+                    + $"evicted={server.Loop.Evicted} {server.Loop.LastFailure?.ToString().ReplaceLineEndings(" ")}"));
             }
 
             return 0;

@@ -23,7 +23,8 @@ internal static class StreamVerbs
         return 0;
     }
 
-    /// <summary>PATH NAME: for each line of standard input tries to send a message, numbered by those that were sent, and says what came of it.</summary>
+    /// <summary>PATH NAME: for each line of standard input tries to send a message,
+    /// numbered by those that were sent, and says what came of it.</summary>
     public static int Try(string[] arguments)
     {
         var transport = new UdsTransport(new UdsTransportOptions { SocketPath = arguments[0] });

@@ -55,7 +55,8 @@ internal sealed class ServerProcess : IDisposable
     public long Status(string name)
     {
         string line = File.ReadLines($"/proc/{Id}/status").First(l => l.StartsWith(name + ":", StringComparison.Ordinal));
-        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^2].Replace(name + ":", "", StringComparison.Ordinal).Trim(), CultureInfo.InvariantCulture);
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^2].Replace(name + ":",
+            "", StringComparison.Ordinal).Trim(), CultureInfo.InvariantCulture);
     }
 
     /// <summary>SIGKILL; returns when it is dead.</summary>
@@ -117,7 +118,8 @@ internal static class Programs
 
     public static Outcome Run(string socket, string program, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true,
+            RedirectStandardError = true };
         start.Environment["OTTO_SOCKET"] = socket;
         using Process process = Process.Start(start)!;
         process.StandardInput.Close();

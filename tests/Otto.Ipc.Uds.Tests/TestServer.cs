@@ -12,7 +12,8 @@ internal sealed class TestServer : IDisposable
     private readonly TestDirectory _directory = new();
     private readonly List<WireClient> _clients = [];
 
-    public TestServer(UdsServerOptions? options = null) => Server = UdsServer.Start((options ?? new UdsServerOptions()) with { SocketPath = SocketPath });
+    public TestServer(UdsServerOptions? options = null) =>
+        Server = UdsServer.Start((options ?? new UdsServerOptions()) with { SocketPath = SocketPath });
 
     public UdsServer Server { get; }
 

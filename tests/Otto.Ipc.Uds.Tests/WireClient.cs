@@ -8,7 +8,8 @@ namespace Otto.Ipc.Uds.Tests;
 
 internal sealed class WireClient : IDisposable
 {
-    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 30_000, SendTimeout = 30_000 };
+    private readonly Socket _socket =
+        new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 30_000, SendTimeout = 30_000 };
     private readonly MemoryStream _line = new();
     private readonly byte[] _buffer = new byte[64 * 1024];
     private int _at, _end;
@@ -62,7 +63,9 @@ internal sealed class WireClient : IDisposable
         _line.SetLength(0);
         while (true)
         {
-            if (_at == _end && !Fill()) return _line.Length == 0 ? null : throw new EndOfStreamException($"a line without its end: {Encoding.UTF8.GetString(_line.ToArray())}");
+            if (_at == _end && !Fill())
+                return _line.Length == 0 ? null
+                    : throw new EndOfStreamException($"a line without its end: {Encoding.UTF8.GetString(_line.ToArray())}");
             int newline = _buffer.AsSpan(_at, _end - _at).IndexOf((byte)'\n');
             int part = newline < 0 ? _end - _at : newline;
             _line.Write(_buffer, _at, part);

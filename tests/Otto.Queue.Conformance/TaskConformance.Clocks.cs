@@ -31,13 +31,15 @@ public abstract partial class TaskConformance
         long later = Stopwatch.GetTimestamp();
         await producer.EnqueueAsync(new Job(4), new() { Delay = delay });
 
-        await Until(() => attempts.Count(static a => a is { Number: 1 or 4 } or { Number: 2, Attempt: 2 }) == 3, "what was put off, in spite of the jump");
+        await Until(() => attempts.Count(static a => a is { Number: 1 or 4 } or { Number: 2, Attempt: 2 }) == 3,
+            "what was put off, in spite of the jump");
         Assert.That(Elapsed(1, 1, start), Is.GreaterThanOrEqualTo(delay));
         Assert.That(Elapsed(4, 1, later), Is.GreaterThanOrEqualTo(delay));
         Assert.That(attempts.Count(static a => a.Number == 3), Is.EqualTo(1), "its five minutes have not passed");
         Assert.That(await producer.CancelAsync(hanging), Is.EqualTo(CancelOutcome.Requested));
 
-        TimeSpan Elapsed(int number, int attempt, long from) => Stopwatch.GetElapsedTime(from, attempts.Single(a => a.Number == number && a.Attempt == attempt).At);
+        TimeSpan Elapsed(int number, int attempt, long from) =>
+            Stopwatch.GetElapsedTime(from, attempts.Single(a => a.Number == number && a.Attempt == attempt).At);
     }
 
     private TaskQueueOptions Timed(TimeProvider clock)

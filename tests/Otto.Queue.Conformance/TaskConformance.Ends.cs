@@ -22,7 +22,8 @@ public abstract partial class TaskConformance
         }
 
         TaskReceipt unasked = await producer.EnqueueAsync(new Job(1));
-        Assert.That(async () => await producer.WaitAsync<string>(unasked), Throws.InvalidOperationException.With.Message.Contains("Result = true"));
+        Assert.That(async () => await producer.WaitAsync<string>(unasked),
+            Throws.InvalidOperationException.With.Message.Contains("Result = true"));
     }
 
     [Test]
@@ -49,7 +50,8 @@ public abstract partial class TaskConformance
         TaskQueue producer = Harness.JoinsProcesses ? MakeProducer() : worker;
         TaskReceipt bad = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         Assert.That(async () => await producer.WaitAsync<string>(bad).WaitAsync(Watchdog),
-            Throws.TypeOf<TaskFailedException>().With.Message.Contains("attempt 2 of 2: IOException: no such file").And.Property("Cancelled").False);
+            Throws.TypeOf<TaskFailedException>().With.Message.Contains("attempt 2 of 2: IOException: no such file").And.Property(
+                "Cancelled").False);
 
         TaskReceipt running = await producer.EnqueueAsync(new Job(2), new() { TrackResult = true });
         await started.Task.WaitAsync(Watchdog);
@@ -57,7 +59,8 @@ public abstract partial class TaskConformance
         Assert.That(await producer.CancelAsync(pending), Is.EqualTo(CancelOutcome.Removed));
         Assert.That(await producer.CancelAsync(running), Is.EqualTo(CancelOutcome.Requested));
         foreach (TaskReceipt receipt in (TaskReceipt[])[pending, running])
-            Assert.That(async () => await producer.WaitAsync<string>(receipt).WaitAsync(Watchdog), Throws.TypeOf<TaskFailedException>().With.Property("Cancelled").True);
+            Assert.That(async () => await producer.WaitAsync<string>(receipt).WaitAsync(Watchdog),
+                Throws.TypeOf<TaskFailedException>().With.Property("Cancelled").True);
     }
 
     [Test]
@@ -86,14 +89,17 @@ public abstract partial class TaskConformance
         ConcurrentQueue<TaskProgress> seen = new();
         IAsyncEnumerator<TaskProgress> progress = producer.ProgressAsync(receipt).GetAsyncEnumerator();
         ValueTask<bool> first = progress.MoveNextAsync();
-        // Subscribing to another process's notices takes a moment: begun with the first question, so the handler is let go once that is under way.
+        // Subscribing to another process's notices takes a moment: begun with the first question, so the
+        // handler is let go once that is under way.
         await producer.CancelAsync(Name, default);
         watching.SetResult();
-        for (bool more = await first.AsTask().WaitAsync(Watchdog); more; more = await progress.MoveNextAsync().AsTask().WaitAsync(Watchdog)) seen.Enqueue(progress.Current);
+        for (bool more = await first.AsTask().WaitAsync(Watchdog); more; more = await progress.MoveNextAsync().AsTask().WaitAsync(Watchdog))
+            seen.Enqueue(progress.Current);
         await progress.DisposeAsync();
 
         Assert.That(seen.Select(static p => p.Done), Is.Ordered.Ascending.And.Not.Empty);
-        Assert.That(seen.Last(), Is.EqualTo(new TaskProgress(receipt.Id, 10, 10, "step 10")), "the last is never held back, and the result ends the watching");
+        Assert.That(seen.Last(), Is.EqualTo(new TaskProgress(receipt.Id, 10, 10, "step 10")),
+            "the last is never held back, and the result ends the watching");
         await producer.WaitAsync(receipt).WaitAsync(Watchdog);
     }
 
@@ -119,11 +125,14 @@ public abstract partial class TaskConformance
         await Until(() => producer.DeadLetters.ListAsync().AsTask().Result.Count == 2, "two dead letters");
         IReadOnlyList<DeadLetteredTask> dead = await producer.DeadLetters.ListAsync();
         Assert.That(dead.Select(static d => (d.Id, d.Name, d.Attempts, d.Reason)),
-            Is.EquivalentTo(receipts.Select((r, i) => (r.Id, Name, Harness.CountsAttemptsOfTheDead ? 2 : 1, $"attempt 2 of 2: IOException: no {i + 1}"))));
+            Is.EquivalentTo(receipts.Select(
+                (r, i) => (r.Id, Name, Harness.CountsAttemptsOfTheDead ? 2 : 1, $"attempt 2 of 2: IOException: no {i + 1}"))));
         Volatile.Write(ref works, true);
         DeadLetteredTask first = dead.Single(d => d.Id == receipts[0].Id), second = dead.Single(d => d.Id == receipts[1].Id);
-        Assert.That((await producer.DeadLetters.RequeueAsync(first), await producer.DeadLetters.RequeueAsync(first)), Is.EqualTo((true, false)));
-        Assert.That((await producer.DeadLetters.DeleteAsync(second), await producer.DeadLetters.DeleteAsync(second)), Is.EqualTo((true, false)));
+        Assert.That((await producer.DeadLetters.RequeueAsync(first), await producer.DeadLetters.RequeueAsync(first)),
+            Is.EqualTo((true, false)));
+        Assert.That((await producer.DeadLetters.DeleteAsync(second), await producer.DeadLetters.DeleteAsync(second)),
+            Is.EqualTo((true, false)));
         await done.Reaches(1);
         Assert.That(done.Seen, Is.EqualTo(new[] { 1 }));
         Assert.That(await producer.DeadLetters.ListAsync(), Is.Empty);
@@ -207,7 +216,9 @@ public abstract partial class TaskConformance
 
     private async Task<TaskQueue> StartWorkerWithResultAsync(Func<Job, TaskContext, CancellationToken, ValueTask<string>> handler)
     {
-        TaskQueue worker = Keep(new TaskQueue(Harness.MakeOptions().AddHandler(Name, handler, static h => h.Concurrency(1).Retry(1).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1)))));
+        TaskQueue worker = Keep(
+            new TaskQueue(Harness.MakeOptions().AddHandler(Name, handler,
+                static h => h.Concurrency(1).Retry(1).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1)))));
         await worker.StartAsync();
         return worker;
     }

@@ -21,11 +21,13 @@ public abstract partial class TaskConformance
         TaskReceipt first = await producer.EnqueueAsync(new Job(1), Keyed);
         TaskReceipt second = await producer.EnqueueAsync(new Job(2), Keyed);
         Assert.That((first.Outcome, second.Outcome, second.Id), Is.EqualTo((EnqueueOutcome.Accepted, EnqueueOutcome.Duplicate, first.Id)));
-        Assert.That((await producer.EnqueueAsync(new Job(3), new() { UniqueKey = "another" })).Outcome, Is.EqualTo(EnqueueOutcome.Accepted));
+        Assert.That((await producer.EnqueueAsync(new Job(3), new() { UniqueKey = "another" })).Outcome,
+            Is.EqualTo(EnqueueOutcome.Accepted));
 
         finish.SetResult();
         await started.Task.WaitAsync(Watchdog);
-        await Until(() => producer.EnqueueAsync(new Job(4), Keyed).AsTask().Result.Outcome == EnqueueOutcome.Accepted, "the key to be free again");
+        await Until(() => producer.EnqueueAsync(new Job(4), Keyed).AsTask().Result.Outcome == EnqueueOutcome.Accepted,
+            "the key to be free again");
         await done.Reaches(4);
         Assert.That(done.Seen, Is.EquivalentTo(new[] { 0, 1, 3, 4 }));
         await Until(() => worker.GetStatistics()[0].Completed == 4, "all to be over");
@@ -55,7 +57,10 @@ public abstract partial class TaskConformance
         TaskQueue[] producers = Harness.JoinsProcesses ? [producer, MakeProducer()] : [producer];
         for (int round = 0; round < 20; round++)
         {
-            TaskReceipt[] receipts = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Task.Run(() => producers[i % producers.Length].EnqueueAsync(new Job(i), new() { UniqueKey = $"k{round}" }).AsTask())));
+            TaskReceipt[] receipts =
+                await Task.WhenAll(Enumerable.Range(0, 8).Select(
+                    i => Task.Run(() =>
+                    producers[i % producers.Length].EnqueueAsync(new Job(i), new() { UniqueKey = $"k{round}" }).AsTask())));
             Assert.That(receipts.Count(static r => r.Outcome == EnqueueOutcome.Accepted), Is.EqualTo(1));
             Assert.That(receipts.Select(static r => r.Id).Distinct().Count(), Is.EqualTo(1), "the others are told which it is");
         }
@@ -78,7 +83,8 @@ public abstract partial class TaskConformance
         await Until(() => worker.GetStatistics()[0].Retried == 1, "the back-off to begin");
         Assert.That((await producer.EnqueueAsync(new Job(2), Keyed)).Outcome, Is.EqualTo(EnqueueOutcome.Duplicate));
         refused.SetResult();
-        await Until(() => producer.EnqueueAsync(new Job(3), Keyed).AsTask().Result.Outcome == EnqueueOutcome.Accepted, "the key to be free");
+        await Until(() => producer.EnqueueAsync(new Job(3), Keyed).AsTask().Result.Outcome == EnqueueOutcome.Accepted,
+            "the key to be free");
     }
 
     [Test]
@@ -94,12 +100,14 @@ public abstract partial class TaskConformance
         });
         await producer.EnqueueAsync(new Job(0));
         await started.Task.WaitAsync(Watchdog);
-        TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { UniqueKey = "k", Delay = delayed ? TimeSpan.FromHours(1) : TimeSpan.Zero });
+        TaskReceipt receipt =
+            await producer.EnqueueAsync(new Job(1), new() { UniqueKey = "k", Delay = delayed ? TimeSpan.FromHours(1) : TimeSpan.Zero });
 
         Assert.That(await producer.CancelAsync(receipt), Is.EqualTo(CancelOutcome.Removed));
         finish.SetResult();
 
-        await Until(() => producer.EnqueueAsync(new Job(2), new() { UniqueKey = "k" }).AsTask().Result.Outcome == EnqueueOutcome.Accepted, "the key to be free");
+        await Until(() => producer.EnqueueAsync(new Job(2), new() { UniqueKey = "k" }).AsTask().Result.Outcome == EnqueueOutcome.Accepted,
+            "the key to be free");
         await done.Reaches(2);
         Assert.That(done.Seen, Is.EqualTo(new[] { 0, 2 }));
         Assert.That(await producer.CancelAsync(receipt), Is.EqualTo(CancelOutcome.NotFound));
@@ -156,7 +164,8 @@ public abstract partial class TaskConformance
         }
 
         // What was taken back from a route its worker never saw.
-        await Until(() => worker.GetStatistics()[0] is var n && n.Completed + n.Cancelled + (Harness.JoinsProcesses ? removed : 0) == 300, "every task to be over");
+        await Until(() => worker.GetStatistics()[0] is var n && n.Completed + n.Cancelled + (Harness.JoinsProcesses ? removed : 0) == 300,
+            "every task to be over");
         await worker.StopAsync();
         // One that a worker held and had not begun is passed over; one that it had begun ends as its handler likes.
         Assert.That(done.Count, Is.InRange(300 - removed - requested, 300 - removed));

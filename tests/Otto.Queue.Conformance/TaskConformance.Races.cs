@@ -51,7 +51,8 @@ public abstract partial class TaskConformance
         await failed.Task.WaitAsync(Watchdog);
         await patient.StopAsync();
         TaskQueue strict = await StartWorkerAsync(static (_, _, _) => default, static h => h.Retry(0));
-        Assert.That(async () => await producer.WaitAsync(receipt).WaitAsync(Watchdog), Throws.TypeOf<TaskFailedException>().With.Message.Contains("attempt 2 of at most 1"));
+        Assert.That(async () => await producer.WaitAsync(receipt).WaitAsync(Watchdog),
+            Throws.TypeOf<TaskFailedException>().With.Message.Contains("attempt 2 of at most 1"));
         Assert.That(strict.GetStatistics()[0].DeadLettered, Is.EqualTo(1));
     }
 
@@ -105,7 +106,8 @@ public abstract partial class TaskConformance
         });
         await producer.EnqueueAsync(new Job(0));
         await started.Task.WaitAsync(Watchdog);
-        TaskReceipt[] receipts = [await producer.EnqueueAsync(new Job(1)), await producer.EnqueueAsync(new Job(2), new() { Durability = Harness.Durability })];
+        TaskReceipt[] receipts = [await producer.EnqueueAsync(new Job(1)),
+            await producer.EnqueueAsync(new Job(2), new() { Durability = Harness.Durability })];
         foreach (TaskReceipt receipt in receipts) Assert.That(await producer.CancelAsync(receipt), Is.EqualTo(CancelOutcome.Removed));
 
         Task<DrainReport> stop = first.StopAsync();

@@ -12,13 +12,15 @@ public interface IRouteHarness : IAsyncDisposable
     /// <summary>Options that leave only this route.</summary>
     TaskQueueOptions MakeOptions();
 
-    /// <summary>Whether two queues of the same name meet, as two processes would. In process there is only one.</summary>
+    /// <summary>Whether two queues of the same name meet, as two processes would. In
+    /// process there is only one.</summary>
     bool JoinsProcesses { get; }
 
     /// <summary>Whether the route keeps what was given up; in process alone there is nowhere to keep it.</summary>
     bool KeepsDeadLetters { get; }
 
-    /// <summary>Whether a dead letter counts its attempts. What lived as an object enters the list as one attempt, and its reason says how many there were.</summary>
+    /// <summary>Whether a dead letter counts its attempts. What lived as an object enters
+    /// the list as one attempt, and its reason says how many there were.</summary>
     bool CountsAttemptsOfTheDead { get; }
 
     /// <summary>What a task survives by itself on this route.</summary>
@@ -55,13 +57,15 @@ public abstract partial class TaskConformance
     }
 
     /// <summary>A producer and a worker: two queues where the route joins processes, else one that is both.</summary>
-    protected async Task<(TaskQueue Producer, TaskQueue Worker)> StartAsync(Func<Job, TaskContext, CancellationToken, ValueTask> handler, Action<HandlerOptions>? configure = null)
+    protected async Task<(TaskQueue Producer, TaskQueue Worker)> StartAsync(Func<Job, TaskContext, CancellationToken, ValueTask> handler,
+        Action<HandlerOptions>? configure = null)
     {
         TaskQueue worker = await StartWorkerAsync(handler, configure);
         return (Harness.JoinsProcesses ? MakeProducer() : worker, worker);
     }
 
-    protected async Task<TaskQueue> StartWorkerAsync(Func<Job, TaskContext, CancellationToken, ValueTask> handler, Action<HandlerOptions>? configure = null)
+    protected async Task<TaskQueue> StartWorkerAsync(Func<Job, TaskContext, CancellationToken, ValueTask> handler,
+        Action<HandlerOptions>? configure = null)
     {
         TaskQueueOptions options = Harness.MakeOptions().AddHandler(Name, handler, h =>
         {
@@ -167,7 +171,9 @@ public abstract partial class TaskConformance
         (int Attempt, long At, TaskId Id)[] all = [.. attempts];
         Assert.That(all.Select(static a => a.Attempt), Is.EqualTo(new[] { 1, 2, 3, 4 }));
         Assert.That(all.Select(static a => a.Id), Is.All.EqualTo(receipt.Id));
-        for (int i = 1; i < 4; i++) Assert.That(Stopwatch.GetElapsedTime(all[i - 1].At, all[i].At), Is.GreaterThanOrEqualTo(TimeSpan.FromMilliseconds(49 * (1 << (i - 1)))));
+        for (int i = 1; i < 4; i++)
+            Assert.That(Stopwatch.GetElapsedTime(all[i - 1].At, all[i].At),
+                Is.GreaterThanOrEqualTo(TimeSpan.FromMilliseconds(49 * (1 << (i - 1)))));
     }
 
     [Test]
@@ -196,9 +202,11 @@ public abstract partial class TaskConformance
         });
         TimeSpan delay = TimeSpan.FromMilliseconds(300);
         long start = Stopwatch.GetTimestamp();
-        await producer.EnqueueAsync(new Job(1), asATime ? new() { NotBefore = TimeProvider.System.GetUtcNow() + delay } : new() { Delay = delay });
+        await producer.EnqueueAsync(new Job(1),
+            asATime ? new() { NotBefore = TimeProvider.System.GetUtcNow() + delay } : new() { Delay = delay });
         // The wall clock and the monotonic one may differ by some milliseconds.
-        Assert.That(Stopwatch.GetElapsedTime(start, await begun.Task.WaitAsync(Watchdog)), Is.GreaterThanOrEqualTo(delay - TimeSpan.FromMilliseconds(asATime ? 50 : 0)));
+        Assert.That(Stopwatch.GetElapsedTime(start, await begun.Task.WaitAsync(Watchdog)),
+            Is.GreaterThanOrEqualTo(delay - TimeSpan.FromMilliseconds(asATime ? 50 : 0)));
     }
 
     [Test]
@@ -237,7 +245,8 @@ public abstract partial class TaskConformance
         }, "the recurring task to be taken back");
         Assert.That(answers[^1] == CancelOutcome.Removed || answers[0] == CancelOutcome.Requested, Is.True, string.Join(", ", answers));
         (long At, int Attempt)[] all = [.. times];
-        for (int i = 1; i < all.Length; i++) Assert.That(Stopwatch.GetElapsedTime(all[i - 1].At, all[i].At), Is.GreaterThanOrEqualTo(every - TimeSpan.FromMilliseconds(1)));
+        for (int i = 1; i < all.Length; i++)
+            Assert.That(Stopwatch.GetElapsedTime(all[i - 1].At, all[i].At), Is.GreaterThanOrEqualTo(every - TimeSpan.FromMilliseconds(1)));
         Assert.That(all.Select(static t => t.Attempt), Is.All.EqualTo(1));
         Assert.That(await producer.CancelAsync(receipt), Is.EqualTo(CancelOutcome.NotFound));
         await Task.Delay(every * 5); // Time in which it would come again is what is tested.
@@ -275,7 +284,9 @@ public abstract partial class TaskConformance
         ConcurrentQueue<Activity> ended = new();
         using ActivityListener listener = new()
         {
-            ShouldListenTo = static s => s.Name == "Otto.Queue", Sample = static (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded, ActivityStopped = ended.Enqueue,
+            ShouldListenTo = static s => s.Name == "Otto.Queue",
+            Sample = static (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = ended.Enqueue,
         };
         ActivitySource.AddActivityListener(listener);
         TaskCompletionSource<ActivityTraceId> inside = new();
@@ -288,7 +299,8 @@ public abstract partial class TaskConformance
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1));
         Assert.That(await inside.Task.WaitAsync(Watchdog), Is.EqualTo(root.TraceId));
         await Until(() => ended.Any(a => a.OperationName == $"process {Name}"), "the worker's span");
-        Activity send = ended.Single(a => a.OperationName == $"send {Name}"), process = ended.Single(a => a.OperationName == $"process {Name}");
+        Activity send = ended.Single(a => a.OperationName == $"send {Name}"),
+            process = ended.Single(a => a.OperationName == $"process {Name}");
         Assert.That((process.ParentSpanId, process.Links.Single().Context.SpanId), Is.EqualTo((send.SpanId, send.SpanId)));
         Assert.That(process.GetTagItem("messaging.message.id"), Is.EqualTo(receipt.Id.ToString()));
     }

@@ -1,12 +1,14 @@
 using System.Globalization;
 using Otto.Queue;
 
-// The other process of the tests: a worker or producer that speaks one line for each thing that happened, so that tests wait for events and not for time.
+// The other process of the tests: a worker or producer that speaks one line for each thing that happened,
+// so that tests wait for events and not for time.
 //   work DIR QUEUE            runs tasks: writes "done NUMBER attempt A" for each
 //   hang DIR QUEUE            starts one task, writes "started NUMBER attempt A", and never ends it
 //   keep DIR QUEUE COUNT      enqueues COUNT durable tasks to its own hanging worker, writes "kept COUNT"
 //   send DIR QUEUE COUNT      enqueues COUNT tasks and ends
-//   die DIR QUEUE COUNT       holds COUNT tasks at a time in their first attempt: writes "started NUMBER attempt 1" and waits to be killed; any further attempt is done
+// die DIR QUEUE COUNT holds COUNT tasks at a time in their first attempt: writes "started NUMBER attempt 1"
+// and waits to be killed; any further attempt is done
 //   slow DIR QUEUE MS         runs tasks of MS milliseconds each: writes "started NUMBER attempt A", then "done NUMBER attempt A"
 //   maps DIR QUEUE            does a task, and for a directory also a loan, a region and a queue of files;
 //                             writes "mapped FILE" for each file of OpenSSL in its memory
@@ -22,7 +24,8 @@ string mode = args[0];
 string queue = args[2];
 int count = args.Length > 3 ? int.Parse(args[3], CultureInfo.InvariantCulture) : 0;
 TaskQueueOptions options = new();
-if (args[1].StartsWith("redis:", StringComparison.Ordinal)) options.UseSharedMemory(static s => s.Enabled = false).UseRedis(args[1][6..], static r => r.LeaseTime = TimeSpan.FromSeconds(1.5));
+if (args[1].StartsWith("redis:", StringComparison.Ordinal))
+    options.UseSharedMemory(static s => s.Enabled = false).UseRedis(args[1][6..], static r => r.LeaseTime = TimeSpan.FromSeconds(1.5));
 else options.UseSharedMemory(s => s.Directory = args[1]);
 TaskCompletionSource never = new();
 

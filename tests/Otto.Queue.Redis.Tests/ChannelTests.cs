@@ -140,7 +140,8 @@ internal sealed class ChannelTests : RedisTest
         List<WorkLease> leases = [];
         while (leases.Count < leased) leases.Add(await channel.LeaseAsync());
         string key = $"otto:{{{Name}}}:stream";
-        await Server.AskAsync($"EVAL \"return #redis.call('XCLAIM', KEYS[1], 'workers', 'thief', 0, redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1])\" 1 {key}");
+        await Server.AskAsync($"EVAL \"return #redis.call('XCLAIM', KEYS[1], 'workers', 'thief', 0, redis.call('XRANGE', KEYS[1], '-', "
+            + $"'+', 'COUNT', 1)[1][1])\" 1 {key}");
 
         leases[^1].Complete();
         leases[0].Complete();
@@ -213,8 +214,10 @@ internal sealed class ChannelTests : RedisTest
         IReadOnlyList<DeadLetter> letters = await channel.GetDeadLettersAsync(100, default);
         Assert.That(letters.Select(static l => (l.Reason, l.Attempts, Encoding.UTF8.GetString(l.Payload.Span[24..]))),
             Is.EqualTo(new[] { ("no such file: ü 0", 1, "0"), ("no such file: ü 1", 1, "1") }));
-        Assert.That((await channel.RequeueAsync(letters[0].Id, default), await channel.RequeueAsync(letters[0].Id, default)), Is.EqualTo((true, false)));
-        Assert.That((await channel.DeleteAsync(letters[1].Id, default), await channel.DeleteAsync(letters[1].Id, default)), Is.EqualTo((true, false)));
+        Assert.That((await channel.RequeueAsync(letters[0].Id, default), await channel.RequeueAsync(letters[0].Id, default)),
+            Is.EqualTo((true, false)));
+        Assert.That((await channel.DeleteAsync(letters[1].Id, default), await channel.DeleteAsync(letters[1].Id, default)),
+            Is.EqualTo((true, false)));
         WorkLease again = await channel.LeaseAsync();
         Assert.That((Text(again), again.Attempt), Is.EqualTo(("0", 1)));
         again.Complete();
@@ -256,7 +259,8 @@ internal sealed class ChannelTests : RedisTest
     public async Task A_lease_is_renewed_for_as_long_as_its_task_takes()
     {
         TimeSpan time = TimeSpan.FromSeconds(4);
-        RedisTaskChannel producer = await OpenAsync(o => o.LeaseTime = time), busy = await OpenAsync(o => o.LeaseTime = time), idle = await OpenAsync(o => o.LeaseTime = time);
+        RedisTaskChannel producer = await OpenAsync(o => o.LeaseTime = time), busy = await OpenAsync(o => o.LeaseTime = time),
+            idle = await OpenAsync(o => o.LeaseTime = time);
         Taker taker = new();
         busy.StartConsuming(taker);
         await Send(producer, "long");

@@ -14,7 +14,8 @@ internal sealed class FairnessTests : RedisTest
         // The best of some rounds: a machine that is busy with other things makes round trips long, and starving would show in each.
         for (int round = 0; round < 5 && best > Far * 5; round++) best = Math.Min(best, await NearTasksBesideAsync(Far, $"{Name}-{round}"));
 
-        // By weight it would be one to one; a round trip takes longer than sixteen such tasks, on a busy machine some times that. Who starves waits for ever.
+        // By weight it would be one to one; a round trip takes longer than sixteen such tasks, on a busy
+        // machine some times that. Who starves waits for ever.
         TestContext.Out.WriteLine($"{Far} tasks from Redis beside {best} from here");
         Assert.That(best, Is.LessThan(Far * 60));
     }
@@ -22,7 +23,8 @@ internal sealed class FairnessTests : RedisTest
     private async Task<int> NearTasksBesideAsync(int farTasks, string name)
     {
         int near = 0, far = 0, nearAtTheEnd = 0;
-        TaskQueue worker = Make(RedisOnly().UseInProcess(static o => { o.Capacity = 256; o.FullMode = QueueFullMode.Wait; }).AddHandler<Job>(name, (job, _, _) =>
+        TaskQueue worker = Make(RedisOnly().UseInProcess(static o => { o.Capacity = 256; o.FullMode = QueueFullMode.Wait;
+        }).AddHandler<Job>(name, (job, _, _) =>
         {
             Thread.SpinWait(2000);
             if (job.Number == 0) Interlocked.Increment(ref near);

@@ -7,7 +7,8 @@ using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Redis.Tests;
 
-/// <summary>A server that dies, is paused, or is not there yet: ridden out, and nothing that was accepted is lost while it keeps its data.</summary>
+/// <summary>A server that dies, is paused, or is not there yet: ridden out, and nothing
+/// that was accepted is lost while it keeps its data.</summary>
 [Parallelizable]
 internal sealed class LostServerTests : RedisTest
 {
@@ -56,7 +57,8 @@ internal sealed class LostServerTests : RedisTest
 
         await Eventually.Holds(() => done.Count == sent);
         await Eventually.Holds(() => producer.GetStatistics()[0].Remote == sent);
-        // Acknowledgements that were on their way may be made again, but a batch that was sent again was known by its number: what ran twice is an attempt more, not a task more.
+        // Acknowledgements that were on their way may be made again, but a batch that was sent again was
+        // known by its number: what ran twice is an attempt more, not a task more.
         Assert.That(done.Values.Count(static times => times > 2), Is.Zero);
         await worker.StopAsync();
     }
@@ -100,10 +102,14 @@ internal sealed class LostServerTests : RedisTest
     [Test]
     public async Task A_paused_server_is_out_of_reach_and_what_was_asked_of_it_is_done_once()
     {
-        RedisTaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)), patient = await OpenAsync();
+        RedisTaskChannel channel = await OpenAsync(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)),
+            patient = await OpenAsync();
         Server.Pause();
         Task<SendResult> sending = channel.SendAsync(new byte[24], new SendOptions(default), default).AsTask();
-        await Eventually.Holds(() => sending.IsCompleted || channel.WaitToSendAsync(new CancellationTokenSource(TimeSpan.FromMilliseconds(600)).Token).AsTask().ContinueWith(static t => t.IsCanceled).Result);
+        await Eventually.Holds(
+            () => sending.IsCompleted
+            || channel.WaitToSendAsync(new CancellationTokenSource(TimeSpan.FromMilliseconds(600)).Token).AsTask().ContinueWith(
+                static t => t.IsCanceled).Result);
         Assert.That(sending.IsCompleted, Is.False);
         Server.Resume();
 
@@ -124,7 +130,8 @@ internal sealed class LostServerTests : RedisTest
 
         Assert.That((await Task.WhenAll(refused)).Select(static a => a.Outcome), Is.EqualTo(Enumerable.Repeat(SendOutcome.Full, 11)));
         Assert.That((await Task.WhenAll(sending.Except(refused)).Soon()).Select(static a => a.Outcome), Is.All.EqualTo(SendOutcome.Sent));
-        Assert.That((await channel.SendAsync(new byte[1 << 20], new SendOptions(default), default)).Outcome, Is.EqualTo(SendOutcome.Sent), "and there is room again");
+        Assert.That((await channel.SendAsync(new byte[1 << 20], new SendOptions(default), default)).Outcome, Is.EqualTo(SendOutcome.Sent),
+            "and there is room again");
     }
 
     [Test]
@@ -153,7 +160,8 @@ internal sealed class LostServerTests : RedisTest
     public async Task A_stop_ends_although_the_server_hangs_and_says_what_it_could_not_hand_over()
     {
         TaskCompletionSource started = new();
-        TaskQueue worker = await StartAsync(RedisOnly(static o => o.CommandTimeout = TimeSpan.FromSeconds(1)).AddHandler<Job>(Name, async (_, _, cancellationToken) =>
+        TaskQueue worker = await StartAsync(
+            RedisOnly(static o => o.CommandTimeout = TimeSpan.FromSeconds(1)).AddHandler<Job>(Name, async (_, _, cancellationToken) =>
         {
             started.TrySetResult();
             await Task.Delay(Timeout.Infinite, cancellationToken);
@@ -188,7 +196,8 @@ internal sealed class LostServerTests : RedisTest
     {
         ServiceCollection services = new();
         services.AddLogging();
-        services.AddOttoQueue(o => o.UseSharedMemory(static s => s.Enabled = false).UseRedis(Server.Configuration).AddProducer<Job>(Name)).AddHealthCheck(oldest: TimeSpan.FromMilliseconds(50));
+        services.AddOttoQueue(o => o.UseSharedMemory(static s => s.Enabled = false).UseRedis(Server.Configuration).AddProducer<Job>(Name))
+            .AddHealthCheck(oldest: TimeSpan.FromMilliseconds(50));
         await using ServiceProvider provider = services.BuildServiceProvider();
         TaskQueue queue = provider.GetRequiredService<TaskQueue>();
         await queue.StartAsync();

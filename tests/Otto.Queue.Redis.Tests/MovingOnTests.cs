@@ -13,7 +13,8 @@ internal sealed class MovingOnTests : RedisTest
         using PeerProcess near = PeerProcess.Start("hang", Segments, Name);
         await near.SaysAsync("ready");
         TaskQueue producer = Make(AllRoutes().AddProducer<byte[]>(Name));
-        for (int i = 0; i < 20; i++) Assert.That((await producer.EnqueueAsync(BitConverter.GetBytes(i))).Route, Is.EqualTo(RouteName.SharedMemory));
+        for (int i = 0; i < 20; i++)
+            Assert.That((await producer.EnqueueAsync(BitConverter.GetBytes(i))).Route, Is.EqualTo(RouteName.SharedMemory));
         await near.SaysAsync("started 0 attempt 1");
         Dictionary<int, int> attempts = [];
         TaskQueue far = await StartAsync(RedisOnly().AddHandler<byte[]>(Name, (task, context, _) =>
@@ -26,7 +27,8 @@ internal sealed class MovingOnTests : RedisTest
 
         await Eventually.Holds(() => far.GetStatistics()[0].Completed == 20);
         Assert.That(attempts.Keys, Is.EquivalentTo(Enumerable.Range(0, 20)));
-        Assert.That(attempts.Where(static a => a.Value != 1), Is.EqualTo(new[] { KeyValuePair.Create(0, 2) }), "the one that was begun is attempt 2");
+        Assert.That(attempts.Where(static a => a.Value != 1), Is.EqualTo(new[] { KeyValuePair.Create(0, 2) }),
+            "the one that was begun is attempt 2");
         await Eventually.Holds(() => producer.Queues[0].Moved == 20);
 
         await producer.EnqueueAsync(BitConverter.GetBytes(99), new() { Route = RouteName.SharedMemory });

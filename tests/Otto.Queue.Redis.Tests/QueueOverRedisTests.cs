@@ -80,7 +80,8 @@ internal sealed class QueueOverRedisTests : RedisTest
 
         Assert.That(attempts, Is.EqualTo(new[] { (1, RouteName.Redis), (2, RouteName.Redis), (3, RouteName.Redis) }));
         DeadLetteredTask dead = (await queue.DeadLetters.ListAsync()).Single();
-        Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, RouteName.Redis, 3, "attempt 3 of 3: IOException: no")));
+        Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason),
+            Is.EqualTo((receipt.Id, RouteName.Redis, 3, "attempt 3 of 3: IOException: no")));
         Assert.That((await queue.DeadLetters.DeleteAsync(dead), await queue.DeadLetters.DeleteAsync(dead)), Is.EqualTo((true, false)));
     }
 
@@ -139,7 +140,8 @@ internal sealed class QueueOverRedisTests : RedisTest
     {
         RedisRouteOptions? seen = null;
         TaskQueueOptions options = InProcessOnly().UseRedis("nowhere:1", o => seen = o).AddProducer<Job>(Name);
-        Microsoft.Extensions.Configuration.IConfiguration configuration = Configure(("Redis:Configuration", Server.Configuration), ("Redis:Capacity", "5"), ("Redis:LeaseTime", "00:00:02"));
+        Microsoft.Extensions.Configuration.IConfiguration configuration =
+            Configure(("Redis:Configuration", Server.Configuration), ("Redis:Capacity", "5"), ("Redis:LeaseTime", "00:00:02"));
         TaskQueueConfiguration.Apply(options, configuration);
         Assert.That((seen!.Capacity, seen.LeaseTime), Is.EqualTo((5, TimeSpan.FromSeconds(2))));
         TaskQueue queue = Make(options);
@@ -147,10 +149,12 @@ internal sealed class QueueOverRedisTests : RedisTest
 
         Assert.That(() => TaskQueueConfiguration.Apply(InProcessOnly().UseRedis("nowhere:1"), Configure(("Redis:Lease", "1"))),
             Throws.ArgumentException.With.Message.Contains("unknown key 'Redis:Lease'; known: Configuration, Capacity"));
-        Assert.That(() => InProcessOnly().UseRedis("nowhere:1", static o => o.Capacity = 0), Throws.ArgumentException.With.Message.Contains("Redis.Capacity must be 1 to"));
+        Assert.That(() => InProcessOnly().UseRedis("nowhere:1", static o => o.Capacity = 0),
+            Throws.ArgumentException.With.Message.Contains("Redis.Capacity must be 1 to"));
     }
 
     private static Microsoft.Extensions.Configuration.IConfiguration Configure(params (string Key, string Value)[] values)
         => Microsoft.Extensions.Configuration.MemoryConfigurationBuilderExtensions.AddInMemoryCollection(
-            new Microsoft.Extensions.Configuration.ConfigurationBuilder(), values.Select(static v => KeyValuePair.Create(v.Key, (string?)v.Value))).Build();
+            new Microsoft.Extensions.Configuration.ConfigurationBuilder(),
+            values.Select(static v => KeyValuePair.Create(v.Key, (string?)v.Value))).Build();
 }

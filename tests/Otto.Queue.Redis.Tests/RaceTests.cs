@@ -71,7 +71,9 @@ internal sealed class RaceTests : RedisTest
         for (int i = 301; i < 600; i++)
             if (await producer.CancelAsync(receipts[i]) != CancelOutcome.NotFound) told.Add(i);
         finish.SetResult();
-        await Eventually.Holds(() => worker.GetStatistics()[0] is var n && n.Completed + n.Cancelled >= 301 && worker.Queues[0].Routes[0].Channel.CountAsync(default).AsTask().Result is { Ready: 0, Leased: 0 });
+        await Eventually.Holds(
+            () => worker.GetStatistics()[0] is var n && n.Completed + n.Cancelled >= 301
+            && worker.Queues[0].Routes[0].Channel.CountAsync(default).AsTask().Result is { Ready: 0, Leased: 0 });
         Assert.That(told, Has.Count.EqualTo(299));
         Assert.That(done, Is.EqualTo(Enumerable.Range(0, 301)), "whatever was held already was passed over");
     }
@@ -81,7 +83,8 @@ internal sealed class RaceTests : RedisTest
     {
         TaskCompletionSource started = new(), told = new();
         // Of a lease so long that this worker does not take it back from the ghost for being late.
-        TaskQueue worker = await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(6)).AddHandler<Job>(Name, async (_, _, cancellationToken) =>
+        TaskQueue worker = await StartAsync(
+            RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(6)).AddHandler<Job>(Name, async (_, _, cancellationToken) =>
         {
             started.TrySetResult();
             await using CancellationTokenRegistration registration = cancellationToken.Register(told.SetResult);
@@ -91,7 +94,8 @@ internal sealed class RaceTests : RedisTest
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         await started.Task.Soon();
-        string entry = (await Server.AskAsync($"EVAL \"return redis.status_reply(redis.call('XRANGE', KEYS[1], '-', '+')[1][1])\" 1 {Key("stream")}"))[1..];
+        string entry = (await Server.AskAsync(
+            $"EVAL \"return redis.status_reply(redis.call('XRANGE', KEYS[1], '-', '+')[1][1])\" 1 {Key("stream")}"))[1..];
         await Server.AskAsync($"XCLAIM {Key("stream")} workers ghost 0 {entry}"); // Another worker has it now.
 
         await told.Task.Soon();
@@ -99,7 +103,8 @@ internal sealed class RaceTests : RedisTest
 
         QueueStatistics numbers = worker.GetStatistics()[0];
         Assert.That((numbers.Failed, numbers.Lost, numbers.DeadLettered), Is.EqualTo((1, 0, 0)));
-        Assert.That(await Server.AskAsync($"EXISTS {Key($"result:{receipt.Id}")}"), Is.EqualTo(":0"), "its producer hears of the one who has it");
+        Assert.That(await Server.AskAsync($"EXISTS {Key($"result:{receipt.Id}")}"), Is.EqualTo(":0"),
+            "its producer hears of the one who has it");
     }
 
     [Test]
@@ -114,7 +119,8 @@ internal sealed class RaceTests : RedisTest
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 1);
         await Eventually.Holds(() => queue.DeadLetters.ListAsync().AsTask().Result.Count == 7);
         await Server.AskAsync($"XADD {Key("dead")} 99999999999999-99999999999 m x a 1 r an-id-that-no-server-gives");
-        foreach (DeadLetteredTask dead in await queue.DeadLetters.ListAsync()) Assert.That(await queue.DeadLetters.DeleteAsync(dead), Is.True, dead.Reason);
+        foreach (DeadLetteredTask dead in await queue.DeadLetters.ListAsync())
+            Assert.That(await queue.DeadLetters.DeleteAsync(dead), Is.True, dead.Reason);
         Assert.That(await queue.DeadLetters.ListAsync(), Is.Empty);
     }
 }

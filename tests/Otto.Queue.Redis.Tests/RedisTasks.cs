@@ -20,7 +20,9 @@ public sealed class RedisTasks : TaskConformance
 
         public Durability Durability => Durability.Cluster;
 
-        public TaskQueueOptions MakeOptions() => new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(static s => s.Enabled = false).UseRedis(server.Configuration);
+        public TaskQueueOptions MakeOptions() =>
+            new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(static s => s.Enabled = false).UseRedis(
+                server.Configuration);
 
         public ValueTask DisposeAsync() => default;
     }

@@ -48,7 +48,8 @@ internal sealed class WorkerFaultTests : RedisTest
     {
         TaskQueue producer = Make(RedisOnly().AddProducer<byte[]>(Name));
         await producer.EnqueueManyAsync(Enumerable.Range(0, 1000).Select(BitConverter.GetBytes));
-        Assert.That(await MassacreOfWorkers.RunAsync(Redis, Name, 1000, () => Server.AskAsync($"XLEN otto:{{{Name}}}:stream").Result == ":0"), Is.GreaterThan(800));
+        Assert.That(await MassacreOfWorkers.RunAsync(Redis, Name, 1000,
+            () => Server.AskAsync($"XLEN otto:{{{Name}}}:stream").Result == ":0"), Is.GreaterThan(800));
     }
 
     [Test]
@@ -62,7 +63,9 @@ internal sealed class WorkerFaultTests : RedisTest
         await Eventually.Holds(() => victim.Said("started") == Held);
         victim.Kill();
 
-        TaskQueue heir = await StartAsync(RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(1.5)).AddHandler<byte[]>(Name, static (_, _, _) => default, static h => h.Concurrency(1)));
+        TaskQueue heir = await StartAsync(
+            RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(1.5)).AddHandler<byte[]>(Name, static (_, _, _) => default,
+                static h => h.Concurrency(1)));
 
         // One each heartbeat of half a second would take two and a half minutes.
         await Eventually.Holds(() => heir.GetStatistics()[0].Completed >= Held);
@@ -108,5 +111,6 @@ internal sealed class WorkerFaultTests : RedisTest
         await Eventually.Holds(() => producer.Queues[0].Routes[0].Channel.OtherWorkers == 0);
     }
 
-    private static async Task<Otto.Ipc.WorkQueueCounts> Counts(TaskQueue queue) => await queue.Queues[0].Routes[0].Channel.CountAsync(default);
+    private static async Task<Otto.Ipc.WorkQueueCounts> Counts(TaskQueue queue) =>
+        await queue.Queues[0].Routes[0].Channel.CountAsync(default);
 }

@@ -28,7 +28,9 @@ internal sealed class HostTests
     {
         HostApplicationBuilder program = Host.CreateEmptyApplicationBuilder(null);
         program.Services.AddSingleton<Book>().AddSingleton(TimeProvider.System);
-        program.Services.AddOttoQueue(static queue => queue.AddHandler<Invoice, InvoiceHandler>("invoices").UseSharedMemory(static o => o.Directory = "/no/such/directory"));
+        program.Services.AddOttoQueue(
+            static queue => queue.AddHandler<Invoice, InvoiceHandler>("invoices").UseSharedMemory(
+                static o => o.Directory = "/no/such/directory"));
         program.Services.AddTestTaskQueue();
         using IHost host = program.Build();
         TestTaskQueue queue = host.Services.GetRequiredService<TestTaskQueue>();
@@ -38,7 +40,8 @@ internal sealed class HostTests
         Assert.That(await queue.RunAsync(), Is.Zero);
         Assert.That(await queue.AdvanceAsync(TimeSpan.FromDays(30)), Is.EqualTo(1));
 
-        Assert.That(host.Services.GetRequiredService<Book>().Entries, Is.EqualTo(new[] { (7, new DateTimeOffset(2000, 1, 31, 0, 0, 0, TimeSpan.Zero)) }));
+        Assert.That(host.Services.GetRequiredService<Book>().Entries,
+            Is.EqualTo(new[] { (7, new DateTimeOffset(2000, 1, 31, 0, 0, 0, TimeSpan.Zero)) }));
         await host.StopAsync();
     }
 }

@@ -58,7 +58,9 @@ internal sealed class TestTaskQueueTests
     [Test]
     public async Task Retries_come_when_the_clock_says_and_the_last_failure_is_a_dead_letter()
     {
-        await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order>("orders", static (_, context, _) => throw new InvalidOperationException($"no {context.Attempt}"),
+        await using TestTaskQueue queue =
+            new(new TaskQueueOptions().AddHandler<Order>("orders",
+                static (_, context, _) => throw new InvalidOperationException($"no {context.Attempt}"),
             static h => h.Retry(2).Backoff(TimeSpan.FromMinutes(1), TimeSpan.FromHours(1))));
         TaskReceipt receipt = await queue.EnqueueAsync(new Order(1), new() { TrackResult = true });
 
@@ -69,7 +71,8 @@ internal sealed class TestTaskQueueTests
         Assert.That(await queue.AdvanceAsync(TimeSpan.FromSeconds(1)), Is.EqualTo(1));
         Assert.That(await queue.RunToEndAsync(), Is.EqualTo(1));
 
-        Assert.That(queue.Attempts.Select(static a => (a.Number, a.At - Start)), Is.EqualTo(new[] { (1, TimeSpan.Zero), (2, TimeSpan.FromMinutes(1)), (3, TimeSpan.FromMinutes(3)) }));
+        Assert.That(queue.Attempts.Select(static a => (a.Number, a.At - Start)),
+            Is.EqualTo(new[] { (1, TimeSpan.Zero), (2, TimeSpan.FromMinutes(1)), (3, TimeSpan.FromMinutes(3)) }));
         Assert.That(queue.Attempts[2].Error!.Message, Is.EqualTo("no 3"));
         DeadLetteredTask dead = (await queue.DeadLetters.ListAsync()).Single();
         Assert.That((dead.Id, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, 3, "attempt 3 of 3: InvalidOperationException: no 3")));
@@ -82,11 +85,13 @@ internal sealed class TestTaskQueueTests
     public async Task A_day_of_a_recurring_task_takes_a_moment()
     {
         await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order>("orders", static (_, _, _) => default));
-        await queue.EnqueueAsync(new Order(1), new() { RepeatInterval = TimeSpan.FromHours(1), Delay = TimeSpan.FromMinutes(30), UniqueKey = "hourly" });
+        await queue.EnqueueAsync(new Order(1),
+            new() { RepeatInterval = TimeSpan.FromHours(1), Delay = TimeSpan.FromMinutes(30), UniqueKey = "hourly" });
         Assert.That((await queue.EnqueueAsync(new Order(2), new() { UniqueKey = "hourly" })).Outcome, Is.EqualTo(EnqueueOutcome.Duplicate));
         Assert.That(await queue.AdvanceAsync(TimeSpan.FromDays(1)), Is.EqualTo(24));
         Assert.That(queue.Attempts.Select(static a => a.At.Minute), Is.All.EqualTo(30));
-        Assert.That((await Assert.ThrowsAsync<InvalidOperationException>(() => queue.RunToEndAsync(TimeSpan.FromHours(3))))!.Message, Does.Contain("orders").And.Contain("beyond the limit"));
+        Assert.That((await Assert.ThrowsAsync<InvalidOperationException>(() => queue.RunToEndAsync(TimeSpan.FromHours(3))))!.Message,
+            Does.Contain("orders").And.Contain("beyond the limit"));
     }
 
     [Test]
@@ -109,14 +114,17 @@ internal sealed class TestTaskQueueTests
     [Test]
     public async Task Results_cancels_and_pins_are_as_ever()
     {
-        await using TestTaskQueue queue = new(new TaskQueueOptions().AddHandler<Order, int>("orders", static (order, _, _) => new(order.Number * 2)).AddProducer<Mail>("mails"));
+        await using TestTaskQueue queue =
+            new(new TaskQueueOptions().AddHandler<Order, int>("orders", static (order, _, _) => new(order.Number * 2)).AddProducer<Mail>(
+                "mails"));
         TaskReceipt wanted = await queue.EnqueueAsync(new Order(21), new() { TrackResult = true, Durability = Durability.Cluster });
         TaskReceipt gone = await queue.EnqueueAsync(new Order(1), new() { Route = RouteName.InProcess });
         await queue.EnqueueAsync(new Mail("elsewhere"));
         Assert.That(await queue.CancelAsync(gone), Is.EqualTo(CancelOutcome.Removed));
         await queue.RunToEndAsync();
         Assert.That(await queue.WaitAsync<int>(wanted), Is.EqualTo(42));
-        Assert.That(queue.Pending.Select(static p => (p.Name, p.Handled)), Is.EqualTo(new[] { ("mails", false) }), "another program's to work on");
+        Assert.That(queue.Pending.Select(static p => (p.Name, p.Handled)), Is.EqualTo(new[] { ("mails", false) }),
+            "another program's to work on");
     }
 
     private sealed class Forgetful
@@ -151,7 +159,8 @@ internal sealed class TestTaskQueueTests
         List<object> copies = [], same = [];
         await using (TestTaskQueue queue = new(Options(copies)))
         {
-            TaskSerializationException e = (await Assert.ThrowsAsync<TaskSerializationException>(async () => await queue.EnqueueAsync(new Unstable())))!;
+            TaskSerializationException e =
+                (await Assert.ThrowsAsync<TaskSerializationException>(async () => await queue.EnqueueAsync(new Unstable())))!;
             Assert.That(e.Message, Does.Contain("does not survive serialising"));
             await queue.EnqueueAsync(sent);
             await queue.RunAsync();
@@ -176,6 +185,7 @@ internal sealed class TestTaskQueueTests
             await context.TaskQueue.WaitAsync(other, stop);
         })) { SettleTimeout = TimeSpan.FromMilliseconds(200) };
         await queue.EnqueueAsync(new Order(1));
-        Assert.That((await Assert.ThrowsAsync<TimeoutException>(() => queue.RunAsync()))!.Message, Does.Contain("'orders'").And.Contain("one at a time"));
+        Assert.That((await Assert.ThrowsAsync<TimeoutException>(() => queue.RunAsync()))!.Message,
+            Does.Contain("'orders'").And.Contain("one at a time"));
     }
 }

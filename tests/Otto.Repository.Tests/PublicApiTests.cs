@@ -21,7 +21,8 @@ public sealed class PublicApiTests
 
     [TestCaseSource(nameof(Libraries))]
     public void A_cancellation_token_is_the_last_parameter_and_has_the_usual_name(string library) =>
-        Assert.That(PublicMethods(library).Where(HasMisnamedToken).Select(static method => $"{method.DeclaringType}.{method.Name}"), Is.Empty);
+        Assert.That(PublicMethods(library).Where(HasMisnamedToken).Select(static method => $"{method.DeclaringType}.{method.Name}"),
+            Is.Empty);
 
     [Test]
     public void A_misnamed_token_is_found([Values(nameof(EarlyToken), nameof(MisnamedToken), nameof(GoodToken))] string planted) =>
@@ -42,7 +43,8 @@ public sealed class PublicApiTests
     public void The_types_of_implementers_are_in_a_namespace_of_their_own() =>
         Assert.That(
             PublicTypes("Otto.Ipc").Where(static type => type.Namespace == "Otto.Ipc.Transports").Select(static type => type.Name),
-            Is.EquivalentTo(new[] { "SlotToken", "IWriteSlotOwner", "IReadLeaseOwner", "IWorkLeaseOwner", "ILoanOwner", "PayloadRetention" }));
+            Is.EquivalentTo(new[] { "SlotToken", "IWriteSlotOwner", "IReadLeaseOwner", "IWorkLeaseOwner", "ILoanOwner",
+                "PayloadRetention" }));
 
     private static bool HasMisnamedToken(MethodBase method)
     {

@@ -17,7 +17,8 @@ internal sealed class DemoTests : ToolTest
         Assert.That(outcomes.Select(o => (o.Tasks, o.Lost, o.Duplicated)), Is.All.EqualTo((120, 0, 0)));
         Assert.That(outcomes.Select(o => o.OverheadP50Us), Is.All.GreaterThan(0));
         Assert.That(outcomes.Select(o => o.OverheadP99Us >= o.OverheadP50Us), Is.All.True);
-        if (redis) Assert.That(outcomes.Select(o => o.RatioToRedis), Is.EqualTo(outcomes.Select(o => Math.Round(outcomes[2].OverheadP50Us / o.OverheadP50Us, 1))));
+        if (redis) Assert.That(outcomes.Select(o => o.RatioToRedis),
+            Is.EqualTo(outcomes.Select(o => Math.Round(outcomes[2].OverheadP50Us / o.OverheadP50Us, 1))));
         else Assert.That(result.Errors, Does.Contain("redis-server is not installed"));
     }
 
@@ -101,7 +102,8 @@ internal sealed class DemoTests : ToolTest
     {
         // A FIFO that nobody writes to, a link that leads nowhere, an empty file, and names that no shell would like.
         string files = MakeFiles(2);
-        Result made = Bash($"cd '{files}' && mkfifo pipe && ln -s nowhere link && touch empty && printf x > $'new\\nline' && printf y > 'grüße \"x\"' && printf z > $'\\xff'");
+        Result made = Bash($"cd '{files}' && mkfifo pipe && ln -s nowhere link && touch empty && printf x > $'new\\nline' && printf y > "
+            + $"'grüße \"x\"' && printf z > $'\\xff'");
         Assert.That(made.Code, Is.Zero, made.Errors);
         Result result = Run("otto", ["demo", files, "--json", "-"]);
         Assert.That(result.Code, Is.Zero, result.ToString());
@@ -120,7 +122,8 @@ internal sealed class DemoTests : ToolTest
         bool root = Bash("id -u").Output == "0\n";
         // As root the demo is started without the right to override permissions.
         Result result = root
-            ? Run("setpriv", ["--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-dac_override,-dac_read_search", "--", "otto", "demo", files, "--json", "-"])
+            ? Run("setpriv", ["--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-dac_override,-dac_read_search", "--",
+                "otto", "demo", files, "--json", "-"])
             : Run("otto", ["demo", files, "--json", "-"]);
         Assert.That(result.Code, Is.Zero, result.ToString());
         Assert.That(Outcomes(result.Output).Select(o => (o.Tasks, o.Lost)), Is.All.EqualTo((6, 0)));
@@ -130,7 +133,8 @@ internal sealed class DemoTests : ToolTest
     [Test]
     public void Nothing_is_left_in_shared_memory()
     {
-        Result result = Bash("mkdir -m 700 \"$OTTO_MMAP_DIR/segments\"; OTTO_SHM_DIR=$OTTO_MMAP_DIR/segments otto demo --quick >/dev/null 2>&1; echo $?; ls -A \"$OTTO_MMAP_DIR/segments\"");
+        Result result = Bash("mkdir -m 700 \"$OTTO_MMAP_DIR/segments\"; OTTO_SHM_DIR=$OTTO_MMAP_DIR/segments otto demo --quick "
+            + ">/dev/null 2>&1; echo $?; ls -A \"$OTTO_MMAP_DIR/segments\"");
         Assert.That(result.Output, Is.EqualTo("0\n"));
     }
 
@@ -178,7 +182,9 @@ internal sealed class DemoTests : ToolTest
     }
 
     private static Outcome[] Outcomes(string lines) =>
-        [.. lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonSerializer.Deserialize<Outcome>(line, JsonSerializerOptions.Web)!)];
+        [.. lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(
+            line => JsonSerializer.Deserialize<Outcome>(line, JsonSerializerOptions.Web)!)];
 
-    private sealed record Outcome(string Route, int Tasks, double TasksPerSecond, double OverheadP50Us, double OverheadP99Us, int Lost, int Duplicated, double? RatioToRedis = null);
+    private sealed record Outcome(string Route, int Tasks, double TasksPerSecond, double OverheadP50Us, double OverheadP99Us, int Lost,
+        int Duplicated, double? RatioToRedis = null);
 }

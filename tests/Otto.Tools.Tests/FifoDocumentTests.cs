@@ -15,7 +15,8 @@ internal sealed partial class FifoDocumentTests : ToolTest
         {
             if (blocks[i].Groups["kind"].Value != "sh") continue;
             string expected = i + 1 < blocks.Count && blocks[i + 1].Groups["kind"].Value == "text" ? Unindented(blocks[i + 1]) : "";
-            yield return new TestCaseData(Unindented(blocks[i]), expected).SetArgDisplayNames($"line {Document[..blocks[i].Index].Count(c => c == '\n') + 1}");
+            yield return new TestCaseData(Unindented(blocks[i]), expected).SetArgDisplayNames(
+                $"line {Document[..blocks[i].Index].Count(c => c == '\n') + 1}");
         }
     }
 
@@ -28,12 +29,14 @@ internal sealed partial class FifoDocumentTests : ToolTest
     }
 
     [Test]
-    public void Every_shell_example_is_found() => Assert.That(Examples().Count(), Is.EqualTo(Regex.Count(Document, @"^\s*```sh\b", RegexOptions.Multiline)).And.GreaterThanOrEqualTo(9));
+    public void Every_shell_example_is_found() =>
+    Assert.That(Examples().Count(), Is.EqualTo(Regex.Count(Document, @"^\s*```sh\b", RegexOptions.Multiline)).And.GreaterThanOrEqualTo(9));
 
     private static string Unindented(Match block)
     {
         int indent = block.Groups["indent"].Length;
-        return string.Concat(block.Groups["body"].Value.Split('\n')[..^1].Select(line => (line.Length >= indent ? line[indent..] : line) + "\n"));
+        return string.Concat(
+            block.Groups["body"].Value.Split('\n')[..^1].Select(line => (line.Length >= indent ? line[indent..] : line) + "\n"));
     }
 
     private static string Root()

@@ -23,8 +23,10 @@ internal sealed class IpcToolTests : ToolTest
         Assert.That(result.Code, Is.Zero, result.ToString());
         string[] lines = result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         Assert.That(lines[0], Does.Match("name +shape +size +owner +participants +depth +oldest"));
-        Assert.That(lines.Single(l => l.StartsWith("jobs", StringComparison.Ordinal)), Does.Match($@"queue +[\d.]+ KiB +\d+ +{Environment.ProcessId} sends +1 ready, 0 leased, 0 dead, 1,023 of 1,024 slots free +ready [\d.]+ m?s, lease -"));
-        Assert.That(lines.Single(l => l.StartsWith("frames", StringComparison.Ordinal)), Does.Match(@"stream +4.1 MiB .* 0 B unread in 1 of 4 lanes of 1 MiB"));
+        Assert.That(lines.Single(l => l.StartsWith("jobs", StringComparison.Ordinal)),
+            Does.Match($@"queue +[\d.]+ KiB +\d+ +{Environment.ProcessId} sends +1 ready, 0 leased, 0 dead, 1,023 of 1,024 slots free +ready [\d.]+ m?s, lease -"));
+        Assert.That(lines.Single(l => l.StartsWith("frames", StringComparison.Ordinal)),
+            Does.Match(@"stream +4.1 MiB .* 0 B unread in 1 of 4 lanes of 1 MiB"));
     }
 
     [Test]
@@ -47,8 +49,10 @@ internal sealed class IpcToolTests : ToolTest
         JsonElement[] lines = Lines(Ipc("ls", "--json"));
         Assert.That(lines.Select(l => l.GetProperty("name").GetString()), Is.EqualTo(new[] { "jobs", "news" }));
         JsonElement jobs = lines[0], depth = jobs.GetProperty("depth"), me = jobs.GetProperty("participants")[0];
-        Assert.That((jobs.GetProperty("shape").GetString(), jobs.GetProperty("condition").GetString(), jobs.GetProperty("inUse").GetBoolean()), Is.EqualTo(("queue", "ready", true)));
-        Assert.That((me.GetProperty("pid").GetInt32(), me.GetProperty("role").GetString(), me.GetProperty("alive").GetBoolean()), Is.EqualTo((Environment.ProcessId, "sends", true)));
+        Assert.That((jobs.GetProperty("shape").GetString(), jobs.GetProperty("condition").GetString(), jobs.GetProperty("inUse")
+            .GetBoolean()), Is.EqualTo(("queue", "ready", true)));
+        Assert.That((me.GetProperty("pid").GetInt32(), me.GetProperty("role").GetString(), me.GetProperty("alive").GetBoolean()),
+            Is.EqualTo((Environment.ProcessId, "sends", true)));
         Assert.That((depth.GetProperty("ready").GetInt32(), depth.GetProperty("leased").GetInt32()), Is.EqualTo((0, 1)));
         Assert.That(depth.GetProperty("oldestLeaseSeconds").GetDouble(), Is.GreaterThanOrEqualTo(0));
         Assert.That(lines[1].GetProperty("depth").GetProperty("published").GetInt64(), Is.EqualTo(1));
@@ -63,7 +67,8 @@ internal sealed class IpcToolTests : ToolTest
         sender.TrySend(new byte[100]);
         Result result = Ipc("stat", "frames", "--interval", "0.05");
         Assert.That(result.Code, Is.Zero, result.ToString());
-        foreach (string expected in (string[])["frames, a stream", "112 B unread in 1 of 4 lanes of 4 KiB", "lane 0", "its sender alive", "receiver", "participant 1", $"pid {Environment.ProcessId}, receives, alive", "0 B/s in, 0 B/s out"])
+        foreach (string expected in (string[])["frames, a stream", "112 B unread in 1 of 4 lanes of 4 KiB", "lane 0", "its sender alive",
+            "receiver", "participant 1", $"pid {Environment.ProcessId}, receives, alive", "0 B/s in, 0 B/s out"])
             Assert.That(result.Output, Does.Contain(expected));
         JsonElement rates = Lines(Ipc("stat", "frames", "--interval", "0.05", "--json"))[0].GetProperty("rates");
         Assert.That((rates.GetProperty("unit").GetString(), rates.GetProperty("enteredPerSecond").GetDouble()), Is.EqualTo(("bytes", 0.0)));
@@ -82,9 +87,13 @@ internal sealed class IpcToolTests : ToolTest
         Assert.That(dry.Output, Does.Match(@"would remove free\.queue \([\d.]+ KiB\): nobody has it open, and it holds nothing undone\n"));
         Result result = Ipc("clean");
         Assert.That(result.Code, Is.Zero, result.ToString());
-        Assert.That(result.Output, Does.Match(@"removed free\.queue").And.Match($@"left held\.queue \([\d.]+ KiB\): in use by {Environment.ProcessId} \(sends\)\n").And.Match(@"left undone\.queue .*: it holds messages that nobody has done: 1 ready"));
+        Assert.That(result.Output,
+            Does.Match(@"removed free\.queue").And.Match(
+                $@"left held\.queue \([\d.]+ KiB\): in use by {Environment.ProcessId} \(sends\)\n").And.Match(
+                    @"left undone\.queue .*: it holds messages that nobody has done: 1 ready"));
         JsonElement[] lines = Lines(Ipc("clean", "--all", "--json"));
-        Assert.That(lines.Select(l => (l.GetProperty("name").GetString(), l.GetProperty("removed").GetBoolean())), Is.EqualTo(new[] { ("held", false), ("undone", true) }));
+        Assert.That(lines.Select(l => (l.GetProperty("name").GetString(), l.GetProperty("removed").GetBoolean())),
+            Is.EqualTo(new[] { ("held", false), ("undone", true) }));
         Assert.That(Directory.GetFiles(Folder), Has.Length.EqualTo(1));
     }
 

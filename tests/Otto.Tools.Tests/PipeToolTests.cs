@@ -22,7 +22,8 @@ internal sealed partial class PipeToolTests : ToolTest
     [Test]
     public void Yes_with_a_consumer_that_leaves_after_ten_lines_ends_quietly()
     {
-        Result result = Pipe("""otto pipe -- bash -c 'yes > "$OTTO_OUTPUT_PIPE"' ::: bash -c 'for i in 1 2 3 4 5 6 7 8 9 10; do read -r line; echo "$line"; done < "$OTTO_INPUT_PIPE"'""");
+        Result result = Pipe(
+            """otto pipe -- bash -c 'yes > "$OTTO_OUTPUT_PIPE"' ::: bash -c 'for i in 1 2 3 4 5 6 7 8 9 10; do read -r line; echo "$line"; done < "$OTTO_INPUT_PIPE"'""");
         Assert.That((result.Code, result.Output, result.Errors), Is.EqualTo((0, string.Concat(Enumerable.Repeat("y\n", 10)), "")));
     }
 
@@ -42,14 +43,16 @@ internal sealed partial class PipeToolTests : ToolTest
     public void A_producer_that_ends_before_the_consumer_has_opened_loses_nothing()
     {
         // The consumer opens its pipe only when the producer's process is gone.
-        Result result = Pipe("""otto pipe -- bash -c 'echo $$ > pid; seq 5000 > "$OTTO_OUTPUT_PIPE"' ::: bash -c 'until [ -s pid ]; do :; done; while kill -0 $(cat pid) 2> /dev/null; do :; done; rm pid; tail -n 1 "$OTTO_INPUT_PIPE"'""");
+        Result result = Pipe(
+            """otto pipe -- bash -c 'echo $$ > pid; seq 5000 > "$OTTO_OUTPUT_PIPE"' ::: bash -c 'until [ -s pid ]; do :; done; while kill -0 $(cat pid) 2> /dev/null; do :; done; rm pid; tail -n 1 "$OTTO_INPUT_PIPE"'""");
         Assert.That((result.Code, result.Output, result.Errors), Is.EqualTo((0, "5000\n", "")));
     }
 
     [Test]
     public void A_hundred_megabytes_pass_unchanged()
     {
-        Result result = Pipe("""otto pipe -- bash -c 'head -c 100000000 /dev/urandom | tee "$OTTO_OUTPUT_PIPE" | md5sum' ::: bash -c 'md5sum < "$OTTO_INPUT_PIPE"'""");
+        Result result = Pipe(
+            """otto pipe -- bash -c 'head -c 100000000 /dev/urandom | tee "$OTTO_OUTPUT_PIPE" | md5sum' ::: bash -c 'md5sum < "$OTTO_INPUT_PIPE"'""");
         Assert.That(result.Code, Is.Zero, result.ToString());
         string[] sums = result.Output.TrimEnd().Split('\n');
         Assert.That(sums, Has.Length.EqualTo(2));
@@ -93,21 +96,24 @@ internal sealed partial class PipeToolTests : ToolTest
     [Test]
     public void A_program_in_the_current_directory_is_not_taken_for_one_in_the_path()
     {
-        Result result = Pipe("""printf '#!/bin/sh\necho wrong\n' > cat; chmod +x cat; otto pipe -- bash -c 'echo right > "$OTTO_OUTPUT_PIPE"' ::: sh -c 'exec cat < "$OTTO_INPUT_PIPE"'; rm cat""");
+        Result result = Pipe(
+            """printf '#!/bin/sh\necho wrong\n' > cat; chmod +x cat; otto pipe -- bash -c 'echo right > "$OTTO_OUTPUT_PIPE"' ::: sh -c 'exec cat < "$OTTO_INPUT_PIPE"'; rm cat""");
         Assert.That(result.Output, Is.EqualTo("right\n"));
     }
 
     [Test]
     public void Arguments_arrive_as_they_were_given()
     {
-        Result result = Pipe("""otto pipe -- bash -c 'printf "%s\n" "$@" > "$OTTO_OUTPUT_PIPE"' bash 'a b' '' '*' -- --json @x '$HOME' ::: bash -c 'cat "$OTTO_INPUT_PIPE"'""");
+        Result result = Pipe(
+            """otto pipe -- bash -c 'printf "%s\n" "$@" > "$OTTO_OUTPUT_PIPE"' bash 'a b' '' '*' -- --json @x '$HOME' ::: bash -c 'cat "$OTTO_INPUT_PIPE"'""");
         Assert.That((result.Code, result.Output), Is.EqualTo((0, "a b\n\n*\n--\n--json\n@x\n$HOME\n")), result.ToString());
     }
 
     [Test]
     public void A_side_gets_its_own_variable_and_leaves_the_others_as_it_was()
     {
-        Result result = Pipe("""OTTO_INPUT_PIPE=outer otto pipe -- bash -c 'echo "$OTTO_INPUT_PIPE"; test -p "$OTTO_OUTPUT_PIPE" && echo fifo' ::: bash -c 'test -p "$OTTO_INPUT_PIPE" && cat "$OTTO_INPUT_PIPE"; echo "${OTTO_OUTPUT_PIPE-none}"' | sort""");
+        Result result = Pipe(
+            """OTTO_INPUT_PIPE=outer otto pipe -- bash -c 'echo "$OTTO_INPUT_PIPE"; test -p "$OTTO_OUTPUT_PIPE" && echo fifo' ::: bash -c 'test -p "$OTTO_INPUT_PIPE" && cat "$OTTO_INPUT_PIPE"; echo "${OTTO_OUTPUT_PIPE-none}"' | sort""");
         Assert.That(result.Output, Is.EqualTo("fifo\nnone\nouter\n"));
     }
 
@@ -147,13 +153,15 @@ internal sealed partial class PipeToolTests : ToolTest
                 done
                 wait' ::: bash -c 'while read -r line; do echo "${#line} $(tr -s "${line:0:1}" <<< "$line")"; done < "$OTTO_INPUT_PIPE" | sort | uniq -c | tr -s " "'
             """);
-        Assert.That((result.Code, result.Output, result.Errors), Is.EqualTo((0, " 5 100001 1\n 5 100001 2\n 5 100001 3\n 5 100001 4\n", "")));
+        Assert.That((result.Code, result.Output, result.Errors),
+            Is.EqualTo((0, " 5 100001 1\n 5 100001 2\n 5 100001 3\n 5 100001 4\n", "")));
     }
 
     [Test]
     public void A_cut_frame_of_several_producers_is_said_and_is_a_failure()
     {
-        Result result = Pipe("""otto pipe --frames length-prefixed -- bash -c 'printf "\5\0\0\0ab" > "$OTTO_OUTPUT_PIPE"' :+: true ::: bash -c 'wc -c < "$OTTO_INPUT_PIPE"'""");
+        Result result = Pipe(
+            """otto pipe --frames length-prefixed -- bash -c 'printf "\5\0\0\0ab" > "$OTTO_OUTPUT_PIPE"' :+: true ::: bash -c 'wc -c < "$OTTO_INPUT_PIPE"'""");
         Assert.That((result.Code, result.Output), Is.EqualTo((1, "0\n")), result.ToString());
         Assert.That(result.Errors, Does.Match("otto: the last frame in .* is cut: only 6 bytes of it came"));
     }
@@ -173,7 +181,8 @@ internal sealed partial class PipeToolTests : ToolTest
         _ = Kill(process.Id, signal);
         Assert.That(process.WaitForExit(TimeSpan.FromSeconds(30)), Is.True);
         Assert.That(process.ExitCode, Is.EqualTo(6));
-        Assert.That(process.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries), Is.EquivalentTo(new[] { "producer", "consumer" }));
+        Assert.That(process.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries),
+            Is.EquivalentTo(new[] { "producer", "consumer" }));
     }
 
     [Test]

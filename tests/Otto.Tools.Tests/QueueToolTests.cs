@@ -29,7 +29,8 @@ internal sealed class QueueToolTests : ToolTest
         string[] lines = sent.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.That(lines, Has.Length.EqualTo(3).And.All.Match("^[0-9a-f]{32} SharedMemory: nobody is known: the segment keeps it$"));
 
-        Result worked = Bash($$"""otto queue work words --dir {{Folder}} --count 3 -- sh -c 'echo "$OTTO_TASK_ID $OTTO_TASK_NAME $OTTO_TASK_QUEUE $OTTO_TASK_ATTEMPT $(cat)"'""");
+        Result worked = Bash(
+            $$"""otto queue work words --dir {{Folder}} --count 3 -- sh -c 'echo "$OTTO_TASK_ID $OTTO_TASK_NAME $OTTO_TASK_QUEUE $OTTO_TASK_ATTEMPT $(cat)"'""");
 
         Assert.That(worked.Code, Is.Zero, worked.ToString());
         Assert.That(worked.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries),
@@ -61,8 +62,10 @@ internal sealed class QueueToolTests : ToolTest
     {
         Queue("send", "jobs", "x");
         // With a heap of 64 MiB.
-        Result result = Bash($"DOTNET_GCHeapHardLimit=4000000 otto queue work jobs --dir {Folder} --count 1 --retry 0 -- sh -c 'echo first >&2; head -c 100000000 /dev/zero >&2; echo last words >&2; exit 1' 2>&1 >/dev/null | wc -c");
-        Assert.That(long.Parse(result.Output, System.Globalization.CultureInfo.InvariantCulture), Is.GreaterThan(100_000_000), result.ToString());
+        Result result = Bash($"DOTNET_GCHeapHardLimit=4000000 otto queue work jobs --dir {Folder} --count 1 --retry 0 -- sh -c 'echo "
+            + $"first >&2; head -c 100000000 /dev/zero >&2; echo last words >&2; exit 1' 2>&1 >/dev/null | wc -c");
+        Assert.That(long.Parse(result.Output, System.Globalization.CultureInfo.InvariantCulture), Is.GreaterThan(100_000_000),
+            result.ToString());
         Assert.That(Queue("dead", "jobs").Output, Does.Contain("last words").And.Not.Contain("first"));
     }
 
@@ -75,7 +78,8 @@ internal sealed class QueueToolTests : ToolTest
         Assert.That(worked.Errors, Does.Contain("0 tasks done, 2 attempts failed, 1 given up"));
 
         JsonElement dead = Lines(Queue("dead", "jobs", "--json")).Single();
-        Assert.That((dead.GetProperty("attempts").GetInt32(), dead.GetProperty("reason").GetString()), Is.EqualTo((2, "attempt 2 of 2: InvalidOperationException: sh ended with code 7: no such file")));
+        Assert.That((dead.GetProperty("attempts").GetInt32(), dead.GetProperty("reason").GetString()),
+            Is.EqualTo((2, "attempt 2 of 2: InvalidOperationException: sh ended with code 7: no such file")));
         string id = dead.GetProperty("id").GetString()!;
         Assert.That(Queue("requeue", "jobs", new string('0', 32)).ToString(), Does.StartWith("exit 1\n0\n").And.Contain("no task 0000"));
         Assert.That(Queue("requeue", "jobs", id).Output, Is.EqualTo("1\n"));
@@ -92,14 +96,18 @@ internal sealed class QueueToolTests : ToolTest
         Queue("send", "jobs", "x");
         Queue("send", "jobs", "y", "--delay", "3600");
         JsonElement stat = Lines(Queue("stat", "jobs", "--json")).Single();
-        Assert.That((stat.GetProperty("route").GetString(), stat.GetProperty("ready").GetInt32(), stat.GetProperty("delayed").GetInt32(), stat.GetProperty("workers").GetInt32()), Is.EqualTo(("SharedMemory", 1, 1, 0)));
-        Assert.That(Queue("stat", "jobs").Output, Does.Match("^SharedMemory: 1 ready, 0 leased, 1 delayed, 0 dead, oldest [0-9.]+ s; 0 workers\n$"));
+        Assert.That((stat.GetProperty("route").GetString(), stat.GetProperty("ready").GetInt32(), stat.GetProperty("delayed")
+            .GetInt32(), stat.GetProperty("workers").GetInt32()), Is.EqualTo(("SharedMemory", 1, 1, 0)));
+        Assert.That(Queue("stat", "jobs").Output,
+            Does.Match("^SharedMemory: 1 ready, 0 leased, 1 delayed, 0 dead, oldest [0-9.]+ s; 0 workers\n$"));
 
         Assert.That(Queue("route", "jobs").Output, Does.StartWith("SharedMemory: nobody is known: the segment keeps it\n"));
         using WorkQueue worker = new MmapTransport(new MmapTransportOptions { Directory = Folder }).OpenQueue("jobs");
         worker.SetConsumer(true);
-        Assert.That(Queue("route", "jobs").Output, Does.StartWith("SharedMemory: worker attached on this machine\n").And.Contain("1 worker\n"));
-        Assert.That(Queue("route", "jobs", "--durability", "cluster").ToString(), Does.StartWith("exit 1\n").And.Contain("add Otto.Queue.Redis"));
+        Assert.That(Queue("route", "jobs").Output,
+            Does.StartWith("SharedMemory: worker attached on this machine\n").And.Contain("1 worker\n"));
+        Assert.That(Queue("route", "jobs", "--durability", "cluster").ToString(),
+            Does.StartWith("exit 1\n").And.Contain("add Otto.Queue.Redis"));
         Assert.That(Queue("route", "jobs", "--durability", "eternal").Code, Is.EqualTo(2));
     }
 
@@ -120,7 +128,8 @@ internal sealed class QueueToolTests : ToolTest
     {
         string id = Queue("send", "jobs", "600").Output[..32];
         Queue("send", "jobs", "0");
-        using Process worker = Start("otto", "queue", "work", "jobs", "--dir", Folder, "--count", "1", "--", "sh", "-c", "read s; echo begun $s; sleep $s");
+        using Process worker =
+            Start("otto", "queue", "work", "jobs", "--dir", Folder, "--count", "1", "--", "sh", "-c", "read s; echo begun $s; sleep $s");
         Assert.That(await worker.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)), Is.EqualTo("begun 600"));
 
         Assert.That(Queue("cancel", "jobs", id).Output, Is.EqualTo("requested\n"));
@@ -135,7 +144,9 @@ internal sealed class QueueToolTests : ToolTest
     {
         Bash($"printf '1\\n2\\n3\\n' | otto queue send jobs --dir {Folder}");
         string go = Path.Combine(Folder, "go");
-        using Process worker = Start("otto", "queue", "work", "jobs", "--dir", Folder, "--", "sh", "-c", $"echo begun; while [ ! -e {go} ]; do sleep 0.02; done; cat");
+        using Process worker =
+            Start("otto", "queue", "work", "jobs", "--dir", Folder, "--", "sh", "-c",
+                $"echo begun; while [ ! -e {go} ]; do sleep 0.02; done; cat");
         Assert.That(await worker.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)), Is.EqualTo("begun"));
         Process.Start("kill", ["-TERM", $"{worker.Id}"]).WaitForExit();
         // It has heard: it takes no more.

@@ -20,25 +20,32 @@ internal sealed class RedisQueueToolTests : ToolTest
     [SetUp]
     public void MakePrivate() => File.SetUnixFileMode(Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
 
-    private Result Queue(params string[] arguments) => Run("otto", ["queue", arguments[0], "--dir", Folder, "--redis", _server.Configuration, .. arguments[1..]]);
+    private Result Queue(params string[] arguments) =>
+        Run("otto", ["queue", arguments[0], "--dir", Folder, "--redis", _server.Configuration, .. arguments[1..]]);
 
-    private static JsonElement[] Lines(Result result) => [.. result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static l => JsonDocument.Parse(l).RootElement)];
+    private static JsonElement[] Lines(Result result) =>
+        [.. result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static l => JsonDocument.Parse(l).RootElement)];
 
     [Test]
     public void Tasks_sent_to_the_server_are_worked_on_listed_and_requeued()
     {
         JsonElement sent = Lines(Queue("send", "far", "good", "--json")).Single();
-        Assert.That((sent.GetProperty("route").GetString(), sent.GetProperty("reason").GetString()), Is.EqualTo(("Redis", "no worker is known on this machine: Redis keeps it")));
+        Assert.That((sent.GetProperty("route").GetString(), sent.GetProperty("reason").GetString()),
+            Is.EqualTo(("Redis", "no worker is known on this machine: Redis keeps it")));
         Queue("send", "far", "bad");
         JsonElement[] stat = Lines(Queue("stat", "far", "--json"));
-        Assert.That(stat.Select(static s => (s.GetProperty("route").GetString(), s.GetProperty("ready").GetInt32())), Is.EqualTo(new[] { ("SharedMemory", 0), ("Redis", 2) }));
+        Assert.That(stat.Select(static s => (s.GetProperty("route").GetString(), s.GetProperty("ready").GetInt32())),
+            Is.EqualTo(new[] { ("SharedMemory", 0), ("Redis", 2) }));
 
-        Result worked = Queue("work", "far", "--count", "2", "--retry", "0", "--json", "--", "sh", "-c", "read x; echo said $x; test $x = good");
+        Result worked = Queue("work", "far", "--count", "2", "--retry", "0", "--json", "--", "sh", "-c",
+            "read x; echo said $x; test $x = good");
 
         Assert.That(worked.Code, Is.EqualTo(1), worked.ToString());
         Assert.That(worked.Errors, Does.Contain("said good\n").And.Contain("said bad\n"));
         JsonElement[] attempts = Lines(worked);
-        Assert.That(attempts.Select(static a => (a.GetProperty("done").GetBoolean(), a.GetProperty("attempt").GetInt32(), a.GetProperty("route").GetString())), Is.EqualTo(new[] { (true, 1, "Redis"), (false, 1, "Redis") }));
+        Assert.That(attempts.Select(
+            static a => (a.GetProperty("done").GetBoolean(), a.GetProperty("attempt").GetInt32(), a.GetProperty("route").GetString())),
+            Is.EqualTo(new[] { (true, 1, "Redis"), (false, 1, "Redis") }));
         Assert.That(attempts[0].GetProperty("id").GetString(), Is.EqualTo(sent.GetProperty("id").GetString()));
         Assert.That(attempts[1].GetProperty("error").GetString(), Does.Contain("code 1"));
         JsonElement dead = Lines(Queue("dead", "far", "--json")).Single();
@@ -57,7 +64,8 @@ internal sealed class RedisQueueToolTests : ToolTest
         File.SetUnixFileMode(elsewhere, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         using Process worker = Start("otto", "queue", "work", "ways", "--dir", elsewhere, "--redis", _server.Configuration, "--", "cat");
         string route = "";
-        for (long start = Stopwatch.GetTimestamp(); !route.StartsWith("Redis: worker known on this route", StringComparison.Ordinal) && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(60);) route = Queue("route", "ways").Output;
+        for (long start = Stopwatch.GetTimestamp(); !route.StartsWith("Redis: worker known on this route", StringComparison.Ordinal)
+            && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(60);) route = Queue("route", "ways").Output;
         Assert.That(route, Does.StartWith("Redis: worker known on this route").And.Contain("Redis: 0 ready").And.Contain("1 worker\n"));
         Process.Start("kill", ["-INT", $"{worker.Id}"]).WaitForExit();
         Task<string> output = worker.StandardOutput.ReadToEndAsync(), errors = worker.StandardError.ReadToEndAsync();
@@ -69,8 +77,11 @@ internal sealed class RedisQueueToolTests : ToolTest
     [TestCase("127.0.0.1:1,connectTimeout=300")]
     public async Task A_worker_says_what_it_waits_for_where_a_server_cannot_be_used(string server)
     {
-        using Process worker = Start("otto", "queue", "work", "far", "--dir", Folder, "--redis", string.Format(CultureInfo.InvariantCulture, server, $"127.0.0.1:{_server.Port}"), "--", "cat");
-        Assert.That(await worker.StandardError.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)), Does.StartWith("otto: ").And.Contain("127.0.0.1:").And.EndWith("; waiting for it"));
+        using Process worker =
+            Start("otto", "queue", "work", "far", "--dir", Folder, "--redis",
+                string.Format(CultureInfo.InvariantCulture, server, $"127.0.0.1:{_server.Port}"), "--", "cat");
+        Assert.That(await worker.StandardError.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)),
+            Does.StartWith("otto: ").And.Contain("127.0.0.1:").And.EndWith("; waiting for it"));
         Process.Start("kill", ["-INT", $"{worker.Id}"]).WaitForExit();
         Task<string> errors = worker.StandardError.ReadToEndAsync();
         await worker.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
@@ -80,7 +91,8 @@ internal sealed class RedisQueueToolTests : ToolTest
     [Test]
     public void A_server_that_is_not_there_is_code_3_and_a_full_queue_ends_in_time()
     {
-        Result lost = Run("otto", ["queue", "send", "jobs", "x", "--dir", Folder, "--redis", "127.0.0.1:1,connectTimeout=300", "--route", "redis"]);
+        Result lost = Run("otto",
+            ["queue", "send", "jobs", "x", "--dir", Folder, "--redis", "127.0.0.1:1,connectTimeout=300", "--route", "redis"]);
         Assert.That(lost.Code, Is.EqualTo(3), lost.ToString());
         Assert.That(lost.Errors, Does.Contain("127.0.0.1:1"));
         Result stat = Run("otto", ["queue", "stat", "jobs", "--dir", Folder, "--redis", "127.0.0.1:1,connectTimeout=300"]);

@@ -24,7 +24,8 @@ internal sealed class RegionToolTests : ToolTest
             ls "$OTTO_MMAP_DIR" | wc -l
             """);
         Assert.That(result.Code, Is.Zero, result.Errors);
-        Assert.That(result.Output, Is.EqualTo("compile\nof 10\ntwo\nlines\n{\"step\":\"compile\",\"progress\":{\"done\":3,\"of\":10},\"count\":17,\"text\":\"two\\nlines\",\"list\":[1,2.50]}\n1\n"));
+        Assert.That(result.Output,
+            Is.EqualTo("compile\nof 10\ntwo\nlines\n{\"step\":\"compile\",\"progress\":{\"done\":3,\"of\":10},\"count\":17,\"text\":\"two\\nlines\",\"list\":[1,2.50]}\n1\n"));
     }
 
     [Test]
@@ -49,7 +50,8 @@ internal sealed class RegionToolTests : ToolTest
             otto-mmap-write build again 1
             otto-mmap-read build
             """);
-        Assert.That(result.ToString(), Is.EqualTo("exit 0\nstraße\n{\"name\":\"grüße \\\"x\\\"\",\"python\":\"straße\",\"again\":\"1\"}\n\n"));
+        Assert.That(result.ToString(),
+            Is.EqualTo("exit 0\nstraße\n{\"name\":\"grüße \\\"x\\\"\",\"python\":\"straße\",\"again\":\"1\"}\n\n"));
     }
 
     [Test]
@@ -109,7 +111,8 @@ internal sealed class RegionToolTests : ToolTest
     [Test]
     public void Another_users_region_is_denied()
     {
-        Result result = Bash("otto-mmap-write t key x; [ $(id -u) = 0 ] || exit 99; chown 65534 $OTTO_MMAP_DIR/otto-*-t; otto-mmap-read t key");
+        Result result = Bash(
+            "otto-mmap-write t key x; [ $(id -u) = 0 ] || exit 99; chown 65534 $OTTO_MMAP_DIR/otto-*-t; otto-mmap-read t key");
         if (result.Code == 99) Assert.Ignore("needs root, to give a file away");
         Assert.That(result.Code, Is.EqualTo(4), result.ToString());
         Assert.That(result.Errors, Does.Contain("65534"));
@@ -118,7 +121,8 @@ internal sealed class RegionToolTests : ToolTest
     [Test]
     public void A_value_too_big_is_refused_with_both_sizes_and_the_old_one_stays()
     {
-        Result result = Bash("otto-mmap-write t key old --size 1K; otto-mmap-write t key $(head -c 2000 /dev/zero | tr '\\0' x); echo $?; otto-mmap-read t key");
+        Result result = Bash("otto-mmap-write t key old --size 1K; otto-mmap-write t key $(head -c 2000 /dev/zero | tr '\\0' x); echo "
+            + "$?; otto-mmap-read t key");
         Assert.That(result.Output, Is.EqualTo("5\nold\n"));
         Assert.That(result.Errors, Does.Contain("2,010").And.Contain("1,024"));
     }
@@ -126,7 +130,9 @@ internal sealed class RegionToolTests : ToolTest
     [Test]
     public void A_full_file_system_is_said_with_both_sizes_and_nothing_is_left()
     {
-        Result result = Bash("mkdir $OTTO_MMAP_DIR/small; mount -t tmpfs -o size=1m tmpfs $OTTO_MMAP_DIR/small || exit 99; OTTO_MMAP_DIR=$OTTO_MMAP_DIR/small otto-mmap-write t key x --size 1M; code=$?; ls -A $OTTO_MMAP_DIR/small; umount $OTTO_MMAP_DIR/small; exit $code");
+        Result result = Bash("mkdir $OTTO_MMAP_DIR/small; mount -t tmpfs -o size=1m tmpfs $OTTO_MMAP_DIR/small || exit 99; "
+            + "OTTO_MMAP_DIR=$OTTO_MMAP_DIR/small otto-mmap-write t key x --size 1M; code=$?; ls -A $OTTO_MMAP_DIR/small; umount "
+            + "$OTTO_MMAP_DIR/small; exit $code");
         if (result.Code == 99) Assert.Ignore("mounting a small file system is not allowed here");
         Assert.That(result.Code, Is.EqualTo(5), result.ToString());
         Assert.That(result.Output, Is.Empty);
@@ -136,7 +142,8 @@ internal sealed class RegionToolTests : ToolTest
     [Test]
     public void A_writer_that_gives_up_names_the_holder_of_the_lock()
     {
-        Result result = Bash("otto-mmap-write t key x; exec 9<>$(echo $OTTO_MMAP_DIR/otto-*-t); flock 9; otto-mmap-write t key y --timeout 0.1; echo $?; otto-mmap-read t key");
+        Result result = Bash("otto-mmap-write t key x; exec 9<>$(echo $OTTO_MMAP_DIR/otto-*-t); flock 9; otto-mmap-write t key y "
+            + "--timeout 0.1; echo $?; otto-mmap-read t key");
         Assert.That(result.Output, Is.EqualTo("124\nx\n"));
         Assert.That(result.Errors, Does.Contain("locked by process"));
     }
@@ -166,21 +173,25 @@ internal sealed class RegionToolTests : ToolTest
     [Test]
     public void A_reader_waits_for_the_region_and_the_key()
     {
-        Result result = Bash("export OTTO_PID=$$; otto-mmap-read t key --timeout 30 & otto-mmap-write t other 1; otto-mmap-write t key done; wait $!");
+        Result result = Bash(
+            "export OTTO_PID=$$; otto-mmap-read t key --timeout 30 & otto-mmap-write t other 1; otto-mmap-write t key done; wait $!");
         Assert.That(result.ToString(), Is.EqualTo("exit 0\ndone\n\n"));
     }
 
     [Test]
     public void Json_gives_one_object_a_line()
     {
-        Result result = Bash("otto-mmap-write t key 'a \"b\"'; otto-mmap-read t key --json; otto-mmap-read t --json; otto-mmap-read t none --json --default d");
-        Assert.That(result.Output, Is.EqualTo("{\"key\":\"key\",\"value\":\"a \\\"b\\\"\"}\n{\"key\":\"a \\\"b\\\"\"}\n{\"key\":\"none\",\"value\":\"d\"}\n"));
+        Result result = Bash("otto-mmap-write t key 'a \"b\"'; otto-mmap-read t key --json; otto-mmap-read t --json; otto-mmap-read t "
+            + "none --json --default d");
+        Assert.That(result.Output,
+            Is.EqualTo("{\"key\":\"key\",\"value\":\"a \\\"b\\\"\"}\n{\"key\":\"a \\\"b\\\"\"}\n{\"key\":\"none\",\"value\":\"d\"}\n"));
     }
 
     [Test]
     public void Appending_to_a_file_keeps_what_was_there()
     {
-        Result result = Bash("otto-mmap-write t key x; { echo before; otto-mmap-read t key; otto-mmap-read t key; } > $OTTO_MMAP_DIR/out; otto-mmap-read t key >> $OTTO_MMAP_DIR/out; cat $OTTO_MMAP_DIR/out");
+        Result result = Bash("otto-mmap-write t key x; { echo before; otto-mmap-read t key; otto-mmap-read t key; } > "
+            + "$OTTO_MMAP_DIR/out; otto-mmap-read t key >> $OTTO_MMAP_DIR/out; cat $OTTO_MMAP_DIR/out");
         Assert.That(result.Output, Is.EqualTo("before\nx\nx\nx\n"));
     }
 

@@ -109,7 +109,8 @@ internal sealed class SocketToolTests : ToolTest
         Result result = Script(command);
         Assert.That(result.Code, Is.EqualTo(code), result.ToString());
         Assert.That(result.Output, Is.Empty);
-        Assert.That(result.Errors, code == 0 ? Is.Empty : code == 3 ? Does.Match("^otto: no server at .*otto serve") : Does.StartWith("otto-progress: "));
+        Assert.That(result.Errors,
+            code == 0 ? Is.Empty : code == 3 ? Does.Match("^otto: no server at .*otto serve") : Does.StartWith("otto-progress: "));
     }
 
     [TestCase("otto get none", 1)]
@@ -297,7 +298,8 @@ internal sealed class SocketToolTests : ToolTest
             """);
         Assert.That(result.ToString(), Is.EqualTo("exit 0\n{\"current\":5,\"total\":5,\"text\":\"step 5\"}\n5\n\n"));
         using Process watch = Start("otto", "watch", "last.progress", "--json", "--snapshot", "--socket", Socket);
-        Script("until [ \"$(otto get seen --default no)\" = yes ]; do otto set seen yes; done; for i in 1 2 3 4 5 6 7 8; do otto-progress $i 8 --task last & done; wait; otto-progress 8 8 --task last");
+        Script("until [ \"$(otto get seen --default no)\" = yes ]; do otto set seen yes; done; for i in 1 2 3 4 5 6 7 8; do "
+            + "otto-progress $i 8 --task last & done; wait; otto-progress 8 8 --task last");
         double current = 0;
         while (current < 8)
         {
@@ -405,7 +407,8 @@ internal sealed class SocketToolTests : ToolTest
             sys.stdin.read()
             """, Socket);
         Assert.That(Line(full), Is.EqualTo("full"));
-        foreach (string command in (string[])["otto watch --timeout 0.3", "otto get k --timeout 0.3", "otto set k v --timeout 0.3", "otto sub k --timeout 0.3", "otto-progress 1 2 --task t --timeout 0.3", "otto-progress 2 2 --task t --timeout 0.3"])
+        foreach (string command in (string[])["otto watch --timeout 0.3", "otto get k --timeout 0.3", "otto set k v --timeout 0.3",
+            "otto sub k --timeout 0.3", "otto-progress 1 2 --task t --timeout 0.3", "otto-progress 2 2 --task t --timeout 0.3"])
             Assert.That(Script(command).Code, Is.EqualTo(124), command);
         full.Kill();
         full.WaitForExit();
@@ -416,7 +419,8 @@ internal sealed class SocketToolTests : ToolTest
     public void Bytes_that_are_no_text_go_through_standard_input_as_they_are()
     {
         Serve();
-        Assert.That(Script("printf 'a\\xff\\x00' | otto set k -; otto get k; otto set --help | grep -c 'UTF-8'").ToString(), Is.EqualTo("exit 0\n{\"$base64\":\"Yf8A\"}\n1\n\n"));
+        Assert.That(Script("printf 'a\\xff\\x00' | otto set k -; otto get k; otto set --help | grep -c 'UTF-8'").ToString(),
+            Is.EqualTo("exit 0\n{\"$base64\":\"Yf8A\"}\n1\n\n"));
     }
 
     [TestCase("serve")]
@@ -449,11 +453,13 @@ internal sealed class SocketToolTests : ToolTest
         _server = null;
     }
 
-    private Result Script(string script) => Bash($"export OTTO_SOCKET={Socket} SERVER={_server?.Id}; unset OTTO_TASK OTTO_TASK_NAME\n{script}");
+    private Result Script(string script) =>
+        Bash($"export OTTO_SOCKET={Socket} SERVER={_server?.Id}; unset OTTO_TASK OTTO_TASK_NAME\n{script}");
 
     private static string? Line(Process process)
     {
         Task<string?> line = process.StandardOutput.ReadLineAsync();
-        return line.Wait(TimeSpan.FromSeconds(30)) ? line.Result : throw new TimeoutException($"process {process.Id} said nothing for 30 s");
+        return line.Wait(TimeSpan.FromSeconds(30)) ? line.Result
+            : throw new TimeoutException($"process {process.Id} said nothing for 30 s");
     }
 }

@@ -27,7 +27,9 @@ internal sealed class StoreToolTests : ToolTest
             otto get build.step "${at[@]}"
             """);
         Assert.That(result.Code, Is.EqualTo(1), result.ToString());
-        Assert.That(result.Output, Is.EqualTo("compile\n[1,2]\n{\"key\":\"build.step\",\"value\":\"compile\"}\ntwo\nlines\nbuild.of\nbuild.step\n0\n1\nnone\n"), result.ToString());
+        Assert.That(result.Output,
+            Is.EqualTo("compile\n[1,2]\n{\"key\":\"build.step\",\"value\":\"compile\"}\ntwo\nlines\nbuild.of\nbuild.step\n0\n1\nnone\n"),
+            result.ToString());
         Assert.That(result.Errors, Is.EqualTo("otto: no key 'build.step'\notto: no key 'build.step'\n"));
     }
 

@@ -75,7 +75,8 @@ internal sealed class StreamToolTests : ToolTest
             """);
         Assert.That(
             result.ToString(),
-            Is.EqualTo("exit 0\nexit 124\n1\n2\n3\n4\n5\n\notto: no receiver came for what was sent in 0.2 s, and this transport keeps nothing without its sender\n"));
+            Is.EqualTo("exit 0\nexit 124\n1\n2\n3\n4\n5\n\notto: no receiver came for what was sent in 0.2 s, and this transport keeps "
+            + "nothing without its sender\n"));
     }
 
     [Test]
@@ -97,5 +98,6 @@ internal sealed class StreamToolTests : ToolTest
         Assert.That(result.Errors, Does.Contain(words));
     }
 
-    private string Address(string scheme) => $"{scheme}://{Folder}{(scheme == "uds" ? "/otto.sock" : scheme == "mmap" ? "" : "/" + scheme)}";
+    private string Address(string scheme) =>
+        $"{scheme}://{Folder}{(scheme == "uds" ? "/otto.sock" : scheme == "mmap" ? "" : "/" + scheme)}";
 }

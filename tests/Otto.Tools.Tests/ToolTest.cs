@@ -20,7 +20,8 @@ internal abstract class ToolTest
         Directory.CreateDirectory(Folder);
     }
 
-    /// <summary>Removes the folder, and fails a test that leaves a process running; one that has failed may have, and it is ended too.</summary>
+    /// <summary>Removes the folder, and fails a test that leaves a process running; one
+    /// that has failed may have, and it is ended too.</summary>
     [TearDown]
     public void EndProcessesAndRemoveFolder()
     {
@@ -77,7 +78,8 @@ internal abstract class ToolTest
         string root = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
         string folder = Path.Combine(root, "artifacts", "bin");
-        return File.Exists(Path.Combine(folder, "otto-mmap-read")) ? folder : throw new InvalidOperationException($"there are no tools in {folder}; run eng/build first");
+        return File.Exists(Path.Combine(folder, "otto-mmap-read")) ? folder
+            : throw new InvalidOperationException($"there are no tools in {folder}; run eng/build first");
     }
 
     internal sealed record Result(int Code, string Output, string Errors)

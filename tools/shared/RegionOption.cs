@@ -13,8 +13,13 @@ internal sealed class RegionOption
 
     // All strings: the parser's generic code over numbers would have to be compiled at each start.
     private readonly Argument<string> _task = new("TASK") { Description = "The task's name: letters, digits, '.', '_', '-'." };
-    private readonly Option<string?> _path = new("--path") { Description = "The region's file. Default: OTTO_MMAP_PATH, else otto-<pid>-TASK in OTTO_MMAP_DIR or /dev/shm.", HelpName = "FILE" };
-    private readonly Option<string?> _pid = new("--pid") { Description = "The pid of the run. Default: OTTO_PID, else the nearest ancestor that has the region, else (to make it) the parent.", HelpName = "PID" };
+    private readonly Option<string?> _path =
+        new("--path") { Description = "The region's file. Default: OTTO_MMAP_PATH, else otto-<pid>-TASK in OTTO_MMAP_DIR or /dev/shm.",
+            HelpName = "FILE" };
+    private readonly Option<string?> _pid =
+        new("--pid") { Description =
+        "The pid of the run. Default: OTTO_PID, else the nearest ancestor that has the region, else (to make it) the parent.",
+        HelpName = "PID" };
     private readonly Option<string?> _timeout;
 
     public RegionOption(Command command, string timeoutDescription)
@@ -38,7 +43,8 @@ internal sealed class RegionOption
         ? pid
         : throw new ArgumentException($"--pid must be a pid, 1 or more: '{text}'");
 
-    private static TimeSpan ParseSeconds(string text) => double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= LongestTimeout
+    private static TimeSpan ParseSeconds(string text) =>
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= LongestTimeout
         ? TimeSpan.FromSeconds(seconds)
         : throw new ArgumentException($"--timeout must be 0 to {LongestTimeout} seconds: '{text}'");
 }

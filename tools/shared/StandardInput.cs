@@ -13,7 +13,9 @@ internal static class StandardInput
     public static byte[] ReadText(int most, Func<long, Exception> tooMuch)
     {
         byte[] bytes = Read(most, tooMuch);
-        return Utf8.IsValid(bytes) ? bytes : throw new ArgumentException($"the {bytes.Length:N0} bytes of standard input are not UTF-8; encode them first, for example with base64");
+        return Utf8.IsValid(bytes) ? bytes
+            : throw new ArgumentException(
+                $"the {bytes.Length:N0} bytes of standard input are not UTF-8; encode them first, for example with base64");
     }
 
     /// <summary>Reads to the end.</summary>

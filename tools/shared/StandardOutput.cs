@@ -35,11 +35,13 @@ internal static unsafe partial class StandardOutput
             int error = Marshal.GetLastPInvokeError();
             if (error == Epipe) throw new BrokenPipeException();
             if (error == Eagain) Poll(Pollout, -1);
-            else if (error != Eintr) throw new IOException($"writing to standard output failed: {Marshal.GetPInvokeErrorMessage(error)} (errno {error})");
+            else if (error != Eintr)
+                throw new IOException($"writing to standard output failed: {Marshal.GetPInvokeErrorMessage(error)} (errno {error})");
         }
     }
 
-    /// <summary>Whether the reader of a pipe has gone, which a follower with nothing to write would not notice.</summary>
+    /// <summary>Whether the reader of a pipe has gone, which a follower with nothing to
+    /// write would not notice.</summary>
     public static bool IsBroken => (Poll(0, 0) & Pollerr) != 0;
 
     private static short Poll(short events, int milliseconds)

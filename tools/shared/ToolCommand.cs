@@ -16,8 +16,11 @@ internal static class ToolCommand
             ParseResult parsed = command.Parse([RootCommand.ExecutableName, .. args], parsing);
             bool asked = parsed.Action is not null && parsed.Errors.Count == 0;
             List<string> problems = [.. parsed.Errors.Select(Words)];
-            if (MistypedOption(parsed) is { } option && !IsInformational(parsed)) problems = [$"unknown option '{option}'; put -- before a value that begins with a dash"];
-            else if (asked || problems.Count == 0) return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+            if (MistypedOption(parsed) is { } option && !IsInformational(parsed))
+                problems = [$"unknown option '{option}'; put -- before a value that begins with a dash"];
+            else if (asked || problems.Count == 0)
+                return parsed.Invoke(
+                    new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
 
             foreach (string problem in problems.Distinct()) Console.Error.WriteLine($"{tool}: {problem}");
             Console.Error.WriteLine($"try '{tool} --help'");
@@ -29,9 +32,11 @@ internal static class ToolCommand
         }
     }
 
-    private static string Words(ParseError error) => error.SymbolResult is ArgumentResult { Tokens.Count: 0 } missing ? $"{missing.Argument.Name} is missing" : error.Message;
+    private static string Words(ParseError error) =>
+        error.SymbolResult is ArgumentResult { Tokens.Count: 0 } missing ? $"{missing.Argument.Name} is missing" : error.Message;
 
-    private static bool IsInformational(ParseResult parsed) => parsed.Tokens.Any(t => t.Type == TokenType.Option && t.Value is "--help" or "-h" or "-?" or "/h" or "/?" or "--version");
+    private static bool IsInformational(ParseResult parsed) =>
+        parsed.Tokens.Any(t => t.Type == TokenType.Option && t.Value is "--help" or "-h" or "-?" or "/h" or "/?" or "--version");
 
     // The parser takes '--sise' for a value. Numbers and a lone dash may begin with one; everything may after '--'.
     private static string? MistypedOption(ParseResult parsed)

@@ -16,7 +16,9 @@ internal static class ToolErrors
     }
 
     // .NET appends the parameter's name, which is not the user's word for it.
-    private static string Words(Exception error) => error is ArgumentException { ParamName: { } name } ? error.Message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal) : error.Message;
+    private static string Words(Exception error) =>
+        error is ArgumentException { ParamName: { } name } ? error.Message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal)
+        : error.Message;
 
     private static int Code(Exception error) => error switch
     {

@@ -8,7 +8,8 @@ using Spectre.Console;
 
 namespace Otto.Ipc.Benchmarks.BeforeAfter;
 
-// A run of all ways, as it is printed and as it is kept: a line that says where and how, and a line a result. The report follows from the lines alone.
+// A run of all ways, as it is printed and as it is kept: a line that says where and how, and a line a
+// result. The report follows from the lines alone.
 
 /// <summary>Where and how a run was made.</summary>
 internal sealed record BeforeAfterHead
@@ -49,13 +50,16 @@ internal sealed record BeforeAfterHead
 internal sealed record BeforeAfterReport(BeforeAfterHead Head, IReadOnlyList<BeforeAfterResult> Results)
 {
     public const string Note =
-        "The historical case went from 165 to 970 tasks/s when it left Redis, and largely because its worker slept 250 ms between looks. The baseline here is a consumer that never "
+        "The historical case went from 165 to 970 tasks/s when it left Redis, and largely because its worker slept 250 ms between "
+        + "looks. The baseline here is a consumer that never "
         + "sleeps while there is work: what it costs is round trips, and nothing else.";
 
     private const string Kind = "-before-after";
-    private static readonly string[] Headings = ["", "tasks", "produced a second", "consumed a second", "total", "overhead a task", "of the first"];
+    private static readonly string[] Headings = ["", "tasks", "produced a second", "consumed a second", "total", "overhead a task",
+        "of the first"];
 
-    /// <summary>Why the numbers are to be taken with care; <see langword="null"/> where the machine was quiet.</summary>
+    /// <summary>Why the numbers are to be taken with care; <see langword="null"/> where the
+    /// machine was quiet.</summary>
     public string? Noise
     {
         get
@@ -84,7 +88,8 @@ internal sealed record BeforeAfterReport(BeforeAfterHead Head, IReadOnlyList<Bef
     }
 
     public IEnumerable<string> ToLines() =>
-        Results.Select(static r => JsonSerializer.Serialize(r, BeforeAfterJson.Default.BeforeAfterResult)).Prepend(JsonSerializer.Serialize(Head, BeforeAfterJson.Default.BeforeAfterHead));
+        Results.Select(static r => JsonSerializer.Serialize(r, BeforeAfterJson.Default.BeforeAfterResult)).Prepend(
+            JsonSerializer.Serialize(Head, BeforeAfterJson.Default.BeforeAfterHead));
 
     /// <summary>Reads back what <see cref="ToLines"/> wrote.</summary>
     public static BeforeAfterReport Parse(IReadOnlyList<string> lines) => new(
@@ -107,11 +112,13 @@ internal sealed record BeforeAfterReport(BeforeAfterHead Head, IReadOnlyList<Bef
     {
         var text = new StringBuilder();
         text.AppendLine($"# Before and after, {Head.Date}").AppendLine();
-        text.AppendLine($"{Head.Machine}. {Head.Kernel}, .NET SDK {Head.Sdk}. Commit `{Head.Commit}`. Command: `{Head.Command ?? "eng/bench before-after"}`.");
+        text.AppendLine($"{Head.Machine}. {Head.Kernel}, .NET SDK {Head.Sdk}. Commit `{Head.Commit}`. Command: "
+            + $"`{Head.Command ?? "eng/bench before-after"}`.");
         text.AppendLine(FormattableString.Invariant($"Medians of {Head.Runs} runs in shuffled order."));
         if (Noise is { } noise) text.AppendLine().AppendLine($"**{noise}**");
         text.AppendLine().Append(Table()).AppendLine();
-        text.AppendLine("Tasks do nothing. The total runs from the first task that is handed over to the last that is handled; overhead is the total divided by the tasks.");
+        text.AppendLine("Tasks do nothing. The total runs from the first task that is handed over to the last that is handled; overhead "
+            + "is the total divided by the tasks.");
         text.AppendLine("A producer that waits for room is as quick as its consumer.").AppendLine();
         text.AppendLine(Note);
         return text.ToString();

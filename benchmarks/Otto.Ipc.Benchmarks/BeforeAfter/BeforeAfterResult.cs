@@ -3,7 +3,8 @@ using Otto.Ipc.Benchmarks.Measuring;
 namespace Otto.Ipc.Benchmarks.BeforeAfter;
 
 /// <param name="Order">The place of the way among all.</param>
-internal sealed record BeforeAfterRun(string Way, string Title, int Tasks, double ProducedASecond, double ConsumedASecond, double TotalSeconds, int Order);
+internal sealed record BeforeAfterRun(string Way, string Title, int Tasks, double ProducedASecond, double ConsumedASecond,
+    double TotalSeconds, int Order);
 
 /// <summary>Medians over the runs of one way with so many tasks.</summary>
 internal sealed record BeforeAfterResult

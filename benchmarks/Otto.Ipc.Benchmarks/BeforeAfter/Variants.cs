@@ -16,7 +16,8 @@ internal sealed record SmallTask(int Number, string Path);
 [JsonSerializable(typeof(SmallTask))]
 internal sealed partial class SmallTaskJson : JsonSerializerContext;
 
-/// <summary>Counts handled tasks, and notes when the first and the last of a run were. For handlers on any number of threads.</summary>
+/// <summary>Counts handled tasks, and notes when the first and the last of a run were. For
+/// handlers on any number of threads.</summary>
 internal sealed class Tally
 {
     private int _left;
@@ -104,7 +105,8 @@ internal sealed class RedisVariant(bool batched) : Variant
         inlet.Patience = TimeSpan.FromHours(1);
         while (true)
         {
-            if (JsonSerializer.Deserialize(inlet.Receive(awake: false), SmallTaskJson.Default.SmallTask) is null) throw new InvalidDataException("a task that is null");
+            if (JsonSerializer.Deserialize(inlet.Receive(awake: false), SmallTaskJson.Default.SmallTask) is null)
+                throw new InvalidDataException("a task that is null");
             tally.Count();
         }
     }
@@ -123,7 +125,8 @@ internal sealed class QueueVariant : Variant
     // Enough tasks to share round trips, few enough to keep the memory of their receipts small.
     private const int Many = 1000;
 
-    // A worker takes no more tasks than it has free hands. Over Redis, what it takes at once shares a round trip; elsewhere there is none to share.
+    // A worker takes no more tasks than it has free hands. Over Redis, what it takes at once shares a round
+    // trip; elsewhere there is none to share.
     private const int Hands = 128;
 
     private readonly RouteName _route;
@@ -141,9 +144,12 @@ internal sealed class QueueVariant : Variant
         _queue = new TaskQueue(Options(route, Address ?? "", route == RouteName.InProcess ? tally : null));
     }
 
-    public override string Name => _route == RouteName.InProcess ? "otto-inprocess" : _route == RouteName.SharedMemory ? "otto-mmap" : "otto-redis";
+    public override string Name =>
+        _route == RouteName.InProcess ? "otto-inprocess" : _route == RouteName.SharedMemory ? "otto-mmap" : "otto-redis";
 
-    public override string Title => _route == RouteName.InProcess ? "Otto.Queue, in process" : _route == RouteName.SharedMemory ? "Otto.Queue, shared memory" : "Otto.Queue, Redis";
+    public override string Title =>
+        _route == RouteName.InProcess ? "Otto.Queue, in process"
+        : _route == RouteName.SharedMemory ? "Otto.Queue, shared memory" : "Otto.Queue, Redis";
 
     public override string? Address => _directory?.Path ?? _redis?.Address;
 
@@ -153,7 +159,8 @@ internal sealed class QueueVariant : Variant
     {
         if (_route == RouteName.Redis)
         {
-            for (int i = 0; i < tasks; i += Many) await _queue.EnqueueManyAsync(Enumerable.Range(i, Math.Min(Many, tasks - i)).Select(Make)).ConfigureAwait(false);
+            for (int i = 0; i < tasks; i += Many)
+                await _queue.EnqueueManyAsync(Enumerable.Range(i, Math.Min(Many, tasks - i)).Select(Make)).ConfigureAwait(false);
             return;
         }
 
@@ -182,7 +189,9 @@ internal sealed class QueueVariant : Variant
     private static TaskQueueOptions Options(RouteName route, string address, Tally? tally)
     {
         TaskQueueOptions options = new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }.UseJson(SmallTaskJson.Default);
-        _ = tally is null ? options.AddProducer<SmallTask>(Queue) : options.AddHandler<SmallTask>(Queue, tally.HandleAsync, h => h.Scope(false).Concurrency(route == RouteName.Redis ? Hands : 1));
+        _ = tally is null ? options.AddProducer<SmallTask>(Queue)
+            : options.AddHandler<SmallTask>(Queue, tally.HandleAsync,
+                h => h.Scope(false).Concurrency(route == RouteName.Redis ? Hands : 1));
         options.UseInProcess(o => (o.Enabled, o.FullMode) = (route == RouteName.InProcess, QueueFullMode.Wait));
         options.UseSharedMemory(o => (o.Enabled, o.Directory, o.FullMode) = (route == RouteName.SharedMemory, address, QueueFullMode.Wait));
         return route == RouteName.Redis ? options.UseRedis(address, o => o.FullMode = QueueFullMode.Wait) : options;

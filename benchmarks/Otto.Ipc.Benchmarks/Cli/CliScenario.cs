@@ -10,8 +10,10 @@ internal static class CliScenario
     public static void Start(Report report, int starts, int runs)
     {
         using var directory = ScratchDirectory.InSharedMemory();
-        string root = RootOf(AppContext.BaseDirectory), bin = Path.Combine(root, "artifacts", "bin"), client = Path.Combine(root, "clients", "bash", "otto.sh"), region = Path.Combine(directory.Path, "region");
-        if (!File.Exists(Path.Combine(bin, "otto-mmap-read"))) throw new FileNotFoundException($"there are no tools in {bin}; run eng/build first");
+        string root = RootOf(AppContext.BaseDirectory), bin = Path.Combine(root, "artifacts", "bin"),
+            client = Path.Combine(root, "clients", "bash", "otto.sh"), region = Path.Combine(directory.Path, "region");
+        if (!File.Exists(Path.Combine(bin, "otto-mmap-read")))
+            throw new FileNotFoundException($"there are no tools in {bin}; run eng/build first");
         Run("bash", ["-c", $"'{bin}/otto-mmap-write' --path '{region}' bench key '{new string('v', 200)}'"], region);
 
         (string Mode, string Program, string[] Arguments)[] subjects =
@@ -71,12 +73,14 @@ internal static class CliScenario
         process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         double took = Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
-        return process.ExitCode == 0 ? took : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}");
+        return process.ExitCode == 0 ? took
+            : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}");
     }
 
     private static string RootOf(string directory)
     {
-        while (!File.Exists(Path.Combine(directory, "Otto.Ipc.sln"))) directory = Path.GetDirectoryName(directory) ?? throw new DirectoryNotFoundException("not inside the repository");
+        while (!File.Exists(Path.Combine(directory, "Otto.Ipc.sln")))
+            directory = Path.GetDirectoryName(directory) ?? throw new DirectoryNotFoundException("not inside the repository");
         return directory;
     }
 }

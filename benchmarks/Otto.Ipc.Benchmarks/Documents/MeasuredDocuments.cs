@@ -25,12 +25,15 @@ internal sealed partial class MeasuredDocuments
     {
         _root = root;
         string results = Path.Combine(root, ResultsPath);
-        if (ResultFiles.All(results) is not [.., var matrix]) throw new InvalidDataException($"{ResultsPath} holds no run of the matrix; eng/bench matrix --results makes one");
-        if (BeforeAfterReport.All(results) is not [.., var beforeAfter]) throw new InvalidDataException($"{ResultsPath} holds no run of before-after; eng/bench before-after --results makes one");
+        if (ResultFiles.All(results) is not [.., var matrix])
+            throw new InvalidDataException($"{ResultsPath} holds no run of the matrix; eng/bench matrix --results makes one");
+        if (BeforeAfterReport.All(results) is not [.., var beforeAfter])
+            throw new InvalidDataException($"{ResultsPath} holds no run of before-after; eng/bench before-after --results makes one");
         (_matrix, _beforeAfter) = (matrix, beforeAfter);
     }
 
-    /// <summary>Each document that measurements stand in, as it has to be; paths are relative to the checkout.</summary>
+    /// <summary>Each document that measurements stand in, as it has to be; paths are
+    /// relative to the checkout.</summary>
     public IEnumerable<(string Path, string Text)> All()
     {
         string stem = ResultsPath + _matrix.Stem;
@@ -38,7 +41,8 @@ internal sealed partial class MeasuredDocuments
         yield return (stem + MatrixMarkdown.ThroughputSuffix, Charts.MatrixCharts.Throughput(_matrix.Run));
         yield return (stem + MatrixMarkdown.LatencySuffix, Charts.MatrixCharts.Latency(_matrix.Run));
         yield return ($"{ResultsPath}{_beforeAfter.Stem}.md", _beforeAfter.Report.ToMarkdown());
-        foreach (string path in Directory.GetFiles(Path.Combine(_root, "docs"), "*.md").Order(StringComparer.Ordinal).Prepend(Path.Combine(_root, "README.md")))
+        foreach (string path in Directory.GetFiles(Path.Combine(_root, "docs"), "*.md").Order(StringComparer.Ordinal).Prepend(
+            Path.Combine(_root, "README.md")))
         {
             string relative = Path.GetRelativePath(_root, path);
             yield return (relative, Fill(File.ReadAllText(path), relative));
@@ -46,7 +50,9 @@ internal sealed partial class MeasuredDocuments
     }
 
     /// <summary>The documents that do not say what was measured.</summary>
-    public IEnumerable<string> Stale() => All().Where(d => !File.Exists(Path.Combine(_root, d.Path)) || File.ReadAllText(Path.Combine(_root, d.Path)) != d.Text).Select(static d => d.Path);
+    public IEnumerable<string> Stale() =>
+        All().Where(d => !File.Exists(Path.Combine(_root, d.Path)) || File.ReadAllText(Path.Combine(_root, d.Path)) != d.Text).Select(
+            static d => d.Path);
 
     /// <summary>A document with its sections and links filled anew.</summary>
     /// <param name="text">The document.</param>
@@ -55,14 +61,16 @@ internal sealed partial class MeasuredDocuments
     public string Fill(string text, string path)
     {
         string up = string.Concat(path.Where(static c => c == '/').Select(static _ => "../"));
-        text = Section().Replace(text, m => $"<!-- measured: {m.Groups[1].Value} -->\n{SectionOf(m.Groups[1].Value, up)}<!-- /measured -->");
+        text = Section().Replace(text,
+            m => $"<!-- measured: {m.Groups[1].Value} -->\n{SectionOf(m.Groups[1].Value, up)}<!-- /measured -->");
         return Link().Replace(text, m => LinkOf(m.Groups[1].Value, m.Groups[2].Value, up));
     }
 
     private string SectionOf(string name, string up) => name switch
     {
         "matrix" => Matrix(up),
-        "before-after" => $"{_beforeAfter.Report.Table()}\n[With machine, commit and command]({up}{ResultsPath}{_beforeAfter.Stem}.md){(_beforeAfter.Report.Noise is { } noise ? $". **{noise}**" : ".")}\n",
+        "before-after" => $"{_beforeAfter.Report.Table()}\n[With machine, commit and "
+            + $"command]({up}{ResultsPath}{_beforeAfter.Stem}.md){(_beforeAfter.Report.Noise is { } noise ? $". **{noise}**" : ".")}\n",
         _ => throw new InvalidDataException($"there is no measured section '{name}'; there are matrix, before-after"),
     };
 
@@ -71,7 +79,8 @@ internal sealed partial class MeasuredDocuments
         (string stem, MatrixRun run) = _matrix;
         string at = up + ResultsPath + stem;
         var text = new StringBuilder(MatrixMarkdown.Table(run)).AppendLine();
-        text.AppendLine($"{run.Head.Machine}; {run.Head.Kernel}; .NET SDK {run.Head.Sdk}; commit `{run.Head.Commit}`; `{run.Head.Command}`, {run.Head.Date}.");
+        text.AppendLine($"{run.Head.Machine}; {run.Head.Kernel}; .NET SDK {run.Head.Sdk}; commit `{run.Head.Commit}`; "
+            + $"`{run.Head.Command}`, {run.Head.Date}.");
         text.AppendLine($"[The report]({at}.md) has the evidence for each cell, and all figures.{(run.Noise is { } noise ? $" **{noise}**" : "")}").AppendLine();
         text.AppendLine($"![Messages a second by size, log axes]({at}{MatrixMarkdown.ThroughputSuffix})").AppendLine();
         text.AppendLine($"![Round trips of 64 B by percentile, log axes]({at}{MatrixMarkdown.LatencySuffix})");
@@ -80,7 +89,9 @@ internal sealed partial class MeasuredDocuments
 
     private string LinkOf(string subject, string row, string up)
     {
-        Row wanted = Enum.GetValues<Row>().Where(r => Verdicts.Word(r) == row).Cast<Row?>().FirstOrDefault() ?? throw new InvalidDataException($"there is no row '{row}'; there are {string.Join(", ", Enum.GetValues<Row>().Select(Verdicts.Word))}");
+        Row wanted = Enum.GetValues<Row>().Where(r => Verdicts.Word(r) == row).Cast<Row?>().FirstOrDefault()
+            ?? throw new InvalidDataException(
+                $"there is no row '{row}'; there are {string.Join(", ", Enum.GetValues<Row>().Select(Verdicts.Word))}");
         Cell cell = _matrix.Run.At(wanted, subject) ?? throw new InvalidDataException($"the newest run has no cell '{subject}, {row}'");
         return $"[{MatrixMarkdown.Short(cell)}]({up}{ResultsPath}{_matrix.Stem}.md#{row.Replace(' ', '-')} \"measured: {subject}, {row}\")";
     }

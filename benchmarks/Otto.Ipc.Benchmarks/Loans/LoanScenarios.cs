@@ -34,14 +34,16 @@ internal static class LoanScenarios
             {
                 for (int i = -warm; i < handovers; i++)
                 {
-                    if (!sender.TryLoan(size, out Loan loan)) throw new InvalidOperationException("no block is free, although each was read before the next");
+                    if (!sender.TryLoan(size, out Loan loan))
+                        throw new InvalidOperationException("no block is free, although each was read before the next");
                     Span<byte> block = loan.Span;
                     // Written at both ends and in the middle; filling all of it would measure memory, which is not what is handed over.
                     block[0] = (byte)i;
                     block[size / 2] = (byte)i;
                     block[^1] = (byte)i;
                     long start = Stopwatch.GetTimestamp();
-                    if (!sender.TrySend(loan, size)) throw new InvalidOperationException("the stream is full, although each message was read before the next");
+                    if (!sender.TrySend(loan, size))
+                        throw new InvalidOperationException("the stream is full, although each message was read before the next");
                     long read = Answer(answers, peer);
                     if (i >= 0) samples[i] = read - start;
                 }
@@ -109,7 +111,8 @@ internal static class LoanScenarios
                 return read;
             }
 
-            if (!answers.WaitToReceive(Patience) && !peer.IsRunning) throw new InvalidOperationException("the other process ended early; its message is above");
+            if (!answers.WaitToReceive(Patience) && !peer.IsRunning)
+                throw new InvalidOperationException("the other process ended early; its message is above");
         }
     }
 

@@ -13,19 +13,25 @@ namespace Otto.Ipc.Benchmarks.Matrix;
 internal static class MatrixCommand
 {
     private const int Failed = 1;
-    private static readonly SpeedPlan Quick = new(TimeSpan.FromMilliseconds(100), 3, TimeSpan.FromSeconds(20), 0), Full = new(TimeSpan.FromMilliseconds(500), 5, TimeSpan.FromMinutes(2), 0);
+    private static readonly SpeedPlan Quick = new(TimeSpan.FromMilliseconds(100), 3, TimeSpan.FromSeconds(20), 0),
+        Full = new(TimeSpan.FromMilliseconds(500), 5, TimeSpan.FromMinutes(2), 0);
 
     public static Command Create()
     {
         var quick = new Option<bool>("--quick") { Description = "Short windows and three repeats: for verdicts, not to quote" };
-        var json = new Option<FileInfo?>("--json") { Description = "Also write the run to FILE, one JSON object a line; without FILE print it instead of the tables", HelpName = "FILE", Arity = ArgumentArity.ZeroOrOne };
+        var json = new Option<FileInfo?>("--json")
+            { Description = "Also write the run to FILE, one JSON object a line; without FILE print it instead of the tables",
+                HelpName = "FILE", Arity = ArgumentArity.ZeroOrOne };
         var markdown = new Option<FileInfo?>("--markdown") { Description = "Also write a report to FILE, and two charts beside it" };
-        var keep = new Option<bool>("--results") { Description = "Also write all of that into benchmarks/results, named by date and machine" };
+        var keep = new Option<bool>("--results")
+            { Description = "Also write all of that into benchmarks/results, named by date and machine" };
         var seed = new Option<int?>("--seed") { Description = "Draws the order of the runs again, as a run has printed it" };
-        var only = new Option<string[]>("--only") { Description = "Only these subjects", HelpName = "NAME", AllowMultipleArgumentsPerToken = true };
+        var only = new Option<string[]>("--only") { Description = "Only these subjects", HelpName = "NAME",
+            AllowMultipleArgumentsPerToken = true };
         var rows = new Option<Row[]>("--rows") { Description = "Only these rows", HelpName = "ROW", AllowMultipleArgumentsPerToken = true };
         var trait = new Option<string[]>("--trait") { Description = "Claims NAME.TRAIT=VALUE, to see the run fail", Hidden = true };
-        var command = new Command("matrix", "The comparison of all transports, each cell probed with real processes, and of their peers, measured in the same run")
+        var command = new Command("matrix",
+            "The comparison of all transports, each cell probed with real processes, and of their peers, measured in the same run")
         {
             quick, json, markdown, keep, seed, only, rows, trait,
         };
@@ -33,17 +39,20 @@ internal static class MatrixCommand
         markdown.MustHaveADirectory();
         only.Validators.Add(r =>
         {
-            foreach (string name in r.GetValue(only)!.Where(static n => AllSubjects.List.All(s => s.Name != n))) r.AddError(AllSubjects.NoSuch(name));
+            foreach (string name in r.GetValue(only)!.Where(static n => AllSubjects.List.All(s => s.Name != n)))
+                r.AddError(AllSubjects.NoSuch(name));
         });
         command.Validators.Add(r =>
         {
             Option[] part = [only, rows, trait];
             if (r.GetValue(keep) && part.FirstOrDefault(o => r.GetResult(o) is { Implicit: false }) is { } not)
-                r.AddError($"--results keeps whole runs, from which the documents are written: leave out {not.Name}, or write with --json and --markdown");
+                r.AddError($"--results keeps whole runs, from which the documents are written: leave out {not.Name}, or write with "
+                    + $"--json and --markdown");
         });
         command.SetAction(parsed =>
         {
-            SpeedPlan plan = (parsed.GetValue(quick) ? Quick : Full) with { Seed = parsed.GetValue(seed) ?? Environment.TickCount & 0xFFFF };
+            SpeedPlan plan = (parsed.GetValue(quick) ? Quick : Full) with
+                { Seed = parsed.GetValue(seed) ?? Environment.TickCount & 0xFFFF };
             string called = BenchmarkArguments.As("matrix", parsed, quick, seed, only, rows, trait);
             foreach (string change in parsed.GetValue(trait) ?? []) AlteredTraits.Apply(change);
             MatrixRun run = Run(
@@ -82,7 +91,8 @@ internal static class MatrixCommand
         }
 
         if (!BuiltTools.AreThere) leftOut.Add("otto, in the rows debuggable and shell-friendly: the tools are not built (eng/build)");
-        foreach ((string program, string what) in (ReadOnlySpan<(string, string)>)[("strace", "the count of all system calls"), ("jq", "looks with it"), ("nc", "looks and scripts with it"), ("redis-cli", "looks and scripts with it")])
+        foreach ((string program, string what) in (ReadOnlySpan<(string, string)>)[("strace", "the count of all system calls"),
+            ("jq", "looks with it"), ("nc", "looks and scripts with it"), ("redis-cli", "looks and scripts with it")])
         {
             if (!Programs.Has(program)) leftOut.Add($"{what}: {program} is not installed");
         }
@@ -93,7 +103,8 @@ internal static class MatrixCommand
         bool measured = rows.Contains(Row.Speed) || rows.Contains(Row.Overhead);
         using IdleWatch? idle = measured ? new IdleWatch(columns) : null;
         List<Cell> cells = [];
-        foreach (Probe probe in (Probe[])[new StreamingProbe(), new PersistenceProbe(), new DebuggableProbe(), new ShellProbe(), new BidirectionalProbe(), new SetUpProbe(), new SizeProbe(), new PlatformProbe()])
+        foreach (Probe probe in (Probe[])[new StreamingProbe(), new PersistenceProbe(), new DebuggableProbe(), new ShellProbe(),
+            new BidirectionalProbe(), new SetUpProbe(), new SizeProbe(), new PlatformProbe()])
         {
             if (rows.Contains(probe.Row)) TryAll(probe, columns, cells);
         }

@@ -2,17 +2,18 @@ using System.Globalization;
 
 namespace Otto.Ipc.Benchmarks.Matrix;
 
-// What makes a verdict. Written down before anything was measured, but for one border that was moved since (docs/decisions/0110); a number is
-// turned into a word here and nowhere else.
+// What makes a verdict. Written down before anything was measured, but for one border that was moved since (docs/decisions/0110); a number
+// is turned into a word here and nowhere else.
 //
 //  row            from what                                                        words
 //  speed          p50 of the quietest 256 round trips of 64 B in a row            under 2 µs very fast, under 200 µs fast, else slow
-//  streaming      when the first frame is read; then a run of 40 MiB              before the sender ends: yes; stuck or cut after it: partial; else no
-//  persistent     who can be killed before the reading                            everybody, on a disk: yes; everybody: until reboot; else no
+// streaming when the first frame is read; then a run of 40 MiB before the sender ends: yes; stuck or cut after it: partial; else no
+// persistent who can be killed before the reading everybody, on a disk: yes; everybody: until reboot; else no
 //  debuggable     which tool shows a waiting message, left for its receiver       cat: easy; jq, nc and their like: medium; else hard
-//  shell-friendly with which programs on the PATH a bash script takes part        those of every system: easy; general ones: medium; ours: hard; else no
+// shell-friendly with which programs on the PATH a bash script takes part those of every system: easy;
+// general ones: medium; ours: hard; else no
 //  bidirectional  whether a reply comes back over the channel of the request      yes, no
-//  set-up         steps before the first message, servers, the time they take     3 steps, no server, 1 s: low; a server of ours: medium; else high
+// set-up steps before the first message, servers, the time they take 3 steps, no server, 1 s: low; a server of ours: medium; else high
 //  overhead       processor time of all processes for a message of 64 B, busy     under 0.3 µs low, under 6 µs medium, else high
 //  size limits    the largest message                                             1 GiB went through unasked: no; else yes
 //  cross-platform declared, with what was run                                     the platforms
@@ -70,17 +71,20 @@ internal static class Verdicts
     public static readonly TimeSpan QuickSetUp = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// How far beyond a border a number may lie and still confirm what is claimed or expected: such numbers move by more than that between two
-    /// runs of the same code, and a word must not. Of whom nothing is expected gets the word on whose side the number lies.
+    /// How far beyond a border a number may lie and still confirm what is claimed or expected: such numbers move by
+    /// more than that between two runs of the same code, and a word must not. Of whom
+    /// nothing is expected gets the word on whose side the number lies.
     /// </summary>
     public const double Tolerance = 1.5;
 
     public static TransportSpeed Speed(double p50Microseconds, TransportSpeed? claim = null)
     {
-        TransportSpeed measured = Judge(p50Microseconds), low = Judge(p50Microseconds / Tolerance), high = Judge(p50Microseconds * Tolerance);
+        TransportSpeed measured = Judge(p50Microseconds), low = Judge(p50Microseconds / Tolerance),
+            high = Judge(p50Microseconds * Tolerance);
         return claim is { } c && (c == low || c == high) ? c : measured;
 
-        static TransportSpeed Judge(double us) => us < VeryFastMicroseconds ? TransportSpeed.VeryFast : us < FastMicroseconds ? TransportSpeed.Fast : TransportSpeed.Slow;
+        static TransportSpeed Judge(double us) =>
+            us < VeryFastMicroseconds ? TransportSpeed.VeryFast : us < FastMicroseconds ? TransportSpeed.Fast : TransportSpeed.Slow;
     }
 
     public static TransportSupport Streaming(bool firstBeforeEnd, bool wholeRun) => (firstBeforeEnd, wholeRun) switch
@@ -115,10 +119,13 @@ internal static class Verdicts
 
     public static TransportLevel Overhead(double cpuMicroseconds, TransportLevel? claim = null)
     {
-        TransportLevel measured = Judge(cpuMicroseconds), low = Judge(cpuMicroseconds / Tolerance), high = Judge(cpuMicroseconds * Tolerance);
+        TransportLevel measured = Judge(cpuMicroseconds), low = Judge(cpuMicroseconds / Tolerance),
+            high = Judge(cpuMicroseconds * Tolerance);
         return claim is { } c && (c == low || c == high) ? c : measured;
 
-        static TransportLevel Judge(double us) => us < LowOverheadMicroseconds ? TransportLevel.Low : us < MediumOverheadMicroseconds ? TransportLevel.Medium : TransportLevel.High;
+        static TransportLevel Judge(double us) =>
+            us < LowOverheadMicroseconds ? TransportLevel.Low
+            : us < MediumOverheadMicroseconds ? TransportLevel.Medium : TransportLevel.High;
     }
 
     /// <summary>Whether there is a limit.</summary>
@@ -126,15 +133,20 @@ internal static class Verdicts
 
     // The words of the table.
 
-    public static string Word(TransportSpeed speed) => speed switch { TransportSpeed.VeryFast => "very fast", TransportSpeed.Fast => "fast", _ => "slow" };
+    public static string Word(TransportSpeed speed) =>
+        speed switch { TransportSpeed.VeryFast => "very fast", TransportSpeed.Fast => "fast", _ => "slow" };
 
-    public static string Word(TransportSupport support) => support switch { TransportSupport.Yes => "yes", TransportSupport.Partial => "partial", _ => "no" };
+    public static string Word(TransportSupport support) =>
+        support switch { TransportSupport.Yes => "yes", TransportSupport.Partial => "partial", _ => "no" };
 
-    public static string Word(TransportPersistence persistence) => persistence switch { TransportPersistence.Disk => "yes", TransportPersistence.UntilReboot => "until reboot", _ => "no" };
+    public static string Word(TransportPersistence persistence) =>
+        persistence switch { TransportPersistence.Disk => "yes", TransportPersistence.UntilReboot => "until reboot", _ => "no" };
 
-    public static string Word(TransportEase? ease) => ease switch { Ipc.TransportEase.Easy => "easy", Ipc.TransportEase.Medium => "medium", Ipc.TransportEase.Hard => "hard", _ => "no" };
+    public static string Word(TransportEase? ease) =>
+        ease switch { Ipc.TransportEase.Easy => "easy", Ipc.TransportEase.Medium => "medium", Ipc.TransportEase.Hard => "hard", _ => "no" };
 
-    public static string Word(TransportLevel level) => level switch { TransportLevel.Low => "low", TransportLevel.Medium => "medium", _ => "high" };
+    public static string Word(TransportLevel level) =>
+        level switch { TransportLevel.Low => "low", TransportLevel.Medium => "medium", _ => "high" };
 
     public static string Word(bool yes) => yes ? "yes" : "no";
 

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace Otto.Ipc.Benchmarks.Measuring;
 
-// A run that is told to stop (Ctrl-C, SIGTERM, SIGHUP) takes with it what it made: first its processes, for they would go on writing, then whatever
-// lies where scratch lies and has this process in its name.
+// A run that is told to stop (Ctrl-C, SIGTERM, SIGHUP) takes with it what it made: first its processes, for they would go on writing, then
+// whatever lies where scratch lies and has this process in its name.
 
 internal static class Interruption
 {
@@ -12,7 +12,8 @@ internal static class Interruption
     private static readonly HashSet<Process> Children = [];
     private static readonly List<PosixSignalRegistration> Registrations = [];
 
-    // Who clears up enters and never leaves: a probe that fails because its process was killed would go on to the next one, behind the broom.
+    // Who clears up enters and never leaves: a probe that fails because its process was killed would go on
+    // to the next one, behind the broom.
     private static readonly Lock Gate = new();
 
     /// <summary>How every scratch directory and file of this process begins.</summary>
@@ -22,7 +23,8 @@ internal static class Interruption
     public static string InMemory => Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
 
     /// <summary>Where scratch lies.</summary>
-    public static IEnumerable<string> Parents => new[] { InMemory, Path.GetTempPath(), "/var/tmp", Environment.CurrentDirectory }.Where(Directory.Exists).Distinct();
+    public static IEnumerable<string> Parents =>
+        new[] { InMemory, Path.GetTempPath(), "/var/tmp", Environment.CurrentDirectory }.Where(Directory.Exists).Distinct();
 
     /// <summary>A path that is nobody's yet. What a process of ours makes there goes with this process.</summary>
     public static string NewPath(string parent) => Path.Combine(parent, Prefix + Guid.NewGuid().ToString("N")[..12]);
@@ -44,7 +46,8 @@ internal static class Interruption
         lock (Gate) directory.Delete(recursive: true);
     }
 
-    /// <summary>From now on what was made here is taken along at the end, however it comes about, but by SIGKILL.</summary>
+    /// <summary>From now on what was made here is taken along at the end, however it comes
+    /// about, but by SIGKILL.</summary>
     public static void Guard()
     {
         // Not in the handlers: what fails when its processes are gone may end the program before a handler has come to its end.

@@ -16,15 +16,18 @@ internal static class Machine
             string model = Field("/proc/cpuinfo", "model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
             string virtually = IsVirtual ? "virtual " : "";
             string memory = Field("/proc/meminfo", "MemTotal") is { } kilobytes
-                ? string.Create(CultureInfo.InvariantCulture, $", {Math.Round(long.Parse(kilobytes.Split(' ')[0], CultureInfo.InvariantCulture) / 1024.0 / 1024.0)} GiB") : "";
+                ? string.Create(CultureInfo.InvariantCulture,
+                    $", {Math.Round(long.Parse(kilobytes.Split(' ')[0], CultureInfo.InvariantCulture) / 1024.0 / 1024.0)} GiB") : "";
             return string.Create(CultureInfo.InvariantCulture, $"{model}, {Environment.ProcessorCount} {virtually}cores{memory}");
         }
     }
 
     /// <summary>The machine in a file's name.</summary>
-    public static string ShortName => string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessorCount}-{(IsVirtual ? "virtual-" : "")}cores");
+    public static string ShortName =>
+        string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessorCount}-{(IsVirtual ? "virtual-" : "")}cores");
 
-    public static string Kernel => $"{(File.Exists("/proc/sys/kernel/osrelease") ? "Linux " + File.ReadAllText("/proc/sys/kernel/osrelease").Trim() : RuntimeInformation.OSDescription)} {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
+    public static string Kernel =>
+        $"{(File.Exists("/proc/sys/kernel/osrelease") ? "Linux " + File.ReadAllText("/proc/sys/kernel/osrelease").Trim() : RuntimeInformation.OSDescription)} {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
 
     public static string Sdk => Output("dotnet", "--version") ?? "unknown";
 
@@ -36,12 +39,15 @@ internal static class Machine
         get
         {
             string? commit = Output("git", "rev-parse", "--short", "HEAD");
-            return commit is null ? "unknown" : Output("git", "status", "--porcelain", "--untracked-files=no", "--", ":!benchmarks/results", ":!README.md", ":!docs") is { Length: > 0 } ? commit + " and changes" : commit;
+            return commit is null ? "unknown"
+                : Output("git", "status", "--porcelain", "--untracked-files=no", "--", ":!benchmarks/results", ":!README.md",
+                    ":!docs") is { Length: > 0 } ? commit + " and changes" : commit;
         }
     }
 
     /// <summary>The load average over a minute.</summary>
-    public static double Load => File.Exists("/proc/loadavg") ? double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture) : 0;
+    public static double Load =>
+        File.Exists("/proc/loadavg") ? double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture) : 0;
 
     /// <summary>What others take of the processors, in cores, while this process only looks.</summary>
     public static double OthersOver(TimeSpan window)
@@ -58,24 +64,29 @@ internal static class Machine
     }
 
     private static bool IsVirtual => File.Exists("/proc/cpuinfo")
-        && File.ReadLines("/proc/cpuinfo").Any(static l => l.StartsWith("flags", StringComparison.Ordinal) && l.Contains(" hypervisor", StringComparison.Ordinal));
+        && File.ReadLines("/proc/cpuinfo").Any(
+            static l => l.StartsWith("flags", StringComparison.Ordinal) && l.Contains(" hypervisor", StringComparison.Ordinal));
 
     private static (long Busy, long Idle) Ticks()
     {
         // cpu  user nice system idle iowait irq softirq steal …
-        long[] fields = [.. File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(static f => long.Parse(f, CultureInfo.InvariantCulture))];
+        long[] fields = [.. File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(
+            static f => long.Parse(f, CultureInfo.InvariantCulture))];
         long idle = fields[3] + fields[4];
         return (fields.Take(8).Sum() - idle, idle);
     }
 
     private static string? Field(string file, string name) =>
-        File.Exists(file) ? File.ReadLines(file).FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal))?.Split(':', 2)[1].Trim() : null;
+        File.Exists(file) ? File.ReadLines(file).FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal))?.Split(':', 2)[1].Trim()
+        : null;
 
     private static string? Output(string program, params string[] arguments)
     {
         try
         {
-            using Process process = Process.Start(new ProcessStartInfo(program, arguments) { WorkingDirectory = Checkout.Root, RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using Process process =
+                Process.Start(new ProcessStartInfo(program, arguments) { WorkingDirectory = Checkout.Root, RedirectStandardOutput = true,
+                    RedirectStandardError = true })!;
             string output = process.StandardOutput.ReadToEnd().Trim();
             process.WaitForExit();
             return process.ExitCode == 0 ? output : null;

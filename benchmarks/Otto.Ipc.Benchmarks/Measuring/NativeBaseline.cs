@@ -6,7 +6,8 @@ namespace Otto.Ipc.Benchmarks.Measuring;
 
 // The same work in bare C, run between our runs, so that a ratio means something on a machine whose speed drifts.
 
-/// <summary>A program that prints what the hardware allows: <c>spsc N SIZE</c>, <c>ping N SIZE</c>, <c>futex N</c>, <c>pipe N SIZE</c>.</summary>
+/// <summary>A program that prints what the hardware allows: <c>spsc N SIZE</c>, <c>ping N
+/// SIZE</c>, <c>futex N</c>, <c>pipe N SIZE</c>.</summary>
 internal sealed partial class NativeBaseline(string? program)
 {
     public bool IsThere => program is not null;
@@ -15,7 +16,8 @@ internal sealed partial class NativeBaseline(string? program)
     public double? RingRate(int bytes, long messages) => Run($"spsc {messages} {bytes}", MessagesPerSecond());
 
     /// <summary>Median round trip in µs over two spinning cache lines, or over a futex.</summary>
-    public double? RoundTrip(bool spin, int bytes, long trips) => Run(spin ? $"ping {trips} {bytes}" : $"futex {trips}", MedianNanoseconds()) / 1000;
+    public double? RoundTrip(bool spin, int bytes, long trips) =>
+        Run(spin ? $"ping {trips} {bytes}" : $"futex {trips}", MedianNanoseconds()) / 1000;
 
     /// <summary>Median round trip in µs over two pipes.</summary>
     public double? PipeRoundTrip(int bytes, long trips) => Run($"pipe {trips} {bytes}", MedianNanoseconds()) / 1000;

@@ -14,7 +14,8 @@ internal static class NoiseDetector
     {
         List<string> signs = [];
         if (othersBefore > Busy) signs.Add(FormattableString.Invariant($"others took {othersBefore:0.0#} of a core before the run began"));
-        if (spread > WideSpread) signs.Add(FormattableString.Invariant($"the slowest repeat took {spread:0.0#} times as long as the quickest, typically"));
+        if (spread > WideSpread)
+            signs.Add(FormattableString.Invariant($"the slowest repeat took {spread:0.0#} times as long as the quickest, typically"));
         return signs.Count == 0 ? null : $"This machine was noisy: {string.Join("; ", signs)}. Trust ratios, not numbers.";
     }
 }

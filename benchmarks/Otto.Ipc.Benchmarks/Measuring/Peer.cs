@@ -16,7 +16,8 @@ internal sealed class Peer : IDisposable
         _process = Interruption.Start(start);
     }
 
-    /// <summary>Whether the other side still runs; a wait for it checks this, so that a crash there is not a hang here.</summary>
+    /// <summary>Whether the other side still runs; a wait for it checks this, so that a
+    /// crash there is not a hang here.</summary>
     public bool IsRunning => !_process.HasExited;
 
     public int Id => _process.Id;

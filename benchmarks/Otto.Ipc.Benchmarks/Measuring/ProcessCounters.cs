@@ -16,10 +16,12 @@ internal readonly record struct ProcessCounters(double CpuSeconds, long Switches
         {
             try
             {
-                nanoseconds += double.Parse(File.ReadAllText(Path.Combine(thread, "schedstat")).Split(' ')[0], CultureInfo.InvariantCulture);
+                nanoseconds += double.Parse(File.ReadAllText(Path.Combine(thread, "schedstat")).Split(' ')[0],
+                    CultureInfo.InvariantCulture);
                 switches += File.ReadLines(Path.Combine(thread, "status"))
                     .Where(line => line.Contains("ctxt_switches", StringComparison.Ordinal))
-                    .Sum(line => long.Parse(line.AsSpan(line.IndexOf(':', StringComparison.Ordinal) + 1).Trim(), CultureInfo.InvariantCulture));
+                    .Sum(line => long.Parse(line.AsSpan(line.IndexOf(':', StringComparison.Ordinal) + 1).Trim(),
+                        CultureInfo.InvariantCulture));
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {

@@ -24,17 +24,20 @@ internal sealed class Report(FileInfo? json, bool lines = false) : IDisposable
         // Without a terminal there is no width to fit into.
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 160;
         var table = new Table().Border(TableBorder.Simple);
-        foreach (string heading in (string[])["scenario", "transport", "mode", "bytes", "median", "p99", "peer", "ratio", "spread"]) table.AddColumn(heading);
+        foreach (string heading in (string[])["scenario", "transport", "mode", "bytes", "median", "p99", "peer", "ratio", "spread"])
+            table.AddColumn(heading);
         foreach (Result r in _results)
         {
             table.AddRow(
                 r.Scenario, r.Transport, r.Mode ?? "", r.Bytes.ToString("N0", CultureInfo.InvariantCulture), Number(r),
                 r.P99 is { } p99 ? $"{p99:N2} µs" : "", r.Peer is { } peer ? $"{r.PeerName} {Format(peer)}" : "",
-                r.RatioToPeer is { } ratio ? ratio.ToString("0.00", CultureInfo.InvariantCulture) : "", r.Spread.ToString("0.00", CultureInfo.InvariantCulture));
+                r.RatioToPeer is { } ratio ? ratio.ToString("0.00", CultureInfo.InvariantCulture) : "",
+                r.Spread.ToString("0.00", CultureInfo.InvariantCulture));
         }
 
         AnsiConsole.Write(table);
-        if (_results.Any(r => r.Spread > 1.5)) AnsiConsole.MarkupLine("The machine is noisy (a spread over 1.5): trust ratios, not numbers.");
+        if (_results.Any(r => r.Spread > 1.5))
+            AnsiConsole.MarkupLine("The machine is noisy (a spread over 1.5): trust ratios, not numbers.");
     }
 
     public void Dispose() => _lines?.Dispose();

@@ -54,6 +54,7 @@ internal sealed record Result
         peers.Count == ours.Count && peers.Count > 0 ? Math.Round(Median(ours.Zip(peers, (a, b) => a / b)), 3) : null;
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(Result))]
 internal sealed partial class ResultJson : JsonSerializerContext;

@@ -8,17 +8,21 @@ internal static class Allocations
 {
     private const int WarmUp = 20_000, Times = 20_000;
 
-    /// <summary>Timers and other threads of the process allocate too, now and then: the least of several tries is the operation's own.</summary>
+    /// <summary>Timers and other threads of the process allocate too, now and then: the
+    /// least of several tries is the operation's own.</summary>
     private const int Tries = 5, MostTries = 50;
 
     /// <summary>What each operation may allocate, in bytes.</summary>
-    public static IReadOnlyDictionary<string, double> Expected { get; } = Read(Path.Combine(AppContext.BaseDirectory, "expected-allocations.json"));
+    public static IReadOnlyDictionary<string, double> Expected { get;
+        } = Read(Path.Combine(AppContext.BaseDirectory, "expected-allocations.json"));
 
-    public static IReadOnlyDictionary<string, double> Read(string path) => JsonSerializer.Deserialize<Dictionary<string, double>>(File.ReadAllText(path)) ?? [];
+    public static IReadOnlyDictionary<string, double> Read(string path) =>
+        JsonSerializer.Deserialize<Dictionary<string, double>>(File.ReadAllText(path)) ?? [];
 
     /// <summary>Bytes that an operation allocates, on all threads together: the least of several tries.</summary>
     /// <param name="operation">The operation.</param>
-    /// <param name="expected">Where more than that was seen it is tried again, up to a limit: a machine in a hurry interrupts each try.</param>
+    /// <param name="expected">Where more than that was seen it is tried again, up to a
+    /// limit: a machine in a hurry interrupts each try.</param>
     public static double Of(Operation operation, double expected = double.MaxValue)
     {
         operation.Run(WarmUp);
@@ -35,8 +39,10 @@ internal static class Allocations
 
     /// <summary>What is wrong with a measurement; <see langword="null"/> where nothing is.</summary>
     public static string? Objection(IReadOnlyDictionary<string, double> expected, string operation, double bytes) =>
-        !expected.TryGetValue(operation, out double allowed) ? $"'{operation}' stands not in expected-allocations.json; it allocates {bytes:0.#} B"
+        !expected.TryGetValue(operation, out double allowed)
+        ? $"'{operation}' stands not in expected-allocations.json; it allocates {bytes:0.#} B"
         : bytes - allowed >= 1 ? $"'{operation}' allocates {bytes:0.#} B, expected are {allowed:0.#} B"
-        : allowed - bytes >= 1 ? $"'{operation}' allocates {bytes:0.#} B, fewer than the {allowed:0.#} B that are expected: lower them in expected-allocations.json"
+        : allowed - bytes >= 1 ? $"'{operation}' allocates {bytes:0.#} B, fewer than the {allowed:0.#} B that are expected: lower them "
+        + $"in expected-allocations.json"
         : null;
 }

@@ -18,7 +18,8 @@ namespace Otto.Ipc.Benchmarks.Micro;
 [MemoryDiagnoser]
 public class MicroBenchmarks
 {
-    /// <summary>Operations in one invocation: some hand over to another thread, and an invocation waits for it.</summary>
+    /// <summary>Operations in one invocation: some hand over to another thread, and an
+    /// invocation waits for it.</summary>
     public const int InARow = 1000;
 
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(1);
@@ -35,7 +36,8 @@ public class MicroBenchmarks
         return operation.Name;
     });
 
-    /// <summary>Makes what the operation needs, and runs it until the runtime has compiled it for good: only then are objects kept off the heap.</summary>
+    /// <summary>Makes what the operation needs, and runs it until the runtime has compiled
+    /// it for good: only then are objects kept off the heap.</summary>
     [GlobalSetup]
     public void SetUp()
     {
@@ -71,11 +73,14 @@ internal static class MicroCommand
 
     private static int Run(bool quick)
     {
-        // In this process: a project of its own for each benchmark would have to be restored and built, and what is measured is the same code.
-        Job job = Job.Default.WithToolchain(InProcessEmitToolchain.Instance).WithIterationTime(TimeInterval.FromMilliseconds(quick ? 50 : 250)).WithWarmupCount(quick ? 2 : 6).WithIterationCount(quick ? 3 : 15);
+        // In this process: a project of its own for each benchmark would have to be restored and built, and
+        // what is measured is the same code.
+        Job job = Job.Default.WithToolchain(InProcessEmitToolchain.Instance).WithIterationTime(
+            TimeInterval.FromMilliseconds(quick ? 50 : 250)).WithWarmupCount(quick ? 2 : 6).WithIterationCount(quick ? 3 : 15);
         string scratch = Interruption.NewPath(Path.GetTempPath());
         Summary summary = BenchmarkRunner.Run<MicroBenchmarks>(
-            ManualConfig.CreateMinimumViable().AddJob(job).AddColumn(StatisticColumn.Median).WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(60)).WithOptions(ConfigOptions.DisableLogFile).WithArtifactsPath(scratch));
+            ManualConfig.CreateMinimumViable().AddJob(job).AddColumn(StatisticColumn.Median).WithSummaryStyle(
+                SummaryStyle.Default.WithMaxParameterColumnWidth(60)).WithOptions(ConfigOptions.DisableLogFile).WithArtifactsPath(scratch));
         if (Directory.Exists(scratch)) Directory.Delete(scratch, recursive: true);
         List<string> objections = [];
         foreach (BenchmarkReport report in summary.Reports)

@@ -4,7 +4,8 @@ using Otto.Queue;
 
 namespace Otto.Ipc.Benchmarks.Micro;
 
-// What happens inside one process, step by step. BenchmarkDotNet times these, and a test counts what they allocate: both call the same code.
+// What happens inside one process, step by step. BenchmarkDotNet times these, and a test counts what they
+// allocate: both call the same code.
 
 /// <summary>Something that is done again and again.</summary>
 internal abstract class Operation : IDisposable
@@ -18,7 +19,9 @@ internal abstract class Operation : IDisposable
     public abstract void Dispose();
 
     /// <summary>All of them.</summary>
-    public static IEnumerable<Func<Operation>> All => [() => new StreamOperation(), () => new QueueOperation(), () => new EncodeOperation(), () => new DecodeOperation(), () => new RouteOperation(), () => new HandlerOperation()];
+    public static IEnumerable<Func<Operation>> All =>
+        [() => new StreamOperation(), () => new QueueOperation(), () => new EncodeOperation(), () => new DecodeOperation(),
+            () => new RouteOperation(), () => new HandlerOperation()];
 }
 
 /// <summary>A frame of 64 B in a ring: reserve, write, commit, lease, read, release.</summary>
@@ -76,7 +79,8 @@ internal sealed class QueueOperation : Operation
     {
         for (int i = 0; i < times; i++)
         {
-            if (!_queue.TrySend(_payload) || !_queue.TryLease(out WorkLease lease)) throw new InvalidOperationException("a queue that is emptied at once is full, or loses");
+            if (!_queue.TrySend(_payload) || !_queue.TryLease(out WorkLease lease))
+                throw new InvalidOperationException("a queue that is emptied at once is full, or loses");
             if (!lease.Complete()) throw new InvalidOperationException("a lease was somebody else's");
         }
     }
@@ -133,8 +137,10 @@ internal sealed class DecodeOperation : Operation
     {
         for (int i = 0; i < times; i++)
         {
-            if (EnvelopeHeader.Read(_message, out EnvelopeHeader header, out _, out int payloadAt) is { } problem) throw new InvalidDataException(problem);
-            if (header.EnqueuedMicroseconds != 1 || _message.Length - payloadAt != 200) throw new InvalidDataException("another envelope than was written");
+            if (EnvelopeHeader.Read(_message, out EnvelopeHeader header, out _, out int payloadAt) is { } problem)
+                throw new InvalidDataException(problem);
+            if (header.EnqueuedMicroseconds != 1 || _message.Length - payloadAt != 200)
+                throw new InvalidDataException("another envelope than was written");
         }
     }
 
@@ -143,7 +149,8 @@ internal sealed class DecodeOperation : Operation
     }
 }
 
-/// <summary>A task that no worker here handles: the route is judged, the task encoded and written to shared memory; taken off again by hand.</summary>
+/// <summary>A task that no worker here handles: the route is judged, the task encoded and
+/// written to shared memory; taken off again by hand.</summary>
 internal sealed class RouteOperation : Operation
 {
     private readonly ScratchDirectory _directory = ScratchDirectory.InSharedMemory();
@@ -153,9 +160,11 @@ internal sealed class RouteOperation : Operation
 
     public RouteOperation()
     {
-        _queue = new TaskQueue(new TaskQueueOptions().AddProducer<ReadOnlyMemory<byte>>("bytes").UseSharedMemory(o => o.Directory = _directory.Path));
+        _queue = new TaskQueue(
+            new TaskQueueOptions().AddProducer<ReadOnlyMemory<byte>>("bytes").UseSharedMemory(o => o.Directory = _directory.Path));
         _queue.StartAsync().GetAwaiter().GetResult();
-        if (_queue.EnqueueAsync(_task).AsTask().GetAwaiter().GetResult().Route != RouteName.SharedMemory) throw new InvalidOperationException("the task went another way");
+        if (_queue.EnqueueAsync(_task).AsTask().GetAwaiter().GetResult().Route != RouteName.SharedMemory)
+            throw new InvalidOperationException("the task went another way");
         _segment = new MmapTransport(new MmapTransportOptions { Directory = _directory.Path }).OpenQueue("bytes");
         Take();
     }
@@ -181,7 +190,8 @@ internal sealed class RouteOperation : Operation
 
     private void Take()
     {
-        if (!_segment.TryLease(out WorkLease lease) || !lease.Complete()) throw new InvalidOperationException("the task is not in its segment");
+        if (!_segment.TryLease(out WorkLease lease) || !lease.Complete())
+            throw new InvalidOperationException("the task is not in its segment");
     }
 }
 
@@ -196,7 +206,9 @@ internal sealed class HandlerOperation : Operation
 
     public HandlerOperation()
     {
-        _queue = new TaskQueue(new TaskQueueOptions().AddHandler<object>("object", HandleAsync, h => h.Scope(false).Concurrency(1)).UseSharedMemory(o => o.Enabled = false));
+        _queue = new TaskQueue(
+            new TaskQueueOptions().AddHandler<object>("object", HandleAsync, h => h.Scope(false).Concurrency(1)).UseSharedMemory(
+                o => o.Enabled = false));
         _queue.StartAsync().GetAwaiter().GetResult();
     }
 

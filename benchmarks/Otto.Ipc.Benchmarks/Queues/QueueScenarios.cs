@@ -44,7 +44,8 @@ internal static class QueueScenarios
             {
                 if (!done.TryLease(out WorkLease lease))
                 {
-                    if (!done.WaitToLease(Patience)) throw new TimeoutException($"{completed:N0} of {tasks:N0} tasks were completed, then no more");
+                    if (!done.WaitToLease(Patience))
+                        throw new TimeoutException($"{completed:N0} of {tasks:N0} tasks were completed, then no more");
                     continue;
                 }
 

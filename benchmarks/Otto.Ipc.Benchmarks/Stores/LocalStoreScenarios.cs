@@ -26,7 +26,8 @@ internal static class LocalStoreScenarios
         }
     }
 
-    private static void Measure(Report report, IKeyValueStore store, string scheme, bool sets, byte[] value, int operations, int keys, int runs)
+    private static void Measure(Report report, IKeyValueStore store, string scheme, bool sets, byte[] value, int operations, int keys,
+        int runs)
     {
         List<double> rates = [], p50 = [], p99 = [];
         long[] samples = new long[operations];
@@ -38,7 +39,8 @@ internal static class LocalStoreScenarios
                 long start = Stopwatch.GetTimestamp();
                 value[1] = (byte)('a' + i % 26); // a value that is set again unchanged is no write
                 if (sets) Wait(store.SetAsync(Key(i % keys), value));
-                else if (store.GetAsync(Key(i % keys)).AsTask().GetAwaiter().GetResult()!.Value.Length != ValueBytes) throw new InvalidOperationException("another value than was set");
+                else if (store.GetAsync(Key(i % keys)).AsTask().GetAwaiter().GetResult()!.Value.Length != ValueBytes)
+                    throw new InvalidOperationException("another value than was set");
                 samples[i] = Stopwatch.GetTimestamp() - start;
             }
 

@@ -75,10 +75,12 @@ internal sealed unsafe partial class RawClient : IDisposable
         }
 
         if (!_received.AsSpan(0, expected.Length).SequenceEqual(expected))
-            throw new InvalidOperationException($"another answer than expected: {Encoding.UTF8.GetString(_received.AsSpan(0, Math.Min(200, expected.Length)))}");
+            throw new InvalidOperationException(
+                $"another answer than expected: {Encoding.UTF8.GetString(_received.AsSpan(0, Math.Min(200, expected.Length)))}");
     }
 
-    private static int Check(nint moved) => moved > 0 ? (int)moved : throw new IOException($"the server closed, or: {Marshal.GetLastPInvokeErrorMessage()}");
+    private static int Check(nint moved) =>
+        moved > 0 ? (int)moved : throw new IOException($"the server closed, or: {Marshal.GetLastPInvokeErrorMessage()}");
 
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
     private static partial nint Read(int descriptor, byte* bytes, nint length);

@@ -16,7 +16,8 @@ internal static class StoreScenarios
         using var directory = ScratchDirectory.InSharedMemory();
         using var otto = new OttoServer(directory.Path);
         using RedisServer? redis = RedisServer.TryStart(directory.Path);
-        if (redis is null) Console.Error.WriteLine("  no redis-server on the PATH: its figures and the ratios are left out; sudo apt-get install redis-server");
+        if (redis is null) Console.Error.WriteLine(
+            "  no redis-server on the PATH: its figures and the ratios are left out; sudo apt-get install redis-server");
         StoreServer[] servers = redis is null ? [otto] : [otto, redis];
         string value = $"\"{new string('v', ValueBytes - 2)}\"";
         foreach (StoreServer server in servers) Fill(server, value);
@@ -34,7 +35,8 @@ internal static class StoreScenarios
             foreach (StoreServer server in servers)
             {
                 // Connections of a run are its own, so that no server is measured with another's in its tables.
-                using var client = new RawClient(server.Path, Connections, c => server.Batch(sets, value, depth, i => Key((c * 151 + i * 7) % Keys)));
+                using var client = new RawClient(server.Path, Connections,
+                    c => server.Batch(sets, value, depth, i => Key((c * 151 + i * 7) % Keys)));
                 TimeSpan took = client.Run(batches, samples);
                 if (run == 0) continue;
                 Array.Sort(samples);

@@ -104,7 +104,9 @@ internal sealed class RedisServer : StoreServer
     private RedisServer(string directory)
     {
         Path = System.IO.Path.Combine(directory, "redis.sock");
-        var start = new ProcessStartInfo("redis-server", ["--port", "0", "--unixsocket", Path, "--save", "", "--appendonly", "no", "--dir", directory]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("redis-server",
+            ["--port", "0", "--unixsocket", Path, "--save", "", "--appendonly", "no", "--dir", directory])
+            { RedirectStandardOutput = true };
         _process = Interruption.Start(start);
         _process.OutputDataReceived += static (_, _) => { };
         _process.BeginOutputReadLine();
@@ -120,13 +122,15 @@ internal sealed class RedisServer : StoreServer
     /// <summary>Starts one, where it is installed.</summary>
     public static RedisServer? TryStart(string directory)
     {
-        bool installed = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(System.IO.Path.Combine(folder, "redis-server")));
+        bool installed = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(
+            folder => File.Exists(System.IO.Path.Combine(folder, "redis-server")));
         return installed ? new RedisServer(directory) : null;
     }
 
     public override byte[] Get(string key) => Encoding.UTF8.GetBytes($"*2\r\n$3\r\nGET\r\n${key.Length}\r\n{key}\r\n");
 
-    public override byte[] Set(string key, string value) => Encoding.UTF8.GetBytes($"*3\r\n$3\r\nSET\r\n${key.Length}\r\n{key}\r\n${value.Length}\r\n{value}\r\n");
+    public override byte[] Set(string key, string value) =>
+        Encoding.UTF8.GetBytes($"*3\r\n$3\r\nSET\r\n${key.Length}\r\n{key}\r\n${value.Length}\r\n{value}\r\n");
 
     public override byte[] Value(string value) => Encoding.UTF8.GetBytes($"${value.Length}\r\n{value}\r\n");
 

@@ -62,7 +62,8 @@ internal static class FifoScenarios
                 Send(talk, payload);
                 Receive(talk, payload);
                 samples[i] = Stopwatch.GetTimestamp() - start;
-                if (BinaryPrimitives.ReadInt64LittleEndian(payload) != i) throw new InvalidOperationException($"echo {i} came back as another");
+                if (BinaryPrimitives.ReadInt64LittleEndian(payload) != i)
+                    throw new InvalidOperationException($"echo {i} came back as another");
             }
 
             if (run == 0) continue;
@@ -100,7 +101,8 @@ internal static class FifoScenarios
             for (long i = 0; i < messages; i++)
             {
                 Receive(talk, payload);
-                if (BinaryPrimitives.ReadInt64LittleEndian(payload) != i) throw new InvalidOperationException($"message {i} came as another");
+                if (BinaryPrimitives.ReadInt64LittleEndian(payload) != i)
+                    throw new InvalidOperationException($"message {i} came as another");
             }
 
             Send(talk, payload);
@@ -124,13 +126,15 @@ internal static class FifoScenarios
     }
 
     private static FifoDuplex Open(string directory, DuplexSide side, int bytes) =>
-        new FifoTransport(new FifoTransportOptions { Directory = directory }).OpenDuplex("bench", side, new FifoStreamOptions { Framing = FifoFraming.LengthPrefixed, MaxMessageBytes = bytes });
+        new FifoTransport(new FifoTransportOptions { Directory = directory }).OpenDuplex("bench", side,
+            new FifoStreamOptions { Framing = FifoFraming.LengthPrefixed, MaxMessageBytes = bytes });
 
     private static void Send(FifoDuplex talk, byte[] payload)
     {
         while (!talk.Sender.TrySend(payload))
         {
-            if (!talk.Sender.WaitToSend(payload.Length, Patience)) throw new TimeoutException("the other process takes nothing; its message is above");
+            if (!talk.Sender.WaitToSend(payload.Length, Patience))
+                throw new TimeoutException("the other process takes nothing; its message is above");
         }
     }
 

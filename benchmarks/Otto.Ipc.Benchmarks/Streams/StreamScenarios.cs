@@ -81,7 +81,8 @@ internal static class StreamScenarios
                 if (!sender.TrySend(payload)) throw new InvalidOperationException("a ring with one message in it is full");
                 Receive(answers, copy, spin);
                 samples[i] = Stopwatch.GetTimestamp() - start;
-                if (BinaryPrimitives.ReadInt64LittleEndian(copy) != i) throw new InvalidOperationException($"echo {i} came back as another");
+                if (BinaryPrimitives.ReadInt64LittleEndian(copy) != i)
+                    throw new InvalidOperationException($"echo {i} came back as another");
             }
 
             if (run == 0) continue;
@@ -128,7 +129,8 @@ internal static class StreamScenarios
 
                 lease.Bytes.CopyTo(copy);
                 lease.Dispose();
-                if (BinaryPrimitives.ReadInt64LittleEndian(copy) != i % Numbers) throw new InvalidOperationException($"message {i} came as another");
+                if (BinaryPrimitives.ReadInt64LittleEndian(copy) != i % Numbers)
+                    throw new InvalidOperationException($"message {i} came as another");
                 i++;
             }
 
@@ -137,8 +139,9 @@ internal static class StreamScenarios
     }
 
     /// <summary>
-    /// Payloads that begin with their number. They are made before the clock runs: a payload that is written in its first eight bytes and copied
-    /// by wide loads at once would measure that the processor cannot forward such stores, which no peer does.
+    /// Payloads that begin with their number. They are made before the clock runs: a payload that is written in its
+    /// first eight bytes and copied by wide loads at once would measure that the processor
+    /// cannot forward such stores, which no peer does.
     /// </summary>
     private static byte[][] Numbered(int bytes)
     {
@@ -165,7 +168,8 @@ internal static class StreamScenarios
         }
     }
 
-    private static MmapStreamOptions Options(bool spin) => new() { Capacity = EchoCapacity, SpinLimit = spin ? TimeSpan.FromSeconds(1) : TimeSpan.Zero };
+    private static MmapStreamOptions Options(bool spin) =>
+        new() { Capacity = EchoCapacity, SpinLimit = spin ? TimeSpan.FromSeconds(1) : TimeSpan.Zero };
 
     private static void Receive(MessageReceiver receiver, byte[] copy, bool spin)
     {
@@ -189,7 +193,8 @@ internal static class StreamScenarios
                 return;
             }
 
-            if (!answers.WaitToReceive(Patience) && !peer.IsRunning) throw new InvalidOperationException("the other process ended early; its message is above");
+            if (!answers.WaitToReceive(Patience) && !peer.IsRunning)
+                throw new InvalidOperationException("the other process ended early; its message is above");
         }
     }
 

@@ -2,8 +2,8 @@ using StackExchange.Redis;
 
 namespace Otto.Ipc.Benchmarks.Tasks;
 
-// What one would write by hand on the same client: XADD a task, one XREADGROUP and one XACK with XDEL a task, asleep until a nudge comes. Nothing is reclaimed,
-// delayed, counted or refused.
+// What one would write by hand on the same client: XADD a task, one XREADGROUP and one XACK with XDEL a task, asleep until a nudge comes.
+// Nothing is reclaimed, delayed, counted or refused.
 
 internal sealed class HandWrittenRedis(ConnectionMultiplexer connection) : IAsyncDisposable
 {

@@ -25,7 +25,8 @@ internal sealed record TaskPlan(string Route, string Format, bool Scope)
         TaskQueueOptions options = Options(directory);
         if (Scope)
         {
-            options.Services = new ServiceCollection().AddSingleton(sink).AddScoped<JsonTaskHandler>().AddScoped<RawTaskHandler>().AddScoped<BytesTaskHandler>().BuildServiceProvider();
+            options.Services = new ServiceCollection().AddSingleton(sink).AddScoped<JsonTaskHandler>().AddScoped<RawTaskHandler>()
+                .AddScoped<BytesTaskHandler>().BuildServiceProvider();
             return Format switch
             {
                 "json" => options.AddHandler<BenchTask, JsonTaskHandler>(Queue, static h => h.Concurrency(Places)),
@@ -36,9 +37,11 @@ internal sealed record TaskPlan(string Route, string Format, bool Scope)
 
         return Format switch
         {
-            "json" => options.AddHandler<BenchTask>(Queue, (task, _, _) => sink.Take(task.SentAt, task.Payload), static h => h.Scope(false).Concurrency(Places)),
+            "json" => options.AddHandler<BenchTask>(Queue, (task, _, _) => sink.Take(task.SentAt, task.Payload),
+                static h => h.Scope(false).Concurrency(Places)),
             "bytes" => options.AddHandler<byte[]>(Queue, (task, _, _) => sink.Take(task), static h => h.Scope(false).Concurrency(Places)),
-            _ => options.AddHandler<ReadOnlyMemory<byte>>(Queue, (task, _, _) => sink.Take(task.Span), static h => h.Scope(false).Concurrency(Places)),
+            _ => options.AddHandler<ReadOnlyMemory<byte>>(Queue, (task, _, _) => sink.Take(task.Span),
+                static h => h.Scope(false).Concurrency(Places)),
         };
     }
 
@@ -61,7 +64,8 @@ internal sealed record TaskPlan(string Route, string Format, bool Scope)
                 o.Directory = directory;
                 o.SlotBytes = 1024;
             });
-        if (Route == "redis") options.UseSharedMemory(static o => o.Enabled = false).UseRedis(Environment.GetEnvironmentVariable(RedisVariable)!);
+        if (Route == "redis")
+            options.UseSharedMemory(static o => o.Enabled = false).UseRedis(Environment.GetEnvironmentVariable(RedisVariable)!);
         return options;
     }
 }
@@ -74,7 +78,8 @@ internal sealed partial class BenchJson : JsonSerializerContext;
 
 internal sealed class JsonTaskHandler(TaskSink sink) : ITaskHandler<BenchTask>
 {
-    public ValueTask HandleAsync(BenchTask task, TaskContext context, CancellationToken cancellationToken) => sink.Take(task.SentAt, task.Payload);
+    public ValueTask HandleAsync(BenchTask task, TaskContext context, CancellationToken cancellationToken) =>
+        sink.Take(task.SentAt, task.Payload);
 }
 
 internal sealed class BytesTaskHandler(TaskSink sink) : ITaskHandler<byte[]>
@@ -84,5 +89,6 @@ internal sealed class BytesTaskHandler(TaskSink sink) : ITaskHandler<byte[]>
 
 internal sealed class RawTaskHandler(TaskSink sink) : ITaskHandler<ReadOnlyMemory<byte>>
 {
-    public ValueTask HandleAsync(ReadOnlyMemory<byte> task, TaskContext context, CancellationToken cancellationToken) => sink.Take(task.Span);
+    public ValueTask HandleAsync(ReadOnlyMemory<byte> task, TaskContext context, CancellationToken cancellationToken) =>
+        sink.Take(task.Span);
 }

@@ -6,7 +6,8 @@ using Otto.Queue;
 
 namespace Otto.Ipc.Benchmarks.Tasks;
 
-// Tasks of 200 bytes from one producer to one no-op worker: how many a second, and how long from enqueue to handler start. Each run has its peer beside it.
+// Tasks of 200 bytes from one producer to one no-op worker: how many a second, and how long from enqueue to
+// handler start. Each run has its peer beside it.
 
 internal static class TaskScenarios
 {
@@ -19,7 +20,8 @@ internal static class TaskScenarios
         var done = new Signal();
         TaskPlan plan = new("inprocess", "bytes", scope);
         // With a segment beside it only where one is asked for: Durability.Process keeps each task there.
-        await using var queue = new TaskQueue(plan.Handling(durability == Durability.None ? "" : directory.Path, new TaskSink(tasks, done.Set)));
+        await using var queue =
+            new TaskQueue(plan.Handling(durability == Durability.None ? "" : directory.Path, new TaskSink(tasks, done.Set)));
         await queue.StartAsync();
         EnqueueOptions? options = durability == Durability.None ? null : new() { Durability = durability };
         byte[] payload = Payload(0);
@@ -41,7 +43,8 @@ internal static class TaskScenarios
             peers.Add(peer);
         }
 
-        report.Add(Throughput("inprocess", durability == Durability.None ? plan.Mode : $"{plan.Mode}, durability {durability}", rates, peers, "Channel<object>"));
+        report.Add(Throughput("inprocess", durability == Durability.None ? plan.Mode : $"{plan.Mode}, durability {durability}", rates,
+            peers, "Channel<object>"));
     }
 
     private static async Task<double> ChannelRateAsync(byte[] payload, int tasks)
@@ -92,7 +95,8 @@ internal static class TaskScenarios
                 var task = new BenchTask(0, bytes);
                 for (int i = 0; i < tasks; i++)
                 {
-                    ValueTask<TaskReceipt> enqueued = plan.IsJson ? queue.EnqueueAsync(task) : queue.EnqueueAsync((ReadOnlyMemory<byte>)bytes);
+                    ValueTask<TaskReceipt> enqueued = plan.IsJson ? queue.EnqueueAsync(task)
+                        : queue.EnqueueAsync((ReadOnlyMemory<byte>)bytes);
                     if (!enqueued.IsCompletedSuccessfully) await enqueued;
                 }
             }
@@ -104,7 +108,8 @@ internal static class TaskScenarios
         report.Add(Throughput(plan.Route, plan.Mode, rates, [], null));
     }
 
-    /// <summary>Tasks through Redis, each awaited before the next is sent, beside a loop written by hand on the same client.</summary>
+    /// <summary>Tasks through Redis, each awaited before the next is sent, beside a loop
+    /// written by hand on the same client.</summary>
     public static async Task OneAtATimeAsync(Report report, int tasks, int runs)
     {
         TaskPlan plan = new("redis", "raw", Scope: false);

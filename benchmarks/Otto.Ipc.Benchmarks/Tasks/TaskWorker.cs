@@ -21,14 +21,16 @@ internal sealed class TaskWorker : IDisposable
     {
         _transport = new MmapTransport(new MmapTransportOptions { Directory = _directory.Path });
         _news = _transport.OpenQueue("news", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
-        _peer = new Peer(role, _directory.Path, plan.Route, plan.Format, plan.Scope ? "scope" : "", tasks.ToString(CultureInfo.InvariantCulture));
+        _peer = new Peer(role, _directory.Path, plan.Route, plan.Format, plan.Scope ? "scope" : "",
+            tasks.ToString(CultureInfo.InvariantCulture));
         Hear(spin: false); // It is ready.
     }
 
     public string Directory => _directory.Path;
 
     /// <summary>Waits until the worker is through.</summary>
-    /// <param name="spin">Stay awake: a producer that measures a waking worker's overhead should not be asleep itself.</param>
+    /// <param name="spin">Stay awake: a producer that measures a waking worker's overhead
+    /// should not be asleep itself.</param>
     /// <returns>What it says: the ticks from enqueue to handler start.</returns>
     public long Hear(bool spin)
     {
@@ -36,7 +38,10 @@ internal sealed class TaskWorker : IDisposable
         for (int looks = 0; !_news.TryLease(out lease); looks++)
         {
             if (spin && looks < 1_000_000) Thread.SpinWait(1);
-            else if (!_news.WaitToLease(Patience)) throw new TimeoutException(_peer.IsRunning ? $"the worker said nothing for {Patience.TotalSeconds} s" : "the worker ended early; its message is above");
+            else if (!_news.WaitToLease(Patience))
+                throw new TimeoutException(
+                    _peer.IsRunning ? $"the worker said nothing for {Patience.TotalSeconds} s"
+                    : "the worker ended early; its message is above");
         }
 
         long ticks = BinaryPrimitives.ReadInt64LittleEndian(lease.Payload.Span);

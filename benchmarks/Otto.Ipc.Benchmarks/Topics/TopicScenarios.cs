@@ -15,13 +15,15 @@ internal static class TopicScenarios
     private const long End = -1;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    public static void Throughput(Report report, NativeBaseline floor, int bytes, long messages, int subscribers, SlowSubscriberPolicy policy, int runs)
+    public static void Throughput(Report report, NativeBaseline floor, int bytes, long messages, int subscribers,
+        SlowSubscriberPolicy policy, int runs)
     {
         using var directory = ScratchDirectory.InSharedMemory();
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });
         using MessagePublisher publisher = transport.OpenPublisher("news", new MmapTopicOptions { Capacity = Capacity, Policy = policy });
         using WorkQueue answers = transport.OpenQueue("answers", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
-        Peer[] peers = [.. Enumerable.Range(0, subscribers).Select(_ => new Peer("topic-hear", directory.Path, Text(messages), Text(runs + 1)))];
+        Peer[] peers = [.. Enumerable.Range(0, subscribers).Select(
+            _ => new Peer("topic-hear", directory.Path, Text(messages), Text(runs + 1)))];
 
         byte[][] payloads = Numbered(bytes);
         byte[] last = new byte[bytes];
@@ -83,7 +85,8 @@ internal static class TopicScenarios
                 lost += message.Lost;
                 long number = BinaryPrimitives.ReadInt64LittleEndian(message.Bytes);
                 if (number == End) break;
-                if (number != (heard + lost) % Numbers) throw new InvalidOperationException($"message {number:N0} came after {heard:N0} heard and {lost:N0} lost");
+                if (number != (heard + lost) % Numbers)
+                    throw new InvalidOperationException($"message {number:N0} came after {heard:N0} heard and {lost:N0} lost");
                 heard++;
             }
 
@@ -93,7 +96,8 @@ internal static class TopicScenarios
         }
     }
 
-    /// <summary>Payloads that begin with their number, made before the clock runs, as those of the streams are.</summary>
+    /// <summary>Payloads that begin with their number, made before the clock runs, as those
+    /// of the streams are.</summary>
     private static byte[][] Numbered(int bytes)
     {
         byte[][] payloads = new byte[Numbers][];
@@ -114,7 +118,8 @@ internal static class TopicScenarios
         WorkLease lease;
         while (!answers.TryLease(out lease))
         {
-            if (!answers.WaitToLease(TimeSpan.FromSeconds(1)) && peers.Any(p => !p.IsRunning)) throw new InvalidOperationException("a subscriber ended early; its message is above");
+            if (!answers.WaitToLease(TimeSpan.FromSeconds(1)) && peers.Any(p => !p.IsRunning))
+                throw new InvalidOperationException("a subscriber ended early; its message is above");
         }
 
         long answer = BinaryPrimitives.ReadInt64LittleEndian(lease.Payload.Span);

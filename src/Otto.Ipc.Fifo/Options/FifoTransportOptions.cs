@@ -6,11 +6,12 @@ namespace Otto.Ipc.Fifo;
 public sealed record FifoTransportOptions
 {
     /// <summary>
-    /// The directory of the FIFOs, which must belong to this user and be writable by nobody else; it is made with mode 0700.
-    /// Left out: <c>OTTO_FIFO_DIR</c>, else <c>$XDG_RUNTIME_DIR/otto</c>, else <c>/tmp/otto-uid</c>.
+    /// The directory of the FIFOs, which must belong to this user and be writable by nobody else; it is made with mode
+    /// 0700. Left out: <c>OTTO_FIFO_DIR</c>, else <c>$XDG_RUNTIME_DIR/otto</c>, else <c>/tmp/otto-uid</c>.
     /// </summary>
     public string? Directory { get; init; }
 
-    /// <summary>The options of a stream that is opened without any, as through <see cref="IStreamTransport"/>. Left out, the defaults.</summary>
+    /// <summary>The options of a stream that is opened without any, as through
+    /// <see cref="IStreamTransport"/>. Left out, the defaults.</summary>
     public FifoStreamOptions? Stream { get; init; }
 }

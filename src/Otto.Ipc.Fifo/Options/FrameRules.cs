@@ -16,12 +16,13 @@ internal readonly record struct FrameRules(FifoFraming Framing, int MaxMessageBy
     /// <summary>The largest frame.</summary>
     public int MaxFrameBytes => MaxMessageBytes + Overhead;
 
-    /// <summary>Whether a frame may be larger than what one write keeps together, so that every sender takes the lock.</summary>
+    /// <summary>Whether a frame may be larger than what one write keeps together, so that
+    /// every sender takes the lock.</summary>
     public bool NeedsLock => MaxFrameBytes > Pipe.AtomicBytes;
 
     /// <summary>
-    /// The pipe in which the largest frame can lie whole, however the pages before it are filled: a page more than it fills, since it may
-    /// begin behind the rest of another frame.
+    /// The pipe in which the largest frame can lie whole, however the pages before it are filled: a page more than it
+    /// fills, since it may begin behind the rest of another frame.
     /// </summary>
     public int NeededPipeBytes => NeedsLock ? ((MaxFrameBytes - 1) / Pipe.PageBytes + 2) * Pipe.PageBytes : Pipe.PageBytes;
 

@@ -6,8 +6,10 @@ namespace Otto.Ipc.Fifo.Paths;
 
 internal static class FifoDirectory
 {
-    /// <summary>Finds the directory, creates it where it is missing, and refuses one that others could write to.</summary>
-    /// <param name="configured">The directory from options; else <c>OTTO_FIFO_DIR</c>, else <c>$XDG_RUNTIME_DIR/otto</c>, else <c>otto-uid</c> in the temp directory.</param>
+    /// <summary>Finds the directory, creates it where it is missing, and refuses one that
+    /// others could write to.</summary>
+    /// <param name="configured">The directory from options; else <c>OTTO_FIFO_DIR</c>, else
+    /// <c>$XDG_RUNTIME_DIR/otto</c>, else <c>otto-uid</c> in the temp directory.</param>
     public static string Ensure(string? configured)
     {
         string path = PathOf(configured);
@@ -35,13 +37,16 @@ internal static class FifoDirectory
     /// <summary>Refuses a directory that others could write to.</summary>
     public static void Check(string path)
     {
-        FileStatus status = PrivateFiles.Status(path) ?? throw new DirectoryNotFoundException($"the directory {path} for FIFOs is not there");
+        FileStatus status = PrivateFiles.Status(path)
+            ?? throw new DirectoryNotFoundException($"the directory {path} for FIFOs is not there");
         uint me = ProcessIdentity.UserId;
         if (!status.IsDirectory) throw new IOException($"{path}, the directory for FIFOs, is not a directory (links are not followed)");
         if (status.Owner != me)
-            throw new UnauthorizedAccessException($"the directory {path} for FIFOs belongs to uid {status.Owner}, not to {me}; name another in OTTO_FIFO_DIR");
+            throw new UnauthorizedAccessException(
+                $"the directory {path} for FIFOs belongs to uid {status.Owner}, not to {me}; name another in OTTO_FIFO_DIR");
         if (status.OthersMayWrite)
-            throw new UnauthorizedAccessException($"the directory {path} for FIFOs has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 700 it");
+            throw new UnauthorizedAccessException($"the directory {path} for FIFOs has mode {Convert.ToString(status.Permissions, 8)}; "
+                + $"others could write to it: chmod 700 it");
     }
 
     private static string Default()

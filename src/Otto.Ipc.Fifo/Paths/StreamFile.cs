@@ -38,7 +38,8 @@ internal sealed class StreamFile : IDisposable
 
     public FrameRules Rules { get; private set; }
 
-    /// <summary>Whether a frame was begun, and its sender has not said that it is whole. Means a death only to who holds the lock for writing.</summary>
+    /// <summary>Whether a frame was begun, and its sender has not said that it is whole.
+    /// Means a death only to who holds the lock for writing.</summary>
     public bool IsFrameBegun
     {
         get
@@ -109,7 +110,8 @@ internal sealed class StreamFile : IDisposable
         return true;
     }
 
-    /// <summary>Leaves. The locks go first, since a child of this process that has not executed its program yet shares them.</summary>
+    /// <summary>Leaves. The locks go first, since a child of this process that has not
+    /// executed its program yet shares them.</summary>
     public void Dispose()
     {
         if (_file.IsClosed) return;
@@ -141,7 +143,8 @@ internal sealed class StreamFile : IDisposable
 
     private bool IsStillNamed(string path)
     {
-        return PrivateFiles.Status(path) is { } named && named.IsSameFile(PrivateFiles.Status(_file)) && PrivateFiles.Status(FifoPath) is not null;
+        return PrivateFiles.Status(path) is { } named && named.IsSameFile(PrivateFiles.Status(_file))
+            && PrivateFiles.Status(FifoPath) is not null;
     }
 
     private bool TryJoin(FifoStreamOptions options)
@@ -162,9 +165,12 @@ internal sealed class StreamFile : IDisposable
         if (!_locks.TryJoin()) return false;
         Rules = ReadRules();
         if (options.Framing is { } framing && framing != Rules.Framing)
-            throw new ArgumentException($"framing {framing} differs from {Rules.Framing}, which the other ends of {FifoPath} use", nameof(options));
+            throw new ArgumentException($"framing {framing} differs from {Rules.Framing}, which the other ends of {FifoPath} use",
+                nameof(options));
         if (options.MaxMessageBytes is { } limit && limit != Rules.MaxMessageBytes)
-            throw new ArgumentException($"max message bytes {limit:N0} differs from {Rules.MaxMessageBytes:N0}, which the other ends of {FifoPath} use", nameof(options));
+            throw new ArgumentException(
+                $"max message bytes {limit:N0} differs from {Rules.MaxMessageBytes:N0}, which the other ends of {FifoPath} use",
+                nameof(options));
         return true;
     }
 
@@ -172,12 +178,14 @@ internal sealed class StreamFile : IDisposable
     {
         Span<byte> header = stackalloc byte[HeaderBytes];
         int read = RandomAccess.Read(_file, header, 0);
-        int framing = BinaryPrimitives.ReadInt32LittleEndian(header[FramingAt..]), limit = BinaryPrimitives.ReadInt32LittleEndian(header[LimitAt..]);
+        int framing = BinaryPrimitives.ReadInt32LittleEndian(header[FramingAt..]),
+            limit = BinaryPrimitives.ReadInt32LittleEndian(header[LimitAt..]);
         if (read != HeaderBytes || BinaryPrimitives.ReadInt32LittleEndian(header) != Magic || !Enum.IsDefined((FifoFraming)framing)
             || limit is < 1 or > FifoStreamOptions.MostMessageBytes)
         {
             throw new InvalidDataException(
-                $"{FifoPath}{Suffix} holds no rules of a stream ({read} of {HeaderBytes} bytes, framing {framing}, limit {limit}); remove it while nobody uses the FIFO");
+                $"{FifoPath}{Suffix} holds no rules of a stream ({read} of {HeaderBytes} bytes, framing {framing}, limit {limit}); "
+                + $"remove it while nobody uses the FIFO");
         }
 
         return new FrameRules((FifoFraming)framing, limit);

@@ -24,7 +24,8 @@ internal sealed class DirectoryLock : IDisposable
     }
 
     /// <summary>Whether the path still leads to the directory that is locked.</summary>
-    public bool IsStillNamed(string path) => PrivateFiles.Status(path) is { } status && status.Inode == PrivateFiles.Status(_directory).Inode;
+    public bool IsStillNamed(string path) =>
+        PrivateFiles.Status(path) is { } status && status.Inode == PrivateFiles.Status(_directory).Inode;
 
     public void Dispose() => _directory.Dispose();
 }

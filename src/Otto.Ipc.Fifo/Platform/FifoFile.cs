@@ -17,7 +17,8 @@ internal static class FifoFile
     }
 
     /// <summary>Refuses what is not a FIFO of this user alone.</summary>
-    public static void Check(string path) => Check(Libc.Status(path) ?? throw new FileNotFoundException($"there is no FIFO at {path}", path), path);
+    public static void Check(string path) =>
+        Check(Libc.Status(path) ?? throw new FileNotFoundException($"there is no FIFO at {path}", path), path);
 
     /// <summary>Opens the reading end; there need be no writer.</summary>
     public static Pipe OpenReading(string path)
@@ -45,7 +46,8 @@ internal static class FifoFile
         return full;
     }
 
-    /// <summary>Deletes the name. Whoever waits in an open of it is let in, finds the end, and nobody comes after that.</summary>
+    /// <summary>Deletes the name. Whoever waits in an open of it is let in, finds the end,
+    /// and nobody comes after that.</summary>
     public static void Remove(string path)
     {
         int both = Libc.Open(path, Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0);
@@ -85,6 +87,7 @@ internal static class FifoFile
         if (!status.IsFifo) throw new IOException($"{path} is not a FIFO; remove it, or take another name");
         if (status.Uid != me) throw new UnauthorizedAccessException($"the FIFO {path} belongs to uid {status.Uid}, not to {me}");
         if (status.OthersMayUse)
-            throw new UnauthorizedAccessException($"the FIFO {path} has mode {Convert.ToString(status.Permissions, 8)}; others could take part: chmod 600 it");
+            throw new UnauthorizedAccessException(
+                $"the FIFO {path} has mode {Convert.ToString(status.Permissions, 8)}; others could take part: chmod 600 it");
     }
 }

@@ -53,7 +53,8 @@ internal readonly record struct Pipe
     /// <summary>Whether no process has it open for reading.</summary>
     public bool HasNoReader => (PipeCalls.Poll(Id, 0) & PipeCalls.POLLERR) != 0;
 
-    /// <summary>Whether every process that had it open for writing has closed it; false before the first came.</summary>
+    /// <summary>Whether every process that had it open for writing has closed it; false
+    /// before the first came.</summary>
     public bool HasNoWriter => (PipeCalls.Poll(Id, PipeCalls.POLLIN) & PipeCalls.POLLHUP) != 0;
 
     /// <summary>Whether the kernel takes something now.</summary>
@@ -92,7 +93,8 @@ internal readonly record struct Pipe
     /// <summary>Writes two runs of bytes as one.</summary>
     public PipeTransfer Write(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second) => new(PipeCalls.Write(Id, first, second));
 
-    /// <summary>Shows what lies in it through another pipe, and takes nothing out; no bytes if it is empty and no process has it open for writing.</summary>
+    /// <summary>Shows what lies in it through another pipe, and takes nothing out; no bytes
+    /// if it is empty and no process has it open for writing.</summary>
     public PipeTransfer ShowTo(Pipe to, int bytes) => new(PipeCalls.Show(Id, to.Id, bytes));
 
     /// <summary>Takes bytes out without copying them anywhere but into <paramref name="to"/>.</summary>

@@ -101,7 +101,8 @@ internal static unsafe partial class PipeCalls
     }
 
     /// <summary>Shows what lies in a pipe through another one, and takes nothing out.</summary>
-    /// <returns>How many bytes; 0 where the pipe is empty and no one has it open for writing; the error's number, negative.</returns>
+    /// <returns>How many bytes; 0 where the pipe is empty and no one has it open for
+    /// writing; the error's number, negative.</returns>
     public static int Show(int from, int to, int bytes) => Moved(tee: true, from, to, bytes);
 
     /// <summary>Takes bytes out of a pipe without copying them anywhere but into <paramref name="to"/>.</summary>

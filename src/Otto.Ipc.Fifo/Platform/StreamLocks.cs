@@ -3,7 +3,8 @@ using Otto.Ipc.Platform.Linux;
 
 namespace Otto.Ipc.Fifo.Platform;
 
-// Two roles in a stream, each a byte far beyond the end of the stream's file: the system drops the lock on it with the process that holds it.
+// Two roles in a stream, each a byte far beyond the end of the stream's file: the system drops the lock on
+// it with the process that holds it.
 
 /// <summary>The locks by which the ends of one stream know of each other.</summary>
 internal readonly struct StreamLocks(SafeFileHandle file)

@@ -33,7 +33,8 @@ internal sealed unsafe class WakeEvent : IDisposable
     /// <param name="events">What it should be ready for.</param>
     /// <param name="milliseconds">How long; -1 for ever. May return early.</param>
     public void Wait(int id, PollEvents events, int milliseconds) =>
-        PipeCalls.Poll([new() { Descriptor = _fd, Events = (short)PollEvents.Readable }, new() { Descriptor = id, Events = (short)events }], milliseconds);
+        PipeCalls.Poll([new() { Descriptor = _fd, Events = (short)PollEvents.Readable }, new() { Descriptor = id, Events = (short)events }],
+            milliseconds);
 
     public void Dispose()
     {

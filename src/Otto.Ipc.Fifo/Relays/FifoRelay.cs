@@ -5,12 +5,14 @@ namespace Otto.Ipc.Fifo.Relays;
 // A FIFO alone serves shells badly: the first echo's close ends the reader, and whoever keeps it open for writing keeps its reader from
 // ever leaving. So each program has a FIFO of its own, and a relay stands between that knows when the programs end.
 
-/// <summary>Passes on what producers write into their FIFOs to the FIFOs of consumers, with bounded memory and in the pace of the slowest.</summary>
+/// <summary>Passes on what producers write into their FIFOs to the FIFOs of consumers, with
+/// bounded memory and in the pace of the slowest.</summary>
 /// <remarks>
-/// One or several producers and consumers, each any program that opens a path; every consumer gets everything. Make it, start the programs
-/// with <see cref="OutputPipes"/> and <see cref="InputPipes"/> in their environments, <see cref="RunAsync"/>, and say when each program has
-/// ended: a producer may open and close its FIFO as often as it likes until then. A consumer that closes its FIFO has left; when all
-/// have, the producers' FIFOs are closed, and a producer that goes on writing gets SIGPIPE. A producer that ends before a consumer has
+/// One or several producers and consumers, each any program that opens a path; every consumer gets everything. Make it,
+/// start the programs with <see cref="OutputPipes"/> and <see cref="InputPipes"/> in their environments,
+/// <see cref="RunAsync"/>, and say when each program has ended: a producer may open and close its FIFO as often as it
+/// likes until then. A consumer that closes its FIFO has left; when all have, the producers' FIFOs are closed, and a
+/// producer that goes on writing gets SIGPIPE. A producer that ends before a consumer has
 /// opened loses nothing. Every member is safe for use by several threads.
 /// </remarks>
 public sealed class FifoRelay : IAsyncDisposable
@@ -30,7 +32,8 @@ public sealed class FifoRelay : IAsyncDisposable
     private volatile bool _stopping;
     private Timer? _rejecting;
 
-    /// <summary>Makes the FIFOs. Producers may open and write from now on; nothing is passed on until <see cref="RunAsync"/>.</summary>
+    /// <summary>Makes the FIFOs. Producers may open and write from now on; nothing is
+    /// passed on until <see cref="RunAsync"/>.</summary>
     /// <param name="options">How many programs, and how their bytes are put together; left out, one to one.</param>
     /// <exception cref="ArgumentException">An option is out of bounds; the message has the numbers.</exception>
     /// <exception cref="UnauthorizedAccessException">The directory is not this user's alone.</exception>
@@ -44,7 +47,8 @@ public sealed class FifoRelay : IAsyncDisposable
         try
         {
             FifoFraming? framing = options.Producers > 1 ? options.Framing : null;
-            for (int i = 1; i <= options.Producers; i++) _inlets.Add(new RelayInlet(_directory.MakeFifo($"output-{i}"), framing, options, _signal));
+            for (int i = 1; i <= options.Producers; i++)
+                _inlets.Add(new RelayInlet(_directory.MakeFifo($"output-{i}"), framing, options, _signal));
             for (int i = 1; i <= options.Consumers; i++) _outlets.Add(new RelayOutlet(_directory.MakeFifo($"input-{i}"), options, _signal));
         }
         catch
@@ -64,8 +68,10 @@ public sealed class FifoRelay : IAsyncDisposable
     /// <summary>The FIFO of each consumer, for its <c>OTTO_INPUT_PIPE</c>.</summary>
     public IReadOnlyList<string> InputPipes { get; }
 
-    /// <summary>Begins to pass on, and goes on until every producer has ended and all was passed on, or every consumer has left.</summary>
-    /// <returns>What became of it; the same task for each call. Faults where the system fails, and cancels where the relay is disposed before the end.</returns>
+    /// <summary>Begins to pass on, and goes on until every producer has ended and all was
+    /// passed on, or every consumer has left.</summary>
+    /// <returns>What became of it; the same task for each call. Faults where the system
+    /// fails, and cancels where the relay is disposed before the end.</returns>
     public Task<FifoRelayReport> RunAsync()
     {
         lock (_gate)

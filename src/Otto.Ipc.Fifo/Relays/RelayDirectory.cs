@@ -27,7 +27,8 @@ internal sealed class RelayDirectory : IDisposable
         Sweep(parent);
         while (true)
         {
-            string name = string.Create(CultureInfo.InvariantCulture, $"{Prefix}{Environment.ProcessId}-{Interlocked.Increment(ref _count)}");
+            string name = string.Create(CultureInfo.InvariantCulture,
+                $"{Prefix}{Environment.ProcessId}-{Interlocked.Increment(ref _count)}");
             string path = FifoDirectory.Ensure(Path.Combine(parent, name));
             if (DirectoryLock.TryAcquire(path) is not { } held) continue;
             // Another relay that swept it in between has removed it, or was kept from it.

@@ -83,7 +83,8 @@ internal sealed class RelayInlet
         return true;
     }
 
-    /// <summary>What may be passed on now: bytes as they are, whole frames, or a part of one that is larger than the buffer.</summary>
+    /// <summary>What may be passed on now: bytes as they are, whole frames, or a part of
+    /// one that is larger than the buffer.</summary>
     public ReadOnlySpan<byte> Ready()
     {
         ReadOnlySpan<byte> bytes = _buffer.AsSpan(0, _filled);
@@ -108,7 +109,8 @@ internal sealed class RelayInlet
         if (!HasEnded && _filled < BufferBytes) _registration.Arm(_pipe.Id, PollEvents.Readable);
     }
 
-    /// <summary>Lets in a program that waits to open the FIFO after the end: its write fails as into any pipe that is not read.</summary>
+    /// <summary>Lets in a program that waits to open the FIFO after the end: its write
+    /// fails as into any pipe that is not read.</summary>
     public void RejectWaiting() => FifoFile.OpenReading(Path).Close();
 
     public void Close()
@@ -120,7 +122,8 @@ internal sealed class RelayInlet
         _pipe = _keeper = default;
     }
 
-    /// <summary>The producer has ended. All that it wrote is in the pipe now; with others' writing on, that much and no more is read.</summary>
+    /// <summary>The producer has ended. All that it wrote is in the pipe now; with others'
+    /// writing on, that much and no more is read.</summary>
     private void BeginEnd()
     {
         _keeper.Close();

@@ -74,7 +74,8 @@ internal sealed class RelayOutlet(string path, FifoRelayOptions options, WakeSig
         if (IsOpen) _registration.Arm(_pipe.Id, wantsRoom ? PollEvents.Writable : PollEvents.None);
     }
 
-    /// <summary>Lets in a program that waits to open the FIFO after the end, and shows it that there is nothing.</summary>
+    /// <summary>Lets in a program that waits to open the FIFO after the end, and shows it
+    /// that there is nothing.</summary>
     public void RejectWaiting() => FifoFile.TryOpenWriting(path).Close();
 
     public void Close()

@@ -83,7 +83,9 @@ internal sealed class FifoReceiver : MessageReceiver, IWaitCondition
         {
             if (!TryFind(out bytes)) return false;
             if (bytes > destination.Length)
-                throw new ArgumentException($"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream", nameof(destination));
+                throw new ArgumentException(
+                    $"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream",
+                    nameof(destination));
             _peeker.Unread.Slice(_reader.PayloadAt, bytes).CopyTo(destination);
             _reader.Take(bytes);
             return true;

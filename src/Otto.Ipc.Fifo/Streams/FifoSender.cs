@@ -164,7 +164,8 @@ internal sealed class FifoSender : MessageSender, IWaitCondition
         if (_pipe.Rules.Framing == FifoFraming.Lines && message.IndexOf((byte)'\n') is >= 0 and int at)
         {
             throw new ArgumentException(
-                $"a line cannot hold a line feed, and this message of {message.Length:N0} bytes has one at byte {at:N0}; send it in parts, or open the stream with length-prefixed frames",
+                $"a line cannot hold a line feed, and this message of {message.Length:N0} bytes has one at byte {at:N0}; send it in "
+                + $"parts, or open the stream with length-prefixed frames",
                 nameof(message));
         }
     }

@@ -37,7 +37,8 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
     /// <summary>Where the message that was found begins in what is unread.</summary>
     public int PayloadAt => _rules.Framing == FifoFraming.LengthPrefixed ? FrameRules.LengthBytes : 0;
 
-    /// <summary>What to sleep on while there is nothing. Half a frame may have lost its sender, which only a look can tell.</summary>
+    /// <summary>What to sleep on while there is nothing. Half a frame may have lost its
+    /// sender, which only a look can tell.</summary>
     public SleepSource SleepSource => new(peeker.WaitId, PollEvents.Readable, peeker.Unread.IsEmpty ? 0 : SenderCheckInterval);
 
     /// <summary>Finds the next message.</summary>
@@ -140,7 +141,8 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
 
         if (!FifoFile.IsFull(file.FifoPath)) return false;
         if (_rules.Framing == FifoFraming.Lines) SkipLine(peeker.Unread);
-        else Break($"{peeker.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath}, in pieces too small for the rest to come; have its writer write larger ones");
+        else Break($"{peeker.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath}, in pieces too small for the rest to "
+            + $"come; have its writer write larger ones");
         return true;
     }
 
@@ -148,9 +150,12 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
     {
         byte[] received = peeker.Unread.ToArray();
         string path = file.FifoPath;
-        string what = _rules.Framing == FifoFraming.Lines ? $"the last line in {path} is cut: {received.Length:N0} bytes came without a line feed"
-            : received.Length < FrameRules.LengthBytes ? $"the last message in {path} is cut: {received.Length} of {FrameRules.LengthBytes} bytes of its length came"
-            : $"the last message in {path} is cut: {received.Length - FrameRules.LengthBytes:N0} of its {BinaryPrimitives.ReadUInt32LittleEndian(received):N0} bytes came";
+        string what = _rules.Framing == FifoFraming.Lines
+            ? $"the last line in {path} is cut: {received.Length:N0} bytes came without a line feed"
+            : received.Length < FrameRules.LengthBytes
+            ? $"the last message in {path} is cut: {received.Length} of {FrameRules.LengthBytes} bytes of its length came"
+            : $"the last message in {path} is cut: {received.Length - FrameRules.LengthBytes:N0} of its "
+            + $"{BinaryPrimitives.ReadUInt32LittleEndian(received):N0} bytes came";
         Drop(received.Length);
         if (!_skipping) _error = new TruncatedFrameException($"{what} before its sender went: {Show(received)}", received);
         _skipping = false;
@@ -166,7 +171,8 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
         int bytes = line.Length;
         line = _skipping ? line : line[..^1];
         _error = new InvalidDataException(
-            $"a line in {file.FifoPath} has more than {_rules.MaxMessageBytes:N0} bytes and was skipped; it begins with {Show(line)}. Raise MaxMessageBytes");
+            $"a line in {file.FifoPath} has more than {_rules.MaxMessageBytes:N0} bytes and was skipped; it begins with {Show(line)}. "
+            + $"Raise MaxMessageBytes");
         Drop(bytes);
     }
 
@@ -193,7 +199,8 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
     private static string Show(ReadOnlySpan<byte> bytes)
     {
         ReadOnlySpan<byte> shown = bytes[..Math.Min(bytes.Length, ShownBytes)];
-        string text = shown.IndexOfAnyExceptInRange((byte)' ', (byte)'~') < 0 ? $"'{Encoding.ASCII.GetString(shown)}'" : Convert.ToHexString(shown);
+        string text = shown.IndexOfAnyExceptInRange((byte)' ', (byte)'~') < 0 ? $"'{Encoding.ASCII.GetString(shown)}'"
+            : Convert.ToHexString(shown);
         return shown.Length == bytes.Length ? text : text + "…";
     }
 }

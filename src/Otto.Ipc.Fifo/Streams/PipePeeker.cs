@@ -28,7 +28,8 @@ internal sealed class PipePeeker : IDisposable
             if (Math.Min(pipe, shown) < rules.NeededPipeBytes)
             {
                 throw new IOException(
-                    $"messages of up to {rules.MaxMessageBytes:N0} bytes need a pipe of {rules.NeededPipeBytes:N0}, and the system gives {Math.Min(pipe, shown):N0} "
+                    $"messages of up to {rules.MaxMessageBytes:N0} bytes need a pipe of {rules.NeededPipeBytes:N0}, and the system "
+                    + $"gives {Math.Min(pipe, shown):N0} "
                     + $"({Pipe.SizeLimits} bound it); lower MaxMessageBytes");
             }
 
@@ -45,10 +46,12 @@ internal sealed class PipePeeker : IDisposable
     /// <summary>What was seen and not taken.</summary>
     public ReadOnlySpan<byte> Unread => _seen.AsSpan(_start, _end - _start);
 
-    /// <summary>What becomes readable when there is something to see that was not there at the last <see cref="Peek"/>.</summary>
+    /// <summary>What becomes readable when there is something to see that was not there at
+    /// the last <see cref="Peek"/>.</summary>
     public int WaitId => _end == _start ? _pipe.Id : Arrivals().Id;
 
-    /// <summary>Whether no sender may be left, by the last look: it saw nothing, and nobody to come; or it saw what one may have left.</summary>
+    /// <summary>Whether no sender may be left, by the last look: it saw nothing, and nobody
+    /// to come; or it saw what one may have left.</summary>
     public bool MayHaveEnded { get; private set; }
 
     /// <summary>Whether no sender has the FIFO open any more. Before the first one came this is false.</summary>
@@ -95,7 +98,8 @@ internal sealed class PipePeeker : IDisposable
         foreach (Pipe pipe in (ReadOnlySpan<Pipe>)[_nowhere, _keeper, _showIn, _showOut, _pipe]) pipe.Close();
     }
 
-    /// <summary>While half a frame lies in the pipe it is always readable: what counts is that something came.</summary>
+    /// <summary>While half a frame lies in the pipe it is always readable: what counts is
+    /// that something came.</summary>
     private ReadinessPoller Arrivals()
     {
         if (_arrivals is not null) return _arrivals;

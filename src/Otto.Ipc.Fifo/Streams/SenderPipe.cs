@@ -96,7 +96,8 @@ internal sealed class SenderPipe : IWaitHandler
     /// <summary>What was written into reserved room so far.</summary>
     public ReadOnlySpan<byte> Reserved(int bytes) => _rest.AsSpan(PayloadAt, bytes);
 
-    /// <summary>Sends what was written into reserved room: now, or, where somebody else took the room in the pipe, as soon as there is some.</summary>
+    /// <summary>Sends what was written into reserved room: now, or, where somebody else
+    /// took the room in the pipe, as soon as there is some.</summary>
     public void Commit(int bytes)
     {
         lock (_gate)
@@ -201,7 +202,8 @@ internal sealed class SenderPipe : IWaitHandler
         return true;
     }
 
-    /// <summary>Connects as soon as there is a receiver, whether or not the owner has anything to send: a shell's open waits for that.</summary>
+    /// <summary>Connects as soon as there is a receiver, whether or not the owner has
+    /// anything to send: a shell's open waits for that.</summary>
     private void SeekReceiver()
     {
         if (Connect()) return;
@@ -215,7 +217,8 @@ internal sealed class SenderPipe : IWaitHandler
         return hasNoReader ? throw Left() : writable;
     }
 
-    /// <summary>Takes the lock, if frames of this stream need one, unless a sender died holding it and the receiver has yet to notice.</summary>
+    /// <summary>Takes the lock, if frames of this stream need one, unless a sender died
+    /// holding it and the receiver has yet to notice.</summary>
     private bool TryLock()
     {
         if (_locked || !_rules.NeedsLock) return true;
@@ -226,7 +229,8 @@ internal sealed class SenderPipe : IWaitHandler
         {
             Unlock();
             throw new IOException(
-                $"a sender died in the middle of a message in {_file.FifoPath}, and its reader is no receiver that could take it out; close all ends and begin again");
+                $"a sender died in the middle of a message in {_file.FifoPath}, and its reader is no receiver that could take it out; "
+                + $"close all ends and begin again");
         }
 
         if (_pipe.WaitingBytes == 0)
@@ -307,7 +311,8 @@ internal sealed class SenderPipe : IWaitHandler
         else Wait.CallAfter(RetryRest);
     }
 
-    /// <summary>The receiver has gone in the middle of a frame. What was written of it stays marked as begun: the next receiver finds half of it, and is told.</summary>
+    /// <summary>The receiver has gone in the middle of a frame. What was written of it
+    /// stays marked as begun: the next receiver finds half of it, and is told.</summary>
     private void LoseRest()
     {
         _restStart = _restEnd = 0;
@@ -326,7 +331,8 @@ internal sealed class SenderPipe : IWaitHandler
     private Exception Failure(PipeTransfer transfer) => transfer.HasNoReader ? Left() : transfer.ToException("write", _file.FifoPath);
 
     private ChannelClosedException Left() =>
-        new($"the receiver of {_file.FifoPath} has left; what it had not read is kept for the next one as long as a sender is open, and nothing is sent until then");
+        new($"the receiver of {_file.FifoPath} has left; what it had not read is kept for the next one as long as a sender is open, and "
+        + $"nothing is sent until then");
 
     private void Release()
     {

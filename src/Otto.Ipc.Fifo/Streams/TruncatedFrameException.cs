@@ -2,7 +2,8 @@ namespace Otto.Ipc.Fifo;
 
 // What a receiver throws when a sender went away in the middle of a message.
 
-/// <summary>A stream's sender left or died in the middle of a message; this message was taken out, and the stream may go on.</summary>
+/// <summary>A stream's sender left or died in the middle of a message; this message was
+/// taken out, and the stream may go on.</summary>
 public sealed class TruncatedFrameException : IOException
 {
     /// <summary>Makes the exception.</summary>
@@ -13,6 +14,7 @@ public sealed class TruncatedFrameException : IOException
 
     internal TruncatedFrameException(string message, byte[] received) : base(message) => Received = received;
 
-    /// <summary>The bytes that did arrive, as they lay in the pipe: with the length in front, where frames have one.</summary>
+    /// <summary>The bytes that did arrive, as they lay in the pipe: with the length in
+    /// front, where frames have one.</summary>
     public ReadOnlyMemory<byte> Received { get; }
 }

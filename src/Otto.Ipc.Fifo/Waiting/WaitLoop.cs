@@ -10,14 +10,16 @@ namespace Otto.Ipc.Fifo.Waiting;
 /// <summary>What to sleep on until the next poll.</summary>
 /// <param name="Id">A pipe, or -1.</param>
 /// <param name="Events">What it should be ready for.</param>
-/// <param name="LongestRetry">If no event may announce the change: poll again after a while, later each time, up to this many ms. Else 0.</param>
+/// <param name="LongestRetry">If no event may announce the change: poll again after a
+/// while, later each time, up to this many ms. Else 0.</param>
 internal readonly record struct SleepSource(int Id, PollEvents Events, int LongestRetry);
 
 /// <summary>What an end waits for.</summary>
 internal interface IWaitCondition
 {
     /// <summary>Finds out whether it has come. Throws if it can never come.</summary>
-    /// <param name="arm">Whether to have the handler called when the source is ready: only the end knows that it is still open.</param>
+    /// <param name="arm">Whether to have the handler called when the source is ready: only
+    /// the end knows that it is still open.</param>
     /// <param name="source">What to sleep on, if it has not come.</param>
     bool Poll(bool arm, out SleepSource source);
 }

@@ -2,7 +2,8 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Fifo.Waiting;
 
-/// <summary>One pipe's registration with the wait thread, made when it is first needed. For one thread at a time.</summary>
+/// <summary>One pipe's registration with the wait thread, made when it is first needed. For
+/// one thread at a time.</summary>
 internal sealed class WaitRegistration(IWaitHandler handler)
 {
     private long _tag;

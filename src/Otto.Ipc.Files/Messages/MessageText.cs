@@ -38,11 +38,13 @@ internal static class MessageText
         return Opening.Length + written + Closing.Length;
     }
 
-    /// <summary>The message that a line or file stands for; what is neither JSON nor wrapped, such as a shell's plain line, stands for itself.</summary>
+    /// <summary>The message that a line or file stands for; what is neither JSON nor
+    /// wrapped, such as a shell's plain line, stands for itself.</summary>
     public static ReadOnlyMemory<byte> Decode(ReadOnlyMemory<byte> text)
     {
         ReadOnlySpan<byte> bytes = text.Span;
-        if (!bytes.StartsWith(Opening) || !bytes.EndsWith(Closing) || bytes.Length < Opening.Length + Closing.Length) return StoredJson.ToValue(text);
+        if (!bytes.StartsWith(Opening) || !bytes.EndsWith(Closing) || bytes.Length < Opening.Length + Closing.Length)
+            return StoredJson.ToValue(text);
         ReadOnlySpan<byte> inside = bytes[Opening.Length..^Closing.Length];
         byte[] message = new byte[Base64.GetMaxDecodedFromUtf8Length(inside.Length)];
         // The alphabet has neither quotes nor backslashes, so what decodes is one whole string. White space is not of it.

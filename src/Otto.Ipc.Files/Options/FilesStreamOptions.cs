@@ -18,13 +18,16 @@ public sealed record FilesStreamOptions
     /// <summary>The default <see cref="MaxSenders"/>: 4.</summary>
     public const int DefaultMaxSenders = 4;
 
-    private const int LeastCapacity = 4096, MostCapacity = 1 << 30, MostMessageBytes = FilesQueueOptions.MostMessageBytes, MostSenders = 256;
+    private const int LeastCapacity = 4096, MostCapacity = 1 << 30, MostMessageBytes = FilesQueueOptions.MostMessageBytes,
+        MostSenders = 256;
 
-    /// <summary>How many bytes of lines a sender may be ahead of the receiver, each sender for itself: 4,096 to 1 GiB.</summary>
+    /// <summary>How many bytes of lines a sender may be ahead of the receiver, each sender
+    /// for itself: 4,096 to 1 GiB.</summary>
     /// <remarks>The files take at most a quarter more.</remarks>
     public int? Capacity { get; init; }
 
-    /// <summary>The largest message in bytes: 1 to 256 MiB. Its line must fit into the capacity; bytes that are no JSON take a third more.</summary>
+    /// <summary>The largest message in bytes: 1 to 256 MiB. Its line must fit into the
+    /// capacity; bytes that are no JSON take a third more.</summary>
     public int? MaxMessageBytes { get; init; }
 
     /// <summary>How many .NET senders the stream can have at once: 1 to 256.</summary>
@@ -56,7 +59,8 @@ public sealed record FilesStreamOptions
     {
         long line = MessageText.MostBytes(most) + 1L;
         if (line <= capacity) return;
-        throw new ArgumentException($"a message of {most:N0} bytes may take a line of {line:N0}, the capacity is {capacity:N0}; lower MaxMessageBytes or raise Capacity");
+        throw new ArgumentException($"a message of {most:N0} bytes may take a line of {line:N0}, the capacity is {capacity:N0}; lower "
+            + $"MaxMessageBytes or raise Capacity");
     }
 }
 

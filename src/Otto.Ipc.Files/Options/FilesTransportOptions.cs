@@ -6,8 +6,8 @@ namespace Otto.Ipc.Files;
 public sealed record FilesTransportOptions
 {
     /// <summary>
-    /// The directory of the run, which must belong to this user and be writable by nobody else; it is created where it is missing.
-    /// Left out: <c>OTTO_TASKS_DIR</c>, else <c>OTTO_HOME</c>, else <c>.otto</c> in the current directory.
+    /// The directory of the run, which must belong to this user and be writable by nobody else; it is created where it
+    /// is missing. Left out: <c>OTTO_TASKS_DIR</c>, else <c>OTTO_HOME</c>, else <c>.otto</c> in the current directory.
     /// </summary>
     public string? Directory { get; init; }
 
@@ -20,7 +20,8 @@ public sealed record FilesTransportOptions
     /// <summary>How often a waiter looks where nothing tells it of changes: 1 ms to 1 minute, default 20 ms.</summary>
     public TimeSpan PollInterval { get; init; } = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>How long a writer waits for another one's lock before it throws <see cref="TimeoutException"/>. Default 30 s.</summary>
+    /// <summary>How long a writer waits for another one's lock before it throws
+    /// <see cref="TimeoutException"/>. Default 30 s.</summary>
     public TimeSpan LockTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>The largest value of a store: 1 byte to 256 MiB, default 1 MiB.</summary>

@@ -29,7 +29,8 @@ internal static class ChannelSettings
     {
         if (TryRead(path, settings) is { } there) return there;
         int[] numbers = [.. settings.Select(setting => setting.Stated ?? setting.Default)];
-        return TryCreate(path, settings, numbers) ? numbers : TryRead(path, settings) ?? throw new IOException($"{path} was removed while it was being read");
+        return TryCreate(path, settings, numbers) ? numbers
+            : TryRead(path, settings) ?? throw new IOException($"{path} was removed while it was being read");
     }
 
     private static int[]? TryRead(string path, Setting[] settings)
@@ -44,7 +45,8 @@ internal static class ChannelSettings
             {
                 (string name, _, _, int least, int most) = settings[i];
                 numbers[i] = document.RootElement.GetProperty(name).GetInt32();
-                if (numbers[i] < least || numbers[i] > most) throw new CorruptSegmentException($"{path}: {name} is {numbers[i]:N0}, it must be {least:N0} to {most:N0}");
+                if (numbers[i] < least || numbers[i] > most)
+                    throw new CorruptSegmentException($"{path}: {name} is {numbers[i]:N0}, it must be {least:N0} to {most:N0}");
             }
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
@@ -56,13 +58,15 @@ internal static class ChannelSettings
         for (int i = 0; i < settings.Length; i++)
         {
             if (settings[i].Stated is { } stated && stated != numbers[i])
-                throw new ArgumentException($"{settings[i].Name} of {stated:N0} was stated, {path} was made with {numbers[i]:N0}; state that, or leave it out");
+                throw new ArgumentException(
+                    $"{settings[i].Name} of {stated:N0} was stated, {path} was made with {numbers[i]:N0}; state that, or leave it out");
         }
 
         return numbers;
     }
 
-    /// <summary>Makes the file whole under another name, then links it: who finds it finds all of it, and of two makers one wins.</summary>
+    /// <summary>Makes the file whole under another name, then links it: who finds it finds
+    /// all of it, and of two makers one wins.</summary>
     private static bool TryCreate(string path, Setting[] settings, int[] numbers)
     {
         var text = new ArrayBufferWriter<byte>();

@@ -5,7 +5,8 @@ namespace Otto.Ipc.Files;
 /// <summary>What a change survives once the call that made it has returned.</summary>
 public enum FlushLevel
 {
-    /// <summary>The death of every process; a power failure may take the newest changes with it. Right for the data of a run.</summary>
+    /// <summary>The death of every process; a power failure may take the newest changes
+    /// with it. Right for the data of a run.</summary>
     None,
 
     /// <summary>The bytes are on the disk; after a power failure the name may still lead to the old file.</summary>

@@ -59,7 +59,8 @@ internal sealed class LockFile(string path) : IDisposable
         }
     }
 
-    /// <summary>Drops the lock now: closing alone leaves it with a child that was forked meanwhile and has not yet called exec.</summary>
+    /// <summary>Drops the lock now: closing alone leaves it with a child that was forked
+    /// meanwhile and has not yet called exec.</summary>
     public void Release()
     {
         if (_file is { } file) FileLock.Release(file);

@@ -3,8 +3,8 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Paths;
 
-// The only place that opens, makes, moves or removes a file: never through a link, never another user's, never what is no plain file. Words what the
-// system refused.
+// The only place that opens, makes, moves or removes a file: never through a link, never another user's, never what is no plain file. Words
+// what the system refused.
 
 internal static class PrivateFile
 {
@@ -15,12 +15,15 @@ internal static class PrivateFile
     /// <param name="access">For what.</param>
     /// <param name="append">Whether every write goes to the end.</param>
     /// <returns><see langword="null"/> if there is none.</returns>
-    /// <exception cref="UnauthorizedAccessException">It is a link, no plain file, another user's, or writable by others.</exception>
-    public static SafeFileHandle? TryOpen(string path, FileAccess access, bool append = false) => Open(path, access, append, mayCreate: false);
+    /// <exception cref="UnauthorizedAccessException">It is a link, no plain file, another
+    /// user's, or writable by others.</exception>
+    public static SafeFileHandle? TryOpen(string path, FileAccess access, bool append = false) =>
+        Open(path, access, append, mayCreate: false);
 
     /// <summary>Opens a file for reading and writing, and makes an empty one where there is none.</summary>
     public static SafeFileHandle OpenOrCreate(string path) =>
-        Open(path, FileAccess.ReadWrite, append: false, mayCreate: true) ?? throw new DirectoryNotFoundException($"the directory of {path} does not exist");
+        Open(path, FileAccess.ReadWrite, append: false, mayCreate: true)
+        ?? throw new DirectoryNotFoundException($"the directory of {path} does not exist");
 
     /// <summary>Makes a file that did not exist.</summary>
     /// <returns>Null where something of that name exists; it was not touched.</returns>
@@ -69,7 +72,8 @@ internal static class PrivateFile
         catch (IOException e) when (PrivateFiles.IsFull(e))
         {
             throw new IOException(
-                $"writing {bytes.Length:N0} bytes to {path} failed, {PrivateFiles.FreeBytes(path):N0} are free there; free some, or name another directory", e.HResult);
+                $"writing {bytes.Length:N0} bytes to {path} failed, {PrivateFiles.FreeBytes(path):N0} are free there; free some, or "
+                + $"name another directory", e.HResult);
         }
     }
 
@@ -78,7 +82,8 @@ internal static class PrivateFile
     public static byte[] ReadAll(SafeFileHandle file, string path, long most)
     {
         long size = RandomAccess.GetLength(file);
-        if (size > most) throw new CorruptSegmentException($"{path} has {size:N0} bytes, the limit is {most:N0}; remove it, or raise the limit");
+        if (size > most) throw new CorruptSegmentException(
+            $"{path} has {size:N0} bytes, the limit is {most:N0}; remove it, or raise the limit");
         byte[] bytes = new byte[size];
         int had = 0;
         while (had < bytes.Length)
@@ -141,9 +146,11 @@ internal static class PrivateFile
             FileStatus status = PrivateFiles.Status(file);
             uint me = ProcessIdentity.UserId;
             if (!status.IsRegularFile) throw new UnauthorizedAccessException($"{path} is not a plain file");
-            if (status.Owner != me) throw new UnauthorizedAccessException($"{path} belongs to uid {status.Owner}, this process runs as uid {me}");
+            if (status.Owner != me)
+                throw new UnauthorizedAccessException($"{path} belongs to uid {status.Owner}, this process runs as uid {me}");
             if ((status.Permissions & AnybodyMayWrite) != 0)
-                throw new UnauthorizedAccessException($"{path} has mode {Convert.ToString(status.Permissions, 8)}; anybody could write to it: chmod 600 it");
+                throw new UnauthorizedAccessException(
+                    $"{path} has mode {Convert.ToString(status.Permissions, 8)}; anybody could write to it: chmod 600 it");
             return file;
         }
         catch

@@ -6,7 +6,8 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
-// Leasing and its ends, and the dead letters. Each is one rename or one unlink, so a kill between two of them leaves the message in one place.
+// Leasing and its ends, and the dead letters. Each is one rename or one unlink, so a kill between two of
+// them leaves the message in one place.
 
 internal sealed partial class DirectoryQueue
 {
@@ -65,7 +66,8 @@ internal sealed partial class DirectoryQueue
     private bool PutBack(string path, in MessageName name, bool countAttempt, TimeSpan delay)
     {
         if (delay == TimeSpan.Zero || (countAttempt && name.Attempt >= _numbers.MaxAttempts)) return GiveBack(path, name, countAttempt, "");
-        return PrivateFile.Move(path, Path.Combine(_files.Delayed, DelayedName.In(delay, name.Id, name.Attempt + (countAttempt ? 1 : 0)).ToString()));
+        return PrivateFile.Move(path,
+            Path.Combine(_files.Delayed, DelayedName.In(delay, name.Id, name.Attempt + (countAttempt ? 1 : 0)).ToString()));
     }
 
     bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason)
@@ -76,7 +78,8 @@ internal sealed partial class DirectoryQueue
 
     // The payload is this process's own memory, and stays as long as somebody has it.
     PayloadRetention IWorkLeaseOwner.Retain(in SlotToken token, ReadOnlyMemory<byte> payload) =>
-        _held.ContainsKey(token.Word) ? new PayloadRetention(payload) : throw new InvalidOperationException("the lease has ended, and its payload with it");
+        _held.ContainsKey(token.Word) ? new PayloadRetention(payload)
+        : throw new InvalidOperationException("the lease has ended, and its payload with it");
 
     public override IReadOnlyList<DeadLetter> GetDeadLetters(int max = 100) => Call(() =>
     {
@@ -123,7 +126,8 @@ internal sealed partial class DirectoryQueue
         return SweepNowAndThen() && TryTake(out name);
     }
 
-    /// <summary>Reads a message that was just taken; what is none is nobody's work, and is put where a person looks.</summary>
+    /// <summary>Reads a message that was just taken; what is none is nobody's work, and is
+    /// put where a person looks.</summary>
     private bool TryReadTaken(MessageName name, out ReadOnlyMemory<byte> payload)
     {
         string path = _me.PathOf(name);
@@ -179,7 +183,8 @@ internal sealed partial class DirectoryQueue
     private bool GiveBack(string path, MessageName name, bool countAttempt, string why)
     {
         if (countAttempt && name.Attempt >= _numbers.MaxAttempts)
-            return BuryLetter(path, name, $"given up after {name.Attempt} attempts, the limit is {_numbers.MaxAttempts}{(why.Length > 0 ? "; " + why : "")}");
+            return BuryLetter(path, name,
+                $"given up after {name.Attempt} attempts, the limit is {_numbers.MaxAttempts}{(why.Length > 0 ? "; " + why : "")}");
         MessageName again = countAttempt ? name with { Attempt = name.Attempt + 1 } : name;
         bool moved = PrivateFile.Move(path, Path.Combine(_files.Ready, again.ToString()));
         if (moved && !_use.IsClosed)
@@ -232,7 +237,8 @@ internal sealed partial class DirectoryQueue
         try
         {
             using SafeFileHandle? file = PrivateFile.TryOpen(path, FileAccess.Read);
-            return file is null ? null : Encoding.UTF8.GetString(MessageText.WithoutEnd(PrivateFile.ReadAll(file, path, 16 * MostReasonBytes)).Span);
+            return file is null ? null
+                : Encoding.UTF8.GetString(MessageText.WithoutEnd(PrivateFile.ReadAll(file, path, 16 * MostReasonBytes)).Span);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or CorruptSegmentException)
         {
@@ -266,7 +272,8 @@ internal sealed partial class DirectoryQueue
         {
             using SafeFileHandle? file = PrivateFile.TryOpen(path, FileAccess.Read);
             if (file is null) return false;
-            payload = MessageText.Decode(MessageText.WithoutEnd(PrivateFile.ReadAll(file, path, MessageText.MostBytes(MaxMessageBytes) + 2)));
+            payload = MessageText.Decode(
+                MessageText.WithoutEnd(PrivateFile.ReadAll(file, path, MessageText.MostBytes(MaxMessageBytes) + 2)));
             if (payload.Length <= MaxMessageBytes) return true;
             problem = $"message of {payload.Length:N0} bytes exceeds the limit of {MaxMessageBytes:N0}";
             payload = default;

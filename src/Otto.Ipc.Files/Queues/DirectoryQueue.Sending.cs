@@ -3,7 +3,8 @@ using Otto.Ipc.Files.Paths;
 
 namespace Otto.Ipc.Files.Queues;
 
-// Sending: the file is written under a name of this handle's own, then passes the sequence, where room is counted and the rename commits it.
+// Sending: the file is written under a name of this handle's own, then passes the sequence, where room is
+// counted and the rename commits it.
 
 internal sealed partial class DirectoryQueue
 {
@@ -200,8 +201,8 @@ internal sealed partial class DirectoryQueue
     }
 
     /// <summary>
-    /// Whether a message may be added. Each that was added since the last count took a number, and all else only makes room; so nothing is
-    /// counted while what was left then exceeds the numbers given out since.
+    /// Whether a message may be added. Each that was added since the last count took a number, and all else only makes
+    /// room; so nothing is counted while what was left then exceeds the numbers given out since.
     /// </summary>
     private bool HasRoom(long last)
     {

@@ -9,13 +9,17 @@ internal sealed partial class DirectoryQueue
     private readonly Work _work;
     private readonly Room _room;
 
-    public override bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => Call(() => _waiter.Wait(_work, timeout, cancellationToken));
+    public override bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) =>
+        Call(() => _waiter.Wait(_work, timeout, cancellationToken));
 
-    public override bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default) => Call(() => _waiter.Wait(_room, timeout, cancellationToken));
+    public override bool WaitToSend(TimeSpan timeout, CancellationToken cancellationToken = default) =>
+        Call(() => _waiter.Wait(_room, timeout, cancellationToken));
 
-    public override async ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => await WaitAsync(_work, cancellationToken).ConfigureAwait(false);
+    public override async ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) =>
+        await WaitAsync(_work, cancellationToken).ConfigureAwait(false);
 
-    public override async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default) => await WaitAsync(_room, cancellationToken).ConfigureAwait(false);
+    public override async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default) =>
+        await WaitAsync(_room, cancellationToken).ConfigureAwait(false);
 
     private async ValueTask WaitAsync(IWaitCondition condition, CancellationToken cancellationToken)
     {
@@ -59,7 +63,8 @@ internal sealed partial class DirectoryQueue
     /// <summary>Room to send.</summary>
     private sealed class Room(DirectoryQueue queue) : IWaitCondition
     {
-        public IEnumerable<string> Directories => [queue._files.Ready, queue._files.Delayed, queue._files.Dead, queue._files.Leased, .. queue._files.WorkerDirectories()];
+        public IEnumerable<string> Directories =>
+            [queue._files.Ready, queue._files.Delayed, queue._files.Dead, queue._files.Leased, .. queue._files.WorkerDirectories()];
 
         public TimeSpan NextPollIn => ChangeWaiter.LongestSleep;
 

@@ -7,8 +7,8 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
-// The queue shape over a directory: one file a message, and every step of its life a rename, which happens whole and to one of those who try.
-// This part holds the handle together, looks and sweeps; sending, leasing and waiting have parts of their own.
+// The queue shape over a directory: one file a message, and every step of its life a rename, which happens whole and to one of those who
+// try. This part holds the handle together, looks and sweeps; sending, leasing and waiting have parts of their own.
 
 internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWorkLeaseOwner
 {
@@ -58,7 +58,8 @@ internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWork
         return _takesWork = consumes;
     });
 
-    public override int OtherConsumers => Call(() => _files.WorkerDirectories().Count(directory => directory != _me.DirectoryPath && WorkerDirectory.Works(directory)));
+    public override int OtherConsumers =>
+        Call(() => _files.WorkerDirectories().Count(directory => directory != _me.DirectoryPath && WorkerDirectory.Works(directory)));
 
     public override WorkQueueCounts GetCounts() => Call(() =>
     {
@@ -74,7 +75,8 @@ internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWork
                 if (message) leased++;
                 else reserved++;
                 // The rename into the worker's directory was the last change of the file.
-                if (message && PrivateFiles.Status(Path.Combine(worker, file)) is { } status) oldestLease = Math.Min(oldestLease, status.Changed);
+                if (message && PrivateFiles.Status(Path.Combine(worker, file)) is { } status)
+                    oldestLease = Math.Min(oldestLease, status.Changed);
             }
         }
 
@@ -87,12 +89,15 @@ internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWork
 
         // The wall clock may have been set back since.
         static TimeSpan Age(long since) =>
-            since == long.MaxValue ? TimeSpan.Zero : TimeSpan.FromTicks(Math.Max(0, (QueueTime.UnixNanoseconds - since) / TimeSpan.NanosecondsPerTick));
+            since == long.MaxValue ? TimeSpan.Zero
+            : TimeSpan.FromTicks(Math.Max(0, (QueueTime.UnixNanoseconds - since) / TimeSpan.NanosecondsPerTick));
     });
 
-    public override bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("a queue of files lends nothing; send the bytes");
+    public override bool TryLoan(int bytes, out Loan loan) =>
+        throw new NotSupportedException("a queue of files lends nothing; send the bytes");
 
-    public override bool TrySend(in Loan loan, int bytes) => throw new NotSupportedException("a queue of files lends nothing; send the bytes");
+    public override bool TrySend(in Loan loan, int bytes) =>
+        throw new NotSupportedException("a queue of files lends nothing; send the bytes");
 
     public override void Dispose()
     {
@@ -152,7 +157,8 @@ internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWork
         bool any = false;
         foreach (string worker in _files.WorkerDirectories())
         {
-            if (worker != _me.DirectoryPath) any |= WorkerDirectory.TrySweep(worker, (path, message) => GiveBack(path, message, countAttempt: true, "its worker died"));
+            if (worker != _me.DirectoryPath)
+                any |= WorkerDirectory.TrySweep(worker, (path, message) => GiveBack(path, message, countAttempt: true, "its worker died"));
         }
 
         return any;

@@ -23,7 +23,8 @@ internal readonly record struct MessageName(long Time, long Id, int Attempt) : I
     /// <summary>Numbers from here on are not the sequence's: a script made them from the time.</summary>
     public const long FirstForeignId = 1_000_000_000_000_000;
 
-    public static bool TryParse(ReadOnlySpan<char> file, out MessageName name) => TryParse(file, out name, out ReadOnlySpan<char> rest) && rest.IsEmpty;
+    public static bool TryParse(ReadOnlySpan<char> file, out MessageName name) =>
+        TryParse(file, out name, out ReadOnlySpan<char> rest) && rest.IsEmpty;
 
     public int CompareTo(MessageName other) => Time != other.Time ? Time.CompareTo(other.Time) : Id.CompareTo(other.Id);
 
@@ -39,7 +40,8 @@ internal readonly record struct MessageName(long Time, long Id, int Attempt) : I
         rest = default;
         if (!file.EndsWith(Extension, StringComparison.Ordinal)) return false;
         rest = file[..^Extension.Length];
-        if (!TryTake(ref rest, out long time) || !TryTake(ref rest, out long id) || !TryTake(ref rest, out long attempt) || attempt is < 1 or > 255) return false;
+        if (!TryTake(ref rest, out long time) || !TryTake(ref rest, out long id) || !TryTake(ref rest, out long attempt)
+            || attempt is < 1 or > 255) return false;
         name = new MessageName(time, id, (int)attempt);
         return true;
     }
@@ -65,12 +67,14 @@ internal readonly record struct DelayedName(MessageName Message, long Due, strin
         ThisBoot.Value);
 
     /// <summary>How long until it is due; zero or less once it is.</summary>
-    public TimeSpan IsDueIn => Boot == ThisBoot.Value ? QueueTime.Until(Due) : TimeSpan.FromMilliseconds(Message.Time - QueueTime.UnixMilliseconds);
+    public TimeSpan IsDueIn =>
+        Boot == ThisBoot.Value ? QueueTime.Until(Due) : TimeSpan.FromMilliseconds(Message.Time - QueueTime.UnixMilliseconds);
 
     public static bool TryParse(ReadOnlySpan<char> file, out DelayedName name)
     {
         name = default;
-        if (!MessageName.TryParse(file, out MessageName message, out ReadOnlySpan<char> rest) || !MessageName.TryTake(ref rest, out long due) || rest.IsEmpty) return false;
+        if (!MessageName.TryParse(file, out MessageName message, out ReadOnlySpan<char> rest)
+            || !MessageName.TryTake(ref rest, out long due) || rest.IsEmpty) return false;
         name = new DelayedName(message, due, rest.ToString());
         return true;
     }

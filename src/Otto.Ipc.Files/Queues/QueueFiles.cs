@@ -35,7 +35,8 @@ internal sealed class QueueFiles
 
     public string Sequence => Path.Combine(Root, "sequence");
 
-    /// <summary>The messages in a directory other than <see cref="Delayed"/>; files of any other name are left alone.</summary>
+    /// <summary>The messages in a directory other than <see cref="Delayed"/>; files of any
+    /// other name are left alone.</summary>
     public static List<MessageName> MessagesIn(string directory)
     {
         var messages = new List<MessageName>();
@@ -63,7 +64,8 @@ internal sealed class QueueFiles
     public IEnumerable<string> WorkerDirectories() => RootDirectory.NamesIn(Leased).Select(name => Path.Combine(Leased, name))
         .Where(path => PrivateFiles.Status(path) is { IsDirectory: true });
 
-    /// <summary>How many messages and reservations take room. Counted while others move, so wrong by as many as move just then.</summary>
+    /// <summary>How many messages and reservations take room. Counted while others move, so
+    /// wrong by as many as move just then.</summary>
     public int CountTaken() => MessagesIn(Ready).Count + DelayedMessages().Count + MessagesIn(Dead).Count
         + WorkerDirectories().Sum(worker => RootDirectory.NamesIn(worker).Count(WorkerDirectory.TakesRoom));
 

@@ -2,7 +2,8 @@ using System.Diagnostics;
 
 namespace Otto.Ipc.Files.Queues;
 
-// Two clocks: the wall's for what people read and for order, the machine's monotonic one for delays, which setting the wall clock must not move.
+// Two clocks: the wall's for what people read and for order, the machine's monotonic one for delays, which
+// setting the wall clock must not move.
 
 internal static class QueueTime
 {
@@ -13,9 +14,12 @@ internal static class QueueTime
     /// <summary>Nanoseconds since 1970, as a file's times are.</summary>
     public static long UnixNanoseconds => (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
 
-    /// <summary>What the monotonic clock, which all processes of a machine share, will say in a while; rounded up.</summary>
-    public static long MonotonicMilliseconds(TimeSpan from) => (long)Math.Ceiling(Stopwatch.GetTimestamp() / TicksAMillisecond + from.TotalMilliseconds);
+    /// <summary>What the monotonic clock, which all processes of a machine share, will say
+    /// in a while; rounded up.</summary>
+    public static long MonotonicMilliseconds(TimeSpan from) =>
+        (long)Math.Ceiling(Stopwatch.GetTimestamp() / TicksAMillisecond + from.TotalMilliseconds);
 
     /// <summary>How long until the monotonic clock says this.</summary>
-    public static TimeSpan Until(long monotonicMilliseconds) => TimeSpan.FromMilliseconds(monotonicMilliseconds - Stopwatch.GetTimestamp() / TicksAMillisecond);
+    public static TimeSpan Until(long monotonicMilliseconds) =>
+        TimeSpan.FromMilliseconds(monotonicMilliseconds - Stopwatch.GetTimestamp() / TicksAMillisecond);
 }

@@ -4,8 +4,8 @@ using Otto.Ipc.Files.Watching;
 
 namespace Otto.Ipc.Files.Queues;
 
-// What a handle knows of the messages to take: the names as of the last look, used up in order, then looked up anew. A name that another took
-// meanwhile fails to be renamed, and the next is tried. For one thread at a time.
+// What a handle knows of the messages to take: the names as of the last look, used up in order, then looked up anew. A name that another
+// took meanwhile fails to be renamed, and the next is tried. For one thread at a time.
 
 internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
 {
@@ -62,10 +62,12 @@ internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
         foreach (DelayedName delayed in files.DelayedMessages())
         {
             TimeSpan left = delayed.IsDueIn;
-            if (left <= TimeSpan.Zero) PrivateFile.Move(Path.Combine(files.Delayed, delayed.ToString()), Path.Combine(files.Ready, delayed.Message.ToString()));
+            if (left <= TimeSpan.Zero)
+                PrivateFile.Move(Path.Combine(files.Delayed, delayed.ToString()), Path.Combine(files.Ready, delayed.Message.ToString()));
             else _earliestDue = Math.Min(_earliestDue, Stopwatch.GetTimestamp() + (long)(left.TotalSeconds * Stopwatch.Frequency));
         }
     }
 
-    private static TimeSpan Until(long ticks) => Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), ticks) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    private static TimeSpan Until(long ticks) =>
+        Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), ticks) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
 }

@@ -26,7 +26,8 @@ internal sealed class SendSequencer : IDisposable
         _lock = new LockFile(files.Sequence);
     }
 
-    /// <summary>The last number that was given out: the messages of all before it have been ready, or whatever they became. Takes no lock.</summary>
+    /// <summary>The last number that was given out: the messages of all before it have been
+    /// ready, or whatever they became. Takes no lock.</summary>
     public long LastId
     {
         get
@@ -82,7 +83,8 @@ internal sealed class SendSequencer : IDisposable
         text[field * (Digits + 1) + Digits] = (byte)end;
     }
 
-    /// <summary>Reads the numbers; null where the file is new. The first number stands there again at the end: a copy made while it changes differs.</summary>
+    /// <summary>Reads the numbers; null where the file is new. The first number stands
+    /// there again at the end: a copy made while it changes differs.</summary>
     private (long Id, long Time)? Read(SafeFileHandle file)
     {
         Span<byte> text = stackalloc byte[Bytes + 1];
@@ -91,14 +93,17 @@ internal sealed class SendSequencer : IDisposable
         {
             had = RandomAccess.Read(file, text, 0);
             if (had == 0) return null;
-            if (had == Bytes && Get(text, 0) is var id and >= 0 && Get(text, 2) == id && Get(text, 1) is var time and >= 0) return (id, time);
+            if (had == Bytes && Get(text, 0) is var id and >= 0 && Get(text, 2) == id && Get(text, 1) is var time and >= 0)
+                return (id, time);
         }
 
         string found = Encoding.UTF8.GetString(text[..had]).TrimEnd();
         throw new CorruptSegmentException(
-            $"{_files.Sequence} does not hold a number, a time and the number again, but '{found}'; empty it, and it is made anew from the messages");
+            $"{_files.Sequence} does not hold a number, a time and the number again, but '{found}'; empty it, and it is made anew from "
+            + $"the messages");
     }
 
     private static long Get(ReadOnlySpan<byte> text, int field) =>
-        long.TryParse(text.Slice(field * (Digits + 1), Digits), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : -1;
+        long.TryParse(text.Slice(field * (Digits + 1), Digits), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number
+        : -1;
 }

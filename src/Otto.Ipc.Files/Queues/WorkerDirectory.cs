@@ -5,8 +5,8 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
-// A handle's own directory. It comes into sight with its lock held, by a rename, and whoever can take the lock later has proof that its owner
-// is gone: a kill, a crash and a power failure all look the same.
+// A handle's own directory. It comes into sight with its lock held, by a rename, and whoever can take the lock later has proof that its
+// owner is gone: a kill, a crash and a power failure all look the same.
 
 internal sealed class WorkerDirectory : IDisposable
 {
@@ -98,10 +98,12 @@ internal sealed class WorkerDirectory : IDisposable
     /// <returns>Whether it was dead.</returns>
     public static bool TrySweep(string directory, Action<string, MessageName> giveBack)
     {
-        // Only who holds a directory's lock may empty it: what has no lock yet is being made, and its owner may take the lock at any moment.
+        // Only who holds a directory's lock may empty it: what has no lock yet is being made, and its owner
+        // may take the lock at any moment.
         string path = Path.Combine(directory, LockName);
         using SafeFileHandle? file = PrivateFile.TryOpen(path, FileAccess.Read);
-        if (file is null) return Path.GetFileName(directory)[0] == '.' ? !PrivateFiles.TryRemoveDirectory(directory).Failed : TrySweepUnlocked(directory, giveBack);
+        if (file is null) return Path.GetFileName(directory)[0] == '.' ? !PrivateFiles.TryRemoveDirectory(directory).Failed
+            : TrySweepUnlocked(directory, giveBack);
         if (!FileLock.TryAcquire(file, path)) return false;
         // Another sweeper was quicker, and somebody may have made a lock of that name since.
         if (PrivateFiles.Status(path) is not { } named || named.Inode != PrivateFiles.Status(file).Inode) return false;
@@ -109,7 +111,8 @@ internal sealed class WorkerDirectory : IDisposable
         return true;
     }
 
-    /// <summary>Sweeps what came into sight with a lock and has none: it was swept almost to its end, or a person removed the lock.</summary>
+    /// <summary>Sweeps what came into sight with a lock and has none: it was swept almost
+    /// to its end, or a person removed the lock.</summary>
     private static bool TrySweepUnlocked(string directory, Action<string, MessageName> giveBack)
     {
         using LockFile held = new LockFile(Path.Combine(directory, LockName));
@@ -132,7 +135,8 @@ internal sealed class WorkerDirectory : IDisposable
         {
             string path = Path.Combine(directory, name);
             if (MessageName.TryParse(name, out MessageName message)) giveBack(path, message);
-            else if (name == WorksName || name.EndsWith(New, StringComparison.Ordinal) || name.EndsWith(Reserved, StringComparison.Ordinal)) PrivateFile.Remove(path);
+            else if (name == WorksName || name.EndsWith(New, StringComparison.Ordinal) || name.EndsWith(Reserved, StringComparison.Ordinal))
+                PrivateFile.Remove(path);
         }
 
         PrivateFile.Remove(Path.Combine(directory, LockName));

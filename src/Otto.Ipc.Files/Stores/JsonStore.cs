@@ -41,7 +41,8 @@ internal sealed class JsonStore : IKeyValueStore
     {
         StoreKey.Check(key);
         if (value.Length > _options.MaxValueBytes)
-            throw new ArgumentException($"value of {value.Length:N0} bytes exceeds the limit of {_options.MaxValueBytes:N0}; raise MaxValueBytes", nameof(value));
+            throw new ArgumentException(
+                $"value of {value.Length:N0} bytes exceeds the limit of {_options.MaxValueBytes:N0}; raise MaxValueBytes", nameof(value));
         ReadOnlyMemory<byte> json = StoredJson.FromValue(value);
         await ChangeAsync(now => now.With(key, json), cancellationToken).ConfigureAwait(false);
     }

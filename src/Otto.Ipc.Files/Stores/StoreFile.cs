@@ -4,8 +4,9 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Stores;
 
-// One store's file. A writer makes a new file and renames it into place, so whoever opens the name gets a whole value, and a look at what the
-// name leads to tells whether what was read last still counts. The file that was read stays open: its number cannot be another's meanwhile.
+// One store's file. A writer makes a new file and renames it into place, so whoever opens the name gets a whole value, and a look at what
+// the name leads to tells whether what was read last still counts. The file that was read stays open: its
+// number cannot be another's meanwhile.
 
 internal sealed class StoreFile(string directory, ChannelName task, FilesTransportOptions options) : IDisposable
 {
@@ -67,11 +68,13 @@ internal sealed class StoreFile(string directory, ChannelName task, FilesTranspo
     public void Replace(StoreObject next)
     {
         if (next.Text.Length > options.MaxStoreBytes)
-            throw new IOException($"the store {_path} would have {next.Text.Length:N0} bytes, its limit is {options.MaxStoreBytes:N0}; delete keys, or raise MaxStoreBytes");
+            throw new IOException($"the store {_path} would have {next.Text.Length:N0} bytes, its limit is {options.MaxStoreBytes:N0}; "
+                + $"delete keys, or raise MaxStoreBytes");
         SafeFileHandle? file = PrivateFile.WriteNew(_newPath, next.Text, options.Flush);
         try
         {
-            if (!PrivateFile.Move(_newPath, _path)) throw new IOException($"{_newPath} was removed while it was being written; nothing was changed");
+            if (!PrivateFile.Move(_newPath, _path))
+                throw new IOException($"{_newPath} was removed while it was being written; nothing was changed");
             if (options.Flush == FlushLevel.FileAndDirectory) PrivateFile.FlushDirectory(directory);
             lock (_gate)
             {

@@ -26,7 +26,8 @@ internal sealed class StoreObject
 
     public byte[] Text { get; }
 
-    /// <summary>All keys in ordinal order; a foreign program may have put in what <see cref="StoreKey"/> would refuse.</summary>
+    /// <summary>All keys in ordinal order; a foreign program may have put in what
+    /// <see cref="StoreKey"/> would refuse.</summary>
     public IReadOnlyList<string> Keys => _keys;
 
     /// <summary>Takes a file apart.</summary>
@@ -65,7 +66,8 @@ internal sealed class StoreObject
     }
 
     /// <summary>The JSON of a key; null where there is none.</summary>
-    public ReadOnlyMemory<byte>? Find(string key) => _values.TryGetValue(key, out ReadOnlyMemory<byte> json) ? json : (ReadOnlyMemory<byte>?)null;
+    public ReadOnlyMemory<byte>? Find(string key) =>
+        _values.TryGetValue(key, out ReadOnlyMemory<byte> json) ? json : (ReadOnlyMemory<byte>?)null;
 
     /// <summary>The object with a key set.</summary>
     public StoreObject With(string key, ReadOnlyMemory<byte> json)

@@ -2,8 +2,8 @@ using Otto.Ipc.Files.Watching;
 
 namespace Otto.Ipc.Files.Stores;
 
-// The changes of a store are the difference between what was reported and what is there. So a slow listener costs nothing and receives the newest
-// values, and nothing can be lost between two polls, whatever the kernel reported.
+// The changes of a store are the difference between what was reported and what is there. So a slow listener costs nothing and receives the
+// newest values, and nothing can be lost between two polls, whatever the kernel reported.
 
 internal sealed class StoreWatch : IStoreWatch, IWaitCondition
 {
@@ -29,7 +29,8 @@ internal sealed class StoreWatch : IStoreWatch, IWaitCondition
 
     public async IAsyncEnumerator<StoreChange> GetAsyncEnumerator(CancellationToken cancellationToken = default)
     {
-        if (Interlocked.Exchange(ref _enumerated, 1) != 0) throw new InvalidOperationException("a watch is enumerated once; ask for another");
+        if (Interlocked.Exchange(ref _enumerated, 1) != 0)
+            throw new InvalidOperationException("a watch is enumerated once; ask for another");
         while (true)
         {
             while (_changes.TryDequeue(out StoreChange change)) yield return change;
@@ -70,7 +71,8 @@ internal sealed class StoreWatch : IStoreWatch, IWaitCondition
         // Both lists are in ordinal order.
         while (reported < _reported.Keys.Count || found < now.Keys.Count)
         {
-            int order = reported == _reported.Keys.Count ? 1 : found == now.Keys.Count ? -1 : string.CompareOrdinal(_reported.Keys[reported], now.Keys[found]);
+            int order = reported == _reported.Keys.Count ? 1
+                : found == now.Keys.Count ? -1 : string.CompareOrdinal(_reported.Keys[reported], now.Keys[found]);
             string key = order < 0 ? _reported.Keys[reported] : now.Keys[found];
             if (order <= 0) reported++;
             if (order >= 0) found++;

@@ -37,7 +37,8 @@ internal readonly struct LaneFiles(string directory)
         foreach (string name in RootDirectory.NamesIn(directory))
         {
             if (name.Length == Digits + Extension.Length && name.EndsWith(Extension, StringComparison.Ordinal)
-                && long.TryParse(name.AsSpan(0, Digits), NumberStyles.None, CultureInfo.InvariantCulture, out long position)) positions.Add(position);
+                && long.TryParse(name.AsSpan(0, Digits), NumberStyles.None, CultureInfo.InvariantCulture, out long position))
+                positions.Add(position);
         }
 
         positions.Sort();

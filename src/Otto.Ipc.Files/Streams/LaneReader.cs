@@ -109,7 +109,8 @@ internal sealed class LaneReader : IDisposable
     {
         if (_end < _buffer.Length) return;
         int kept = _end - _start;
-        byte[] target = _buffer.Length > kept * 2L ? _buffer : new byte[Math.Min(Math.Max(FirstBuffer, _buffer.Length * 2L), _mostLine + FirstBuffer)];
+        byte[] target = _buffer.Length > kept * 2L ? _buffer
+            : new byte[Math.Min(Math.Max(FirstBuffer, _buffer.Length * 2L), _mostLine + FirstBuffer)];
         _buffer.AsSpan(_start, kept).CopyTo(target);
         _buffer = target;
         _searched -= _start;
@@ -125,17 +126,20 @@ internal sealed class LaneReader : IDisposable
         if (at < 0)
         {
             throw new CorruptSegmentException(
-                $"{_lane.Directory} was read up to {_position:N0}, its log begins at {segments[0]:N0}: a piece is missing; write {segments[0]} into {_lane.Read} (twice) to go on there");
+                $"{_lane.Directory} was read up to {_position:N0}, its log begins at {segments[0]:N0}: a piece is missing; write "
+                + $"{segments[0]} into {_lane.Read} (twice) to go on there");
         }
 
         string path = _lane.SegmentPath(segments[at]);
-        SafeFileHandle segment = PrivateFile.TryOpen(path, FileAccess.Read) ?? throw new IOException($"{path} was removed while it was being opened");
+        SafeFileHandle segment = PrivateFile.TryOpen(path, FileAccess.Read)
+            ?? throw new IOException($"{path} was removed while it was being opened");
         long end = segments[at] + RandomAccess.GetLength(segment);
         if (_position > end)
         {
             segment.Dispose();
             throw new CorruptSegmentException(
-                $"{_lane.Read} says {_position:N0}, the log in {_lane.Directory} ends at {end:N0}; remove {_lane.Read} to read it from its beginning");
+                $"{_lane.Read} says {_position:N0}, the log in {_lane.Directory} ends at {end:N0}; remove {_lane.Read} to read it from "
+                + $"its beginning");
         }
 
         for (int i = 0; i < at; i++) PrivateFile.Remove(_lane.SegmentPath(segments[i]));

@@ -4,8 +4,8 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Streams;
 
-// Appends lines to a lane, and begins the next piece of its log when one is large enough. A line counts once its line end is written; what a
-// killed sender left unfinished stays as it is, in front of a new piece, which tells the receiver that nobody will finish it.
+// Appends lines to a lane, and begins the next piece of its log when one is large enough. A line counts once its line end is written; what
+// a killed sender left unfinished stays as it is, in front of a new piece, which tells the receiver that nobody will finish it.
 
 internal sealed class LaneWriter : IDisposable
 {
@@ -32,7 +32,8 @@ internal sealed class LaneWriter : IDisposable
 
         _begin = segments[^1];
         _path = lane.SegmentPath(_begin);
-        _segment = PrivateFile.TryOpen(_path, FileAccess.ReadWrite, append: true) ?? throw new IOException($"{_path} was removed while it was being opened");
+        _segment = PrivateFile.TryOpen(_path, FileAccess.ReadWrite, append: true)
+            ?? throw new IOException($"{_path} was removed while it was being opened");
         LookAtEnd();
     }
 
@@ -41,7 +42,8 @@ internal sealed class LaneWriter : IDisposable
 
     /// <summary>Appends a line.</summary>
     /// <param name="line">The line with its end.</param>
-    /// <exception cref="IOException">There is no room for it; the message has the numbers, and nothing was sent.</exception>
+    /// <exception cref="IOException">There is no room for it; the message has the numbers,
+    /// and nothing was sent.</exception>
     public void Append(ReadOnlySpan<byte> line)
     {
         if (_segment is null || _unfinished || (Tail > _begin && Tail - _begin + line.Length > _segmentBytes)) BeginSegment();

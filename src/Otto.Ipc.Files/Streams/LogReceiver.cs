@@ -5,7 +5,8 @@ using Otto.Ipc.Files.Watching;
 
 namespace Otto.Ipc.Files.Streams;
 
-// The receiving end: visits the lanes in turn, one line each. How far it is in a lane stands in a file, written as each message counts as read.
+// The receiving end: visits the lanes in turn, one line each. How far it is in a lane stands in a file,
+// written as each message counts as read.
 
 internal sealed class LogReceiver : MessageReceiver, IWaitCondition
 {
@@ -95,7 +96,8 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
                 if (message.Length > destination.Length)
                 {
                     throw new ArgumentException(
-                        $"a message of {message.Length:N0} bytes does not fit into {destination.Length:N0}; it stays for the next call", nameof(destination));
+                        $"a message of {message.Length:N0} bytes does not fit into {destination.Length:N0}; it stays for the next call",
+                        nameof(destination));
                 }
 
                 message.Span.CopyTo(destination);
@@ -179,7 +181,8 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
         return message.Length <= _numbers.MaxMessageBytes
             ? message
             : throw new CorruptSegmentException(
-                $"a line in {_leased!.Files.Directory} stands for a message of {message.Length:N0} bytes, the limit is {_numbers.MaxMessageBytes:N0}");
+                $"a line in {_leased!.Files.Directory} stands for a message of {message.Length:N0} bytes, the limit is "
+                + $"{_numbers.MaxMessageBytes:N0}");
     }
 
     /// <summary>Looks for a line, beginning with the lane whose turn it is.</summary>
@@ -212,7 +215,9 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
         {
             string directory = Path.Combine(_lanesDirectory, name);
             if (name.StartsWith('.') || _lanes.Exists(lane => lane.Files.Directory == directory)) continue;
-            if (_lanes.Count == MostLanes) throw new CorruptSegmentException($"{_lanesDirectory} has more than {MostLanes:N0} lanes; remove those that nobody writes to");
+            if (_lanes.Count == MostLanes)
+                throw new CorruptSegmentException(
+                    $"{_lanesDirectory} has more than {MostLanes:N0} lanes; remove those that nobody writes to");
             RootDirectory.Ensure(directory);
             _lanes.Add(new LaneReader(new LaneFiles(directory), _numbers.MaxLineBytes));
         }

@@ -176,7 +176,8 @@ internal sealed class LogSender : MessageSender, IWaitCondition
         return length + 1;
     }
 
-    /// <summary>Whether this many bytes may be appended. What was read last is believed while it suffices: the receiver only goes on.</summary>
+    /// <summary>Whether this many bytes may be appended. What was read last is believed
+    /// while it suffices: the receiver only goes on.</summary>
     private bool HasRoom(long bytes)
     {
         if (_log.Tail + bytes - _read <= _numbers.Capacity) return true;
@@ -189,13 +190,15 @@ internal sealed class LogSender : MessageSender, IWaitCondition
         if ((uint)bytes > (uint)_numbers.MaxMessageBytes)
         {
             throw new ArgumentOutOfRangeException(
-                parameter, $"message of {bytes:N0} bytes exceeds the limit of {_numbers.MaxMessageBytes:N0}; create the stream with a higher MaxMessageBytes");
+                parameter, $"message of {bytes:N0} bytes exceeds the limit of {_numbers.MaxMessageBytes:N0}; create the stream with a "
+                + $"higher MaxMessageBytes");
         }
     }
 
     private void ThrowIfCompleted()
     {
-        if (_completed) throw new InvalidOperationException("this sender said that no more will come; open another one to begin the stream anew");
+        if (_completed) throw new InvalidOperationException(
+            "this sender said that no more will come; open another one to begin the stream anew");
     }
 
     private void Close()

@@ -28,12 +28,14 @@ internal static class ReadPosition
         {
             had = RandomAccess.Read(file, text, 0);
             if (had == 0) return 0;
-            if (had == Bytes && text[Digits] == ' ' && text[Bytes - 1] == '\n' && text[..Digits].SequenceEqual(text.Slice(Digits + 1, Digits))
+            if (had == Bytes && text[Digits] == ' ' && text[Bytes - 1] == '\n'
+                && text[..Digits].SequenceEqual(text.Slice(Digits + 1, Digits))
                 && long.TryParse(text[..Digits], NumberStyles.None, CultureInfo.InvariantCulture, out long position)) return position;
         }
 
         string found = Encoding.UTF8.GetString(text[..had]).TrimEnd();
-        throw new CorruptSegmentException($"{path} does not hold a position twice, but '{found}'; write it anew, or remove it to read the log from its beginning");
+        throw new CorruptSegmentException(
+            $"{path} does not hold a position twice, but '{found}'; write it anew, or remove it to read the log from its beginning");
     }
 
     public static void Store(SafeFileHandle file, string path, long position)

@@ -43,7 +43,8 @@ internal sealed class AsyncDoorbells
 
             var added = new AsyncDoorbells();
             Groups.Add(added);
-            return added.TryAdd(bell, seen, out ValueTask first) ? first : throw new InvalidOperationException("a new group of waiters has no room");
+            return added.TryAdd(bell, seen, out ValueTask first) ? first
+                : throw new InvalidOperationException("a new group of waiters has no room");
         }
     }
 

@@ -1,7 +1,7 @@
 namespace Otto.Ipc.Mmap.Doorbells;
 
-// An end that follows the other message by message takes the line of its tail or head away for each, and both then wait for that line most of
-// the time. So after a burst it stays away for a moment: some microseconds, a tenth of what a sleep costs.
+// An end that follows the other message by message takes the line of its tail or head away for each, and both then wait for that line most
+// of the time. So after a burst it stays away for a moment: some microseconds, a tenth of what a sleep costs.
 
 /// <summary>Lets messages, or room for them, gather in a ring before an end looks again.</summary>
 internal readonly struct BatchingPause
@@ -12,8 +12,10 @@ internal readonly struct BatchingPause
     private readonly bool _on;
 
     /// <param name="capacity">Bytes of the ring.</param>
-    /// <param name="spinLimit">The longest spin that is allowed; where none is, or where it is of no use, nothing gathers.</param>
-    public BatchingPause(long capacity, TimeSpan spinLimit) => _on = capacity >= LeastCapacity && spinLimit > TimeSpan.Zero && Environment.ProcessorCount > 1;
+    /// <param name="spinLimit">The longest spin that is allowed; where none is, or where it
+    /// is of no use, nothing gathers.</param>
+    public BatchingPause(long capacity, TimeSpan spinLimit) =>
+        _on = capacity >= LeastCapacity && spinLimit > TimeSpan.Zero && Environment.ProcessorCount > 1;
 
     /// <summary>Before a receiver waits that took so many messages since it last did.</summary>
     public void AfterTaking(long messages)

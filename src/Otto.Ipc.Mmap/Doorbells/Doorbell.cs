@@ -12,7 +12,7 @@ namespace Otto.Ipc.Mmap.Doorbells;
 //  +--------------------------+---+---+
 //
 //  waiter:      OR W into the word; where F is clear, fence for everybody, then OR F; look again; sleep while the word holds the value seen
-//  signaller:   publish; read the word; where F is set, fence and read it again; where W is set, CAS to {sequence + 1, W clear} and wake all
+// signaller: publish; read the word; where F is set, fence and read it again; where W is set, CAS to {sequence + 1, W clear} and wake all
 //
 // Everybody is woken, since W is cleared for all: waking one would strand the second, and a woken worker that dies takes its wake along.
 // A signaller that dies or stops between publishing and waking wakes nobody, whether W is still set or not: the housekeeper of each

@@ -4,14 +4,16 @@ namespace Otto.Ipc.Mmap.Doorbells;
 
 // How long to look before sleeping. A sleep costs tens of microseconds for both sides; a look that never pays off costs a core.
 
-/// <summary>Adapts to what paid off lately: doubles where looking was enough, halves where it ended in a sleep.</summary>
+/// <summary>Adapts to what paid off lately: doubles where looking was enough, halves where
+/// it ended in a sleep.</summary>
 internal sealed class SpinBudget
 {
     private const long TightLooks = 128;
     private readonly long _limit;
     private long _budget;
 
-    /// <param name="limit">The longest spin; zero never spins. On one core nobody spins: the one waited for could not run.</param>
+    /// <param name="limit">The longest spin; zero never spins. On one core nobody spins:
+    /// the one waited for could not run.</param>
     public SpinBudget(TimeSpan limit)
     {
         _limit = Environment.ProcessorCount == 1 ? 0 : limit.Ticks * Stopwatch.Frequency / TimeSpan.TicksPerSecond;

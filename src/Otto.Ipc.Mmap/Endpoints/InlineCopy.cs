@@ -4,7 +4,8 @@ using System.Runtime.Intrinsics;
 
 namespace Otto.Ipc.Mmap.Endpoints;
 
-// Most messages are short, and a call of the general copy costs as much as all else that sending one does: two overlapping vectors are in place.
+// Most messages are short, and a call of the general copy costs as much as all else that sending one does:
+// two overlapping vectors are in place.
 
 internal static class InlineCopy
 {

@@ -6,7 +6,8 @@ using Otto.Ipc.Mmap.Segments;
 namespace Otto.Ipc.Mmap.Endpoints;
 
 // What the ends of streams and topics share: the segment, their place in it, and a gate that costs a call two plain stores, since such an
-// end is used by one thread at a time. Dispose pays instead: it passes a barrier on every thread, then leaves the closing to whoever is last.
+// end is used by one thread at a time. Dispose pays instead: it passes a barrier on every thread, then
+// leaves the closing to whoever is last.
 
 internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
 {
@@ -21,15 +22,17 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
     private long _messages, _bytes;
     private long _messagesTold, _bytesTold;
 
-    /// <summary>Joins. The caller holds the lock of its exclusive role, if it has one; the segment is this end's to close from here on.</summary>
+    /// <summary>Joins. The caller holds the lock of its exclusive role, if it has one; the
+    /// segment is this end's to close from here on.</summary>
     /// <param name="segment">Where.</param>
     /// <param name="role">What this end does.</param>
     /// <param name="bellOffset">The word that wakes this end.</param>
     /// <param name="readiness">What this end waits for.</param>
-    /// <param name="repair">Repairs what a dead end left; left out where there is nothing to repair: what it had not published is invisible,
-    /// what it had not read is still there.</param>
+    /// <param name="repair">Repairs what a dead end left; left out where there is nothing to repair: what it had not
+    /// published is invisible, what it had not read is still there.</param>
     /// <param name="seats">Which entries it may take; left out, any.</param>
-    public ParticipantEndpoint(SegmentFile segment, ParticipantRoles role, long bellOffset, IReadiness readiness, Action<int, int>? repair = null, ParticipantRange? seats = null)
+    public ParticipantEndpoint(SegmentFile segment, ParticipantRoles role, long bellOffset, IReadiness readiness,
+        Action<int, int>? repair = null, ParticipantRange? seats = null)
     {
         Segment = segment;
         _receives = role is ParticipantRoles.Receives or ParticipantRoles.Subscribes;
@@ -51,7 +54,8 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
     /// <summary>This end's number among the participants.</summary>
     public int Me => _participants.Me;
 
-    /// <summary>What else to look after, on the housekeeper's thread, told whether somebody was swept; never after the end was released.</summary>
+    /// <summary>What else to look after, on the housekeeper's thread, told whether somebody
+    /// was swept; never after the end was released.</summary>
     public Action<bool>? Looking { get; init; }
 
     /// <summary>What to do before this participant leaves.</summary>
@@ -85,7 +89,8 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
         if (_closed) Release();
     }
 
-    /// <summary>Counts a message that passed. Two plain additions: the housekeeper tells the meter once a second, and closing tells the rest.</summary>
+    /// <summary>Counts a message that passed. Two plain additions: the housekeeper tells
+    /// the meter once a second, and closing tells the rest.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Count(int bytes)
     {
@@ -149,7 +154,8 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void ThrowOverlap() =>
-        throw new InvalidOperationException("this end is in use: it serves one thread at a time, and a reserved slot or a lease must be disposed before the next call");
+        throw new InvalidOperationException(
+            "this end is in use: it serves one thread at a time, and a reserved slot or a lease must be disposed before the next call");
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void ThrowClosed()

@@ -15,8 +15,8 @@ public sealed record CleanOptions
     public bool DryRun { get; init; }
 
     /// <summary>
-    /// Also remove what nobody has open but somebody may come back for: messages that were not read or done, lent blocks, and files that
-    /// fail a check.
+    /// Also remove what nobody has open but somebody may come back for: messages that were not read or done, lent
+    /// blocks, and files that fail a check.
     /// </summary>
     public bool IncludePending { get; init; }
 }

@@ -7,8 +7,8 @@ namespace Otto.Ipc.Mmap.Inspection;
 
 /// <summary>Looks at the segments of a directory from outside, and removes those that nobody needs.</summary>
 /// <remarks>
-/// Looking opens files for reading only: it takes no part, holds nothing up, and changes nothing. Whatever stands in a segment, a look ends
-/// with a report. Safe for any number of threads.
+/// Looking opens files for reading only: it takes no part, holds nothing up, and changes nothing. Whatever stands in a
+/// segment, a look ends with a report. Safe for any number of threads.
 /// </remarks>
 public sealed class MmapInspector
 {
@@ -38,7 +38,8 @@ public sealed class MmapInspector
 
         for (int i = 0; i < reports.Count; i++)
         {
-            if (reports[i].Kind == SegmentKind.Pool && pools.Remove(reports[i].Name)) reports[i] = reports[i] with { Bytes = reports[i].Bytes + PoolInspector.BlocksOf(directory, reports[i].Name).Bytes };
+            if (reports[i].Kind == SegmentKind.Pool && pools.Remove(reports[i].Name))
+                reports[i] = reports[i] with { Bytes = reports[i].Bytes + PoolInspector.BlocksOf(directory, reports[i].Name).Bytes };
         }
 
         reports.AddRange(pools.Select(pool => LeftBlocks(directory, pool)).OfType<SegmentReport>());
@@ -46,18 +47,21 @@ public sealed class MmapInspector
     }
 
     /// <summary>Looks at the segments of one name.</summary>
-    /// <param name="name">A channel's name, which can be that of a stream, a queue and a topic at once, or the name of a file.</param>
+    /// <param name="name">A channel's name, which can be that of a stream, a queue and a
+    /// topic at once, or the name of a file.</param>
     /// <returns>The reports; empty where there is none.</returns>
     /// <exception cref="UnauthorizedAccessException">The directory is not this user's alone.</exception>
     public IReadOnlyList<SegmentReport> Find(string name) =>
-        [.. List().Where(report => report.Name == name || Path.GetFileName(report.Path) == name || (report.Contents is PoolContents pool && Path.GetFileNameWithoutExtension(pool.Channel) == name))];
+        [.. List().Where(report => report.Name == name || Path.GetFileName(report.Path) == name
+        || (report.Contents is PoolContents pool && Path.GetFileNameWithoutExtension(pool.Channel) == name))];
 
     /// <summary>Removes the segments that nobody has open and that hold nothing undone.</summary>
     /// <param name="options">What to remove; left out, only what nobody can miss.</param>
     /// <returns>What was done with each segment, and why.</returns>
     /// <remarks>
-    /// Nobody has a segment open when nobody holds its lock; that is the kernel's word, not a guess by age. What a segment holds is looked at
-    /// again while nobody can come in. A topic's news counts as nothing undone. Regions are left: no lock says whether their run is over.
+    /// Nobody has a segment open when nobody holds its lock; that is the kernel's word, not a guess by age. What a
+    /// segment holds is looked at again while nobody can come in. A topic's news counts as
+    /// nothing undone. Regions are left: no lock says whether their run is over.
     /// </remarks>
     /// <exception cref="UnauthorizedAccessException">The directory is not this user's alone.</exception>
     public IReadOnlyList<CleanReport> Clean(CleanOptions? options = null)

@@ -29,7 +29,8 @@ internal static class PoolInspector
     }
 
     /// <summary>The file name of the channel that a pool's own name begins with.</summary>
-    public static string ChannelOf(string poolName) => poolName.Length > IdentityLength && poolName[^IdentityLength] == '-' ? poolName[..^IdentityLength] : poolName;
+    public static string ChannelOf(string poolName) =>
+        poolName.Length > IdentityLength && poolName[^IdentityLength] == '-' ? poolName[..^IdentityLength] : poolName;
 
     /// <summary>The pool that a block's file belongs to; <see langword="null"/> where it is no block's.</summary>
     public static string? PoolOf(string fileName)
@@ -42,7 +43,9 @@ internal static class PoolInspector
     /// <summary>The files of a pool's blocks, and what they take.</summary>
     public static (List<string> Paths, long Bytes) BlocksOf(string directory, string poolName)
     {
-        List<string> paths = [.. Directory.EnumerateFiles(directory, poolName + ".*" + BlockSuffix).Where(path => PoolOf(Path.GetFileName(path)) == poolName)];
+        List<string> paths =
+            [.. Directory.EnumerateFiles(directory, poolName + ".*" + BlockSuffix).Where(
+                path => PoolOf(Path.GetFileName(path)) == poolName)];
         return (paths, paths.Sum(path => PrivateFiles.Status(path)?.Size ?? 0));
     }
 }

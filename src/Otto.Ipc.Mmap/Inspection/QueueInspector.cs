@@ -32,10 +32,12 @@ internal static class QueueInspector
                 states[(int)state]++;
                 // The times are shared, so they may be anything: an age lies between nothing and the machine's own.
                 if (state == SlotState.Filled)
-                    oldestReady = Math.Max(oldestReady, now - Math.Clamp(Math.Max(Time(slot, QueueLayout.SentAt), Time(slot, QueueLayout.NotBefore)), 0, now));
+                    oldestReady = Math.Max(oldestReady,
+                        now - Math.Clamp(Math.Max(Time(slot, QueueLayout.SentAt), Time(slot, QueueLayout.NotBefore)), 0, now));
                 // The low 32 bits of milliseconds: right for ages under 49 days.
                 else if (state is SlotState.Leased or SlotState.Ending)
-                    oldestLease = Math.Max(oldestLease, (uint)((int)now - BinaryPrimitives.ReadInt32LittleEndian(slot[QueueLayout.LeasedAt..])));
+                    oldestLease = Math.Max(oldestLease,
+                        (uint)((int)now - BinaryPrimitives.ReadInt32LittleEndian(slot[QueueLayout.LeasedAt..])));
             }
         }
 

@@ -18,8 +18,10 @@ internal static class RingInspector
         {
             LaneOffsets at = RingLayout.Lane(plan, i);
             long head = bytes.Long(at.Head), completed = bytes.Long(at.Completed), tail = bytes.Long(at.Tail);
-            if (head < 0 || tail < head) throw new CorruptSegmentException($"{bytes.Path}: lane {i}: tail {tail:N0} cannot follow head {head:N0}");
-            lanes[i] = new StreamLaneContents(i, tail, Math.Min(tail - head, plan.Capacity), probe.IsRoleHeld(LaneTable.RoleOf(i)), completed == tail + 1);
+            if (head < 0 || tail < head)
+                throw new CorruptSegmentException($"{bytes.Path}: lane {i}: tail {tail:N0} cannot follow head {head:N0}");
+            lanes[i] = new StreamLaneContents(i, tail, Math.Min(tail - head, plan.Capacity), probe.IsRoleHeld(LaneTable.RoleOf(i)),
+                completed == tail + 1);
         }
 
         return new StreamContents(lanes, plan.ParameterA, plan.Capacity, probe.IsRoleHeld(RingLayout.ReceiverRole));
@@ -33,7 +35,8 @@ internal static class RingInspector
         {
             TopicLane lane = TopicLayout.Lane(plan, i);
             long oldest = bytes.Long(lane.Oldest), tail = bytes.Long(lane.Tail);
-            if (oldest < 0 || tail < oldest) throw new CorruptSegmentException($"{bytes.Path}: lane {i}: tail {tail:N0} cannot follow oldest {oldest:N0}");
+            if (oldest < 0 || tail < oldest)
+                throw new CorruptSegmentException($"{bytes.Path}: lane {i}: tail {tail:N0} cannot follow oldest {oldest:N0}");
             kept += Math.Min(tail - oldest, plan.Capacity);
             // The number of the next message stands at tail; a tail that moved on meanwhile has a later one there, or a header's.
             published += Math.Max(0, bytes.Long(lane.At(tail) + 8));
@@ -45,6 +48,7 @@ internal static class RingInspector
     private static int LanesInUse(SegmentFileReader bytes, long word, int lanes)
     {
         long inUse = bytes.Long(word);
-        return (ulong)inUse <= (ulong)lanes ? (int)inUse : throw new CorruptSegmentException($"{bytes.Path}: {inUse:N0} lanes in use of {lanes:N0}");
+        return (ulong)inUse <= (ulong)lanes ? (int)inUse
+            : throw new CorruptSegmentException($"{bytes.Path}: {inUse:N0} lanes in use of {lanes:N0}");
     }
 }

@@ -36,10 +36,13 @@ internal static class SegmentCleaner
         if (owner is { Condition: SegmentCondition.Ready } && PoolLayout.Prefix(channel, owner.Id) == Path.Combine(directory, report.Name))
         {
             // In a dry run the channel is still there; it says what becomes of both.
-            return options.DryRun && WouldRemove(owner, options).Removed ? new CleanReport(report, true, $"goes with {Path.GetFileName(channel)}") : Left(report, $"belongs to {Path.GetFileName(channel)}");
+            return options.DryRun && WouldRemove(owner, options).Removed
+                ? new CleanReport(report, true, $"goes with {Path.GetFileName(channel)}")
+                : Left(report, $"belongs to {Path.GetFileName(channel)}");
         }
 
-        if (owner is { Condition: SegmentCondition.Unreadable } && !options.IncludePending) return Left(report, $"nothing says whether it belongs to {Path.GetFileName(channel)}, which cannot be read");
+        if (owner is { Condition: SegmentCondition.Unreadable } && !options.IncludePending)
+            return Left(report, $"nothing says whether it belongs to {Path.GetFileName(channel)}, which cannot be read");
         if (PrivateFiles.Status(report.Path) is not null)
         {
             CleanReport pool = options.DryRun ? WouldRemove(report, options) : Remove(report, options);
@@ -55,18 +58,21 @@ internal static class SegmentCleaner
     }
 
     private static CleanReport WouldRemove(SegmentReport report, CleanOptions options) =>
-        report.InUse ? Left(report, InUse(report)) : ReasonToKeep(report, options) is { } reason ? Left(report, reason) : new CleanReport(report, true, ReasonToGo(report));
+        report.InUse ? Left(report, InUse(report))
+        : ReasonToKeep(report, options) is { } reason ? Left(report, reason) : new CleanReport(report, true, ReasonToGo(report));
 
     private static CleanReport Remove(SegmentReport report, CleanOptions options)
     {
         string? why = null;
-        SegmentRemoval? removal = SegmentFile.Remove(report.Path, (file, status) => why = ReasonToKeep(Again(report, file, status), options));
+        SegmentRemoval? removal =
+            SegmentFile.Remove(report.Path, (file, status) => why = ReasonToKeep(Again(report, file, status), options));
         if (removal is null) return new CleanReport(report, true, "it went away meanwhile");
         if (removal.Value.Objection is null) return new CleanReport(report, true, ReasonToGo(report));
         return Left(report, why ?? InUse(SegmentInspector.At(report.Path) ?? report));
     }
 
-    private static SegmentReport Again(SegmentReport report, SafeFileHandle file, FileStatus status) => SegmentInspector.Segment(report, file, status);
+    private static SegmentReport Again(SegmentReport report, SafeFileHandle file, FileStatus status) =>
+        SegmentInspector.Segment(report, file, status);
 
     private static string? ReasonToKeep(SegmentReport report, CleanOptions options) => report.Condition switch
     {
@@ -76,7 +82,9 @@ internal static class SegmentCleaner
         _ => report.Contents?.PendingWork,
     };
 
-    private static string ReasonToGo(SegmentReport report) => report.Problem ?? (report.Contents?.PendingWork is { } undone ? $"nobody has it open, though {undone}" : "nobody has it open, and it holds nothing undone");
+    private static string ReasonToGo(SegmentReport report) =>
+        report.Problem ?? (report.Contents?.PendingWork is { } undone ? $"nobody has it open, though {undone}"
+        : "nobody has it open, and it holds nothing undone");
 
     private static string InUse(SegmentReport report)
     {

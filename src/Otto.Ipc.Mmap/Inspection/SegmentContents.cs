@@ -27,7 +27,8 @@ public abstract record SegmentContents
 /// <param name="MaxLanes">How many senders it can have at once.</param>
 /// <param name="LaneBytes">Bytes of a lane's ring.</param>
 /// <param name="HasReceiver">Whether a live process receives.</param>
-public sealed record StreamContents(IReadOnlyList<StreamLaneContents> Lanes, int MaxLanes, long LaneBytes, bool HasReceiver) : SegmentContents
+public sealed record StreamContents(IReadOnlyList<StreamLaneContents> Lanes, int MaxLanes, long LaneBytes, bool HasReceiver)
+    : SegmentContents
 {
     /// <summary>Bytes that were sent and not read, with their frames.</summary>
     public long UnreadBytes => Lanes.Sum(lane => lane.UnreadBytes);
@@ -65,7 +66,8 @@ public sealed record StreamLaneContents(int Lane, long Tail, long UnreadBytes, b
 /// <param name="OldestReadyAge">How long the oldest ready message has been ready for; zero where there is none.</param>
 /// <param name="OldestLeaseAge">How long the oldest lease has been held; zero where there is none.</param>
 /// <param name="Claims">Slots claimed since the queue was made: messages, and slots reserved in vain.</param>
-/// <param name="Releases">Slots released again: messages done, dropped or cancelled, and slots reserved in vain.</param>
+/// <param name="Releases">Slots released again: messages done, dropped or cancelled, and
+/// slots reserved in vain.</param>
 public sealed record QueueContents(
     int Ready, int Delayed, int Leased, int Dead, int Cancelled, int Free, int Slots, int SlotBytes,
     TimeSpan OldestReadyAge, TimeSpan OldestLeaseAge, long Claims, long Releases) : SegmentContents
@@ -92,7 +94,8 @@ public sealed record QueueContents(
 /// <param name="MaxLanes">How many publishers it can have at once.</param>
 /// <param name="LaneBytes">Bytes of a lane's ring.</param>
 /// <param name="Policy">What it does with a subscriber that falls behind.</param>
-public sealed record TopicContents(long Published, long KeptBytes, int LanesInUse, int MaxLanes, long LaneBytes, SlowSubscriberPolicy Policy) : SegmentContents
+public sealed record TopicContents(long Published, long KeptBytes, int LanesInUse, int MaxLanes, long LaneBytes,
+    SlowSubscriberPolicy Policy) : SegmentContents
 {
     /// <inheritdoc/>
     public override long TotalIn => Published;

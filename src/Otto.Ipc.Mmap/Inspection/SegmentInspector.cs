@@ -16,8 +16,10 @@ internal static class SegmentInspector
 {
     private static readonly (int Bit, string Name)[] Roles =
     [
-        ((int)ParticipantRoles.Sends, "sends"), ((int)ParticipantRoles.Receives, "receives"), ((int)ParticipantRoles.TakesWork, "takes work"),
-        ((int)ParticipantRoles.Publishes, "publishes"), ((int)ParticipantRoles.Subscribes, "subscribes"), ((int)ParticipantRoles.Lends, "lends"),
+        ((int)ParticipantRoles.Sends, "sends"), ((int)ParticipantRoles.Receives, "receives"),
+        ((int)ParticipantRoles.TakesWork, "takes work"),
+        ((int)ParticipantRoles.Publishes, "publishes"), ((int)ParticipantRoles.Subscribes, "subscribes"),
+        ((int)ParticipantRoles.Lends, "lends"),
     ];
 
     /// <summary>Looks at a file.</summary>
@@ -26,10 +28,12 @@ internal static class SegmentInspector
     {
         if (Identify(Path.GetFileName(path)) is not { } what) return null;
         if (PrivateFiles.Status(path) is not { } status) return null;
-        var report = new SegmentReport { Name = what.Name, Kind = what.Kind, Path = path, Bytes = status.Size, Owner = status.Owner, Condition = SegmentCondition.Ready };
+        var report = new SegmentReport { Name = what.Name, Kind = what.Kind, Path = path, Bytes = status.Size, Owner = status.Owner,
+            Condition = SegmentCondition.Ready };
         try
         {
-            using SafeFileHandle? file = what.Kind == SegmentKind.Region ? OpenRegion(path) : SegmentStore.TryOpen(path, out status, writable: false);
+            using SafeFileHandle? file = what.Kind == SegmentKind.Region ? OpenRegion(path)
+                : SegmentStore.TryOpen(path, out status, writable: false);
             if (file is null) return null;
             return what.Kind == SegmentKind.Region
                 ? report with { Contents = RegionInspector.Of(new SegmentFileReader(file, path), status.Size, what.Pid) }
@@ -59,7 +63,8 @@ internal static class SegmentInspector
             {
                 Id = header.Id,
                 MaxParticipants = plan.MaxParticipants,
-                Condition = header.State == SegmentLayout.StateRetired ? SegmentCondition.Retired : SegmentFile.IsOfAnotherBoot(header) ? SegmentCondition.Stale : SegmentCondition.Ready,
+                Condition = header.State == SegmentLayout.StateRetired ? SegmentCondition.Retired
+                : SegmentFile.IsOfAnotherBoot(header) ? SegmentCondition.Stale : SegmentCondition.Ready,
                 Problem = header.State == SegmentLayout.StateRetired ? "it was removed, and its remover died before the name was gone"
                     : SegmentFile.IsOfAnotherBoot(header) ? $"it is of another boot of this machine ({header.BootId})" : null,
                 Participants = ParticipantsOf(bytes, plan, probe),
@@ -74,7 +79,8 @@ internal static class SegmentInspector
         }
     }
 
-    /// <summary>What a file's name says; <see langword="null"/> where it is none of ours. Blocks are told with their pool.</summary>
+    /// <summary>What a file's name says; <see langword="null"/> where it is none of ours.
+    /// Blocks are told with their pool.</summary>
     public static (string Name, SegmentKind Kind, int Pid)? Identify(string fileName)
     {
         foreach (SegmentShape shape in Enum.GetValues<SegmentShape>())
@@ -82,7 +88,8 @@ internal static class SegmentInspector
             string suffix = $".{SegmentFile.NameOf(shape)}";
             if (!fileName.EndsWith(suffix, StringComparison.Ordinal)) continue;
             string name = fileName[..^suffix.Length];
-            return name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-') ? (name, KindOf(shape), 0) : null;
+            return name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-') ? (name, KindOf(shape), 0)
+                : null;
         }
 
         return RegionInspector.TryParse(fileName, out int pid, out string task) ? (task, SegmentKind.Region, pid) : null;
@@ -132,7 +139,9 @@ internal static class SegmentInspector
         return found;
     }
 
-    private static string RoleOf(int bits) => string.Join(", ", Roles.Where(role => (bits & role.Bit) != 0).Select(role => role.Name)) is { Length: > 0 } names ? names : "nothing yet";
+    private static string RoleOf(int bits) =>
+        string.Join(", ", Roles.Where(role => (bits & role.Bit) != 0).Select(role => role.Name)) is { Length: > 0 } names ? names
+        : "nothing yet";
 
     private static SafeFileHandle? OpenRegion(string path)
     {

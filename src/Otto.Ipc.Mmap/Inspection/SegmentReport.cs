@@ -7,7 +7,8 @@ namespace Otto.Ipc.Mmap.Inspection;
 /// <summary>One segment as it was seen from outside, without attaching to it.</summary>
 public sealed record SegmentReport
 {
-    /// <summary>The channel's name; of a pool, the file name of the channel that lends and a part of that channel's identity.</summary>
+    /// <summary>The channel's name; of a pool, the file name of the channel that lends and
+    /// a part of that channel's identity.</summary>
     public required string Name { get; init; }
 
     /// <summary>What it is.</summary>
@@ -25,7 +26,8 @@ public sealed record SegmentReport
     /// <summary>Whether it can be used as it is.</summary>
     public required SegmentCondition Condition { get; init; }
 
-    /// <summary>What fails a check, where <see cref="Condition"/> is not <see cref="SegmentCondition.Ready"/>.</summary>
+    /// <summary>What fails a check, where <see cref="Condition"/> is not
+    /// <see cref="SegmentCondition.Ready"/>.</summary>
     public string? Problem { get; init; }
 
     /// <summary>Whether somebody has it open, by the kernel's word.</summary>
@@ -48,13 +50,16 @@ public sealed record SegmentReport
 
     /// <summary>What came and went between an earlier look and this one.</summary>
     /// <param name="earlier">The earlier look at the same segment.</param>
-    /// <returns><see langword="null"/> where the two are not of the same segment, or no time lies between them.</returns>
+    /// <returns><see langword="null"/> where the two are not of the same segment, or no
+    /// time lies between them.</returns>
     public SegmentRates? RatesSince(SegmentReport earlier)
     {
         double seconds = Stopwatch.GetElapsedTime(earlier.Timestamp, Timestamp).TotalSeconds;
         if (Contents is null || earlier.Contents is null || earlier.Id != Id || earlier.Kind != Kind || seconds <= 0) return null;
         return new SegmentRates(
-            Rate(Contents.TotalIn, earlier.Contents.TotalIn), Contents.TotalOut is { } left && earlier.Contents.TotalOut is { } before ? Rate(left, before) : null, Contents.Unit, TimeSpan.FromSeconds(seconds));
+            Rate(Contents.TotalIn, earlier.Contents.TotalIn),
+            Contents.TotalOut is { } left && earlier.Contents.TotalOut is { } before ? Rate(left, before) : null, Contents.Unit,
+            TimeSpan.FromSeconds(seconds));
 
         // What only grows can still be read in the wrong order; a rate is never negative.
         double Rate(long now, long then) => Math.Max(0, now - then) / seconds;
@@ -86,7 +91,8 @@ public enum SegmentCondition
     /// <summary>It can.</summary>
     Ready,
 
-    /// <summary>It was removed, and its remover died before the name was gone; or it is what such a removal left.</summary>
+    /// <summary>It was removed, and its remover died before the name was gone; or it is
+    /// what such a removal left.</summary>
     Retired,
 
     /// <summary>It is of another boot of the machine: whoever opens it replaces it.</summary>
@@ -99,7 +105,8 @@ public enum SegmentCondition
 /// <summary>Somebody who is attached to a segment, or died so.</summary>
 /// <param name="Number">The number by which the segment's words name it.</param>
 /// <param name="Pid">The process, in its own pid namespace. For people: it proves nothing.</param>
-/// <param name="Role">What it does: <c>sends</c>, <c>receives</c>, <c>takes work</c>, <c>publishes</c>, <c>subscribes</c>, <c>lends</c>, or several.</param>
+/// <param name="Role">What it does: <c>sends</c>, <c>receives</c>, <c>takes work</c>,
+/// <c>publishes</c>, <c>subscribes</c>, <c>lends</c>, or several.</param>
 /// <param name="Alive">Whether the kernel holds its lock for it.</param>
 /// <param name="SameNamespace">Whether <paramref name="Pid"/> means the same process here.</param>
 public sealed record ParticipantReport(int Number, int Pid, string Role, bool Alive, bool SameNamespace);

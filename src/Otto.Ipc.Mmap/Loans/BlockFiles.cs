@@ -98,7 +98,8 @@ internal sealed class BlockFiles(BlockTable table, LenderSeat seat, string prefi
             index = (start + i) % table.Count;
             long word = Volatile.Read(ref table.Word(index));
             if (BlockWord.State(word) != BlockState.Free || (size != AnySize && SizeOf(index) != size)) continue;
-            if (Interlocked.CompareExchange(ref table.Word(index), BlockWord.Make(to, BlockWord.Generation(word), seat.Bit), word) != word) continue;
+            if (Interlocked.CompareExchange(ref table.Word(index), BlockWord.Make(to, BlockWord.Generation(word), seat.Bit), word) != word)
+                continue;
             Volatile.Write(ref _hint, index);
             return true;
         }
@@ -113,7 +114,8 @@ internal sealed class BlockFiles(BlockTable table, LenderSeat seat, string prefi
     public bool Free(int index, long word)
     {
         long next = BlockWord.Make(BlockState.Free, BlockWord.Generation(word) + 1, 0);
-        if (BlockWord.State(word) == BlockState.Making || !IsTooMuch(index) || !seat.IsTaken) return Interlocked.CompareExchange(ref table.Word(index), next, word) == word;
+        if (BlockWord.State(word) == BlockState.Making || !IsTooMuch(index) || !seat.IsTaken)
+            return Interlocked.CompareExchange(ref table.Word(index), next, word) == word;
         long making = BlockWord.Make(BlockState.Making, BlockWord.Generation(word) + 1, seat.Bit);
         if (Interlocked.CompareExchange(ref table.Word(index), making, word) != word) return false;
         DropFile(index);

@@ -50,7 +50,8 @@ internal sealed class LoanPool
     public static LoanPool Open(SegmentFile channel, int blocks, IBlockReferences references, bool writableViews)
     {
         string prefix = PoolLayout.Prefix(channel.Path, channel.Id);
-        SegmentFile segment = SegmentFile.OpenOrCreateAt(PoolLayout.PoolPath(prefix), new PoolSpec(Math.Clamp(blocks, 1, PoolLayout.MostBlocks)));
+        SegmentFile segment =
+            SegmentFile.OpenOrCreateAt(PoolLayout.PoolPath(prefix), new PoolSpec(Math.Clamp(blocks, 1, PoolLayout.MostBlocks)));
         try
         {
             return new LoanPool(segment, prefix, references, writableViews);
@@ -70,12 +71,14 @@ internal sealed class LoanPool
 
     /// <summary>Borrows a block: Free → Writing(me).</summary>
     /// <returns><see langword="false"/> where all blocks are lent.</returns>
-    /// <exception cref="IOException">There is no room for a block of this size, or no seat; the message has the numbers.</exception>
+    /// <exception cref="IOException">There is no room for a block of this size, or no seat;
+    /// the message has the numbers.</exception>
     /// <exception cref="SegmentRemovedException">The pool's file was deleted under its users.</exception>
     public bool TryBorrow(int bytes, out BlockDescriptor block, out Memory<byte> memory)
     {
         if (_segment.IsRetired) throw _segment.Retired();
-        if (!HasSeat) throw new IOException($"{_segment.Path} has {PoolLayout.MaxParticipants} handles that lend or hold blocks, which is its limit; dispose one");
+        if (!HasSeat) throw new IOException(
+            $"{_segment.Path} has {PoolLayout.MaxParticipants} handles that lend or hold blocks, which is its limit; dispose one");
         long size = Math.Max(PoolLayout.LeastBlockBytes, (long)BitOperations.RoundUpToPowerOf2((uint)bytes));
         // A block whose file somebody has deleted or cut is found when it is opened, given up, and another one taken.
         for (int tries = 0; tries < _blocks && TryTakeOrMake(size, out int index); tries++)
@@ -113,7 +116,8 @@ internal sealed class LoanPool
         return false;
     }
 
-    /// <summary>What fits best first, then a block without a file, then any that is free; then what deaths have left, once more.</summary>
+    /// <summary>What fits best first, then a block without a file, then any that is free;
+    /// then what deaths have left, once more.</summary>
     private bool TryTakeOrMake(long size, out int index)
     {
         try
@@ -155,7 +159,8 @@ internal sealed class LoanPool
     public bool GiveBack(in BlockDescriptor block)
     {
         // A copy of a loan that came back long ago may be disposed again after the pool was closed.
-        if (Volatile.Read(ref _outstanding) <= 0 || !Find(block, out long word) || BlockWord.State(word) != BlockState.Writing || BlockWord.Holders(word) != MyBit || !_files.Free(block.Block, word)) return false;
+        if (Volatile.Read(ref _outstanding) <= 0 || !Find(block, out long word) || BlockWord.State(word) != BlockState.Writing
+            || BlockWord.Holders(word) != MyBit || !_files.Free(block.Block, word)) return false;
         Leave();
         return true;
     }
@@ -165,10 +170,12 @@ internal sealed class LoanPool
     public ReadOnlyMemory<byte> Read(in BlockDescriptor block)
     {
         if (!Find(block, out long word) || BlockWord.State(word) is not (BlockState.Sending or BlockState.Sent or BlockState.Held))
-            throw new CorruptSegmentException($"{_segment.Path}: a message speaks of block {block.Block:N0}, file {block.File:N0}, generation {block.Generation:N0}, which is not lent");
+            throw new CorruptSegmentException($"{_segment.Path}: a message speaks of block {block.Block:N0}, file {block.File:N0}, "
+                + $"generation {block.Generation:N0}, which is not lent");
         BlockMapping bytes = View(block.Block, block.File).Readable(_writableViews);
         if ((uint)block.Length > (uint)bytes.Length)
-            throw new CorruptSegmentException($"{_segment.Path}: a message speaks of {block.Length:N0} bytes of block {block.Block:N0}, which has {bytes.Length:N0}");
+            throw new CorruptSegmentException(
+                $"{_segment.Path}: a message speaks of {block.Length:N0} bytes of block {block.Block:N0}, which has {bytes.Length:N0}");
         return bytes.Memory[..block.Length];
     }
 
@@ -191,7 +198,8 @@ internal sealed class LoanPool
         }
     }
 
-    /// <summary>The message that named the block has come to its end: Sent → Free, or Held while somebody still reads.</summary>
+    /// <summary>The message that named the block has come to its end: Sent → Free, or Held
+    /// while somebody still reads.</summary>
     public void End(in BlockDescriptor block)
     {
         while (Find(block, out long word))
@@ -205,15 +213,18 @@ internal sealed class LoanPool
             {
                 if (_files.Free(block.Block, word)) return;
             }
-            else if (Interlocked.CompareExchange(ref Word(block.Block), BlockWord.Make(BlockState.Held, block.Generation, holders), word) == word)
+            else if (Interlocked.CompareExchange(ref Word(block.Block), BlockWord.Make(BlockState.Held, block.Generation, holders),
+                word) == word)
             {
                 return;
             }
         }
     }
 
-    /// <summary>Keeps a block beyond its message: sets this participant's bit. The caller holds the message, or looks afterwards whether it was still there.</summary>
-    /// <returns><see langword="false"/> where the block is gone, or there is no seat: <see cref="HasSeat"/> tells.</returns>
+    /// <summary>Keeps a block beyond its message: sets this participant's bit. The caller
+    /// holds the message, or looks afterwards whether it was still there.</summary>
+    /// <returns><see langword="false"/> where the block is gone, or there is no seat:
+    /// <see cref="HasSeat"/> tells.</returns>
     public bool TryHold(in BlockDescriptor block)
     {
         if (!HasSeat) return false;
@@ -223,7 +234,8 @@ internal sealed class LoanPool
             {
                 if (BlockWord.State(word) is not (BlockState.Sent or BlockState.Sending)) return false;
                 // The message was committed, or nobody could hold it: what its sender has not come to say is said here.
-                long held = BlockWord.State(word) == BlockState.Sending ? BlockWord.Make(BlockState.Sent, block.Generation, MyBit) : word | MyBit;
+                long held = BlockWord.State(word) == BlockState.Sending ? BlockWord.Make(BlockState.Sent, block.Generation, MyBit)
+                    : word | MyBit;
                 if (held != word && Interlocked.CompareExchange(ref Word(block.Block), held, word) != word) continue;
                 _holds[block.Block]++;
                 Interlocked.Increment(ref _outstanding);
@@ -255,7 +267,8 @@ internal sealed class LoanPool
                 {
                     if (_files.Free(block.Block, word)) return;
                 }
-                else if (Interlocked.CompareExchange(ref Word(block.Block), BlockWord.Make(BlockWord.State(word), block.Generation, rest), word) == word)
+                else if (Interlocked.CompareExchange(ref Word(block.Block), BlockWord.Make(BlockWord.State(word), block.Generation, rest),
+                    word) == word)
                 {
                     return;
                 }
@@ -300,7 +313,8 @@ internal sealed class LoanPool
         return (lent, free, bytes);
     }
 
-    /// <summary>Closes the pool once nothing that was borrowed or held through it is left: until then its memory stays mapped.</summary>
+    /// <summary>Closes the pool once nothing that was borrowed or held through it is left:
+    /// until then its memory stays mapped.</summary>
     public void Close() => Leave();
 
     private void Leave()
@@ -325,7 +339,8 @@ internal sealed class LoanPool
         if ((uint)block.Block >= (uint)_blocks) return false;
         // Acquire: pairs with the changes of state; the entry's fields are those of this state.
         word = Volatile.Read(ref Word(block.Block));
-        return BlockWord.Generation(word) == (block.Generation & BlockWord.GenerationMask) && block.File == Volatile.Read(ref _table.File(block.Block));
+        return BlockWord.Generation(word) == (block.Generation & BlockWord.GenerationMask)
+            && block.File == Volatile.Read(ref _table.File(block.Block));
     }
 
     private MappedBlock View(int index, int file)
@@ -336,7 +351,8 @@ internal sealed class LoanPool
         {
             view = _views[index];
             if (view is not null && view.File == file) return view;
-            // Another file was made for the entry while nobody held its block. Whoever looks at the old one all the same sees zeros from now on.
+            // Another file was made for the entry while nobody held its block. Whoever looks at the old one
+            // all the same sees zeros from now on.
             view?.Retire();
             view = new MappedBlock(file, _files.PathOf(index, file));
             Volatile.Write(ref _views[index], view);

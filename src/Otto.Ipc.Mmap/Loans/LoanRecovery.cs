@@ -27,7 +27,8 @@ internal sealed class LoanRecovery(BlockTable table, IBlockReferences references
         return
         [
             .. sent.Where(block => !named.Contains((block.Block, BlockWord.Generation(block.Word))))
-                .Select(block => new BlockDescriptor(block.Block, Volatile.Read(ref table.File(block.Block)), BlockWord.Generation(block.Word), 0)),
+                .Select(block => new BlockDescriptor(block.Block, Volatile.Read(ref table.File(block.Block)),
+                    BlockWord.Generation(block.Word), 0)),
         ];
     }
 

@@ -3,8 +3,8 @@ using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Loans;
 
-// One block's file as this process sees it: mapped for writing once it is borrowed here, for reading once it is received here, and kept, since
-// mapping it again would cost more than all the rest of handing it over.
+// One block's file as this process sees it: mapped for writing once it is borrowed here, for reading once it is received here, and kept,
+// since mapping it again would cost more than all the rest of handing it over.
 
 internal sealed class MappedBlock(int file, string path)
 {
@@ -19,7 +19,8 @@ internal sealed class MappedBlock(int file, string path)
     /// <summary>The block's bytes, for whoever borrowed it.</summary>
     public BlockMapping Writable() => _writable ??= new BlockMapping(path, writable: true);
 
-    /// <summary>Gives the block's memory back, and keeps its addresses readable for a while: <see cref="SegmentMapping.Retire"/>.</summary>
+    /// <summary>Gives the block's memory back, and keeps its addresses readable for a
+    /// while: <see cref="SegmentMapping.Retire"/>.</summary>
     public void Retire()
     {
         _readable?.Retire();
@@ -27,7 +28,8 @@ internal sealed class MappedBlock(int file, string path)
     }
 }
 
-/// <summary>A block as memory, so that it can cross an await. Without the right to write, a write is a fault of the processor.</summary>
+/// <summary>A block as memory, so that it can cross an await. Without the right to write, a
+/// write is a fault of the processor.</summary>
 internal sealed class BlockMapping : MemoryManager<byte>
 {
     private readonly SegmentMapping _map;
@@ -38,7 +40,8 @@ internal sealed class BlockMapping : MemoryManager<byte>
         using Microsoft.Win32.SafeHandles.SafeFileHandle file = Platform.SegmentStore.TryOpen(path, out Platform.FileStatus status)
             ?? throw new CorruptSegmentException($"{path} is gone, and a message speaks of it; was it removed?");
         if (status.Size is < PoolLayout.LeastBlockBytes or > PoolLayout.MostBlockBytes || status.AllocatedBytes < status.Size)
-            throw new CorruptSegmentException($"{path}: a file of {status.Size:N0} bytes, {status.AllocatedBytes:N0} of them allocated, cannot be a block");
+            throw new CorruptSegmentException(
+                $"{path}: a file of {status.Size:N0} bytes, {status.AllocatedBytes:N0} of them allocated, cannot be a block");
         _map = new SegmentMapping(file, status.Size, writable);
     }
 

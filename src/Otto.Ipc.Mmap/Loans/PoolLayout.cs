@@ -41,7 +41,8 @@ internal static class BlockWord
 {
     public const long GenerationMask = (1L << 28) - 1;
 
-    public static long Make(BlockState state, long generation, uint holders) => (generation & GenerationMask) << 36 | (long)state << 32 | holders;
+    public static long Make(BlockState state, long generation, uint holders) =>
+        (generation & GenerationMask) << 36 | (long)state << 32 | holders;
 
     public static BlockState State(long word) => (BlockState)((word >> 32) & 0xF);
 
@@ -59,7 +60,8 @@ internal readonly record struct BlockDescriptor(int Block, int File, long Genera
     /// <summary>The block as a loan names it; how much of it is the message is said when it is sent.</summary>
     public SlotToken ToToken() => new((long)File << 32 | Generation, Block);
 
-    public static BlockDescriptor Of(in SlotToken token, int bytes) => new(token.Index, (int)(token.Word >> 32), token.Word & BlockWord.GenerationMask, bytes);
+    public static BlockDescriptor Of(in SlotToken token, int bytes) =>
+        new(token.Index, (int)(token.Word >> 32), token.Word & BlockWord.GenerationMask, bytes);
 
     public void Write(SegmentMapping map, long at)
     {
@@ -71,7 +73,8 @@ internal readonly record struct BlockDescriptor(int Block, int File, long Genera
 
     /// <summary>Reads what nobody has vouched for; each field once.</summary>
     public static BlockDescriptor Read(SegmentMapping map, long at) =>
-        new(Volatile.Read(ref map.Int(at)), Volatile.Read(ref map.Int(at + 4)), Volatile.Read(ref map.Long(at + 8)), Volatile.Read(ref map.Int(at + 16)));
+        new(Volatile.Read(ref map.Int(at)), Volatile.Read(ref map.Int(at + 4)), Volatile.Read(ref map.Long(at + 8)),
+            Volatile.Read(ref map.Int(at + 16)));
 }
 
 internal static class PoolLayout
@@ -86,12 +89,14 @@ internal static class PoolLayout
     public const int LeastBlockBytes = 4096;
     public const int MostBlockBytes = 1 << 30;
 
-    /// <summary>What all files of a channel's pool begin with: its own file's name, and something of its identity, so that a later channel of that name has others.</summary>
+    /// <summary>What all files of a channel's pool begin with: its own file's name, and
+    /// something of its identity, so that a later channel of that name has others.</summary>
     public static string Prefix(string channelPath, Guid id) => SegmentFile.CompanionPrefix(channelPath, id);
 
     public static string PoolPath(string prefix) => prefix + ".pool";
 
-    public static string BlockPath(string prefix, int block, int file) => string.Create(CultureInfo.InvariantCulture, $"{prefix}.{block}-{file}.block");
+    public static string BlockPath(string prefix, int block, int file) =>
+        string.Create(CultureInfo.InvariantCulture, $"{prefix}.{block}-{file}.block");
 }
 
 /// <summary>Makes and checks pool segments.</summary>
@@ -103,15 +108,17 @@ internal sealed class PoolSpec(int blocks) : ISegmentSpec
 
     public SegmentPlan PlanOf(in FixedHeader header, string path)
     {
-        if (header.Capacity is < 1 or > PoolLayout.MostBlocks) throw new CorruptSegmentException($"{path}: {header.Capacity:N0} blocks, expected 1 to {PoolLayout.MostBlocks:N0}");
-        if (header.MaxParticipants != PoolLayout.MaxParticipants) throw new CorruptSegmentException($"{path}: {header.MaxParticipants:N0} participants, expected {PoolLayout.MaxParticipants}");
+        if (header.Capacity is < 1 or > PoolLayout.MostBlocks)
+            throw new CorruptSegmentException($"{path}: {header.Capacity:N0} blocks, expected 1 to {PoolLayout.MostBlocks:N0}");
+        if (header.MaxParticipants != PoolLayout.MaxParticipants)
+            throw new CorruptSegmentException($"{path}: {header.MaxParticipants:N0} participants, expected {PoolLayout.MaxParticipants}");
         return Plan((int)header.Capacity);
     }
 
     public void Initialise(SegmentMapping mapping, SegmentPlan plan)
     {
-        // All words of a new pool are zero, as the file's are: every block is free, and has no file yet. Files are counted from anywhere: should
-        // somebody delete the pool under its users, the next one does not take the names of blocks that they still have.
+        // All words of a new pool are zero, as the file's are: every block is free, and has no file yet. Files are counted from anywhere:
+        // should somebody delete the pool under its users, the next one does not take the names of blocks that they still have.
         int first = RandomNumber.Between(1, 1 << 30);
         for (int i = 0; i < plan.Capacity; i++) mapping.Int(plan.DataOffset + (long)i * PoolLayout.EntryBytes + PoolLayout.File) = first;
     }

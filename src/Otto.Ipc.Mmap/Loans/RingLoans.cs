@@ -43,7 +43,8 @@ internal sealed class RingLoans<TLayout>(SegmentFile segment, int maxBytes, bool
             if (Volatile.Read(ref _pool) is { } open) return open;
             lock (_opening)
             {
-                if (_pool is null) Volatile.Write(ref _pool, LoanPool.Open(segment, segment.Plan.ParameterA * TLayout.BlocksPerLane, this, writable));
+                if (_pool is null) Volatile.Write(ref _pool,
+                    LoanPool.Open(segment, segment.Plan.ParameterA * TLayout.BlocksPerLane, this, writable));
                 return _pool;
             }
         }
@@ -52,7 +53,8 @@ internal sealed class RingLoans<TLayout>(SegmentFile segment, int maxBytes, bool
     public void CheckSize(int bytes)
     {
         if (bytes < 1 || bytes > maxBytes)
-            throw new ArgumentOutOfRangeException(nameof(bytes), $"a loan of {bytes:N0} bytes is not within 1 to {maxBytes:N0}; raise MaxLoanBytes");
+            throw new ArgumentOutOfRangeException(nameof(bytes),
+                $"a loan of {bytes:N0} bytes is not within 1 to {maxBytes:N0}; raise MaxLoanBytes");
     }
 
     public void Look(bool swept)
@@ -72,7 +74,8 @@ internal sealed class RingLoans<TLayout>(SegmentFile segment, int maxBytes, bool
             LoanLane at = TLayout.Lane(segment.Plan, lane);
             long tail = Volatile.Read(ref map.Long(at.Tail)), position = Volatile.Read(ref map.Long(at.First));
             // Each step is at least a frame's header, so there are no more of them than fit into the ring.
-            for (long steps = at.Capacity / TLayout.FrameHeader; steps > 0 && position >= 0 && (position & (TLayout.FrameHeader - 1)) == 0 && position < tail; steps--)
+            for (long steps = at.Capacity / TLayout.FrameHeader; steps > 0 && position >= 0 && (position & (TLayout.FrameHeader - 1)) == 0
+                && position < tail; steps--)
             {
                 long offset = position & (at.Capacity - 1), header = map.Long(at.Data + offset), bytes = TLayout.FrameBytes((int)header);
                 bool fits = (int)header >= 0 && bytes <= at.Capacity - offset;

@@ -18,28 +18,33 @@ public sealed record MmapQueueOptions
     /// <summary>How many messages the queue holds, ready, leased and dead together: 1 to 1,048,576.</summary>
     public int? Slots { get; init; }
 
-    /// <summary>The bytes of a slot: 1 to 16 MiB. A larger message goes into a block of its own. Slots times bytes stay under 2 GiB.</summary>
+    /// <summary>The bytes of a slot: 1 to 16 MiB. A larger message goes into a block of its
+    /// own. Slots times bytes stay under 2 GiB.</summary>
     public int? SlotBytes { get; init; }
 
     /// <summary>The default <see cref="MaxLoanBytes"/>: 64 MiB.</summary>
     public const int DefaultMaxLoanBytes = 64 << 20;
 
     /// <summary>
-    /// The largest message that this handle sends outside the slots, in a block of its own that is handed over by reference: 0 for none, at
-    /// most 1 GiB. Needs slots of 24 bytes. Blocks are made when they are first needed, and kept for the next. What is received may be of any size.
+    /// The largest message that this handle sends outside the slots, in a block of its own that is handed over by
+    /// reference: 0 for none, at most 1 GiB. Needs slots of 24 bytes. Blocks are made when
+    /// they are first needed, and kept for the next. What is received may be of any size.
     /// </summary>
     public int MaxLoanBytes { get; init; } = DefaultMaxLoanBytes;
 
-    /// <summary>Whether a received block may be written in place. By default it is mapped for reading only, and a write to it ends the process.</summary>
+    /// <summary>Whether a received block may be written in place. By default it is mapped
+    /// for reading only, and a write to it ends the process.</summary>
     public bool WritableLoans { get; init; }
 
     /// <summary>After how many counted attempts a message goes to the dead letters: 1 to 254.</summary>
     public int? MaxAttempts { get; init; }
 
-    /// <summary>How many handles, over all processes, can have the queue open at once; fixed at creation. 2 to 1,024, default 64.</summary>
+    /// <summary>How many handles, over all processes, can have the queue open at once;
+    /// fixed at creation. 2 to 1,024, default 64.</summary>
     public int MaxParticipants { get; init; } = 64;
 
-    /// <summary>How long a waiter looks before it sleeps, at most; it adapts below that to what paid off. Zero never spins. Default 50 µs.</summary>
+    /// <summary>How long a waiter looks before it sleeps, at most; it adapts below that to
+    /// what paid off. Zero never spins. Default 50 µs.</summary>
     public TimeSpan SpinLimit { get; init; } = TimeSpan.FromMicroseconds(50);
 
     /// <summary>How a waiter sleeps.</summary>
@@ -63,6 +68,7 @@ public sealed record MmapQueueOptions
 
     private static void Check(int? value, int least, int most, string name)
     {
-        if (value is { } v && (v < least || v > most)) throw new ArgumentOutOfRangeException(name, $"{name} must be {least:N0} to {most:N0}: {v:N0}");
+        if (value is { } v && (v < least || v > most))
+            throw new ArgumentOutOfRangeException(name, $"{name} must be {least:N0} to {most:N0}: {v:N0}");
     }
 }

@@ -8,8 +8,8 @@ namespace Otto.Ipc.Mmap;
 public sealed record MmapStoreOptions
 {
     /// <summary>
-    /// How many bytes of JSON a new store can hold in all, keys included; 64 to 268,435,456, rounded up to a multiple of 64. An existing store
-    /// keeps its own. Its file is three times as long, and allocated when it is made.
+    /// How many bytes of JSON a new store can hold in all, keys included; 64 to 268,435,456, rounded up to a multiple
+    /// of 64. An existing store keeps its own. Its file is three times as long, and allocated when it is made.
     /// </summary>
     public int CapacityBytes { get; init; } = 1 << 20;
 

@@ -16,25 +16,28 @@ public sealed record MmapStreamOptions
 
     internal const int MostSenders = 256;
 
-    /// <summary>Bytes of a lane's ring: a power of two from 4,096 to 1 GiB. The largest message is half of it, less 8 bytes.</summary>
+    /// <summary>Bytes of a lane's ring: a power of two from 4,096 to 1 GiB. The largest
+    /// message is half of it, less 8 bytes.</summary>
     public int? Capacity { get; init; }
 
     /// <summary>
-    /// How many senders the stream can have at once: 1 to 256. Each has a lane of its own, <see cref="Capacity"/> bytes, and all of them
-    /// are allocated when the stream is created.
+    /// How many senders the stream can have at once: 1 to 256. Each has a lane of its own, <see cref="Capacity"/>
+    /// bytes, and all of them are allocated when the stream is created.
     /// </summary>
     public int? MaxSenders { get; init; }
 
     /// <summary>
-    /// The largest block that this end lends: 1 byte to 1 GiB, default 64 MiB. Blocks are made when they are first needed, and kept for the
-    /// next. What is received may be of any size.
+    /// The largest block that this end lends: 1 byte to 1 GiB, default 64 MiB. Blocks are made when they are first
+    /// needed, and kept for the next. What is received may be of any size.
     /// </summary>
     public int MaxLoanBytes { get; init; } = MmapQueueOptions.DefaultMaxLoanBytes;
 
-    /// <summary>Whether a received block may be written in place. By default it is mapped for reading only, and a write to it ends the process.</summary>
+    /// <summary>Whether a received block may be written in place. By default it is mapped
+    /// for reading only, and a write to it ends the process.</summary>
     public bool WritableLoans { get; init; }
 
-    /// <summary>How long a waiter looks before it sleeps, at most; it adapts below that to what paid off. Zero never spins. Default 50 µs.</summary>
+    /// <summary>How long a waiter looks before it sleeps, at most; it adapts below that to
+    /// what paid off. Zero never spins. Default 50 µs.</summary>
     public TimeSpan SpinLimit { get; init; } = TimeSpan.FromMicroseconds(50);
 
     /// <summary>How a waiter sleeps.</summary>
@@ -47,7 +50,8 @@ public sealed record MmapStreamOptions
         if (MaxSenders is < 1 or > MostSenders)
             throw new ArgumentOutOfRangeException(nameof(MaxSenders), $"max senders must be 1 to {MostSenders}: {MaxSenders:N0}");
         if (MaxLoanBytes is < 1 or > Loans.PoolLayout.MostBlockBytes)
-            throw new ArgumentOutOfRangeException(nameof(MaxLoanBytes), $"max loan bytes must be 1 to {Loans.PoolLayout.MostBlockBytes:N0}: {MaxLoanBytes:N0}");
+            throw new ArgumentOutOfRangeException(nameof(MaxLoanBytes),
+                $"max loan bytes must be 1 to {Loans.PoolLayout.MostBlockBytes:N0}: {MaxLoanBytes:N0}");
         if (SpinLimit < TimeSpan.Zero || SpinLimit > TimeSpan.FromSeconds(1))
             throw new ArgumentOutOfRangeException(nameof(SpinLimit), $"spin limit must be 0 to 1 s: {SpinLimit}");
         if (!Enum.IsDefined(WaitMode)) throw new ArgumentOutOfRangeException(nameof(WaitMode), $"no such wait mode: {(int)WaitMode}");

@@ -7,7 +7,8 @@ public sealed record MmapTransportOptions
 {
     /// <summary>
     /// The directory of the segments, which must belong to this user and be writable by nobody else.
-    /// Left out: <c>OTTO_SHM_DIR</c>, else <c>/dev/shm/otto-uid</c>, else a directory of that name under the temp directory.
+    /// Left out: <c>OTTO_SHM_DIR</c>, else <c>/dev/shm/otto-uid</c>, else a directory of
+    /// that name under the temp directory.
     /// </summary>
     public string? Directory { get; init; }
 }

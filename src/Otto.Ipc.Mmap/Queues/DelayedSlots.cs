@@ -13,10 +13,12 @@ namespace Otto.Ipc.Mmap.Queues;
 //  +---------------------------+-----------+
 //
 //  send:     slot ← Delayed; then look at ← min(look at, its time), version + 1
-//  promote:  read the word; look at every slot; move those due, the earliest first; then CAS the word to the earliest that is left, version + 1
+// promote: read the word; look at every slot; move those due, the earliest first; then CAS the word to the
+// earliest that is left, version + 1
 //
 // Every sender raises the version, even where its time is no earlier, so a promoter that did not see the slot fails to put the word back.
-// A promoter that stops or dies leaves the word as it was: due. A sender that dies before it lowers the word is swept, and the sweep lowers it.
+// A promoter that stops or dies leaves the word as it was: due. A sender that dies before it lowers the
+// word is swept, and the sweep lowers it.
 
 internal sealed class DelayedSlots(SegmentMapping map, QueueLayout layout, long wordOffset)
 {
@@ -45,12 +47,15 @@ internal sealed class DelayedSlots(SegmentMapping map, QueueLayout layout, long 
         while (true)
         {
             long seen = Volatile.Read(ref Word);
-            // Full fence: pairs with the read in Promote. A promoter either read the word after this, and then sees the slot, or its CAS fails.
-            if (Interlocked.CompareExchange(ref Word, Make(Math.Min(time, TimeOf(seen)), seen + 1), seen) == seen) return time < TimeOf(seen);
+            // Full fence: pairs with the read in Promote. A promoter either read the word after this, and
+            // then sees the slot, or its CAS fails.
+            if (Interlocked.CompareExchange(ref Word, Make(Math.Min(time, TimeOf(seen)), seen + 1), seen) == seen)
+                return time < TimeOf(seen);
         }
     }
 
-    /// <summary>Hands each slot that is due to <paramref name="promote"/>, in the order of their times, and notes when to look next.</summary>
+    /// <summary>Hands each slot that is due to <paramref name="promote"/>, in the order of
+    /// their times, and notes when to look next.</summary>
     /// <returns>How many were moved.</returns>
     public int Promote(long now, Func<int, long, bool> promote)
     {
@@ -77,7 +82,8 @@ internal sealed class DelayedSlots(SegmentMapping map, QueueLayout layout, long 
         }
 
         // Of the same millisecond the first slot first, as before: in a queue that is worked off in order that is the order of sending.
-        found.AsSpan(0, count).Sort(static (one, other) => one.Due != other.Due ? one.Due.CompareTo(other.Due) : one.Slot.CompareTo(other.Slot));
+        found.AsSpan(0, count).Sort(
+            static (one, other) => one.Due != other.Due ? one.Due.CompareTo(other.Due) : one.Slot.CompareTo(other.Slot));
         // Exact: a slot that was cancelled, or promoted by another, since it was seen is not moved.
         foreach ((_, int slot, long word) in found.AsSpan(0, count)) moved += promote(slot, word) ? 1 : 0;
         ArrayPool<(long, int, long)>.Shared.Return(found);

@@ -53,7 +53,8 @@ internal sealed class IndexQueue
         _path = path;
     }
 
-    /// <summary>How often a loop may fail to make progress before the bytes are called corrupt: each failure means that somebody else made some.</summary>
+    /// <summary>How often a loop may fail to make progress before the bytes are called
+    /// corrupt: each failure means that somebody else made some.</summary>
     public const int MostTries = 1 << 20;
 
     private int Cells => 1 << _log2;
@@ -93,7 +94,8 @@ internal sealed class IndexQueue
         throw NoProgress("append");
     }
 
-    /// <summary>Whether the entry that the cell of <paramref name="tail"/> held a cycle ago was taken: whether head is past it.</summary>
+    /// <summary>Whether the entry that the cell of <paramref name="tail"/> held a cycle ago
+    /// was taken: whether head is past it.</summary>
     private bool IsTaken(long tail)
     {
         // Head only grows, so what was seen of it before errs towards looking again: its line stays with those who take.
@@ -122,10 +124,12 @@ internal sealed class IndexQueue
         return false;
     }
 
-    /// <summary>Steps over the cell at <paramref name="head"/>, whose slot has moved on. Anyone may, any number of times.</summary>
+    /// <summary>Steps over the cell at <paramref name="head"/>, whose slot has moved on.
+    /// Anyone may, any number of times.</summary>
     public void Advance(long head) => Interlocked.CompareExchange(ref _map.Long(_headWord), head + 1, head);
 
-    /// <summary>Notes every entry that has not been taken: the low bits of its lap, by slot; -1 for slots without.</summary>
+    /// <summary>Notes every entry that has not been taken: the low bits of its lap, by
+    /// slot; -1 for slots without.</summary>
     public int[] Snapshot(int slots)
     {
         int[] laps = new int[slots];
@@ -144,7 +148,8 @@ internal sealed class IndexQueue
     }
 
     public CorruptSegmentException NoProgress(string what) =>
-        new($"{_path}: could not {what} in {MostTries:N0} tries: head {Volatile.Read(ref _map.Long(_headWord)):N0}, tail {Volatile.Read(ref _map.Long(_tailWord)):N0}, {Cells:N0} cells");
+        new($"{_path}: could not {what} in {MostTries:N0} tries: head {Volatile.Read(ref _map.Long(_headWord)):N0}, tail "
+        + $"{Volatile.Read(ref _map.Long(_tailWord)):N0}, {Cells:N0} cells");
 
     private int CycleOf(long ticket) => (int)(ticket >> _log2);
 

@@ -18,7 +18,8 @@ namespace Otto.Ipc.Mmap.Queues;
 
 internal sealed class QueueLayout
 {
-    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, NoteLength = 0x28, LeasedAt = 0x2C, Payload = 0x30;
+    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, NoteLength = 0x28, LeasedAt = 0x2C,
+        Payload = 0x30;
     public const int NoteBytes = 208;
     public const int KindInline = 0, KindLoan = 1;
     public const int ControlWords = 8;
@@ -41,7 +42,8 @@ internal sealed class QueueLayout
 
     public int MaxAttempts { get; }
 
-    /// <summary>Cells of each index queue: more than slots, since a popped cell may linger at the head until somebody steps over it.</summary>
+    /// <summary>Cells of each index queue: more than slots, since a popped cell may linger
+    /// at the head until somebody steps over it.</summary>
     public int Cells { get; }
 
     public long FreeCells { get; }
@@ -56,7 +58,8 @@ internal sealed class QueueLayout
 
     public long Note(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
 
-    public static long DataBytes(long slots, long slotBytes) => SegmentLayout.Align(CellsFor(slots) * 16L, 64) + slots * StrideFor(slotBytes);
+    public static long DataBytes(long slots, long slotBytes) =>
+        SegmentLayout.Align(CellsFor(slots) * 16L, 64) + slots * StrideFor(slotBytes);
 
     private static int CellsFor(long slots) => (int)BitOperations.RoundUpToPowerOf2((ulong)slots + 64);
 
@@ -74,7 +77,8 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
             options.Slots ?? MmapQueueOptions.DefaultSlots, options.SlotBytes ?? MmapQueueOptions.DefaultSlotBytes,
             options.MaxAttempts ?? MmapQueueOptions.DefaultMaxAttempts, options.MaxParticipants);
         if (plan.DataBytes > int.MaxValue)
-            throw new ArgumentOutOfRangeException(nameof(options), $"{plan.Capacity:N0} slots of {plan.ParameterA:N0} bytes need {plan.DataBytes:N0} bytes; the limit is {int.MaxValue:N0}");
+            throw new ArgumentOutOfRangeException(nameof(options),
+                $"{plan.Capacity:N0} slots of {plan.ParameterA:N0} bytes need {plan.DataBytes:N0} bytes; the limit is {int.MaxValue:N0}");
         return plan;
     }
 
@@ -88,7 +92,8 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
         Match(options.SlotBytes, header.ParameterA, nameof(options.SlotBytes), path);
         Match(options.MaxAttempts, header.ParameterB, nameof(options.MaxAttempts), path);
         SegmentPlan plan = Plan((int)header.Capacity, header.ParameterA, header.ParameterB, header.MaxParticipants);
-        if (plan.DataBytes > int.MaxValue) throw new CorruptSegmentException($"{path}: data of {plan.DataBytes:N0} bytes exceeds the limit of {int.MaxValue:N0}");
+        if (plan.DataBytes > int.MaxValue)
+            throw new CorruptSegmentException($"{path}: data of {plan.DataBytes:N0} bytes exceeds the limit of {int.MaxValue:N0}");
         return plan;
     }
 
@@ -101,7 +106,8 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
             mapping.Long(layout.ReadyCells + i * 8L) = IndexCell.Never;
         }
 
-        for (int i = 0; i < layout.Slots; i++) mapping.Long(layout.Slot(i)) = SlotWord.Make(SlotState.Released, SlotWord.Nobody, attempts: 0, lap: 0);
+        for (int i = 0; i < layout.Slots; i++)
+            mapping.Long(layout.Slot(i)) = SlotWord.Make(SlotState.Released, SlotWord.Nobody, attempts: 0, lap: 0);
         mapping.Long(plan.Control(1)) = layout.Slots;
         mapping.Long(plan.Control(7)) = DelayedSlots.Initial;
     }
@@ -119,12 +125,14 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
 
     private static void Check(long value, long least, long most, string what, string path)
     {
-        if (value < least || value > most) throw new CorruptSegmentException($"{path}: {value:N0} {what}, expected {least:N0} to {most:N0}");
+        if (value < least || value > most)
+            throw new CorruptSegmentException($"{path}: {value:N0} {what}, expected {least:N0} to {most:N0}");
     }
 
     private static void Match(int? wanted, long actual, string what, string path)
     {
         if (wanted is { } w && w != actual)
-            throw new SegmentMismatchException($"{path}: {what} {w:N0} was asked for, the queue has {actual:N0}; leave it out, or remove the queue first");
+            throw new SegmentMismatchException(
+                $"{path}: {what} {w:N0} was asked for, the queue has {actual:N0}; leave it out, or remove the queue first");
     }
 }

@@ -18,7 +18,8 @@ internal sealed class RoomReadiness(IndexQueue free, SegmentFile segment, int sl
 
     public bool Poll() => !free.IsEmpty || segment.IsRetired || (Moves!.Reap() > 0 && !free.IsEmpty);
 
-    /// <summary>Lets the workers get a few slots ahead, for five microseconds at most: a sender on their heels fights them for each line of memory.</summary>
+    /// <summary>Lets the workers get a few slots ahead, for five microseconds at most: a
+    /// sender on their heels fights them for each line of memory.</summary>
     public void LetWorkersGetAhead()
     {
         long end = Stopwatch.GetTimestamp() + Longest;
@@ -51,7 +52,8 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
             lookAt = delayed.LookAt;
         }
 
-        // Asked before every sleep, so the timer is set before anybody relies on it; a sender with an earlier time rings, and it is asked again.
+        // Asked before every sleep, so the timer is set before anybody relies on it; a sender with an
+        // earlier time rings, and it is asked again.
         if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) WakeAt(lookAt, now);
         return false;
     }

@@ -18,20 +18,23 @@ namespace Otto.Ipc.Mmap.Queues;
 
 internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, DelayedSlots delayed)
 {
-    /// <summary>Repairs what <paramref name="dead"/> left, in the name of <paramref name="me"/>, who owes the cells from then on.</summary>
+    /// <summary>Repairs what <paramref name="dead"/> left, in the name of
+    /// <paramref name="me"/>, who owes the cells from then on.</summary>
     public void Run(int dead, int me)
     {
         // After the death is proven nobody appends for the dead any more: an entry not seen here now was never made, or was taken, and
         // then its slot has moved on and the exact CAS below fails.
         int[] freeLaps = free.Snapshot(layout.Slots);
         int[] readyLaps = ready.Snapshot(layout.Slots);
-        bool forgetsCells = FaultPoints.Plants("queue.sweep.forgets-cells"), forgetsLeases = FaultPoints.Plants("queue.sweep.forgets-leases");
+        bool forgetsCells = FaultPoints.Plants("queue.sweep.forgets-cells"),
+            forgetsLeases = FaultPoints.Plants("queue.sweep.forgets-leases");
         bool mayHaveDelayed = false;
         for (int slot = 0; slot < layout.Slots; slot++)
         {
             long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
             // Once more where somebody cancelled the message under our hands: that leaves the dead one's name.
-            for (int i = 0; i < 2 && SlotWord.Owner(word) == dead && !Repair(slot, word); i++) word = Volatile.Read(ref map.Long(layout.Slot(slot)));
+            for (int i = 0; i < 2 && SlotWord.Owner(word) == dead && !Repair(slot, word); i++)
+                word = Volatile.Read(ref map.Long(layout.Slot(slot)));
         }
 
         // It may have died before it said when to look.

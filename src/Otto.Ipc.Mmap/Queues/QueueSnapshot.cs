@@ -6,7 +6,8 @@ namespace Otto.Ipc.Mmap.Queues;
 
 // Looking at a queue without moving anything: every number may be old by the time it is returned.
 
-internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, IndexQueue ready, Func<BlockDescriptor, byte[]> readLoan) : IBlockReferences
+internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, IndexQueue ready, Func<BlockDescriptor, byte[]> readLoan)
+    : IBlockReferences
 {
     public WorkQueueCounts Count()
     {
@@ -18,19 +19,23 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
             SlotState state = SlotWord.State(Volatile.Read(ref Word(i)));
             states[(int)state]++;
             // The low 32 bits of milliseconds: right for ages under 49 days.
-            if (state is SlotState.Leased or SlotState.Ending) oldestLease = Math.Max(oldestLease, (uint)((int)now - Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.LeasedAt))));
+            if (state is SlotState.Leased or SlotState.Ending)
+                oldestLease = Math.Max(oldestLease, (uint)((int)now - Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.LeasedAt))));
         }
 
         TimeSpan oldest = default;
-        if (ready.TryPeek(out _, out long cell) && IndexCell.Slot(cell) is var slot && slot < layout.Slots && SlotTransitions.IsLive(cell, Volatile.Read(ref Word(slot)), SlotState.Filled))
+        if (ready.TryPeek(out _, out long cell) && IndexCell.Slot(cell) is var slot && slot < layout.Slots
+            && SlotTransitions.IsLive(cell, Volatile.Read(ref Word(slot)), SlotState.Filled))
         {
             // The times are shared, so they may be anything: an age lies between nothing and the machine's own.
-            long since = Math.Max(Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.SentAt)), Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore)));
+            long since = Math.Max(Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.SentAt)),
+                Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore)));
             oldest = TimeSpan.FromMilliseconds(now - Math.Clamp(since, 0, now));
         }
 
         return new WorkQueueCounts(
-            states[(int)SlotState.Filled], states[(int)SlotState.Leased] + states[(int)SlotState.Ending], states[(int)SlotState.Dead], states[(int)SlotState.Released], oldest)
+            states[(int)SlotState.Filled], states[(int)SlotState.Leased] + states[(int)SlotState.Ending], states[(int)SlotState.Dead],
+            states[(int)SlotState.Released], oldest)
         {
             Delayed = states[(int)SlotState.Delayed],
             Cancelled = states[(int)SlotState.Cancelled],
@@ -76,7 +81,8 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
     }
 
     /// <summary>Adds each block that a message in a slot names.</summary>
-    /// <returns><see langword="false"/> where a slot did not stand still for a look: then nothing is known of blocks that were not added.</returns>
+    /// <returns><see langword="false"/> where a slot did not stand still for a look: then
+    /// nothing is known of blocks that were not added.</returns>
     public bool AddReferences(HashSet<(int Block, long Generation)> references)
     {
         bool all = true;

@@ -32,7 +32,8 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
             if (Volatile.Read(ref _pool) is { } open) return open;
             lock (_opening)
             {
-                if (_pool is null) Volatile.Write(ref _pool, LoanPool.Open(slots.Segment, _layout.Slots + SpareBlocks, references, options.WritableLoans));
+                if (_pool is null) Volatile.Write(ref _pool,
+                    LoanPool.Open(slots.Segment, _layout.Slots + SpareBlocks, references, options.WritableLoans));
                 return _pool;
             }
         }
@@ -42,9 +43,11 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
     {
         loan = default;
         if (_layout.SlotBytes < BlockDescriptor.Bytes || options.MaxLoanBytes == 0)
-            throw new NotSupportedException($"this queue lends nothing: its slots have {_layout.SlotBytes} bytes, and MaxLoanBytes is {options.MaxLoanBytes:N0}; use slots of {BlockDescriptor.Bytes} bytes at least, and raise MaxLoanBytes");
+            throw new NotSupportedException($"this queue lends nothing: its slots have {_layout.SlotBytes} bytes, and MaxLoanBytes is "
+                + $"{options.MaxLoanBytes:N0}; use slots of {BlockDescriptor.Bytes} bytes at least, and raise MaxLoanBytes");
         if (bytes < 1 || bytes > options.MaxLoanBytes)
-            throw new ArgumentOutOfRangeException(nameof(bytes), $"a loan of {bytes:N0} bytes is not within 1 to {options.MaxLoanBytes:N0}; raise MaxLoanBytes");
+            throw new ArgumentOutOfRangeException(nameof(bytes),
+                $"a loan of {bytes:N0} bytes is not within 1 to {options.MaxLoanBytes:N0}; raise MaxLoanBytes");
         slots.Gate.Enter();
         bool lent = false;
         try
@@ -61,8 +64,10 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
 
     public bool TrySend(in Loan loan, int bytes)
     {
-        if (!loan.TryGetToken(this, out SlotToken token)) throw new ArgumentException("this loan was not borrowed from this handle of the queue", nameof(loan));
-        if ((uint)bytes > (uint)loan.Memory.Length) throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be sent");
+        if (!loan.TryGetToken(this, out SlotToken token))
+            throw new ArgumentException("this loan was not borrowed from this handle of the queue", nameof(loan));
+        if ((uint)bytes > (uint)loan.Memory.Length)
+            throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be sent");
         slots.Gate.Enter();
         int leaving = 1;
         try
@@ -105,7 +110,8 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         try
         {
             if (Volatile.Read(ref slots.Moves.Word(token.Index)) != token.Word) throw new InvalidOperationException("this lease has ended");
-            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan) return new PayloadRetention(payload.ToArray());
+            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan)
+                return new PayloadRetention(payload.ToArray());
             BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload);
             if (!Pool.HasSeat) return new PayloadRetention(payload.ToArray());
             if (!Pool.TryHold(block)) throw new InvalidOperationException("this lease has ended");
@@ -171,7 +177,8 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
                 return false;
             }
 
-            BlockDescriptor[] pending = Volatile.Read(ref _reserved) ?? Interlocked.CompareExchange(ref _reserved, new BlockDescriptor[_layout.Slots], null) ?? _reserved;
+            BlockDescriptor[] pending = Volatile.Read(ref _reserved)
+                ?? Interlocked.CompareExchange(ref _reserved, new BlockDescriptor[_layout.Slots], null) ?? _reserved;
             pending[index] = block;
             slot = new WriteSlot(owner, new SlotToken(word, index), memory.Span);
             return reserved = true; // what is in flight now ends with commit or abort

@@ -119,7 +119,8 @@ internal sealed partial class SlotQueue
             int length = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Length));
             int kind = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Kind));
             if (kind == QueueLayout.KindLoan) lease = _loans.LeaseOf(this, slot, word);
-            else if ((uint)length > (uint)_layout.SlotBytes || kind != QueueLayout.KindInline) _slots.ThrowBadSlot(slot, word, $"has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}");
+            else if ((uint)length > (uint)_layout.SlotBytes || kind != QueueLayout.KindInline)
+                _slots.ThrowBadSlot(slot, word, $"has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}");
             else lease = LeaseOf(slot, word, length);
             _segment.Meter.Received(lease.Payload.Length);
             leased = true; // what is in flight now ends with the lease
@@ -178,7 +179,8 @@ internal sealed partial class SlotQueue
     {
         CheckDelay(delay);
         int attempts = SlotWord.Attempts(token.Word) + (countAttempt ? 1 : 0);
-        if (countAttempt && attempts >= _layout.MaxAttempts) return End(token, Ending.GivenUp, attempts, $"given back {attempts} times, the queue's limit");
+        if (countAttempt && attempts >= _layout.MaxAttempts)
+            return End(token, Ending.GivenUp, attempts, $"given back {attempts} times, the queue's limit");
         return GiveBack(token, attempts, delay);
     }
 
@@ -192,9 +194,11 @@ internal sealed partial class SlotQueue
         ? End(token, Ending.Returned, attempts)
         : End(token, Ending.ReturnedLater, attempts, notBefore: DelayedSlots.DueAfter(delay));
 
-    bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason) => End(token, Ending.GivenUp, SlotWord.Attempts(token.Word) + 1, reason);
+    bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason) =>
+        End(token, Ending.GivenUp, SlotWord.Attempts(token.Word) + 1, reason);
 
-    /// <summary>Ends what is in flight: a reserved slot or a lease. Allowed after a dispose, which waits for it.</summary>
+    /// <summary>Ends what is in flight: a reserved slot or a lease. Allowed after a
+    /// dispose, which waits for it.</summary>
     private bool End(in SlotToken token, Ending ending, int attempts = 0, string reason = "", long notBefore = 0)
     {
         if (!_gate.TryEnterLate()) return false;
@@ -234,14 +238,16 @@ internal sealed partial class SlotQueue
 
     private WorkLease LeaseOf(int slot, long word, int length)
     {
-        SlotMemoryManager memory = _memories[slot] ??= new SlotMemoryManager(_map, _layout.Slot(slot) + QueueLayout.Payload, _layout.SlotBytes);
+        SlotMemoryManager memory =
+            _memories[slot] ??= new SlotMemoryManager(_map, _layout.Slot(slot) + QueueLayout.Payload, _layout.SlotBytes);
         return new WorkLease(this, new SlotToken(word, slot), memory.Memory[..length], SlotWord.Attempts(word) + 1);
     }
 
     private void CheckSize(int bytes)
     {
         if ((uint)bytes > (uint)MaxMessageBytes)
-            throw new ArgumentOutOfRangeException(nameof(bytes), $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; raise MaxLoanBytes, create the queue with larger SlotBytes, or send a reference");
+            throw new ArgumentOutOfRangeException(nameof(bytes), $"message of {bytes:N0} bytes exceeds the limit of "
+                + $"{MaxMessageBytes:N0}; raise MaxLoanBytes, create the queue with larger SlotBytes, or send a reference");
     }
 
     private static void CheckDelay(TimeSpan delay)

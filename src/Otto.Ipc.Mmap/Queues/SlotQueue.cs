@@ -56,7 +56,8 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
         try
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
-            _moves = new SlotTransitions(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep, block => _loans!.End(block), segment.Path, _participants.Me);
+            _moves = new SlotTransitions(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep,
+                block => _loans!.End(block), segment.Path, _participants.Me);
             _work.Moves = room.Moves = _moves;
             _slots = new SlotTable(segment, _layout, _moves, _gate);
             _loans = new SlotLoans(_slots, options, _view);
@@ -76,7 +77,8 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
 
     public override ChannelName Name { get; }
 
-    public override int MaxMessageBytes => _layout.SlotBytes < BlockDescriptor.Bytes ? _layout.SlotBytes : Math.Max(_layout.SlotBytes, _options.MaxLoanBytes);
+    public override int MaxMessageBytes =>
+        _layout.SlotBytes < BlockDescriptor.Bytes ? _layout.SlotBytes : Math.Max(_layout.SlotBytes, _options.MaxLoanBytes);
 
     public override int Capacity => _layout.Slots;
 
@@ -112,11 +114,13 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
         }
     }
 
-    public override bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) => _workers.Wait(timeout, cancellationToken);
+    public override bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) =>
+        _workers.Wait(timeout, cancellationToken);
 
     public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => _workers.WaitAsync(cancellationToken);
 
-    /// <summary>Waits for a slot; and a moment longer where a slot is free and blocks are what is missing: no bell rings for those that somebody holds beyond their message.</summary>
+    /// <summary>Waits for a slot; and a moment longer where a slot is free and blocks are what
+    /// is missing: no bell rings for those that somebody holds beyond their message.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public override async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default)
     {
@@ -137,7 +141,8 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
 
     public override bool TryFind(WorkMatch match, out WorkId id, out bool held) => _search.TryFind(match, out id, out held);
 
-    public override bool TryFindDead(WorkMatch match, out int attempts, out string reason) => _search.TryFindDead(match, out attempts, out reason);
+    public override bool TryFindDead(WorkMatch match, out int attempts, out string reason) =>
+        _search.TryFindDead(match, out attempts, out reason);
 
     public override bool TryEnterExclusive(TimeSpan patience, out IDisposable? turn) => _search.TryEnterExclusive(patience, out turn);
 
@@ -225,7 +230,8 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
         MaintenanceThread.Unregister(this);
     }
 
-    /// <summary>Repairs what a dead participant left. It may have been a worker, so whoever counts workers counts again.</summary>
+    /// <summary>Repairs what a dead participant left. It may have been a worker, so whoever
+    /// counts workers counts again.</summary>
     private void Repair(int dead, int me)
     {
         _sweep.Run(dead, me);

@@ -60,7 +60,8 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
             {
                 word = Volatile.Read(ref slots.Moves.Word(slot));
                 SlotState state = SlotWord.State(word);
-                if (dead ? state is not SlotState.Dead : state is not (SlotState.Filled or SlotState.Leased or SlotState.Delayed or SlotState.Ending)) break;
+                if (dead ? state is not SlotState.Dead
+                    : state is not (SlotState.Filled or SlotState.Leased or SlotState.Delayed or SlotState.Ending)) break;
                 ReadOnlySpan<byte> message = CopyStart(slot, copy);
                 use = Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use));
                 Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.

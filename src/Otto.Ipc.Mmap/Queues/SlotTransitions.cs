@@ -23,7 +23,8 @@ internal sealed class SlotTransitions
     private readonly int _me;
 
     public SlotTransitions(
-        SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, Doorbell workerBell, Doorbell senderBell, DelayedSlots delayed,
+        SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, Doorbell workerBell, Doorbell senderBell,
+        DelayedSlots delayed,
         QueueRecovery sweep, Action<BlockDescriptor> loanEnded, string path, int me)
     {
         _map = map;
@@ -95,7 +96,8 @@ internal sealed class SlotTransitions
         return leased;
     }
 
-    /// <summary>Completes a lease, drops a dead letter, or aborts a claim: the exact word → Released, then a free cell.</summary>
+    /// <summary>Completes a lease, drops a dead letter, or aborts a claim: the exact word →
+    /// Released, then a free cell.</summary>
     /// <returns><see langword="false"/> where the word has moved on.</returns>
     public bool TryRelease(in SlotToken token) => TryMove(token, SlotState.Released, 0, _free, _senderBell);
 
@@ -111,7 +113,8 @@ internal sealed class SlotTransitions
         Volatile.Write(ref _map.Long(_layout.Slot(token.Index) + QueueLayout.NotBefore), notBefore);
         if (FaultPoints.On) FaultPoints.Reach("queue.return-later.described");
         // Release: the return. Pairs with the acquire in DelayedSlots.Promote. Nobody moves what a live participant is ending.
-        Volatile.Write(ref Word(token.Index), SlotWord.Make(SlotState.Delayed, _me, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
+        Volatile.Write(ref Word(token.Index),
+            SlotWord.Make(SlotState.Delayed, _me, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
         Delayed(notBefore);
         return true;
     }
@@ -124,7 +127,8 @@ internal sealed class SlotTransitions
         _sweep.WriteNote(token.Index, reason);
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.note");
         // Release: the note is visible before the state that says it is there. Pairs with the acquire in QueueSnapshot.DeadLetters.
-        Volatile.Write(ref Word(token.Index), SlotWord.Make(SlotState.Dead, SlotWord.Nobody, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
+        Volatile.Write(ref Word(token.Index),
+            SlotWord.Make(SlotState.Dead, SlotWord.Nobody, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.word");
         return true;
     }
@@ -138,15 +142,18 @@ internal sealed class SlotTransitions
             // Acquire: the use is the one of this word; should the word change meanwhile, the exact CAS fails.
             long word = Volatile.Read(ref Word(slot));
             SlotState state = SlotWord.State(word);
-            if (state is not (SlotState.Filled or SlotState.Delayed) || Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use)) != use) return false;
+            if (state is not (SlotState.Filled or SlotState.Delayed)
+                || Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use)) != use) return false;
             if (state == SlotState.Delayed)
             {
                 if (TryRelease(new SlotToken(word, slot))) return true;
                 continue;
             }
 
-            // The lap and the owner stay: the cell that stands for the slot, or is still owed for it, leads whoever comes to it to release the slot.
-            if (Interlocked.CompareExchange(ref Word(slot), SlotWord.Move(word, SlotState.Cancelled, SlotWord.Owner(word)), word) != word) continue;
+            // The lap and the owner stay: the cell that stands for the slot, or is still owed for it, leads
+            // whoever comes to it to release the slot.
+            if (Interlocked.CompareExchange(ref Word(slot), SlotWord.Move(word, SlotState.Cancelled, SlotWord.Owner(word)), word) != word)
+                continue;
             if (FaultPoints.On) FaultPoints.Reach("queue.cancel.word");
             Reap();
             return true;
@@ -179,7 +186,8 @@ internal sealed class SlotTransitions
     /// <returns>How many messages.</returns>
     public int PromoteDue() => _delayed.Promote(DelayedSlots.Now, _promote);
 
-    private bool TryPromote(int slot, long word) => TryMove(new SlotToken(word, slot), SlotState.Filled, SlotWord.Attempts(word), _ready, _workerBell);
+    private bool TryPromote(int slot, long word) =>
+        TryMove(new SlotToken(word, slot), SlotState.Filled, SlotWord.Attempts(word), _ready, _workerBell);
 
     private void Delayed(long notBefore)
     {
@@ -217,7 +225,8 @@ internal sealed class SlotTransitions
         return true;
     }
 
-    /// <summary>Takes the first slot of an index queue by moving its word; steps over cells whose slots have moved on.</summary>
+    /// <summary>Takes the first slot of an index queue by moving its word; steps over cells
+    /// whose slots have moved on.</summary>
     private bool TryTake(IndexQueue queue, SlotState from, SlotState to, out int slot, out long word)
     {
         for (int i = 0; i < IndexQueue.MostTries; i++)

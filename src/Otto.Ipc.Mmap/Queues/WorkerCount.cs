@@ -29,7 +29,8 @@ internal sealed class WorkerCount(SegmentMapping map, long wordOffset, Participa
         int count = 0;
         for (int i = 0; i < participants.Count; i++)
         {
-            if (i != participants.Me && participants.IsActive(i) && (participants.Roles(i) & ParticipantRoles.TakesWork) != 0 && participants.IsAlive(i)) count++;
+            if (i != participants.Me && participants.IsActive(i) && (participants.Roles(i) & ParticipantRoles.TakesWork) != 0
+                && participants.IsAlive(i)) count++;
         }
 
         Volatile.Write(ref _known, (long)(now & int.MaxValue) << 32 | (uint)count);

@@ -7,14 +7,19 @@ namespace Otto.Ipc.Mmap.Regions;
 
 // A task's data as one JSON object in a file that any language can read: docs/layouts.md, "Region".
 
-/// <summary>A task's data: one JSON object in a shared file, read and written by any number of processes in any language.</summary>
+/// <summary>A task's data: one JSON object in a shared file, read and written by any number
+/// of processes in any language.</summary>
 /// <remarks>
-/// <para>All members may be called from any thread. A handle keeps nothing open between calls, so there is nothing to dispose.</para>
-/// <para>Between programs that use this class, a reader sees the old value or the new one, no update is lost, and a writer may be killed at any
-/// instruction. Other programs see the file as it is being written; see docs/layouts.md for what they may do.</para>
-/// <para>The file is mode 0600 and must belong to this process's effective user. Its size is fixed when it is made.</para>
-/// <para>Every member throws <see cref="FileNotFoundException"/> where the file is gone, <see cref="UnauthorizedAccessException"/> where it
-/// is a link, no regular file, or another user's, and <see cref="CorruptSegmentException"/> where its bytes fail a check.</para>
+/// <para>All members may be called from any thread. A handle keeps nothing open between
+/// calls, so there is nothing to dispose.</para>
+/// <para>Between programs that use this class, a reader sees the old value or the new one, no update is lost, and a
+/// writer may be killed at any instruction. Other programs see the file as it is being
+/// written; see docs/layouts.md for what they may do.</para>
+/// <para>The file is mode 0600 and must belong to this process's effective user. Its size
+/// is fixed when it is made.</para>
+/// <para>Every member throws <see cref="FileNotFoundException"/> where the file is gone,
+/// <see cref="UnauthorizedAccessException"/> where it is a link, no regular file, or another
+/// user's, and <see cref="CorruptSegmentException"/> where its bytes fail a check.</para>
 /// </remarks>
 public sealed class JsonRegion
 {
@@ -40,7 +45,8 @@ public sealed class JsonRegion
         {
             using RegionFile file = RegionFile.TryOpen(FilePath, forWriting: false) ?? throw Missing(FilePath);
             RegionTrailer? trailer = RegionReader.Trailer(file, out string? problem);
-            return problem is null ? trailer?.Limit ?? Math.Max(0, file.Size - RegionLayout.LengthBytes) : throw RegionReader.Corrupt(FilePath, problem);
+            return problem is null ? trailer?.Limit ?? Math.Max(0, file.Size - RegionLayout.LengthBytes)
+                : throw RegionReader.Corrupt(FilePath, problem);
         }
     }
 
@@ -53,7 +59,8 @@ public sealed class JsonRegion
     {
         ArgumentNullException.ThrowIfNull(location);
         string path = location.Find() ?? throw new FileNotFoundException(
-            $"no region of task '{location.Task}': looked for {location.Describe()}; name it by path, pid or {RegionLocation.ProcessVariable}, or write it first");
+            $"no region of task '{location.Task}': looked for {location.Describe()}; name it by path, pid or "
+            + $"{RegionLocation.ProcessVariable}, or write it first");
         return OpenPath(path, Checked(options));
     }
 
@@ -122,8 +129,10 @@ public sealed class JsonRegion
         return Change(text => RegionJson.With(text, key, []), cancellationToken);
     }
 
-    /// <summary>Changes any number of keys at once, from what they are: nobody else writes between the reading and the writing.</summary>
-    /// <param name="change">Changes the object it is given. It runs under the region's lock, so it should be short; what it throws leaves the region as it was.</param>
+    /// <summary>Changes any number of keys at once, from what they are: nobody else writes
+    /// between the reading and the writing.</summary>
+    /// <param name="change">Changes the object it is given. It runs under the region's
+    /// lock, so it should be short; what it throws leaves the region as it was.</param>
     /// <param name="cancellationToken">Ends the waiting for other writers.</param>
     /// <returns>False where the object came out as it went in.</returns>
     /// <exception cref="RegionFullException">The region would be too full; nothing was changed.</exception>
@@ -151,8 +160,9 @@ public sealed class JsonRegion
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <returns>What it holds now, or null where the time went by without a change.</returns>
     /// <remarks>
-    /// Sleeps in the kernel. A change by this class or by ordinary file writes wakes it at once; one that another program stored
-    /// through a mapping is seen after 10 ms at first and, when nothing happens for long, after a second. Values that come and go between two looks are not seen.
+    /// Sleeps in the kernel. A change by this class or by ordinary file writes wakes it at once; one that another
+    /// program stored through a mapping is seen after 10 ms at first and, when nothing happens
+    /// for long, after a second. Values that come and go between two looks are not seen.
     /// </remarks>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public RegionSnapshot? WaitForChange(RegionSnapshot since, TimeSpan timeout, CancellationToken cancellationToken = default)
@@ -180,12 +190,14 @@ public sealed class JsonRegion
         }
     }
 
-    /// <summary>Waits as <see cref="WaitForChange"/> does, without holding a thread; it looks at the times given there, since it is not woken.</summary>
+    /// <summary>Waits as <see cref="WaitForChange"/> does, without holding a thread; it
+    /// looks at the times given there, since it is not woken.</summary>
     /// <param name="since">What the region held.</param>
     /// <param name="timeout">How long to wait at most; <see cref="Timeout.InfiniteTimeSpan"/> waits for ever.</param>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <returns>What it holds now, or null where the time went by without a change.</returns>
-    public async Task<RegionSnapshot?> WaitForChangeAsync(RegionSnapshot since, TimeSpan timeout, CancellationToken cancellationToken = default)
+    public async Task<RegionSnapshot?> WaitForChangeAsync(RegionSnapshot since, TimeSpan timeout,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(since);
         CheckTimeout(timeout);
@@ -220,18 +232,22 @@ public sealed class JsonRegion
         return options;
     }
 
-    private static FileNotFoundException Missing(string path) => new($"no region at {path}; write it first, or name another by path or pid", path);
+    private static FileNotFoundException Missing(string path) =>
+        new($"no region at {path}; write it first, or name another by path or pid", path);
 
     private static void CheckTimeout(TimeSpan timeout)
     {
-        if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan) throw new ArgumentException($"a timeout cannot be negative: {timeout}", nameof(timeout));
+        if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
+            throw new ArgumentException($"a timeout cannot be negative: {timeout}", nameof(timeout));
     }
 
-    private static TimeSpan Left(long start, TimeSpan timeout) => timeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : timeout - Stopwatch.GetElapsedTime(start);
+    private static TimeSpan Left(long start, TimeSpan timeout) =>
+        timeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : timeout - Stopwatch.GetElapsedTime(start);
 
     internal static TimeSpan Longer(TimeSpan look) => look * 2 < LongestLook ? look * 2 : LongestLook;
 
-    /// <summary>The region's text now, checked; <paramref name="known"/> itself where it has not changed since.</summary>
+    /// <summary>The region's text now, checked; <paramref name="known"/> itself where it
+    /// has not changed since.</summary>
     internal byte[] ReadText(byte[]? known = null) => RegionReader.Read(FilePath, _options.SettleTime, known) ?? throw Missing(FilePath);
 
     /// <summary>Changes the text, unless another writer holds the lock just now.</summary>

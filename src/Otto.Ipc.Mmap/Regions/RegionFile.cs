@@ -34,7 +34,8 @@ internal sealed class RegionFile : IDisposable
 
     /// <summary>Opens the region at a path; null where there is none.</summary>
     /// <param name="path">A full path; a symbolic link at its end is refused.</param>
-    /// <param name="forWriting">Whether writing is needed. A read asks for it too, to finish a dead writer's work, but does without.</param>
+    /// <param name="forWriting">Whether writing is needed. A read asks for it too, to
+    /// finish a dead writer's work, but does without.</param>
     public static RegionFile? TryOpen(string path, bool forWriting)
     {
         RequireSupported();
@@ -52,7 +53,8 @@ internal sealed class RegionFile : IDisposable
             FileStatus status = PrivateFiles.Status(handle);
             if (!status.IsRegularFile) throw new UnauthorizedAccessException($"{path} is not a regular file");
             if (status.Owner != ProcessIdentity.UserId)
-                throw new UnauthorizedAccessException($"{path} belongs to uid {status.Owner}, this process runs as uid {ProcessIdentity.UserId}; a region is shared by the processes of one user only");
+                throw new UnauthorizedAccessException($"{path} belongs to uid {status.Owner}, this process runs as uid "
+                    + $"{ProcessIdentity.UserId}; a region is shared by the processes of one user only");
             return new RegionFile(path, handle, status, writable);
         }
         catch
@@ -68,15 +70,20 @@ internal sealed class RegionFile : IDisposable
     {
         RequireSupported();
         if (PrivateFiles.Status(path) is not null) return false;
-        string directory = System.IO.Path.GetDirectoryName(path) ?? throw new ArgumentException($"'{path}' names a directory, not a region's file");
-        if (!Directory.Exists(directory)) throw new DirectoryNotFoundException($"the directory {directory} does not exist; make it, or name another in {RegionLocation.DirectoryVariable}");
+        string directory = System.IO.Path.GetDirectoryName(path)
+            ?? throw new ArgumentException($"'{path}' names a directory, not a region's file");
+        if (!Directory.Exists(directory))
+            throw new DirectoryNotFoundException(
+                $"the directory {directory} does not exist; make it, or name another in {RegionLocation.DirectoryVariable}");
 
         string? temporary = null;
         SafeFileHandle? handle = PrivateFiles.TryCreateUnnamed(directory, out FileFailure failure);
         if (handle is null && failure.Kind is FileFailureKind.Unsupported or FileFailureKind.Directory or FileFailureKind.NotFound)
         {
-            // File systems without unnamed files: a hidden file, which a kill may leave behind; the region's own name still appears whole or not at all.
-            temporary = string.Create(CultureInfo.InvariantCulture, $"{directory}/.{System.IO.Path.GetFileName(path)}.{Environment.ProcessId}.{RandomNumber.Hex(8)}");
+            // File systems without unnamed files: a hidden file, which a kill may leave behind; the
+            // region's own name still appears whole or not at all.
+            temporary = string.Create(CultureInfo.InvariantCulture,
+                $"{directory}/.{System.IO.Path.GetFileName(path)}.{Environment.ProcessId}.{RandomNumber.Hex(8)}");
             handle = PrivateFiles.TryCreate(temporary, FileAccess.ReadWrite, out failure);
         }
 
@@ -111,7 +118,8 @@ internal sealed class RegionFile : IDisposable
     /// <summary>Asks for the size again, which may have changed until the lock was had.</summary>
     public void Refresh() => Status = PrivateFiles.Status(_handle);
 
-    /// <summary>Gives every byte of a sparse file its storage, so that a full file system is an error before the first byte is changed.</summary>
+    /// <summary>Gives every byte of a sparse file its storage, so that a full file system
+    /// is an error before the first byte is changed.</summary>
     public void EnsureAllocated()
     {
         if (Status.AllocatedBytes < Size) Allocate(Size, "writing");
@@ -173,10 +181,12 @@ internal sealed class RegionFile : IDisposable
     {
         FileFailure failure = PrivateFiles.TryAllocate(_handle, size);
         if (!failure.Failed) return;
-        if (failure.Kind is not (FileFailureKind.Full or FileFailureKind.Quota or FileFailureKind.TooLarge)) throw failure.ToException("posix_fallocate", Path);
+        if (failure.Kind is not (FileFailureKind.Full or FileFailureKind.Quota or FileFailureKind.TooLarge))
+            throw failure.ToException("posix_fallocate", Path);
         long free = Math.Max(PrivateFiles.FreeBytes(Path), 0);
         throw new RegionFullException(
-            $"{doing} the region {Path} needs {size:N0} bytes, {free:N0} are free there; free some, choose a smaller size, or set {RegionLocation.DirectoryVariable}", size, free);
+            $"{doing} the region {Path} needs {size:N0} bytes, {free:N0} are free there; free some, choose a smaller size, or set "
+            + $"{RegionLocation.DirectoryVariable}", size, free);
     }
 
     private static Exception Refused(string path, FileFailure failure) => failure.Kind switch

@@ -46,7 +46,8 @@ internal static class RegionJson
         foreach (Rune rune in key.EnumerateRunes())
         {
             if (rune == Rune.ReplacementChar || Rune.IsControl(rune) || Rune.IsWhiteSpace(rune))
-                throw new ArgumentException($"a key has U+{rune.Value:X4} at position {position}; white space, control characters and broken text are not allowed");
+                throw new ArgumentException($"a key has U+{rune.Value:X4} at position {position}; white space, control characters and "
+                    + $"broken text are not allowed");
             position += rune.Utf16SequenceLength;
         }
 
@@ -92,7 +93,8 @@ internal static class RegionJson
         return value.IsEmpty && !found ? null : result.WrittenSpan.ToArray();
     }
 
-    /// <summary>The name that the reader stands on; <see langword="null"/> where it is an escaped half of a surrogate pair, which is no key of ours.</summary>
+    /// <summary>The name that the reader stands on; <see langword="null"/> where it is an
+    /// escaped half of a surrogate pair, which is no key of ours.</summary>
     public static string? Name(ref Utf8JsonReader reader)
     {
         try
@@ -105,7 +107,8 @@ internal static class RegionJson
         }
     }
 
-    /// <summary>The text as objects that can be changed; of a repeated key the last counts, as in most languages.</summary>
+    /// <summary>The text as objects that can be changed; of a repeated key the last counts,
+    /// as in most languages.</summary>
     public static JsonObject ToObject(ReadOnlyMemory<byte> text)
     {
         using JsonDocument document = JsonDocument.Parse(text);

@@ -39,17 +39,20 @@ internal static class RegionLayout
     public static RegionTrailer ForCapacity(int capacity)
     {
         long rounded = Align(capacity, 64);
-        return new RegionTrailer(TrailerOffset(FileSizeFor(capacity)), 0, (uint)rounded, (uint)rounded, Align(LengthBytes + rounded, 64), RegionState.Settled(0));
+        return new RegionTrailer(TrailerOffset(FileSizeFor(capacity)), 0, (uint)rounded, (uint)rounded, Align(LengthBytes + rounded, 64),
+            RegionState.Settled(0));
     }
 
-    /// <summary>The trailer that a foreign file of this size can take; null where it would leave slots too small to be of use.</summary>
+    /// <summary>The trailer that a foreign file of this size can take; null where it would
+    /// leave slots too small to be of use.</summary>
     public static RegionTrailer? ForForeign(long fileSize)
     {
         long offset = TrailerOffset(fileSize);
         long capacity = Math.Min((offset - LengthBytes - 2 * SlotHeaderBytes) / 3 & ~63L, MaxValueBytes);
         if (capacity < 64 || offset > uint.MaxValue) return null;
         long limit = Math.Min(fileSize - LengthBytes, MaxValueBytes);
-        return new RegionTrailer(offset, Foreign, (uint)limit, (uint)capacity, offset - 2 * (SlotHeaderBytes + capacity), RegionState.Settled(0));
+        return new RegionTrailer(offset, Foreign, (uint)limit, (uint)capacity, offset - 2 * (SlotHeaderBytes + capacity),
+            RegionState.Settled(0));
     }
 
     private static long Align(long value, long to) => (value + to - 1) / to * to;
@@ -98,7 +101,8 @@ internal readonly record struct RegionTrailer(long Offset, uint Flags, uint Limi
     }
 
     /// <summary>Reads a trailer from a private copy of its bytes.</summary>
-    /// <returns>Null without a problem where there is no trailer; null with one where a field fails its check.</returns>
+    /// <returns>Null without a problem where there is no trailer; null with one where a
+    /// field fails its check.</returns>
     public static RegionTrailer? Parse(ReadOnlySpan<byte> bytes, long fileSize, out string? problem)
     {
         problem = null;
@@ -111,12 +115,16 @@ internal readonly record struct RegionTrailer(long Offset, uint Flags, uint Limi
         uint limit = BinaryPrimitives.ReadUInt32LittleEndian(bytes[0x10..]);
         uint slotCapacity = BinaryPrimitives.ReadUInt32LittleEndian(bytes[0x14..]);
         uint slotOffset = BinaryPrimitives.ReadUInt32LittleEndian(bytes[0x18..]);
-        ulong word = BinaryPrimitives.ReadUInt64LittleEndian(bytes[0x20..]), complement = BinaryPrimitives.ReadUInt64LittleEndian(bytes[0x28..]);
+        ulong word = BinaryPrimitives.ReadUInt64LittleEndian(bytes[0x20..]),
+            complement = BinaryPrimitives.ReadUInt64LittleEndian(bytes[0x28..]);
 
         if (crc != expected) problem = $"trailer checksum at {offset + 0x1C} is {crc:x8}, expected {expected:x8}";
-        else if (version != RegionLayout.Version) problem = $"trailer version at {offset + 0x08} is {version}, this library knows {RegionLayout.Version}";
-        else if (slotCapacity > RegionLayout.MaxValueBytes) problem = $"slot capacity at {offset + 0x14} is {slotCapacity}, the most is {RegionLayout.MaxValueBytes}";
-        else if (slotOffset < RegionLayout.LengthBytes + (long)slotCapacity || slotOffset + 2L * (RegionLayout.SlotHeaderBytes + slotCapacity) > offset)
+        else if (version != RegionLayout.Version)
+            problem = $"trailer version at {offset + 0x08} is {version}, this library knows {RegionLayout.Version}";
+        else if (slotCapacity > RegionLayout.MaxValueBytes)
+            problem = $"slot capacity at {offset + 0x14} is {slotCapacity}, the most is {RegionLayout.MaxValueBytes}";
+        else if (slotOffset < RegionLayout.LengthBytes + (long)slotCapacity
+            || slotOffset + 2L * (RegionLayout.SlotHeaderBytes + slotCapacity) > offset)
             problem = $"slots of {slotCapacity} bytes from {slotOffset} do not fit between the front and the trailer at {offset}";
         else if (limit > fileSize - RegionLayout.LengthBytes || (limit > slotCapacity && (flags & RegionLayout.Foreign) == 0))
             problem = $"limit at {offset + 0x10} is {limit}, slots hold {slotCapacity} and the file {fileSize}";

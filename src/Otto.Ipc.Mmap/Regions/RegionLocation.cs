@@ -7,10 +7,12 @@ namespace Otto.Ipc.Mmap.Regions;
 
 /// <summary>Says which region is meant: a task's name, and where needed its file or the process of its run.</summary>
 /// <remarks>
-/// The file is, in this order: <see cref="FilePath"/>; the one of <see cref="ProcessId"/> where that is set; the environment's
-/// <c>OTTO_MMAP_PATH</c>, which a run exports; else <c>otto-&lt;pid&gt;-&lt;task&gt;</c> in <see cref="Directory"/>, where the pid is
-/// <c>OTTO_PID</c>, or that of the nearest process, from this one up through its ancestors, for which the file exists, or,
-/// when a write creates it, the parent's.
+/// The file is, in this order: <see cref="FilePath"/>; the one of <see cref="ProcessId"/>
+/// where that is set; the environment's
+/// <c>OTTO_MMAP_PATH</c>, which a run exports; else <c>otto-&lt;pid&gt;-&lt;task&gt;</c> in
+/// <see cref="Directory"/>, where the pid is
+/// <c>OTTO_PID</c>, or that of the nearest process, from this one up through its ancestors, for which the file exists,
+/// or, when a write creates it, the parent's.
 /// </remarks>
 public sealed record RegionLocation
 {
@@ -42,7 +44,8 @@ public sealed record RegionLocation
     public string? Directory { get; init; }
 
     /// <summary>Finds the file that a read means.</summary>
-    /// <returns>The path, where it is certain whether or not the file exists; null where ancestors were searched and none has the region.</returns>
+    /// <returns>The path, where it is certain whether or not the file exists; null where
+    /// ancestors were searched and none has the region.</returns>
     /// <exception cref="ArgumentException">A pid or path, given or in the environment, cannot be one.</exception>
     public string? Find()
     {
@@ -54,7 +57,8 @@ public sealed record RegionLocation
         return null;
     }
 
-    /// <summary>Finds the file that a creating write means: the existing one, else the one of the parent process.</summary>
+    /// <summary>Finds the file that a creating write means: the existing one, else the one
+    /// of the parent process.</summary>
     /// <returns>The path.</returns>
     /// <exception cref="ArgumentException">A pid or path, given or in the environment, cannot be one.</exception>
     public string FindOrName() => Find() ?? PathFor(ProcessIdentity.ParentId);
@@ -73,13 +77,15 @@ public sealed record RegionLocation
             : throw new ArgumentException($"{ProcessVariable} is not a pid: '{text}'");
     }
 
-    private string PathFor(int pid) => Path.Combine(DirectoryOrDefault(), string.Create(CultureInfo.InvariantCulture, $"otto-{pid}-{Task.Value}"));
+    private string PathFor(int pid) =>
+        Path.Combine(DirectoryOrDefault(), string.Create(CultureInfo.InvariantCulture, $"otto-{pid}-{Task.Value}"));
 
     private string DirectoryOrDefault() => Path.GetFullPath(Directory ?? Variable(DirectoryVariable) ?? SegmentStore.MemoryDirectory);
 
     private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 
-    private static int Checked(int pid, string source) => pid > 0 ? pid : throw new ArgumentException($"{source} must be a pid, 1 or more: {pid}");
+    private static int Checked(int pid, string source) =>
+        pid > 0 ? pid : throw new ArgumentException($"{source} must be a pid, 1 or more: {pid}");
 
     private static string FullPath(string path, string source) =>
         path.Length > 0 && !path.Contains('\0', StringComparison.Ordinal)

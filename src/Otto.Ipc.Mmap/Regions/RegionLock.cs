@@ -38,12 +38,14 @@ internal static class RegionLock
     /// <summary>Takes the lock if nobody has it.</summary>
     public static bool TryAcquire(RegionFile file) => FileLock.TryAcquire(file.Handle, file.Path);
 
-    /// <summary>Drops the lock now: closing alone leaves it with a child that was forked meanwhile and has not yet called exec.</summary>
+    /// <summary>Drops the lock now: closing alone leaves it with a child that was forked
+    /// meanwhile and has not yet called exec.</summary>
     public static void Release(RegionFile file) => FileLock.Release(file.Handle);
 
     private static void Wait(RegionFile file, long start, TimeSpan timeout, CancellationToken cancellationToken)
     {
         if (!FileLock.Acquire(file.Handle, file.Path, start, timeout, cancellationToken))
-            throw new TimeoutException($"the region {file.Path} was locked by {FileLock.DescribeHolder(file.Status)} for {timeout.TotalSeconds:0.###} s; nothing was written");
+            throw new TimeoutException($"the region {file.Path} was locked by {FileLock.DescribeHolder(file.Status)} for "
+                + $"{timeout.TotalSeconds:0.###} s; nothing was written");
     }
 }

@@ -21,7 +21,8 @@ internal static class RegionReader
     /// <param name="path">Where.</param>
     /// <param name="settleTime">How long bytes that fail a check are looked at again.</param>
     /// <param name="known">A text that was checked before: returned itself where it still is the text.</param>
-    /// <exception cref="CorruptSegmentException">The bytes fail a check, and still did after the settle time.</exception>
+    /// <exception cref="CorruptSegmentException">The bytes fail a check, and still did
+    /// after the settle time.</exception>
     public static byte[]? Read(string path, TimeSpan settleTime, byte[]? known = null)
     {
         long start = Stopwatch.GetTimestamp();
@@ -76,10 +77,13 @@ internal static class RegionReader
     }
 
     public static string SlotProblem(RegionTrailer trailer) =>
-        $"generation {trailer.State.Generation} is committed, but slot {trailer.State.Generation & 1} at {trailer.SlotAt(trailer.State.Generation)} does not hold it";
+        $"generation {trailer.State.Generation} is committed, but slot {trailer.State.Generation & 1} at "
+        + $"{trailer.SlotAt(trailer.State.Generation)} does not hold it";
 
-    /// <summary>Whether the front can be a copy of <paramref name="next"/> over <paramref name="last"/>, done to any part: then it is our writers', else a foreign program's.</summary>
-    /// <remarks>Byte by byte, in no order: a reader beside a copying writer may be behind it in one place and ahead of it in another.</remarks>
+    /// <summary>Whether the front can be a copy of <paramref name="next"/> over <paramref name="last"/>,
+    /// done to any part: then it is our writers', else a foreign program's.</summary>
+    /// <remarks>Byte by byte, in no order: a reader beside a copying writer may be behind
+    /// it in one place and ahead of it in another.</remarks>
     public static bool FrontIsOurs(RegionFile file, RegionTrailer trailer, byte[]? last, byte[]? next)
     {
         byte[] front = new byte[RegionLayout.LengthBytes + Math.Max(last?.Length ?? 0, next?.Length ?? 0)];

@@ -30,7 +30,8 @@ public sealed class RegionSnapshot
 
     /// <summary>The value of a key.</summary>
     /// <param name="key">The key.</param>
-    /// <returns>The value, or null where the region does not have the key. JSON's <c>null</c> is a value; of a repeated key the last counts.</returns>
+    /// <returns>The value, or null where the region does not have the key. JSON's
+    /// <c>null</c> is a value; of a repeated key the last counts.</returns>
     public JsonElement? this[string key]
     {
         get

@@ -6,7 +6,8 @@ namespace Otto.Ipc.Mmap.Regions;
 
 internal static class RegionWriter
 {
-    /// <summary>For tests: asked before each step; false leaves the step out. Null, the rule, costs one comparison a step.</summary>
+    /// <summary>For tests: asked before each step; false leaves the step out. Null, the
+    /// rule, costs one comparison a step.</summary>
     internal static Func<RegionWriteStep, bool>? BeforeStep { get; set; }
 
     /// <summary>Replaces the region's text by what <paramref name="change"/> makes of it.</summary>
@@ -26,18 +27,21 @@ internal static class RegionWriter
         if (next.Length > limit)
         {
             throw new RegionFullException(
-                $"the region {file.Path} would need {next.Length:N0} bytes, it has {limit:N0}; nothing was changed. Its size was fixed when it was made: store less, or make a larger one", next.Length, limit);
+                $"the region {file.Path} would need {next.Length:N0} bytes, it has {limit:N0}; nothing was changed. Its size was fixed "
+                + $"when it was made: store less, or make a larger one", next.Length, limit);
         }
 
         file.EnsureAllocated();
         trailer ??= Adopt(file, last, next);
-        if (trailer is { } present && present.LeavesRoomFor(last.Length) && last.Length <= present.SlotCapacity && next.Length <= present.SlotCapacity) Replace(file, present, last, next);
+        if (trailer is { } present && present.LeavesRoomFor(last.Length) && last.Length <= present.SlotCapacity
+            && next.Length <= present.SlotCapacity) Replace(file, present, last, next);
         else WriteUnprotected(file, trailer, last, next);
         _ = Do(RegionWriteStep.Unlock);
         return true;
     }
 
-    /// <summary>Brings the front up to a committed slot that a dead writer left, if the lock is free. Whoever opens a region calls it.</summary>
+    /// <summary>Brings the front up to a committed slot that a dead writer left, if the
+    /// lock is free. Whoever opens a region calls it.</summary>
     /// <returns>False where there is no region.</returns>
     public static bool FinishDeadWriter(string path)
     {
@@ -88,7 +92,8 @@ internal static class RegionWriter
         ulong generation = trailer.State.Generation;
         if (!SlotHolds(file, trailer, generation, last))
         {
-            // A foreign program wrote the front: its value becomes a generation of its own, so that a half-done copy over it can be told from a further foreign write.
+            // A foreign program wrote the front: its value becomes a generation of its own, so that a
+            // half-done copy over it can be told from a further foreign write.
             if (Do(RegionWriteStep.SaveForeignValue)) WriteSlot(file, trailer, ++generation, last);
             trailer = SetState(file, trailer, RegionState.Settled(generation));
         }
@@ -108,7 +113,8 @@ internal static class RegionWriter
         if (Do(RegionWriteStep.WriteRedoHeader)) file.Write(at, header);
     }
 
-    // In two halves when a test watches, so that a death between them is real; else in one call, which foreign readers hardly ever see by half.
+    // In two halves when a test watches, so that a death between them is real; else in one call, which
+    // foreign readers hardly ever see by half.
     private static void WriteFront(RegionFile file, byte[] text)
     {
         byte[] front = Front(text);
@@ -123,7 +129,8 @@ internal static class RegionWriter
         state.Write(bytes);
 
         // Both pair with the barriers in RegionReader.TryRead: what was written before the state must be visible before it, or a reader
-        // believes a half-written slot; what is written after it must not be visible earlier, or a reader takes a half-written front for settled.
+        // believes a half-written slot; what is written after it must not be visible earlier, or a reader
+        // takes a half-written front for settled.
         Interlocked.MemoryBarrier();
         file.Write(trailer.Offset + RegionLayout.StateOffset, bytes);
         Interlocked.MemoryBarrier();
@@ -145,14 +152,16 @@ internal static class RegionWriter
     private static void WriteUnprotected(RegionFile file, RegionTrailer? trailer, byte[] last, byte[] next)
     {
         // Tell readers that their front is no longer the one they began with; not where the front itself lies over the trailer.
-        if (trailer is { } present && RegionLayout.LengthBytes + last.Length <= present.Offset) SetState(file, present, RegionState.Settled(present.State.Generation + 1));
+        if (trailer is { } present && RegionLayout.LengthBytes + last.Length <= present.Offset)
+            SetState(file, present, RegionState.Settled(present.State.Generation + 1));
         file.Write(0, Front(next));
     }
 
     private static bool SlotHolds(RegionFile file, RegionTrailer trailer, ulong generation, byte[] value)
     {
         Span<byte> header = stackalloc byte[RegionLayout.SlotHeaderBytes];
-        return file.TryRead(trailer.SlotAt(generation), header) && RegionSlotHeader.Parse(header) == RegionSlotHeader.For(generation, value);
+        return file.TryRead(trailer.SlotAt(generation), header)
+            && RegionSlotHeader.Parse(header) == RegionSlotHeader.For(generation, value);
     }
 
     private static byte[] Front(byte[] text)

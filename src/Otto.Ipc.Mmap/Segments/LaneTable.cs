@@ -17,7 +17,8 @@ internal readonly struct LaneTable(SegmentFile segment, long wordOffset, int lan
         {
             // Acquire: pairs with the CAS in Announce; whoever sees a frame of a lane sees that the lane is in use.
             long inUse = Volatile.Read(ref segment.Mapping.Long(wordOffset));
-            return (ulong)inUse <= (ulong)lanes ? (int)inUse : throw new CorruptSegmentException($"{segment.Path}: {inUse:N0} lanes in use of {lanes:N0}");
+            return (ulong)inUse <= (ulong)lanes ? (int)inUse
+                : throw new CorruptSegmentException($"{segment.Path}: {inUse:N0} lanes in use of {lanes:N0}");
         }
     }
 

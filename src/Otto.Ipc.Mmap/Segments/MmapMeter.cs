@@ -3,22 +3,25 @@ using System.Runtime.CompilerServices;
 
 namespace Otto.Ipc.Mmap.Segments;
 
-// What is counted for whoever listens; docs/telemetry.md lists names and units. A message of a queue costs one look at a flag while nobody listens,
-// one of a stream or topic an addition: the housekeeper tells their sums once a second.
+// What is counted for whoever listens; docs/telemetry.md lists names and units. A message of a queue costs one look at a flag while nobody
+// listens, one of a stream or topic an addition: the housekeeper tells their sums once a second.
 
 internal static class MmapMeter
 {
     private static readonly Meter Meter = new("Otto.Ipc.Mmap");
 
-    public static readonly Counter<long> Messages = Meter.CreateCounter<long>("otto.ipc.messages", "{message}", "Messages sent and received");
+    public static readonly Counter<long> Messages =
+        Meter.CreateCounter<long>("otto.ipc.messages", "{message}", "Messages sent and received");
 
     public static readonly Counter<long> Bytes = Meter.CreateCounter<long>("otto.ipc.bytes", "By", "Bytes of messages sent and received");
 
     public static readonly Counter<long> Full = Meter.CreateCounter<long>("otto.ipc.full", "{event}", "Sends that found no room");
 
-    public static readonly Counter<long> Wakes = Meter.CreateCounter<long>("otto.ipc.wakes", "{wake}", "System calls made to wake somebody");
+    public static readonly Counter<long> Wakes =
+        Meter.CreateCounter<long>("otto.ipc.wakes", "{wake}", "System calls made to wake somebody");
 
-    public static readonly Counter<long> Reclaims = Meter.CreateCounter<long>("otto.ipc.reclaims", "{participant}", "Dead participants whose leavings were repaired");
+    public static readonly Counter<long> Reclaims =
+        Meter.CreateCounter<long>("otto.ipc.reclaims", "{participant}", "Dead participants whose leavings were repaired");
 }
 
 /// <summary>Counts for one channel.</summary>
@@ -26,7 +29,8 @@ internal sealed class ChannelMeter
 {
     private readonly KeyValuePair<string, object?> _shape;
     private readonly KeyValuePair<string, object?> _channel;
-    private static readonly KeyValuePair<string, object?> Out = new("otto.ipc.direction", "sent"), In = new("otto.ipc.direction", "received");
+    private static readonly KeyValuePair<string, object?> Out = new("otto.ipc.direction", "sent"),
+        In = new("otto.ipc.direction", "received");
 
     /// <param name="path">The segment's file, whose name says channel and shape.</param>
     public ChannelMeter(string path)

@@ -62,8 +62,10 @@ internal sealed class Participants
     /// <summary>Takes a free entry, finishing first what a dead predecessor of that entry left.</summary>
     /// <param name="segment">Where.</param>
     /// <param name="roles">What this participant does.</param>
-    /// <param name="sweep">Repairs what a dead participant held, on behalf of a live one; may run in several processes at once.</param>
-    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep) => Join(segment, roles, sweep, ParticipantRange.Any);
+    /// <param name="sweep">Repairs what a dead participant held, on behalf of a live one;
+    /// may run in several processes at once.</param>
+    public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep) =>
+        Join(segment, roles, sweep, ParticipantRange.Any);
 
     /// <summary>Takes a free entry of those that <paramref name="seats"/> allows.</summary>
     public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep, ParticipantRange seats)
@@ -73,7 +75,8 @@ internal sealed class Participants
         {
             return participants.TryJoin(roles)
                 ? participants
-                : throw new IOException($"{segment.Path} has {participants._seats.Count:N0} {seats.Who}, which is its limit; dispose one, or create it with a higher {seats.Option}");
+                : throw new IOException($"{segment.Path} has {participants._seats.Count:N0} {seats.Who}, which is its limit; dispose "
+                + $"one, or create it with a higher {seats.Option}");
         }
         catch
         {
@@ -92,7 +95,8 @@ internal sealed class Participants
         long end = Environment.TickCount64 + LongestSweep;
         do
         {
-            // Clean entries first. Whoever takes a dead one's entry keeps all others from sweeping it, for as long as it is stopped in there.
+            // Clean entries first. Whoever takes a dead one's entry keeps all others from sweeping it, for
+            // as long as it is stopped in there.
             if (TryEnterAny(roles, alsoDead: false) || TryEnterAny(roles, alsoDead: true)) return true;
         }
         while (SomeoneSweeps() && Environment.TickCount64 < end);
@@ -144,7 +148,8 @@ internal sealed class Participants
         _probe.Dispose();
     }
 
-    /// <summary>Whether an entry is kept by nobody but a sweeper, who will be gone in a moment. Pauses that long if so.</summary>
+    /// <summary>Whether an entry is kept by nobody but a sweeper, who will be gone in a
+    /// moment. Pauses that long if so.</summary>
     private bool SomeoneSweeps()
     {
         for (int i = _seats.First; i < _seats.First + _seats.Count; i++)

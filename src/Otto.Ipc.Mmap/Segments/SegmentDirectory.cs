@@ -9,8 +9,10 @@ internal static class SegmentDirectory
 {
     private const string Name = "the segment directory", Variable = "OTTO_SHM_DIR";
 
-    /// <summary>Finds the directory, creates it where it is missing, and refuses one that others could write to.</summary>
-    /// <param name="configured">The directory from options; else <c>OTTO_SHM_DIR</c>, else <c>/dev/shm/otto-uid</c>, else the temp directory's.</param>
+    /// <summary>Finds the directory, creates it where it is missing, and refuses one that
+    /// others could write to.</summary>
+    /// <param name="configured">The directory from options; else <c>OTTO_SHM_DIR</c>, else
+    /// <c>/dev/shm/otto-uid</c>, else the temp directory's.</param>
     public static string Ensure(string? configured)
     {
         string path = PathOf(configured);
@@ -22,7 +24,8 @@ internal static class SegmentDirectory
     public static string PathOf(string? configured)
     {
         SegmentStore.RequireSupported();
-        return Path.GetFullPath(configured ?? (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named ? named : SegmentStore.DefaultDirectory));
+        return Path.GetFullPath(
+            configured ?? (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named ? named : SegmentStore.DefaultDirectory));
     }
 
     /// <summary>Refuses a directory that others could write to.</summary>

@@ -15,7 +15,8 @@ internal interface ISegmentSpec
     /// <summary>The plan for a segment that does not exist yet.</summary>
     SegmentPlan NewPlan();
 
-    /// <summary>The plan that an existing header describes; throws where its numbers are impossible or are not the ones asked for.</summary>
+    /// <summary>The plan that an existing header describes; throws where its numbers are
+    /// impossible or are not the ones asked for.</summary>
     SegmentPlan PlanOf(in FixedHeader header, string path);
 
     /// <summary>Writes a new segment's control words and data, which are zero.</summary>
@@ -46,7 +47,8 @@ internal sealed class SegmentFile
     /// <summary>The segment's random identity.</summary>
     public Guid Id { get; }
 
-    /// <summary>Carries the read lock that keeps the segment from being removed, and this participant's own locks.</summary>
+    /// <summary>Carries the read lock that keeps the segment from being removed, and this
+    /// participant's own locks.</summary>
     public ParticipantLocks Locks { get; }
 
     public SegmentMapping Mapping { get; }
@@ -58,7 +60,8 @@ internal sealed class SegmentFile
     /// <summary>Counts what passes here.</summary>
     public ChannelMeter Meter => _meter ??= new ChannelMeter(Path);
 
-    /// <summary>Whether the name was seen to lead elsewhere: whoever comes now meets in another file. Set by <see cref="CheckStillLinked"/>, for good.</summary>
+    /// <summary>Whether the name was seen to lead elsewhere: whoever comes now meets in
+    /// another file. Set by <see cref="CheckStillLinked"/>, for good.</summary>
     public bool IsRetired => Volatile.Read(ref _retired);
 
     /// <summary>Looks whether the name still leads to this file.</summary>
@@ -72,7 +75,8 @@ internal sealed class SegmentFile
     }
 
     /// <summary>What to tell whoever uses a segment that was retired under it.</summary>
-    public SegmentRemovedException Retired() => new($"{Path} was deleted, replaced or retired while it was open here; whoever opens it now meets elsewhere: dispose this handle and open it anew");
+    public SegmentRemovedException Retired() => new($"{Path} was deleted, replaced or retired while it was open here; whoever opens it "
+        + $"now meets elsewhere: dispose this handle and open it anew");
 
     public static string PathOf(string directory, ChannelName name, SegmentShape shape) =>
         System.IO.Path.Combine(directory, $"{name.Value}.{NameOf(shape)}");
@@ -95,7 +99,8 @@ internal sealed class SegmentFile
         }
 
         throw new IOException(
-            $"{path} was being removed, or came and went, each of {Tries} times that it was looked at; if its remover is stopped, continue or kill that process, else look for what removes it in a loop");
+            $"{path} was being removed, or came and went, each of {Tries} times that it was looked at; if its remover is stopped, "
+            + $"continue or kill that process, else look for what removes it in a loop");
     }
 
     /// <summary>Removes a segment that nobody is attached to.</summary>
@@ -105,7 +110,8 @@ internal sealed class SegmentFile
         Remove(PathOf(SegmentDirectory.Ensure(directory), name, shape), static (_, _) => null) is { } removal
         && (removal.Objection is null ? true : throw new IOException($"{removal.Objection}; it was not removed"));
 
-    /// <summary>Removes a segment that nobody is attached to, unless somebody objects who looks at it while nobody can come in.</summary>
+    /// <summary>Removes a segment that nobody is attached to, unless somebody objects who
+    /// looks at it while nobody can come in.</summary>
     /// <returns>What became of it; <see langword="null"/> where there is none.</returns>
     public static SegmentRemoval? Remove(string path, Func<SafeFileHandle, FileStatus, string?> objection)
     {
@@ -133,7 +139,8 @@ internal sealed class SegmentFile
         SegmentPlan plan = spec.PlanOf(header, path);
         return plan.FileSize == header.FileSize && plan.DataOffset == header.DataOffset
             ? plan
-            : throw new CorruptSegmentException($"{path}: the header's parts need {plan.FileSize:N0} bytes from {plan.DataOffset:N0}, it says {header.FileSize:N0} from {header.DataOffset:N0}");
+            : throw new CorruptSegmentException($"{path}: the header's parts need {plan.FileSize:N0} bytes from {plan.DataOffset:N0}, "
+            + $"it says {header.FileSize:N0} from {header.DataOffset:N0}");
     }
 
     public static string NameOf(SegmentShape shape) => shape switch
@@ -144,7 +151,8 @@ internal sealed class SegmentFile
         _ => "pool",
     };
 
-    /// <summary>Whether a segment was made before the machine last started: its locks and its processes are gone.</summary>
+    /// <summary>Whether a segment was made before the machine last started: its locks and
+    /// its processes are gone.</summary>
     public static bool IsOfAnotherBoot(in FixedHeader header) => header.BootId != ProcessIdentity.BootId;
 
     private static SegmentFile? TryOpen(string path, ISegmentSpec spec)
@@ -155,12 +163,14 @@ internal sealed class SegmentFile
         try
         {
             if (status.Size < SegmentLayout.DataAlignment)
-                throw new CorruptSegmentException($"{path}: {status.Size:N0} bytes cannot be a segment, which has at least {SegmentLayout.DataAlignment:N0}");
+                throw new CorruptSegmentException(
+                    $"{path}: {status.Size:N0} bytes cannot be a segment, which has at least {SegmentLayout.DataAlignment:N0}");
             locks = ParticipantLocks.Open(file);
             // The lock comes before the look at state and link count: a remover that has the write lock has not yet retired it, or has.
             if (!locks.TryAttach()) return null;
             Span<byte> bytes = stackalloc byte[SegmentLayout.HeaderBytes];
-            if (RandomAccess.Read(file, bytes, 0) < bytes.Length) throw new CorruptSegmentException($"{path}: the header could not be read");
+            if (RandomAccess.Read(file, bytes, 0) < bytes.Length)
+                throw new CorruptSegmentException($"{path}: the header could not be read");
             FixedHeader header = SegmentLayout.Read(bytes, status.Size, spec.Shape, path);
             if (PrivateFiles.Status(file).HasNoName) return null;
             if (header.State == SegmentLayout.StateRetired)
@@ -171,7 +181,8 @@ internal sealed class SegmentFile
                 return null;
             }
 
-            if (header.State != SegmentLayout.StateReady) throw new CorruptSegmentException($"{path}: state is {header.State}, expected {SegmentLayout.StateReady}");
+            if (header.State != SegmentLayout.StateReady)
+                throw new CorruptSegmentException($"{path}: state is {header.State}, expected {SegmentLayout.StateReady}");
             if (header.BootId != ProcessIdentity.BootId)
             {
                 // Its locks and its processes are another boot's. Whoever gets the write lock clears it away; everybody tries again.
@@ -183,7 +194,8 @@ internal sealed class SegmentFile
             SegmentPlan plan = PlanOf(spec, header, path);
             // A copy made by a tool may have holes, and touching one on a full file system would be a SIGBUS.
             if (status.AllocatedBytes < status.Size) SegmentStore.Allocate(file, plan.FileSize, path);
-            var opened = new SegmentFile(file, locks, new SegmentMapping(file, plan.FileSize) { SegmentId = header.Id }, plan, header.Id, path);
+            var opened = new SegmentFile(file, locks, new SegmentMapping(file, plan.FileSize) { SegmentId = header.Id }, plan, header.Id,
+                path);
             file = null;
             locks = null;
             return opened;
@@ -201,7 +213,8 @@ internal sealed class SegmentFile
     {
         using SafeFileHandle file = SegmentStore.CreateUnnamed(System.IO.Path.GetDirectoryName(path)!);
         SegmentStore.Allocate(file, bytes, path);
-        if (!SegmentStore.TryName(file, path)) throw new IOException($"{path} is there already; nothing but a pool's block may have that name");
+        if (!SegmentStore.TryName(file, path))
+            throw new IOException($"{path} is there already; nothing but a pool's block may have that name");
     }
 
     private static SegmentFile? TryCreate(string directory, string path, ISegmentSpec spec)
@@ -240,7 +253,8 @@ internal sealed class SegmentFile
     private static void Retire(SafeFileHandle file, string path)
     {
         // A file too short for a state is no segment; it is not made longer.
-        if (RandomAccess.GetLength(file) >= SegmentLayout.HeaderBytes) RandomAccess.Write(file, BitConverter.GetBytes(SegmentLayout.StateRetired), SegmentLayout.StateOffset);
+        if (RandomAccess.GetLength(file) >= SegmentLayout.HeaderBytes)
+            RandomAccess.Write(file, BitConverter.GetBytes(SegmentLayout.StateRetired), SegmentLayout.StateOffset);
         if (FaultPoints.On) FaultPoints.Reach("remove.retired");
         // Only the name that still leads to this very file is taken away.
         if (!SegmentStore.IsStillNamed(file, path)) return;
@@ -248,7 +262,8 @@ internal sealed class SegmentFile
         SegmentStore.RemoveName(path);
     }
 
-    /// <summary>Deletes the files that belong to a segment by its identity, so that none of another one of that name is touched.</summary>
+    /// <summary>Deletes the files that belong to a segment by its identity, so that none of
+    /// another one of that name is touched.</summary>
     private static void RemoveCompanions(SafeFileHandle file, string path)
     {
         Span<byte> id = stackalloc byte[16];

@@ -46,7 +46,8 @@ internal sealed record SegmentPlan
 
     public long ControlOffset => SegmentLayout.ParticipantsOffset + (long)MaxParticipants * SegmentLayout.ParticipantBytes;
 
-    public long DataOffset => SegmentLayout.Align(ControlOffset + (long)ControlWords * SegmentLayout.ControlBytes, SegmentLayout.DataAlignment);
+    public long DataOffset =>
+        SegmentLayout.Align(ControlOffset + (long)ControlWords * SegmentLayout.ControlBytes, SegmentLayout.DataAlignment);
 
     public long FileSize => DataOffset + SegmentLayout.Align(DataBytes, 4096);
 
@@ -103,10 +104,13 @@ internal static class SegmentLayout
     public static FixedHeader Read(ReadOnlySpan<byte> h, long fileSize, SegmentShape shape, string path)
     {
         ulong magic = BinaryPrimitives.ReadUInt64LittleEndian(h);
-        if (magic != Magic) throw new CorruptSegmentException($"{path}: magic is {magic:X16}, not {Magic:X16}: this is not a segment of Otto.Ipc; move it away");
+        if (magic != Magic)
+            throw new CorruptSegmentException(
+                $"{path}: magic is {magic:X16}, not {Magic:X16}: this is not a segment of Otto.Ipc; move it away");
         uint major = BinaryPrimitives.ReadUInt32LittleEndian(h[0x08..]);
         if (major != Major)
-            throw new SegmentMismatchException($"{path}: layout version {major} is not {Major}; use the version that made it, or remove it when nobody needs what it holds");
+            throw new SegmentMismatchException($"{path}: layout version {major} is not {Major}; use the version that made it, or remove "
+                + $"it when nobody needs what it holds");
         uint crc = BinaryPrimitives.ReadUInt32LittleEndian(h[CrcOffset..]), expected = Checksum(h);
         if (crc != expected) throw new CorruptSegmentException($"{path}: header checksum is {crc:X8}, expected {expected:X8}");
         long size = BinaryPrimitives.ReadInt64LittleEndian(h[0x10..]);

@@ -22,7 +22,8 @@ internal sealed unsafe class SegmentMapping
 
     public long Length { get; }
 
-    /// <summary>Whether the bytes are gone; asked by holders of a Memory, which outlives the leases it was handed out with.</summary>
+    /// <summary>Whether the bytes are gone; asked by holders of a Memory, which outlives
+    /// the leases it was handed out with.</summary>
     public bool IsUnmapped => _base is null;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -44,8 +45,9 @@ internal sealed unsafe class SegmentMapping
     public WaitTarget WaitTarget(long offset) => new(SegmentId, offset, Address(offset));
 
     /// <summary>
-    /// Takes the file's memory out of the address range, in one step: the memory goes, and a late look at a span that was handed out reads
-    /// zeros instead of ending the process. The range itself is given back once many others have been retired.
+    /// Takes the file's memory out of the address range, in one step: the memory goes, and a late look at a span that
+    /// was handed out reads zeros instead of ending the process. The range itself is given
+    /// back once many others have been retired.
     /// </summary>
     public void Retire()
     {

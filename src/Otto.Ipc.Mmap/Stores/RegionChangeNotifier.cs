@@ -69,10 +69,11 @@ internal sealed class RegionChangeNotifier(JsonRegion region) : IDisposable
         _stop = null;
     }
 
-    /// <summary>Says what a watch found, after it asked for <see cref="NextChange"/>: from here on, whatever differs from that is a change.</summary>
+    /// <summary>Says what a watch found, after it asked for <see cref="NextChange"/>: from
+    /// here on, whatever differs from that is a change.</summary>
     /// <remarks>
-    /// So a key that came and went again between two looks of the thread is not missed by a watch that saw it come. Who says something new
-    /// wakes all, itself too: whoever waits has said what the thread compares with.
+    /// So a key that came and went again between two looks of the thread is not missed by a watch that saw it come. Who
+    /// says something new wakes all, itself too: whoever waits has said what the thread compares with.
     /// </remarks>
     /// <param name="text">Null where the region could not be read, which is always told.</param>
     public void Found(byte[]? text)

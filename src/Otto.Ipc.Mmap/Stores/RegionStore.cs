@@ -79,7 +79,8 @@ internal sealed class RegionStore : IKeyValueStore
         return default;
     }
 
-    /// <summary>Every key with its value as JSON; of a repeated key the last counts, and what is no key of ours is left out.</summary>
+    /// <summary>Every key with its value as JSON; of a repeated key the last counts, and
+    /// what is no key of ours is left out.</summary>
     internal static Dictionary<string, ReadOnlyMemory<byte>> ValuesIn(byte[] text)
     {
         var values = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
@@ -97,7 +98,8 @@ internal sealed class RegionStore : IKeyValueStore
         return values;
     }
 
-    /// <summary>What the store holds now. Taken apart again only when its bytes differ from those of last time.</summary>
+    /// <summary>What the store holds now. Taken apart again only when its bytes differ from
+    /// those of last time.</summary>
     private Dictionary<string, ReadOnlyMemory<byte>> Values()
     {
         (byte[] Text, Dictionary<string, ReadOnlyMemory<byte>> Values)? last = _last?.Value;
@@ -121,7 +123,8 @@ internal sealed class RegionStore : IKeyValueStore
         for (int tries = 0; !_region.TryChange(change, out changed); tries++)
         {
             if (Stopwatch.GetElapsedTime(start) >= _lockTimeout && _lockTimeout != Timeout.InfiniteTimeSpan)
-                throw new TimeoutException($"the store {_region.FilePath} was locked by another for {_lockTimeout.TotalSeconds:0.###} s; nothing was written");
+                throw new TimeoutException(
+                    $"the store {_region.FilePath} was locked by another for {_lockTimeout.TotalSeconds:0.###} s; nothing was written");
             // Writers are quick, so the first looks only let the others run.
             if (tries < 20) await Task.Yield();
             else await Task.Delay(tries < 25 ? TimeSpan.FromMilliseconds(1) : LongestPause, cancellationToken).ConfigureAwait(false);

@@ -49,7 +49,8 @@ internal sealed class RegionStoreWatch : IStoreWatch
             _told = now;
             foreach ((string key, ReadOnlyMemory<byte> value) in now)
             {
-                if (!before.TryGetValue(key, out ReadOnlyMemory<byte> old) || !old.Span.SequenceEqual(value.Span)) yield return new StoreChange(StoreChangeKind.Set, key, StoredJson.ToValue(value));
+                if (!before.TryGetValue(key, out ReadOnlyMemory<byte> old) || !old.Span.SequenceEqual(value.Span))
+                    yield return new StoreChange(StoreChangeKind.Set, key, StoredJson.ToValue(value));
             }
 
             foreach (string key in before.Keys)
@@ -58,7 +59,8 @@ internal sealed class RegionStoreWatch : IStoreWatch
             }
 
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _ended.Token);
-            await change.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            await change.WaitAsync(stop.Token).ConfigureAwait(
+                ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             cancellationToken.ThrowIfCancellationRequested();
         }
     }

@@ -47,7 +47,8 @@ internal sealed class LaneReader(SegmentFile segment, int index)
         return _head != _cachedTail;
     }
 
-    /// <summary>The length of the next message of the run; negative for anything else, and <see cref="TryNextSlowly"/> knows what it is.</summary>
+    /// <summary>The length of the next message of the run; negative for anything else, and
+    /// <see cref="TryNextSlowly"/> knows what it is.</summary>
     public int NextLength
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

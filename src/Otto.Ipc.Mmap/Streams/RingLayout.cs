@@ -76,14 +76,19 @@ internal sealed class StreamSpec(MmapStreamOptions options) : ISegmentSpec
 
     public SegmentPlan PlanOf(in FixedHeader header, string path)
     {
-        if (!MmapStreamOptions.IsCapacity(header.Capacity)) throw new CorruptSegmentException($"{path}: capacity is {header.Capacity:N0}, not a power of two from 4,096 to 1 GiB");
-        if (header.ParameterA is < 1 or > MmapStreamOptions.MostSenders) throw new CorruptSegmentException($"{path}: {header.ParameterA:N0} lanes, expected 1 to {MmapStreamOptions.MostSenders}");
+        if (!MmapStreamOptions.IsCapacity(header.Capacity))
+            throw new CorruptSegmentException($"{path}: capacity is {header.Capacity:N0}, not a power of two from 4,096 to 1 GiB");
+        if (header.ParameterA is < 1 or > MmapStreamOptions.MostSenders)
+            throw new CorruptSegmentException($"{path}: {header.ParameterA:N0} lanes, expected 1 to {MmapStreamOptions.MostSenders}");
         if (header.MaxParticipants is < 1 or > SegmentLayout.MaxParticipantsLimit)
-            throw new CorruptSegmentException($"{path}: {header.MaxParticipants:N0} participants, expected 1 to {SegmentLayout.MaxParticipantsLimit:N0}");
+            throw new CorruptSegmentException(
+                $"{path}: {header.MaxParticipants:N0} participants, expected 1 to {SegmentLayout.MaxParticipantsLimit:N0}");
         if (options.Capacity is { } wanted && wanted != header.Capacity)
-            throw new SegmentMismatchException($"{path}: capacity {wanted:N0} was asked for, the stream has {header.Capacity:N0}; leave it out, or remove the stream first");
+            throw new SegmentMismatchException($"{path}: capacity {wanted:N0} was asked for, the stream has {header.Capacity:N0}; leave "
+                + $"it out, or remove the stream first");
         if (options.MaxSenders is { } senders && senders != header.ParameterA)
-            throw new SegmentMismatchException($"{path}: {senders:N0} senders at most were asked for, the stream can have {header.ParameterA:N0}; leave it out, or remove the stream first");
+            throw new SegmentMismatchException($"{path}: {senders:N0} senders at most were asked for, the stream can have "
+                + $"{header.ParameterA:N0}; leave it out, or remove the stream first");
         return Plan(header.Capacity, header.ParameterA, header.MaxParticipants);
     }
 

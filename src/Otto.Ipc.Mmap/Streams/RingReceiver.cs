@@ -45,7 +45,8 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
             throw new IOException($"{segment.Path} has a receiver already, and it is alive; dispose it first");
         }
 
-        _end = new ParticipantEndpoint(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan), this) { Looking = _loans.Look, Leaving = _loans.Close };
+        _end = new ParticipantEndpoint(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan),
+            this) { Looking = _loans.Look, Leaving = _loans.Close };
         try
         {
             foreach (LaneReader lane in _lanes) lane.Resume();
@@ -101,7 +102,8 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         return true;
     }
 
-    /// <summary>The end stays entered until the lease ends. Numbered, since two lanes may be at the same position.</summary>
+    /// <summary>The end stays entered until the lease ends. Numbered, since two lanes may
+    /// be at the same position.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ReadLease Lend(int length, ReadOnlySpan<byte> bytes)
     {
@@ -143,7 +145,9 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         {
             _leasedBlock = default;
             _end.Exit();
-            throw new ArgumentException($"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream", nameof(destination));
+            throw new ArgumentException(
+                $"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream",
+                nameof(destination));
         }
 
         message.CopyTo(destination);
@@ -221,7 +225,8 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         }
         catch (CorruptSegmentException)
         {
-            // There is no such block, and there will be none: the message is lost, is told of once, and keeps nobody from what comes after it.
+            // There is no such block, and there will be none: the message is lost, is told of once, and
+            // keeps nobody from what comes after it.
             _lane.Consume(RingLayout.FrameBytes(BlockDescriptor.Bytes));
             _lane.EndRun();
             _end.Exit();
@@ -235,7 +240,8 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         }
     }
 
-    /// <summary>Frees the block of a message that was counted as read; after the head, or a death between would lose it.</summary>
+    /// <summary>Frees the block of a message that was counted as read; after the head, or a
+    /// death between would lose it.</summary>
     private void EndBlock()
     {
         if (_leasedBlock.File == 0) return;

@@ -40,7 +40,8 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
         _tooMany = (uint)MaxMessageBytes + 1;
         _loans = new RingLoans<StreamLoans>(segment, options.MaxLoanBytes, options.WritableLoans);
-        _end = new ParticipantEndpoint(segment, ParticipantRoles.Sends, _lane.SenderBell, this) { Looking = _loans.Look, Leaving = _loans.Close };
+        _end = new ParticipantEndpoint(segment, ParticipantRoles.Sends, _lane.SenderBell, this) { Looking = _loans.Look,
+            Leaving = _loans.Close };
         try
         {
             // Acquire: pairs with the release in Publish of the sender before this one, which may have been another process.
@@ -112,8 +113,10 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
 
     public override bool TrySend(in Loan loan, int bytes)
     {
-        if (!loan.TryGetToken(this, out SlotToken token)) throw new ArgumentException("this loan was not borrowed from this sender", nameof(loan));
-        if ((uint)bytes > (uint)loan.Memory.Length) throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be sent");
+        if (!loan.TryGetToken(this, out SlotToken token))
+            throw new ArgumentException("this loan was not borrowed from this sender", nameof(loan));
+        if ((uint)bytes > (uint)loan.Memory.Length)
+            throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be sent");
         _end.Enter();
         if (!TryClaim(BlockDescriptor.Bytes, out long padding))
         {
@@ -221,12 +224,14 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         return room;
     }
 
-    /// <summary>Whether a frame is allowed, and has room at the tail for all that is known; <see cref="TryClaimSlowly"/> knows more.</summary>
+    /// <summary>Whether a frame is allowed, and has room at the tail for all that is known;
+    /// <see cref="TryClaimSlowly"/> knows more.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool FitsAtTail(int bytes)
     {
         long tail = _tail, capacity = _lane.Capacity, frame = RingLayout.FrameBytes(bytes);
-        return (tail & (capacity - 1)) + frame <= capacity && tail + frame - _cachedHead <= capacity && (uint)bytes < _tooMany && !_end.IsRetired;
+        return (tail & (capacity - 1)) + frame <= capacity && tail + frame - _cachedHead <= capacity && (uint)bytes < _tooMany
+            && !_end.IsRetired;
     }
 
     /// <summary>Finds room for a frame at the tail, behind so much padding. Leaves the end where it throws.</summary>
@@ -279,7 +284,8 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Publish(long at, int bytes, long padding, int type = RingLayout.TypeMessage)
     {
-        if (padding != 0) _map.Long(PayloadAt(at - padding) - RingLayout.FrameHeader) = RingLayout.Header((int)padding - RingLayout.FrameHeader, RingLayout.TypePadding);
+        if (padding != 0) _map.Long(PayloadAt(at - padding) - RingLayout.FrameHeader) =
+            RingLayout.Header((int)padding - RingLayout.FrameHeader, RingLayout.TypePadding);
         Publish(at, ref _map.Byte(PayloadAt(at) - RingLayout.FrameHeader), bytes, type);
     }
 
@@ -305,8 +311,8 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     }
 
     /// <summary>
-    /// Writes into the room that the next frame will take, so that its cache lines come back from the receiver's core while this one
-    /// does something else, instead of when the next message is on its way.
+    /// Writes into the room that the next frame will take, so that its cache lines come back from the receiver's core
+    /// while this one does something else, instead of when the next message is on its way.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void WarmNextFrame(long tail, ref byte next)
@@ -325,7 +331,8 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         long head = Volatile.Read(ref _map.Long(_lane.Head));
         long tail = _tail;
         if (tail - head < 0 || tail - head > _lane.Capacity || ((head | tail) & 7) != 0 || head < 0)
-            throw new CorruptSegmentException($"{_end.Segment.Path}: head {head:N0} and tail {tail:N0} cannot be of a ring of {_lane.Capacity:N0} bytes");
+            throw new CorruptSegmentException(
+                $"{_end.Segment.Path}: head {head:N0} and tail {tail:N0} cannot be of a ring of {_lane.Capacity:N0} bytes");
         return head;
     }
 
@@ -346,5 +353,6 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
 
     private ArgumentOutOfRangeException TooLarge(int bytes) => new(
         nameof(bytes),
-        $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}, half the ring of {_lane.Capacity:N0}; raise Capacity, or cut the message");
+        $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}, half the ring of {_lane.Capacity:N0}; raise Capacity, "
+        + $"or cut the message");
 }

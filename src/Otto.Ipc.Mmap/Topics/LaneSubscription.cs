@@ -31,8 +31,10 @@ internal sealed class LaneSubscription
 
     /// <param name="segment">The topic.</param>
     /// <param name="index">Which lane.</param>
-    /// <param name="position">The word that tells the publisher how far this subscriber has read; zero where nobody asks.</param>
-    /// <param name="ejectable">The place that this subscriber can be ejected from; zero where the policy is another.</param>
+    /// <param name="position">The word that tells the publisher how far this subscriber has
+    /// read; zero where nobody asks.</param>
+    /// <param name="ejectable">The place that this subscriber can be ejected from; zero
+    /// where the policy is another.</param>
     /// <param name="loans">The topic's blocks.</param>
     public LaneSubscription(SegmentFile segment, int index, long position, long ejectable, RingLoans<TopicLoans> loans)
     {
@@ -49,7 +51,8 @@ internal sealed class LaneSubscription
 
     public int Index => _index;
 
-    /// <summary>The block that holds the message taken last, where it is in one; held until its taker lets it go.</summary>
+    /// <summary>The block that holds the message taken last, where it is in one; held until
+    /// its taker lets it go.</summary>
     public BlockDescriptor Held { get; private set; }
 
     /// <summary>Messages lost in this lane so far.</summary>
@@ -69,7 +72,8 @@ internal sealed class LaneSubscription
     {
         for (int i = 0; i < MostTries; i++)
         {
-            long to = startAt == StartPosition.Now || i >= TriesForOldest ? ReadTail(_at) : Math.Max(Volatile.Read(ref _map.Long(_lane.Oldest)), _at);
+            long to = startAt == StartPosition.Now || i >= TriesForOldest ? ReadTail(_at)
+                : Math.Max(Volatile.Read(ref _map.Long(_lane.Oldest)), _at);
             if (!TryGoTo(to, out long number)) continue;
             if (counts) CountTo(number);
             _next = number;
@@ -136,15 +140,20 @@ internal sealed class LaneSubscription
             long at = _lane.At(_at), header = _map.Long(at), number = _map.Long(at + 8);
             int type = (int)(header >> 32);
             length = (int)header;
-            bool plausible = length >= 0 && length <= (type == TopicLayout.TypePadding ? _lane.Capacity : _maxMessage) && TopicLayout.FrameBytes(length) <= Limit()
-                && (type is TopicLayout.TypeMessage or TopicLayout.TypePadding || (type == TopicLayout.TypeLoan && length == BlockDescriptor.Bytes)) && number == _next;
+            bool plausible = length >= 0 && length <= (type == TopicLayout.TypePadding ? _lane.Capacity : _maxMessage)
+                && TopicLayout.FrameBytes(length) <= Limit()
+                && (type is TopicLayout.TypeMessage or TopicLayout.TypePadding
+                || (type == TopicLayout.TypeLoan && length == BlockDescriptor.Bytes)) && number == _next;
             if (plausible && type == TopicLayout.TypeMessage)
             {
-                if (length > buffer.Length) buffer = GC.AllocateUninitializedArray<byte>(Math.Min(_maxMessage, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)length)));
+                if (length > buffer.Length)
+                    buffer = GC.AllocateUninitializedArray<byte>(
+                        Math.Min(_maxMessage, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)length)));
                 _map.Bytes(at + TopicLayout.FrameHeader, length).CopyTo(buffer);
             }
 
-            BlockDescriptor block = plausible && type == TopicLayout.TypeLoan ? BlockDescriptor.Read(_map, at + TopicLayout.FrameHeader) : default;
+            BlockDescriptor block = plausible && type == TopicLayout.TypeLoan ? BlockDescriptor.Read(_map, at + TopicLayout.FrameHeader)
+                : default;
             Volatile.ReadBarrier(); // as in TryNext
             if (!IsWhole(_at))
             {
@@ -171,14 +180,16 @@ internal sealed class LaneSubscription
                 // Not to be met again: the other lanes, and what comes behind it, are heard.
                 Step(TopicLayout.FrameBytes(length));
                 _next++;
-                throw Corrupt($"the frame at {_at:N0} names block {block.Block:N0}, file {block.File:N0}, generation {block.Generation:N0}, which is not lent");
+                throw Corrupt($"the frame at {_at:N0} names block {block.Block:N0}, file {block.File:N0}, generation "
+                    + $"{block.Generation:N0}, which is not lent");
             }
 
             Held = held ? block : default;
             int frame = length;
             if (copied) length = block.Length;
 
-            if (!plausible) throw Corrupt($"the frame at {_at:N0} has length {length:N0}, type {type} and number {number:N0}, expected {_next:N0}, before tail {_cachedTail:N0}");
+            if (!plausible) throw Corrupt($"the frame at {_at:N0} has length {length:N0}, type {type} and number {number:N0}, expected "
+                + $"{_next:N0}, before tail {_cachedTail:N0}");
             Step(TopicLayout.FrameBytes(frame));
             if (type == TopicLayout.TypePadding) continue;
             _next++;
@@ -199,14 +210,16 @@ internal sealed class LaneSubscription
         if (_publisherBell is not null && _at - _told >= _lane.Chunk) TellPosition();
     }
 
-    /// <summary>Goes on with the oldest message that is still there, or else with the next one, and counts what lies between.</summary>
-    /// <returns><see langword="false"/> where it was ejected: what comes next is to be told so, not a message from behind the gap.</returns>
+    /// <summary>Goes on with the oldest message that is still there, or else with the next
+    /// one, and counts what lies between.</summary>
+    /// <returns><see langword="false"/> where it was ejected: what comes next is to be told
+    /// so, not a message from behind the gap.</returns>
     private bool TryJump()
     {
         if (_ejectable != 0)
         {
-            // Acquire: pairs with the CAS in Subscribers.LetGo. A publisher ejects before it moves oldest and intent on, so who is overtaken
-            // and not ejected reads words that no publisher wrote.
+            // Acquire: pairs with the CAS in Subscribers.LetGo. A publisher ejects before it moves oldest and intent on, so who is
+            // overtaken and not ejected reads words that no publisher wrote.
             if ((Volatile.Read(ref _map.Long(_ejectable)) & TopicLayout.PlaceMask) == TopicLayout.PlaceEjected) return false;
             throw Corrupt($"position {_at:N0} is written over, and its subscriber was not ejected");
         }
@@ -239,7 +252,8 @@ internal sealed class LaneSubscription
     {
         number = 0;
         long tail = ReadTail(0);
-        if (position < 0 || position > tail || (position & 15) != 0) throw Corrupt($"position {position:N0} cannot be a frame's, before tail {tail:N0}");
+        if (position < 0 || position > tail || (position & 15) != 0)
+            throw Corrupt($"position {position:N0} cannot be a frame's, before tail {tail:N0}");
         number = _map.Long(_lane.At(position) + 8);
         Volatile.ReadBarrier(); // as in TryNext
         if (!IsWhole(position)) return false;

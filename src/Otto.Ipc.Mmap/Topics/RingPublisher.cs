@@ -7,7 +7,8 @@ using Otto.Ipc.Mmap.Segments;
 namespace Otto.Ipc.Mmap.Topics;
 
 // The publisher of one lane. It says ahead, for a sixteenth of the ring at a time, what it may write over (oldest, then intent, then a full
-// fence); within that a message costs its bytes and one store of the tail. It never waits for subscribers, unless the topic's policy is Block.
+// fence); within that a message costs its bytes and one store of the tail. It never waits for subscribers,
+// unless the topic's policy is Block.
 
 internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
 {
@@ -39,7 +40,8 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         {
             lane = lanes.TakeLowest();
             if (lane < 0)
-                throw new IOException($"{segment.Path} has {lanes.Lanes:N0} live publishers, which is its limit; dispose one, or create the topic with a higher MaxPublishers");
+                throw new IOException($"{segment.Path} has {lanes.Lanes:N0} live publishers, which is its limit; dispose one, or create "
+                    + $"the topic with a higher MaxPublishers");
         }
         catch
         {
@@ -54,7 +56,8 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         _waitMode = options.WaitMode;
         _loans = new RingLoans<TopicLoans>(segment, options.MaxLoanBytes, options.WritableLoans);
         MaxMessageBytes = TopicLayout.MaxMessage(_lane.Capacity);
-        _end = new ParticipantEndpoint(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair, TopicLayout.PublisherSeats(segment.Plan))
+        _end = new ParticipantEndpoint(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair,
+            TopicLayout.PublisherSeats(segment.Plan))
         {
             Looking = _loans.Look,
             Leaving = _loans.Close,
@@ -74,7 +77,9 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     public override int MaxMessageBytes { get; }
 
     /// <summary>Whether no subscriber holds the message that the present waiter wants to publish.</summary>
-    public bool Poll() => _end.IsRetired || _subscribers.Policy != SlowSubscriberPolicy.Block || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
+    public bool Poll() =>
+        _end.IsRetired || _subscribers.Policy != SlowSubscriberPolicy.Block
+        || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
 
     public override bool TryPublish(ReadOnlySpan<byte> message)
     {
@@ -113,8 +118,8 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         _end.Enter();
         try
         {
-            // A lane keeps its share of the blocks, and beyond that no more than there is room for: the oldest go first, as they do when the
-            // ring has gone round. Where a subscriber holds them, the answer is no.
+            // A lane keeps its share of the blocks, and beyond that no more than there is room for: the oldest go first, as they do when
+            // the ring has gone round. Where a subscriber holds them, the answer is no.
             while (_inRing >= TopicLoans.BlocksPerLane && TryForget())
             {
             }
@@ -146,7 +151,8 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         }
     }
 
-    /// <summary>Gives up the oldest message of this lane that lies in a block, and what was published before it.</summary>
+    /// <summary>Gives up the oldest message of this lane that lies in a block, and what was
+    /// published before it.</summary>
     /// <returns><see langword="false"/> where there is none, or a subscriber holds it.</returns>
     private bool TryForget()
     {
@@ -162,8 +168,11 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
 
     public override bool TryPublish(in Loan loan, int bytes)
     {
-        if (!loan.TryGetToken(this, out SlotToken token)) throw new ArgumentException("this loan was not borrowed from this publisher", nameof(loan));
-        if ((uint)bytes > (uint)loan.Memory.Length) throw new ArgumentOutOfRangeException(nameof(bytes), $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be published");
+        if (!loan.TryGetToken(this, out SlotToken token))
+            throw new ArgumentException("this loan was not borrowed from this publisher", nameof(loan));
+        if ((uint)bytes > (uint)loan.Memory.Length)
+            throw new ArgumentOutOfRangeException(nameof(bytes),
+                $"{bytes:N0} bytes of a loan of {loan.Memory.Length:N0} cannot be published");
         _end.Enter();
         if (!TryClaim(BlockDescriptor.Bytes))
         {
@@ -243,17 +252,20 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         _end.Exit();
     }
 
-    /// <summary>Goes on where the lane's last publisher stopped or died: at the tail. What it had begun behind that was never published.</summary>
+    /// <summary>Goes on where the lane's last publisher stopped or died: at the tail. What
+    /// it had begun behind that was never published.</summary>
     private void Resume()
     {
         // Acquire: pairs with the release in Publish of the publisher before this one, which may have been another process.
         _tail = Volatile.Read(ref _map.Long(_lane.Tail));
         _intent = Volatile.Read(ref _map.Long(_lane.Intent));
         _oldest = Volatile.Read(ref _map.Long(_lane.Oldest));
-        bool fits = _tail >= 0 && _oldest >= 0 && _oldest <= _tail && _tail - _oldest <= _lane.Capacity && ((_tail | _oldest | _intent) & 15) == 0
+        bool fits = _tail >= 0 && _oldest >= 0 && _oldest <= _tail && _tail - _oldest <= _lane.Capacity
+            && ((_tail | _oldest | _intent) & 15) == 0
             && _intent >= 0 && _intent - _lane.Capacity <= _oldest && (_intent > _tail || (_intent | _tail) == 0);
         if (!fits)
-            throw new CorruptSegmentException($"{_end.Segment.Path}: tail {_tail:N0}, intent {_intent:N0} and oldest {_oldest:N0} cannot be of a ring of {_lane.Capacity:N0} bytes");
+            throw new CorruptSegmentException($"{_end.Segment.Path}: tail {_tail:N0}, intent {_intent:N0} and oldest {_oldest:N0} "
+                + $"cannot be of a ring of {_lane.Capacity:N0} bytes");
         // Whatever was being written behind the tail, its first 16 bytes keep the number of the next message.
         _number = _map.Long(_lane.At(_tail) + 8);
         if (_number < 0) throw new CorruptSegmentException($"{_end.Segment.Path}: the next message at {_tail:N0} has number {_number:N0}");
@@ -268,7 +280,8 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         return end <= _intent || TryAnnounce(end);
     }
 
-    /// <summary>Where the bytes end that a message would write: its padding, its frame, and the number of the next.</summary>
+    /// <summary>Where the bytes end that a message would write: its padding, its frame, and
+    /// the number of the next.</summary>
     private long EndOf(int bytes, out long padding)
     {
         long frame = TopicLayout.FrameBytes(bytes);
@@ -331,19 +344,23 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     /// <summary>Leaves the frame at <paramref name="position"/> to be written over.</summary>
     private long Step(long position)
     {
-        if ((int)(_map.Long(_lane.At(position)) >> 32) == TopicLayout.TypeLoan) _overwritten.Add(BlockDescriptor.Read(_map, _lane.At(position) + TopicLayout.FrameHeader));
+        if ((int)(_map.Long(_lane.At(position)) >> 32) == TopicLayout.TypeLoan)
+            _overwritten.Add(BlockDescriptor.Read(_map, _lane.At(position) + TopicLayout.FrameHeader));
         return Length(position);
     }
 
-    /// <summary>The bytes of the frame at <paramref name="position"/>, checked: they are shared, so they may be anything.</summary>
+    /// <summary>The bytes of the frame at <paramref name="position"/>, checked: they are
+    /// shared, so they may be anything.</summary>
     private long Length(long position)
     {
         long header = _map.Long(_lane.At(position)), bytes = TopicLayout.FrameBytes((int)header);
         int type = (int)(header >> 32);
         long toEnd = _lane.Capacity - (position & (_lane.Capacity - 1));
-        if ((int)header >= 0 && type is TopicLayout.TypeMessage or TopicLayout.TypePadding or TopicLayout.TypeLoan && bytes <= toEnd && position + bytes <= _tail) return bytes;
+        if ((int)header >= 0 && type is TopicLayout.TypeMessage or TopicLayout.TypePadding or TopicLayout.TypeLoan && bytes <= toEnd
+            && position + bytes <= _tail) return bytes;
         _oldest = _tail; // the next call goes on behind it
-        throw new CorruptSegmentException($"{_end.Segment.Path}: the frame at {position:N0} has length {(int)header:N0} and type {type}, before tail {_tail:N0}");
+        throw new CorruptSegmentException(
+            $"{_end.Segment.Path}: the frame at {position:N0} has length {(int)header:N0} and type {type}, before tail {_tail:N0}");
     }
 
     private void Publish(int bytes, int type = TopicLayout.TypeMessage)
@@ -388,5 +405,6 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
 
     private ArgumentOutOfRangeException TooLarge(int bytes) => new(
         nameof(bytes),
-        $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}, a quarter of the ring of {_lane.Capacity:N0}; raise Capacity, or cut the message");
+        $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}, a quarter of the ring of {_lane.Capacity:N0}; raise "
+        + $"Capacity, or cut the message");
 }

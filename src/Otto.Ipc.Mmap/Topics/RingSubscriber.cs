@@ -37,7 +37,8 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _loans = new RingLoans<TopicLoans>(segment, options.MaxLoanBytes, options.WritableLoans);
         _spin = new SpinBudget(options.SpinLimit);
         _waitMode = options.WaitMode;
-        _end = new ParticipantEndpoint(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this, _subscribers.Repair, TopicLayout.SubscriberSeats(segment.Plan))
+        _end = new ParticipantEndpoint(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this,
+            _subscribers.Repair, TopicLayout.SubscriberSeats(segment.Plan))
         {
             Looking = _loans.Look,
             Leaving = Leave,
@@ -47,7 +48,8 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _gathering = new BatchingPause(segment.Plan.Capacity, options.SpinLimit);
         _lanes = new LaneSubscription[segment.Plan.ParameterA];
         for (int i = 0; i < _lanes.Length; i++)
-            _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0, _subscribers.Policy == SlowSubscriberPolicy.Disconnect ? place : 0, _loans);
+            _lanes[i] = new LaneSubscription(segment, i, hasPlace ? TopicLayout.Position(segment.Plan, _end.Me, i) : 0,
+                _subscribers.Policy == SlowSubscriberPolicy.Disconnect ? place : 0, _loans);
         _lane = _lanes[0];
         try
         {
@@ -167,7 +169,8 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 
     public override void Dispose() => _end.Dispose();
 
-    /// <summary>Takes the place, and makes sure that no publisher has passed it by since the positions were chosen.</summary>
+    /// <summary>Takes the place, and makes sure that no publisher has passed it by since
+    /// the positions were chosen.</summary>
     /// <returns>How many messages were lost meanwhile, where they count.</returns>
     private long Enter(StartPosition startAt, bool counts)
     {
@@ -243,5 +246,6 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void ThrowEjected() => throw new SubscriberDisconnectedException(
-        $"{_end.Segment.Path}: this subscriber fell behind by more than the topic keeps, and was ejected; go on with GoOn, which says how much was lost; read more often, or raise Capacity");
+        $"{_end.Segment.Path}: this subscriber fell behind by more than the topic keeps, and was ejected; go on with GoOn, which says "
+        + $"how much was lost; read more often, or raise Capacity");
 }

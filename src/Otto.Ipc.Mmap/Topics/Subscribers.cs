@@ -35,7 +35,8 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
         return true;
     }
 
-    /// <summary>Makes sure that nobody needs what lies before <paramref name="position"/>: by the topic's policy.</summary>
+    /// <summary>Makes sure that nobody needs what lies before <paramref name="position"/>:
+    /// by the topic's policy.</summary>
     /// <returns><see langword="false"/> where somebody does, and may hold the publisher.</returns>
     public bool LetGo(long position, long tail)
     {
@@ -45,15 +46,18 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
         {
             if (!IsBehind(i, position, tail, out long place)) continue;
             if (FaultPoints.On) FaultPoints.Reach("topic.eject.before");
-            // Exact: a later subscriber in the same place is not ejected for this one. Should it fail, that one has entered or left meanwhile.
-            Interlocked.CompareExchange(ref _map.Long(TopicLayout.Place(_plan, i)), (place & ~TopicLayout.PlaceMask) | TopicLayout.PlaceEjected, place);
+            // Exact: a later subscriber in the same place is not ejected for this one. Should it fail, that
+            // one has entered or left meanwhile.
+            Interlocked.CompareExchange(ref _map.Long(TopicLayout.Place(_plan, i)),
+                (place & ~TopicLayout.PlaceMask) | TopicLayout.PlaceEjected, place);
             if (FaultPoints.On) FaultPoints.Reach("topic.eject.place");
         }
 
         return true;
     }
 
-    /// <summary>Frees what a dead participant held. Several may do this at once: it can have no successor meanwhile.</summary>
+    /// <summary>Frees what a dead participant held. Several may do this at once: it can
+    /// have no successor meanwhile.</summary>
     public void Repair(int dead, int me)
     {
         if (Policy == SlowSubscriberPolicy.Overwrite || dead < _plan.ParameterA) return;

@@ -52,24 +52,29 @@ internal static class TopicLayout
 
     public static SlowSubscriberPolicy Policy(SegmentPlan plan) => (SlowSubscriberPolicy)plan.ParameterB;
 
-    /// <summary>Publishers are the participants below the number of lanes, subscribers the others: neither can crowd out the other.</summary>
-    public static ParticipantRange PublisherSeats(SegmentPlan plan) => new(0, plan.ParameterA, "live publishers", nameof(MmapTopicOptions.MaxPublishers));
+    /// <summary>Publishers are the participants below the number of lanes, subscribers the
+    /// others: neither can crowd out the other.</summary>
+    public static ParticipantRange PublisherSeats(SegmentPlan plan) =>
+        new(0, plan.ParameterA, "live publishers", nameof(MmapTopicOptions.MaxPublishers));
 
     public static ParticipantRange SubscriberSeats(SegmentPlan plan) =>
         new(plan.ParameterA, plan.MaxParticipants - plan.ParameterA, "live subscribers", nameof(MmapTopicOptions.MaxSubscribers));
 
     /// <param name="plan">The topic's.</param>
     /// <param name="subscriber">Its number among the participants.</param>
-    public static long Place(SegmentPlan plan, int subscriber) => plan.Control(FirstPlace(plan) + (subscriber - plan.ParameterA) * (1 + plan.ParameterA));
+    public static long Place(SegmentPlan plan, int subscriber) =>
+        plan.Control(FirstPlace(plan) + (subscriber - plan.ParameterA) * (1 + plan.ParameterA));
 
-    public static long Position(SegmentPlan plan, int subscriber, int lane) => Place(plan, subscriber) + (1L + lane) * SegmentLayout.ControlBytes;
+    public static long Position(SegmentPlan plan, int subscriber, int lane) =>
+        Place(plan, subscriber) + (1L + lane) * SegmentLayout.ControlBytes;
 
     public static int ControlWords(int lanes, int subscribers, SlowSubscriberPolicy policy) =>
         2 + lanes * WordsPerLane + (policy == SlowSubscriberPolicy.Overwrite ? 0 : subscribers * (1 + lanes));
 
     public static long FrameBytes(long length) => (FrameHeader + length + 15) & ~15L;
 
-    /// <summary>A quarter of the ring, so that what is promised to be overwritten next never reaches round it.</summary>
+    /// <summary>A quarter of the ring, so that what is promised to be overwritten next
+    /// never reaches round it.</summary>
     public static int MaxMessage(long capacity) => (int)(capacity / 4) - FrameHeader;
 
     /// <summary>Length and type as one word: what is read once cannot change between two checks of it.</summary>
@@ -102,16 +107,22 @@ internal sealed class TopicSpec(MmapTopicOptions options) : ISegmentSpec
 
     public SegmentPlan PlanOf(in FixedHeader header, string path)
     {
-        if (!MmapTopicOptions.IsCapacity(header.Capacity)) throw new CorruptSegmentException($"{path}: capacity is {header.Capacity:N0}, not a power of two from 4,096 to 1 GiB");
-        if (header.ParameterA is < 1 or > MmapTopicOptions.MostPublishers) throw new CorruptSegmentException($"{path}: {header.ParameterA:N0} lanes, expected 1 to {MmapTopicOptions.MostPublishers}");
-        if (!Enum.IsDefined((SlowSubscriberPolicy)header.ParameterB)) throw new CorruptSegmentException($"{path}: no such policy: {header.ParameterB}");
+        if (!MmapTopicOptions.IsCapacity(header.Capacity))
+            throw new CorruptSegmentException($"{path}: capacity is {header.Capacity:N0}, not a power of two from 4,096 to 1 GiB");
+        if (header.ParameterA is < 1 or > MmapTopicOptions.MostPublishers)
+            throw new CorruptSegmentException($"{path}: {header.ParameterA:N0} lanes, expected 1 to {MmapTopicOptions.MostPublishers}");
+        if (!Enum.IsDefined((SlowSubscriberPolicy)header.ParameterB))
+            throw new CorruptSegmentException($"{path}: no such policy: {header.ParameterB}");
         int subscribers = header.MaxParticipants - header.ParameterA;
-        if (subscribers is < 1 or > MmapTopicOptions.MostSubscribers) throw new CorruptSegmentException($"{path}: {subscribers:N0} subscribers at most, expected 1 to {MmapTopicOptions.MostSubscribers}");
+        if (subscribers is < 1 or > MmapTopicOptions.MostSubscribers)
+            throw new CorruptSegmentException(
+                $"{path}: {subscribers:N0} subscribers at most, expected 1 to {MmapTopicOptions.MostSubscribers}");
         Match(options.Capacity, header.Capacity, nameof(options.Capacity), path);
         Match(options.MaxPublishers, header.ParameterA, nameof(options.MaxPublishers), path);
         Match(options.MaxSubscribers, subscribers, nameof(options.MaxSubscribers), path);
         if (options.Policy is { } policy && (int)policy != header.ParameterB)
-            throw new SegmentMismatchException($"{path}: policy {policy} was asked for, the topic has {(SlowSubscriberPolicy)header.ParameterB}; leave it out, or remove the topic first");
+            throw new SegmentMismatchException($"{path}: policy {policy} was asked for, the topic has "
+                + $"{(SlowSubscriberPolicy)header.ParameterB}; leave it out, or remove the topic first");
         return Plan(header.Capacity, header.ParameterA, (SlowSubscriberPolicy)header.ParameterB, header.MaxParticipants);
     }
 
@@ -134,6 +145,7 @@ internal sealed class TopicSpec(MmapTopicOptions options) : ISegmentSpec
     private static void Match(int? wanted, long actual, string what, string path)
     {
         if (wanted is { } w && w != actual)
-            throw new SegmentMismatchException($"{path}: {what} {w:N0} was asked for, the topic has {actual:N0}; leave it out, or remove the topic first");
+            throw new SegmentMismatchException(
+                $"{path}: {what} {w:N0} was asked for, the topic has {actual:N0}; leave it out, or remove the topic first");
     }
 }

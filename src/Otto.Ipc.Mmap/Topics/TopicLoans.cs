@@ -4,8 +4,8 @@ using Otto.Ipc.Mmap.Segments;
 namespace Otto.Ipc.Mmap.Topics;
 
 /// <summary>
-/// The blocks of a topic: a block is its frame's until the publisher has said that the frame may be written over; subscribers that read it hold
-/// it beyond that.
+/// The blocks of a topic: a block is its frame's until the publisher has said that the frame may be written over;
+/// subscribers that read it hold it beyond that.
 /// </summary>
 internal readonly struct TopicLoans : IRingLoanLayout
 {

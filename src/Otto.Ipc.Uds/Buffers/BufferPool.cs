@@ -1,7 +1,7 @@
 namespace Otto.Ipc.Uds.Buffers;
 
-// The memory in which answers wait. It is not the collector's: what a crowd of readers that do not read has made the server hold is given back to the
-// system when they are gone, not whenever a collection comes by.
+// The memory in which answers wait. It is not the collector's: what a crowd of readers that do not read has made the server hold is given
+// back to the system when they are gone, not whenever a collection comes by.
 
 /// <summary>Chunks for output. What is beyond a few slabs that nobody uses goes back to the system.</summary>
 internal sealed class BufferPool(MemoryBudget budget) : IDisposable

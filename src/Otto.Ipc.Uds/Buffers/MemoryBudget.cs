@@ -8,7 +8,8 @@ internal sealed class MemoryBudget(long most)
 
     public long Used { get; private set; }
 
-    /// <summary>Whether so much is used that a client with unread answers must read them before it gets others.</summary>
+    /// <summary>Whether so much is used that a client with unread answers must read them
+    /// before it gets others.</summary>
     public bool IsUnderPressure => Used >= _pressure;
 
     public bool HasRoomFor(long bytes) => Used + bytes <= most;

@@ -3,8 +3,8 @@ using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Buffers;
 
-// What waits to be taken by a client. A connection holds memory here only while the kernel does not take what it is given, most often not even to the
-// end of its turn.
+// What waits to be taken by a client. A connection holds memory here only while the kernel does not take what it is given, most often not
+// even to the end of its turn.
 
 /// <summary>What one client has not taken yet, in order.</summary>
 internal sealed class Output(BufferPool pool) : IReplyWriter

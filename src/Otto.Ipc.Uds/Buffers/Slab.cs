@@ -40,7 +40,8 @@ internal sealed unsafe class Chunk
 
     public Span<byte> Free => new(_memory + End, Length - End);
 
-    public ReadOnlySpan<byte> Unsent => _value is null ? new ReadOnlySpan<byte>(_memory + Start, End - Start) : _value.AsSpan(Start, End - Start);
+    public ReadOnlySpan<byte> Unsent =>
+        _value is null ? new ReadOnlySpan<byte>(_memory + Start, End - Start) : _value.AsSpan(Start, End - Start);
 }
 
 /// <summary>Memory for several chunks, from the system and back to it as a whole.</summary>

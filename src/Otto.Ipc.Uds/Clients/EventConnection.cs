@@ -33,16 +33,19 @@ internal sealed class EventConnection : IDisposable
     /// <param name="interests">What to hear of.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>The connection. Commands asked on it are answered behind a snapshot.</returns>
-    public static async Task<EventConnection> OpenAsync(UdsClient client, byte[] pattern, Interests interests, CancellationToken cancellationToken)
+    public static async Task<EventConnection> OpenAsync(UdsClient client, byte[] pattern, Interests interests,
+        CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
-            var connection = new EventConnection(await WireSocket.ConnectAsync(client.SocketPath, client.Options, cancellationToken).ConfigureAwait(false));
+            var connection = new EventConnection(
+                await WireSocket.ConnectAsync(client.SocketPath, client.Options, cancellationToken).ConfigureAwait(false));
             try
             {
                 await connection.AskAsync(WireCommand.Watch, [(byte)interests, .. pattern], cancellationToken).ConfigureAwait(false);
-                if (!await connection.NextAsync(cancellationToken).ConfigureAwait(false)) throw new SocketException((int)SocketError.ConnectionReset);
+                if (!await connection.NextAsync(cancellationToken).ConfigureAwait(false))
+                    throw new SocketException((int)SocketError.ConnectionReset);
                 if (connection._frames.Status != WireStatus.Ok) throw WireSocket.Error(connection._frames.Payload.Span);
                 return connection;
             }
@@ -50,7 +53,8 @@ internal sealed class EventConnection : IDisposable
             {
                 // A server that is being killed still takes connections for a moment.
                 connection.Dispose();
-                if (Stopwatch.GetElapsedTime(start) >= client.Options.ConnectTimeout) throw new IOException($"the connection to the server was lost: {e.Message}", e);
+                if (Stopwatch.GetElapsedTime(start) >= client.Options.ConnectTimeout)
+                    throw new IOException($"the connection to the server was lost: {e.Message}", e);
             }
             catch
             {
@@ -62,7 +66,8 @@ internal sealed class EventConnection : IDisposable
         }
     }
 
-    /// <summary>Sends a command; its answer comes among the events. Where the server has closed, what it said before comes there too, and then the end.</summary>
+    /// <summary>Sends a command; its answer comes among the events. Where the server has
+    /// closed, what it said before comes there too, and then the end.</summary>
     public async Task AskAsync(WireCommand command, byte[] payload, CancellationToken cancellationToken)
     {
         byte[] frame = new byte[Wire.HeaderBytes + payload.Length];
@@ -71,9 +76,11 @@ internal sealed class EventConnection : IDisposable
         payload.CopyTo(frame, Wire.HeaderBytes);
         try
         {
-            for (ReadOnlyMemory<byte> rest = frame; !rest.IsEmpty;) rest = rest[await _socket.SendAsync(rest, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
+            for (ReadOnlyMemory<byte> rest = frame; !rest.IsEmpty;)
+                rest = rest[await _socket.SendAsync(rest, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
         }
-        catch (SocketException e) when (e.SocketErrorCode is SocketError.Shutdown or SocketError.ConnectionReset or SocketError.ConnectionAborted)
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.Shutdown or SocketError.ConnectionReset
+            or SocketError.ConnectionAborted)
         {
             // It may have said why it turns this client away.
         }
@@ -99,7 +106,8 @@ internal sealed class EventConnection : IDisposable
     {
         ReadOnlySpan<byte> payload = _frames.Payload.Span;
         int nameLength = BinaryPrimitives.ReadUInt16LittleEndian(payload[9..]);
-        return new WireEvent((EventKind)payload[8], Encoding.UTF8.GetString(payload.Slice(11, nameLength)), payload[(11 + nameLength)..].ToArray());
+        return new WireEvent((EventKind)payload[8], Encoding.UTF8.GetString(payload.Slice(11, nameLength)),
+            payload[(11 + nameLength)..].ToArray());
     }
 
     public void Dispose() => _socket.Dispose();

@@ -4,8 +4,8 @@ using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Clients;
 
-// A watch reads only when it is asked for more, so that the server knows when it is slow and leaves values out. When its connection was lost,
-// or it was too slow for too long, it takes a snapshot and goes on: values may be told twice, the last one always comes.
+// A watch reads only when it is asked for more, so that the server knows when it is slow and leaves values out. When its connection was
+// lost, or it was too slow for too long, it takes a snapshot and goes on: values may be told twice, the last one always comes.
 
 /// <summary>News of keys, over a connection of its own.</summary>
 internal sealed class StoreWatch : IStoreWatch
@@ -35,7 +35,8 @@ internal sealed class StoreWatch : IStoreWatch
     /// <param name="prefixLength">How much of each key is not told.</param>
     /// <param name="snapshot">Whether the values of now come first.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    public static async Task<StoreWatch> OpenAsync(UdsClient client, byte[] pattern, int prefixLength, bool snapshot, CancellationToken cancellationToken)
+    public static async Task<StoreWatch> OpenAsync(UdsClient client, byte[] pattern, int prefixLength, bool snapshot,
+        CancellationToken cancellationToken)
     {
         Interests interests = Interests.Keys | (snapshot ? Interests.Snapshot : 0);
         EventConnection connection = await EventConnection.OpenAsync(client, pattern, interests, cancellationToken).ConfigureAwait(false);
@@ -53,7 +54,8 @@ internal sealed class StoreWatch : IStoreWatch
         }
     }
 
-    public IAsyncEnumerator<StoreChange> GetAsyncEnumerator(CancellationToken cancellationToken = default) => EnumerateAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+    public IAsyncEnumerator<StoreChange> GetAsyncEnumerator(CancellationToken cancellationToken = default) =>
+        EnumerateAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
 
     public ValueTask DisposeAsync()
     {
@@ -80,7 +82,9 @@ internal sealed class StoreWatch : IStoreWatch
         {
             stop.ThrowIfCancellationRequested();
             bool rejoins = _connection is null;
-            EventConnection connection = _connection ??= await EventConnection.OpenAsync(_client, _pattern, Interests.Keys | Interests.Snapshot, stop).ConfigureAwait(false);
+            EventConnection connection =
+                _connection ??= await EventConnection.OpenAsync(_client, _pattern, Interests.Keys | Interests.Snapshot, stop)
+                .ConfigureAwait(false);
             try
             {
                 if (rejoins) await BeginAnewAsync(connection, stop).ConfigureAwait(false);
@@ -95,7 +99,8 @@ internal sealed class StoreWatch : IStoreWatch
 
             return true;
         }
-        catch (Exception e) when (_disposed.IsCancellationRequested && e is OperationCanceledException or SocketException or ObjectDisposedException or IOException)
+        catch (Exception e) when (_disposed.IsCancellationRequested
+            && e is OperationCanceledException or SocketException or ObjectDisposedException or IOException)
         {
             asked.ThrowIfCancellationRequested();
             return false;

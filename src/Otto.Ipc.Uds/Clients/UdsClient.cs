@@ -12,11 +12,13 @@ namespace Otto.Ipc.Uds;
 
 // The protocol as methods. Keys are the server's own, as shells see them; a store of a transport is this with a prefix.
 
-/// <summary>A client of the server of sockets: keys, topics and progress, over one connection that is made again when it was lost.</summary>
+/// <summary>A client of the server of sockets: keys, topics and progress, over one
+/// connection that is made again when it was lost.</summary>
 /// <remarks>
-/// <para>Safe for any number of threads; what they ask at the same time goes out together. A cancelled call stops waiting; its command may be run nevertheless.</para>
-/// <para>Where the connection is lost, what only reads is asked again on a new one. What changes something fails with an <see cref="IOException"/> that
-/// says so, unless it was not sent yet: whether it was run is not known.</para>
+/// <para>Safe for any number of threads; what they ask at the same time goes out together.
+/// A cancelled call stops waiting; its command may be run nevertheless.</para>
+/// <para>Where the connection is lost, what only reads is asked again on a new one. What changes something fails with
+/// an <see cref="IOException"/> that says so, unless it was not sent yet: whether it was run is not known.</para>
 /// </remarks>
 public sealed class UdsClient : IAsyncDisposable
 {
@@ -60,7 +62,8 @@ public sealed class UdsClient : IAsyncDisposable
     /// <param name="cancellationToken">Gives up waiting; the value may have been set nevertheless.</param>
     /// <returns>Completes when every reader sees it.</returns>
     /// <exception cref="ArgumentException">The key is none; the message says why.</exception>
-    /// <exception cref="ServerRefusedException">The value exceeds the server's limits; the message has the numbers.</exception>
+    /// <exception cref="ServerRefusedException">The value exceeds the server's limits; the
+    /// message has the numbers.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken = default) =>
         await WriteAsync(WireCommand.Set, Key(key), value, isNamed: true, cancellationToken).ConfigureAwait(false);
@@ -72,7 +75,8 @@ public sealed class UdsClient : IAsyncDisposable
     /// <exception cref="ArgumentException">The key is none; the message says why.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<bool> DeleteAsync(string key, CancellationToken cancellationToken = default) =>
-        (await WriteAsync(WireCommand.Delete, Key(key), default, isNamed: false, cancellationToken).ConfigureAwait(false)).Status == WireStatus.Ok;
+        (await WriteAsync(WireCommand.Delete, Key(key), default, isNamed: false, cancellationToken).ConfigureAwait(false)).Status
+        == WireStatus.Ok;
 
     /// <summary>Lists keys.</summary>
     /// <param name="pattern">Which ones, as <see cref="KeyPattern"/> understands it.</param>
@@ -95,7 +99,8 @@ public sealed class UdsClient : IAsyncDisposable
     /// <returns>The watch, standing: every change after this is told. Dispose it to end it.</returns>
     /// <exception cref="ArgumentException">The pattern is none; the message says why.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellationToken = default) =>
+    public async ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false,
+        CancellationToken cancellationToken = default) =>
         await StoreWatch.OpenAsync(this, Pattern(pattern), prefixLength: 0, snapshot, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Publishes a message to whoever is subscribed to a topic now.</summary>
@@ -104,7 +109,8 @@ public sealed class UdsClient : IAsyncDisposable
     /// <param name="cancellationToken">Gives up waiting; the message may be published nevertheless.</param>
     /// <returns>Completes when the server has it.</returns>
     /// <exception cref="ArgumentException">The topic's name is none; the message says why.</exception>
-    /// <exception cref="ServerRefusedException">The message exceeds the server's limits; the message has the numbers.</exception>
+    /// <exception cref="ServerRefusedException">The message exceeds the server's limits;
+    /// the message has the numbers.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask PublishAsync(string topic, ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default) =>
         await WriteAsync(WireCommand.Publish, Key(topic), message, isNamed: true, cancellationToken).ConfigureAwait(false);
@@ -127,12 +133,17 @@ public sealed class UdsClient : IAsyncDisposable
     /// <returns>Completes when the server has it; watchers are told within a tenth of a second.</returns>
     /// <exception cref="ArgumentException">The numbers are not finite, or the text has a line break.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
-    public async ValueTask ProgressAsync(ChannelName task, double current, double? total = null, string? text = null, CancellationToken cancellationToken = default)
+    public async ValueTask ProgressAsync(ChannelName task, double current, double? total = null, string? text = null,
+        CancellationToken cancellationToken = default)
     {
-        if (!double.IsFinite(current) || total is { } t && !double.IsFinite(t)) throw new ArgumentException($"progress needs finite numbers: {current} of {total}");
-        if (text is not null && text.AsSpan().IndexOfAny('\n', '\r') >= 0) throw new ArgumentException("the text of progress is one line", nameof(text));
-        string arguments = string.Create(CultureInfo.InvariantCulture, $"{current:R} {(total is { } number ? number.ToString("R", CultureInfo.InvariantCulture) : "-")} {text}");
-        await WriteAsync(WireCommand.Progress, Encoding.UTF8.GetBytes(task.Value), Encoding.UTF8.GetBytes(arguments), isNamed: true, cancellationToken).ConfigureAwait(false);
+        if (!double.IsFinite(current) || total is { } t && !double.IsFinite(t))
+            throw new ArgumentException($"progress needs finite numbers: {current} of {total}");
+        if (text is not null && text.AsSpan().IndexOfAny('\n', '\r') >= 0)
+            throw new ArgumentException("the text of progress is one line", nameof(text));
+        string arguments = string.Create(CultureInfo.InvariantCulture,
+            $"{current:R} {(total is { } number ? number.ToString("R", CultureInfo.InvariantCulture) : "-")} {text}");
+        await WriteAsync(WireCommand.Progress, Encoding.UTF8.GetBytes(task.Value), Encoding.UTF8.GetBytes(arguments), isNamed: true,
+            cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Asks the server who it is.</summary>
@@ -142,7 +153,8 @@ public sealed class UdsClient : IAsyncDisposable
     public async ValueTask<string> HelloAsync(CancellationToken cancellationToken = default) =>
         Encoding.UTF8.GetString((await ReadAsync(WireCommand.Hello, default, cancellationToken).ConfigureAwait(false)).Payload);
 
-    /// <summary>Closes the connection. Calls in flight fail; watches and subscriptions go on until they are disposed.</summary>
+    /// <summary>Closes the connection. Calls in flight fail; watches and subscriptions go
+    /// on until they are disposed.</summary>
     /// <returns>Completes at once.</returns>
     public ValueTask DisposeAsync()
     {
@@ -151,7 +163,8 @@ public sealed class UdsClient : IAsyncDisposable
         return default;
     }
 
-    /// <summary>Takes nothing more, and closes the connection once what is on its way was answered, or after a while.</summary>
+    /// <summary>Takes nothing more, and closes the connection once what is on its way was
+    /// answered, or after a while.</summary>
     internal async Task CloseGentlyAsync()
     {
         _disposed = true;
@@ -235,10 +248,12 @@ public sealed class UdsClient : IAsyncDisposable
         }
     }
 
-    private async ValueTask<WireAnswer> WriteAsync(WireCommand command, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> payload, bool isNamed, CancellationToken cancellationToken)
+    private async ValueTask<WireAnswer> WriteAsync(WireCommand command, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> payload,
+        bool isNamed, CancellationToken cancellationToken)
     {
         if (payload.Length > UdsServerOptions.MostValueBytes)
-            throw new ArgumentException($"{payload.Length:N0} bytes exceed the protocol's limit of {UdsServerOptions.MostValueBytes:N0}", nameof(payload));
+            throw new ArgumentException($"{payload.Length:N0} bytes exceed the protocol's limit of {UdsServerOptions.MostValueBytes:N0}",
+                nameof(payload));
         long start = Stopwatch.GetTimestamp();
         for (bool again = false; ; again = true)
         {

@@ -125,7 +125,9 @@ internal sealed class UdsPublisher : MessagePublisher
         if (_open != token.Word) return false;
         try
         {
-            if (bytes > _reserved) throw new ArgumentOutOfRangeException(nameof(bytes), $"commit of {bytes:N0} bytes exceeds the {_reserved:N0} that were reserved");
+            if (bytes > _reserved)
+                throw new ArgumentOutOfRangeException(nameof(bytes),
+                    $"commit of {bytes:N0} bytes exceeds the {_reserved:N0} that were reserved");
             // There was room when it was reserved; where the connection has no more of it, this one waits for it.
             while (!Send(_room.AsSpan(0, bytes))) WaitAsync(CancellationToken.None).GetAwaiter().GetResult();
         }
@@ -155,8 +157,10 @@ internal sealed class UdsPublisher : MessagePublisher
         if (_shared.Client.Connection is not { } connection) return false;
         try
         {
-            if (!connection.TryAsk(WireCommand.Publish, _topic, message, isNamed: true, out TaskCompletionSource<WireAnswer>? answer)) return false;
-            answer!.Task.ContinueWith(Heed, this, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            if (!connection.TryAsk(WireCommand.Publish, _topic, message, isNamed: true, out TaskCompletionSource<WireAnswer>? answer))
+                return false;
+            answer!.Task.ContinueWith(Heed, this, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
             return true;
         }
         catch (ConnectionEndedException)
@@ -168,7 +172,8 @@ internal sealed class UdsPublisher : MessagePublisher
 
     private static void Heed(Task<WireAnswer> answer, object? publisher)
     {
-        Exception? failure = answer.IsCompletedSuccessfully ? answer.Result.Status == WireStatus.Error ? WireSocket.Error(answer.Result.Payload) : null : answer.Exception!.InnerException;
+        Exception? failure = answer.IsCompletedSuccessfully
+            ? answer.Result.Status == WireStatus.Error ? WireSocket.Error(answer.Result.Payload) : null : answer.Exception!.InnerException;
         if (failure is not null) Interlocked.CompareExchange(ref ((UdsPublisher)publisher!)._failure, failure, null);
     }
 
@@ -191,12 +196,15 @@ internal sealed class UdsPublisher : MessagePublisher
     private void CheckSize(int bytes)
     {
         if ((uint)bytes > (uint)MaxMessageBytes)
-            throw new ArgumentOutOfRangeException(nameof(bytes), $"message of {bytes:N0} bytes exceeds the server's limit of {MaxMessageBytes:N0}; raise MaxValueBytes there");
+            throw new ArgumentOutOfRangeException(nameof(bytes),
+                $"message of {bytes:N0} bytes exceeds the server's limit of {MaxMessageBytes:N0}; raise MaxValueBytes there");
     }
 
     private void Enter()
     {
-        if (Interlocked.Exchange(ref _busy, 1) != 0) throw new InvalidOperationException("this publisher is in use: it serves one thread at a time, and a reserved slot must be disposed before the next call");
+        if (Interlocked.Exchange(ref _busy, 1) != 0)
+            throw new InvalidOperationException(
+                "this publisher is in use: it serves one thread at a time, and a reserved slot must be disposed before the next call");
         if (_disposed == 0) return;
         Exit();
         throw new ObjectDisposedException(nameof(UdsPublisher), "this publisher was disposed");

@@ -21,15 +21,19 @@ internal sealed class UdsStore : IKeyValueStore
 
     public int? MaxValueBytes { get; }
 
-    public ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellationToken = default) => Client.GetAsync(Full(key), cancellationToken);
+    public ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellationToken = default) =>
+        Client.GetAsync(Full(key), cancellationToken);
 
     public ValueTask SetAsync(string key, ReadOnlyMemory<byte> value, CancellationToken cancellationToken = default)
     {
-        if (value.Length > MaxValueBytes) throw new ArgumentException($"value of {value.Length:N0} bytes exceeds the server's limit of {MaxValueBytes:N0}", nameof(value));
+        if (value.Length > MaxValueBytes)
+            throw new ArgumentException($"value of {value.Length:N0} bytes exceeds the server's limit of {MaxValueBytes:N0}",
+                nameof(value));
         return Client.SetAsync(Full(key), value, cancellationToken);
     }
 
-    public ValueTask<bool> DeleteAsync(string key, CancellationToken cancellationToken = default) => Client.DeleteAsync(Full(key), cancellationToken);
+    public ValueTask<bool> DeleteAsync(string key, CancellationToken cancellationToken = default) =>
+        Client.DeleteAsync(Full(key), cancellationToken);
 
     public async ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellationToken = default)
     {
@@ -37,8 +41,10 @@ internal sealed class UdsStore : IKeyValueStore
         return [.. keys.Select(key => key[_prefix.Length..])];
     }
 
-    public async ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false, CancellationToken cancellationToken = default) =>
-        await StoreWatch.OpenAsync(Client, UdsClient.Pattern(FullPattern(pattern)), _prefix.Length, snapshot, cancellationToken).ConfigureAwait(false);
+    public async ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false,
+        CancellationToken cancellationToken = default) =>
+        await StoreWatch.OpenAsync(Client, UdsClient.Pattern(FullPattern(pattern)), _prefix.Length, snapshot, cancellationToken)
+        .ConfigureAwait(false);
 
     public ValueTask DisposeAsync()
     {

@@ -3,8 +3,9 @@ using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Clients;
 
-// A subscriber reads all the time, whether its owner asks or not, into a queue of its own: it is never found too slow by the server, and a slow
-// owner loses the oldest, counted, here. A lost connection is made again; what was published meanwhile nobody can count, so the owner is told.
+// A subscriber reads all the time, whether its owner asks or not, into a queue of its own: it is never found too slow by the server, and a
+// slow owner loses the oldest, counted, here. A lost connection is made again; what was published meanwhile
+// nobody can count, so the owner is told.
 
 /// <summary>The subscribing end of a topic on the server of sockets.</summary>
 internal sealed class UdsSubscriber : MessageSubscriber
@@ -40,7 +41,8 @@ internal sealed class UdsSubscriber : MessageSubscriber
     public static async Task<UdsSubscriber> OpenAsync(SharedClient shared, ChannelName topic, CancellationToken cancellationToken)
     {
         byte[] pattern = UdsClient.Pattern(topic.Value);
-        return new UdsSubscriber(shared, pattern, await EventConnection.OpenAsync(shared.Client, pattern, Interests.Messages, cancellationToken).ConfigureAwait(false));
+        return new UdsSubscriber(shared, pattern,
+            await EventConnection.OpenAsync(shared.Client, pattern, Interests.Messages, cancellationToken).ConfigureAwait(false));
     }
 
     public override bool TryReceive(out TopicFrame message)
@@ -65,7 +67,8 @@ internal sealed class UdsSubscriber : MessageSubscriber
                     _gap = next.Gap!;
                 }
 
-                throw new SubscriberDisconnectedException($"{_gap.Message}; what was published until there was another connection is not known", _gap);
+                throw new SubscriberDisconnectedException(
+                    $"{_gap.Message}; what was published until there was another connection is not known", _gap);
             }
         }
         finally
@@ -180,7 +183,8 @@ internal sealed class UdsSubscriber : MessageSubscriber
         {
             try
             {
-                if (!await _connection.NextAsync(_disposing.Token).ConfigureAwait(false)) throw new IOException("the server has closed the connection");
+                if (!await _connection.NextAsync(_disposing.Token).ConfigureAwait(false))
+                    throw new IOException("the server has closed the connection");
                 lock (_gate)
                 {
                     if (_connection.IsAnswer(out _)) PassFence();
@@ -208,7 +212,8 @@ internal sealed class UdsSubscriber : MessageSubscriber
         {
             try
             {
-                EventConnection connection = await EventConnection.OpenAsync(_shared.Client, _pattern, Interests.Messages, _disposing.Token).ConfigureAwait(false);
+                EventConnection connection =
+                    await EventConnection.OpenAsync(_shared.Client, _pattern, Interests.Messages, _disposing.Token).ConfigureAwait(false);
                 lock (_gate)
                 {
                     _connection = connection;
@@ -239,7 +244,9 @@ internal sealed class UdsSubscriber : MessageSubscriber
         _bytes += message.Length;
         Arrive(new Arrived(message, _lostAtTail, null));
         _lostAtTail = 0;
-        while (_waiting.Count > 1 && (_waiting.Count > _shared.Client.Options.SubscriberMessages || _bytes > _shared.Client.Options.SubscriberBytes)) LoseOldest();
+        while (_waiting.Count > 1
+            && (_waiting.Count > _shared.Client.Options.SubscriberMessages || _bytes > _shared.Client.Options.SubscriberBytes))
+            LoseOldest();
     }
 
     private void LoseOldest()
@@ -277,7 +284,8 @@ internal sealed class UdsSubscriber : MessageSubscriber
 
     private void Enter()
     {
-        if (Interlocked.Exchange(ref _busy, 1) != 0) throw new InvalidOperationException("this subscriber is in use: it serves one thread at a time");
+        if (Interlocked.Exchange(ref _busy, 1) != 0)
+            throw new InvalidOperationException("this subscriber is in use: it serves one thread at a time");
         if (_disposed == 0) return;
         Exit();
         throw new ObjectDisposedException(nameof(UdsSubscriber), "this subscriber was disposed");

@@ -7,11 +7,13 @@ namespace Otto.Ipc.Uds;
 /// <summary>One message of a topic.</summary>
 /// <param name="Topic">Which topic's.</param>
 /// <param name="Bytes">The message.</param>
-/// <param name="Lost">How many messages that matched were lost right before it; zero while the listener keeps up.</param>
+/// <param name="Lost">How many messages that matched were lost right before it; zero while
+/// the listener keeps up.</param>
 public readonly record struct UdsMessage(string Topic, ReadOnlyMemory<byte> Bytes, long Lost);
 
 /// <summary>Messages of topics as they are published. Enumerate it once, on one thread at a time.</summary>
-/// <remarks>It ends when it is disposed, and fails with an <see cref="IOException"/> where the connection is lost or the server found it too slow.</remarks>
+/// <remarks>It ends when it is disposed, and fails with an <see cref="IOException"/> where
+/// the connection is lost or the server found it too slow.</remarks>
 public sealed class UdsSubscription : IAsyncEnumerable<UdsMessage>, IAsyncDisposable
 {
     private readonly EventConnection _connection;
@@ -52,8 +54,10 @@ public sealed class UdsSubscription : IAsyncEnumerable<UdsMessage>, IAsyncDispos
     {
         try
         {
-            if (!await _connection.NextAsync(cancellationToken).ConfigureAwait(false)) return _disposed ? null : throw new IOException("the server has closed the connection");
-            return _connection.IsAnswer(out _) ? throw new InvalidDataException("the server answered something that was not asked") : _connection.Event();
+            if (!await _connection.NextAsync(cancellationToken).ConfigureAwait(false))
+                return _disposed ? null : throw new IOException("the server has closed the connection");
+            return _connection.IsAnswer(out _) ? throw new InvalidDataException("the server answered something that was not asked")
+                : _connection.Event();
         }
         catch (Exception e) when (_disposed && e is SocketException or ObjectDisposedException or IOException)
         {

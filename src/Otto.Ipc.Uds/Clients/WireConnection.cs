@@ -16,7 +16,8 @@ internal readonly record struct WireAnswer(WireStatus Status, byte[] Payload)
     public WireAnswer Checked() => Status == WireStatus.Error ? throw WireSocket.Error(Payload) : this;
 }
 
-/// <summary>A pipelined connection. It ends with the first thing that goes wrong; whoever waits for an answer is told so.</summary>
+/// <summary>A pipelined connection. It ends with the first thing that goes wrong; whoever
+/// waits for an answer is told so.</summary>
 internal sealed class WireConnection : IDisposable
 {
     /// <summary>How many commands may wait for their answers: far below what a server allows.</summary>
@@ -60,10 +61,12 @@ internal sealed class WireConnection : IDisposable
 
     /// <summary>Asks, waiting for room where too much is on its way.</summary>
     /// <exception cref="ConnectionEndedException">Nothing was sent: the connection had ended before.</exception>
-    public async ValueTask<WireAnswer> AskAsync(WireCommand command, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> payload, bool isNamed, CancellationToken cancellationToken)
+    public async ValueTask<WireAnswer> AskAsync(WireCommand command, ReadOnlyMemory<byte> name, ReadOnlyMemory<byte> payload, bool isNamed,
+        CancellationToken cancellationToken)
     {
         TaskCompletionSource<WireAnswer>? answer;
-        while (!TryAsk(command, name.Span, payload.Span, isNamed, out answer)) await WaitForRoomAsync(cancellationToken).ConfigureAwait(false);
+        while (!TryAsk(command, name.Span, payload.Span, isNamed, out answer))
+            await WaitForRoomAsync(cancellationToken).ConfigureAwait(false);
         // Whoever stops waiting leaves its place in the queue: the answer still comes.
         return await answer!.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
@@ -75,13 +78,15 @@ internal sealed class WireConnection : IDisposable
     /// <param name="isNamed">Whether the name has its length before it.</param>
     /// <param name="answer">Completes with the answer.</param>
     /// <returns><see langword="false"/> where too much is on its way.</returns>
-    public bool TryAsk(WireCommand command, ReadOnlySpan<byte> name, ReadOnlySpan<byte> payload, bool isNamed, out TaskCompletionSource<WireAnswer>? answer)
+    public bool TryAsk(WireCommand command, ReadOnlySpan<byte> name, ReadOnlySpan<byte> payload, bool isNamed,
+        out TaskCompletionSource<WireAnswer>? answer)
     {
         lock (_gate)
         {
             answer = null;
             if (_end is not null) throw new ConnectionEndedException(_end);
-            if (_asked.Count >= MaxInFlight || (_outgoing.WrittenCount > 0 && _outgoing.WrittenCount + payload.Length > MaxOutgoing)) return false;
+            if (_asked.Count >= MaxInFlight || (_outgoing.WrittenCount > 0 && _outgoing.WrittenCount + payload.Length > MaxOutgoing))
+                return false;
             int named = isNamed ? 2 : 0, bytes = Wire.HeaderBytes + named + name.Length + payload.Length;
             Span<byte> frame = _outgoing.GetSpan(bytes);
             BinaryPrimitives.WriteInt32LittleEndian(frame, bytes - Wire.LengthBytes);
@@ -152,7 +157,8 @@ internal sealed class WireConnection : IDisposable
                     Progress();
                 }
 
-                for (ReadOnlyMemory<byte> rest = _sending.WrittenMemory; !rest.IsEmpty;) rest = rest[await _socket.SendAsync(rest, SocketFlags.None).ConfigureAwait(false)..];
+                for (ReadOnlyMemory<byte> rest = _sending.WrittenMemory; !rest.IsEmpty;)
+                    rest = rest[await _socket.SendAsync(rest, SocketFlags.None).ConfigureAwait(false)..];
                 // A large value once should not be paid for ever after.
                 if (_sending.Capacity > MaxOutgoing) _sending = new ArrayBufferWriter<byte>();
                 else _sending.ResetWrittenCount();
@@ -210,8 +216,10 @@ internal sealed class WireConnection : IDisposable
         }
 
         _socket.Dispose();
-        // What the server said before it closed is told as it is. All hear the same exception: whoever asked often can tell that it was one loss.
-        Exception told = reason is IOException and not ServerRefusedException ? new IOException($"{reason.Message}; whether the command was run is not known", reason) : reason;
+        // What the server said before it closed is told as it is. All hear the same exception: whoever
+        // asked often can tell that it was one loss.
+        Exception told = reason is IOException and not ServerRefusedException
+            ? new IOException($"{reason.Message}; whether the command was run is not known", reason) : reason;
         foreach (TaskCompletionSource<WireAnswer> waiting in asked) waiting.TrySetException(told);
     }
 }

@@ -15,7 +15,8 @@ internal static class WireSocket
     /// <summary>How long to wait before another attempt.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Connects, and goes on trying while nobody listens; a server with more callers than it has taken in yet is waited for like an answer.</summary>
+    /// <summary>Connects, and goes on trying while nobody listens; a server with more
+    /// callers than it has taken in yet is waited for like an answer.</summary>
     public static async Task<Socket> ConnectAsync(string path, UdsTransportOptions options, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
@@ -32,7 +33,8 @@ internal static class WireSocket
             catch (SocketException e)
             {
                 socket.Dispose();
-                if (Failure(path, e) is { } failure && (failure is not ServerNotFoundException || Stopwatch.GetElapsedTime(start) >= options.ConnectTimeout)) throw failure;
+                if (Failure(path, e) is { } failure
+                    && (failure is not ServerNotFoundException || Stopwatch.GetElapsedTime(start) >= options.ConnectTimeout)) throw failure;
             }
             catch
             {
@@ -58,13 +60,15 @@ internal static class WireSocket
         };
     }
 
-    /// <summary>Whoever made the socket could answer anything, and is told everything: it must be this user's or root's, root's own no less.</summary>
+    /// <summary>Whoever made the socket could answer anything, and is told everything: it
+    /// must be this user's or root's, root's own no less.</summary>
     private static void CheckServer(Socket socket, string path, bool allowOther)
     {
         if (!UnixSocket.TryGetPeerUser(socket, out uint owner)) throw new IOException($"the kernel does not say who listens at {path}");
         uint me = ProcessIdentity.UserId;
         if (owner != me && owner != 0 && !allowOther)
-            throw new UnauthorizedAccessException($"the server at {path} belongs to uid {owner}, not to {me}; where that is meant, {UdsTransportOptions.TrustVariable}=1 or AllowOtherOwner allows it");
+            throw new UnauthorizedAccessException($"the server at {path} belongs to uid {owner}, not to {me}; where that is meant, "
+                + $"{UdsTransportOptions.TrustVariable}=1 or AllowOtherOwner allows it");
     }
 
     /// <summary>What a failed attempt means; <see langword="null"/> for a server that is there and busy.</summary>
@@ -74,8 +78,10 @@ internal static class WireSocket
         SocketError.AccessDenied => new UnauthorizedAccessException($"the socket {path} is another user's: {e.Message}", e),
         SocketError.AddressNotAvailable => NotFound(path, "there is no such socket", e),
         SocketError.ConnectionRefused => NotFound(path, "nobody listens there", e),
-        _ => e.NativeErrorCode == NotADirectory ? NotFound(path, "there is no such directory", e) : new IOException($"cannot connect to {path}: {e.Message}", e),
+        _ => e.NativeErrorCode == NotADirectory ? NotFound(path, "there is no such directory", e)
+            : new IOException($"cannot connect to {path}: {e.Message}", e),
     };
 
-    private static ServerNotFoundException NotFound(string path, string why, SocketException e) => new($"no server at {path}: {why}; start one with 'otto serve'", e);
+    private static ServerNotFoundException NotFound(string path, string why, SocketException e) =>
+        new($"no server at {path}: {why}; start one with 'otto serve'", e);
 }

@@ -69,14 +69,17 @@ internal sealed class SocketLock : IDisposable
             try
             {
                 FileStatus status = PrivateFiles.Status(file);
-                if (!status.IsRegularFile) throw new UnauthorizedAccessException($"the lock file {lockPath} is no plain file; it was left alone");
+                if (!status.IsRegularFile)
+                    throw new UnauthorizedAccessException($"the lock file {lockPath} is no plain file; it was left alone");
                 if (status.Owner != ProcessIdentity.UserId)
-                    throw new UnauthorizedAccessException($"the lock file {lockPath} belongs to uid {status.Owner}, not to {ProcessIdentity.UserId}");
+                    throw new UnauthorizedAccessException(
+                        $"the lock file {lockPath} belongs to uid {status.Owner}, not to {ProcessIdentity.UserId}");
                 if (!FileLock.TryAcquire(file, lockPath))
                 {
                     int? listener = UnixSocket.ListenerOf(path);
                     // A server that was killed this very moment still has its lock: it is waited for, the longer if it refuses connections.
-                    if (Stopwatch.GetElapsedTime(start) > (listener is null ? DyingPatience : LivePatience)) throw new SocketInUseException(path, listener ?? NoteOf(lockPath));
+                    if (Stopwatch.GetElapsedTime(start) > (listener is null ? DyingPatience : LivePatience))
+                        throw new SocketInUseException(path, listener ?? NoteOf(lockPath));
                     file.Dispose();
                     Thread.Sleep(5);
                     continue;
@@ -127,7 +130,8 @@ internal sealed class SocketLock : IDisposable
     {
         try
         {
-            return int.TryParse(File.ReadAllText(lockPath, Encoding.ASCII), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out int pid) ? pid : 0;
+            return int.TryParse(File.ReadAllText(lockPath, Encoding.ASCII), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture,
+                out int pid) ? pid : 0;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

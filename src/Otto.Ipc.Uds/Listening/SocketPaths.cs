@@ -22,13 +22,17 @@ internal static class SocketPaths
     /// <summary>Refuses a path that the kernel could not take.</summary>
     public static void CheckLength(string path)
     {
-        if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal)) throw new ArgumentException("a socket's path is empty or has a zero in it", nameof(path));
+        if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
+            throw new ArgumentException("a socket's path is empty or has a zero in it", nameof(path));
         int bytes = Encoding.UTF8.GetByteCount(path);
         if (bytes > UnixSocket.LongestPath)
-            throw new ArgumentException($"socket path of {bytes} bytes exceeds the system's limit of {UnixSocket.LongestPath}: {path}; choose a shorter one", nameof(path));
+            throw new ArgumentException(
+                $"socket path of {bytes} bytes exceeds the system's limit of {UnixSocket.LongestPath}: {path}; choose a shorter one",
+                nameof(path));
     }
 
-    /// <summary>Makes the directory for this user alone where it is missing, and refuses one in which others could replace what is ours.</summary>
+    /// <summary>Makes the directory for this user alone where it is missing, and refuses
+    /// one in which others could replace what is ours.</summary>
     public static void EnsureDirectory(string socketPath)
     {
         string directory = Path.GetDirectoryName(socketPath) ?? throw new ArgumentException($"{socketPath} is not the path of a socket");
@@ -52,23 +56,32 @@ internal static class SocketPaths
     {
         // A link to a directory is somebody's choice of a place (/var/run is one); what counts is the directory that it leads to.
         string target = Resolved(directory);
-        if (PrivateFiles.Status(target) is not { } status) throw new DirectoryNotFoundException($"the directory {directory} of the socket went away");
+        if (PrivateFiles.Status(target) is not { } status)
+            throw new DirectoryNotFoundException($"the directory {directory} of the socket went away");
         if (!status.IsDirectory) throw new IOException($"{directory} is not a directory; a socket needs one");
         uint me = ProcessIdentity.UserId;
-        if (status.Owner != me && status.Owner != 0) throw new UnauthorizedAccessException($"the directory {directory} belongs to uid {status.Owner}, not to {me}; name another path in OTTO_SOCKET");
+        if (status.Owner != me && status.Owner != 0)
+            throw new UnauthorizedAccessException(
+                $"the directory {directory} belongs to uid {status.Owner}, not to {me}; name another path in OTTO_SOCKET");
         if ((status.Permissions & WritableByOthers) != 0 && (status.Permissions & StickyBit) == 0)
-            throw new UnauthorizedAccessException($"the directory {directory} has mode {Convert.ToString(status.Permissions, 8)}; others could replace the socket: chmod 700 it");
-        // What lies in a directory that anybody may write to can be renamed, whatever its own mode is; /tmp has the sticky bit against that.
-        if (Path.GetDirectoryName(target) is { } above && PrivateFiles.Status(Resolved(above)) is { } over && (over.Permissions & WritableByAnybody) != 0 && (over.Permissions & StickyBit) == 0)
-            throw new UnauthorizedAccessException($"the directory {above} has mode {Convert.ToString(over.Permissions, 8)}; others could replace {directory}: chmod o-w or chmod +t it");
+            throw new UnauthorizedAccessException($"the directory {directory} has mode {Convert.ToString(status.Permissions, 8)}; "
+                + $"others could replace the socket: chmod 700 it");
+        // What lies in a directory that anybody may write to can be renamed, whatever its own mode is; /tmp
+        // has the sticky bit against that.
+        if (Path.GetDirectoryName(target) is { } above && PrivateFiles.Status(Resolved(above)) is { } over
+            && (over.Permissions & WritableByAnybody) != 0 && (over.Permissions & StickyBit) == 0)
+            throw new UnauthorizedAccessException($"the directory {above} has mode {Convert.ToString(over.Permissions, 8)}; others "
+                + $"could replace {directory}: chmod o-w or chmod +t it");
     }
 
-    private static string Resolved(string directory) => new DirectoryInfo(directory).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? directory;
+    private static string Resolved(string directory) =>
+        new DirectoryInfo(directory).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? directory;
 
     private static string Default()
     {
         if (Environment.GetEnvironmentVariable("OTTO_SOCKET") is { Length: > 0 } named) return named;
-        if (Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } runtime) return Path.Combine(runtime, "otto", "otto.sock");
+        if (Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } runtime)
+            return Path.Combine(runtime, "otto", "otto.sock");
         return $"/tmp/otto-{ProcessIdentity.UserId}/otto.sock";
     }
 }

@@ -5,71 +5,84 @@ namespace Otto.Ipc.Uds;
 
 // Every bound of the server in one place: what a client can make it hold, and how long it puts up with one that does not read.
 
-/// <summary>How to run a <see cref="UdsServer"/>. Left out, each bound has the default that is said beside it.</summary>
+/// <summary>How to run a <see cref="UdsServer"/>. Left out, each bound has the default that
+/// is said beside it.</summary>
 public sealed record UdsServerOptions
 {
     internal const int MostValueBytes = 15 << 20;
 
     /// <summary>
-    /// The socket's path, at most 107 bytes. Left out: <c>OTTO_SOCKET</c>, else <c>otto/otto.sock</c> in <c>XDG_RUNTIME_DIR</c>, else
+    /// The socket's path, at most 107 bytes. Left out: <c>OTTO_SOCKET</c>, else
+    /// <c>otto/otto.sock</c> in <c>XDG_RUNTIME_DIR</c>, else
     /// <c>/tmp/otto-uid/otto.sock</c>. Its directory is made, for this user alone, where it is missing.
     /// </summary>
     public string? SocketPath { get; init; }
 
-    /// <summary>How many clients may be connected at once: 1 to 1,000,000, default 16,384. One more is told BUSY and closed.</summary>
+    /// <summary>How many clients may be connected at once: 1 to 1,000,000, default 16,384.
+    /// One more is told BUSY and closed.</summary>
     public int MaxConnections { get; init; } = 16_384;
 
-    /// <summary>The largest value and the largest message in bytes: 1 to 15 MiB, default 1 MiB. What is larger is answered TOOBIG.</summary>
+    /// <summary>The largest value and the largest message in bytes: 1 to 15 MiB, default 1
+    /// MiB. What is larger is answered TOOBIG.</summary>
     public int MaxValueBytes { get; init; } = 1 << 20;
 
-    /// <summary>The most bytes of keys and values together, each key counted with 128 bytes on top: default 256 MiB. A SET beyond is answered TOOBIG.</summary>
+    /// <summary>The most bytes of keys and values together, each key counted with 128 bytes
+    /// on top: default 256 MiB. A SET beyond is answered TOOBIG.</summary>
     public long MaxTotalBytes { get; init; } = 256L << 20;
 
-    /// <summary>How many answers a client may leave unread: default 100,000. Each command beyond is answered BUSY and not run.</summary>
+    /// <summary>How many answers a client may leave unread: default 100,000. Each command
+    /// beyond is answered BUSY and not run.</summary>
     public int MaxPipelineDepth { get; init; } = 100_000;
 
-    /// <summary>How many bytes of answers a client may leave unread before the server stops reading its commands: default 32 MiB.</summary>
+    /// <summary>How many bytes of answers a client may leave unread before the server stops
+    /// reading its commands: default 32 MiB.</summary>
     public int MaxUnreadBytes { get; init; } = 32 << 20;
 
     /// <summary>
-    /// The most bytes that wait in all connections together, half-received commands, unread answers and snapshots: default 512 MiB, and 24 KiB for
-    /// each connection besides. Where three quarters are used, no more commands are taken from a client before it has read its answers, and one that reads
-    /// nothing for <see cref="SlowSubscriberTimeout"/> is closed. A command that would need more than all is answered BUSY.
+    /// The most bytes that wait in all connections together, half-received commands, unread answers and snapshots:
+    /// default 512 MiB, and 24 KiB for each connection besides. Where three quarters are used, no more commands are
+    /// taken from a client before it has read its answers, and one that reads nothing for
+    /// <see cref="SlowSubscriberTimeout"/> is closed. A command that would need more than all is answered BUSY.
     /// </summary>
     public long MaxBufferedBytes { get; init; } = 512L << 20;
 
     /// <summary>Patterns that one connection may be subscribed to: default 1,024.</summary>
     public int MaxPatterns { get; init; } = 1_024;
 
-    /// <summary>How many changed keys may wait for one subscriber: default 1,000,000. One that stays behind further is told SLOW and closed.</summary>
+    /// <summary>How many changed keys may wait for one subscriber: default 1,000,000. One
+    /// that stays behind further is told SLOW and closed.</summary>
     public int MaxPendingKeys { get; init; } = 1_000_000;
 
-    /// <summary>How many messages of topics may wait for one subscriber: default 16,384. Beyond, it loses the oldest and is told how many.</summary>
+    /// <summary>How many messages of topics may wait for one subscriber: default 16,384.
+    /// Beyond, it loses the oldest and is told how many.</summary>
     public int MaxPendingMessages { get; init; } = 16_384;
 
-    /// <summary>How many bytes of messages may wait for one subscriber: default 8 MiB. Beyond, it loses the oldest and is told how many.</summary>
+    /// <summary>How many bytes of messages may wait for one subscriber: default 8 MiB.
+    /// Beyond, it loses the oldest and is told how many.</summary>
     public int MaxPendingBytes { get; init; } = 8 << 20;
 
     /// <summary>
-    /// How long a subscriber for whom something waits may read nothing at all: default 10 s. Then it is told SLOW and closed. Other clients may take their time,
-    /// but for when memory is short: see <see cref="MaxBufferedBytes"/>.
+    /// How long a subscriber for whom something waits may read nothing at all: default 10 s. Then it is told SLOW and
+    /// closed. Other clients may take their time, but for when memory is short: see <see cref="MaxBufferedBytes"/>.
     /// </summary>
     public TimeSpan SlowSubscriberTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// Whether a first command that comes without a newline is answered after 100 ms of silence, and its connection closed: for clients
-    /// that send <c>GET k</c> and wait. Default on.
+    /// Whether a first command that comes without a newline is answered after 100 ms of silence, and its connection
+    /// closed: for clients that send <c>GET k</c> and wait. Default on.
     /// </summary>
     public bool AnswerFirstCommandWithoutNewline { get; init; } = true;
 
     /// <summary>
-    /// Whether a text connection without subscriptions is closed once a command was answered and a second of silence followed: for
+    /// Whether a text connection without subscriptions is closed once a command was
+    /// answered and a second of silence followed: for
     /// <c>echo 'GET k' | nc -U</c>, which otherwise never ends. Default off.
     /// </summary>
     public bool CloseAfterAnswer { get; init; }
 
     /// <summary>
-    /// Where the server logs that it rejected a client, closed one that did not read, or closed one because of an internal failure: category
+    /// Where the server logs that it rejected a client, closed one that did not read, or
+    /// closed one because of an internal failure: category
     /// <c>Otto.Ipc.Uds.UdsServer</c>, event ids 1 to 6. Default: nowhere.
     /// </summary>
     public ILoggerFactory? LoggerFactory { get; init; }
@@ -88,11 +101,13 @@ public sealed record UdsServerOptions
         Check(MaxPendingMessages, 1, 10_000_000, "max pending messages");
         Check(MaxPendingBytes, 1, int.MaxValue, "max pending bytes");
         if (SlowSubscriberTimeout < TimeSpan.FromMilliseconds(10) || SlowSubscriberTimeout > TimeSpan.FromDays(1))
-            throw new ArgumentOutOfRangeException(nameof(SlowSubscriberTimeout), $"slow subscriber timeout must be 10 ms to 1 day: {SlowSubscriberTimeout}");
+            throw new ArgumentOutOfRangeException(nameof(SlowSubscriberTimeout),
+                $"slow subscriber timeout must be 10 ms to 1 day: {SlowSubscriberTimeout}");
     }
 
     private static void Check(long value, long least, long most, string what)
     {
-        if (value < least || value > most) throw new ArgumentOutOfRangeException(what, $"{what} must be {least:N0} to {most:N0}: {value:N0}");
+        if (value < least || value > most)
+            throw new ArgumentOutOfRangeException(what, $"{what} must be {least:N0} to {most:N0}: {value:N0}");
     }
 }

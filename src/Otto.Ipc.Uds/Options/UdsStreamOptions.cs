@@ -8,8 +8,9 @@ public sealed record UdsStreamOptions
     internal const int MostCapacity = 128 << 20;
 
     /// <summary>
-    /// How many bytes a sender holds that the receiver has not read: 64 KiB to 128 MiB, default 128 KiB. The largest message is half of it, less 8 bytes.
-    /// How many small messages are on their way at once is bounded by the kernel's send buffer too.
+    /// How many bytes a sender holds that the receiver has not read: 64 KiB to 128 MiB, default 128 KiB. The largest
+    /// message is half of it, less 8 bytes. How many small messages are on their way at
+    /// once is bounded by the kernel's send buffer too.
     /// </summary>
     public int Capacity { get; init; } = 128 << 10;
 
@@ -18,7 +19,10 @@ public sealed record UdsStreamOptions
 
     internal void Validate()
     {
-        if (Capacity is < LeastCapacity or > MostCapacity) throw new ArgumentOutOfRangeException(nameof(Capacity), $"capacity must be {LeastCapacity:N0} to {MostCapacity:N0}: {Capacity:N0}");
-        if (MaxSenders is < 1 or > 10_000) throw new ArgumentOutOfRangeException(nameof(MaxSenders), $"max senders must be 1 to 10,000: {MaxSenders:N0}");
+        if (Capacity is < LeastCapacity or > MostCapacity)
+            throw new ArgumentOutOfRangeException(nameof(Capacity),
+                $"capacity must be {LeastCapacity:N0} to {MostCapacity:N0}: {Capacity:N0}");
+        if (MaxSenders is < 1 or > 10_000)
+            throw new ArgumentOutOfRangeException(nameof(MaxSenders), $"max senders must be 1 to 10,000: {MaxSenders:N0}");
     }
 }

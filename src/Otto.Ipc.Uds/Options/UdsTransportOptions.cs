@@ -14,20 +14,23 @@ public sealed record UdsTransportOptions
     public string? SocketPath { get; init; }
 
     /// <summary>
-    /// How long to go on trying while no server listens: zero to 1 day, default 2 s. Zero tries once. A server that has not taken in all who call it yet is
-    /// there: it is waited for as an answer is, as long as the call may take.
+    /// How long to go on trying while no server listens: zero to 1 day, default 2 s. Zero tries once. A server that has
+    /// not taken in all who call it yet is there: it is waited for as an answer is, as long as the call may take.
     /// </summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>How many messages a subscriber holds that its owner has not taken: 1 to 10,000,000, default 16,384. Beyond, it loses the oldest and counts them.</summary>
+    /// <summary>How many messages a subscriber holds that its owner has not taken: 1 to
+    /// 10,000,000, default 16,384. Beyond, it loses the oldest and counts them.</summary>
     public int SubscriberMessages { get; init; } = 16_384;
 
-    /// <summary>How many bytes of messages a subscriber holds, at least one message: default 64 MiB. Beyond, it loses the oldest and counts them.</summary>
+    /// <summary>How many bytes of messages a subscriber holds, at least one message:
+    /// default 64 MiB. Beyond, it loses the oldest and counts them.</summary>
     public long SubscriberBytes { get; init; } = 64L << 20;
 
     /// <summary>
-    /// Whether a server, or a stream's other end, may be another user's. What a client sends is theirs to read then, and what it is told theirs to make up. Default
-    /// no, for root as for anyone; root's own are always allowed. <c>OTTO_SOCKET_TRUST_OWNER=1</c> in the environment makes the default yes.
+    /// Whether a server, or a stream's other end, may be another user's. What a client sends is theirs to read then,
+    /// and what it is told theirs to make up. Default no, for root as for anyone; root's own are
+    /// always allowed. <c>OTTO_SOCKET_TRUST_OWNER=1</c> in the environment makes the default yes.
     /// </summary>
     public bool AllowOtherOwner { get; init; } = Environment.GetEnvironmentVariable(TrustVariable) == "1";
 
@@ -39,8 +42,10 @@ public sealed record UdsTransportOptions
         if (ConnectTimeout < TimeSpan.Zero || ConnectTimeout > TimeSpan.FromDays(1))
             throw new ArgumentOutOfRangeException(nameof(ConnectTimeout), $"connect timeout must be 0 to 1 day: {ConnectTimeout}");
         if (SubscriberMessages is < 1 or > 10_000_000)
-            throw new ArgumentOutOfRangeException(nameof(SubscriberMessages), $"subscriber messages must be 1 to 10,000,000: {SubscriberMessages:N0}");
+            throw new ArgumentOutOfRangeException(nameof(SubscriberMessages),
+                $"subscriber messages must be 1 to 10,000,000: {SubscriberMessages:N0}");
         if (SubscriberBytes is < 1 or > 1L << 40)
-            throw new ArgumentOutOfRangeException(nameof(SubscriberBytes), $"subscriber bytes must be 1 to {1L << 40:N0}: {SubscriberBytes:N0}");
+            throw new ArgumentOutOfRangeException(nameof(SubscriberBytes),
+                $"subscriber bytes must be 1 to {1L << 40:N0}: {SubscriberBytes:N0}");
     }
 }

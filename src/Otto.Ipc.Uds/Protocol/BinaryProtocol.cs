@@ -31,7 +31,8 @@ internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler comm
             if (length >= Wire.LengthLimit)
             {
                 // Not a length that anyone sends: whoever wrote it is somewhere else in its own stream, and nobody can say where.
-                Refuse(session, ErrorCode.TooBig, $"a frame of {length:N0} bytes; frames have less than {Wire.LengthLimit:N0}, so the next one cannot be found");
+                Refuse(session, ErrorCode.TooBig,
+                    $"a frame of {length:N0} bytes; frames have less than {Wire.LengthLimit:N0}, so the next one cannot be found");
                 session.IsClosing = true;
                 return data.Length;
             }
@@ -56,7 +57,8 @@ internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler comm
     public static long Missing(ReadOnlySpan<byte> kept) =>
         kept.Length < Wire.LengthBytes ? 0 : Wire.LengthBytes + BinaryPrimitives.ReadUInt32LittleEndian(kept) - kept.Length;
 
-    public static void Refuse(ProtocolSession session, string code, string words) => Answer(session, WireStatus.Error, Encoding.UTF8.GetBytes($"{code} {words}"));
+    public static void Refuse(ProtocolSession session, string code, string words) =>
+        Answer(session, WireStatus.Error, Encoding.UTF8.GetBytes($"{code} {words}"));
 
     private static void Answer(ProtocolSession session, WireStatus status, ReadOnlySpan<byte> payload)
     {
@@ -84,7 +86,8 @@ internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler comm
         session.Work++;
         if (session.Reply.Answers >= limits.PipelineDepth)
         {
-            Refuse(session, ErrorCode.Busy, $"{session.Reply.Answers:N0} answers wait to be read, the most there may be; this command was not run");
+            Refuse(session, ErrorCode.Busy,
+                $"{session.Reply.Answers:N0} answers wait to be read, the most there may be; this command was not run");
             return;
         }
 
@@ -107,7 +110,8 @@ internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler comm
                 if (IsKey(session, payload)) Answer(session, commands.Delete(payload) ? WireStatus.Ok : WireStatus.NotFound, default);
                 break;
             case WireCommand.Exists:
-                if (IsKey(session, payload)) Answer(session, commands.TryGet(payload, out _) ? WireStatus.Ok : WireStatus.NotFound, default);
+                if (IsKey(session, payload))
+                    Answer(session, commands.TryGet(payload, out _) ? WireStatus.Ok : WireStatus.NotFound, default);
                 break;
             case WireCommand.List:
                 List(session, payload);
@@ -168,14 +172,16 @@ internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler comm
 
     private void Set(ProtocolSession session, ReadOnlySpan<byte> payload)
     {
-        if (!TryName(session, payload, out ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value) || !IsKey(session, key) || !Fits(session, value)) return;
+        if (!TryName(session, payload, out ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value) || !IsKey(session, key)
+            || !Fits(session, value)) return;
         if (commands.Set(key, Value.FromBytes(value)) is { } problem) Refuse(session, ErrorCode.TooBig, problem);
         else Answer(session, WireStatus.Ok, default);
     }
 
     private void Publish(ProtocolSession session, ReadOnlySpan<byte> payload)
     {
-        if (!TryName(session, payload, out ReadOnlySpan<byte> topic, out ReadOnlySpan<byte> message) || !IsKey(session, topic) || !Fits(session, message)) return;
+        if (!TryName(session, payload, out ReadOnlySpan<byte> topic, out ReadOnlySpan<byte> message) || !IsKey(session, topic)
+            || !Fits(session, message)) return;
         commands.Publish(topic, Value.FromBytes(message));
         Answer(session, WireStatus.Ok, default);
     }
@@ -206,7 +212,8 @@ internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler comm
 
     private static void Watch(ProtocolSession session, ReadOnlySpan<byte> payload)
     {
-        if (payload.Length < 2 || payload[0] is < (byte)Interests.Keys or > (byte)(Interests.Snapshot | Interests.Keys | Interests.Messages))
+        if (payload.Length < 2
+            || payload[0] is < (byte)Interests.Keys or > (byte)(Interests.Snapshot | Interests.Keys | Interests.Messages))
             Refuse(session, ErrorCode.BadCommand, "WATCH needs flags of 2 to 7, and a pattern");
         else
             Subscribe(session, payload[1..], (Interests)payload[0]);
@@ -219,13 +226,15 @@ internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler comm
         else Answer(session, WireStatus.Ok, default);
     }
 
-    private static bool TryName(ProtocolSession session, ReadOnlySpan<byte> payload, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> rest)
+    private static bool TryName(ProtocolSession session, ReadOnlySpan<byte> payload, out ReadOnlySpan<byte> name,
+        out ReadOnlySpan<byte> rest)
     {
         name = rest = default;
         int length = payload.Length < 2 ? 0 : BinaryPrimitives.ReadUInt16LittleEndian(payload);
         if (payload.Length < 2 + length || payload.Length < 2)
         {
-            Refuse(session, ErrorCode.BadCommand, $"a payload of {payload.Length:N0} bytes cannot hold a name of {length:N0} with its length");
+            Refuse(session, ErrorCode.BadCommand,
+                $"a payload of {payload.Length:N0} bytes cannot hold a name of {length:N0} with its length");
             return false;
         }
 

@@ -4,7 +4,8 @@ namespace Otto.Ipc.Uds.Protocol;
 
 internal static class ErrorCode
 {
-    public const string BadCommand = "BADCMD", BadKey = "BADKEY", BadJson = "BADJSON", TooBig = "TOOBIG", Denied = "DENIED", Slow = "SLOW", Busy = "BUSY";
+    public const string BadCommand = "BADCMD", BadKey = "BADKEY", BadJson = "BADJSON", TooBig = "TOOBIG", Denied = "DENIED", Slow = "SLOW",
+        Busy = "BUSY";
 }
 
 /// <summary>Why an answer may not wait for its reader now, and what to do about it.</summary>

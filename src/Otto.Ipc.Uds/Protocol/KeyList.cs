@@ -11,7 +11,8 @@ namespace Otto.Ipc.Uds.Protocol;
 internal static class KeyList
 {
     // What JSON writes otherwise than it is, beyond ASCII nothing.
-    private static readonly SearchValues<byte> Escaped = SearchValues.Create([.. Enumerable.Range(0, 32).Select(b => (byte)b), (byte)'"', (byte)'\\', 127]);
+    private static readonly SearchValues<byte> Escaped =
+        SearchValues.Create([.. Enumerable.Range(0, 32).Select(b => (byte)b), (byte)'"', (byte)'\\', 127]);
 
     /// <summary>Writes a JSON array of keys, without the newline.</summary>
     public static void WriteText(IReplyWriter output, byte[][] keys)
@@ -21,7 +22,8 @@ internal static class KeyList
         {
             output.Append(i == 0 ? "\""u8 : ",\""u8);
             byte[] key = keys[i];
-            output.Append(key.AsSpan().IndexOfAny(Escaped) < 0 ? key : Encoding.UTF8.GetBytes(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(Encoding.UTF8.GetString(key))));
+            output.Append(key.AsSpan().IndexOfAny(Escaped) < 0 ? key
+                : Encoding.UTF8.GetBytes(JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(Encoding.UTF8.GetString(key))));
             output.Append("\""u8);
         }
 

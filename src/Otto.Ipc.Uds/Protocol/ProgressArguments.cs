@@ -23,7 +23,8 @@ internal ref struct ProgressArguments
         parsed.Current = Token(arguments, out ReadOnlySpan<byte> rest);
         parsed.Total = Token(rest, out parsed.Text);
         problem = !IsNumber(parsed.Current) ? "PROGRESS needs a task, then how much is done as a number"
-            : !IsNumber(parsed.Total) && !parsed.Total.SequenceEqual("-"u8) ? "PROGRESS needs the total as a number, or - where it is not known"
+            : !IsNumber(parsed.Total) && !parsed.Total.SequenceEqual("-"u8)
+            ? "PROGRESS needs the total as a number, or - where it is not known"
             : !Utf8.IsValid(parsed.Text) ? "the text of PROGRESS is not UTF-8"
             : "";
         if (parsed.Total.SequenceEqual("-"u8)) parsed.Total = default;

@@ -22,7 +22,8 @@ internal abstract class ProtocolSession
     /// <summary>Whether anything was answered yet.</summary>
     public bool WasAnswered { get; set; }
 
-    /// <summary>Bytes of the present command that are thrown away as they come; in text, anything but 0 means up to the newline.</summary>
+    /// <summary>Bytes of the present command that are thrown away as they come; in text,
+    /// anything but 0 means up to the newline.</summary>
     public long Skipping { get; set; }
 
     /// <summary>How much of what was kept is known to have no newline.</summary>

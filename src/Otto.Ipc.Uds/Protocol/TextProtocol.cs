@@ -31,7 +31,9 @@ internal sealed class TextProtocol(ProtocolLimits limits, ICommandHandler comman
                 }
 
                 // Nothing of it is kept; where the next command begins is known when its newline comes.
-                if (session.Skipping == 0) Refuse(session, ErrorCode.TooBig, $"a line of more than {_longestLine:N0} bytes; a value has at most {limits.ValueBytes:N0}");
+                if (session.Skipping == 0)
+                    Refuse(session, ErrorCode.TooBig,
+                        $"a line of more than {_longestLine:N0} bytes; a value has at most {limits.ValueBytes:N0}");
                 session.Skipping = 1;
                 session.Scanned = 0;
                 return data.Length;
@@ -67,7 +69,8 @@ internal sealed class TextProtocol(ProtocolLimits limits, ICommandHandler comman
         return first.IsEmpty && (verb.SequenceEqual("PING"u8) || verb.SequenceEqual("HELLO"u8) || verb.SequenceEqual("QUIT"u8));
     }
 
-    public static void Refuse(ProtocolSession session, string code, string words) => Answer(session, Encoding.UTF8.GetBytes($"ERROR: {code} {words}"));
+    public static void Refuse(ProtocolSession session, string code, string words) =>
+        Answer(session, Encoding.UTF8.GetBytes($"ERROR: {code} {words}"));
 
     private static void Answer(ProtocolSession session, ReadOnlySpan<byte> line)
     {
@@ -90,7 +93,8 @@ internal sealed class TextProtocol(ProtocolLimits limits, ICommandHandler comman
         session.Work++;
         if (session.Reply.Answers >= limits.PipelineDepth)
         {
-            Refuse(session, ErrorCode.Busy, $"{session.Reply.Answers:N0} answers wait to be read, the most there may be; this command was not run");
+            Refuse(session, ErrorCode.Busy,
+                $"{session.Reply.Answers:N0} answers wait to be read, the most there may be; this command was not run");
             return;
         }
 
@@ -150,7 +154,8 @@ internal sealed class TextProtocol(ProtocolLimits limits, ICommandHandler comman
     private void Set(ProtocolSession session, ReadOnlySpan<byte> rest)
     {
         ReadOnlySpan<byte> key = Token(ref rest);
-        if (!IsKey(session, key, "SET needs a key and JSON") || !TryValue(session, rest, "SET needs JSON behind the key", out Value? value)) return;
+        if (!IsKey(session, key, "SET needs a key and JSON") || !TryValue(session, rest, "SET needs JSON behind the key", out Value? value))
+            return;
         if (commands.Set(key, value!) is { } problem) Refuse(session, ErrorCode.TooBig, problem);
         else Answer(session, "OK"u8);
     }
@@ -158,7 +163,8 @@ internal sealed class TextProtocol(ProtocolLimits limits, ICommandHandler comman
     private void Publish(ProtocolSession session, ReadOnlySpan<byte> rest)
     {
         ReadOnlySpan<byte> topic = Token(ref rest);
-        if (!IsKey(session, topic, "PUBLISH needs a topic and JSON") || !TryValue(session, rest, "PUBLISH needs JSON behind the topic", out Value? message)) return;
+        if (!IsKey(session, topic, "PUBLISH needs a topic and JSON")
+            || !TryValue(session, rest, "PUBLISH needs JSON behind the topic", out Value? message)) return;
         commands.Publish(topic, message!);
         Answer(session, "OK"u8);
     }
@@ -236,8 +242,10 @@ internal sealed class TextProtocol(ProtocolLimits limits, ICommandHandler comman
         value = null;
         json = json.Trim(" \t\r"u8);
         if (json.IsEmpty) Refuse(session, ErrorCode.BadCommand, usage);
-        else if (json.Length > limits.ValueBytes) Refuse(session, ErrorCode.TooBig, $"value of {json.Length:N0} bytes exceeds the limit of {limits.ValueBytes:N0}");
-        else if ((value = Value.FromText(json)) is null) Refuse(session, ErrorCode.BadJson, "the value is not JSON of at most 64 levels in UTF-8; a text needs double quotes");
+        else if (json.Length > limits.ValueBytes)
+            Refuse(session, ErrorCode.TooBig, $"value of {json.Length:N0} bytes exceeds the limit of {limits.ValueBytes:N0}");
+        else if ((value = Value.FromText(json)) is null)
+            Refuse(session, ErrorCode.BadJson, "the value is not JSON of at most 64 levels in UTF-8; a text needs double quotes");
         return value is not null;
     }
 

@@ -48,7 +48,8 @@ internal static class Wire
     /// <summary>What an event has before its key: header, sequence, kind, key length.</summary>
     public const int EventBytes = HeaderBytes + 8 + 1 + 2;
 
-    /// <summary>The first length that no frame has: with it the fourth byte would not be zero, by which a text client is known.</summary>
+    /// <summary>The first length that no frame has: with it the fourth byte would not be
+    /// zero, by which a text client is known.</summary>
     public const int LengthLimit = 1 << 24;
 
     /// <summary>What a command may have besides its value.</summary>

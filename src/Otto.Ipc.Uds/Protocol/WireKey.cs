@@ -21,7 +21,8 @@ internal static class WireKey
         if (!System.Text.Unicode.Utf8.IsValid(key)) return "a key is not UTF-8";
         foreach (Rune rune in Encoding.UTF8.GetString(key).EnumerateRunes())
         {
-            if (Rune.IsWhiteSpace(rune) || Rune.IsControl(rune)) return $"key has U+{rune.Value:X4}; white space and control characters cannot stand in a key";
+            if (Rune.IsWhiteSpace(rune) || Rune.IsControl(rune))
+                return $"key has U+{rune.Value:X4}; white space and control characters cannot stand in a key";
         }
 
         return null;
@@ -33,7 +34,8 @@ internal static class WireKey
         return key.Length is > 0 and <= StoreKey.MaxBytes && key.IndexOfAnyExceptInRange((byte)'!', (byte)'~') < 0;
     }
 
-    /// <summary>How many bytes a store's name and its dot take at the beginning of a key that is too long without them.</summary>
+    /// <summary>How many bytes a store's name and its dot take at the beginning of a key
+    /// that is too long without them.</summary>
     private static int StorePrefix(ReadOnlySpan<byte> key)
     {
         // The last dot that can end a name of at most 100 bytes.

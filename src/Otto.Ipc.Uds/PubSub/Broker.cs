@@ -98,7 +98,8 @@ internal sealed class Broker(UdsServerOptions options, MemoryBudget budget) : IC
         return null;
     }
 
-    /// <summary>How long it is until progress that was held back is due, in milliseconds; -1 if there is none.</summary>
+    /// <summary>How long it is until progress that was held back is due, in milliseconds;
+    /// -1 if there is none.</summary>
     public int MillisecondsUntilDue(long now) => _heldBack.Milliseconds(now);
 
     /// <summary>Notifies subscribers of progress that was held back and is due.</summary>
@@ -133,7 +134,8 @@ internal sealed class Broker(UdsServerOptions options, MemoryBudget budget) : IC
 
         if ((interests & Interests.Snapshot) != 0 && !subscriber.TryAddSnapshot(_keys.Matching(pattern)))
         {
-            problem = $"the values of the snapshot are more than may wait beside all else, {options.MaxBufferedBytes:N0} bytes; use a narrower pattern, or subscribe without SNAPSHOT and GET";
+            problem = $"the values of the snapshot are more than may wait beside all else, {options.MaxBufferedBytes:N0} bytes; use a "
+                + $"narrower pattern, or subscribe without SNAPSHOT and GET";
             return ErrorCode.Busy;
         }
 
@@ -167,7 +169,8 @@ internal sealed class Broker(UdsServerOptions options, MemoryBudget budget) : IC
         subscriber.Clear();
     }
 
-    private static Subscription? Find(Subscriber subscriber, string pattern) => subscriber.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern);
+    private static Subscription? Find(Subscriber subscriber, string pattern) =>
+        subscriber.Subscriptions.FirstOrDefault(s => s.Pattern.ToString() == pattern);
 
     private void Notify(Entry entry)
     {

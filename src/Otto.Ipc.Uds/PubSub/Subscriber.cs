@@ -29,7 +29,8 @@ internal sealed class Subscriber(ISubscriberSink sink, UdsServerOptions options,
 
     public IReadOnlyList<Subscription> Subscriptions => _subscriptions;
 
-    /// <summary>Whether values of a snapshot are still to be told. Commands wait for that, so that an answer says that the snapshot is complete.</summary>
+    /// <summary>Whether values of a snapshot are still to be told. Commands wait for that,
+    /// so that an answer says that the snapshot is complete.</summary>
     public bool HasSnapshot => _snapshots.Count > 0;
 
     /// <summary>Whether anything waits.</summary>
@@ -40,7 +41,8 @@ internal sealed class Subscriber(ISubscriberSink sink, UdsServerOptions options,
 
     public void Add(Subscription subscription) => _subscriptions.Add(subscription);
 
-    /// <summary>Ends a subscription. What waits and nobody is subscribed to any more is left out when its turn comes.</summary>
+    /// <summary>Ends a subscription. What waits and nobody is subscribed to any more is
+    /// left out when its turn comes.</summary>
     /// <param name="subscription">Which one.</param>
     /// <param name="sequence">The number of the last event.</param>
     public void Remove(Subscription subscription, long sequence)
@@ -101,7 +103,8 @@ internal sealed class Subscriber(ISubscriberSink sink, UdsServerOptions options,
                 Unbudget(value.HeldBytes + PendingBytes);
                 if (snapshot.Next == snapshot.Values.Length) _snapshots.Dequeue();
             }
-            else if (_changes.Count > 0 && _changes.Peek().Sequence < (_lost > 0 ? _lastLost : _messages.Count > 0 ? _messages.Peek().Sequence : long.MaxValue))
+            else if (_changes.Count > 0
+                && _changes.Peek().Sequence < (_lost > 0 ? _lastLost : _messages.Count > 0 ? _messages.Peek().Sequence : long.MaxValue))
             {
                 (byte[] key, long sequence) = _changes.Dequeue();
                 _changed.Remove(key);
@@ -177,7 +180,8 @@ internal sealed class Subscriber(ISubscriberSink sink, UdsServerOptions options,
 
     private void Postpone(byte[] topic, Value value, long sequence)
     {
-        while (_messages.Count > 0 && (_messages.Count >= options.MaxPendingMessages || _messageBytes + value.HeldBytes > options.MaxPendingBytes))
+        while (_messages.Count > 0
+            && (_messages.Count >= options.MaxPendingMessages || _messageBytes + value.HeldBytes > options.MaxPendingBytes))
         {
             _lost++;
             _lastLost = TakeMessage().Sequence;

@@ -62,7 +62,8 @@ internal sealed class Subscriptions
         ReadOnlySpan<char> text = buffer[..Encoding.UTF8.GetChars(name, buffer)];
         foreach (Subscription subscription in _patterns)
         {
-            if ((subscription.Interests & wanted) != 0 && subscription.Pattern.Matches(text)) subscription.Subscriber.Notify(kind, name, value, sequence);
+            if ((subscription.Interests & wanted) != 0 && subscription.Pattern.Matches(text))
+                subscription.Subscriber.Notify(kind, name, value, sequence);
         }
     }
 }

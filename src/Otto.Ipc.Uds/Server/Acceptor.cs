@@ -5,7 +5,8 @@ using Otto.Ipc.Uds.Protocol;
 
 namespace Otto.Ipc.Uds.Server;
 
-// Which clients are accepted. A client that is rejected receives the reason before it is closed: it knows only the protocol, and reads an error in it.
+// Which clients are accepted. A client that is rejected receives the reason before it is closed: it knows
+// only the protocol, and reads an error in it.
 
 internal sealed class Acceptor(UnixSocket listener, int maxConnections, ILogger log) : IDisposable
 {

@@ -9,16 +9,19 @@ namespace Otto.Ipc.Uds.Server;
 // One client. Idle it is this object, its output's and nothing else: ten thousand of them are a few megabytes.
 
 /// <summary>One client's connection, owned by the server's thread.</summary>
-internal sealed class Connection(UnixSocket socket, int generation, ServerState server, Action<Connection> markDirty) : ProtocolSession, ISubscriberSink
+internal sealed class Connection(UnixSocket socket, int generation, ServerState server, Action<Connection> markDirty)
+    : ProtocolSession, ISubscriberSink
 {
-    /// <summary>How much a client may cost before the others have their turn: a command counts 1, a list as much as there are keys.</summary>
+    /// <summary>How much a client may cost before the others have their turn: a command
+    /// counts 1, a list as much as there are keys.</summary>
     public const int WorkPerTurn = 20_000;
 
     public Input Input;
 
     public UnixSocket Socket { get; } = socket;
 
-    /// <summary>What comes back with its events; tells it from an earlier connection whose socket had the same number.</summary>
+    /// <summary>What comes back with its events; tells it from an earlier connection whose
+    /// socket had the same number.</summary>
     public long Tag => (long)generation << 32 | (uint)Socket.Id;
 
     public Output Output { get; } = new(server.Pool);
@@ -68,7 +71,8 @@ internal sealed class Connection(UnixSocket socket, int generation, ServerState 
     /// <summary>Whether its commands wait until it has read more of what it was sent.</summary>
     public bool WaitsForReader => Output.Unsent >= server.Options.MaxUnreadBytes || WaitsForMemory || Subscriber is { HasSnapshot: true };
 
-    /// <summary>Whether they wait because all connections together hold too much, and this one has a part in it.</summary>
+    /// <summary>Whether they wait because all connections together hold too much, and this
+    /// one has a part in it.</summary>
     public bool WaitsForMemory => server.Budget.IsUnderPressure && Output.Unsent > 0;
 
     public override bool TakesCommands => !IsClosing && Work < WorkPerTurn && !WaitsForReader;
@@ -107,7 +111,8 @@ internal sealed class Connection(UnixSocket socket, int generation, ServerState 
 
     bool ISubscriberSink.HasRoomFor(long valueBytes) => Output.HasRoomFor(valueBytes);
 
-    void ISubscriberSink.WriteEvent(EventKind kind, byte[] name, Value? value, long sequence) => EventWriter.Write(Output, Dialect, kind, name, value, sequence);
+    void ISubscriberSink.WriteEvent(EventKind kind, byte[] name, Value? value, long sequence) =>
+        EventWriter.Write(Output, Dialect, kind, name, value, sequence);
 
     void ISubscriberSink.WriteLost(long count, long sequence) => EventWriter.WriteLost(Output, Dialect, count, sequence);
 

@@ -10,7 +10,8 @@ namespace Otto.Ipc.Uds.Server;
 
 /// <summary>The input and output of connections.</summary>
 internal sealed class ConnectionIo(
-    ServerState server, ConnectionTable connections, PendingConnections pending, ConnectionTimeouts timeouts, ReadinessPoller poller, ILogger log)
+    ServerState server, ConnectionTable connections, PendingConnections pending, ConnectionTimeouts timeouts, ReadinessPoller poller,
+    ILogger log)
 {
     private const int SharedBytes = 64 << 10, EventsPerRound = 2_000, RoundsPerTurn = 8;
 
@@ -129,7 +130,8 @@ internal sealed class ConnectionIo(
     }
 
     private static ProtocolLimits LimitsOf(UdsServerOptions options) => new(
-        options.MaxValueBytes, options.MaxTotalBytes, options.MaxConnections, options.MaxPipelineDepth, options.MaxUnreadBytes, options.MaxPatterns);
+        options.MaxValueBytes, options.MaxTotalBytes, options.MaxConnections, options.MaxPipelineDepth, options.MaxUnreadBytes,
+        options.MaxPatterns);
 
     private static void Refuse(Connection connection, string code, string words)
     {
@@ -186,7 +188,8 @@ internal sealed class ConnectionIo(
 
     private void RunLast(Connection connection, ReadOnlySpan<byte> rest)
     {
-        // A client that closed only its sending side waits for an answer; one that has gone altogether may have been killed in the middle of a command.
+        // A client that closed only its sending side waits for an answer; one that has gone altogether may
+        // have been killed in the middle of a command.
         if (rest.IsEmpty || connection.Socket.HasHungUp) return;
         if (connection.Dialect == Dialect.Text) _text.RunLast(connection, rest);
         else BinaryProtocol.Refuse(connection, ErrorCode.BadCommand, $"the last frame was cut off after {rest.Length:N0} bytes");
@@ -202,18 +205,21 @@ internal sealed class ConnectionIo(
     private void DropCommand(Connection connection, long missing)
     {
         long most = server.Options.MaxBufferedBytes;
-        Refuse(connection, ErrorCode.Busy, $"{most:N0} bytes wait in all connections together, the most there may be; this command was not run");
+        Refuse(connection, ErrorCode.Busy,
+            $"{most:N0} bytes wait in all connections together, the most there may be; this command was not run");
         connection.Skipping = missing;
         connection.Scanned = 0;
     }
 
-    /// <summary>Tells a subscriber that it is too slow, and closes it once it has read so, or does not read at all.</summary>
+    /// <summary>Tells a subscriber that it is too slow, and closes it once it has read so,
+    /// or does not read at all.</summary>
     private void Evict(Connection connection)
     {
         Evicted++;
         log.EvictedSlowSubscriber(connection.Output.Unsent);
         connection.UnsubscribeAll();
-        const string Words = "events came faster than they were read, for longer than may be; subscribe again, with SNAPSHOT for the values of now";
+        const string Words =
+            "events came faster than they were read, for longer than may be; subscribe again, with SNAPSHOT for the values of now";
         Refuse(connection, ErrorCode.Slow, Words);
         connection.IsClosing = connection.IsEvicted = true;
         connection.Input.Release(server.Budget);

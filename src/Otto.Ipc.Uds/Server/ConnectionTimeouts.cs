@@ -4,8 +4,8 @@ using Otto.Ipc.Uds.Timers;
 
 namespace Otto.Ipc.Uds.Server;
 
-// Clients that do nothing: one that sent a command without a newline, one whose program never closes, one that does not read. This decides what is
-// to be done about them and when to ask again; ConnectionIo does it. Few connections ever have a timer.
+// Clients that do nothing: one that sent a command without a newline, one whose program never closes, one that does not read. This decides
+// what is to be done about them and when to ask again; ConnectionIo does it. Few connections ever have a timer.
 
 /// <summary>What to do about a client after a silence.</summary>
 internal enum SilenceAction
@@ -41,7 +41,8 @@ internal readonly record struct ConnectionTimer(Connection Connection, bool Chec
 /// <summary>The timers of connections.</summary>
 internal sealed class ConnectionTimeouts(ServerState server)
 {
-    private static readonly TimeSpan ShortSilence = TimeSpan.FromMilliseconds(100), LongSilence = TimeSpan.FromSeconds(1), EvictionTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ShortSilence = TimeSpan.FromMilliseconds(100), LongSilence = TimeSpan.FromSeconds(1),
+        EvictionTimeout = TimeSpan.FromSeconds(10);
     private readonly TimerQueue<ConnectionTimer> _timers = new();
 
     /// <summary>How long it is until a timer is due, in milliseconds; -1 if there is none.</summary>

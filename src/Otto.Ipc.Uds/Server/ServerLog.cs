@@ -17,7 +17,8 @@ internal static partial class ServerLog
     [LoggerMessage(4, LogLevel.Warning, "A subscriber was closed because it read too slowly; {UnreadBytes} bytes were unread")]
     public static partial void EvictedSlowSubscriber(this ILogger log, long unreadBytes);
 
-    [LoggerMessage(5, LogLevel.Warning, "A client was closed because it did not read and memory is short; {UnreadBytes} bytes were unread, {UsedBytes} of {MaxBufferedBytes} bytes wait in all connections")]
+    [LoggerMessage(5, LogLevel.Warning, "A client was closed because it did not read and memory is short; {UnreadBytes} bytes were "
+        + "unread, {UsedBytes} of {MaxBufferedBytes} bytes wait in all connections")]
     public static partial void ClosedForMemory(this ILogger log, long unreadBytes, long usedBytes, long maxBufferedBytes);
 
     [LoggerMessage(6, LogLevel.Critical, "The server at {SocketPath} failed and stopped")]

@@ -6,8 +6,8 @@ using Otto.Ipc.Uds.PubSub;
 
 namespace Otto.Ipc.Uds.Server;
 
-// One thread does everything: it sleeps until something happens, reads what came, runs the commands, writes the answers. Nothing is locked, a
-// snapshot is a moment between two commands, and no client costs more than its turn.
+// One thread does everything: it sleeps until something happens, reads what came, runs the commands, writes the answers. Nothing is locked,
+// a snapshot is a moment between two commands, and no client costs more than its turn.
 
 /// <summary>The server's thread and what it owns.</summary>
 internal sealed class ServerLoop : IDisposable
@@ -75,7 +75,8 @@ internal sealed class ServerLoop : IDisposable
             {
                 (PollEvents happened, long tag) = _poller[i];
                 if (tag == ListenerTag) Accept();
-                else if (tag != ReadinessPoller.WakeTag && _connections.Find(tag) is { } connection) RunGuarded(connection, ConnectionWork.Serve, happened);
+                else if (tag != ReadinessPoller.WakeTag && _connections.Find(tag) is { } connection)
+                    RunGuarded(connection, ConnectionWork.Serve, happened);
             }
 
             while (_timeouts.TryTake(Stopwatch.GetTimestamp(), out ConnectionTimer due))

@@ -16,7 +16,8 @@ internal sealed class Entry(byte[] key, Value value)
     /// <summary>The number of the change that set it.</summary>
     public long Sequence { get; set; }
 
-    /// <summary>Whether subscribers are still to be notified of the present value, which came too soon after the one before.</summary>
+    /// <summary>Whether subscribers are still to be notified of the present value, which
+    /// came too soon after the one before.</summary>
     public bool IsHeldBack { get; set; }
 
     /// <summary>When subscribers were last notified of progress, as a time stamp.</summary>
@@ -57,7 +58,8 @@ internal sealed class KeyTable
         long more = value.HeldBytes - (entry is null ? -EntryBytes - key.Length : entry.Value.HeldBytes);
         if (more > 0 && TotalBytes + more > _maxTotalBytes)
         {
-            problem = $"{value.HeldBytes:N0} bytes more than fit: {TotalBytes:N0} of {_maxTotalBytes:N0} are taken by {Count:N0} keys; delete some";
+            problem = $"{value.HeldBytes:N0} bytes more than fit: {TotalBytes:N0} of {_maxTotalBytes:N0} are taken by {Count:N0} keys; "
+                + $"delete some";
             return null;
         }
 

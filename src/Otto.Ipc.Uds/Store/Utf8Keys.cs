@@ -6,7 +6,8 @@ namespace Otto.Ipc.Uds.Store;
 
 // Keys are looked up as bytes, without making text or arrays of them.
 
-/// <summary>Compares keys by their bytes, and finds them by a span. The hash is seeded, so that nobody can prepare keys that all fall together.</summary>
+/// <summary>Compares keys by their bytes, and finds them by a span. The hash is seeded, so
+/// that nobody can prepare keys that all fall together.</summary>
 internal sealed class Utf8Keys : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
 {
     public static readonly Utf8Keys Comparer = new();

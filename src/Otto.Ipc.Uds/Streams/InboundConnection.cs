@@ -8,7 +8,8 @@ namespace Otto.Ipc.Uds.Streams;
 /// <summary>One sender as the receiver sees it.</summary>
 /// <param name="socket">Its connection.</param>
 /// <param name="tag">What names it.</param>
-/// <param name="begin">Called where a sender begins: the first of the connection, or another after the last one completed.</param>
+/// <param name="begin">Called where a sender begins: the first of the connection, or
+/// another after the last one completed.</param>
 internal sealed class InboundConnection(UnixSocket socket, long tag, Action<InboundConnection> begin)
 {
     // A receipt goes out for so many bytes or messages, and whenever the receiver finds nothing to read.
@@ -45,7 +46,8 @@ internal sealed class InboundConnection(UnixSocket socket, long tag, Action<Inbo
         message = default;
         while (_end - _start >= StreamWire.HeaderBytes)
         {
-            if (!StreamWire.TryReadHeader(_bytes.AsSpan(_start), out FrameType type, out int length) || (!HasBegun && type != FrameType.Open))
+            if (!StreamWire.TryReadHeader(_bytes.AsSpan(_start), out FrameType type, out int length)
+                || (!HasBegun && type != FrameType.Open))
             {
                 // Whoever sent this does not speak the stream's language; nothing more of it can be understood.
                 HasEnded = true;
@@ -112,7 +114,8 @@ internal sealed class InboundConnection(UnixSocket socket, long tag, Action<Inbo
     {
         if (_bytes.Length - _end >= LeastRoom) return;
         int wanted = _end - _start;
-        if (wanted >= StreamWire.HeaderBytes) wanted = Math.Max(wanted, StreamWire.HeaderBytes + BinaryPrimitives.ReadInt32LittleEndian(_bytes.AsSpan(_start)));
+        if (wanted >= StreamWire.HeaderBytes)
+            wanted = Math.Max(wanted, StreamWire.HeaderBytes + BinaryPrimitives.ReadInt32LittleEndian(_bytes.AsSpan(_start)));
         byte[] bytes = wanted + LeastRoom <= _bytes.Length ? _bytes : new byte[Math.Max(_bytes.Length * 2, wanted + LeastRoom)];
         _bytes.AsSpan(_start, _end - _start).CopyTo(bytes);
         _bytes = bytes;

@@ -2,8 +2,9 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Uds.Streams;
 
-// Keeps a sender's messages until the receiver says that it has read them: a receiver that goes leaves them to its successor, and a sender that is
-// disposed leaves its buffer behind until all was read. What a receiver can read is what the kernel has taken, so a message counts as sent then.
+// Keeps a sender's messages until the receiver says that it has read them: a receiver that goes leaves them to its successor, and a sender
+// that is disposed leaves its buffer behind until all was read. What a receiver can read is what the kernel
+// has taken, so a message counts as sent then.
 
 /// <summary>The messages of one sender of this process that were not read. Safe for any number of threads.</summary>
 internal sealed class SendBuffer : IWaitHandler
@@ -46,7 +47,8 @@ internal sealed class SendBuffer : IWaitHandler
         }
     }
 
-    /// <summary>Whether all that says something is on its way: a receiver that has a connection reads it, whether or not this process is still there.</summary>
+    /// <summary>Whether all that says something is on its way: a receiver that has a
+    /// connection reads it, whether or not this process is still there.</summary>
     public bool IsDelivered
     {
         get
@@ -56,7 +58,8 @@ internal sealed class SendBuffer : IWaitHandler
                 ThrowFailure();
                 if (_connection.IsOpen) Push();
                 return _connection.IsOpen ? _sent == _end
-                    : _start == _end || (_lastFrame == _start && StreamWire.TryReadHeader(_bytes.AsSpan(_start, _end - _start), out FrameType only, out _) && only == FrameType.Open);
+                    : _start == _end || (_lastFrame == _start
+                    && StreamWire.TryReadHeader(_bytes.AsSpan(_start, _end - _start), out FrameType only, out _) && only == FrameType.Open);
             }
         }
     }
@@ -79,7 +82,8 @@ internal sealed class SendBuffer : IWaitHandler
         }
     }
 
-    /// <summary>Nobody could be given it after all; a new one holds nothing then that a receiver should ever see.</summary>
+    /// <summary>Nobody could be given it after all; a new one holds nothing then that a
+    /// receiver should ever see.</summary>
     public void CancelHold(bool isNew)
     {
         lock (_gate)
@@ -133,7 +137,8 @@ internal sealed class SendBuffer : IWaitHandler
 
     /// <summary>Sends a message if there is room.</summary>
     /// <param name="message">The message.</param>
-    /// <param name="reserved">Whether its room was reserved before: then it is kept where the kernel takes nothing now.</param>
+    /// <param name="reserved">Whether its room was reserved before: then it is kept where
+    /// the kernel takes nothing now.</param>
     public bool TrySend(ReadOnlySpan<byte> message, bool reserved)
     {
         lock (_gate)
@@ -192,7 +197,8 @@ internal sealed class SendBuffer : IWaitHandler
         lock (_gate) NotifyChanged();
     }
 
-    /// <summary>A receiver of this process has come: what waits for one is with it when this returns, as far as the kernel takes it.</summary>
+    /// <summary>A receiver of this process has come: what waits for one is with it when
+    /// this returns, as far as the kernel takes it.</summary>
     public void ConnectNow()
     {
         lock (_gate)
@@ -264,7 +270,8 @@ internal sealed class SendBuffer : IWaitHandler
 
         // Receipts interest whoever waits for room, and a buffer that only lives until all was read.
         bool waits = _change is not null;
-        PollEvents read = waits || !IsHeld ? PollEvents.Readable : 0, write = _sent < _end || (waits && _connection.IsFull) ? PollEvents.Writable : 0;
+        PollEvents read = waits || !IsHeld ? PollEvents.Readable : 0,
+            write = _sent < _end || (waits && _connection.IsFull) ? PollEvents.Writable : 0;
         _connection.Arm(read | write);
     }
 
@@ -282,7 +289,8 @@ internal sealed class SendBuffer : IWaitHandler
         _change = null;
     }
 
-    /// <summary>Says that a sender begins or ends; where nobody could have heard the last such word, the new one replaces it.</summary>
+    /// <summary>Says that a sender begins or ends; where nobody could have heard the last
+    /// such word, the new one replaces it.</summary>
     private void AppendControl(FrameType type)
     {
         bool unheard = _lastFrame < _end && _lastFrame >= _sent && _end - _lastFrame == StreamWire.HeaderBytes;
@@ -301,7 +309,8 @@ internal sealed class SendBuffer : IWaitHandler
         if (_bytes.Length - _end < frame)
         {
             // What was read makes room; the array grows to twice the capacity at most, for what may exceed it.
-            Move(_start > 0 && _end - _start + frame <= _bytes.Length / 2 ? _bytes : new byte[Math.Max(256, (_end - _start + frame) * 2)], 0);
+            Move(_start > 0 && _end - _start + frame <= _bytes.Length / 2 ? _bytes : new byte[Math.Max(256, (_end - _start + frame) * 2)],
+                0);
         }
 
         _lastFrame = _end;
@@ -336,7 +345,8 @@ internal sealed class SendBuffer : IWaitHandler
         Push();
     }
 
-    /// <summary>Puts the frame first by which a receiver knows a sender: the one that began this buffer may have been read by another.</summary>
+    /// <summary>Puts the frame first by which a receiver knows a sender: the one that began
+    /// this buffer may have been read by another.</summary>
     private void Begin()
     {
         if (_start == _end)
@@ -348,7 +358,8 @@ internal sealed class SendBuffer : IWaitHandler
         if (StreamWire.TryReadHeader(_bytes.AsSpan(_start), out FrameType first, out _) && first == FrameType.Open) return;
         if (_start < StreamWire.HeaderBytes)
         {
-            byte[] bytes = _bytes.Length - _end + _start >= StreamWire.HeaderBytes ? _bytes : new byte[_bytes.Length + StreamWire.HeaderBytes];
+            byte[] bytes = _bytes.Length - _end + _start >= StreamWire.HeaderBytes ? _bytes
+                : new byte[_bytes.Length + StreamWire.HeaderBytes];
             Move(bytes, StreamWire.HeaderBytes);
         }
 

@@ -1,14 +1,15 @@
 namespace Otto.Ipc.Uds.Streams;
 
-// The buffers of this process, by the stream that they belong to: a sender takes over a buffer that another left, and a receiver that opens here is met
-// by all of them before it looks.
+// The buffers of this process, by the stream that they belong to: a sender takes over a buffer that another left, and a receiver that opens
+// here is met by all of them before it looks.
 
 internal static class SendBuffers
 {
     private static readonly Lock Gate = new();
     private static readonly Dictionary<string, List<SendBuffer>> Buffers = [];
 
-    /// <summary>Finds a buffer for a sender: one that was left before it was completed, else one that was left, else a new one.</summary>
+    /// <summary>Finds a buffer for a sender: one that was left before it was completed,
+    /// else one that was left, else a new one.</summary>
     /// <exception cref="IOException">This process has all the senders it may have.</exception>
     public static SendBuffer Take(string path, UdsStreamOptions options, bool allowOther)
     {
@@ -16,7 +17,8 @@ internal static class SendBuffers
         {
             if (!Buffers.TryGetValue(path, out List<SendBuffer>? buffers)) Buffers.Add(path, buffers = []);
             SendBuffer? left = buffers.Find(l => !l.IsHeld && !l.IsCompleted) ?? buffers.Find(l => !l.IsHeld);
-            if (left is null && buffers.Count >= options.MaxSenders) throw new IOException($"{path} has {buffers.Count:N0} senders of this process, the most it may have; raise MaxSenders");
+            if (left is null && buffers.Count >= options.MaxSenders)
+                throw new IOException($"{path} has {buffers.Count:N0} senders of this process, the most it may have; raise MaxSenders");
             SendBuffer buffer = left ?? new SendBuffer(path);
             try
             {

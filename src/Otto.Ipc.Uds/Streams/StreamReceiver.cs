@@ -5,8 +5,8 @@ using Otto.Ipc.Uds.Listening;
 
 namespace Otto.Ipc.Uds.Streams;
 
-// The receiver listens; senders come to it. Everything is read on the receiver's own thread, when it asks: a look at an empty stream is one call
-// to the kernel, however many senders there are.
+// The receiver listens; senders come to it. Everything is read on the receiver's own thread, when it asks: a look at an empty stream is one
+// call to the kernel, however many senders there are.
 
 /// <summary>The receiving end of a stream over a socket.</summary>
 internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
@@ -99,7 +99,9 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
             if (Next() is not { } connection || !connection.TryPeek(out ReadOnlySpan<byte> message)) return false;
             bytes = message.Length;
             if (bytes > destination.Length)
-                throw new ArgumentException($"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream", nameof(destination));
+                throw new ArgumentException(
+                    $"the next message has {bytes:N0} bytes, the buffer {destination.Length:N0}; it was left in the stream",
+                    nameof(destination));
             message.CopyTo(destination);
             connection.Consume(bytes);
             return true;
@@ -252,12 +254,15 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
         }
     }
 
-    /// <summary>A sender that begins takes the place of one that ended without completing, if there is such a place.</summary>
+    /// <summary>A sender that begins takes the place of one that ended without completing,
+    /// if there is such a place.</summary>
     private void Begin(InboundConnection successor)
     {
         _hadSender = true;
         if (_abandoned > 0) _abandoned--;
-        else if (_connections.Find(left => left != successor && left.HasBegun && !left.IsSucceeded && !left.IsCompleted && left.HasPeerLeft) is { } left) left.IsSucceeded = true;
+        else if (_connections.Find(
+            left => left != successor && left.HasBegun && !left.IsSucceeded && !left.IsCompleted && left.HasPeerLeft) is { } left)
+            left.IsSucceeded = true;
     }
 
     private void Remove(InboundConnection connection)
@@ -268,7 +273,9 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
     }
 
     /// <summary>Whether there was a sender, each of them completed, and nothing waits; after a look.</summary>
-    private bool AllCompleted() => _hadSender && _abandoned == 0 && _connections.TrueForAll(connection => !connection.HasBegun || (connection.IsCompleted && !connection.TryPeek(out _)));
+    private bool AllCompleted() =>
+        _hadSender && _abandoned == 0
+        && _connections.TrueForAll(connection => !connection.HasBegun || (connection.IsCompleted && !connection.TryPeek(out _)));
 
     private void Close()
     {

@@ -150,6 +150,7 @@ internal sealed class StreamSender : MessageSender
     private void CheckSize(int bytes)
     {
         if ((uint)bytes > (uint)MaxMessageBytes)
-            throw new ArgumentOutOfRangeException(nameof(bytes), $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}, half the capacity; raise Capacity, or cut the message");
+            throw new ArgumentOutOfRangeException(nameof(bytes), $"message of {bytes:N0} bytes exceeds the limit of "
+                + $"{MaxMessageBytes:N0}, half the capacity; raise Capacity, or cut the message");
     }
 }

@@ -2,7 +2,8 @@ using System.Diagnostics;
 
 namespace Otto.Ipc.Uds.Timers;
 
-// What is to be done later, without a timer for each: an entry that has become needless is found so when its time comes, instead of being looked for.
+// What is to be done later, without a timer for each: an entry that has become needless is found so when
+// its time comes, instead of being looked for.
 
 /// <summary>Entries in the order of the times at which they are due.</summary>
 internal sealed class TimerQueue<T>
@@ -11,7 +12,8 @@ internal sealed class TimerQueue<T>
 
     public void Set(T entry, long at) => _queue.Enqueue(entry, at);
 
-    /// <summary>How long it is until the first entry is due, in whole milliseconds, rounded up; -1 if there is none.</summary>
+    /// <summary>How long it is until the first entry is due, in whole milliseconds, rounded
+    /// up; -1 if there is none.</summary>
     public int Milliseconds(long now)
     {
         if (!_queue.TryPeek(out _, out long at)) return -1;

@@ -2,11 +2,12 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Otto.Ipc.Endpoints;
 
-// An end of a stream serves one thread at a time, and a reserved slot or a lease is a long call. Disposing may come from any thread, and leaves the
-// closing to the call that is open beside it.
+// An end of a stream serves one thread at a time, and a reserved slot or a lease is a long call. Disposing may come from any thread, and
+// leaves the closing to the call that is open beside it.
 
 /// <summary>Lets one call in at a time, and closes once after the last.</summary>
-/// <param name="close">Closes the end; called once, on the thread that disposes or on the one whose call ends last.</param>
+/// <param name="close">Closes the end; called once, on the thread that disposes or on the
+/// one whose call ends last.</param>
 /// <param name="what">The end's name in messages.</param>
 internal sealed class ExclusiveUse(Action close, string what = "end") : IClosableEnd
 {

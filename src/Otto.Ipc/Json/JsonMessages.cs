@@ -6,10 +6,12 @@ namespace Otto.Ipc;
 
 // Typed messages over the byte contracts. Source-generated metadata only, so that nothing here needs reflection.
 
-/// <summary>Sends and receives objects as JSON, with the metadata that a <c>JsonSerializerContext</c> generates.</summary>
+/// <summary>Sends and receives objects as JSON, with the metadata that a
+/// <c>JsonSerializerContext</c> generates.</summary>
 /// <remarks>
-/// A message is the object's UTF-8 JSON and nothing else, so other languages can read it. A message that is not valid JSON of the type
-/// is a <see cref="JsonException"/>; it has been received and is not delivered again. The JSON value <c>null</c> is such an error too.
+/// A message is the object's UTF-8 JSON and nothing else, so other languages can read it. A message that is not valid
+/// JSON of the type is a <see cref="JsonException"/>; it has been received and is not
+/// delivered again. The JSON value <c>null</c> is such an error too.
 /// </remarks>
 public static class JsonMessages
 {

@@ -8,9 +8,9 @@ namespace Otto.Ipc;
 /// A block of shared memory to be written in place and then sent, however large, for the price of a small message.
 /// </summary>
 /// <remarks>
-/// Take it from the end through which it will be sent, fill <see cref="Memory"/>, send it there. Once sent it belongs to its message and must not
-/// be touched. A loan that is not sent goes back with <see cref="Dispose"/>, or when this process dies. Copies are the same loan.
-/// Its bytes are not cleared.
+/// Take it from the end through which it will be sent, fill <see cref="Memory"/>, send it there. Once sent it belongs
+/// to its message and must not be touched. A loan that is not sent goes back with <see cref="Dispose"/>, or when this
+/// process dies. Copies are the same loan. Its bytes are not cleared.
 /// </remarks>
 public readonly struct Loan : IDisposable, IEquatable<Loan>
 {

@@ -40,7 +40,8 @@ internal static class FileLock
         return true;
     }
 
-    /// <summary>Whether another has the lock; an error counts as yes. Takes it for a moment, shared: two that ask at once do not meet each other.</summary>
+    /// <summary>Whether another has the lock; an error counts as yes. Takes it for a
+    /// moment, shared: two that ask at once do not meet each other.</summary>
     public static bool IsHeld(SafeFileHandle file)
     {
         if (FileCalls.TryLock(file, shared: true).Failed) return true;
@@ -48,7 +49,8 @@ internal static class FileLock
         return false;
     }
 
-    /// <summary>Drops the lock now: closing alone leaves it with a child that was forked meanwhile and has not yet called exec.</summary>
+    /// <summary>Drops the lock now: closing alone leaves it with a child that was forked
+    /// meanwhile and has not yet called exec.</summary>
     public static void Release(SafeFileHandle file) => FileCalls.Unlock(file);
 
     /// <summary>

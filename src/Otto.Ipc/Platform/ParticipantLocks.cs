@@ -61,7 +61,8 @@ internal sealed class ParticipantLocks : IDisposable
     /// <summary>Gives the place of a participant back.</summary>
     public void ReleaseParticipant(int participant) => RangeLocks.Release(_file, ParticipantByte + participant);
 
-    /// <summary>Whether another holder has the place of a participant. An error counts as yes. Acquires nothing.</summary>
+    /// <summary>Whether another holder has the place of a participant. An error counts as
+    /// yes. Acquires nothing.</summary>
     public bool IsAlive(int participant) => RangeLocks.IsHeldForWriting(_file, ParticipantByte + participant);
 
     /// <summary>
@@ -105,6 +106,7 @@ internal sealed class ParticipantLocks : IDisposable
         if (!one.TryHoldParticipant(0)) throw RangeLocks.Failure(path);
         bool refused = !other.TryHoldParticipant(0) && RangeLocks.LastRefusalWasConflict;
         if (!refused || RangeLocks.IsFree(other._file, ParticipantByte))
-            throw new IOException($"the file system of {path} does not keep open-file-description locks apart; name a directory on tmpfs, ext4 or xfs in OTTO_SHM_DIR");
+            throw new IOException($"the file system of {path} does not keep open-file-description locks apart; name a directory on "
+                + $"tmpfs, ext4 or xfs in OTTO_SHM_DIR");
     }
 }

@@ -73,7 +73,8 @@ internal static class PrivateFiles
     /// </summary>
     public static FileStatus? Status(string path) => IsSupported ? Libc.Status(path) : throw NotServed();
 
-    /// <summary>Whether an exception of the runtime says that the file system is full, or the user's quota used up.</summary>
+    /// <summary>Whether an exception of the runtime says that the file system is full, or
+    /// the user's quota used up.</summary>
     public static bool IsFull(IOException failure) => failure.HResult is Libc.ENOSPC or Libc.EDQUOT;
 
     /// <summary>Bytes that are free where a path lies; negative where that cannot be known.</summary>
@@ -99,9 +100,11 @@ internal static class PrivateFiles
         if (Status(path) is not { } status) return false;
         uint me = ProcessIdentity.UserId;
         if (!status.IsDirectory) throw new IOException($"{name} {path} is not a directory (links are not followed)");
-        if (status.Uid != me) throw new UnauthorizedAccessException($"{name} {path} belongs to uid {status.Uid}, not to {me}; name another in {variable}");
+        if (status.Uid != me)
+            throw new UnauthorizedAccessException($"{name} {path} belongs to uid {status.Uid}, not to {me}; name another in {variable}");
         if (status.OthersMayWrite)
-            throw new UnauthorizedAccessException($"{name} {path} has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 700 it");
+            throw new UnauthorizedAccessException(
+                $"{name} {path} has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 700 it");
         return true;
     }
 

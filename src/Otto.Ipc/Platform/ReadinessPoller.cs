@@ -26,7 +26,8 @@ internal enum PollEvents : uint
     EdgeTriggered = 1u << 31,
 }
 
-/// <summary>A set of sockets and pipes that one thread waits for. Adding, removing and <see cref="Wake"/> are safe on any thread.</summary>
+/// <summary>A set of sockets and pipes that one thread waits for. Adding, removing and
+/// <see cref="Wake"/> are safe on any thread.</summary>
 internal sealed unsafe class ReadinessPoller : IDisposable
 {
     /// <summary>The tag of the event that <see cref="Wake"/> causes.</summary>
@@ -101,7 +102,8 @@ internal sealed unsafe class ReadinessPoller : IDisposable
         }
     }
 
-    /// <summary>Ends the present or next <see cref="Wait"/>, from any thread; <see cref="ClearWake"/> makes the next one sleep again.</summary>
+    /// <summary>Ends the present or next <see cref="Wait"/>, from any thread;
+    /// <see cref="ClearWake"/> makes the next one sleep again.</summary>
     public void Wake()
     {
         ulong one = 1;

@@ -3,8 +3,8 @@ using Otto.Ipc.Platform.Linux;
 
 namespace Otto.Ipc.Platform;
 
-// Unix-domain sockets without the runtime's own event loop in between, so that one thread serves thousands of connections from a few buffers.
-// What the kernel refuses for now, for good, or because nobody is there is a result; the rest leaves as an IOException.
+// Unix-domain sockets without the runtime's own event loop in between, so that one thread serves thousands of connections from a few
+// buffers. What the kernel refuses for now, for good, or because nobody is there is a result; the rest leaves as an IOException.
 
 /// <summary>What came of sending or receiving.</summary>
 internal enum SocketResult
@@ -42,7 +42,8 @@ internal readonly unsafe record struct UnixSocket
     /// <summary>Whether there is one; the default value is none.</summary>
     public bool IsOpen => _number > 0;
 
-    /// <summary>A small number that no other open socket of this process has, for tables and for <see cref="ReadinessPoller"/>.</summary>
+    /// <summary>A small number that no other open socket of this process has, for tables
+    /// and for <see cref="ReadinessPoller"/>.</summary>
     public int Id => _number - 1;
 
     /// <summary>The longest path of a socket in bytes.</summary>
@@ -125,7 +126,8 @@ internal readonly unsafe record struct UnixSocket
         }
 
         int error = Marshal.GetLastPInvokeError();
-        if (error is not (Libc.ENOENT or Libc.ECONNREFUSED or Libc.EAGAIN or Libc.EINTR or Libc.EACCES)) failure = Libc.Failure("connect", path, error);
+        if (error is not (Libc.ENOENT or Libc.ECONNREFUSED or Libc.EAGAIN or Libc.EINTR or Libc.EACCES))
+            failure = Libc.Failure("connect", path, error);
         _ = Libc.Close(fd);
         return false;
     }
@@ -225,14 +227,16 @@ internal readonly unsafe record struct UnixSocket
     /// <summary>Closes it.</summary>
     public void Close() => _ = Libc.Close(Id);
 
-    /// <summary>Closes it, and has the other end see so now: closing alone leaves it open with a child that was forked and has not yet called exec.</summary>
+    /// <summary>Closes it, and has the other end see so now: closing alone leaves it open
+    /// with a child that was forked and has not yet called exec.</summary>
     public void CloseBothWays()
     {
         _ = Libc.Shutdown(Id, Libc.SHUT_RDWR);
         _ = Libc.Close(Id);
     }
 
-    /// <summary>Closes it so that the client reads all that was sent: what it sent itself and nobody read would turn the end into an error.</summary>
+    /// <summary>Closes it so that the client reads all that was sent: what it sent itself
+    /// and nobody read would turn the end into an error.</summary>
     public void CloseAfterDraining()
     {
         _ = Libc.Shutdown(Id, Libc.SHUT_WR);
@@ -250,7 +254,8 @@ internal sealed class SpareFile : IDisposable
 {
     private int _fd = Open();
 
-    /// <summary>Gives it up; <see langword="false"/> if there was none, and then one is opened if that is possible.</summary>
+    /// <summary>Gives it up; <see langword="false"/> if there was none, and then one is
+    /// opened if that is possible.</summary>
     public bool TryRelease()
     {
         if (_fd < 0)

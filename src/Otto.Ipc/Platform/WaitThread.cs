@@ -5,7 +5,8 @@ namespace Otto.Ipc.Platform;
 // Waiting holds no thread of the caller: one thread of the process sleeps for all sockets, and continues what no caller is there to do.
 
 /// <summary>The thread that waits for descriptors, made when it is first needed.</summary>
-[System.Diagnostics.CodeAnalysis.SuppressMessage("Reliability", "CA1001:Types that own disposable fields should be disposable", Justification = "It lives as long as the process.")]
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Reliability", "CA1001:Types that own disposable fields should be disposable",
+    Justification = "It lives as long as the process.")]
 internal sealed class WaitThread
 {
     private static readonly Lock Making = new();

@@ -7,8 +7,10 @@ namespace Otto.Ipc;
 /// <para>
 /// Safe for any number of threads. Keys are checked by <see cref="StoreKey"/>, patterns by <see cref="KeyPattern"/>.
 /// </para>
-/// <para>A value is any bytes. If a transport keeps JSON, a value that is JSON is kept as such, for <c>jq</c> and for other languages
-/// (white space around it may be lost); any other bytes are kept as <see cref="StoredJson"/> says, and read back exactly.</para>
+/// <para>A value is any bytes. If a transport keeps JSON, a value that is JSON is kept as
+/// such, for <c>jq</c> and for other languages
+/// (white space around it may be lost); any other bytes are kept as
+/// <see cref="StoredJson"/> says, and read back exactly.</para>
 /// </remarks>
 public interface IKeyValueStore : IAsyncDisposable
 {

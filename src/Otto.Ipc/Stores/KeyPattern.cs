@@ -35,10 +35,12 @@ public sealed class KeyPattern
     internal KeyPattern(string pattern, int maxLength)
     {
         if (string.IsNullOrEmpty(pattern)) throw new ArgumentException("a pattern is empty; use * for every key", nameof(pattern));
-        if (pattern.Length > maxLength) throw new ArgumentException($"pattern of {pattern.Length:N0} characters exceeds the limit of {maxLength}", nameof(pattern));
+        if (pattern.Length > maxLength)
+            throw new ArgumentException($"pattern of {pattern.Length:N0} characters exceeds the limit of {maxLength}", nameof(pattern));
         foreach (char c in pattern)
         {
-            if (char.IsWhiteSpace(c) || char.IsControl(c)) throw new ArgumentException($"pattern has U+{(int)c:X4}; no key has white space or control characters", nameof(pattern));
+            if (char.IsWhiteSpace(c) || char.IsControl(c))
+                throw new ArgumentException($"pattern has U+{(int)c:X4}; no key has white space or control characters", nameof(pattern));
         }
 
         _pattern = pattern;

@@ -34,8 +34,10 @@ public static class StoreKey
         for (int i = 0; i < key.Length; i++)
         {
             char c = key[i];
-            if (char.IsWhiteSpace(c) || char.IsControl(c)) return $"key has U+{(int)c:X4} at position {i}; white space and control characters cannot stand in a key";
-            if (char.IsSurrogate(c) && !(i + 1 < key.Length && char.IsSurrogatePair(c, key[i + 1])) && !(i > 0 && char.IsSurrogatePair(key[i - 1], c)))
+            if (char.IsWhiteSpace(c) || char.IsControl(c))
+                return $"key has U+{(int)c:X4} at position {i}; white space and control characters cannot stand in a key";
+            if (char.IsSurrogate(c) && !(i + 1 < key.Length && char.IsSurrogatePair(c, key[i + 1]))
+                && !(i > 0 && char.IsSurrogatePair(key[i - 1], c)))
                 return $"key has half of a surrogate pair at position {i}";
         }
 

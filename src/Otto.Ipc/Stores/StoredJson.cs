@@ -15,7 +15,8 @@ namespace Otto.Ipc;
 /// </remarks>
 public static class StoredJson
 {
-    private static readonly JsonWriterOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    private static readonly JsonWriterOptions OneLine =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = 64 };
 
     private static ReadOnlySpan<byte> Wrapping => "$base64"u8;

@@ -19,5 +19,6 @@ public interface ITopicTransport : ITransport
     /// <param name="startAt">Where it begins.</param>
     /// <param name="cancellationToken">Stops the opening.</param>
     /// <returns>The end, for one thread at a time; it receives everything that is published after this.</returns>
-    ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default);
+    ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now,
+        CancellationToken cancellationToken = default);
 }

@@ -8,7 +8,8 @@ namespace Otto.Ipc;
 /// <remarks>
 /// For one thread at a time; overlapping use throws <see cref="InvalidOperationException"/> when it is detected.
 /// <see cref="Dispose"/> is safe beside calls in flight and may be called again.
-/// Order is kept for each publisher; between publishers there is none. A subscriber that falls behind learns how many messages it lost.
+/// Order is kept for each publisher; between publishers there is none. A subscriber that
+/// falls behind learns how many messages it lost.
 /// </remarks>
 public abstract class MessageSubscriber : IDisposable, IAsyncDisposable
 {
@@ -75,8 +76,9 @@ public abstract class MessageSubscriber : IDisposable, IAsyncDisposable
     /// The messages. The sequence has no end of its own: cancel it, leave the loop, or dispose this end.
     /// </returns>
     /// <remarks>
-    /// <see cref="TopicMessage.Lost"/> is the number of messages that were lost before each one. A <see cref="SubscriberDisconnectedException"/> ends
-    /// the enumeration; call <see cref="ResumeFrom"/> and enumerate again.
+    /// <see cref="TopicMessage.Lost"/> is the number of messages that were lost before each one. A
+    /// <see cref="SubscriberDisconnectedException"/> ends the enumeration; call
+    /// <see cref="ResumeFrom"/> and enumerate again.
     /// </remarks>
     /// <exception cref="SubscriberDisconnectedException">
     /// The topic disconnects slow subscribers, and this one was too slow.

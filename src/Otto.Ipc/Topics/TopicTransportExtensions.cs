@@ -13,8 +13,9 @@ public static class TopicTransportExtensions
     /// <param name="cancellationToken">Ends the subscription.</param>
     /// <returns>The messages. The sequence has no end of its own: cancel it, or leave the loop.</returns>
     /// <remarks>
-    /// The subscription begins when the enumeration begins, and is closed when the loop is left. <see cref="TopicMessage.Lost"/> is the
-    /// number of messages that were lost before each one. A topic that disconnects slow subscribers ends the sequence with a
+    /// The subscription begins when the enumeration begins, and is closed when the loop is left.
+    /// <see cref="TopicMessage.Lost"/> is the number of messages that were lost before each
+    /// one. A topic that disconnects slow subscribers ends the sequence with a
     /// <see cref="SubscriberDisconnectedException"/>.
     /// </remarks>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>

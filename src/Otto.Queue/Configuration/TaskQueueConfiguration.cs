@@ -50,10 +50,13 @@ internal static class TaskQueueConfiguration
     private static void ApplyRoutes(TaskQueueOptions options, IConfigurationSection section)
     {
         List<string> named = [.. section.GetChildren().Select(static c => c.Value ?? "")];
-        if (section.Value is { Length: > 0 } text) named.AddRange(text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
-        string[] known = [nameof(RouteName.InProcess), nameof(RouteName.SharedMemory), .. options.AddedRoutes.Select(static r => r.Name.ToString())];
+        if (section.Value is { Length: > 0 } text)
+            named.AddRange(text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+        string[] known = [nameof(RouteName.InProcess), nameof(RouteName.SharedMemory),
+            .. options.AddedRoutes.Select(static r => r.Name.ToString())];
         foreach (string name in named)
-            if (!known.Contains(name, StringComparer.OrdinalIgnoreCase)) throw new ArgumentException($"unknown route '{name}' in {section.Path}; known: {string.Join(", ", known)}");
+            if (!known.Contains(name, StringComparer.OrdinalIgnoreCase))
+                throw new ArgumentException($"unknown route '{name}' in {section.Path}; known: {string.Join(", ", known)}");
         options.InProcess.Enabled = named.Contains(nameof(RouteName.InProcess), StringComparer.OrdinalIgnoreCase);
         options.SharedMemory.Enabled = named.Contains(nameof(RouteName.SharedMemory), StringComparer.OrdinalIgnoreCase);
         options.KeepRoutes(named);
@@ -82,18 +85,22 @@ internal static class TaskQueueConfiguration
     }
 
     private static int Number(IConfigurationSection s)
-        => int.TryParse(s.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) ? value : throw Invalid(s, "a whole number");
+        => int.TryParse(s.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) ? value
+        : throw Invalid(s, "a whole number");
 
     private static double Fraction(IConfigurationSection s)
-        => double.TryParse(s.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value : throw Invalid(s, "a number such as 0.5");
+        => double.TryParse(s.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value
+        : throw Invalid(s, "a number such as 0.5");
 
     private static bool Flag(IConfigurationSection s) => bool.TryParse(s.Value, out bool value) ? value : throw Invalid(s, "true or false");
 
     private static TimeSpan Time(IConfigurationSection s)
-        => TimeSpan.TryParse(s.Value, CultureInfo.InvariantCulture, out TimeSpan value) ? value : throw Invalid(s, "a time such as 00:00:30");
+        => TimeSpan.TryParse(s.Value, CultureInfo.InvariantCulture, out TimeSpan value) ? value
+        : throw Invalid(s, "a time such as 00:00:30");
 
     private static T Choice<T>(IConfigurationSection s) where T : struct, Enum
-        => Enum.TryParse(s.Value, ignoreCase: true, out T value) && Enum.IsDefined(value) ? value : throw Invalid(s, "one of " + string.Join(", ", Enum.GetNames<T>()));
+        => Enum.TryParse(s.Value, ignoreCase: true, out T value) && Enum.IsDefined(value) ? value
+        : throw Invalid(s, "one of " + string.Join(", ", Enum.GetNames<T>()));
 
     private static ArgumentException Invalid(IConfigurationSection s, string expected) => new($"{s.Path} is '{s.Value}', not {expected}");
 

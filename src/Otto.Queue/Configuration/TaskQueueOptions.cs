@@ -63,12 +63,14 @@ public sealed class TaskQueueOptions
     /// <c>_</c> or <c>-</c>.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions AddHandler<TTask, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(string name, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddHandler<TTask, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)]
+        THandler>(string name, Action<HandlerOptions>? configure = null)
         where TTask : notnull
         where THandler : class, ITaskHandler<TTask>
         => Declare(new TaskDeclaration<TTask>(name, Configure(configure))
         {
-            Resolve = static services => services is null ? Activator.CreateInstance<THandler>() : ActivatorUtilities.GetServiceOrCreateInstance<THandler>(services),
+            Resolve = static services => services is null ? Activator.CreateInstance<THandler>()
+            : ActivatorUtilities.GetServiceOrCreateInstance<THandler>(services),
             RegisterHandler = static services => services.TryAddTransient<THandler>(),
         });
 
@@ -94,7 +96,8 @@ public sealed class TaskQueueOptions
     /// <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions AddHandler<TTask>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask> handler, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddHandler<TTask>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask> handler,
+        Action<HandlerOptions>? configure = null)
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(handler);
@@ -108,12 +111,16 @@ public sealed class TaskQueueOptions
     /// <param name="name">The task's stable name.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions AddHandler<TTask, TResult, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(string name, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddHandler<TTask, TResult, [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)]
+        THandler>(string name, Action<HandlerOptions>? configure = null)
         where TTask : notnull
         where THandler : class, ITaskHandler<TTask, TResult>
         => Declare(new TaskDeclaration<TTask>(name, Configure(configure))
         {
-            Resolve = static services => new ResultHandler<TTask, TResult>(services is null ? Activator.CreateInstance<THandler>() : ActivatorUtilities.GetServiceOrCreateInstance<THandler>(services)),
+            Resolve = static services =>
+            new ResultHandler<TTask, TResult>(
+                services is null ? Activator.CreateInstance<THandler>()
+                : ActivatorUtilities.GetServiceOrCreateInstance<THandler>(services)),
             RegisterHandler = static services => services.TryAddTransient<THandler>(),
             WriteResult = ResultHandler<TTask, TResult>.Write,
         });
@@ -126,7 +133,8 @@ public sealed class TaskQueueOptions
     /// <see cref="HandlerOptions.Concurrency"/> is above 1.</param>
     /// <param name="configure">How it is worked on.</param>
     /// <returns>These options.</returns>
-    public TaskQueueOptions AddHandler<TTask, TResult>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask<TResult>> handler, Action<HandlerOptions>? configure = null)
+    public TaskQueueOptions AddHandler<TTask, TResult>(string name, Func<TTask, TaskContext, CancellationToken, ValueTask<TResult>> handler,
+        Action<HandlerOptions>? configure = null)
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(handler);
@@ -216,11 +224,13 @@ public sealed class TaskQueueOptions
     internal void FilterFirst(Func<IServiceProvider?, ITaskFilter> filter) => _filters.Insert(0, filter);
 
     /// <summary>Of the routes that were added, keeps only those named.</summary>
-    internal void KeepRoutes(IReadOnlyCollection<string> names) => _added.RemoveAll(r => !names.Contains(r.Name.ToString(), StringComparer.OrdinalIgnoreCase));
+    internal void KeepRoutes(IReadOnlyCollection<string> names) =>
+        _added.RemoveAll(r => !names.Contains(r.Name.ToString(), StringComparer.OrdinalIgnoreCase));
 
     internal ITaskSerializer SerializerOf(TaskDeclaration declaration)
         => declaration.Options.OwnSerializer
-           ?? (BytesTaskSerializer.Fits(declaration.TaskType) ? BytesTaskSerializer.Instance : Serializer ?? (_defaultSerializer ??= JsonTaskSerializer.CreateDefault()));
+           ?? (BytesTaskSerializer.Fits(declaration.TaskType) ? BytesTaskSerializer.Instance
+           : Serializer ?? (_defaultSerializer ??= JsonTaskSerializer.CreateDefault()));
 
     /// <summary>Checks everything once, and takes no more changes.</summary>
     internal void Freeze()
@@ -239,7 +249,8 @@ public sealed class TaskQueueOptions
             CheckRange($"{Routes[i].Name}.Weight", Routes[i].Weight, 1, 10_000);
         }
 
-        Check(InProcess.Enabled || Routes.Count > 0, "no route is on: InProcess and SharedMemory are both disabled or not available here, and none was added");
+        Check(InProcess.Enabled || Routes.Count > 0,
+            "no route is on: InProcess and SharedMemory are both disabled or not available here, and none was added");
         foreach (IGrouping<string, TaskDeclaration> queue in _declarations.GroupBy(static d => d.QueueName)) CheckQueue(queue);
         foreach (TaskDeclaration declaration in _declarations) CheckTask(declaration);
         _frozen = true;
@@ -252,21 +263,30 @@ public sealed class TaskQueueOptions
         CheckRange(of + "Retry", o.Retries, 0, 1000);
         int attempts = SharedMemory.MaxAttempts ?? Ipc.Mmap.MmapQueueOptions.DefaultMaxAttempts;
         Check(!task.Handles || !SharedMemory.Enabled || o.Retries < attempts,
-            $"{of}Retry({o.Retries}) makes {o.Retries + 1} attempts, more than the {attempts} after which its segment gives a task up; raise SharedMemory.MaxAttempts");
-        Check(o.FirstDelay >= TimeSpan.Zero && o.FirstDelay <= o.MaxDelay, $"{of}Backoff from {o.FirstDelay} up to {o.MaxDelay}: the first must be 0 or more and not above the last");
+            $"{of}Retry({o.Retries}) makes {o.Retries + 1} attempts, more than the {attempts} after which its segment gives a task up; "
+            + $"raise SharedMemory.MaxAttempts");
+        Check(o.FirstDelay >= TimeSpan.Zero && o.FirstDelay <= o.MaxDelay,
+            $"{of}Backoff from {o.FirstDelay} up to {o.MaxDelay}: the first must be 0 or more and not above the last");
         Check(o.MaxDelay <= TimeSpan.FromDays(1), $"{of}Backoff of {o.MaxDelay} is longer than a day");
-        Check(o.BackoffFactor is >= 1 and <= 100, string.Create(CultureInfo.InvariantCulture, $"{of}Backoff's factor must be 1 to 100: {o.BackoffFactor}"));
-        Check(o.JitterPart is >= 0 and <= 1, string.Create(CultureInfo.InvariantCulture, $"{of}Backoff's jitter must be 0 to 1: {o.JitterPart}"));
-        if (o.TimeoutAfter is { } timeout) Check(timeout >= TimeSpan.FromMilliseconds(1) && timeout <= TimeSpan.FromDays(24), $"{of}Timeout must be 1 ms to 24 days: {timeout}");
+        Check(o.BackoffFactor is >= 1 and <= 100,
+            string.Create(CultureInfo.InvariantCulture, $"{of}Backoff's factor must be 1 to 100: {o.BackoffFactor}"));
+        Check(o.JitterPart is >= 0 and <= 1,
+            string.Create(CultureInfo.InvariantCulture, $"{of}Backoff's jitter must be 0 to 1: {o.JitterPart}"));
+        if (o.TimeoutAfter is { } timeout)
+            Check(timeout >= TimeSpan.FromMilliseconds(1) && timeout <= TimeSpan.FromDays(24),
+                $"{of}Timeout must be 1 ms to 24 days: {timeout}");
         if (o.ConcurrencyLimit is { } concurrency) CheckRange(of + "Concurrency", concurrency, 1, 10_000);
-        if ((Routes.Count > 0 || RoundTripEveryTask) && SerializerOf(task).Refuses(task.TaskType) is { } refusal) throw new ArgumentException(of + refusal);
+        if ((Routes.Count > 0 || RoundTripEveryTask) && SerializerOf(task).Refuses(task.TaskType) is { } refusal)
+            throw new ArgumentException(of + refusal);
     }
 
     private static void CheckQueue(IGrouping<string, TaskDeclaration> queue)
     {
         List<TaskDeclaration> handled = [.. queue.Where(static d => d.Handles)];
-        string[] limits = [.. handled.Select(static d => d.Options.ConcurrencyLimit ?? Environment.ProcessorCount).Distinct().Select(static c => c.ToString(CultureInfo.InvariantCulture))];
-        Check(limits.Length <= 1, $"queue '{queue.Key}' holds {string.Join(", ", handled.Select(static d => d.Name))}, which share its workers but ask for Concurrency {string.Join(" and ", limits)}; give them the same");
+        string[] limits = [.. handled.Select(static d => d.Options.ConcurrencyLimit ?? Environment.ProcessorCount).Distinct().Select(
+            static c => c.ToString(CultureInfo.InvariantCulture))];
+        Check(limits.Length <= 1, $"queue '{queue.Key}' holds {string.Join(", ", handled.Select(static d => d.Name))}, which share its "
+            + $"workers but ask for Concurrency {string.Join(" and ", limits)}; give them the same");
     }
 
     private TaskQueueOptions Declare(TaskDeclaration declaration)
@@ -274,7 +294,8 @@ public sealed class TaskQueueOptions
         ThrowIfFrozen();
         _ = new ChannelName(declaration.Name);
         _ = new ChannelName(declaration.QueueName);
-        if (_declarations.Exists(d => d.Name == declaration.Name)) throw new ArgumentException($"task '{declaration.Name}' is declared twice");
+        if (_declarations.Exists(d => d.Name == declaration.Name))
+            throw new ArgumentException($"task '{declaration.Name}' is declared twice");
         _declarations.Add(declaration);
         return this;
     }
@@ -292,7 +313,8 @@ public sealed class TaskQueueOptions
     }
 
     private static void CheckRange(string what, int value, int low, int high)
-        => Check(value >= low && value <= high, string.Create(CultureInfo.InvariantCulture, $"{what} must be {low:N0} to {high:N0}: {value:N0}"));
+        => Check(value >= low && value <= high,
+            string.Create(CultureInfo.InvariantCulture, $"{what} must be {low:N0} to {high:N0}: {value:N0}"));
 
     private static void Check([DoesNotReturnIf(false)] bool holds, string problem)
     {

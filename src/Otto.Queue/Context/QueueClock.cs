@@ -34,7 +34,8 @@ internal sealed class QueueClock
         {
             long passed = Provider.GetTimestamp() - _startTimestamp;
             // Dividing 128 bits takes longer than looking at the clock, and the usual frequencies are whole microseconds.
-            return _startMicroseconds + (_ticksPerMicrosecond != 0 ? passed / _ticksPerMicrosecond : (long)(passed * (Int128)1_000_000 / _frequency));
+            return _startMicroseconds + (_ticksPerMicrosecond != 0 ? passed / _ticksPerMicrosecond
+                : (long)(passed * (Int128)1_000_000 / _frequency));
         }
     }
 

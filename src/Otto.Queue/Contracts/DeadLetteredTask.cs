@@ -13,4 +13,5 @@ namespace Otto.Queue;
 /// <param name="Attempts">How often it was tried, as its route counted.</param>
 /// <param name="Reason">Why it was given up.</param>
 /// <param name="Letter">Its name on that route.</param>
-public sealed record DeadLetteredTask(string Queue, RouteName Route, string Name, TaskId Id, ReadOnlyMemory<byte> Payload, int Attempts, string Reason, DeadLetterId Letter);
+public sealed record DeadLetteredTask(string Queue, RouteName Route, string Name, TaskId Id, ReadOnlyMemory<byte> Payload, int Attempts,
+    string Reason, DeadLetterId Letter);

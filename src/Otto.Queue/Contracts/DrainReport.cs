@@ -9,14 +9,16 @@ namespace Otto.Queue;
 /// <param name="StillRunning">Handlers that had not returned when time was up, although their token had fired. What
 /// they hold of a durable task passes on when this process ends.</param>
 /// <param name="Elapsed">How long the stop took.</param>
-public sealed record DrainReport(long Completed, IReadOnlyDictionary<RouteName, int> Transferred, int Lost, int StillRunning, TimeSpan Elapsed)
+public sealed record DrainReport(long Completed, IReadOnlyDictionary<RouteName, int> Transferred, int Lost, int StillRunning,
+    TimeSpan Elapsed)
 {
     /// <summary>Tasks given to other routes, all together.</summary>
     public int TransferredTotal => Transferred.Values.Sum();
 
     internal static DrainReport Sum(IReadOnlyCollection<DrainReport> reports, TimeSpan elapsed) => new(
         reports.Sum(static r => r.Completed),
-        reports.SelectMany(static r => r.Transferred).GroupBy(static h => h.Key).ToDictionary(static g => g.Key, static g => g.Sum(static h => h.Value)),
+        reports.SelectMany(static r => r.Transferred).GroupBy(static h => h.Key).ToDictionary(static g => g.Key,
+            static g => g.Sum(static h => h.Value)),
         reports.Sum(static r => r.Lost),
         reports.Sum(static r => r.StillRunning),
         elapsed);

@@ -50,8 +50,10 @@ public sealed record EnqueueOptions
 
     /// <summary>What the task carries because of these options; <see langword="null"/> if nothing.</summary>
     /// <param name="trace">The producer's span; default for none.</param>
-    internal TaskMetadata? Metadata(ActivityContext trace) => UniqueKey is null && RepeatInterval is null && !TrackResult && Route is null && trace == default ? null
-        : new TaskMetadata { UniqueKey = UniqueKey, RepeatInterval = RepeatInterval ?? TimeSpan.Zero, TrackResult = TrackResult, IsPinned = Route is not null, Trace = trace };
+    internal TaskMetadata? Metadata(ActivityContext trace) =>
+        UniqueKey is null && RepeatInterval is null && !TrackResult && Route is null && trace == default ? null
+        : new TaskMetadata { UniqueKey = UniqueKey, RepeatInterval = RepeatInterval ?? TimeSpan.Zero, TrackResult = TrackResult,
+            IsPinned = Route is not null, Trace = trace };
 
     internal void Check()
     {
@@ -62,13 +64,16 @@ public sealed record EnqueueOptions
         if (RepeatInterval is not null && TrackResult) throw new ArgumentException("a task that recurs has no end, and so no Result");
         if (Delay < TimeSpan.Zero || Delay > WorkQueue.MaxDelay)
             throw new ArgumentException($"Delay must be 0 to {WorkQueue.MaxDelay.TotalDays:N0} days: {Delay}");
-        if (NotBefore is not null && Delay != TimeSpan.Zero) throw new ArgumentException("a task has a Delay or a time NotBefore, not both");
+        if (NotBefore is not null && Delay != TimeSpan.Zero)
+            throw new ArgumentException("a task has a Delay or a time NotBefore, not both");
     }
 
     internal TimeSpan DelayFrom(TimeProvider clock)
     {
         if (NotBefore is not { } time) return Delay;
         TimeSpan delay = time - clock.GetUtcNow();
-        return delay <= TimeSpan.Zero ? TimeSpan.Zero : delay < WorkQueue.MaxDelay ? delay : throw new ArgumentException($"NotBefore is more than {WorkQueue.MaxDelay.TotalDays:N0} days away: {time:O}");
+        return delay <= TimeSpan.Zero ? TimeSpan.Zero
+            : delay < WorkQueue.MaxDelay ? delay
+            : throw new ArgumentException($"NotBefore is more than {WorkQueue.MaxDelay.TotalDays:N0} days away: {time:O}");
     }
 }

@@ -32,7 +32,8 @@ public interface ITaskQueue
     /// <param name="task">The task.</param>
     /// <param name="options">Promises beyond the default.</param>
     /// <param name="cancellationToken">Stops waiting for room.</param>
-    ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null,
+        CancellationToken cancellationToken = default)
         where TTask : notnull;
 
     /// <summary>Hands over many tasks of one type; on a route with round trips they share some.</summary>
@@ -44,7 +45,8 @@ public interface ITaskQueue
     /// <returns>A receipt for each, in order.</returns>
     /// <exception cref="AggregateException">A task was refused; the message says how many were accepted
     /// before.</exception>
-    ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null,
+        CancellationToken cancellationToken = default)
         where TTask : notnull;
 
     /// <summary>Takes a task back, or asks its handler to stop.</summary>

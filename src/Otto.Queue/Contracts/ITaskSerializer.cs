@@ -2,7 +2,8 @@ using System.Buffers;
 
 namespace Otto.Queue;
 
-// The contract of other formats (Otto.Queue.MessagePack, Otto.Queue.MemoryPack): a few lines adapt any serialiser that writes to an IBufferWriter.
+// The contract of other formats (Otto.Queue.MessagePack, Otto.Queue.MemoryPack): a few lines adapt any
+// serialiser that writes to an IBufferWriter.
 
 /// <summary>Turns tasks into bytes and back, for routes that leave the process.</summary>
 /// <remarks>Must be safe for use by several threads at once.</remarks>

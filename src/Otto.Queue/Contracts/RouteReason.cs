@@ -29,5 +29,6 @@ internal static class RouteReason
 
     internal static string PassedOverDown(RouteName route) => $"{SpilledStart}{route} cannot be reached";
 
-    internal static string Spilled(int capacity) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{SpilledStart}the queue here is full ({capacity:N0})");
+    internal static string Spilled(int capacity) =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{SpilledStart}the queue here is full ({capacity:N0})");
 }

@@ -12,7 +12,8 @@ public sealed class TaskContext
 {
     internal long EnqueuedMicroseconds;
 
-    private static readonly long LongestMicroseconds = (DateTimeOffset.MaxValue - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+    private static readonly long LongestMicroseconds =
+        (DateTimeOffset.MaxValue - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
 
     private readonly Action<TaskProgress> _report;
     private object? _result;

@@ -17,7 +17,8 @@ public abstract class TaskDeadLetters
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The letters.</returns>
     /// <exception cref="ArgumentException">There is no such queue; the message lists those there are.</exception>
-    public abstract ValueTask<IReadOnlyList<DeadLetteredTask>> ListAsync(string? queue = null, int max = 100, CancellationToken cancellationToken = default);
+    public abstract ValueTask<IReadOnlyList<DeadLetteredTask>> ListAsync(string? queue = null, int max = 100,
+        CancellationToken cancellationToken = default);
 
     /// <summary>Makes a task ready again, its attempts forgotten.</summary>
     /// <param name="task">Which one, as listed.</param>

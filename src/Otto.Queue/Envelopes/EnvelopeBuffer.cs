@@ -36,7 +36,8 @@ internal sealed class EnvelopeBuffer : IBufferWriter<byte>
     public void Advance(int count)
     {
         if ((uint)count > (uint)(_bytes.Length - _length))
-            throw new ArgumentOutOfRangeException(nameof(count), $"advance by {count:N0} exceeds the {_bytes.Length - _length:N0} bytes that were given");
+            throw new ArgumentOutOfRangeException(nameof(count),
+                $"advance by {count:N0} exceeds the {_bytes.Length - _length:N0} bytes that were given");
         _length += count;
     }
 

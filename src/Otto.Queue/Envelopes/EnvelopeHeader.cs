@@ -22,7 +22,8 @@ internal struct EnvelopeHeader
     internal TaskMetadata? Metadata;
 
     /// <summary>How long no worker gets the task from when it was enqueued.</summary>
-    internal readonly TimeSpan Delay => NotBeforeMicroseconds == 0 ? TimeSpan.Zero : TimeSpan.FromMicroseconds(NotBeforeMicroseconds - EnqueuedMicroseconds);
+    internal readonly TimeSpan Delay =>
+        NotBeforeMicroseconds == 0 ? TimeSpan.Zero : TimeSpan.FromMicroseconds(NotBeforeMicroseconds - EnqueuedMicroseconds);
 
     /// <summary>Writes the fixed part, name and trace in front of a payload that follows.</summary>
     /// <param name="buffer">An empty buffer.</param>
@@ -34,12 +35,14 @@ internal struct EnvelopeHeader
         bool traced = trace.TraceId != default, recurs = Metadata is { Repeats: true };
         bool pinned = Metadata is { IsPinned: true }, tracked = Metadata is { TrackResult: true };
         int keyBytes = key is null ? 0 : Encoding.UTF8.GetByteCount(key);
-        int length = EnvelopeLayout.FixedBytes + name.Length + keyBytes + (traced ? EnvelopeLayout.TraceBytes : 0) + (recurs ? EnvelopeLayout.EveryBytes : 0);
+        int length = EnvelopeLayout.FixedBytes + name.Length + keyBytes + (traced ? EnvelopeLayout.TraceBytes : 0) + (recurs
+            ? EnvelopeLayout.EveryBytes : 0);
         Span<byte> bytes = buffer.GetSpan(length)[..length];
         bytes[EnvelopeLayout.MagicAt] = EnvelopeLayout.Magic;
         bytes[EnvelopeLayout.VersionAt] = EnvelopeLayout.Version;
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.FlagsAt..], (ushort)(
-            (traced ? EnvelopeLayout.HasTrace : 0) | (pinned ? EnvelopeLayout.IsPinned : 0) | (tracked ? EnvelopeLayout.WantsResult : 0) | (recurs ? EnvelopeLayout.Recurs : 0)));
+            (traced ? EnvelopeLayout.HasTrace : 0) | (pinned ? EnvelopeLayout.IsPinned : 0) | (tracked ? EnvelopeLayout.WantsResult
+            : 0) | (recurs ? EnvelopeLayout.Recurs : 0)));
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.HeaderBytesAt..], (ushort)length);
         bytes[EnvelopeLayout.NameLengthAt] = (byte)name.Length;
         bytes[EnvelopeLayout.KeyLengthAt] = (byte)keyBytes;
@@ -52,7 +55,8 @@ internal struct EnvelopeHeader
         BinaryPrimitives.WriteUInt32LittleEndian(bytes[EnvelopeLayout.PayloadBytesAt..], 0);
         name.CopyTo(bytes[EnvelopeLayout.FixedBytes..]);
         if (keyBytes > 0) Encoding.UTF8.GetBytes(key, bytes[(EnvelopeLayout.FixedBytes + name.Length)..]);
-        if (recurs) BinaryPrimitives.WriteInt64LittleEndian(bytes[(length - EnvelopeLayout.EveryBytes)..], (long)Metadata!.RepeatInterval.TotalMicroseconds);
+        if (recurs) BinaryPrimitives.WriteInt64LittleEndian(bytes[(length - EnvelopeLayout.EveryBytes)..],
+            (long)Metadata!.RepeatInterval.TotalMicroseconds);
         if (traced)
         {
             Span<byte> traceBytes = bytes[(EnvelopeLayout.FixedBytes + name.Length + keyBytes)..];
@@ -74,7 +78,8 @@ internal struct EnvelopeHeader
 
     /// <summary>The id of a message that may be cut short, or anything at all.</summary>
     internal static TaskId IdOf(ReadOnlySpan<byte> message)
-        => message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic ? default : TaskId.ReadFrom(message[EnvelopeLayout.IdAt..]);
+        => message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic ? default
+        : TaskId.ReadFrom(message[EnvelopeLayout.IdAt..]);
 
     /// <summary>Writes the length of the payload.</summary>
     /// <param name="message">The whole envelope, payload included.</param>
@@ -95,11 +100,15 @@ internal struct EnvelopeHeader
         header = default;
         name = default;
         payloadAt = 0;
-        if (message.Length < EnvelopeLayout.FixedBytes) return $"envelope: {message.Length:N0} bytes are fewer than the {EnvelopeLayout.FixedBytes} of its fixed part";
-        if (message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic) return $"envelope: starts with 0x{message[EnvelopeLayout.MagicAt]:X2}, not 0x{EnvelopeLayout.Magic:X2}";
-        if (message[EnvelopeLayout.VersionAt] != EnvelopeLayout.Version) return $"envelope: version {message[EnvelopeLayout.VersionAt]}, this worker reads {EnvelopeLayout.Version}";
+        if (message.Length < EnvelopeLayout.FixedBytes)
+            return $"envelope: {message.Length:N0} bytes are fewer than the {EnvelopeLayout.FixedBytes} of its fixed part";
+        if (message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic)
+            return $"envelope: starts with 0x{message[EnvelopeLayout.MagicAt]:X2}, not 0x{EnvelopeLayout.Magic:X2}";
+        if (message[EnvelopeLayout.VersionAt] != EnvelopeLayout.Version)
+            return $"envelope: version {message[EnvelopeLayout.VersionAt]}, this worker reads {EnvelopeLayout.Version}";
         ushort flags = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.FlagsAt..]);
-        if ((flags & ~EnvelopeLayout.KnownFlags) != 0) return $"envelope: flags 0x{flags:X4}, this worker knows 0x{EnvelopeLayout.KnownFlags:X4}";
+        if ((flags & ~EnvelopeLayout.KnownFlags) != 0)
+            return $"envelope: flags 0x{flags:X4}, this worker knows 0x{EnvelopeLayout.KnownFlags:X4}";
 
         int nameBytes = message[EnvelopeLayout.NameLengthAt];
         int keyBytes = message[EnvelopeLayout.KeyLengthAt];
@@ -109,9 +118,11 @@ internal struct EnvelopeHeader
         int expected = EnvelopeLayout.FixedBytes + nameBytes + keyBytes + traceBytes + everyBytes;
         if (headerBytes != expected) return $"envelope: header of {headerBytes} bytes, its parts make {expected}";
         if (headerBytes > message.Length) return $"envelope: header of {headerBytes} bytes in a message of {message.Length:N0}";
-        if (nameBytes is 0 or > EnvelopeLayout.MaxNameBytes) return $"envelope: name of {nameBytes} bytes, 1 to {EnvelopeLayout.MaxNameBytes} expected";
+        if (nameBytes is 0 or > EnvelopeLayout.MaxNameBytes)
+            return $"envelope: name of {nameBytes} bytes, 1 to {EnvelopeLayout.MaxNameBytes} expected";
         uint payloadBytes = BinaryPrimitives.ReadUInt32LittleEndian(message[EnvelopeLayout.PayloadBytesAt..]);
-        if (payloadBytes != (uint)(message.Length - headerBytes)) return $"envelope: payload of {payloadBytes:N0} bytes stated, {message.Length - headerBytes:N0} present";
+        if (payloadBytes != (uint)(message.Length - headerBytes))
+            return $"envelope: payload of {payloadBytes:N0} bytes stated, {message.Length - headerBytes:N0} present";
 
         header.Id = TaskId.ReadFrom(message[EnvelopeLayout.IdAt..]);
         header.EnqueuedMicroseconds = BinaryPrimitives.ReadInt64LittleEndian(message[EnvelopeLayout.EnqueuedAt..]);
@@ -135,7 +146,8 @@ internal struct EnvelopeHeader
                 RepeatInterval = repeatInterval,
                 TrackResult = (flags & EnvelopeLayout.WantsResult) != 0,
                 IsPinned = (flags & EnvelopeLayout.IsPinned) != 0,
-                Trace = traceBytes == 0 ? default : ReadTrace(message.Slice(headerBytes - everyBytes - EnvelopeLayout.TraceBytes, EnvelopeLayout.TraceBytes)),
+                Trace = traceBytes == 0 ? default
+                : ReadTrace(message.Slice(headerBytes - everyBytes - EnvelopeLayout.TraceBytes, EnvelopeLayout.TraceBytes)),
             };
         }
 
@@ -144,5 +156,6 @@ internal struct EnvelopeHeader
     }
 
     private static ActivityContext ReadTrace(ReadOnlySpan<byte> bytes) => new(
-        ActivityTraceId.CreateFromBytes(bytes[..16]), ActivitySpanId.CreateFromBytes(bytes.Slice(16, 8)), (ActivityTraceFlags)bytes[24], isRemote: true);
+        ActivityTraceId.CreateFromBytes(bytes[..16]), ActivitySpanId.CreateFromBytes(bytes.Slice(16, 8)), (ActivityTraceFlags)bytes[24],
+        isRemote: true);
 }

@@ -4,8 +4,8 @@ namespace Otto.Queue;
 //
 //  0    1    2         4         6      7      8                18               20               28     2A     2B     2C         30
 //  +----+----+---------+---------+------+------+----------------+----------------+----------------+------+------+------+----------+- - - -
-//  |'O' | 1  | flags   | header  | name | key  | id (16,        | enqueued at    | not before     | at-  | for- | 0    | payload  | name, key,
-//  |    |    |         | bytes   | len  | len  | big-endian)    | (µs, Unix)     | (µs, 0 = now)  | tempt| mat  |      | bytes    | trace, payload
+// |'O' | 1 | flags | header | name | key | id (16, | enqueued at | not before | at- | for- | 0 | payload | name, key,
+// | | | | bytes | len | len | big-endian) | (µs, Unix) | (µs, 0 = now) | tempt| mat | | bytes | trace, payload
 //  +----+----+---------+---------+------+------+----------------+----------------+----------------+------+------+------+----------+- - - -
 //  Little-endian but for the id. A message is published whole by its transport, never by these bytes.
 

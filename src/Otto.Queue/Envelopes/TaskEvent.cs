@@ -9,7 +9,7 @@ namespace Otto.Queue;
 //  +----+----+- - - - -+------------------+-------------------- - -
 //  |kind| 0  | id (16, big-endian)        | what the kind says
 //  +----+----+- - - - -+------------------+-------------------- - -
-//  cancel: nothing.   result: status, format, then the payload, or the words of a failure.   progress: f64 done, f64 total, text.   Little-endian.
+// cancel: nothing. result: status, format, then the payload, or the words of a failure. progress: f64 done, f64 total, text. Little-endian.
 
 internal enum TaskEventKind : byte
 {
@@ -79,13 +79,15 @@ public static class TaskEvent
     public static bool TryReadProgress(ReadOnlySpan<byte> message, out TaskProgress progress)
     {
         progress = default;
-        if (!TryRead(message, out TaskEventKind kind, out TaskId id, out ReadOnlySpan<byte> body) || kind != TaskEventKind.Progress) return false;
+        if (!TryRead(message, out TaskEventKind kind, out TaskId id, out ReadOnlySpan<byte> body) || kind != TaskEventKind.Progress)
+            return false;
         progress = ReadProgress(id, body);
         return true;
     }
 
     internal static TaskProgress ReadProgress(TaskId id, ReadOnlySpan<byte> body)
-        => new(id, BinaryPrimitives.ReadDoubleLittleEndian(body), BinaryPrimitives.ReadDoubleLittleEndian(body[8..]), Encoding.UTF8.GetString(body[16..]));
+        => new(id, BinaryPrimitives.ReadDoubleLittleEndian(body), BinaryPrimitives.ReadDoubleLittleEndian(body[8..]),
+            Encoding.UTF8.GetString(body[16..]));
 
     private static byte[] Make(TaskEventKind kind, TaskId id, int bodyBytes)
     {

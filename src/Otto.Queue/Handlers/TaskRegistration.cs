@@ -48,7 +48,8 @@ internal abstract class TaskRegistration(TaskDeclaration declaration, ITaskSeria
     internal abstract object Reread(byte[] payload);
 }
 
-internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration, ITaskSerializer serializer) : TaskRegistration(declaration, serializer)
+internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration, ITaskSerializer serializer)
+    : TaskRegistration(declaration, serializer)
     where TTask : notnull
 {
     private Func<TTask, TaskContext, CancellationToken, ValueTask>? _invoke;
@@ -84,7 +85,8 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
     {
         if (_scopes is not null) return RunInScopeAsync(task, context, cancellationToken);
         context.Services = _services;
-        return _filters.Length == 0 ? _invoke!(task, context, cancellationToken) : RunThrough(0, _invoke!, task, context, cancellationToken);
+        return _filters.Length == 0 ? _invoke!(task, context, cancellationToken)
+            : RunThrough(0, _invoke!, task, context, cancellationToken);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -105,7 +107,8 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
         }
     }
 
-    private ValueTask RunThrough(int filter, Func<TTask, TaskContext, CancellationToken, ValueTask> invoke, TTask task, TaskContext context, CancellationToken cancellationToken)
+    private ValueTask RunThrough(int filter, Func<TTask, TaskContext, CancellationToken, ValueTask> invoke, TTask task, TaskContext context,
+        CancellationToken cancellationToken)
         => filter == _filters.Length
             ? invoke(task, context, cancellationToken)
             : _filters[filter].InvokeAsync(task, context, token => RunThrough(filter + 1, invoke, task, context, token), cancellationToken);
@@ -163,7 +166,8 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
         }
         catch (Exception e) when (e is not TaskSerializationException)
         {
-            throw new TaskSerializationException($"task '{Name}' ({typeof(TTask)}) cannot be read back from what it was written as: {e.Message}", e);
+            throw new TaskSerializationException(
+                $"task '{Name}' ({typeof(TTask)}) cannot be read back from what it was written as: {e.Message}", e);
         }
     }
 }

@@ -38,7 +38,9 @@ public sealed class OttoQueueBuilder
     public OttoQueueBuilder AddHealthCheck(string name = "otto-queue", TimeSpan? oldest = null)
     {
         TimeSpan limit = oldest ?? TimeSpan.FromMinutes(5);
-        Services.AddHealthChecks().Add(new HealthCheckRegistration(name, services => new QueueHealthCheck(services.GetRequiredService<TaskQueue>(), limit), HealthStatus.Unhealthy, null));
+        Services.AddHealthChecks().Add(
+            new HealthCheckRegistration(name, services => new QueueHealthCheck(services.GetRequiredService<TaskQueue>(), limit),
+                HealthStatus.Unhealthy, null));
         return this;
     }
 }

@@ -15,7 +15,8 @@ public static class OttoQueueServiceCollectionExtensions
     /// <paramref name="configure"/>. Unknown keys are errors when the host starts.</param>
     /// <param name="configure">The tasks and routes.</param>
     /// <returns>A builder, to add more.</returns>
-    public static OttoQueueBuilder AddOttoQueue(this IServiceCollection services, IConfiguration configuration, Action<TaskQueueOptions> configure)
+    public static OttoQueueBuilder AddOttoQueue(this IServiceCollection services, IConfiguration configuration,
+        Action<TaskQueueOptions> configure)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         return Add(services, configuration, configure);
@@ -25,13 +26,15 @@ public static class OttoQueueServiceCollectionExtensions
     /// <param name="services">The services.</param>
     /// <param name="configure">The tasks and routes.</param>
     /// <returns>A builder, to add more.</returns>
-    public static OttoQueueBuilder AddOttoQueue(this IServiceCollection services, Action<TaskQueueOptions> configure) => Add(services, null, configure);
+    public static OttoQueueBuilder AddOttoQueue(this IServiceCollection services, Action<TaskQueueOptions> configure) =>
+        Add(services, null, configure);
 
     private static OttoQueueBuilder Add(IServiceCollection services, IConfiguration? configuration, Action<TaskQueueOptions> configure)
     {
         ArgumentNullException.ThrowIfNull(services);
         if (services.Any(static s => s.ServiceType == typeof(ITaskQueue)))
-            throw new InvalidOperationException("AddOttoQueue was called before; keep the builder that it returned, and call Configure to add more");
+            throw new InvalidOperationException(
+                "AddOttoQueue was called before; keep the builder that it returned, and call Configure to add more");
         TaskQueueOptions options = new();
         services.AddSingleton(provider =>
         {

@@ -21,8 +21,11 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
                 {
                     if (route.Channel.Status is { } trouble) throw new IOException(trouble);
                     WorkQueueCounts counts = await route.Channel.CountAsync(cancellationToken).ConfigureAwait(false);
-                    data[name] = string.Create(CultureInfo.InvariantCulture, $"{counts.Ready} ready, {counts.Leased} leased, {counts.Delayed} delayed, {counts.Dead} dead, oldest {counts.OldestReadyAge.TotalSeconds:0.###} s");
-                    if (counts.OldestReadyAge > oldest) late.Add(string.Create(CultureInfo.InvariantCulture, $"{name}: the oldest of {counts.Ready:N0} ready tasks has waited {counts.OldestReadyAge.TotalSeconds:N0} s, more than {oldest.TotalSeconds:N0}"));
+                    data[name] = string.Create(CultureInfo.InvariantCulture, $"{counts.Ready} ready, {counts.Leased} leased, "
+                        + $"{counts.Delayed} delayed, {counts.Dead} dead, oldest {counts.OldestReadyAge.TotalSeconds:0.###} s");
+                    if (counts.OldestReadyAge > oldest)
+                        late.Add(string.Create(CultureInfo.InvariantCulture, $"{name}: the oldest of {counts.Ready:N0} ready tasks has "
+                            + $"waited {counts.OldestReadyAge.TotalSeconds:N0} s, more than {oldest.TotalSeconds:N0}"));
                 }
                 catch (Exception e) when (e is IOException or ObjectDisposedException)
                 {
@@ -34,7 +37,8 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
             data[$"{runtime.Name}/{RouteName.InProcess}"] = string.Create(CultureInfo.InvariantCulture, $"{runtime.Waiting} waiting");
         }
 
-        HealthStatus status = down.Count > 0 ? context.Registration.FailureStatus : late.Count > 0 ? HealthStatus.Degraded : HealthStatus.Healthy;
+        HealthStatus status = down.Count > 0 ? context.Registration.FailureStatus
+            : late.Count > 0 ? HealthStatus.Degraded : HealthStatus.Healthy;
         return new HealthCheckResult(status, string.Join("; ", down.Concat(late)), data: data);
     }
 }

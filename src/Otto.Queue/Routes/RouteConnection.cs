@@ -45,7 +45,8 @@ internal sealed class RouteConnection : IAsyncDisposable
         _onWaited = OnWaited;
         _fullReason = RouteReason.PassedOverFull(route.Name);
         _downReason = RouteReason.PassedOverDown(route.Name);
-        _resume = context.Clock.Provider.CreateTimer(static r => ((RouteConnection)r!).Resume(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _resume = context.Clock.Provider.CreateTimer(static r => ((RouteConnection)r!).Resume(), this, Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
     }
 
     internal ITaskRoute Route { get; }

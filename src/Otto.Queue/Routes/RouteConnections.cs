@@ -2,7 +2,8 @@ namespace Otto.Queue;
 
 // The routes of one queue that leave this process: opened by the first who needs them, nearest first.
 
-internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITaskRoute> configured, bool handlesAny, Action onReady) : IAsyncDisposable
+internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITaskRoute> configured, bool handlesAny, Action onReady)
+    : IAsyncDisposable
 {
     private readonly SemaphoreSlim _opening = new(1, 1);
     private volatile RouteConnection[] _all = [];
@@ -34,7 +35,8 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
             try
             {
                 foreach (ITaskRoute route in configured)
-                    routes.Add(new RouteConnection(route, await route.OpenAsync(context.Name, cancellationToken).ConfigureAwait(false), context, onReady));
+                    routes.Add(new RouteConnection(route, await route.OpenAsync(context.Name, cancellationToken).ConfigureAwait(false),
+                        context, onReady));
             }
             catch
             {
@@ -46,7 +48,8 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
             UsesNetwork = routes.Exists(static r => r.Channel.UsesNetwork);
             _open = true;
             // A segment alone is never lost, and has nowhere to move to.
-            if (routes.Exists(static r => r.Route.Reach != RouteReach.Machine)) (_monitor = new RouteMonitor(context, _all, handlesAny)).Start();
+            if (routes.Exists(static r => r.Route.Reach != RouteReach.Machine))
+                (_monitor = new RouteMonitor(context, _all, handlesAny)).Start();
         }
         finally
         {

@@ -58,12 +58,14 @@ internal sealed class RouteMonitor(QueueContext context, RouteConnection[] route
         RouteConnection near = routes[0], far = routes[^1];
         try
         {
-            bool deserted = near.Channel.OtherWorkers == 0 && far.Channel.Status is null && far.Channel.OtherWorkers > 0 && near.Channel.LastCounts.Ready > 0;
+            bool deserted = near.Channel.OtherWorkers == 0 && far.Channel.Status is null && far.Channel.OtherWorkers > 0
+                && near.Channel.LastCounts.Ready > 0;
             bool move = deserted && _deserted;
             _deserted = deserted;
             if (!move) return;
             int moved = 0;
-            while (moved < MostMovedAtOnce && !_stop.IsCancellationRequested && near.Channel.TryLease(out WorkLease lease) && await TryMoveAsync(lease, far).ConfigureAwait(false)) moved++;
+            while (moved < MostMovedAtOnce && !_stop.IsCancellationRequested && near.Channel.TryLease(out WorkLease lease)
+                && await TryMoveAsync(lease, far).ConfigureAwait(false)) moved++;
             if (moved == 0) return;
             Interlocked.Add(ref _moved, moved);
             context.Telemetry.Moved(context.NameTag, near.Name, far.Name, moved);
@@ -81,11 +83,13 @@ internal sealed class RouteMonitor(QueueContext context, RouteConnection[] route
         try
         {
             byte[] message = lease.Payload.ToArray();
-            if (EnvelopeHeader.Read(message, out EnvelopeHeader header, out _, out _) is not null || header.Metadata is { IsPinned: true } || message.Length > far.Channel.MaxMessageBytes) return false;
+            if (EnvelopeHeader.Read(message, out EnvelopeHeader header, out _, out _) is not null || header.Metadata is { IsPinned: true }
+                || message.Length > far.Channel.MaxMessageBytes) return false;
             // The attempts that this route has counted go along.
             int attempts = Math.Min(header.AttemptsBefore + lease.Attempt - 1, ushort.MaxValue);
             BinaryPrimitives.WriteUInt16LittleEndian(message.AsSpan(EnvelopeLayout.AttemptsAt), (ushort)attempts);
-            sent = (await far.SendAsync(message, new SendOptions(header.Id), _stop.Token).ConfigureAwait(false)).Outcome == SendOutcome.Sent;
+            sent = (await far.SendAsync(message, new SendOptions(header.Id), _stop.Token).ConfigureAwait(false)).Outcome
+                == SendOutcome.Sent;
             return sent;
         }
         finally

@@ -53,7 +53,8 @@ internal sealed class TaskEventBus(QueueContext context, RouteConnections routes
     {
         if (resultOf is null || publishing.IsCompleted) return;
         _results.TryAdd(publishing, true);
-        publishing.ContinueWith(static (published, results) => ((ConcurrentDictionary<Task, bool>)results!).TryRemove(published, out _), _results, TaskScheduler.Default);
+        publishing.ContinueWith(static (published, results) => ((ConcurrentDictionary<Task, bool>)results!).TryRemove(published, out _),
+            _results, TaskScheduler.Default);
     }
 
     /// <summary>Waits, before a stop, until results that are on their way have arrived; not for a route that is
@@ -70,7 +71,8 @@ internal sealed class TaskEventBus(QueueContext context, RouteConnections routes
         {
             await events.NotifyAsync(message, resultOf).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException or OperationCanceledException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException
+            or OperationCanceledException)
         {
             if (!context.Lifetime.IsStopping) context.Log.NoticesFailed(context.Name, route, e);
         }

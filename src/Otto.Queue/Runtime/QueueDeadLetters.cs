@@ -7,7 +7,8 @@ namespace Otto.Queue;
 
 internal sealed class QueueDeadLetters(IReadOnlyList<QueueRuntime> queues) : TaskDeadLetters
 {
-    public override async ValueTask<IReadOnlyList<DeadLetteredTask>> ListAsync(string? queue = null, int max = 100, CancellationToken cancellationToken = default)
+    public override async ValueTask<IReadOnlyList<DeadLetteredTask>> ListAsync(string? queue = null, int max = 100,
+        CancellationToken cancellationToken = default)
     {
         List<DeadLetteredTask> found = [];
         foreach (QueueRuntime runtime in queue is null ? queues : [QueueRuntime.Find(queues, queue)])
@@ -16,7 +17,8 @@ internal sealed class QueueDeadLetters(IReadOnlyList<QueueRuntime> queues) : Tas
             foreach (RouteConnection route in runtime.Routes)
             {
                 if (route.DeadLetters is not { } letters) continue;
-                foreach (DeadLetter letter in await letters.GetDeadLettersAsync(max, cancellationToken).ConfigureAwait(false)) found.Add(Read(runtime.Name, route.Name, letter));
+                foreach (DeadLetter letter in await letters.GetDeadLettersAsync(max, cancellationToken).ConfigureAwait(false))
+                    found.Add(Read(runtime.Name, route.Name, letter));
             }
         }
 
@@ -39,7 +41,8 @@ internal sealed class QueueDeadLetters(IReadOnlyList<QueueRuntime> queues) : Tas
 
     private static DeadLetteredTask Read(string queue, RouteName route, DeadLetter letter)
     {
-        bool readable = EnvelopeHeader.Read(letter.Payload.Span, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt) is null;
+        bool readable = EnvelopeHeader.Read(letter.Payload.Span, out EnvelopeHeader header, out ReadOnlySpan<byte> name,
+            out int payloadAt) is null;
         return new DeadLetteredTask(
             queue, route, readable ? Encoding.UTF8.GetString(name) : "", header.Id, readable ? letter.Payload[payloadAt..] : letter.Payload,
             header.AttemptsBefore + letter.Attempts, letter.Reason, letter.Id);

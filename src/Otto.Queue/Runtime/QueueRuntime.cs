@@ -35,7 +35,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _events = new TaskEventBus(context, _routes, Receive);
         _progress = new ProgressHub(_events, shared.Results);
         _handOff = new HandOff(context, _routes);
-        _completion = new TaskCompletion(context, new ResultReporter(context, shared.Results, _events, _progress), _delayed, _local.Keys, _cancelRequests);
+        _completion = new TaskCompletion(context, new ResultReporter(context, shared.Results, _events, _progress), _delayed, _local.Keys,
+            _cancelRequests);
         _failures = new FailureHandler(context, _completion, _delayed, _routes, _handOff);
         _source = new TaskSource(_local, _delayed, _routes, new TaskReader(context, tasks, _failures), settings.InProcess.Weight);
         _workers = new WorkerPool(context, _source, shared.Handlers);
@@ -47,7 +48,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _receiver = new TaskEventReceiver(localCanceller, shared.Results, _progress);
         LocalDispatcher localDispatcher = new(_local, _workers, _delayed, settings.RoundTripEveryTask);
         Dispatcher = new TaskDispatcher(
-            context, localDispatcher, new RemoteDispatcher(context, _routes, localDispatcher, settings.IgnorePins), new ResultTracker(shared.Results, _events), shared.Handlers);
+            context, localDispatcher, new RemoteDispatcher(context, _routes, localDispatcher, settings.IgnorePins),
+            new ResultTracker(shared.Results, _events), shared.Handlers);
         // With no other route there is nobody else to give a task to before the start, so the ring keeps it.
         if (tasks.HandlesAny && settings.InProcess.Enabled && settings.Routes.Count == 0) _local.Accept();
     }
@@ -89,7 +91,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
     {
         foreach (QueueRuntime runtime in queues)
             if (runtime.Name == queue) return runtime;
-        throw new ArgumentException($"there is no queue '{queue}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}", nameof(queue));
+        throw new ArgumentException($"there is no queue '{queue}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}",
+            nameof(queue));
     }
 
     internal ValueTask OpenAsync(CancellationToken cancellationToken) => _routes.OpenAsync(cancellationToken);
@@ -116,14 +119,18 @@ internal sealed class QueueRuntime : IAsyncDisposable
     }
 
     private TaskRun CreateRun() => new(
-        _context, new TaskContext(_shared.Queue, _progress.Report) { Queue = Name }, new HandlerCancellation(_context, _cancelRequests), _completion, _failures);
+        _context, new TaskContext(_shared.Queue, _progress.Report) { Queue = Name }, new HandlerCancellation(_context, _cancelRequests),
+        _completion, _failures);
 
     /// <summary>Where a task would go now and why, and how each route is.</summary>
-    internal async ValueTask<RouteExplanation> ExplainAsync(TaskRegistration task, EnqueueOptions options, CancellationToken cancellationToken)
+    internal async ValueTask<RouteExplanation> ExplainAsync(TaskRegistration task, EnqueueOptions options,
+        CancellationToken cancellationToken)
     {
         if (!IsOpen) await OpenAsync(cancellationToken).ConfigureAwait(false);
         (RouteName route, string reason) = Dispatcher.Explain(task, options);
-        List<RouteStatus> statuses = [new(RouteName.InProcess, null, _local.Accepts ? Concurrency : 0, new WorkQueueCounts(Waiting, 0, 0, Ring.Capacity - Ring.Count, TimeSpan.Zero))];
+        List<RouteStatus> statuses =
+            [new(RouteName.InProcess, null, _local.Accepts ? Concurrency : 0,
+                new WorkQueueCounts(Waiting, 0, 0, Ring.Capacity - Ring.Count, TimeSpan.Zero))];
         foreach (RouteConnection r in Routes)
         {
             WorkQueueCounts? counts = null;
@@ -172,10 +179,13 @@ internal sealed class QueueRuntime : IAsyncDisposable
         long start = _context.Clock.Timestamp, completedBefore = _workers.Count().Completed;
         TakeNothingNew();
         (int lost, int stillRunning) = await _drain.RunAsync(deadline).ConfigureAwait(false);
-        DrainReport report = new(_workers.Count().Completed - completedBefore, _handOff.ByRoute, lost, stillRunning, _context.Clock.Provider.GetElapsedTime(start));
+        DrainReport report =
+            new(_workers.Count().Completed - completedBefore, _handOff.ByRoute, lost, stillRunning,
+                _context.Clock.Provider.GetElapsedTime(start));
         await DisposeAsync().ConfigureAwait(false);
         string transferred = report.Transferred.Count == 0 ? "none"
-            : string.Join(", ", report.Transferred.Select(static h => string.Create(CultureInfo.InvariantCulture, $"{h.Value} to {h.Key}")));
+            : string.Join(", ",
+                report.Transferred.Select(static h => string.Create(CultureInfo.InvariantCulture, $"{h.Value} to {h.Key}")));
         _context.Log.Stopped(Name, report.Elapsed.TotalMilliseconds, report.Completed, transferred, lost, stillRunning);
         return report;
     }

@@ -7,7 +7,8 @@ namespace Otto.Queue;
 /// <param name="Routes">The routes beyond this process, nearest first.</param>
 /// <param name="RoundTripEveryTask">Whether each task is serialised and read back.</param>
 /// <param name="IgnorePins">Whether tasks go where they would without a pin.</param>
-internal sealed record QueueSettings(InProcessOptions InProcess, IReadOnlyList<ITaskRoute> Routes, bool RoundTripEveryTask, bool IgnorePins);
+internal sealed record QueueSettings(InProcessOptions InProcess, IReadOnlyList<ITaskRoute> Routes, bool RoundTripEveryTask,
+    bool IgnorePins);
 
 /// <summary>What the queues of one <see cref="ITaskQueue"/> have in common.</summary>
 /// <param name="Queue">What handlers enqueue follow-up tasks with.</param>

@@ -55,7 +55,8 @@ public sealed class JsonTaskSerializer : ITaskSerializer
 
     /// <inheritdoc/>
     public string? Refuses(Type task)
-        => _options.TryGetTypeInfo(task, out _) ? null : $"no JSON contract for {task}; add [JsonSerializable(typeof({task.Name}))] to a JsonSerializerContext and pass it to Json(...)";
+        => _options.TryGetTypeInfo(task, out _) ? null
+        : $"no JSON contract for {task}; add [JsonSerializable(typeof({task.Name}))] to a JsonSerializerContext and pass it to Json(...)";
 
     /// <inheritdoc/>
     public void Serialize<TTask>(TTask task, IBufferWriter<byte> output)

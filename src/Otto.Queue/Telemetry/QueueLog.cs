@@ -11,10 +11,12 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(1, LogLevel.Information, "Queue '{Queue}' runs with {Concurrency} workers for {Tasks}; routes: {Routes}")]
     internal partial void Started(string queue, int concurrency, string tasks, string routes);
 
-    [LoggerMessage(2, LogLevel.Information, "Queue '{Queue}' stopped after {ElapsedMilliseconds:0} ms: {Completed} completed meanwhile, handed over: {HandedOver}, lost: {Lost}, still running: {StillRunning}")]
+    [LoggerMessage(2, LogLevel.Information, "Queue '{Queue}' stopped after {ElapsedMilliseconds:0} ms: {Completed} completed meanwhile, "
+        + "handed over: {HandedOver}, lost: {Lost}, still running: {StillRunning}")]
     internal partial void Stopped(string queue, double elapsedMilliseconds, long completed, string handedOver, int lost, int stillRunning);
 
-    [LoggerMessage(3, LogLevel.Warning, "Task '{Task}' {Id} failed in attempt {Attempt} of {Limit}; tried again in {DelayMilliseconds:0} ms")]
+    [LoggerMessage(3, LogLevel.Warning,
+        "Task '{Task}' {Id} failed in attempt {Attempt} of {Limit}; tried again in {DelayMilliseconds:0} ms")]
     internal partial void Retrying(string task, TaskId id, int attempt, int limit, double delayMilliseconds, Exception error);
 
     [LoggerMessage(4, LogLevel.Error, "Task '{Task}' {Id} failed for the last time and is now a dead letter: {Reason}")]
@@ -26,7 +28,8 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(6, LogLevel.Error, "A message in queue '{Queue}' on {Route} cannot be run and is now a dead letter: {Reason}")]
     internal partial void Unreadable(string queue, RouteName route, string reason);
 
-    [LoggerMessage(7, LogLevel.Warning, "No handler here for task '{Task}', received from queue '{Queue}' on {Route}: returned without counting an attempt; logged once per name")]
+    [LoggerMessage(7, LogLevel.Warning, "No handler here for task '{Task}', received from queue '{Queue}' on {Route}: returned without "
+        + "counting an attempt; logged once per name")]
     internal partial void NoHandler(string queue, string task, RouteName route);
 
     [LoggerMessage(8, LogLevel.Error, "Queue '{Queue}' cannot receive from {Route}; retried in one second")]
@@ -62,9 +65,11 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(18, LogLevel.Warning, "Task '{Task}' {Id}, which recurs, failed; it is due again in {Seconds:0.###} s")]
     internal partial void RecurringFailed(string task, TaskId id, double seconds, Exception error);
 
-    [LoggerMessage(19, LogLevel.Warning, "Queue '{Queue}' cannot publish or receive events on {Route}; cancellations, results or progress may not arrive")]
+    [LoggerMessage(19, LogLevel.Warning,
+        "Queue '{Queue}' cannot publish or receive events on {Route}; cancellations, results or progress may not arrive")]
     internal partial void NoticesFailed(string queue, RouteName route, Exception error);
 
-    [LoggerMessage(20, LogLevel.Warning, "Shared memory is not available on this system; tasks stay in this process unless another route was added")]
+    [LoggerMessage(20, LogLevel.Warning,
+        "Shared memory is not available on this system; tasks stay in this process unless another route was added")]
     internal partial void SharedMemoryMissing();
 }

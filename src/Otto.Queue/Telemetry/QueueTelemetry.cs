@@ -33,19 +33,25 @@ internal sealed class QueueTelemetry : IDisposable
     {
         _sent = _meter.CreateCounter<long>("messaging.client.sent.messages", "{message}", "Tasks accepted.");
         _routed = _meter.CreateCounter<long>("otto.queue.route", "{message}", "Tasks accepted, by route and reason.");
-        _spilled = _meter.CreateCounter<long>("otto.queue.spilled", "{message}", "Tasks that went to another route because the queue in the process was full.");
+        _spilled = _meter.CreateCounter<long>("otto.queue.spilled", "{message}",
+            "Tasks that went to another route because the queue in the process was full.");
         _consumed = _meter.CreateCounter<long>("messaging.client.consumed.messages", "{message}", "Tasks given to a handler.");
         _retried = _meter.CreateCounter<long>("otto.queue.retried", "{message}", "Failed attempts that will be made again.");
         _dead = _meter.CreateCounter<long>("otto.queue.dead", "{message}", "Tasks given up.");
         _givenBack = _meter.CreateCounter<long>("otto.queue.given_back", "{message}", "Tasks leased for which no handler was here.");
-        _moved = _meter.CreateCounter<long>("otto.queue.moved", "{message}", "Tasks moved on from a route without workers, by the route they went to.");
+        _moved = _meter.CreateCounter<long>("otto.queue.moved", "{message}",
+            "Tasks moved on from a route without workers, by the route they went to.");
         _cancelled = _meter.CreateCounter<long>("otto.queue.cancelled", "{message}", "Tasks that ended here because they were cancelled.");
-        _duplicates = _meter.CreateCounter<long>("otto.queue.duplicates", "{message}", "Tasks refused because another of their key is pending or running.");
-        _leasesLost = _meter.CreateCounter<long>("otto.queue.leases.lost", "{message}", "Tasks that passed to another worker while they were held here: they may run twice.");
-        _handedOver = _meter.CreateCounter<long>("otto.queue.handed_over", "{message}", "Tasks given to another route by a stop, by the route they went to.");
+        _duplicates = _meter.CreateCounter<long>("otto.queue.duplicates", "{message}",
+            "Tasks refused because another of their key is pending or running.");
+        _leasesLost = _meter.CreateCounter<long>("otto.queue.leases.lost", "{message}",
+            "Tasks that passed to another worker while they were held here: they may run twice.");
+        _handedOver = _meter.CreateCounter<long>("otto.queue.handed_over", "{message}",
+            "Tasks given to another route by a stop, by the route they went to.");
         _waited = _meter.CreateHistogram<double>("otto.queue.wait.duration", "s", "From enqueue to the start of the handler.");
         _processed = _meter.CreateHistogram<double>("messaging.process.duration", "s", "How long the handler took.");
-        _meter.CreateObservableUpDownCounter("otto.queue.workers", workers, "{worker}", "Live workers other than this process, by queue and route, as last known.");
+        _meter.CreateObservableUpDownCounter("otto.queue.workers", workers, "{worker}",
+            "Live workers other than this process, by queue and route, as last known.");
         _meter.CreateObservableUpDownCounter("otto.queue.depth", depth, "{message}", "Tasks that wait, by queue and route.");
     }
 
@@ -63,16 +69,19 @@ internal sealed class QueueTelemetry : IDisposable
     {
         if (!Source.HasListeners()) return null;
         Activity? activity = Source.StartActivity($"send {queue}", ActivityKind.Producer);
-        return activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "send").SetTag("messaging.destination.name", queue).SetTag("otto.task.name", task);
+        return activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "send").SetTag("messaging.destination.name",
+            queue).SetTag("otto.task.name", task);
     }
 
     internal void Sent(KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, RouteName route, string reason)
     {
         if (_sent.Enabled) _sent.Add(1, System, queue, task);
         if (_routed.Enabled) _routed.Add(1, queue, RouteTag(route), new KeyValuePair<string, object?>("otto.reason", reason));
-        if (_spilled.Enabled && reason.StartsWith(RouteReason.SpilledStart, StringComparison.Ordinal)) _spilled.Add(1, queue, RouteTag(route));
+        if (_spilled.Enabled && reason.StartsWith(RouteReason.SpilledStart, StringComparison.Ordinal))
+            _spilled.Add(1, queue, RouteTag(route));
         // Only on our own span: where nobody asked for one, the current span is the program's, or the task's that enqueues.
-        if (Activity.Current is { Kind: ActivityKind.Producer } send && send.Source == Source) send.SetTag("otto.route", route.Value).SetTag("otto.reason", reason);
+        if (Activity.Current is { Kind: ActivityKind.Producer } send && send.Source == Source)
+            send.SetTag("otto.route", route.Value).SetTag("otto.reason", reason);
     }
 
     internal void Retried(KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task)
@@ -120,7 +129,8 @@ internal sealed class QueueTelemetry : IDisposable
         if (_consumed.Enabled) _consumed.Add(1, System, queue, task, route);
     }
 
-    internal void Waited(double seconds, KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, KeyValuePair<string, object?> route)
+    internal void Waited(double seconds, KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task,
+        KeyValuePair<string, object?> route)
     {
         if (_waited.Enabled) _waited.Record(Math.Max(0, seconds), queue, task, route);
     }
@@ -130,16 +140,22 @@ internal sealed class QueueTelemetry : IDisposable
     {
         Activity.Current = null; // What the worker ran before is not this task's parent.
         if (!Source.HasListeners()) return null;
-        Activity? activity = Source.StartActivity($"process {queue}", ActivityKind.Consumer, producer, links: producer == default ? null : [new ActivityLink(producer)]);
-        return activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "process").SetTag("messaging.destination.name", queue)
-            .SetTag("messaging.message.id", context.Id.ToString()).SetTag("otto.task.name", context.Name).SetTag("otto.route", context.Route.Value).SetTag("otto.attempt", context.Attempt);
+        Activity? activity =
+            Source.StartActivity($"process {queue}", ActivityKind.Consumer, producer,
+                links: producer == default ? null : [new ActivityLink(producer)]);
+        return activity?.SetTag("messaging.system", "otto").SetTag("messaging.operation.type", "process").SetTag(
+            "messaging.destination.name", queue)
+            .SetTag("messaging.message.id", context.Id.ToString()).SetTag("otto.task.name", context.Name).SetTag("otto.route",
+                context.Route.Value).SetTag("otto.attempt", context.Attempt);
     }
 
-    internal void Processed(TimeSpan time, Exception? failure, KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task, KeyValuePair<string, object?> route)
+    internal void Processed(TimeSpan time, Exception? failure, KeyValuePair<string, object?> queue, KeyValuePair<string, object?> task,
+        KeyValuePair<string, object?> route)
     {
         if (!_processed.Enabled) return;
         if (failure is null) _processed.Record(time.TotalSeconds, queue, task, route);
-        else _processed.Record(time.TotalSeconds, queue, task, route, new KeyValuePair<string, object?>("error.type", failure.GetType().FullName));
+        else _processed.Record(time.TotalSeconds, queue, task, route,
+            new KeyValuePair<string, object?>("error.type", failure.GetType().FullName));
     }
 
     public void Dispose() => _meter.Dispose();

@@ -5,9 +5,11 @@ using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.FaultLab.Scenes;
 
-// A queue (with small slots: of loans) with a sender and a worker that go on while the victim lies where it fell; afterwards the ledger has to add up.
+// A queue (with small slots: of loans) with a sender and a worker that go on while the victim lies where it
+// fell; afterwards the ledger has to add up.
 
-internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool mustReach, int slotBytes = 256) : Scene(fault, kill, random, mustReach)
+internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool mustReach, int slotBytes = 256)
+    : Scene(fault, kill, random, mustReach)
 {
     private const string Name = "jobs", Us = "the others' worker";
     private readonly MessageLedger _ledger = new();
@@ -78,7 +80,8 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         // Whatever else it held comes back by itself, or is swept; both show in the slots at the end.
         Soon(() => !IsListed(_victim.Id), "somebody to sweep the victim");
         Judge(Stopwatch.GetElapsedTime(_victim.EndedAt), "whoever waits for the sweep");
-        if (Fault.Fate == Fate.NeverSeen && _ledger.Leases(intent!) != 0) Findings.Add($"I2: {intent} was seen, although it was not committed");
+        if (Fault.Fate == Fate.NeverSeen && _ledger.Leases(intent!) != 0)
+            Findings.Add($"I2: {intent} was seen, although it was not committed");
         if (Fault.Fate == Fate.Ended && _ledger.Leases(lease!) != 1)
         {
             Findings.Duplicated++;
@@ -89,7 +92,8 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     private void AfterStop(long down)
     {
         WaitOutAPeriod(down);
-        bool givesBack = Fault.Victim.Contains("abandon", StringComparison.Ordinal) || Fault.Victim.Contains("later", StringComparison.Ordinal);
+        bool givesBack = Fault.Victim.Contains("abandon", StringComparison.Ordinal)
+            || Fault.Victim.Contains("later", StringComparison.Ordinal);
         if (!givesBack && _ledger.HasRedelivery) Findings.Add("I6: something was delivered again, although nobody died");
         _victim!.Continue();
         _victim.Finish();
@@ -142,9 +146,11 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
                 continue;
             }
 
-            if (!Payload.TryRead(lease.Payload.Span, out int sender, out int sequence)) Findings.Add($"I2: a torn message {sender}:{sequence}");
+            if (!Payload.TryRead(lease.Payload.Span, out int sender, out int sequence))
+                Findings.Add($"I2: a torn message {sender}:{sequence}");
             string id = $"{sender}:{sequence}";
-            if (sender == 1 && (Fault.Victim.Contains("delay", StringComparison.Ordinal) || Fault.Victim.Contains("cancel", StringComparison.Ordinal))) _ledger.Unordered(id);
+            if (sender == 1 && (Fault.Victim.Contains("delay", StringComparison.Ordinal)
+                || Fault.Victim.Contains("cancel", StringComparison.Ordinal))) _ledger.Unordered(id);
             if (sender == 9) _ledger.Unordered(id);
             _ledger.Leased(id, lease.Attempt, Us, Stopwatch.GetTimestamp());
             if (lease.Complete()) _ledger.Done(id, Us, Stopwatch.GetTimestamp());
@@ -168,7 +174,8 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     private bool IsListed(int pid)
     {
         byte[] entries = new byte[16 * SegmentLayout.ParticipantBytes];
-        using var file = new FileStream(SegmentFile.PathOf(Place.Directory, Name, SegmentShape.Queue), FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+        using var file = new FileStream(SegmentFile.PathOf(Place.Directory, Name, SegmentShape.Queue), FileMode.Open, FileAccess.Read,
+            FileShare.ReadWrite, bufferSize: 0);
         file.Position = SegmentLayout.ParticipantsOffset;
         file.ReadExactly(entries);
         for (int at = 0; at < entries.Length; at += SegmentLayout.ParticipantBytes)
@@ -189,7 +196,8 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         int sent = 0, done = 0;
         while (sent <= _sender.Capacity && _sender.TrySend([1])) sent++;
         while (_sender.TryLease(out WorkLease lease) && lease.Complete()) done++;
-        if (sent != _sender.Capacity || done != sent) Findings.Add($"slots: of {_sender.Capacity} slots {sent} could be filled and {done} emptied");
+        if (sent != _sender.Capacity || done != sent)
+            Findings.Add($"slots: of {_sender.Capacity} slots {sent} could be filled and {done} emptied");
         Soon(() => Place.LentBlocks(Name + ".queue") == 0, "every block to be free again");
     }
 }

@@ -31,7 +31,8 @@ internal sealed class RegionScene(FaultCase fault, bool kill, Random random, boo
             }
         });
         reads.Watch();
-        string[] fates = Lab.Planted is { } bug && bug.StartsWith("region.skip-", StringComparison.Ordinal) ? ["skip", bug["region.skip-".Length..]] : [];
+        string[] fates = Lab.Planted is { } bug && bug.StartsWith("region.skip-", StringComparison.Ordinal)
+            ? ["skip", bug["region.skip-".Length..]] : [];
         _writer = new PeerProcess(Place.Directory, [], ["region-set", path, "key", New, Kill ? "kill" : "stop", step.ToString(), .. fates]);
         Soon(() => _writer.HasExited || (!Kill && _writer.IsStopped), "the writer to come to its step");
         long down = Stopwatch.GetTimestamp();
@@ -66,6 +67,7 @@ internal sealed class RegionScene(FaultCase fault, bool kill, Random random, boo
         string? found = region.Get("key")?.GetString();
         if (found == expected) return;
         Findings.Lost += committed ? 1 : 0;
-        Findings.Add($"{(committed ? "I1" : "I2")}: found {found?.Length} letters that begin with {found?[0]}, expected {expected.Length} of {expected[0]}");
+        Findings.Add($"{(committed ? "I1" : "I2")}: found {found?.Length} letters that begin with {found?[0]}, expected "
+            + $"{expected.Length} of {expected[0]}");
     }
 }

@@ -15,8 +15,10 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
 
     protected override void Play()
     {
-        bool sweeps = Fault.Victim.StartsWith("queue-stay", StringComparison.Ordinal), removes = Fault.Victim.StartsWith("segment-remove", StringComparison.Ordinal);
-        var options = new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = Fault.Point == "queue.sweep.taken-over" ? 1 : 10, MaxParticipants = 16 };
+        bool sweeps = Fault.Victim.StartsWith("queue-stay", StringComparison.Ordinal),
+            removes = Fault.Victim.StartsWith("segment-remove", StringComparison.Ordinal);
+        var options = new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = Fault.Point == "queue.sweep.taken-over" ? 1 : 10,
+            MaxParticipants = 16 };
         if (sweeps) LeaveSomething(options);
         if (removes) Place.Transport.OpenQueue(Name, options).Dispose();
         _victim = new Victim(Place, Fault, Kill, Name);
@@ -29,7 +31,8 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
         long down = Stopwatch.GetTimestamp();
         if (removes && !Kill)
         {
-            // The one step that a stopped process can hold up: only its remover may take the name away. Whoever opens it hears so within two seconds.
+            // The one step that a stopped process can hold up: only its remover may take the name away.
+            // Whoever opens it hears so within two seconds.
             if (!Refuses(options)) Findings.Add("I7: a segment that is being removed was opened");
             Judge(Stopwatch.GetElapsedTime(down), "whoever opens a segment that is being removed");
             _victim.Continue();
@@ -58,7 +61,8 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
 
         if (sweeps)
         {
-            Soon(() => Work(ref done, ref again) && done + _queue.GetCounts().Dead == Messages && _queue.GetCounts().Dead == dead, "everything (I1)");
+            Soon(() => Work(ref done, ref again) && done + _queue.GetCounts().Dead == Messages && _queue.GetCounts().Dead == dead,
+                "everything (I1)");
             if (again != Held - dead) Findings.Add($"I3: {again} messages were delivered again, {Held - dead} were held");
         }
 

@@ -120,7 +120,8 @@ internal sealed class StreamScene(FaultCase fault, bool kill, Random random, boo
         _sender!.Complete();
         _victim.AwaitEnd(Findings);
         List<int> got = Numbers(_victim.Lines, "got 1");
-        if (!got.SequenceEqual(Enumerable.Range(0, _sent))) Findings.Add($"I1: of {_sent} messages the receiver got {got.Count}, not each once and in order");
+        if (!got.SequenceEqual(Enumerable.Range(0, _sent)))
+            Findings.Add($"I1: of {_sent} messages the receiver got {got.Count}, not each once and in order");
     }
 
     private void StartReceiving()
@@ -203,5 +204,6 @@ internal sealed class StreamScene(FaultCase fault, bool kill, Random random, boo
     }
 
     private static List<int> Numbers(IReadOnlyList<string> lines, string beginning) =>
-        [.. lines.Where(line => line.StartsWith(beginning + " ", StringComparison.Ordinal)).Select(line => int.Parse(line[(beginning.Length + 1)..].Split(' ')[0], CultureInfo.InvariantCulture))];
+        [.. lines.Where(line => line.StartsWith(beginning + " ", StringComparison.Ordinal)).Select(
+            line => int.Parse(line[(beginning.Length + 1)..].Split(' ')[0], CultureInfo.InvariantCulture))];
 }

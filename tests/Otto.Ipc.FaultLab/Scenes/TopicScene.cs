@@ -5,7 +5,8 @@ using Otto.Ipc.Mmap;
 
 namespace Otto.Ipc.FaultLab.Scenes;
 
-// A topic with a publisher and two subscribers that go on. Everybody's count is exact: what was heard and what was lost are all that was published.
+// A topic with a publisher and two subscribers that go on. Everybody's count is exact: what was heard and
+// what was lost are all that was published.
 
 internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool mustReach) : Scene(fault, kill, random, mustReach)
 {
@@ -98,7 +99,8 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
 
         foreach (Listener listener in _listeners)
         {
-            if (listener.Next(3) != committed) Findings.Add($"I1, I2: of {committed} messages of the victim's lane {listener.Next(3)} were heard or lost");
+            if (listener.Next(3) != committed)
+                Findings.Add($"I1, I2: of {committed} messages of the victim's lane {listener.Next(3)} were heard or lost");
         }
     }
 
@@ -119,12 +121,14 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
     {
         while (!publisher.TryPublish(message))
         {
-            if (!publisher.WaitToPublish(message.Length, TimeSpan.FromSeconds(30))) throw new TimeoutException("a subscriber held the publisher");
+            if (!publisher.WaitToPublish(message.Length, TimeSpan.FromSeconds(30)))
+                throw new TimeoutException("a subscriber held the publisher");
         }
     }
 
     private List<int> Numbers(string verb) =>
-        [.. _victim!.Lines.Where(line => line.StartsWith(verb + " ", StringComparison.Ordinal)).Select(line => int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture))];
+        [.. _victim!.Lines.Where(line => line.StartsWith(verb + " ", StringComparison.Ordinal)).Select(
+            line => int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture))];
 
     /// <summary>A subscriber of this process, and what it makes of what it hears.</summary>
     private sealed class Listener(Func<StartPosition, MessageSubscriber> open, Findings findings) : IDisposable

@@ -67,7 +67,8 @@ internal sealed class FifoFundamentals
         FifoTransport transport = _place.Transport;
         CancellationToken stop = CancellationToken.None;
         using FifoDuplex server = transport.OpenDuplex("questions", DuplexSide.Server);
-        Program shell = _place.Bash("exec 3> questions.to-server.fifo 4< questions.to-client.fifo; echo 'is it there' >&3; read -r answer <&4; echo \"$answer\"");
+        Program shell = _place.Bash(
+            "exec 3> questions.to-server.fifo 4< questions.to-client.fifo; echo 'is it there' >&3; read -r answer <&4; echo \"$answer\"");
         string question = Encoding.UTF8.GetString(await NextAsync(server.Receiver));
         await server.Sender.SendAsync(Encoding.UTF8.GetBytes($"{question}? yes"), stop);
         Assert.That(shell.Output(), Is.EqualTo("is it there? yes\n"));
@@ -93,14 +94,16 @@ internal sealed class FifoFundamentals
     {
         string root = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
-        string[] page = [.. File.ReadLines(Path.Combine(root, "tests/Otto.Ipc.Fifo.Tests/Fundamentals/FifoFundamentals.cs")).Select(line => line.Trim())];
+        string[] page = [.. File.ReadLines(Path.Combine(root, "tests/Otto.Ipc.Fifo.Tests/Fundamentals/FifoFundamentals.cs")).Select(
+            line => line.Trim())];
         string document = File.ReadAllText(Path.Combine(root, "docs/fifo.md"));
         int examples = 0;
         foreach (string block in document.Split("```csharp\n").Skip(1))
         {
             examples++;
             foreach (string line in block[..block.IndexOf("```", StringComparison.Ordinal)].Split('\n').Select(line => line.Trim()))
-                Assert.That(page.Contains(line) || line == "var transport = new FifoTransport();", $"docs/fifo.md says, and no page here does: {line}");
+                Assert.That(page.Contains(line) || line == "var transport = new FifoTransport();",
+                    $"docs/fifo.md says, and no page here does: {line}");
         }
 
         Assert.That(examples, Is.EqualTo(4));

@@ -20,17 +20,21 @@ internal sealed class OneToOne
     public void Two_echos_in_a_row_reach_one_loop_which_ends_with_the_producer()
     {
         using var run = new RelayRun(_place);
-        Program consumer = run.Consume(ReadLines), producer = run.Produce("echo one > \"$OTTO_OUTPUT_PIPE\"; echo two > \"$OTTO_OUTPUT_PIPE\"");
+        Program consumer = run.Consume(ReadLines),
+            producer = run.Produce("echo one > \"$OTTO_OUTPUT_PIPE\"; echo two > \"$OTTO_OUTPUT_PIPE\"");
         producer.Output();
         Assert.That(consumer.Output(), Is.EqualTo("got one\ngot two\nend\n"));
-        Assert.That(run.Report(), Is.EqualTo(new FifoRelayReport(8, false, [])).Using<FifoRelayReport>((a, b) => (a.Bytes, a.ConsumersLeft, a.Troubles.Count) == (b.Bytes, b.ConsumersLeft, b.Troubles.Count)));
+        Assert.That(run.Report(),
+            Is.EqualTo(new FifoRelayReport(8, false, [])).Using<FifoRelayReport>(
+                (a, b) => (a.Bytes, a.ConsumersLeft, a.Troubles.Count) == (b.Bytes, b.ConsumersLeft, b.Troubles.Count)));
     }
 
     [Test]
     public void An_endless_producer_ends_quietly_when_its_consumer_has_had_enough()
     {
         using var run = new RelayRun(_place);
-        Program producer = run.Produce("yes > \"$OTTO_OUTPUT_PIPE\""), consumer = run.Consume("head -n 10 < \"$OTTO_INPUT_PIPE\"; read -r _");
+        Program producer = run.Produce("yes > \"$OTTO_OUTPUT_PIPE\""),
+            consumer = run.Consume("head -n 10 < \"$OTTO_INPUT_PIPE\"; read -r _");
         Assert.That(producer.AwaitExit(), Is.EqualTo(128 + Program.SigPipe), "while the consumer's process still runs");
         Assert.That(producer.Errors(), Is.Empty);
         consumer.Say("done");
@@ -42,7 +46,8 @@ internal sealed class OneToOne
     public void A_loop_of_echos_ends_too()
     {
         using var run = new RelayRun(_place);
-        Program producer = run.Produce("while :; do echo again > \"$OTTO_OUTPUT_PIPE\"; done"), consumer = run.Consume("head -n 3 < \"$OTTO_INPUT_PIPE\"");
+        Program producer = run.Produce("while :; do echo again > \"$OTTO_OUTPUT_PIPE\"; done"),
+            consumer = run.Consume("head -n 3 < \"$OTTO_INPUT_PIPE\"");
         Assert.That(consumer.Output(), Is.EqualTo("again\nagain\nagain\n"));
         // Each echo opens the FIFO anew: one that opens it when nobody reads any more must not wait there for ever.
         Assert.That(producer.AwaitExit(), Is.EqualTo(128 + Program.SigPipe));
@@ -52,7 +57,8 @@ internal sealed class OneToOne
     public void A_producer_that_opens_again_after_everybody_left_is_turned_away()
     {
         using var run = new RelayRun(_place);
-        Program producer = run.Produce("echo first > \"$OTTO_OUTPUT_PIPE\"; read -r _; exec 3> \"$OTTO_OUTPUT_PIPE\"; while echo again >&3; do :; done");
+        Program producer = run.Produce(
+            "echo first > \"$OTTO_OUTPUT_PIPE\"; read -r _; exec 3> \"$OTTO_OUTPUT_PIPE\"; while echo again >&3; do :; done");
         run.Consume("head -n 1 < \"$OTTO_INPUT_PIPE\"").Output();
         Assert.That(run.Report().ConsumersLeft, Is.True);
         producer.Say("go");
@@ -106,7 +112,8 @@ internal sealed class OneToOne
             while at < len(data):
                 at += os.write(pipe, data[at:at + random.choice([1, 10, 4096, 4097, 100_000])])
             """);
-        Program consumer = run.ConsumePython("import os; print(open(os.environ['OTTO_INPUT_PIPE'], 'rb').read() == bytes(range(256)) * 20_000)");
+        Program consumer = run.ConsumePython(
+            "import os; print(open(os.environ['OTTO_INPUT_PIPE'], 'rb').read() == bytes(range(256)) * 20_000)");
         Assert.That(consumer.Output(), Is.EqualTo("True\n"));
         producer.Output();
     }
@@ -115,7 +122,8 @@ internal sealed class OneToOne
     public void A_hundred_megabytes_pass_unchanged()
     {
         using var run = new RelayRun(_place);
-        Program producer = run.Produce("head -c 100000000 /dev/urandom | tee \"$OTTO_OUTPUT_PIPE\" | md5sum"), consumer = run.Consume("md5sum < \"$OTTO_INPUT_PIPE\"");
+        Program producer = run.Produce("head -c 100000000 /dev/urandom | tee \"$OTTO_OUTPUT_PIPE\" | md5sum"),
+            consumer = run.Consume("md5sum < \"$OTTO_INPUT_PIPE\"");
         string sum = producer.Output();
         Assert.That(consumer.Output(), Is.EqualTo(sum));
         Assert.That(run.Report().Bytes, Is.EqualTo(100_000_000));
@@ -167,7 +175,8 @@ internal sealed class OneToOne
     public void A_consumer_that_opens_again_after_the_end_finds_the_end()
     {
         using var run = new RelayRun(_place);
-        Program producer = run.Produce("echo once > \"$OTTO_OUTPUT_PIPE\""), consumer = run.Consume("cat \"$OTTO_INPUT_PIPE\"; cat \"$OTTO_INPUT_PIPE\"; cat \"$OTTO_INPUT_PIPE\"; echo done");
+        Program producer = run.Produce("echo once > \"$OTTO_OUTPUT_PIPE\""),
+            consumer = run.Consume("cat \"$OTTO_INPUT_PIPE\"; cat \"$OTTO_INPUT_PIPE\"; cat \"$OTTO_INPUT_PIPE\"; echo done");
         Assert.That(consumer.Output(), Is.EqualTo("once\ndone\n"));
         producer.Output();
     }
@@ -185,7 +194,8 @@ internal sealed class OneToOne
     public void A_killed_consumer_ends_its_producer()
     {
         using var run = new RelayRun(_place);
-        Program producer = run.Produce("yes > \"$OTTO_OUTPUT_PIPE\""), consumer = run.Consume("exec 3< \"$OTTO_INPUT_PIPE\"; read -r line <&3; kill -9 $$");
+        Program producer = run.Produce("yes > \"$OTTO_OUTPUT_PIPE\""),
+            consumer = run.Consume("exec 3< \"$OTTO_INPUT_PIPE\"; read -r line <&3; kill -9 $$");
         Assert.That(consumer.AwaitExit(), Is.EqualTo(128 + Program.SigKill));
         Assert.That(producer.AwaitExit(), Is.EqualTo(128 + Program.SigPipe));
     }
@@ -195,7 +205,9 @@ internal sealed class OneToOne
     {
         using var run = new RelayRun(_place);
         // The child has the FIFO open, and will as long as it runs.
-        Program consumer = run.Consume(ReadLines), producer = run.Produce("exec 3> \"$OTTO_OUTPUT_PIPE\"; sleep 1000 > /dev/null 2>&1 < /dev/null & echo $! > child; echo mine >&3");
+        Program consumer = run.Consume(ReadLines),
+            producer = run.Produce(
+                "exec 3> \"$OTTO_OUTPUT_PIPE\"; sleep 1000 > /dev/null 2>&1 < /dev/null & echo $! > child; echo mine >&3");
         Assert.That(consumer.Output(), Is.EqualTo("got mine\nend\n"));
         Assert.That(producer.AwaitExit(), Is.Zero);
         _place.Bash("kill $(cat child)").Output();
@@ -206,7 +218,9 @@ internal sealed class OneToOne
     {
         using var run = new RelayRun(_place, new FifoRelayOptions { UntilClosed = true });
         _place.Bash("mkfifo go").Output();
-        Program consumer = run.Consume(ReadLines), producer = run.Produce("{ read -r _ < go; echo late; } > \"$OTTO_OUTPUT_PIPE\" 2> /dev/null < /dev/null & until [ -e /proc/$!/fd/1 ] && [ /proc/$!/fd/1 -ef \"$OTTO_OUTPUT_PIPE\" ]; do :; done; echo early > \"$OTTO_OUTPUT_PIPE\"");
+        Program consumer = run.Consume(ReadLines), producer = run.Produce("{ read -r _ < go; echo late; } > \"$OTTO_OUTPUT_PIPE\" 2> "
+            + "/dev/null < /dev/null & until [ -e /proc/$!/fd/1 ] && [ /proc/$!/fd/1 -ef \"$OTTO_OUTPUT_PIPE\" ]; do :; done; echo "
+            + "early > \"$OTTO_OUTPUT_PIPE\"");
         Assert.That(producer.AwaitExit(), Is.Zero);
         Assert.That(consumer.HasExited, Is.False);
         _place.Bash("echo > go").Output();

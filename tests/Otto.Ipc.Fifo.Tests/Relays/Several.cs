@@ -127,7 +127,8 @@ internal sealed class Several
     public void Every_consumer_gets_everything()
     {
         using var run = new RelayRun(_place, new FifoRelayOptions { Consumers = 3 });
-        Program[] consumers = [.. Enumerable.Range(0, 3).Select(i => run.Consume($"{(i == 1 ? "sleep 0.2; " : "")}md5sum < \"$OTTO_INPUT_PIPE\""))];
+        Program[] consumers =
+            [.. Enumerable.Range(0, 3).Select(i => run.Consume($"{(i == 1 ? "sleep 0.2; " : "")}md5sum < \"$OTTO_INPUT_PIPE\""))];
         string sum = run.Produce("head -c 3000000 /dev/urandom | tee \"$OTTO_OUTPUT_PIPE\" | md5sum").Output();
         foreach (Program consumer in consumers) Assert.That(consumer.Output(), Is.EqualTo(sum));
     }
@@ -136,7 +137,8 @@ internal sealed class Several
     public void A_consumer_that_leaves_does_not_end_the_others()
     {
         using var run = new RelayRun(_place, new FifoRelayOptions { Consumers = 2 });
-        Program stays = run.Consume("wc -l < \"$OTTO_INPUT_PIPE\""), leaves = run.Consume("head -n 1 < \"$OTTO_INPUT_PIPE\""), producer = run.Produce("seq 500000 > \"$OTTO_OUTPUT_PIPE\"");
+        Program stays = run.Consume("wc -l < \"$OTTO_INPUT_PIPE\""), leaves = run.Consume("head -n 1 < \"$OTTO_INPUT_PIPE\""),
+            producer = run.Produce("seq 500000 > \"$OTTO_OUTPUT_PIPE\"");
         Assert.That(stays.Output().Trim(), Is.EqualTo("500000"));
         Assert.That(leaves.Output(), Is.EqualTo("1\n"));
         producer.Output();
@@ -157,6 +159,7 @@ internal sealed class Several
     [TestCase(65, 1, "1 to 64 producers: 65")]
     [TestCase(1, 0, "1 to 64 consumers: 0")]
     public void Numbers_out_of_bounds_are_refused(int producers, int consumers, string words) =>
-        Assert.That(() => new FifoRelay(new FifoRelayOptions { Producers = producers, Consumers = consumers, Directory = _place.Directory }),
+        Assert.That(() => new FifoRelay(
+            new FifoRelayOptions { Producers = producers, Consumers = consumers, Directory = _place.Directory }),
             Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains(words));
 }

@@ -32,7 +32,8 @@ internal sealed class Coming
     public async Task A_sender_that_waits_for_a_receiver_goes_on_when_one_comes([Values] bool blocked)
     {
         using MessageSender sender = _place.Transport.OpenSender("words");
-        Task waiting = blocked ? Watch.OnThread(() => sender.WaitToSend(1, Timeout.InfiniteTimeSpan)) : sender.SendAsync("x"u8.ToArray()).AsTask();
+        Task waiting = blocked ? Watch.OnThread(() => sender.WaitToSend(1, Timeout.InfiniteTimeSpan))
+            : sender.SendAsync("x"u8.ToArray()).AsTask();
         using MessageReceiver receiver = _place.Transport.OpenReceiver("words");
         await Watch.Over(waiting);
         if (blocked) sender.TrySend("x"u8);
@@ -44,7 +45,8 @@ internal sealed class Coming
     {
         using MessageSender sender = _place.Transport.OpenSender("words");
         using var stop = new CancellationTokenSource();
-        Task waiting = blocked ? Watch.OnThread(() => sender.WaitToSend(1, Timeout.InfiniteTimeSpan, stop.Token)) : sender.SendAsync("x"u8.ToArray(), stop.Token).AsTask();
+        Task waiting = blocked ? Watch.OnThread(() => sender.WaitToSend(1, Timeout.InfiniteTimeSpan, stop.Token))
+            : sender.SendAsync("x"u8.ToArray(), stop.Token).AsTask();
         stop.Cancel();
         Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<OperationCanceledException>());
     }
@@ -93,7 +95,8 @@ internal sealed class Coming
         using MessageSender sender = _place.Transport.OpenSender("words");
         MessageReceiver receiver = _place.Transport.OpenReceiver("words");
         while (sender.TrySend(new byte[1000])) { }
-        Task waiting = blocked ? Watch.OnThread(() => sender.WaitToSend(1000, Timeout.InfiniteTimeSpan)) : sender.SendAsync(new byte[1000]).AsTask();
+        Task waiting = blocked ? Watch.OnThread(() => sender.WaitToSend(1000, Timeout.InfiniteTimeSpan))
+            : sender.SendAsync(new byte[1000]).AsTask();
         receiver.Dispose();
         Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<ChannelClosedException>());
     }
@@ -170,7 +173,8 @@ internal sealed class Coming
         Assert.That(receiver.TryReceive(out ReadLease lease), Is.True);
         _place.Python("import os; os.read(os.open('words.fifo', os.O_RDONLY), 100)").Output();
         lease.Dispose();
-        Assert.That(() => receiver.TryReceive(out _), Throws.InstanceOf<InvalidDataException>().With.Message.Contains("another program reads from it"));
+        Assert.That(() => receiver.TryReceive(out _),
+            Throws.InstanceOf<InvalidDataException>().With.Message.Contains("another program reads from it"));
     }
 
     [Test]

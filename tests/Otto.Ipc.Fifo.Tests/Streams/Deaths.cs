@@ -18,7 +18,8 @@ internal sealed class Deaths
     public void GiveBack() => _place.Dispose();
 
     [Test]
-    public void A_killed_receiver_leaves_the_message_in_its_hand_and_all_after_it_to_its_successor([Values(4_092, 65_536)] int limit, [Values(0, 20, 399)] int held)
+    public void A_killed_receiver_leaves_the_message_in_its_hand_and_all_after_it_to_its_successor([Values(4_092, 65_536)] int limit,
+        [Values(0, 20, 399)] int held)
     {
         const int Count = 400;
         using MessageSender sender = _place.Transport.OpenSender(Name, Options(limit));
@@ -171,7 +172,8 @@ internal sealed class Deaths
             """);
         Watch.Until(() => File.Exists(Path.Combine(_place.Directory, "written")), "half a frame");
         var idle = new Idleness(receiver.Id);
-        // It looks at the half frame after 1 ms, 2 ms, and so on, since the writer may have died; soon four times a second, by a few reads each.
+        // It looks at the half frame after 1 ms, 2 ms, and so on, since the writer may have died; soon four
+        // times a second, by a few reads each.
         Watch.Until(() => idle.Reads() <= 40, "the receiver to sleep: it looks at half a frame all the time");
         python.Say("go");
         receiver.WaitFor("torn");
@@ -187,7 +189,8 @@ internal sealed class Deaths
 
     /// <summary>The number in the last line that begins like this.</summary>
     private static int Numbers(PeerProcess peer, string beginning) =>
-        int.Parse(peer.Lines.Last(line => line.StartsWith(beginning, StringComparison.Ordinal))[beginning.Length..].Split(' ')[0], CultureInfo.InvariantCulture);
+        int.Parse(peer.Lines.Last(line => line.StartsWith(beginning, StringComparison.Ordinal))[beginning.Length..].Split(' ')[0],
+            CultureInfo.InvariantCulture);
 
     private static FifoStreamOptions Options(int limit) => new() { Framing = FifoFraming.LengthPrefixed, MaxMessageBytes = limit };
 

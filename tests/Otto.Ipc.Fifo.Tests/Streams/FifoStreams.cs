@@ -38,7 +38,8 @@ public sealed class SmallFifoStreamSenders : StreamSendersConformance
 
 /// <summary>A stream of length-prefixed frames.</summary>
 /// <param name="largest">The largest message; null for the default.</param>
-/// <param name="receiverFirst">Whether a receiver is there before the first sender: a FIFO keeps nothing while nobody reads.</param>
+/// <param name="receiverFirst">Whether a receiver is there before the first sender: a FIFO
+/// keeps nothing while nobody reads.</param>
 internal sealed class StreamHarness(int? largest, bool receiverFirst = false) : IStreamHarness
 {
     private readonly FifoPlace _place = new();

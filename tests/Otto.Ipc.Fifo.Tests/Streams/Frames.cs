@@ -108,7 +108,8 @@ internal sealed class Frames
     public void A_slot_that_was_reserved_beside_another_sender_is_sent_whatever_that_one_took()
     {
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames", LengthPrefixed);
-        using MessageSender first = _place.Transport.OpenSender("frames", LengthPrefixed), second = _place.Transport.OpenSender("frames", LengthPrefixed);
+        using MessageSender first = _place.Transport.OpenSender("frames", LengthPrefixed),
+            second = _place.Transport.OpenSender("frames", LengthPrefixed);
         Assert.That(first.TryReserve(60_000, out WriteSlot slot), Is.True);
         Payload.Fill(slot.Bytes, 1, 0);
         int sent = 0;
@@ -144,7 +145,8 @@ internal sealed class Frames
         for (int i = 0; i < Senders * Each; i++)
         {
             byte[] message = receiver.NextBytes();
-            if (!Payload.TryRead(message, out int sender, out int sequence) || sequence != next[sender]++) Assert.Fail($"message {i} is torn or out of order: sender {sender}, {sequence}");
+            if (!Payload.TryRead(message, out int sender, out int sequence) || sequence != next[sender]++)
+                Assert.Fail($"message {i} is torn or out of order: sender {sender}, {sequence}");
         }
 
         await Watch.Over(Task.WhenAll(sending));

@@ -102,12 +102,14 @@ internal sealed class Lines
     [Test]
     public void A_line_over_the_limit_is_told_once_and_skipped([Values(11, 5_000, 100_000)] int bytes)
     {
-        using MessageReceiver receiver = _place.Transport.OpenReceiver("words", new FifoStreamOptions { MaxMessageBytes = 10, PipeBytes = 4096 });
+        using MessageReceiver receiver =
+            _place.Transport.OpenReceiver("words", new FifoStreamOptions { MaxMessageBytes = 10, PipeBytes = 4096 });
         Program shell = _place.Bash($$"""{ echo before; head -c {{bytes}} /dev/zero | tr '\0' a; echo; echo after; } > words.fifo""");
         Assert.That(receiver.Next(), Is.EqualTo("before"));
         Assert.That(receiver.WaitToReceive(Watch.Limit), Is.True);
         var thrown = Assert.Throws<InvalidDataException>(() => receiver.TryReceive(out _));
-        Assert.That(thrown!.Message, Does.Contain("more than 10 bytes").And.Contain("begins with 'aaaaaaaaaaa").And.Contain("MaxMessageBytes"));
+        Assert.That(thrown!.Message,
+            Does.Contain("more than 10 bytes").And.Contain("begins with 'aaaaaaaaaaa").And.Contain("MaxMessageBytes"));
         Assert.That(receiver.Next(), Is.EqualTo("after"));
         shell.Output();
     }

@@ -2,7 +2,8 @@ using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Fifo.Tests.Streams;
 
-// What lies on the disk: made for this user alone, checked before it is trusted, agreed on by all ends, and deleted only when nobody has it.
+// What lies on the disk: made for this user alone, checked before it is trusted, agreed on by all ends, and
+// deleted only when nobody has it.
 
 [TestFixture]
 [Parallelizable(ParallelScope.All)]
@@ -38,7 +39,8 @@ internal sealed class Places
     [TestCase("mkfifo -m 600 words.fifo; chown 12345 words.fifo", typeof(UnauthorizedAccessException), "belongs to uid 12345")]
     public void What_is_not_this_users_alone_is_refused(string prepare, Type refusal, string words)
     {
-        if (prepare.Contains("chown", StringComparison.Ordinal) && Environment.UserName != "root") Assert.Ignore("only root can give a file away");
+        if (prepare.Contains("chown", StringComparison.Ordinal) && Environment.UserName != "root")
+            Assert.Ignore("only root can give a file away");
         _place.Bash(prepare).Output();
         Assert.That(() => _place.Transport.OpenReceiver("words"), Throws.InstanceOf(refusal).With.Message.Contains(words));
         Assert.That(() => _place.Transport.OpenSender("words"), Throws.InstanceOf(refusal).With.Message.Contains(words));
@@ -49,7 +51,8 @@ internal sealed class Places
     {
         _place.Bash("mkdir -m 700 else; ln -s else link").Output();
         var transport = new FifoTransport(new FifoTransportOptions { Directory = Path.Combine(_place.Directory, "link") });
-        Assert.That(() => transport.OpenReceiver("words"), Throws.InstanceOf<IOException>().With.Message.Contains("links are not followed"));
+        Assert.That(() => transport.OpenReceiver("words"),
+            Throws.InstanceOf<IOException>().With.Message.Contains("links are not followed"));
     }
 
     [Test]
@@ -78,7 +81,8 @@ internal sealed class Places
             string name = $"words-{round}";
             Task<int>[] opening = [.. Enumerable.Range(0, 4).Select(i => Watch.OnThread(() =>
             {
-                using MessageSender sender = _place.Transport.OpenSender(name, i == 0 ? new FifoStreamOptions { MaxMessageBytes = 1000 + round } : null);
+                using MessageSender sender =
+                    _place.Transport.OpenSender(name, i == 0 ? new FifoStreamOptions { MaxMessageBytes = 1000 + round } : null);
                 return sender.MaxMessageBytes;
             }))];
             // One that states a limit is refused, where one that did not was first and still has it open.
@@ -90,7 +94,8 @@ internal sealed class Places
             {
             }
 
-            foreach (Task<int> one in opening.Where(one => one.IsCompletedSuccessfully)) Assert.That(one.Result, Is.AnyOf(1000 + round, FifoStreamOptions.DefaultMaxMessageBytes));
+            foreach (Task<int> one in opening.Where(one => one.IsCompletedSuccessfully))
+                Assert.That(one.Result, Is.AnyOf(1000 + round, FifoStreamOptions.DefaultMaxMessageBytes));
             Assert.That(opening.Count(one => one.IsFaulted), Is.LessThanOrEqualTo(1));
         }
     }
@@ -110,16 +115,20 @@ internal sealed class Places
     public void Options_out_of_bounds_are_refused_with_the_numbers(int limit, int pipe, double linger, string words)
     {
         var options = new FifoStreamOptions { MaxMessageBytes = limit, PipeBytes = pipe, Linger = TimeSpan.FromSeconds(linger) };
-        Assert.That(() => _place.Transport.OpenSender("words", options), Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains(words));
-        Assert.That(() => new FifoTransport(new FifoTransportOptions { Stream = options }), Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => _place.Transport.OpenSender("words", options),
+            Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains(words));
+        Assert.That(() => new FifoTransport(new FifoTransportOptions { Stream = options }),
+            Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
 
     [Test]
     public void A_stream_that_somebody_has_open_is_not_removed()
     {
         Assert.That(_place.Transport.RemoveStream("words"), Is.False, "there is none");
-        using (_place.Transport.OpenSender("words")) Assert.That(() => _place.Transport.RemoveStream("words"), Throws.InstanceOf<IOException>().With.Message.Contains("left alone"));
-        using (_place.Transport.OpenReceiver("words")) Assert.That(() => _place.Transport.RemoveStream("words"), Throws.InstanceOf<IOException>().With.Message.Contains("left alone"));
+        using (_place.Transport.OpenSender("words"))
+            Assert.That(() => _place.Transport.RemoveStream("words"), Throws.InstanceOf<IOException>().With.Message.Contains("left alone"));
+        using (_place.Transport.OpenReceiver("words"))
+            Assert.That(() => _place.Transport.RemoveStream("words"), Throws.InstanceOf<IOException>().With.Message.Contains("left alone"));
         Assert.That(_place.Transport.RemoveStream("words"), Is.True);
         Assert.That(Directory.GetFileSystemEntries(_place.Directory), Is.Empty);
     }
@@ -151,7 +160,8 @@ internal sealed class Places
     [Test]
     public void Environment_and_options_choose_the_directory()
     {
-        Assert.That(new FifoTransport(new FifoTransportOptions { Directory = "/some/where" }).PathOf("x"), Is.EqualTo("/some/where/x.fifo"));
+        Assert.That(new FifoTransport(new FifoTransportOptions { Directory = "/some/where" }).PathOf("x"),
+            Is.EqualTo("/some/where/x.fifo"));
         using PeerProcess peer = _place.Peer("fifo-receive", "elsewhere", "100", "block");
         peer.WaitFor("ready");
         Assert.That(File.Exists(_place.PathOf("elsewhere")), Is.True, "OTTO_FIFO_DIR names it");

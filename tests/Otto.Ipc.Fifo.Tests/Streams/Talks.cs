@@ -17,7 +17,8 @@ internal sealed class Talks
     [Test]
     public async Task A_question_gets_its_answer()
     {
-        using FifoDuplex client = _place.Transport.OpenDuplex("talk", DuplexSide.Client), server = _place.Transport.OpenDuplex("talk", DuplexSide.Server);
+        using FifoDuplex client = _place.Transport.OpenDuplex("talk", DuplexSide.Client),
+            server = _place.Transport.OpenDuplex("talk", DuplexSide.Server);
         for (int i = 0; i < 100; i++)
         {
             await Watch.Over(client.Sender.SendAsync($"question {i}".ToBytes()));
@@ -31,7 +32,8 @@ internal sealed class Talks
     public async Task A_shell_can_be_the_other_side()
     {
         await using FifoDuplex server = _place.Transport.OpenDuplex("talk", DuplexSide.Server);
-        Program shell = _place.Bash("exec 3> talk.to-server.fifo 4< talk.to-client.fifo; for i in 1 2 3; do echo \"$i\" >&3; read -r -u 4 answer; echo \"$answer\"; done");
+        Program shell = _place.Bash("exec 3> talk.to-server.fifo 4< talk.to-client.fifo; for i in 1 2 3; do echo \"$i\" >&3; read -r -u "
+            + "4 answer; echo \"$answer\"; done");
         for (int i = 1; i <= 3; i++) await Watch.Over(server.Sender.SendAsync($"{server.Receiver.Next()} squared is {i * i}".ToBytes()));
         Assert.That(shell.Output(), Is.EqualTo("1 squared is 1\n2 squared is 4\n3 squared is 9\n"));
         Assert.That(server.Receiver.WaitToReceive(Watch.Limit), Is.False);
@@ -41,7 +43,8 @@ internal sealed class Talks
     public void A_side_is_taken_by_one_at_a_time()
     {
         using FifoDuplex server = _place.Transport.OpenDuplex("talk", DuplexSide.Server);
-        Assert.That(() => _place.Transport.OpenDuplex("talk", DuplexSide.Server), Throws.InstanceOf<IOException>().With.Message.Contains("has a receiver already"));
+        Assert.That(() => _place.Transport.OpenDuplex("talk", DuplexSide.Server),
+            Throws.InstanceOf<IOException>().With.Message.Contains("has a receiver already"));
         Assert.That(() => _place.Transport.OpenDuplex("talk", (DuplexSide)7), Throws.InstanceOf<ArgumentOutOfRangeException>());
         Assert.That(() => _place.Transport.RemoveDuplex("talk"), Throws.InstanceOf<IOException>());
         server.Dispose();

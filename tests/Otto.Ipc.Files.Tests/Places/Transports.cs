@@ -34,12 +34,17 @@ public sealed class Transports
     {
         using var place = new TestPlace();
         await using FilesTransport transport = place.Transport;
-        Assert.That((transport.Name, transport.Traits.Persistent, transport.Traits.ShellFriendly), Is.EqualTo(("files", TransportPersistence.Disk, TransportEase.Easy)));
+        Assert.That((transport.Name, transport.Traits.Persistent, transport.Traits.ShellFriendly),
+            Is.EqualTo(("files", TransportPersistence.Disk, TransportEase.Easy)));
         var stopped = new CancellationToken(canceled: true);
-        Assert.That(async () => await ((IStoreTransport)transport).OpenStoreAsync("a", stopped), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(async () => await ((IStreamTransport)transport).OpenSenderAsync("a", stopped), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(async () => await ((IStreamTransport)transport).OpenReceiverAsync("a", stopped), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(async () => await ((IQueueTransport)transport).OpenQueueAsync("a", stopped), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await ((IStoreTransport)transport).OpenStoreAsync("a", stopped),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await ((IStreamTransport)transport).OpenSenderAsync("a", stopped),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await ((IStreamTransport)transport).OpenReceiverAsync("a", stopped),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await ((IQueueTransport)transport).OpenQueueAsync("a", stopped),
+            Throws.InstanceOf<OperationCanceledException>());
         Assert.That(Directory.Exists(place.Directory), Is.False);
     }
 
@@ -49,7 +54,8 @@ public sealed class Transports
         using var place = new TestPlace();
         place.Transport.OpenSender("a").Dispose();
         foreach (string directory in Directory.GetDirectories(place.Directory, "*", SearchOption.AllDirectories).Append(place.Directory))
-            Assert.That(File.GetUnixFileMode(directory), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute), directory);
+            Assert.That(File.GetUnixFileMode(directory),
+                Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute), directory);
         foreach (string file in Directory.GetFiles(place.Directory, "*", SearchOption.AllDirectories))
             Assert.That(File.GetUnixFileMode(file), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite), file);
     }
@@ -58,8 +64,10 @@ public sealed class Transports
     public void Every_message_comes_back_and_JSON_on_one_line_stands_for_itself()
     {
         string[] plain = ["1", "\"x\"", "{\"a\":[1, 2],\"b\":\"\\n\"}", "null", "{\"base64\":\"AAAA\"}", "\"größe\""];
-        string[] wrapped = ["", " 1", "1\n", "{\n}", "not json", "{\"$base64\":\"AAAA\"}", "{\"$base64\":5}", "{\"a\":{\"$base64\":\"AA==\"}}", "\"a\rb\"", "{\"half\":"];
-        foreach (string text in plain) Assert.That((Encode(Encoding.UTF8.GetBytes(text)), Back(Encoding.UTF8.GetBytes(text))), Is.EqualTo((text, text)));
+        string[] wrapped = ["", " 1", "1\n", "{\n}", "not json", "{\"$base64\":\"AAAA\"}", "{\"$base64\":5}",
+            "{\"a\":{\"$base64\":\"AA==\"}}", "\"a\rb\"", "{\"half\":"];
+        foreach (string text in plain)
+            Assert.That((Encode(Encoding.UTF8.GetBytes(text)), Back(Encoding.UTF8.GetBytes(text))), Is.EqualTo((text, text)));
         foreach (string text in wrapped)
         {
             Assert.That(Encode(Encoding.UTF8.GetBytes(text)), Does.StartWith("{\"$base64\":\""));

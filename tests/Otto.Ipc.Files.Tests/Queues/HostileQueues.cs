@@ -34,9 +34,11 @@ public sealed class HostileQueues
         lease.Complete();
         Assert.That(queue.GetDeadLetters().Select(letter => letter.Reason), Is.EqualTo(new[]
         {
-            Has("symbolic link"), Has("1,099,511,627,776 bytes"), Has("not a plain file"), Has("120 bytes exceeds the limit of 100"), Has("not a plain file"), Has("mode 666"),
+            Has("symbolic link"), Has("1,099,511,627,776 bytes"), Has("not a plain file"), Has("120 bytes exceeds the limit of 100"),
+            Has("not a plain file"), Has("mode 666"),
         }).Using<string, string>((found, part) => found.Contains(part, StringComparison.Ordinal)));
-        foreach (DeadLetter letter in queue.GetDeadLetters().Where(letter => !letter.Reason.Contains("plain", StringComparison.Ordinal))) Assert.That(queue.DeleteDeadLetter(letter.Id), Is.True);
+        foreach (DeadLetter letter in queue.GetDeadLetters().Where(letter => !letter.Reason.Contains("plain", StringComparison.Ordinal)))
+            Assert.That(queue.DeleteDeadLetter(letter.Id), Is.True);
         Assert.That(File.ReadAllText(elsewhere), Is.EqualTo("secret"));
 
         static string Has(string part) => part;
@@ -46,7 +48,8 @@ public sealed class HostileQueues
     public void Files_of_other_names_are_left_alone()
     {
         using WorkQueue queue = Open();
-        string[] names = ["notes.json", "1-2.json", "1-2-0.json", "1-2-3.txt", ".1-2-3.json.swp", "-1-2-3.json", "1-2-999.json", "99999999999999999999-1-1.json"];
+        string[] names = ["notes.json", "1-2.json", "1-2-0.json", "1-2-3.txt", ".1-2-3.json.swp", "-1-2-3.json", "1-2-999.json",
+            "99999999999999999999-1-1.json"];
         foreach (string name in names) File.WriteAllText(Path.Combine(Root, "ready", name), "{}");
         Assert.That(queue.TryLease(out _), Is.False);
         Assert.That(queue.GetCounts().Free, Is.EqualTo(queue.Capacity));
@@ -89,7 +92,8 @@ public sealed class HostileQueues
         queue.TrySend("1"u8);
         string path = Path.Combine(Root, "sequence");
         File.WriteAllText(path, "garbage");
-        Assert.That(() => queue.TrySend("2"u8), Throws.TypeOf<CorruptSegmentException>().With.Message.Contains(path).And.Message.Contains("garbage"));
+        Assert.That(() => queue.TrySend("2"u8),
+            Throws.TypeOf<CorruptSegmentException>().With.Message.Contains(path).And.Message.Contains("garbage"));
         File.WriteAllText(path, "");
         Assert.That(queue.TrySend("2"u8), Is.True);
     }
@@ -97,11 +101,14 @@ public sealed class HostileQueues
     [Test]
     public void A_sender_that_stands_still_in_the_sequence_is_named_and_keeps_no_worker()
     {
-        using WorkQueue queue = new FilesTransport(_place.Options with { LockTimeout = TimeSpan.FromMilliseconds(50) }).OpenQueue("jobs", Options);
+        using WorkQueue queue =
+            new FilesTransport(_place.Options with { LockTimeout = TimeSpan.FromMilliseconds(50) }).OpenQueue("jobs", Options);
         queue.TrySend("1"u8);
-        using System.Diagnostics.Process holder = Shell.Start(_place.Directory, "exec flock queues/jobs/sequence bash -c 'echo held; read -r _'");
+        using System.Diagnostics.Process holder =
+            Shell.Start(_place.Directory, "exec flock queues/jobs/sequence bash -c 'echo held; read -r _'");
         Assert.That(holder.StandardOutput.ReadLine(), Is.EqualTo("held"));
-        Assert.That(() => queue.TrySend("2"u8), Throws.TypeOf<TimeoutException>().With.Message.Contains("sequence").And.Message.Contains("(flock)"));
+        Assert.That(() => queue.TrySend("2"u8),
+            Throws.TypeOf<TimeoutException>().With.Message.Contains("sequence").And.Message.Contains("(flock)"));
         Assert.That(queue.TryLease(out WorkLease lease), Is.True);
         Assert.That(lease.Complete(), Is.True);
         holder.StandardInput.WriteLine("go");
@@ -113,8 +120,10 @@ public sealed class HostileQueues
     public void Stated_sizes_that_differ_from_the_queues_are_refused_with_both()
     {
         Open().Dispose();
-        Assert.That(() => _place.Transport.OpenQueue("jobs", Options with { Capacity = 9 }), Throws.ArgumentException.With.Message.Contains('9').And.Message.Contains('8'));
-        Assert.That(() => _place.Transport.OpenQueue("jobs", new FilesQueueOptions { MaxAttempts = 255 }), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => _place.Transport.OpenQueue("jobs", Options with { Capacity = 9 }),
+            Throws.ArgumentException.With.Message.Contains('9').And.Message.Contains('8'));
+        Assert.That(() => _place.Transport.OpenQueue("jobs", new FilesQueueOptions { MaxAttempts = 255 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>());
         using WorkQueue queue = _place.Transport.OpenQueue("jobs");
         Assert.That((queue.Capacity, queue.MaxMessageBytes), Is.EqualTo((8, 100)));
     }
@@ -131,7 +140,8 @@ public sealed class HostileQueues
     public void What_lies_in_a_directory_of_leases_without_a_worker_comes_back()
     {
         Open().Dispose();
-        Assert.That(Shell.Run(Root, "mkdir -m 700 leased/nobody && echo 1 > leased/nobody/1-1-1.json && echo half > leased/nobody/7.new && touch leased/nobody/8.reserved").Code, Is.Zero);
+        Assert.That(Shell.Run(Root, "mkdir -m 700 leased/nobody && echo 1 > leased/nobody/1-1-1.json && echo half > leased/nobody/7.new "
+            + "&& touch leased/nobody/8.reserved").Code, Is.Zero);
         using WorkQueue queue = Open();
         Assert.That(queue.TryLease(out WorkLease lease), Is.True);
         Assert.That((lease.Attempt, lease.Complete()), Is.EqualTo((2, true)));
@@ -155,7 +165,8 @@ public sealed class HostileQueues
 
     private WorkQueue Open() => _place.Transport.OpenQueue("jobs", Options);
 
-    private string Ready(int id) => Path.Combine(Root, "ready", string.Create(CultureInfo.InvariantCulture, $"{id:D13}-{MessageIds + id}-1.json"));
+    private string Ready(int id) =>
+        Path.Combine(Root, "ready", string.Create(CultureInfo.InvariantCulture, $"{id:D13}-{MessageIds + id}-1.json"));
 
     // As a script makes them, from the time.
     private const long MessageIds = 1_763_700_000_000_000_000;

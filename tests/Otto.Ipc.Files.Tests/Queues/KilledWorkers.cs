@@ -51,7 +51,8 @@ public sealed class KilledWorkers
         PeerProcess steadySender = Begin("queue-send", Name, "0", "60", sending), steadyWorker = Begin("queue-work", Name, working);
         for (int round = 1; round <= 3; round++)
         {
-            PeerProcess sender = Begin("queue-send", Name, round.ToString(CultureInfo.InvariantCulture), "100000", sending), worker = Begin("queue-work", Name, working);
+            PeerProcess sender = Begin("queue-send", Name, round.ToString(CultureInfo.InvariantCulture), "100000", sending),
+                worker = Begin("queue-work", Name, working);
             worker.WaitFor("ready");
             // Letters take room until somebody drops them.
             Watch.Until(() => DropLetters() >= 0 && QueueLedger.Last(sender, "sent") is not null, "the sender to send");

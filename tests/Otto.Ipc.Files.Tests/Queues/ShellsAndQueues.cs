@@ -84,8 +84,10 @@ public sealed class ShellsAndQueues
         queue.TryLease(out WorkLease lease);
         lease.DeadLetter("no such file: größe.jpg");
         queue.TryLease(out WorkLease held);
-        Assert.That(_place.Bash("cd queues/jobs; ls; ls dead | sed 's/^[0-9]*-//'; cat dead/*.json dead/*.txt; jq .n leased/*/*.json delayed/*.json").Output,
-            Is.EqualTo("dead\ndelayed\nleased\nqueue.json\nready\nsequence\n000000000001-1.json\n000000000001-1.txt\n{\"n\":1}\nno such file: größe.jpg\n2\n3\n"));
+        Assert.That(_place.Bash(
+            "cd queues/jobs; ls; ls dead | sed 's/^[0-9]*-//'; cat dead/*.json dead/*.txt; jq .n leased/*/*.json delayed/*.json").Output,
+            Is.EqualTo("dead\ndelayed\nleased\nqueue.json\nready\nsequence\n000000000001-1.json\n000000000001-1.txt\n{\"n\":1}\nno such "
+            + "file: größe.jpg\n2\n3\n"));
         Assert.That(_place.Bash("ls queues/jobs/leased/*/*.json queues/jobs/delayed").Output,
             Does.Match(@"/[0-9]{13}-000000000002-1\.json\n").And.Match(@"\n[0-9]{13}-000000000003-1-[0-9]+-[0-9a-f]{8}\.json\n"));
         held.Complete();

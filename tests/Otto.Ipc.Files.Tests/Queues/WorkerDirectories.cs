@@ -53,7 +53,8 @@ public sealed class WorkerDirectories
         Assert.That(queue.TrySend("held"u8), Is.True);
         Assert.That(queue.TryLease(out WorkLease held), Is.True);
         Assert.That(queue.TrySend("next"u8), Is.True);
-        foreach (string worker in Directory.GetDirectories(_place.Directory, "leased", SearchOption.AllDirectories).SelectMany(Directory.GetDirectories)) Directory.Delete(worker, recursive: true);
+        foreach (string worker in Directory.GetDirectories(_place.Directory, "leased", SearchOption.AllDirectories).SelectMany(
+            Directory.GetDirectories)) Directory.Delete(worker, recursive: true);
         WorkLease next = default;
         Assert.That(Watch.OnThread(() => queue.TryLease(out next)).Wait(Watch.Limit), Is.True, "the call must end");
         Assert.That(next.Payload.ToArray(), Is.EqualTo("next"u8.ToArray()));

@@ -14,7 +14,8 @@ public sealed class FilesStores : StoreConformance
 public sealed class PolledFilesStores : StoreConformance
 {
     protected override ValueTask<IStoreHarness> CreateHarnessAsync() =>
-        new(new StoreHarness(new TestPlace(new FilesTransportOptions { Watching = WatchMode.Poll, PollInterval = TimeSpan.FromMilliseconds(1) })));
+        new(new StoreHarness(
+            new TestPlace(new FilesTransportOptions { Watching = WatchMode.Poll, PollInterval = TimeSpan.FromMilliseconds(1) })));
 }
 
 [Parallelizable]

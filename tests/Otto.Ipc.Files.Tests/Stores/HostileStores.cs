@@ -26,7 +26,8 @@ public sealed class HostileStores
         await using IKeyValueStore store = _place.Transport.OpenStore("task");
         string path = _place.StorePath("task");
         File.WriteAllText(path, text);
-        Assert.That(async () => await store.GetAsync("a"), Throws.TypeOf<CorruptSegmentException>().With.Message.Contains(path).And.Message.Contains(says));
+        Assert.That(async () => await store.GetAsync("a"),
+            Throws.TypeOf<CorruptSegmentException>().With.Message.Contains(path).And.Message.Contains(says));
         Assert.That(async () => await store.SetAsync("a", "1"u8.ToArray()), Throws.TypeOf<CorruptSegmentException>());
         Assert.That(async () => await store.ListAsync(), Throws.TypeOf<CorruptSegmentException>());
         Assert.That(File.ReadAllText(path), Is.EqualTo(text));
@@ -50,7 +51,8 @@ public sealed class HostileStores
         string elsewhere = Path.Combine(_place.Directory, "elsewhere");
         File.WriteAllText(elsewhere, "{\"secret\":1}");
         File.CreateSymbolicLink(_place.StorePath("task"), elsewhere);
-        Assert.That(async () => await store.GetAsync("secret"), Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
+        Assert.That(async () => await store.GetAsync("secret"),
+            Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
         Assert.That(async () => await store.SetAsync("a", "1"u8.ToArray()), Throws.TypeOf<UnauthorizedAccessException>());
         Assert.That(File.ReadAllText(elsewhere), Is.EqualTo("{\"secret\":1}"));
     }
@@ -66,7 +68,8 @@ public sealed class HostileStores
         Assert.That(File.ReadAllText(elsewhere), Is.EqualTo("mine"));
         await using IKeyValueStore second = _place.Transport.OpenStore("other");
         File.CreateSymbolicLink(Path.Combine(_place.TaskDirectory("other"), "output.other.lock"), elsewhere);
-        Assert.That(async () => await second.SetAsync("a", "1"u8.ToArray()), Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
+        Assert.That(async () => await second.SetAsync("a", "1"u8.ToArray()),
+            Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
         Assert.That(File.ReadAllText(elsewhere), Is.EqualTo("mine"));
     }
 
@@ -75,21 +78,24 @@ public sealed class HostileStores
     {
         await using IKeyValueStore store = _place.Transport.OpenStore("task");
         Assert.That(_place.Bash($"{what} tasks/task/output.task.json && chmod 666 tasks/task/output.task.json").Code, Is.Zero);
-        Assert.That(async () => await Watch.Over(store.GetAsync("a").AsTask()), Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("output.task.json"));
+        Assert.That(async () => await Watch.Over(store.GetAsync("a").AsTask()),
+            Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("output.task.json"));
     }
 
     [Test]
     public void A_directory_that_others_could_write_to_is_refused([Values("", "tasks", "tasks/task")] string which)
     {
         Assert.That(Shell.Run("/", $"mkdir -p -m 700 {_place.Directory}/tasks/task && chmod 770 {_place.Directory}/{which}").Code, Is.Zero);
-        Assert.That(() => _place.Transport.OpenStore("task"), Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("770").And.Message.Contains("chmod 700"));
+        Assert.That(() => _place.Transport.OpenStore("task"),
+            Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("770").And.Message.Contains("chmod 700"));
     }
 
     [Test]
     public void A_directory_that_is_a_link_is_refused()
     {
         Assert.That(Shell.Run("/", $"mkdir -p -m 700 {_place.Directory}/real && ln -s real {_place.Directory}/tasks").Code, Is.Zero);
-        Assert.That(() => _place.Transport.OpenStore("task"), Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
+        Assert.That(() => _place.Transport.OpenStore("task"),
+            Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
     }
 
     [Test]
@@ -98,7 +104,8 @@ public sealed class HostileStores
         await using IKeyValueStore store = _place.Transport.OpenStore("task");
         using (FileStream file = File.Create(_place.StorePath("task"))) file.SetLength(1L << 40);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.That(async () => await store.GetAsync("a"), Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("1,099,511,627,776").And.Message.Contains("67,108,864"));
+        Assert.That(async () => await store.GetAsync("a"),
+            Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("1,099,511,627,776").And.Message.Contains("67,108,864"));
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(64 << 20));
     }
 
@@ -125,10 +132,15 @@ public sealed class HostileStores
     [Test]
     public void Options_that_make_no_sense_are_refused_with_their_numbers()
     {
-        Assert.That(() => new FilesTransport(new FilesTransportOptions { MaxValueBytes = 0 }), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("MaxValueBytes").And.Message.Contains('0'));
-        Assert.That(() => new FilesTransport(new FilesTransportOptions { PollInterval = TimeSpan.Zero }), Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => new FilesTransport(new FilesTransportOptions { LockTimeout = TimeSpan.FromSeconds(-2) }), Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => new FilesTransport(new FilesTransportOptions { Flush = (FlushLevel)9 }), Throws.TypeOf<ArgumentOutOfRangeException>());
-        Assert.That(() => new FilesTransport(new FilesTransportOptions { Watching = (WatchMode)9 }), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => new FilesTransport(new FilesTransportOptions { MaxValueBytes = 0 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("MaxValueBytes").And.Message.Contains('0'));
+        Assert.That(() => new FilesTransport(new FilesTransportOptions { PollInterval = TimeSpan.Zero }),
+            Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => new FilesTransport(new FilesTransportOptions { LockTimeout = TimeSpan.FromSeconds(-2) }),
+            Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => new FilesTransport(new FilesTransportOptions { Flush = (FlushLevel)9 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => new FilesTransport(new FilesTransportOptions { Watching = (WatchMode)9 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>());
     }
 }

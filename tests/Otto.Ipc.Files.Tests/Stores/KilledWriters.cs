@@ -3,7 +3,8 @@ using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Files.Tests.Stores;
 
-// What a killed writer leaves in the directory, and writers in other processes and in a shell. (Killing and reading all the time, on every transport: Otto.Ipc.Hosting.Tests.)
+// What a killed writer leaves in the directory, and writers in other processes and in a shell. (Killing and
+// reading all the time, on every transport: Otto.Ipc.Hosting.Tests.)
 
 [Parallelizable(ParallelScope.All)]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
@@ -15,7 +16,8 @@ public sealed class KilledWriters
     public void GiveBack() => _place.Dispose();
 
     [Test]
-    public async Task What_a_killed_writer_left_unfinished_is_never_read_and_does_not_stop_the_next([Values("", "{\"k\":", "{\"k\":2}")] string left)
+    public async Task What_a_killed_writer_left_unfinished_is_never_read_and_does_not_stop_the_next(
+        [Values("", "{\"k\":", "{\"k\":2}")] string left)
     {
         await using IKeyValueStore store = _place.Transport.OpenStore("task");
         await store.SetAsync("k", "1"u8.ToArray());
@@ -31,7 +33,9 @@ public sealed class KilledWriters
         const int Each = 150;
         await using IKeyValueStore store = _place.Transport.OpenStore("task");
         await store.SetAsync("first", "1"u8.ToArray());
-        PeerProcess[] writers = [.. Enumerable.Range(0, 3).Select(i => _place.Start("store-set", "task", $"w{i}.", Each.ToString(CultureInfo.InvariantCulture)))];
+        PeerProcess[] writers =
+            [.. Enumerable.Range(0, 3).Select(
+                i => _place.Start("store-set", "task", $"w{i}.", Each.ToString(CultureInfo.InvariantCulture)))];
         foreach (PeerProcess writer in writers) writer.WaitFor("ready");
         // As docs/files.md shows it.
         ShellResult script = _place.Bash("""
@@ -48,7 +52,8 @@ public sealed class KilledWriters
         Assert.That(script.Code, Is.Zero, script.Errors);
         foreach (PeerProcess writer in writers) Assert.That(writer.WaitForExit(), Is.Zero, writer.Errors);
         IReadOnlyList<string> keys = await store.ListAsync("*.*");
-        string[] wanted = [.. Enumerable.Range(0, 3).SelectMany(w => Enumerable.Range(0, Each).Select(i => $"w{w}.{i}")), .. Enumerable.Range(0, 20).Select(i => $"sh.{i}")];
+        string[] wanted = [.. Enumerable.Range(0, 3).SelectMany(w => Enumerable.Range(0, Each).Select(i => $"w{w}.{i}")),
+            .. Enumerable.Range(0, 20).Select(i => $"sh.{i}")];
         Assert.That(keys, Is.EquivalentTo(wanted));
     }
 }

@@ -22,9 +22,11 @@ public sealed class ShellsAndStores
         await store.SetAsync("width", "640"u8.ToArray());
         await store.SetAsync("name", Encoding.UTF8.GetBytes("\"größe \\\"a\\\".jpg\""));
         await store.SetAsync("raw", new byte[] { 0, 255, 10 });
-        Assert.That(_place.Bash("cat tasks/photo/output.photo.json").Output, Is.EqualTo("{\n  \"name\": \"größe \\\"a\\\".jpg\",\n  \"raw\": {\"$base64\":\"AP8K\"},\n  \"width\": 640\n}\n"));
+        Assert.That(_place.Bash("cat tasks/photo/output.photo.json").Output,
+            Is.EqualTo("{\n  \"name\": \"größe \\\"a\\\".jpg\",\n  \"raw\": {\"$base64\":\"AP8K\"},\n  \"width\": 640\n}\n"));
         Assert.That(_place.Bash("jq -r .name tasks/photo/output.photo.json").Output, Is.EqualTo("größe \"a\".jpg\n"));
-        Assert.That(_place.Bash("jq -r '.raw[\"$base64\"]' tasks/photo/output.photo.json | base64 -d | od -An -tu1").Output.Trim(), Is.EqualTo("0 255  10"));
+        Assert.That(_place.Bash("jq -r '.raw[\"$base64\"]' tasks/photo/output.photo.json | base64 -d | od -An -tu1").Output.Trim(),
+            Is.EqualTo("0 255  10"));
         Assert.That(_place.Bash("stat -c '%a %F' tasks tasks/photo tasks/photo/output.photo.json tasks/photo/output.photo.lock").Output,
             Is.EqualTo("700 directory\n700 directory\n600 regular file\n600 regular empty file\n"));
     }
@@ -36,9 +38,12 @@ public sealed class ShellsAndStores
         await using IStoreWatch watch = await store.WatchAsync();
         await using IAsyncEnumerator<StoreChange> news = watch.GetAsyncEnumerator();
         ValueTask<bool> next = news.MoveNextAsync();
-        Assert.That(_place.Bash("umask 077; jq -n '{a: [1, 2], \"not a key\": 1}' > tasks/photo/new && mv tasks/photo/new tasks/photo/output.photo.json").Code, Is.Zero);
+        Assert.That(_place.Bash(
+            "umask 077; jq -n '{a: [1, 2], \"not a key\": 1}' > tasks/photo/new && mv tasks/photo/new tasks/photo/output.photo.json").Code,
+            Is.Zero);
         Assert.That(await Watch.Over(next), Is.True);
-        Assert.That((news.Current.Key, Encoding.UTF8.GetString(news.Current.Value.Span).ReplaceLineEndings("").Replace(" ", "", StringComparison.Ordinal)), Is.EqualTo(("a", "[1,2]")));
+        Assert.That((news.Current.Key, Encoding.UTF8.GetString(news.Current.Value.Span).ReplaceLineEndings("").Replace(" ", "",
+            StringComparison.Ordinal)), Is.EqualTo(("a", "[1,2]")));
         Assert.That(await store.ListAsync(), Is.EqualTo(new[] { "a" }));
         // What could not be a key here is nobody's, and stays.
         await store.SetAsync("b", "1"u8.ToArray());
@@ -66,7 +71,8 @@ public sealed class ShellsAndStores
         await store.SetAsync("a", "1"u8.ToArray());
         using Process holder = Shell.Start(_place.Directory, "exec flock tasks/photo/output.photo.lock bash -c 'echo held; read -r _'");
         Assert.That(await Watch.Over(holder.StandardOutput.ReadLineAsync()), Is.EqualTo("held"));
-        Assert.That(async () => await hasty.SetAsync("a", "2"u8.ToArray()), Throws.TypeOf<TimeoutException>().With.Message.Contains("output.photo.lock").And.Message.Contains("(flock)"));
+        Assert.That(async () => await hasty.SetAsync("a", "2"u8.ToArray()),
+            Throws.TypeOf<TimeoutException>().With.Message.Contains("output.photo.lock").And.Message.Contains("(flock)"));
         Assert.That((await hasty.GetAsync("a"))!.Value.ToArray(), Is.EqualTo("1"u8.ToArray()));
         using var stop = new CancellationTokenSource();
         Task cancelled = store.SetAsync("a", "3"u8.ToArray(), stop.Token).AsTask();

@@ -29,7 +29,8 @@ public sealed class HostileStreams
     {
         Assert.That(() => _place.Transport.OpenSender("frames", new FilesStreamOptions { Capacity = 4096, MaxMessageBytes = 4096 }),
             Throws.ArgumentException.With.Message.Contains("4,096").And.Message.Contains("5,4"));
-        Assert.That(() => _place.Transport.OpenSender("frames", new FilesStreamOptions { Capacity = 1000 }), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("1,000"));
+        Assert.That(() => _place.Transport.OpenSender("frames", new FilesStreamOptions { Capacity = 1000 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("1,000"));
         using MessageSender sender = _place.Transport.OpenSender("frames", new FilesStreamOptions { Capacity = 4096 });
         Assert.That(sender.MaxMessageBytes, Is.InRange(2900, 3100));
     }
@@ -57,7 +58,8 @@ public sealed class HostileStreams
         receiver.TryReceive(out ReadLease lease);
         lease.Dispose();
         for (int i = 0; i < 2; i++)
-            Assert.That(() => receiver.TryReceive(out _), Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("jsonl").And.Message.Contains("1,351"));
+            Assert.That(() => receiver.TryReceive(out _),
+                Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("jsonl").And.Message.Contains("1,351"));
     }
 
     [TestCase("garbage")]
@@ -68,7 +70,8 @@ public sealed class HostileStreams
     {
         using (MessageSender sender = _place.Transport.OpenSender("frames", Options)) sender.TrySend("1"u8);
         File.WriteAllText(Path.Combine(Path.GetDirectoryName(Log())!, "read"), text);
-        Assert.That(() => _place.Transport.OpenReceiver("frames", Options), Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("read"));
+        Assert.That(() => _place.Transport.OpenReceiver("frames", Options),
+            Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("read"));
     }
 
     [Test]
@@ -77,7 +80,8 @@ public sealed class HostileStreams
         using (MessageSender sender = _place.Transport.OpenSender("frames", Options)) sender.TrySend("1"u8);
         string read = Path.Combine(Path.GetDirectoryName(Log())!, "read");
         File.WriteAllText(read, "00000000000000123456 00000000000000123456\n");
-        Assert.That(() => _place.Transport.OpenReceiver("frames", Options), Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("123,456").And.Message.Contains("ends at 2"));
+        Assert.That(() => _place.Transport.OpenReceiver("frames", Options),
+            Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("123,456").And.Message.Contains("ends at 2"));
         // The way out that the message names.
         File.Delete(read);
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames", Options);
@@ -95,7 +99,8 @@ public sealed class HostileStreams
         string[] pieces = Directory.GetFiles(Path.GetDirectoryName(Log())!, "*.jsonl");
         Assert.That(pieces, Has.Length.GreaterThan(1));
         File.Delete(pieces.Min()!);
-        Assert.That(() => _place.Transport.OpenReceiver("frames", Options), Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("a piece is missing"));
+        Assert.That(() => _place.Transport.OpenReceiver("frames", Options),
+            Throws.TypeOf<CorruptSegmentException>().With.Message.Contains("a piece is missing"));
     }
 
     [Test]
@@ -105,12 +110,14 @@ public sealed class HostileStreams
         string log = Log(), lane = Path.GetDirectoryName(log)!, elsewhere = Path.Combine(_place.Directory, "elsewhere");
         File.Move(log, elsewhere);
         File.CreateSymbolicLink(log, elsewhere);
-        Assert.That(() => _place.Transport.OpenSender("frames", Options), Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
+        Assert.That(() => _place.Transport.OpenSender("frames", Options),
+            Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
         Assert.That(() => _place.Transport.OpenReceiver("frames", Options), Throws.TypeOf<UnauthorizedAccessException>());
         Assert.That(File.ReadAllText(elsewhere), Is.EqualTo("1\n"));
         File.Delete(log);
         Directory.CreateSymbolicLink(Path.Combine(Path.GetDirectoryName(lane)!, "linked"), lane);
-        Assert.That(() => _place.Transport.OpenReceiver("frames", Options), Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
+        Assert.That(() => _place.Transport.OpenReceiver("frames", Options),
+            Throws.TypeOf<UnauthorizedAccessException>().With.Message.Contains("symbolic link"));
     }
 
     private string Log() => Path.Combine(_place.Directory, "streams/frames/lanes/0/00000000000000000000.jsonl");

@@ -149,7 +149,8 @@ public sealed class KilledEnds
 
     private MessageReceiver OpenReceiver() => _place.Transport.OpenReceiver(Name, Options);
 
-    private string Lane(int number) => Path.Combine(_place.Directory, "streams", Name, "lanes", number.ToString(CultureInfo.InvariantCulture));
+    private string Lane(int number) =>
+        Path.Combine(_place.Directory, "streams", Name, "lanes", number.ToString(CultureInfo.InvariantCulture));
 
     private static string Receive(MessageReceiver receiver)
     {
@@ -169,5 +170,6 @@ public sealed class KilledEnds
     private static int Last(PeerProcess peer, string verb) => Numbers(peer, verb)[^1];
 
     private static List<int> Numbers(PeerProcess peer, string verb) =>
-        [.. peer.Lines.Where(line => line.StartsWith(verb + " ", StringComparison.Ordinal)).Select(line => int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture))];
+        [.. peer.Lines.Where(line => line.StartsWith(verb + " ", StringComparison.Ordinal)).Select(
+            line => int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture))];
 }

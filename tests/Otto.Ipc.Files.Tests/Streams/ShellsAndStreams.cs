@@ -23,9 +23,12 @@ public sealed class ShellsAndStreams
         sender.TrySend("hello"u8);
         sender.TrySend([255, 0]);
         sender.TrySend("{\n}"u8);
-        Assert.That(_place.Bash("cat streams/frames/lanes/*/*.jsonl").Output, Is.EqualTo("{\"file\":\"a.jpg\"}\n{\"$base64\":\"aGVsbG8=\"}\n{\"$base64\":\"/wA=\"}\n{\"$base64\":\"ewp9\"}\n"));
-        Assert.That(_place.Bash("jq -r '.[\"$base64\"] // empty | @base64d' streams/frames/lanes/0/*.jsonl | head -n 1").Output, Is.EqualTo("hello\n"));
-        Assert.That(_place.Bash("cat streams/frames/stream.json").Output, Is.EqualTo("{\"capacity\":16777216,\"maxMessageBytes\":1048576,\"maxSenders\":4}\n"));
+        Assert.That(_place.Bash("cat streams/frames/lanes/*/*.jsonl").Output,
+            Is.EqualTo("{\"file\":\"a.jpg\"}\n{\"$base64\":\"aGVsbG8=\"}\n{\"$base64\":\"/wA=\"}\n{\"$base64\":\"ewp9\"}\n"));
+        Assert.That(_place.Bash("jq -r '.[\"$base64\"] // empty | @base64d' streams/frames/lanes/0/*.jsonl | head -n 1").Output,
+            Is.EqualTo("hello\n"));
+        Assert.That(_place.Bash("cat streams/frames/stream.json").Output,
+            Is.EqualTo("{\"capacity\":16777216,\"maxMessageBytes\":1048576,\"maxSenders\":4}\n"));
     }
 
     [Test]
@@ -54,7 +57,8 @@ public sealed class ShellsAndStreams
         Assert.That(receiver.IsCompleted, Is.False);
         Assert.That(Receive(receiver), Is.EqualTo(new byte[] { 0, 255 }));
         Assert.That(receiver.IsCompleted, Is.True);
-        Assert.That(Encoding.UTF8.GetString(File.ReadAllBytes(Path.Combine(_place.Directory, "streams/frames/lanes/script/read"))), Does.Match("^([0-9]{20}) \\1\n$"));
+        Assert.That(Encoding.UTF8.GetString(File.ReadAllBytes(Path.Combine(_place.Directory, "streams/frames/lanes/script/read"))),
+            Does.Match("^([0-9]{20}) \\1\n$"));
     }
 
     [Test]

@@ -84,7 +84,8 @@ public sealed class DirectoryWatching
         Assert.That(condition.Polls, Is.EqualTo(3));
     }
 
-    private static int Instances() => OpenDescriptors.All().Count(static descriptor => descriptor.Target.Contains("inotify", StringComparison.Ordinal));
+    private static int Instances() =>
+        OpenDescriptors.All().Count(static descriptor => descriptor.Target.Contains("inotify", StringComparison.Ordinal));
 
     private sealed class After(int polls, string directory) : IWaitCondition
     {

@@ -17,7 +17,8 @@ public sealed class DoorbellWakes
     private readonly SegmentFile _segment;
     private readonly Flag _ready = new();
 
-    public DoorbellWakes() => _segment = SegmentFile.OpenOrCreate(_place.Directory, "bell", new StreamSpec(new MmapStreamOptions { Capacity = 4096 }));
+    public DoorbellWakes() =>
+        _segment = SegmentFile.OpenOrCreate(_place.Directory, "bell", new StreamSpec(new MmapStreamOptions { Capacity = 4096 }));
 
     [TearDown]
     public void GiveBack()
@@ -65,7 +66,8 @@ public sealed class DoorbellWakes
         const int Waiters = 300;
         var waiter = new DoorbellWaiter(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
         int threads = Directory.GetDirectories("/proc/self/task").Length;
-        Task[] waits = [.. Enumerable.Range(0, Waiters).Select(_ => waiter.WaitAsync(new WaitStop(new Open(), default), WaitMode.Auto).AsTask())];
+        Task[] waits = [.. Enumerable.Range(0, Waiters).Select(
+            _ => waiter.WaitAsync(new WaitStop(new Open(), default), WaitMode.Auto).AsTask())];
         Assert.That(Directory.GetDirectories("/proc/self/task"), Has.Length.LessThan(threads + 50));
         Assert.That(waits.Count(wait => wait.IsCompleted), Is.Zero);
         _ready.IsReady = true;
@@ -77,7 +79,8 @@ public sealed class DoorbellWakes
     public async Task Rings_for_nothing_wake_nobody_for_good()
     {
         var waiter = new DoorbellWaiter(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan), _ready, signallersFence: false);
-        Task<bool> waiting = Watch.OnThread(() => waiter.Wait(new SpinBudget(TimeSpan.Zero), Watch.Limit, new WaitStop(new Open(), default), WaitMode.Auto));
+        Task<bool> waiting =
+            Watch.OnThread(() => waiter.Wait(new SpinBudget(TimeSpan.Zero), Watch.Limit, new WaitStop(new Open(), default), WaitMode.Auto));
         for (int i = 0; i < 10_000; i++) waiter.Bell.Ring();
         Assert.That(waiting.IsCompleted, Is.False);
         _ready.IsReady = true;

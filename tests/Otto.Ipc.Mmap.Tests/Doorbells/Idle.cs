@@ -35,7 +35,8 @@ public sealed class Idle
             Thread.Sleep(TimeSpan.FromSeconds(Seconds)); // the window is what is measured
             Dictionary<string, long> after = Switches(idler.Id);
             double rate = after.Sum(thread => thread.Value - before.GetValueOrDefault(thread.Key)) / (double)Seconds;
-            TestContext.Out.WriteLine($"window {window}: {rate} switches a second; {string.Join(", ", after.Where(t => t.Value > before.GetValueOrDefault(t.Key)).Select(t => $"{t.Key} {t.Value - before.GetValueOrDefault(t.Key)}"))}");
+            TestContext.Out.WriteLine($"window {window}: {rate} switches a second; "
+                + $"{string.Join(", ", after.Where(t => t.Value > before.GetValueOrDefault(t.Key)).Select(t => $"{t.Key} {t.Value - before.GetValueOrDefault(t.Key)}"))}");
             // A window in which a thread ended has lost its count; another one follows.
             if (!before.Keys.All(after.ContainsKey)) continue;
             least = Math.Min(least, rate);
@@ -106,7 +107,8 @@ public sealed class Idle
 
     private static int Threads() => Directory.GetDirectories("/proc/self/task").Length;
 
-    /// <summary>How often each thread went to sleep, which is how often it woke, by its number and name. Having its core taken away is no wake-up.</summary>
+    /// <summary>How often each thread went to sleep, which is how often it woke, by its
+    /// number and name. Having its core taken away is no wake-up.</summary>
     private static Dictionary<string, long> Switches(int pid)
     {
         var switches = new Dictionary<string, long>();

@@ -26,7 +26,8 @@ public sealed class Spinning
     [Test]
     public void A_process_that_has_one_core_does_not_look_even_once()
     {
-        using ChildProcess alone = ChildProcess.Start("taskset", "-c", "0", Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Peer"), "spin");
+        using ChildProcess alone =
+            ChildProcess.Start("taskset", "-c", "0", Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Peer"), "spin");
         Assert.That(alone.Output(), Is.EqualTo("0 looks"));
         if (Environment.ProcessorCount == 1) return;
         using ChildProcess free = ChildProcess.Peer("spin");

@@ -21,7 +21,8 @@ public sealed class DoorbellFaults
 
     [Test]
     public void A_worker_wakes_although_its_senders_wake_up_never_came(
-        [Values("queue.fill.pushed", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal, [Values("complete", "async")] string mode)
+        [Values("queue.fill.pushed", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal,
+            [Values("complete", "async")] string mode)
     {
         MmapQueueOptions options = QueueScenario.Options;
         _place.Transport.OpenQueue(QueueScenario.Name, options).Dispose();
@@ -66,7 +67,8 @@ public sealed class DoorbellFaults
     {
         using PeerProcess receiver = _place.Start("stream-receive", "frames");
         receiver.WaitFor("ready");
-        AwaitWaiter(_place.PathOf("frames", SegmentShape.Stream), RingLayout.ReceiverBell(new StreamSpec(new MmapStreamOptions { Capacity = 4096 }).NewPlan()));
+        AwaitWaiter(_place.PathOf("frames", SegmentShape.Stream),
+            RingLayout.ReceiverBell(new StreamSpec(new MmapStreamOptions { Capacity = 4096 }).NewPlan()));
         using PeerProcess sender = _place.StartWith([("OTTO_FAULT_AT", $"{point}:1:{signal}")], "stream-send", "frames", "0", "1");
         Watch.Until(() => sender.HasExited || sender.IsStopped, "the sender to go down");
         long down = Stopwatch.GetTimestamp();
@@ -77,13 +79,16 @@ public sealed class DoorbellFaults
 
     [Test]
     public void A_subscriber_wakes_although_its_publishers_wake_up_never_came(
-        [Values("topic.publish.tail", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal, [Values] SlowSubscriberPolicy policy)
+        [Values("topic.publish.tail", "doorbell.ring.word")] string point, [Values("KILL", "STOP")] string signal,
+            [Values] SlowSubscriberPolicy policy)
     {
         using PeerProcess subscriber = _place.Start("news-hear", "news", $"{policy}");
         subscriber.WaitFor("ready");
-        SegmentPlan plan = new TopicSpec(new MmapTopicOptions { Capacity = 4096, MaxPublishers = 3, MaxSubscribers = 4, Policy = policy }).NewPlan();
+        SegmentPlan plan = new TopicSpec(
+            new MmapTopicOptions { Capacity = 4096, MaxPublishers = 3, MaxSubscribers = 4, Policy = policy }).NewPlan();
         AwaitWaiter(_place.PathOf("news", SegmentShape.Topic), TopicLayout.SubscribersBell(plan));
-        using PeerProcess publisher = _place.StartWith([("OTTO_FAULT_AT", $"{point}:1:{signal}")], "news-publish", "news", "1", "1", $"{policy}");
+        using PeerProcess publisher =
+            _place.StartWith([("OTTO_FAULT_AT", $"{point}:1:{signal}")], "news-publish", "news", "1", "1", $"{policy}");
         Watch.Until(() => publisher.HasExited || publisher.IsStopped, "the publisher to go down");
         long down = Stopwatch.GetTimestamp();
         subscriber.WaitFor("got 1 0");

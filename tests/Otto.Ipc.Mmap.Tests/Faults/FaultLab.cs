@@ -18,7 +18,8 @@ public sealed class FaultLab
         try
         {
             var start = new ProcessStartInfo("dotnet") { RedirectStandardError = true, RedirectStandardOutput = true };
-            foreach (string argument in (string[])[Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.FaultLab.dll"), "--short", "--at-once", "10", "--json", results]) start.ArgumentList.Add(argument);
+            foreach (string argument in (string[])[Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.FaultLab.dll"), "--short", "--at-once",
+                "10", "--json", results]) start.ArgumentList.Add(argument);
             using Process lab = Process.Start(start)!;
             Task<string> words = lab.StandardError.ReadToEndAsync();
             string table = lab.StandardOutput.ReadToEnd();
@@ -26,8 +27,10 @@ public sealed class FaultLab
             Assert.That(lab.ExitCode, Is.Zero, words.Result + table);
 
             JsonElement[] lines = [.. File.ReadLines(results).Select(line => JsonDocument.Parse(line).RootElement)];
-            Assert.That(lines.Where(l => l.TryGetProperty("planted", out _)).Select(l => l.GetProperty("caught").GetBoolean()), Is.Not.Empty.And.All.True);
-            string[] run = [.. lines.Where(l => l.TryGetProperty("signal", out _) && l.GetProperty("runs").GetInt32() > 0).Select(l => $"{l.GetProperty("point")} {l.GetProperty("signal")}")];
+            Assert.That(lines.Where(l => l.TryGetProperty("planted", out _)).Select(l => l.GetProperty("caught").GetBoolean()),
+                Is.Not.Empty.And.All.True);
+            string[] run = [.. lines.Where(l => l.TryGetProperty("signal", out _) && l.GetProperty("runs").GetInt32() > 0).Select(
+                l => $"{l.GetProperty("point")} {l.GetProperty("signal")}")];
             Assert.That(run, Is.SupersetOf(FaultPointNames.All.SelectMany(point => (string[])[$"{point} KILL", $"{point} STOP"])));
         }
         finally

@@ -55,7 +55,8 @@ public sealed class LaneFaults
         second.Say("finish");
         Assert.That((first.WaitForExit(), second.WaitForExit()), Is.EqualTo((0, 0)), first.Errors + second.Errors);
         // Where the victim got as far as a lane in use and no further, the stream goes on until somebody completes in its place.
-        if (name is not ("lane.before" or "stream.complete.word")) Assert.That(receiver.HasExited, Is.False, "a dead sender has not said that no more would come");
+        if (name is not ("lane.before" or "stream.complete.word"))
+            Assert.That(receiver.HasExited, Is.False, "a dead sender has not said that no more would come");
         using PeerProcess successor = _place.Start("lane-send", Name, "4", "20");
         successor.Say("finish");
         Assert.That(successor.WaitForExit(), Is.Zero, successor.Errors);
@@ -99,7 +100,8 @@ public sealed class LaneFaults
     {
         using PeerProcess victim = _place.StartWith([("OTTO_FAULT_AT", "stream.publish.tail:10:KILL")], "lane-send", Name, "3", "40");
         Assert.That(victim.WaitForExit(), Is.EqualTo(137), victim.Errors);
-        PeerProcess[] senders = [.. Enumerable.Range(5, 3).Select(i => _place.Start("lane-send", Name, i.ToString(CultureInfo.InvariantCulture), "10"))];
+        PeerProcess[] senders =
+            [.. Enumerable.Range(5, 3).Select(i => _place.Start("lane-send", Name, i.ToString(CultureInfo.InvariantCulture), "10"))];
         foreach (PeerProcess sender in senders) sender.WaitFor("ready");
         using PeerProcess receiver = _place.Start("lane-receive", Name);
         foreach (PeerProcess sender in senders)
@@ -132,5 +134,6 @@ public sealed class LaneFaults
     private static List<int> Got(PeerProcess receiver, int sender) => Numbers(receiver, $"got {sender}");
 
     private static List<int> Numbers(PeerProcess peer, string beginning) =>
-        [.. peer.Lines.Where(line => line.StartsWith(beginning + " ", StringComparison.Ordinal)).Select(line => int.Parse(line[(beginning.Length + 1)..].Split(' ')[0], CultureInfo.InvariantCulture))];
+        [.. peer.Lines.Where(line => line.StartsWith(beginning + " ", StringComparison.Ordinal)).Select(
+            line => int.Parse(line[(beginning.Length + 1)..].Split(' ')[0], CultureInfo.InvariantCulture))];
 }

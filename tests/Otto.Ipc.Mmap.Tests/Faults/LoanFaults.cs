@@ -23,7 +23,9 @@ public sealed class LoanFaults
 
     [Test]
     public void A_publisher_killed_there_leaves_whole_messages_and_no_block(
-        [Values("loan.make.taken:2", "loan.make.file:2", "loan.borrowed:5", "loan.sending:5", "topic.publish.payload:5", "topic.publish.frame:5", "topic.publish.tail:5", "loan.committed:5", "loan.sent:5", "topic.publish.announce:2", "topic.publish.oldest:6", "topic.publish.intent:6", "loan.end.before:3")]
+        [Values("loan.make.taken:2", "loan.make.file:2", "loan.borrowed:5", "loan.sending:5", "topic.publish.payload:5",
+            "topic.publish.frame:5", "topic.publish.tail:5", "loan.committed:5", "loan.sent:5", "topic.publish.announce:2",
+            "topic.publish.oldest:6", "topic.publish.intent:6", "loan.end.before:3")]
         string at)
     {
         using MessagePublisher mine = _place.Transport.OpenPublisher(Name, new MmapTopicOptions { Capacity = 4096, MaxPublishers = 3 });
@@ -68,7 +70,8 @@ public sealed class LoanFaults
 
     [Test]
     public void A_sender_killed_there_leaves_whole_messages_and_no_block(
-        [Values("loan.make.taken:2", "loan.drop.size:2", "loan.make.file:2", "loan.borrowed:5", "loan.sending:5", "stream.publish.payload:5", "stream.publish.frame:5", "stream.publish.tail:5", "loan.committed:5", "loan.sent:5")] string at)
+        [Values("loan.make.taken:2", "loan.drop.size:2", "loan.make.file:2", "loan.borrowed:5", "loan.sending:5",
+            "stream.publish.payload:5", "stream.publish.frame:5", "stream.publish.tail:5", "loan.committed:5", "loan.sent:5")] string at)
     {
         using MessageReceiver receiver = _place.Transport.OpenReceiver(Name, new MmapStreamOptions { Capacity = 4096, MaxSenders = 3 });
         using PeerProcess victim = Victim(at, "loan-send", "200");
@@ -80,7 +83,8 @@ public sealed class LoanFaults
     }
 
     [Test]
-    public void A_receiver_killed_there_leaves_the_rest_to_its_successor([Values("stream.consume.before:5", "stream.consume.head:5", "loan.end.before:5")] string at)
+    public void A_receiver_killed_there_leaves_the_rest_to_its_successor(
+        [Values("stream.consume.before:5", "stream.consume.head:5", "loan.end.before:5")] string at)
     {
         using MessageSender mine = _place.Transport.OpenSender(Name, new MmapStreamOptions { Capacity = 4096, MaxSenders = 3 });
         using PeerProcess victim = Victim(at, "loan-receive");
@@ -95,7 +99,8 @@ public sealed class LoanFaults
         Assert.That(victim.WaitForExit(), Is.EqualTo(137), victim.Errors);
         using MessageReceiver successor = _place.Transport.OpenReceiver(Name);
         Drain(successor);
-        Assert.That(_heard, Is.EqualTo(20 - Count(victim, "got")).Or.EqualTo(21 - Count(victim, "got")), "what it was at is read again, or counted as read");
+        Assert.That(_heard, Is.EqualTo(20 - Count(victim, "got")).Or.EqualTo(21 - Count(victim, "got")),
+            "what it was at is read again, or counted as read");
         NothingIsLeft();
     }
 
@@ -105,7 +110,8 @@ public sealed class LoanFaults
         using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 8, SlotBytes = 64 });
         for (int i = 0; i < 3; i++)
         {
-            using PeerProcess victim = _place.StartWith([("OTTO_FAULT_AT", "loan.make.file:1:KILL")], "queue-send", "jobs", "1", "5", "loan");
+            using PeerProcess victim =
+                _place.StartWith([("OTTO_FAULT_AT", "loan.make.file:1:KILL")], "queue-send", "jobs", "1", "5", "loan");
             Assert.That(victim.WaitForExit(), Is.EqualTo(137), victim.Errors);
             Watch.Until(() => Pool() is { Lent: 0 }, "the sweep");
         }
@@ -115,7 +121,8 @@ public sealed class LoanFaults
         Assert.That((Directory.GetFiles(_place.Directory, "*.block").Length, Pool()!.Files), Is.EqualTo((1, 1)));
     }
 
-    private PeerProcess Victim(string at, params string[] arguments) => _place.StartWith([("OTTO_FAULT_AT", at + ":KILL")], [arguments[0], Name, .. arguments[1..]]);
+    private PeerProcess Victim(string at, params string[] arguments) =>
+        _place.StartWith([("OTTO_FAULT_AT", at + ":KILL")], [arguments[0], Name, .. arguments[1..]]);
 
     private void NothingIsLeft()
     {
@@ -124,9 +131,11 @@ public sealed class LoanFaults
     }
 
     private PoolContents? Pool() =>
-        new MmapInspector(new MmapTransportOptions { Directory = _place.Directory }).List().Select(report => report.Contents).OfType<PoolContents>().SingleOrDefault();
+        new MmapInspector(new MmapTransportOptions { Directory = _place.Directory }).List().Select(report => report.Contents)
+        .OfType<PoolContents>().SingleOrDefault();
 
-    private static int Count(PeerProcess victim, string word) => victim.Lines.Count(line => line.StartsWith(word, StringComparison.Ordinal));
+    private static int Count(PeerProcess victim, string word) =>
+        victim.Lines.Count(line => line.StartsWith(word, StringComparison.Ordinal));
 
     private bool Drain(MessageSubscriber subscriber)
     {

@@ -55,10 +55,13 @@ internal sealed class NewsRoom(TestPlace place, SlowSubscriberPolicy policy) : I
         {
             List<int> heard = Heard(subscriber, publisher);
             Assert.That(heard.LastOrDefault(-1), Is.LessThan(count), $"publisher {publisher}: a message that was never published");
-            if (policy == SlowSubscriberPolicy.Block) Assert.That(heard, Is.EqualTo(Enumerable.Range(0, count)), $"publisher {publisher}: Block loses nothing");
+            if (policy == SlowSubscriberPolicy.Block)
+                Assert.That(heard, Is.EqualTo(Enumerable.Range(0, count)), $"publisher {publisher}: Block loses nothing");
         }
 
-        if (policy == SlowSubscriberPolicy.Disconnect) Assert.That(Words(subscriber, "got").Where(words => words[3] != "0"), Is.Empty, "Eject tells of a gap before anything behind it");
+        if (policy == SlowSubscriberPolicy.Disconnect)
+            Assert.That(Words(subscriber, "got").Where(words => words[3] != "0"), Is.Empty,
+                "Eject tells of a gap before anything behind it");
         int all = published.Keys.Sum(publisher => Heard(subscriber, publisher).Count);
         Assert.That(all + Lost(subscriber), Is.EqualTo(published.Values.Sum()), $"{all} heard and {Lost(subscriber)} lost");
         Assert.That(Told(subscriber), Is.LessThanOrEqualTo(Lost(subscriber)), "no message is lost twice");
@@ -92,9 +95,11 @@ internal sealed class NewsRoom(TestPlace place, SlowSubscriberPolicy policy) : I
     public static int Sent(PeerProcess publisher) => Words(publisher, "sent").Count;
 
     public static List<int> Heard(PeerProcess subscriber, int publisher) =>
-        [.. Words(subscriber, "got").Where(words => words[1] == $"{publisher}").Select(words => int.Parse(words[2], CultureInfo.InvariantCulture))];
+        [.. Words(subscriber, "got").Where(words => words[1] == $"{publisher}").Select(
+            words => int.Parse(words[2], CultureInfo.InvariantCulture))];
 
-    public static long Lost(PeerProcess subscriber) => Words(subscriber, "lost") is [var lost] ? long.Parse(lost[1], CultureInfo.InvariantCulture) : -1;
+    public static long Lost(PeerProcess subscriber) =>
+        Words(subscriber, "lost") is [var lost] ? long.Parse(lost[1], CultureInfo.InvariantCulture) : -1;
 
     /// <summary>Processes that a failed assertion left behind must not hide it.</summary>
     public void Dispose()
@@ -107,7 +112,8 @@ internal sealed class NewsRoom(TestPlace place, SlowSubscriberPolicy policy) : I
     }
 
     private static long Told(PeerProcess subscriber) =>
-        Words(subscriber, "got").Sum(words => long.Parse(words[3], CultureInfo.InvariantCulture)) + Words(subscriber, "ejected").Sum(words => long.Parse(words[1], CultureInfo.InvariantCulture));
+        Words(subscriber, "got").Sum(words => long.Parse(words[3], CultureInfo.InvariantCulture))
+        + Words(subscriber, "ejected").Sum(words => long.Parse(words[1], CultureInfo.InvariantCulture));
 
     private static int Reached(PeerProcess subscriber, int publisher) => Heard(subscriber, publisher).LastOrDefault(-1);
 

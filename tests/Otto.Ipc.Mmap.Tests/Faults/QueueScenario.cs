@@ -30,7 +30,8 @@ internal sealed class QueueScenario(TestPlace place)
         int sent = 0, done = 0;
         while (sent <= queue.Capacity && queue.TrySend([1])) sent++;
         while (queue.TryLease(out WorkLease lease) && lease.Complete()) done++;
-        if (sent != queue.Capacity || done != sent) _problems.Add($"slots: of {queue.Capacity} slots {sent} could be filled and {done} emptied");
+        if (sent != queue.Capacity || done != sent)
+            _problems.Add($"slots: of {queue.Capacity} slots {sent} could be filled and {done} emptied");
         return _problems;
     }
 }

@@ -69,7 +69,8 @@ public sealed class StreamFaults
         Assert.That(first, Is.EqualTo(Enumerable.Range(0, first.Count)));
         Assert.That(second, Is.EqualTo(Enumerable.Range(second[0], 200 - second[0])));
         // Between the two nothing is missing, and at most the frame in hand is read again.
-        Assert.That(second[0], Is.EqualTo(point == "stream.consume.before" && first.Count != Numbers(victim, "read").Count ? first[^1] : first[^1] + 1));
+        Assert.That(second[0],
+            Is.EqualTo(point == "stream.consume.before" && first.Count != Numbers(victim, "read").Count ? first[^1] : first[^1] + 1));
     }
 
     [Test]
@@ -91,7 +92,8 @@ public sealed class StreamFaults
         using PeerProcess receiver = _place.Start("stream-receive", Name);
         receiver.WaitFor("ready");
         using PeerProcess victim = _place.StartWith(
-            [("OTTO_FAULT_AT", "stream.publish.payload:61:KILL"), ("OTTO_FAULT_PLANT", "stream.publish.tail-first")], "stream-send", Name, "0", "100");
+            [("OTTO_FAULT_AT", "stream.publish.payload:61:KILL"), ("OTTO_FAULT_PLANT", "stream.publish.tail-first")], "stream-send", Name,
+            "0", "100");
         Assert.That(victim.WaitForExit(), Is.EqualTo(137), victim.Errors);
         // It sees a torn frame, an old one, or bytes that are no frame at all.
         Watch.Until(() => receiver.HasExited || !Whole(receiver), "the receiver to see what was never sent");
@@ -101,7 +103,8 @@ public sealed class StreamFaults
     /// <summary>Whether a receiver saw only messages that were sent, in their order.</summary>
     private static bool Whole(PeerProcess peer)
     {
-        string[] said = [.. peer.Lines.Where(line => !line.StartsWith("read", StringComparison.Ordinal)).Skip(1).Select(line => line.Split('@')[0].TrimEnd())];
+        string[] said = [.. peer.Lines.Where(line => !line.StartsWith("read", StringComparison.Ordinal)).Skip(1).Select(
+            line => line.Split('@')[0].TrimEnd())];
         return said.SequenceEqual(Enumerable.Range(0, said.Length).Select(i => $"got {i}")) && said.Length <= 60;
     }
 
@@ -112,6 +115,7 @@ public sealed class StreamFaults
     private static List<int> Numbers(PeerProcess peer, string verb)
     {
         Assert.That(peer.Lines.Where(line => line.StartsWith("torn", StringComparison.Ordinal) && verb == "got"), Is.Empty);
-        return [.. peer.Lines.Where(line => line.StartsWith(verb + " ", StringComparison.Ordinal)).Select(line => int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture))];
+        return [.. peer.Lines.Where(line => line.StartsWith(verb + " ", StringComparison.Ordinal)).Select(
+            line => int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture))];
     }
 }

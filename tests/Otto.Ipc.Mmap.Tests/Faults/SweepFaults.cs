@@ -19,7 +19,8 @@ public sealed class SweepFaults
 
     [Test]
     public void A_sweeper_killed_there_leaves_the_rest_to_the_next(
-        [Values("queue.sweep.word:1", "queue.sweep.word:2", "queue.push.cell:1", "queue.push.cell:3", "sweep.done:1", "sweep.freed:1")] string point)
+        [Values("queue.sweep.word:1", "queue.sweep.word:2", "queue.push.cell:1", "queue.push.cell:3", "sweep.done:1",
+            "sweep.freed:1")] string point)
     {
         HoldAndDie(QueueScenario.Options, 3);
         using PeerProcess sweeper = Sweep(point + ":KILL");
@@ -76,7 +77,8 @@ public sealed class SweepFaults
     }
 
     [Test]
-    public void A_joiner_stopped_as_it_joins_keeps_a_dead_holders_messages_from_nobody([Values("join.locked:1", "join.described:1")] string point)
+    public void A_joiner_stopped_as_it_joins_keeps_a_dead_holders_messages_from_nobody(
+        [Values("join.locked:1", "join.described:1")] string point)
     {
         HoldAndDie(QueueScenario.Options, 3);
         using PeerProcess joiner = Sweep(point + ":STOP");
@@ -90,7 +92,8 @@ public sealed class SweepFaults
 
     [Test]
     public void What_a_victim_left_between_word_and_cell_survives_the_death_of_its_sweeper(
-        [Values("queue.fill.word:3", "queue.push.cell:3", "queue.take.head:3")] string death, [Values("queue.sweep.word:1", "sweep.done:1")] string point)
+        [Values("queue.fill.word:3", "queue.push.cell:3", "queue.take.head:3")] string death,
+            [Values("queue.sweep.word:1", "sweep.done:1")] string point)
     {
         _place.Transport.OpenQueue(QueueScenario.Name, QueueScenario.Options).Dispose();
         using PeerProcess victim = _place.StartWith([("OTTO_FAULT_AT", death + ":KILL")], "queue-send", QueueScenario.Name, "1", "6");
@@ -114,7 +117,8 @@ public sealed class SweepFaults
     }
 
     [Test]
-    public void A_keeper_of_dead_letters_killed_there_loses_none([Values("queue.end.word", "queue.push.cell", "queue.end.pushed")] string point, [Values(1, 2)] int hit)
+    public void A_keeper_of_dead_letters_killed_there_loses_none(
+        [Values("queue.end.word", "queue.push.cell", "queue.end.pushed")] string point, [Values(1, 2)] int hit)
     {
         using (WorkQueue queue = _place.Transport.OpenQueue(QueueScenario.Name, QueueScenario.Options))
         {
@@ -196,7 +200,9 @@ public sealed class SweepFaults
         QueueLedger ledger = QueueScenario.Ledger(worker);
         for (int i = 0; i < Sent; i++) ledger.AddSent($"9:{i}");
         Assert.That(ledger.Check(), Is.Empty);
-        Assert.That(worker.Lines.Count(line => line.StartsWith("lease", StringComparison.Ordinal) && line.Contains(" 2 @", StringComparison.Ordinal)), Is.EqualTo(attempts));
+        Assert.That(worker.Lines.Count(
+            line => line.StartsWith("lease", StringComparison.Ordinal) && line.Contains(" 2 @", StringComparison.Ordinal)),
+            Is.EqualTo(attempts));
         NoProblems(new QueueScenario(_place));
     }
 

@@ -47,7 +47,8 @@ public sealed class TopicFaults
     public void GiveBack() => _place.Dispose();
 
     [Test]
-    public void A_publisher_killed_there_leaves_nothing_half_and_its_successor_goes_on([Values] SlowSubscriberPolicy policy, [Range(0, 9)] int point)
+    public void A_publisher_killed_there_leaves_nothing_half_and_its_successor_goes_on([Values] SlowSubscriberPolicy policy,
+        [Range(0, 9)] int point)
     {
         (string name, int hit, bool publishes) = PublisherPoints[point];
         using NewsRoom room = new(_place, policy);
@@ -59,7 +60,8 @@ public sealed class TopicFaults
         room.MustGoOn(successor, subscriber);
         NewsRoom.Finish(other, successor);
         NewsRoom.Finish(subscriber);
-        room.CheckSum(subscriber, new() { [1] = NewsRoom.Sent(other), [2] = NewsRoom.Sent(victim) + (publishes ? 1 : 0), [3] = NewsRoom.Sent(successor) });
+        room.CheckSum(subscriber,
+            new() { [1] = NewsRoom.Sent(other), [2] = NewsRoom.Sent(victim) + (publishes ? 1 : 0), [3] = NewsRoom.Sent(successor) });
     }
 
     [Test]
@@ -114,11 +116,13 @@ public sealed class TopicFaults
         if (!entered) return;
         room.CheckSum(victim, new() { [1] = NewsRoom.Sent(publisher) });
         Assert.That(NewsRoom.Lost(victim), Is.Positive, "two hundred messages do not fit");
-        Assert.That(victim.Lines.Any(line => line.StartsWith("ejected", StringComparison.Ordinal)), Is.EqualTo(policy == SlowSubscriberPolicy.Disconnect));
+        Assert.That(victim.Lines.Any(line => line.StartsWith("ejected", StringComparison.Ordinal)),
+            Is.EqualTo(policy == SlowSubscriberPolicy.Disconnect));
     }
 
     [Test]
-    public void Under_Block_a_stopped_subscriber_holds_its_publisher_and_nobody_loses_anything([Values("topic.read.header", "topic.read.copied")] string point)
+    public void Under_Block_a_stopped_subscriber_holds_its_publisher_and_nobody_loses_anything(
+        [Values("topic.read.header", "topic.read.copied")] string point)
     {
         using NewsRoom room = new(_place, SlowSubscriberPolicy.Block);
         PeerProcess subscriber = room.Subscriber();
@@ -128,7 +132,8 @@ public sealed class TopicFaults
         Watch.Until(() => victim.IsStopped, "the subscriber to stop");
         // Held: it said what it means to publish, and has not published it though everybody else has read all.
         Watch.Until(
-            () => NewsRoom.Sent(publisher) is var sent && NewsRoom.Heard(subscriber, 1).Count == sent && publisher.Lines.Any(line => line.StartsWith($"intent {sent} ", StringComparison.Ordinal)),
+            () => NewsRoom.Sent(publisher) is var sent && NewsRoom.Heard(subscriber, 1).Count == sent
+            && publisher.Lines.Any(line => line.StartsWith($"intent {sent} ", StringComparison.Ordinal)),
             "the publisher to be held");
         Assert.That(NewsRoom.Sent(publisher), Is.LessThan(25 + 4096 / 32), "that is the exception which I5 makes");
         victim.Signal(18);
@@ -165,7 +170,8 @@ public sealed class TopicFaults
     }
 
     [Test]
-    public void A_subscriber_killed_while_it_leaves_holds_nobody([Values("topic.leave.before", "topic.leave.place", "leave.roles")] string point)
+    public void A_subscriber_killed_while_it_leaves_holds_nobody(
+        [Values("topic.leave.before", "topic.leave.place", "leave.roles")] string point)
     {
         using NewsRoom room = new(_place, SlowSubscriberPolicy.Block);
         PeerProcess subscriber = room.Subscriber(), publisher = room.Publisher(1);
@@ -189,7 +195,9 @@ public sealed class TopicFaults
         // One message: the subscriber has read how long it is and stops before it copies it.
         NewsRoom.Finish(room.Start([], "news-publish", "news", "1", "-1", "Overwrite"));
         Watch.Until(() => victim.IsStopped, "the subscriber to stop");
-        PeerProcess publisher = room.Start([("OTTO_FAULT_AT", "nowhere:1:KILL"), ("OTTO_FAULT_PLANT", "topic.publish.intent-forgotten")], "news-publish", "news", "2", "200", "Overwrite");
+        PeerProcess publisher =
+            room.Start([("OTTO_FAULT_AT", "nowhere:1:KILL"), ("OTTO_FAULT_PLANT", "topic.publish.intent-forgotten")], "news-publish",
+                "news", "2", "200", "Overwrite");
         Watch.Until(() => NewsRoom.Sent(publisher) > 300, "the ring to be written over");
         victim.Signal(18);
         // It copies new bytes and takes them for the old message, since no intent says that they may have changed.
@@ -205,8 +213,10 @@ public sealed class TopicFaults
         where policy != SlowSubscriberPolicy.Overwrite || !IsOfPlace(at.Point)
         select new object[] { policy, at.Point, at.Hit };
 
-    private static IEnumerable<object[]> SubscriberCasesThatHoldNobody() => SubscriberCases().Where(@case => (SlowSubscriberPolicy)@case[0] != SlowSubscriberPolicy.Block);
+    private static IEnumerable<object[]> SubscriberCasesThatHoldNobody() =>
+        SubscriberCases().Where(@case => (SlowSubscriberPolicy)@case[0] != SlowSubscriberPolicy.Block);
 
     /// <summary>Under Overwrite a subscriber has no place and tells no position.</summary>
-    private static bool IsOfPlace(string point) => point is "topic.read.before" or "topic.read.position" or "topic.enter.positions" or "topic.enter.place";
+    private static bool IsOfPlace(string point) =>
+        point is "topic.read.before" or "topic.read.position" or "topic.enter.positions" or "topic.enter.place";
 }

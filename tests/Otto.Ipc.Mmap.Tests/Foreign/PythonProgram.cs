@@ -8,7 +8,9 @@ internal static class PythonProgram
     /// <param name="program">What comes after the import; <c>a</c> are its arguments.</param>
     /// <param name="arguments">They.</param>
     public static ChildProcess Start(string program, params string[] arguments) =>
-        ChildProcess.Python($"import sys\nsys.path.insert(0, sys.argv[1])\nsys.dont_write_bytecode = True\nfrom otto import *\na = sys.argv[2:]\n{program}", [Folder, .. arguments]);
+        ChildProcess.Python(
+            $"import sys\nsys.path.insert(0, sys.argv[1])\nsys.dont_write_bytecode = True\nfrom otto import *\na = sys.argv[2:]\n{program}",
+            [Folder, .. arguments]);
 
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "clients", "python");
 }

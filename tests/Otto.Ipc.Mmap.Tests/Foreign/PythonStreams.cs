@@ -127,7 +127,8 @@ public sealed class PythonStreams
             sys.stdin.readline()
             """, _place.Directory);
         python.AwaitReady();
-        Assert.That(Assert.Throws<IOException>(() => _place.Transport.OpenReceiver("frames"))!.Message, Does.Contain("has a receiver already"));
+        Assert.That(Assert.Throws<IOException>(() => _place.Transport.OpenReceiver("frames"))!.Message,
+            Does.Contain("has a receiver already"));
         python.Go();
         python.AwaitReady();
         _place.Transport.OpenReceiver("frames").Dispose();
@@ -154,7 +155,8 @@ public sealed class PythonStreams
             Watch.Until(() => sender.TryLoan(100_000, out loan), "a block");
             Payload.Fill(loan.Span[..100_000], 3, i);
             Assert.That(sender.TrySend(loan, 100_000), Is.True);
-            Assert.That(python.ReadLine(), Is.EqualTo($"100000 {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(Payload.Make(3, i, 100_000)))}"));
+            Assert.That(python.ReadLine(),
+                Is.EqualTo($"100000 {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(Payload.Make(3, i, 100_000)))}"));
         }
 
         sender.Complete();
@@ -181,7 +183,8 @@ public sealed class PythonStreams
                 attempt("frames")
                 """, _place.Directory);
             string[] lines = python.Output().Split('\n');
-            Assert.That(lines.Select(l => l.Split(' ')[0]), Is.EqualTo((string[])["opened", "FileNotFoundError", "ValueError", "CorruptError", "CorruptError"]));
+            Assert.That(lines.Select(l => l.Split(' ')[0]),
+                Is.EqualTo((string[])["opened", "FileNotFoundError", "ValueError", "CorruptError", "CorruptError"]));
         }
 
         File.Delete(Path.Combine(_place.Directory, "frames.stream"));

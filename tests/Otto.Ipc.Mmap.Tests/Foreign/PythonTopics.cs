@@ -79,10 +79,15 @@ public sealed class PythonTopics
     }
 
     [Test]
-    public void Publishers_that_wait_for_subscribers_do_not_wait_for_one_that_takes_no_part([Values(SlowSubscriberPolicy.Block, SlowSubscriberPolicy.Disconnect)] SlowSubscriberPolicy policy)
+    public void Publishers_that_wait_for_subscribers_do_not_wait_for_one_that_takes_no_part(
+        [Values(SlowSubscriberPolicy.Block, SlowSubscriberPolicy.Disconnect)] SlowSubscriberPolicy policy)
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 14, Policy = policy });
-        using ChildProcess python = PythonProgram.Start("reader = TopicReader('news', a[0])\nprint('ready', flush=True)\nsys.stdin.readline()\nprint(reader.receive().lost > 0)", _place.Directory);
+        using MessagePublisher publisher =
+            _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 1 << 14, Policy = policy });
+        using ChildProcess python =
+            PythonProgram.Start(
+                "reader = TopicReader('news', a[0])\nprint('ready', flush=True)\nsys.stdin.readline()\nprint(reader.receive().lost > 0)",
+                _place.Directory);
         python.AwaitReady();
         for (int i = 0; i < 500; i++) Publish(publisher, i);
         python.Go();

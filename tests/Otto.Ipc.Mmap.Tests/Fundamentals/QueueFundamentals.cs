@@ -70,7 +70,8 @@ public sealed class QueueFundamentals
     [Test]
     public void Page_5_A_worker_that_dies_gives_its_work_back()
     {
-        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails", new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10 });
+        using WorkQueue queue =
+            _place.Transport.OpenQueue("thumbnails", new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10 });
         queue.TrySend("photo-1.jpg"u8);
         using PeerProcess worker = _place.Start("queue-hold", "thumbnails", "1"); // another process leases it
         worker.WaitFor("holding");

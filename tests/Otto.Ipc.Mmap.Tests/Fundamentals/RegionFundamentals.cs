@@ -111,6 +111,7 @@ internal sealed class RegionFundamentals : RegionTest
     {
         JsonRegion region = JsonRegion.Create(Location);
         region.Set(new string('ü', 125), 1);
-        Assert.That(() => region.Set(new string('ü', 125) + "x", 1), Throws.ArgumentException.With.Message.Contains("251").And.Message.Contains("250"));
+        Assert.That(() => region.Set(new string('ü', 125) + "x", 1),
+            Throws.ArgumentException.With.Message.Contains("251").And.Message.Contains("250"));
     }
 }

@@ -72,13 +72,15 @@ public sealed class Cleaning
             queue.TrySend([2], TimeSpan.FromHours(1), out _);
         }
 
-        using (MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 4096 })) sender.TrySend(new byte[8]);
+        using (MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 4096 }))
+            sender.TrySend(new byte[8]);
         Assert.That(_inspector.Clean().Select(c => (c.Removed, c.Reason)), Is.EqualTo(new[]
         {
             (false, "it holds 16 bytes that were sent and not read"),
             (false, "it holds messages that nobody has done: 2 ready, 1 delayed, 0 begun, 1 dead letters"),
         }));
-        using (WorkQueue queue = _place.Transport.OpenQueue("jobs")) Assert.That(queue.GetCounts().Ready, Is.EqualTo(2), "it was left as it was");
+        using (WorkQueue queue = _place.Transport.OpenQueue("jobs"))
+            Assert.That(queue.GetCounts().Ready, Is.EqualTo(2), "it was left as it was");
         Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true }).Select(c => c.Removed), Is.All.True);
         Assert.That(Files(), Is.Empty);
     }
@@ -134,11 +136,14 @@ public sealed class Cleaning
         using (WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 }))
         {
             queue.TrySend(new byte[10_000]);
-            Assert.That(_inspector.Clean().Select(c => (c.Removed, c.Reason.Split(' ')[0])), Is.EqualTo(new[] { (false, "in"), (false, "belongs") }));
+            Assert.That(_inspector.Clean().Select(c => (c.Removed, c.Reason.Split(' ')[0])),
+                Is.EqualTo(new[] { (false, "in"), (false, "belongs") }));
         }
 
-        Assert.That(_inspector.Clean().Select(c => (c.Removed, c.Reason.Split(' ')[0])), Is.EqualTo(new[] { (false, "it"), (false, "belongs") }));
-        Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true, DryRun = true }).Select(c => c.Reason), Has.Exactly(1).EqualTo("goes with jobs.queue"));
+        Assert.That(_inspector.Clean().Select(c => (c.Removed, c.Reason.Split(' ')[0])),
+            Is.EqualTo(new[] { (false, "it"), (false, "belongs") }));
+        Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true, DryRun = true }).Select(c => c.Reason),
+            Has.Exactly(1).EqualTo("goes with jobs.queue"));
         Assert.That(_inspector.Clean(new CleanOptions { IncludePending = true }).Select(c => c.Removed), Is.All.True);
         Assert.That(Files(), Is.Empty);
     }
@@ -152,10 +157,12 @@ public sealed class Cleaning
             loan.Dispose();
         }
 
-        string block = Files().Single(f => f.EndsWith(".block", StringComparison.Ordinal)), copy = block.Replace("jobs", "gone", StringComparison.Ordinal);
+        string block = Files().Single(f => f.EndsWith(".block", StringComparison.Ordinal)),
+            copy = block.Replace("jobs", "gone", StringComparison.Ordinal);
         File.Copy(block, copy);
         File.Delete(_place.PathOf("jobs", SegmentShape.Queue));
-        Assert.That(_inspector.List().Select(r => (r.Kind, r.Condition)), Is.EqualTo(new[] { (SegmentKind.Pool, SegmentCondition.Retired), (SegmentKind.Pool, SegmentCondition.Ready) }));
+        Assert.That(_inspector.List().Select(r => (r.Kind, r.Condition)),
+            Is.EqualTo(new[] { (SegmentKind.Pool, SegmentCondition.Retired), (SegmentKind.Pool, SegmentCondition.Ready) }));
         Assert.That(_inspector.Clean().Select(c => c.Removed), Is.EqualTo(new[] { true, true }));
         Assert.That(Files(), Is.Empty);
     }
@@ -190,7 +197,8 @@ public sealed class Cleaning
         });
         for (int i = 0; i < 500; i++)
         {
-            using (WorkQueue sender = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 16 })) Assert.That(sender.TrySend(BitConverter.GetBytes(i)), Is.True);
+            using (WorkQueue sender = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 16 }))
+                Assert.That(sender.TrySend(BitConverter.GetBytes(i)), Is.True);
             using WorkQueue worker = _place.Transport.OpenQueue("jobs");
             Assert.That(worker.TryLease(out WorkLease lease), Is.True, $"message {i} is gone");
             Assert.That(BitConverter.ToInt32(lease.Payload.Span), Is.EqualTo(i));

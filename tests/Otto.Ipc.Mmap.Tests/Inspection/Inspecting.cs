@@ -30,7 +30,8 @@ public sealed class Inspecting
         using PeerProcess peer = _place.Start("stream-stay", "frames");
         peer.WaitFor("ready");
         SegmentReport report = One();
-        Assert.That((report.Name, report.Kind, report.Condition, report.InUse, report.Problem), Is.EqualTo(("frames", SegmentKind.Stream, SegmentCondition.Ready, true, (string?)null)));
+        Assert.That((report.Name, report.Kind, report.Condition, report.InUse, report.Problem),
+            Is.EqualTo(("frames", SegmentKind.Stream, SegmentCondition.Ready, true, (string?)null)));
         Assert.That(report.Bytes, Is.EqualTo(new FileInfo(report.Path).Length));
         Assert.That(report.Participants.Select(p => (p.Pid, p.Role, p.Alive, p.SameNamespace)), Is.EqualTo(new[]
         {
@@ -49,7 +50,8 @@ public sealed class Inspecting
         using (PeerProcess peer = _place.Start("queue-stay", "jobs", "worker"))
         {
             peer.WaitFor("ready");
-            Assert.That(One().Participants.Select(p => (p.Pid, p.Role, p.Alive)), Is.EqualTo(new[] { (peer.Id, "sends, takes work", true) }));
+            Assert.That(One().Participants.Select(p => (p.Pid, p.Role, p.Alive)),
+                Is.EqualTo(new[] { (peer.Id, "sends, takes work", true) }));
             peer.Kill();
             Assert.That((One().Participants.Select(p => (p.Pid, p.Alive)).Single(), One().InUse), Is.EqualTo(((peer.Id, false), false)));
         }
@@ -71,7 +73,8 @@ public sealed class Inspecting
         done.Complete();
         Watch.Until(() => Depth().OldestReadyAge > TimeSpan.Zero && Depth().OldestLeaseAge > TimeSpan.Zero, "time to pass");
         QueueContents depth = Depth();
-        Assert.That((depth.Ready, depth.Delayed, depth.Leased, depth.Dead, depth.Free, depth.Slots, depth.SlotBytes), Is.EqualTo((3, 1, 1, 1, 14, 20, 32)));
+        Assert.That((depth.Ready, depth.Delayed, depth.Leased, depth.Dead, depth.Free, depth.Slots, depth.SlotBytes),
+            Is.EqualTo((3, 1, 1, 1, 14, 20, 32)));
         Assert.That((depth.Claims, depth.Releases), Is.EqualTo((7L, 1L)));
         WorkQueueCounts counts = queue.GetCounts();
         Assert.That(depth.OldestLeaseAge, Is.LessThanOrEqualTo(counts.OldestLeaseAge));
@@ -85,18 +88,23 @@ public sealed class Inspecting
     {
         using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 700, SlotBytes = slotBytes });
         for (int i = 0; i < 650; i++) queue.TrySend([1]);
-        Assert.That(One().Contents, Is.InstanceOf<QueueContents>().With.Property(nameof(QueueContents.Ready)).EqualTo(650).And.Property(nameof(QueueContents.Free)).EqualTo(50));
+        Assert.That(One().Contents,
+            Is.InstanceOf<QueueContents>().With.Property(nameof(QueueContents.Ready)).EqualTo(650).And.Property(nameof(QueueContents.Free))
+            .EqualTo(50));
     }
 
     [Test]
     public void A_topic_shows_how_much_was_published_and_what_a_late_subscriber_would_hear()
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 4096, MaxPublishers = 2, Policy = SlowSubscriberPolicy.Disconnect });
+        using MessagePublisher publisher =
+            _place.Transport.OpenPublisher("news",
+                new MmapTopicOptions { Capacity = 4096, MaxPublishers = 2, Policy = SlowSubscriberPolicy.Disconnect });
         using MessageSubscriber subscriber = _place.Transport.OpenSubscriber("news");
         for (int i = 0; i < 1000; i++) publisher.TryPublish(new byte[16]);
         SegmentReport report = One();
         TopicContents depth = (TopicContents)report.Contents!;
-        Assert.That((depth.Published, depth.LanesInUse, depth.MaxLanes, depth.Policy), Is.EqualTo((1000L, 1, 2, SlowSubscriberPolicy.Disconnect)));
+        Assert.That((depth.Published, depth.LanesInUse, depth.MaxLanes, depth.Policy),
+            Is.EqualTo((1000L, 1, 2, SlowSubscriberPolicy.Disconnect)));
         Assert.That(depth.KeptBytes, Is.InRange(2048, 4096));
         Assert.That(report.Participants.Select(p => p.Role), Is.EqualTo(new[] { "publishes", "subscribes" }));
     }
@@ -122,7 +130,9 @@ public sealed class Inspecting
         region.Set("step", "compile");
         SegmentReport report = One();
         Assert.That((report.Name, report.Kind), Is.EqualTo(("build", SegmentKind.Region)));
-        Assert.That(report.Contents, Is.InstanceOf<RegionContents>().With.Property(nameof(RegionContents.RunPid)).EqualTo(4242).And.Property(nameof(RegionContents.ValueBytes)).EqualTo(18));
+        Assert.That(report.Contents,
+            Is.InstanceOf<RegionContents>().With.Property(nameof(RegionContents.RunPid)).EqualTo(4242).And.Property(
+                nameof(RegionContents.ValueBytes)).EqualTo(18));
         File.Delete(report.Path);
     }
 
@@ -140,7 +150,8 @@ public sealed class Inspecting
         }
 
         SegmentRates rates = One().RatesSince(before)!;
-        Assert.That((Math.Round(rates.InPerSecond * rates.Over.TotalSeconds), Math.Round(rates.OutPerSecond!.Value * rates.Over.TotalSeconds), rates.Unit), Is.EqualTo((10, 4, "messages")));
+        Assert.That((Math.Round(rates.InPerSecond * rates.Over.TotalSeconds), Math.Round(
+            rates.OutPerSecond!.Value * rates.Over.TotalSeconds), rates.Unit), Is.EqualTo((10, 4, "messages")));
         queue.Dispose();
         _place.Transport.RemoveQueue("jobs");
         _place.Transport.OpenQueue("jobs").Dispose();
@@ -166,7 +177,8 @@ public sealed class Inspecting
     {
         string none = Path.Combine(_place.Directory, "none");
         var inspector = new MmapInspector(new MmapTransportOptions { Directory = none });
-        Assert.That((inspector.List(), inspector.Find("jobs"), inspector.Clean()), Is.EqualTo((Array.Empty<SegmentReport>(), Array.Empty<SegmentReport>(), Array.Empty<CleanReport>())));
+        Assert.That((inspector.List(), inspector.Find("jobs"), inspector.Clean()),
+            Is.EqualTo((Array.Empty<SegmentReport>(), Array.Empty<SegmentReport>(), Array.Empty<CleanReport>())));
         Assert.That((inspector.Directory, Directory.Exists(none)), Is.EqualTo((none, false)));
     }
 
@@ -181,7 +193,8 @@ public sealed class Inspecting
             return path;
         }
 
-        string[] made = [Make("empty.stream", []), Make("noise.queue", [.. Enumerable.Range(0, 200_000).Select(i => (byte)(i * 31))]), Make("short.pool", new byte[100]), Make("open.topic", [])];
+        string[] made = [Make("empty.stream", []), Make("noise.queue", [.. Enumerable.Range(0, 200_000).Select(i => (byte)(i * 31))]),
+            Make("short.pool", new byte[100]), Make("open.topic", [])];
         File.SetUnixFileMode(made[3], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
         Make("notes.txt", [1]);
         Make("bad name.queue", [1]);
@@ -207,13 +220,15 @@ public sealed class Inspecting
         {
             while (!stop.IsCancellationRequested)
             {
-                using (WorkQueue queue = _place.Transport.OpenQueue("churn", new MmapQueueOptions { Slots = 2, SlotBytes = 8 })) queue.TrySend([1]);
+                using (WorkQueue queue = _place.Transport.OpenQueue("churn", new MmapQueueOptions { Slots = 2, SlotBytes = 8 }))
+                    queue.TrySend([1]);
                 _place.Transport.RemoveQueue("churn");
             }
         });
         int seen = 0;
         // The looks can all be over before the other thread has had a core.
-        for (long i = 0, start = Stopwatch.GetTimestamp(); i < 2000 || (seen == 0 && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30)); i++)
+        for (long i = 0, start = Stopwatch.GetTimestamp(); i < 2000
+            || (seen == 0 && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30)); i++)
         {
             foreach (SegmentReport report in _inspector.List())
             {

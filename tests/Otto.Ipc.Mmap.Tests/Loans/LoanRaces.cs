@@ -80,7 +80,8 @@ public sealed class LoanRaces
         Overwrite("jobs.queue", bytes =>
         {
             // The second slot's descriptor: block 1 becomes block 0, of another file.
-            int at = Enumerable.Range(0x10000 / 8, (bytes.Length - 0x10018) / 8).Select(i => i * 8).First(i => BitConverter.ToInt32(bytes, i) == 1 && BitConverter.ToInt32(bytes, i + 16) == 1_000_000);
+            int at = Enumerable.Range(0x10000 / 8, (bytes.Length - 0x10018) / 8).Select(i => i * 8).First(
+                i => BitConverter.ToInt32(bytes, i) == 1 && BitConverter.ToInt32(bytes, i + 16) == 1_000_000);
             return (at, [0, 0, 0, 0, 7, 0, 0, 0]);
         });
         Assert.Throws<CorruptSegmentException>(() => queue.TryLease(out _));
@@ -140,7 +141,8 @@ public sealed class LoanRaces
     [Test]
     public void A_subscriber_that_blocks_holds_the_blocks_of_what_it_has_not_read()
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Policy = SlowSubscriberPolicy.Block });
+        using MessagePublisher publisher =
+            _place.Transport.OpenPublisher("news", new MmapTopicOptions { Policy = SlowSubscriberPolicy.Block });
         using MessageSubscriber slow = _place.Transport.OpenSubscriber("news");
         int lent = 0;
         while (publisher.TryLoan(100, out Loan loan))
@@ -164,7 +166,9 @@ public sealed class LoanRaces
     [Test]
     public void More_subscribers_than_a_pool_has_seats_hear_loans_all_the_same()
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 4096, Policy = SlowSubscriberPolicy.Block, MaxSubscribers = 40 });
+        using MessagePublisher publisher =
+            _place.Transport.OpenPublisher("news",
+                new MmapTopicOptions { Capacity = 4096, Policy = SlowSubscriberPolicy.Block, MaxSubscribers = 40 });
         MessageSubscriber[] subscribers = [.. Enumerable.Range(0, 40).Select(_ => _place.Transport.OpenSubscriber("news"))];
         for (int round = 0; round < 100; round++)
         {
@@ -241,7 +245,8 @@ public sealed class LoanRaces
     [Test]
     public void A_message_whose_block_was_deleted_is_told_once_and_keeps_no_other_lane_waiting()
     {
-        using MessageSender one = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 4096 }), two = _place.Transport.OpenSender("frames");
+        using MessageSender one = _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 4096 }),
+            two = _place.Transport.OpenSender("frames");
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         one.TryLoan(100, out Loan loan);
         one.TrySend(loan, 100);

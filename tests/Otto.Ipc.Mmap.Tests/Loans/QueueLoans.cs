@@ -45,7 +45,8 @@ public sealed class QueueLoans
     public void What_cannot_be_lent_is_refused_with_the_numbers()
     {
         using WorkQueue queue = Open();
-        Assert.That(Assert.Throws<ArgumentOutOfRangeException>(() => queue.TryLoan((1 << 20) + 1, out _))!.Message, Does.Contain("1,048,577").And.Contain("1,048,576"));
+        Assert.That(Assert.Throws<ArgumentOutOfRangeException>(() => queue.TryLoan((1 << 20) + 1, out _))!.Message,
+            Does.Contain("1,048,577").And.Contain("1,048,576"));
         Assert.Throws<ArgumentOutOfRangeException>(() => queue.TryLoan(0, out _));
         queue.TryLoan(10, out Loan loan);
         Assert.Throws<ArgumentOutOfRangeException>(() => queue.TrySend(loan, 11));
@@ -248,7 +249,8 @@ public sealed class QueueLoans
                 Assert.That(Payload.TryRead(lease.Payload.Span, out int sender, out int sequence), Is.True, $"torn: {sender}:{sequence}");
                 using RetainedPayload hold = lease.Retain();
                 Assert.That(lease.Complete(), Is.True);
-                Assert.That(Payload.TryRead(hold.Payload.Span, out _, out int again) && again == sequence, Is.True, "a held block was given to another message");
+                Assert.That(Payload.TryRead(hold.Payload.Span, out _, out int again) && again == sequence, Is.True,
+                    "a held block was given to another message");
                 Interlocked.Increment(ref done);
             }
         }))];
@@ -269,7 +271,8 @@ public sealed class QueueLoans
 
     private WorkQueue Open() => _place.Transport.OpenQueue("jobs", Options);
 
-    private static WorkLease Lease(WorkQueue queue) => queue.TryLease(out WorkLease lease) ? lease : throw new AssertionException("a message was expected");
+    private static WorkLease Lease(WorkQueue queue) =>
+        queue.TryLease(out WorkLease lease) ? lease : throw new AssertionException("a message was expected");
 
     /// <summary>Blocks lent, and block files, told from the files.</summary>
     private (int Lent, int Files) Blocks() => PoolBytes.Count(_place.Directory, "jobs.queue");

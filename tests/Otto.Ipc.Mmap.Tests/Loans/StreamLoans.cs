@@ -44,7 +44,8 @@ public sealed class StreamLoans
         using MessageSender sender = Sender();
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         Send(sender, 7, 10_000);
-        Assert.That(Assert.Throws<ArgumentException>(() => receiver.TryReceive(new byte[100], out _))!.Message, Does.Contain("10,000").And.Contain("100"));
+        Assert.That(Assert.Throws<ArgumentException>(() => receiver.TryReceive(new byte[100], out _))!.Message,
+            Does.Contain("10,000").And.Contain("100"));
         byte[] buffer = new byte[10_000];
         Assert.That(receiver.TryReceive(buffer, out int bytes), Is.True);
         Assert.That((bytes, buffer.SequenceEqual(Payload.Make(1, 7, 10_000))), Is.EqualTo((10_000, true)));
@@ -212,9 +213,11 @@ public sealed class TopicLoans
         await Watch.Over(Task.WhenAll([publishing, .. hearing]));
     }
 
-    private MessagePublisher Publisher() => _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 4096, MaxPublishers = 1 });
+    private MessagePublisher Publisher() =>
+        _place.Transport.OpenPublisher("news", new MmapTopicOptions { Capacity = 4096, MaxPublishers = 1 });
 
-    private MessageSubscriber Subscriber() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Capacity = 4096, MaxPublishers = 1 });
+    private MessageSubscriber Subscriber() =>
+        _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Capacity = 4096, MaxPublishers = 1 });
 
     private static void Publish(MessagePublisher publisher, int sequence, int bytes)
     {

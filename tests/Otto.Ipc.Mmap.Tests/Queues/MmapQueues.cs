@@ -29,7 +29,9 @@ public sealed class LoanedMmapQueues : QueueConformance
 internal sealed class QueueHarness(WaitMode mode, int slotBytes = 256) : IQueueHarness
 {
     private readonly TestPlace _place = new();
-    private readonly MmapQueueOptions _options = new() { Slots = 16, SlotBytes = slotBytes, MaxLoanBytes = slotBytes == 256 ? 0 : 256, MaxAttempts = 3, MaxParticipants = 512, WaitMode = mode };
+    private readonly MmapQueueOptions _options =
+        new() { Slots = 16, SlotBytes = slotBytes, MaxLoanBytes = slotBytes == 256 ? 0 : 256, MaxAttempts = 3, MaxParticipants = 512,
+            WaitMode = mode };
 
     public int MaxAttempts => 3;
 

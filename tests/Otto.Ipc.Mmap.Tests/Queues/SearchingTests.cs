@@ -13,7 +13,8 @@ public sealed class SearchingTests : IDisposable
 
     public SearchingTests() => _queue = Open();
 
-    private SearchableWorkQueue Open() => (SearchableWorkQueue)_place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 16, SlotBytes = 64 });
+    private SearchableWorkQueue Open() =>
+        (SearchableWorkQueue)_place.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 16, SlotBytes = 64 });
 
     public void Dispose()
     {
@@ -48,7 +49,8 @@ public sealed class SearchingTests : IDisposable
     {
         byte[] large = [.. "large"u8, .. new byte[5000]];
         _queue.TrySend(large);
-        Assert.That(_queue.TryFind(static m => m.StartsWith("large"u8) && m.Length == SearchableWorkQueue.SearchedBytes, out _, out _), Is.True);
+        Assert.That(_queue.TryFind(static m => m.StartsWith("large"u8) && m.Length == SearchableWorkQueue.SearchedBytes, out _, out _),
+            Is.True);
     }
 
     [Test]
@@ -65,7 +67,8 @@ public sealed class SearchingTests : IDisposable
                 Assert.That(queue.TryEnterExclusive(Watch.Limit, out IDisposable? turn), Is.True);
                 using (turn)
                 {
-                    if (!queue.TryFind(m => m.SequenceEqual(message), out _, out _) && queue.TrySend(message)) Interlocked.Increment(ref sent);
+                    if (!queue.TryFind(m => m.SequenceEqual(message), out _, out _) && queue.TrySend(message))
+                        Interlocked.Increment(ref sent);
                 }
             }))));
             Assert.That(sent, Is.EqualTo(1));

@@ -13,7 +13,8 @@ internal sealed class RegionConcurrencyTests : RegionTest
     public void Processes_that_set_different_keys_lose_no_update()
     {
         JsonRegion region = JsonRegion.Create(Location);
-        ChildProcess[] writers = [.. Enumerable.Range(0, Writers).Select(i => ChildProcess.Peer("region-count", FilePath, $"key{i}", $"{Times}"))];
+        ChildProcess[] writers =
+            [.. Enumerable.Range(0, Writers).Select(i => ChildProcess.Peer("region-count", FilePath, $"key{i}", $"{Times}"))];
         Run(writers);
         for (int i = 0; i < Writers; i++) Assert.That(region.Get($"key{i}")!.Value.GetInt32(), Is.EqualTo(Times));
     }
@@ -22,7 +23,8 @@ internal sealed class RegionConcurrencyTests : RegionTest
     public void Processes_that_count_the_same_key_lose_no_update()
     {
         JsonRegion region = JsonRegion.Create(Location);
-        ChildProcess[] writers = [.. Enumerable.Range(0, Writers).Select(_ => ChildProcess.Peer("region-count", FilePath, "key", $"{Times}"))];
+        ChildProcess[] writers =
+            [.. Enumerable.Range(0, Writers).Select(_ => ChildProcess.Peer("region-count", FilePath, "key", $"{Times}"))];
         Run(writers);
         Assert.That(region.Get("key")!.Value.GetInt32(), Is.EqualTo(Writers * Times));
     }
@@ -57,7 +59,8 @@ internal sealed class RegionConcurrencyTests : RegionTest
             last = now;
             string first = now["first"]!.Value.GetString()!, end = now["last"]!.Value.GetString()!;
             i++;
-            if (first != end || first.Length != now["length"]!.Value.GetInt32() || first.AsSpan().ContainsAnyExcept(first[0])) Assert.Fail($"half a value at read {i}: {now.Root.GetRawText()}");
+            if (first != end || first.Length != now["length"]!.Value.GetInt32() || first.AsSpan().ContainsAnyExcept(first[0]))
+                Assert.Fail($"half a value at read {i}: {now.Root.GetRawText()}");
             return i >= 5000 && changes >= 1000;
         }, "5,000 reads that saw 1,000 changes");
     }
@@ -68,7 +71,9 @@ internal sealed class RegionConcurrencyTests : RegionTest
         JsonRegion region = JsonRegion.Create(Location);
         string old = new('o', 4000), next = new('n', 4000);
         region.Set("key", old);
-        using ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", next, "skip", nameof(RegionWriteStep.Commit), "stop", nameof(RegionWriteStep.EndFront));
+        using ChildProcess writer =
+            ChildProcess.Peer("region-set", FilePath, "key", next, "skip", nameof(RegionWriteStep.Commit), "stop",
+                nameof(RegionWriteStep.EndFront));
         writer.AwaitStopped();
         Assert.That(region.Get("key")!.Value.GetString(), Is.Not.EqualTo(old).And.Not.EqualTo(next), "the planted bug: half of each");
     }

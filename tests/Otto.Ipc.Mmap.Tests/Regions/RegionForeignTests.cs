@@ -3,7 +3,8 @@ using Otto.Ipc.Mmap.Regions;
 
 namespace Otto.Ipc.Mmap.Tests.Regions;
 
-// Programs that know only "u32 little-endian length, then JSON". Python is the real thing; ForeignWrite is one whose moment a test can choose.
+// Programs that know only "u32 little-endian length, then JSON". Python is the real thing; ForeignWrite is
+// one whose moment a test can choose.
 
 internal sealed class RegionForeignTests : RegionTest
 {
@@ -149,7 +150,8 @@ internal sealed class RegionForeignTests : RegionTest
     {
         JsonRegion region = JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
         region.Set("key", "old");
-        using (ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", "new", "kill", nameof(RegionWriteStep.EndFront))) writer.AwaitExit();
+        using (ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", "new", "kill", nameof(RegionWriteStep.EndFront)))
+            writer.AwaitExit();
         string json = $$"""{"long":"{{new string('x', 300)}}"}""";
         ForeignWrite(FilePath, json);
         Assert.That(region.Read().Root.GetRawText(), Is.EqualTo(json));
@@ -164,8 +166,10 @@ internal sealed class RegionForeignTests : RegionTest
         {
             // A text of its own each time: a foreign write of what a half-done copy began from cannot be told from it (docs/layouts.md).
             ForeignWrite(FilePath, $$"""{"key":"before {{step}}"}""");
-            using (ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", $"after {step}", "kill", step.ToString())) Assert.That(writer.AwaitExit(), Is.EqualTo(137));
-            Assert.That(region.Get("key")!.Value.GetString(), Is.EqualTo((step < RegionWriteStep.BeginFront ? "before " : "after ") + step));
+            using (ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", $"after {step}", "kill", step.ToString()))
+                Assert.That(writer.AwaitExit(), Is.EqualTo(137));
+            Assert.That(region.Get("key")!.Value.GetString(),
+                Is.EqualTo((step < RegionWriteStep.BeginFront ? "before " : "after ") + step));
         }
     }
 

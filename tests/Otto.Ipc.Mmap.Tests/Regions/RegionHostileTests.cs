@@ -26,7 +26,8 @@ internal sealed class RegionHostileTests : RegionTest
                     byte[] bytes = [.. originals[i % 2]];
                     Damage(bytes, random);
                     File.WriteAllBytes(FilePath, bytes);
-                    foreach (Action<JsonRegion> use in new Action<JsonRegion>[] { r => r.Read(), r => r.Set("a", i), r => r.Update(o => o["b"] = i), r => _ = r.CapacityBytes })
+                    foreach (Action<JsonRegion> use in new Action<JsonRegion>[] { r => r.Read(), r => r.Set("a", i),
+                        r => r.Update(o => o["b"] = i), r => _ = r.CapacityBytes })
                     {
                         try
                         {
@@ -52,7 +53,8 @@ internal sealed class RegionHostileTests : RegionTest
         byte[] settled = Settled();
         int trailer = (int)RegionLayout.TrailerOffset(settled.Length);
         using var scope = Assert.EnterMultipleScope();
-        Assert.That(Complaint(settled, b => BinaryPrimitives.WriteUInt32LittleEndian(b, 0xFFFFFFF0)), Does.Contain("length").And.Contain("4294967280"));
+        Assert.That(Complaint(settled, b => BinaryPrimitives.WriteUInt32LittleEndian(b, 0xFFFFFFF0)),
+            Does.Contain("length").And.Contain("4294967280"));
         Assert.That(Complaint(settled, b => b[4] = (byte)'['), Does.Contain("JSON"));
         Assert.That(Complaint(settled, b => b[6] = 0xFF), Does.Contain("UTF-8"));
         Assert.That(Complaint(settled, b => b[trailer + 0x0C] = 8), Does.Contain("checksum"));
@@ -61,7 +63,8 @@ internal sealed class RegionHostileTests : RegionTest
         Assert.That(Complaint(settled, b => Reseal(b, trailer, 0x18, 0)), Does.Contain("slots"));
         Assert.That(Complaint(settled, b => Reseal(b, trailer, 0x10, 4000)), Does.Contain("limit").And.Contain("4000"));
         Assert.That(Complaint(settled, b => b[trailer + 0x20]++), Does.Contain("state"));
-        Assert.That(Complaint(Committed(), b => b[(int)RegionLayout.ForCapacity(64).SlotAt(StateOf(FilePath).Generation) + 20] ^= 1), Does.Contain("slot"));
+        Assert.That(Complaint(Committed(), b => b[(int)RegionLayout.ForCapacity(64).SlotAt(StateOf(FilePath).Generation) + 20] ^= 1),
+            Does.Contain("slot"));
         Assert.That(Complaint([], _ => { }), Does.Contain("0 bytes"));
         Assert.That(Complaint([1, 0], _ => { }), Does.Contain("2 bytes"));
     }
@@ -139,7 +142,8 @@ internal sealed class RegionHostileTests : RegionTest
         try
         {
             RegionLocation location = Location with { FilePath = Path.Combine(small, "region") };
-            RegionFullException? e = Assert.Throws<RegionFullException>(() => JsonRegion.Create(location, new RegionOptions { CapacityBytes = 1 << 20 }));
+            RegionFullException? e =
+                Assert.Throws<RegionFullException>(() => JsonRegion.Create(location, new RegionOptions { CapacityBytes = 1 << 20 }));
             Assert.That(e!.Message, Does.Contain($"{RegionLayout.FileSizeFor(1 << 20):N0}").And.Contain($"{1 << 20:N0}"));
             Assert.That(Directory.GetFileSystemEntries(small), Is.Empty);
 
@@ -199,7 +203,8 @@ internal sealed class RegionHostileTests : RegionTest
     private byte[] Committed()
     {
         Settled();
-        using (ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", "other", "kill", nameof(RegionWriteStep.EndFront))) writer.AwaitExit();
+        using (ChildProcess writer = ChildProcess.Peer("region-set", FilePath, "key", "other", "kill", nameof(RegionWriteStep.EndFront)))
+            writer.AwaitExit();
         return File.ReadAllBytes(FilePath);
     }
 
@@ -215,7 +220,8 @@ internal sealed class RegionHostileTests : RegionTest
             {
                 case 0: bytes[random.Next(280)] ^= (byte)random.Next(1, 256); break;
                 case 1: bytes[trailer + random.Next(64)] ^= (byte)random.Next(1, 256); break;
-                case 2: BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(random.Next(2) * (128 + 80 * random.Next(2) + 8)), word); break;
+                case 2: BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(random.Next(2) * (128 + 80 * random.Next(2) + 8)), word);
+                break;
                 case 3: Reseal(bytes, trailer, 8 + 4 * random.Next(5), word); break;
                 default:
                     ulong state = (ulong)random.NextInt64() & (random.Next(2) == 0 ? 15UL : ulong.MaxValue);

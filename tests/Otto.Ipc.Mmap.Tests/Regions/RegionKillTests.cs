@@ -11,7 +11,8 @@ internal sealed class RegionKillTests : RegionTest
     private const RegionWriteStep FirstAfterCommit = RegionWriteStep.BeginFront;
 
     private static readonly RegionWriteStep[] Steps =
-        [RegionWriteStep.WriteRedo, RegionWriteStep.WriteRedoHeader, RegionWriteStep.Commit, RegionWriteStep.BeginFront, RegionWriteStep.EndFront, RegionWriteStep.Settle, RegionWriteStep.Unlock];
+        [RegionWriteStep.WriteRedo, RegionWriteStep.WriteRedoHeader, RegionWriteStep.Commit, RegionWriteStep.BeginFront,
+            RegionWriteStep.EndFront, RegionWriteStep.Settle, RegionWriteStep.Unlock];
 
     private static readonly string Old = new('o', 3000);
     private static readonly string New = new('n', 9000);
@@ -23,7 +24,8 @@ internal sealed class RegionKillTests : RegionTest
         KillWriterAt(step);
         AssertHolds(step < FirstAfterCommit ? Old : New);
         Assert.That(StateOf(FilePath).IsCommitted, Is.False, "opening the region finishes the dead writer's work");
-        Assert.That(ForeignRead(FilePath).GetProperty("key").GetString(), Is.EqualTo(step < FirstAfterCommit ? Old : New), "a foreign reader sees the finished value");
+        Assert.That(ForeignRead(FilePath).GetProperty("key").GetString(), Is.EqualTo(step < FirstAfterCommit ? Old : New),
+            "a foreign reader sees the finished value");
     }
 
     [TestCaseSource(nameof(Steps))]
@@ -45,7 +47,8 @@ internal sealed class RegionKillTests : RegionTest
 
         Eventually.Ends(() => AssertHolds(step < FirstAfterCommit ? Old : New), "reading beside a stopped writer");
         JsonRegion impatient = JsonRegion.Open(Location, new RegionOptions { LockTimeout = TimeSpan.FromMilliseconds(50) });
-        Assert.That(() => impatient.Set("other", 1), Throws.TypeOf<TimeoutException>().With.Message.Contains($"process {writer.Id}").And.Message.Contains("stopped"));
+        Assert.That(() => impatient.Set("other", 1),
+            Throws.TypeOf<TimeoutException>().With.Message.Contains($"process {writer.Id}").And.Message.Contains("stopped"));
 
         writer.Signal(ChildProcess.SigContinue);
         Assert.That(writer.AwaitExit(), Is.Zero);

@@ -69,8 +69,10 @@ internal sealed class RegionLayoutTests : RegionTest
     public void Options_outside_their_range_are_refused_with_the_number()
     {
         using var scope = Assert.EnterMultipleScope();
-        Assert.That(() => JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 63 }), Throws.ArgumentException.With.Message.Contains("63"));
-        Assert.That(() => JsonRegion.Create(Location, new RegionOptions { LockTimeout = TimeSpan.FromSeconds(-5) }), Throws.ArgumentException);
+        Assert.That(() => JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 63 }),
+            Throws.ArgumentException.With.Message.Contains("63"));
+        Assert.That(() => JsonRegion.Create(Location, new RegionOptions { LockTimeout = TimeSpan.FromSeconds(-5) }),
+            Throws.ArgumentException);
         Assert.That(() => JsonRegion.Create(Location, new RegionOptions { SettleTime = TimeSpan.FromHours(1) }), Throws.ArgumentException);
         Assert.That(File.Exists(FilePath), Is.False);
     }

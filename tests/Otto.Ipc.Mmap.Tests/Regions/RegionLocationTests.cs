@@ -9,7 +9,8 @@ namespace Otto.Ipc.Mmap.Tests.Regions;
 [NonParallelizable]
 internal sealed class RegionLocationTests : RegionTest
 {
-    private static readonly string[] Variables = [RegionLocation.PathVariable, RegionLocation.DirectoryVariable, RegionLocation.ProcessVariable];
+    private static readonly string[] Variables = [RegionLocation.PathVariable, RegionLocation.DirectoryVariable,
+        RegionLocation.ProcessVariable];
 
     private readonly Dictionary<string, string?> _before = [];
 
@@ -66,7 +67,8 @@ internal sealed class RegionLocationTests : RegionTest
     public void A_pid_that_is_none_is_refused(string text)
     {
         Environment.SetEnvironmentVariable(RegionLocation.ProcessVariable, text);
-        Assert.That(() => new RegionLocation("build").Find(), Throws.ArgumentException.With.Message.Contains(RegionLocation.ProcessVariable));
+        Assert.That(() => new RegionLocation("build").Find(),
+            Throws.ArgumentException.With.Message.Contains(RegionLocation.ProcessVariable));
     }
 
     [TestCase("12 (bash) S 7 12 12", 7)]

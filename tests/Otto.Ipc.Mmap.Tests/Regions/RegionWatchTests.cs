@@ -64,7 +64,8 @@ internal sealed class RegionWatchTests : RegionTest
         cancel.Cancel();
         Eventually.True(() => waiting.IsCompleted, "the waiting ends");
         Assert.That(() => waiting.GetAwaiter().GetResult(), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(async () => await region.WaitForChangeAsync(before, Long, cancel.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await region.WaitForChangeAsync(before, Long, cancel.Token),
+            Throws.InstanceOf<OperationCanceledException>());
     }
 
     private RegionSnapshot Waited(Action change)

@@ -12,7 +12,8 @@ internal static class DocumentedBytes
         string root = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
         byte[] bytes = new byte[size];
-        foreach (string line in File.ReadLines(Path.Combine(root, "docs", "layouts.md")).SkipWhile(l => l != "```" + name).Skip(1).TakeWhile(l => l != "```"))
+        foreach (string line in File.ReadLines(Path.Combine(root, "docs", "layouts.md")).SkipWhile(l => l != "```" + name).Skip(1)
+            .TakeWhile(l => l != "```"))
         {
             if (line == "*") continue;
             string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);

@@ -14,10 +14,12 @@ namespace Otto.Ipc.Mmap.Tests.Segments;
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class GoldenBytes
 {
-    private static readonly Guid Id = Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"), Boot = Guid.Parse("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0");
+    private static readonly Guid Id = Guid.Parse("00112233-4455-6677-8899-aabbccddeeff"),
+        Boot = Guid.Parse("0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0");
     private static readonly MmapStreamOptions Stream = new() { Capacity = 4096, MaxSenders = 1 };
     private static readonly MmapQueueOptions Queue = new() { Slots = 2, SlotBytes = 16, MaxAttempts = 5, MaxParticipants = 2 };
-    private static readonly MmapTopicOptions Topic = new() { Capacity = 4096, MaxPublishers = 1, MaxSubscribers = 2, Policy = SlowSubscriberPolicy.Block };
+    private static readonly MmapTopicOptions Topic =
+        new() { Capacity = 4096, MaxPublishers = 1, MaxSubscribers = 2, Policy = SlowSubscriberPolicy.Block };
     private readonly TestPlace _place = new();
 
     [TearDown]
@@ -100,7 +102,8 @@ public sealed class GoldenBytes
 
     [Test]
     public void The_header_of_a_topic() => Assert.That(
-        Convert.ToHexString(SegmentLayout.Write(new TopicSpec(Topic).NewPlan(), Id, Boot).AsSpan(0x20, 0x10)) + Convert.ToHexString(SegmentLayout.Write(new TopicSpec(Topic).NewPlan(), Id, Boot).AsSpan(0x50, 8)),
+        Convert.ToHexString(SegmentLayout.Write(new TopicSpec(Topic).NewPlan(), Id, Boot).AsSpan(0x20, 0x10))
+        + Convert.ToHexString(SegmentLayout.Write(new TopicSpec(Topic).NewPlan(), Id, Boot).AsSpan(0x50, 8)),
         Is.EqualTo("0010000000000000" + "03000000" + "03000000" + "01000000" + "01000000"));
 
     [Test]
@@ -212,7 +215,8 @@ public sealed class GoldenBytes
         Same(file[0x10830..0x10844], $"00 00 00 00 {first} 00 00 00 00 00 00 00 00 88 13 00 00");
         string id = Convert.ToHexString(file.AsSpan(0x30, 4)).ToLowerInvariant();
         Assert.That(Path.GetFileName(pool), Is.EqualTo($"jobs.queue-{id}.pool"));
-        Assert.That(new FileInfo(Path.Combine(_place.Directory, $"jobs.queue-{id}.0-{BitConverter.ToInt32(number)}.block")).Length, Is.EqualTo(8192));
+        Assert.That(new FileInfo(Path.Combine(_place.Directory, $"jobs.queue-{id}.0-{BitConverter.ToInt32(number)}.block")).Length,
+            Is.EqualTo(8192));
         byte[] entries = File.ReadAllBytes(pool);
         Same(entries[0x28..0x30], "04 00 00 00 20 00 00 00");
         // Sent (4), nobody holds it; 8,192 bytes in its file.
@@ -226,7 +230,8 @@ public sealed class GoldenBytes
 
     private static void Same(byte[] actual, string expected)
     {
-        byte[] bytes = [.. expected.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(hex => byte.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
+        byte[] bytes = [.. expected.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(
+            hex => byte.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
         Assert.That(Convert.ToHexString(actual), Is.EqualTo(Convert.ToHexString(bytes)));
     }
 }

@@ -17,7 +17,8 @@ public sealed class HostileBytes
     public void GiveBack() => _place.Dispose();
 
     [Test]
-    public void Spoilt_bytes_of_a_live_segment_neither_crash_nor_hang_its_users([Values("stream", "queue", "topic", "loan")] string shape, [Values(0, 1000)] int first)
+    public void Spoilt_bytes_of_a_live_segment_neither_crash_nor_hang_its_users([Values("stream", "queue", "topic", "loan")] string shape,
+        [Values(0, 1000)] int first)
     {
         const int Cases = 200;
         using PeerProcess peer = _place.Start("hostile", shape, $"{first}", $"{Cases}");

@@ -59,7 +59,8 @@ public sealed class Metering
         publisher.Dispose();
         Assert.That(Count("bytes meter-news topic sent"), Is.EqualTo(30), "an end that closes tells the rest");
         // The housekeeper tells once a second what passed.
-        Watch.Until(() => Count("messages meter-frames stream sent") == 1 && Count("messages meter-news topic received") == 1, "the sums to be told");
+        Watch.Until(() => Count("messages meter-frames stream sent") == 1 && Count("messages meter-news topic received") == 1,
+            "the sums to be told");
         Watch.Until(() => Count("bytes meter-frames stream received") == 10, "the receiver's");
         Assert.That(Count("messages meter-jobs queue sent"), Is.EqualTo(2));
         Assert.That(Count("bytes meter-jobs queue sent"), Is.EqualTo(5020));

@@ -33,7 +33,8 @@ public sealed class RefusedSegments
     }
 
     [Test]
-    public void A_wrong_magic_is_refused() => Refused<CorruptSegmentException>(0x00, 0x1122334455667788, "magic is 1122334455667788", recheck: false);
+    public void A_wrong_magic_is_refused() =>
+    Refused<CorruptSegmentException>(0x00, 0x1122334455667788, "magic is 1122334455667788", recheck: false);
 
     [Test]
     public void Another_version_is_refused() => Refused<SegmentMismatchException>(0x08, 7L, "layout version 7 is not 1", recheck: false);
@@ -45,13 +46,16 @@ public sealed class RefusedSegments
     public void A_header_of_another_size_is_refused() => Refused<CorruptSegmentException>(0x10, 4096 * 1000, "4,096,000", recheck: true);
 
     [Test]
-    public void A_header_of_another_shape_is_refused() => Refused<SegmentMismatchException>(0x28, 1 | 64L << 32, "holds a Stream, not a Queue", recheck: true);
+    public void A_header_of_another_shape_is_refused() =>
+    Refused<SegmentMismatchException>(0x28, 1 | 64L << 32, "holds a Stream, not a Queue", recheck: true);
 
     [Test]
-    public void A_header_of_impossible_slots_is_refused([Values(0, -1, 1 << 21)] long slots) => Refused<CorruptSegmentException>(0x20, slots, $"{slots:N0} slots", recheck: true);
+    public void A_header_of_impossible_slots_is_refused([Values(0, -1, 1 << 21)] long slots) =>
+    Refused<CorruptSegmentException>(0x20, slots, $"{slots:N0} slots", recheck: true);
 
     [Test]
-    public void A_header_with_other_slots_than_the_file_has_room_for_is_refused() => Refused<CorruptSegmentException>(0x20, 4096, "the header's parts need", recheck: true, new MmapQueueOptions());
+    public void A_header_with_other_slots_than_the_file_has_room_for_is_refused() =>
+    Refused<CorruptSegmentException>(0x20, 4096, "the header's parts need", recheck: true, new MmapQueueOptions());
 
     [Test]
     public void A_header_with_its_data_elsewhere_is_refused() => Refused<CorruptSegmentException>(0x18, 0x20000, "it says", recheck: true);
@@ -92,9 +96,11 @@ public sealed class RefusedSegments
     public void A_stated_capacity_of_a_stream_that_differs_is_refused_with_both_values()
     {
         _place.Transport.OpenSender("frames", new MmapStreamOptions { Capacity = 8192 }).Dispose();
-        var thrown = Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenReceiver("frames", new MmapStreamOptions { Capacity = 4096 }));
+        var thrown = Assert.Throws<SegmentMismatchException>(
+            () => _place.Transport.OpenReceiver("frames", new MmapStreamOptions { Capacity = 4096 }));
         Assert.That(thrown!.Message, Does.Contain("4,096").And.Contain("8,192"));
-        thrown = Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenReceiver("frames", new MmapStreamOptions { MaxSenders = 7 }));
+        thrown = Assert.Throws<SegmentMismatchException>(
+            () => _place.Transport.OpenReceiver("frames", new MmapStreamOptions { MaxSenders = 7 }));
         Assert.That(thrown!.Message, Does.Contain("7 senders").And.Contain("can have 4"));
     }
 
@@ -139,10 +145,12 @@ public sealed class RefusedSegments
     {
         File.Delete(_path);
         Run("mkfifo", "-m", "600", _path);
-        Assert.That(() => _place.Transport.OpenQueue("jobs"), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("not a regular file"));
+        Assert.That(() => _place.Transport.OpenQueue("jobs"),
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("not a regular file"));
         File.Delete(_path);
         Directory.CreateDirectory(_path);
-        Assert.That(() => _place.Transport.OpenQueue("jobs"), Throws.InstanceOf<IOException>().Or.InstanceOf<UnauthorizedAccessException>());
+        Assert.That(() => _place.Transport.OpenQueue("jobs"),
+            Throws.InstanceOf<IOException>().Or.InstanceOf<UnauthorizedAccessException>());
         Directory.Delete(_path);
     }
 
@@ -150,7 +158,8 @@ public sealed class RefusedSegments
     public void A_directory_that_others_can_write_to_is_refused()
     {
         Run("chmod", "770", _place.Directory);
-        Assert.That(() => _place.Transport.OpenQueue("jobs"), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("770"));
+        Assert.That(() => _place.Transport.OpenQueue("jobs"),
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("770"));
         Run("chmod", "700", _place.Directory);
     }
 
@@ -159,7 +168,8 @@ public sealed class RefusedSegments
     {
         if (!IsRoot) Assert.Ignore("only root can give a directory away");
         Run("chown", "12345", _place.Directory);
-        Assert.That(() => _place.Transport.OpenQueue("jobs"), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("12345"));
+        Assert.That(() => _place.Transport.OpenQueue("jobs"),
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("12345"));
         Run("chown", "0", _place.Directory);
     }
 

@@ -3,7 +3,8 @@ using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Tests.Segments;
 
-// A segment's file deleted or replaced under its users: nothing that was sent is lost silently, nobody waits for ever, and everybody is told.
+// A segment's file deleted or replaced under its users: nothing that was sent is lost silently, nobody
+// waits for ever, and everybody is told.
 
 [TestFixture]
 [Parallelizable(ParallelScope.All)]
@@ -34,7 +35,8 @@ public sealed class RetiredUnderUse
     }
 
     [Test]
-    public async Task Whoever_waits_on_a_replaced_channel_is_woken_and_told([Values("queue", "stream", "topic")] string shape, [Values] bool blocks)
+    public async Task Whoever_waits_on_a_replaced_channel_is_woken_and_told([Values("queue", "stream", "topic")] string shape,
+        [Values] bool blocks)
     {
         Func<Task> wait;
         Action dispose;
@@ -47,7 +49,8 @@ public sealed class RetiredUnderUse
                 break;
             case "stream":
                 MessageReceiver receiver = _place.Transport.OpenReceiver("it");
-                wait = blocks ? () => Watch.OnThread(() => receiver.WaitToReceive(Timeout.InfiniteTimeSpan)) : async () => await receiver.WaitToReceiveAsync();
+                wait = blocks ? () => Watch.OnThread(() => receiver.WaitToReceive(Timeout.InfiniteTimeSpan))
+                    : async () => await receiver.WaitToReceiveAsync();
                 dispose = receiver.Dispose;
                 break;
             default:
@@ -86,7 +89,9 @@ public sealed class RetiredUnderUse
 
         using PeerProcess worker = _place.Start("queue-work", "jobs");
         worker.WaitFor("done 1:4");
-        Watch.Until(() => Enumerable.Range(0, 5).All(i => worker.Lines.Any(line => line.StartsWith($"done 1:{i} ", StringComparison.Ordinal))), "all five, those that the dead one held too");
+        Watch.Until(() => Enumerable.Range(0, 5).All(
+            i => worker.Lines.Any(line => line.StartsWith($"done 1:{i} ", StringComparison.Ordinal))),
+            "all five, those that the dead one held too");
         worker.Say("finish");
         Assert.That(worker.WaitForExit(), Is.Zero, worker.Errors);
     }

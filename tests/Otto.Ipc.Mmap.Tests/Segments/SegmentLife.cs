@@ -203,7 +203,8 @@ public sealed partial class SegmentLife
     {
         var options = new MmapQueueOptions { MaxParticipants = 2, Slots = 4 };
         using WorkQueue one = _place.Transport.OpenQueue("jobs", options);
-        using var file = File.OpenHandle(_place.PathOf("jobs", SegmentShape.Queue), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        using var file = File.OpenHandle(_place.PathOf("jobs", SegmentShape.Queue), FileMode.Open, FileAccess.ReadWrite,
+            FileShare.ReadWrite);
         using ParticipantLocks sweeper = ParticipantLocks.Open(file);
         Assert.That(sweeper.TryProveDead(1), Is.True);
         using var joining = new ManualResetEventSlim();
@@ -224,13 +225,15 @@ public sealed partial class SegmentLife
         using (_place.Transport.OpenSender("shared", new MmapStreamOptions { MaxSenders = 2 }))
         using (_place.Transport.OpenSender("shared"))
         {
-            Assert.That(() => _place.Transport.OpenSender("shared"), Throws.InstanceOf<IOException>().With.Message.Contains("2 live senders"));
+            Assert.That(() => _place.Transport.OpenSender("shared"),
+                Throws.InstanceOf<IOException>().With.Message.Contains("2 live senders"));
         }
 
         using MessageSender sender = _place.Transport.OpenSender("frames", new MmapStreamOptions { MaxSenders = 1 });
         using MessageReceiver receiver = _place.Transport.OpenReceiver("frames");
         Assert.That(() => _place.Transport.OpenSender("frames"), Throws.InstanceOf<IOException>().With.Message.Contains("sender already"));
-        Assert.That(() => _place.Transport.OpenReceiver("frames"), Throws.InstanceOf<IOException>().With.Message.Contains("receiver already"));
+        Assert.That(() => _place.Transport.OpenReceiver("frames"),
+            Throws.InstanceOf<IOException>().With.Message.Contains("receiver already"));
         sender.Dispose();
         _place.Transport.OpenSender("frames").Dispose();
     }
@@ -241,7 +244,8 @@ public sealed partial class SegmentLife
         Assert.That(() => _place.Transport.OpenSender("s", new MmapStreamOptions { Capacity = 5000 }), Says("5,000"));
         Assert.That(() => _place.Transport.OpenSender("s", new MmapStreamOptions { Capacity = 2048 }), Says("2,048"));
         Assert.That(() => _place.Transport.OpenSender("s", new MmapStreamOptions { MaxSenders = 257 }), Says("257"));
-        Assert.That(() => _place.Transport.OpenReceiver("s", new MmapStreamOptions { SpinLimit = TimeSpan.FromSeconds(2) }), Says("00:00:02"));
+        Assert.That(() => _place.Transport.OpenReceiver("s", new MmapStreamOptions { SpinLimit = TimeSpan.FromSeconds(2) }),
+            Says("00:00:02"));
         Assert.That(() => _place.Transport.OpenReceiver("s", new MmapStreamOptions { WaitMode = (WaitMode)9 }), Says("9"));
         Assert.That(() => _place.Transport.OpenQueue("q", new MmapQueueOptions { Slots = 0 }), Says("0"));
         Assert.That(() => _place.Transport.OpenQueue("q", new MmapQueueOptions { Slots = (1 << 20) + 1 }), Says("1,048,577"));
@@ -249,7 +253,8 @@ public sealed partial class SegmentLife
         Assert.That(() => _place.Transport.OpenQueue("q", new MmapQueueOptions { MaxAttempts = 255 }), Says("255"));
         Assert.That(() => _place.Transport.OpenQueue("q", new MmapQueueOptions { MaxParticipants = 1 }), Says("1"));
         Assert.That(() => _place.Transport.OpenQueue("q", new MmapQueueOptions { SpinLimit = TimeSpan.FromTicks(-1) }), Says("spin limit"));
-        Assert.That(() => _place.Transport.OpenQueue("q", new MmapQueueOptions { Slots = 1 << 20, SlotBytes = 1 << 20 }), Says("1,048,576"));
+        Assert.That(() => _place.Transport.OpenQueue("q", new MmapQueueOptions { Slots = 1 << 20, SlotBytes = 1 << 20 }),
+            Says("1,048,576"));
         Assert.That(Directory.GetFiles(_place.Directory), Is.Empty);
     }
 

@@ -75,22 +75,26 @@ public sealed class StoresAsRegions
     {
         await using IKeyValueStore store = _place.Transport.OpenStore("small", new MmapStoreOptions { CapacityBytes = 128 });
         await store.SetAsync("k", "1"u8.ToArray());
-        Assert.That(async () => await store.SetAsync("big", new byte[200]), Throws.InstanceOf<IOException>().With.Message.Contains("has 128"));
+        Assert.That(async () => await store.SetAsync("big", new byte[200]),
+            Throws.InstanceOf<IOException>().With.Message.Contains("has 128"));
         Assert.That((await store.ListAsync()).Single(), Is.EqualTo("k"));
     }
 
     [Test]
     public async Task A_writer_that_is_stopped_in_its_lock_times_the_others_out_and_readers_go_on()
     {
-        await using IKeyValueStore store = _place.Transport.OpenStore("facts", new MmapStoreOptions { LockTimeout = TimeSpan.FromMilliseconds(200) });
+        await using IKeyValueStore store =
+            _place.Transport.OpenStore("facts", new MmapStoreOptions { LockTimeout = TimeSpan.FromMilliseconds(200) });
         await store.SetAsync("k", "1"u8.ToArray());
         using var holder = new Process();
-        holder.StartInfo = new ProcessStartInfo("flock", [Path.Combine(_place.Directory, "facts.store"), "cat"]) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        holder.StartInfo = new ProcessStartInfo("flock",
+            [Path.Combine(_place.Directory, "facts.store"), "cat"]) { RedirectStandardInput = true, RedirectStandardOutput = true };
         holder.Start();
         holder.StandardInput.WriteLine("held");
         holder.StandardInput.Flush();
         Assert.That(await holder.StandardOutput.ReadLineAsync(), Is.EqualTo("held"));
-        Assert.That(async () => await store.SetAsync("k", "2"u8.ToArray()), Throws.InstanceOf<TimeoutException>().With.Message.Contains("0.2 s"));
+        Assert.That(async () => await store.SetAsync("k", "2"u8.ToArray()),
+            Throws.InstanceOf<TimeoutException>().With.Message.Contains("0.2 s"));
         using var stop = new CancellationTokenSource();
         ValueTask waiting = _place.Transport.OpenStore("facts").SetAsync("k", "3"u8.ToArray(), stop.Token);
         await stop.CancelAsync();

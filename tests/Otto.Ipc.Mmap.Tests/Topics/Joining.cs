@@ -41,14 +41,16 @@ public sealed class Joining
         MessageSubscriber[] subscribers = [.. Enumerable.Range(0, 3).Select(_ => _place.Transport.OpenSubscriber("news", options))];
         var thrown = Assert.Throws<IOException>(() => _place.Transport.OpenSubscriber("news"));
         Assert.That(thrown!.Message, Does.Contain("3 live subscribers").And.Contain("MaxSubscribers"));
-        using (MessagePublisher one = _place.Transport.OpenPublisher("news"), two = _place.Transport.OpenPublisher("news")) Assert.That(two.TryPublish("x"u8), Is.True);
+        using (MessagePublisher one = _place.Transport.OpenPublisher("news"), two = _place.Transport.OpenPublisher("news"))
+            Assert.That(two.TryPublish("x"u8), Is.True);
         subscribers[1].Dispose();
         subscribers[1] = _place.Transport.OpenSubscriber("news");
         foreach (MessageSubscriber subscriber in subscribers) subscriber.Dispose();
     }
 
     [Test]
-    public async Task Beside_a_publisher_at_full_speed_a_subscriber_can_come_at_any_time([Values] StartPosition startAt, [Values] SlowSubscriberPolicy policy)
+    public async Task Beside_a_publisher_at_full_speed_a_subscriber_can_come_at_any_time([Values] StartPosition startAt,
+        [Values] SlowSubscriberPolicy policy)
     {
         using MessagePublisher publisher = Publisher(policy);
         using var stop = new CancellationTokenSource();

@@ -38,7 +38,8 @@ public sealed class Policies(WaitMode mode)
         using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Block);
         using MessageSubscriber subscriber = Subscriber();
         Fill(publisher, 0);
-        Task waiting = blocks ? Watch.OnThread(() => publisher.WaitToPublish(900, Timeout.InfiniteTimeSpan)) : publisher.WaitToPublishAsync(900).AsTask();
+        Task waiting = blocks ? Watch.OnThread(() => publisher.WaitToPublish(900, Timeout.InfiniteTimeSpan))
+            : publisher.WaitToPublishAsync(900).AsTask();
         Read(subscriber);
         await Watch.Over(waiting);
         Assert.That(publisher.TryPublish(new byte[900]), Is.True);
@@ -94,7 +95,8 @@ public sealed class Policies(WaitMode mode)
     public void Under_Block_a_late_subscriber_that_asks_for_the_oldest_holds_it_from_then_on()
     {
         using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Block);
-        for (int i = 0; i < 500; i++) Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True, "nobody subscribes, nobody holds it");
+        for (int i = 0; i < 500; i++)
+            Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True, "nobody subscribes, nobody holds it");
         using MessageSubscriber late = _place.Transport.OpenSubscriber("news", startAt: StartPosition.Oldest);
         int published = Fill(publisher, 500);
         List<int> heard = Read(late);
@@ -120,7 +122,8 @@ public sealed class Policies(WaitMode mode)
         {
             for (int visit = 0; visit < 150; visit++)
             {
-                using MessageSubscriber visitor = _place.Transport.OpenSubscriber("news", startAt: (visit + v) % 2 == 0 ? StartPosition.Now : StartPosition.Oldest);
+                using MessageSubscriber visitor =
+                    _place.Transport.OpenSubscriber("news", startAt: (visit + v) % 2 == 0 ? StartPosition.Now : StartPosition.Oldest);
                 int expected = -1;
                 for (int i = 0; i < 50;)
                 {
@@ -183,7 +186,8 @@ public sealed class Policies(WaitMode mode)
             catch (SubscriberDisconnectedException)
             {
                 lost += slow.ResumeFrom(startAt);
-                Assert.That(slow.TryReceive(out TopicFrame next), Is.EqualTo(startAt == StartPosition.Oldest), "now is now, the oldest is still there");
+                Assert.That(slow.TryReceive(out TopicFrame next), Is.EqualTo(startAt == StartPosition.Oldest),
+                    "now is now, the oldest is still there");
                 if (startAt == StartPosition.Oldest) Take(next);
                 Listen();
             }
@@ -242,7 +246,8 @@ public sealed class Policies(WaitMode mode)
     public void A_policy_that_differs_from_the_topics_is_refused()
     {
         using MessagePublisher publisher = Publisher(SlowSubscriberPolicy.Disconnect);
-        var thrown = Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Policy = SlowSubscriberPolicy.Block }));
+        var thrown = Assert.Throws<SegmentMismatchException>(
+            () => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Policy = SlowSubscriberPolicy.Block }));
         Assert.That(thrown!.Message, Does.Contain("Block").And.Contain("Disconnect"));
         Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { Capacity = 8192 }));
         Assert.Throws<SegmentMismatchException>(() => _place.Transport.OpenSubscriber("news", new MmapTopicOptions { MaxPublishers = 9 }));
@@ -252,7 +257,8 @@ public sealed class Policies(WaitMode mode)
     [Test]
     public void Options_that_make_no_topic_are_refused_with_their_numbers()
     {
-        foreach (MmapTopicOptions options in (MmapTopicOptions[])[new() { Capacity = 1000 }, new() { MaxPublishers = 0 }, new() { MaxSubscribers = 513 }, new() { Policy = (SlowSubscriberPolicy)7 }])
+        foreach (MmapTopicOptions options in (MmapTopicOptions[])[new() { Capacity = 1000 }, new() { MaxPublishers = 0 },
+            new() { MaxSubscribers = 513 }, new() { Policy = (SlowSubscriberPolicy)7 }])
             Assert.Throws<ArgumentOutOfRangeException>(() => _place.Transport.OpenPublisher("news", options));
         Assert.Throws<ArgumentOutOfRangeException>(() => _place.Transport.OpenSubscriber("news", null, (StartPosition)5));
     }
@@ -265,7 +271,8 @@ public sealed class Policies(WaitMode mode)
         Assert.That(Assert.Throws<IOException>(() => _place.Transport.OpenPublisher("news"))!.Message, Does.Contain("1 live publishers"));
     }
 
-    private MmapTopicOptions Options(SlowSubscriberPolicy policy) => new() { Capacity = 4096, Policy = policy, MaxPublishers = 2, WaitMode = mode };
+    private MmapTopicOptions Options(SlowSubscriberPolicy policy) =>
+        new() { Capacity = 4096, Policy = policy, MaxPublishers = 2, WaitMode = mode };
 
     private MessagePublisher Publisher(SlowSubscriberPolicy policy) => _place.Transport.OpenPublisher("news", Options(policy));
 

@@ -25,7 +25,8 @@ internal static class FuzzClient
         {
             socket.Connect(new UnixDomainSocketEndPoint(path));
             // Answers are read beside the sending: some of these clients send more than a socket holds, and are answered by as much.
-            Task<byte[]>? reading = input.Ending == Ending.Reads ? Task.Factory.StartNew(() => ReadAll(socket), TaskCreationOptions.LongRunning) : null;
+            Task<byte[]>? reading = input.Ending == Ending.Reads
+                ? Task.Factory.StartNew(() => ReadAll(socket), TaskCreationOptions.LongRunning) : null;
             bool sent = TrySend(socket, input);
             if (input.Ending == Ending.Stays)
             {
@@ -52,10 +53,12 @@ internal static class FuzzClient
         long start = Stopwatch.GetTimestamp();
         try
         {
-            for (int at = 0; at < input.Bytes.Length;) at += socket.Send(input.Bytes, at, Math.Min(input.Piece, input.Bytes.Length - at), SocketFlags.None);
+            for (int at = 0; at < input.Bytes.Length;)
+                at += socket.Send(input.Bytes, at, Math.Min(input.Piece, input.Bytes.Length - at), SocketFlags.None);
             return true;
         }
-        catch (SocketException) when (input.Ending != Ending.Reads || (input is { Lines: < 0, Frames: < 0 } && Stopwatch.GetElapsedTime(start).TotalMilliseconds < Patience / 2))
+        catch (SocketException) when (input.Ending != Ending.Reads
+            || (input is { Lines: < 0, Frames: < 0 } && Stopwatch.GetElapsedTime(start).TotalMilliseconds < Patience / 2))
         {
             // The server may close on what can be understood no further. (The runtime calls that a time-out where a part was sent before.)
             return false;
@@ -95,7 +98,8 @@ internal static class FuzzClient
         if (input.Lines >= 0)
         {
             int lines = answers.AsSpan().Count((byte)'\n');
-            if (lines != input.Lines || answers is not [.., (byte)'\n']) throw new InvalidDataException($"{input.Lines} lines were answered by {lines}");
+            if (lines != input.Lines || answers is not [.., (byte)'\n'])
+                throw new InvalidDataException($"{input.Lines} lines were answered by {lines}");
         }
 
         if (input.Frames < 0) return;

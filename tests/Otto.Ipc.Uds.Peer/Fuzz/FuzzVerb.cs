@@ -14,7 +14,8 @@ internal static class FuzzVerb
     private const int Threads = 4, Staying = 64;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    /// <summary>[INPUTS [SEED]]: prints one line of what was done; exit code 1 where the server did anything wrong.</summary>
+    /// <summary>[INPUTS [SEED]]: prints one line of what was done; exit code 1 where the
+    /// server did anything wrong.</summary>
     public static int Run(string[] arguments)
     {
         int inputs = arguments.Length > 0 ? int.Parse(arguments[0], CultureInfo.InvariantCulture) : 100_000;
@@ -33,7 +34,8 @@ internal static class FuzzVerb
             int sockets = Sockets(server);
             Thread[] threads = [.. Enumerable.Range(0, Threads).Select(_ => new Thread(() =>
             {
-                for (int i; failure is null && (i = Interlocked.Increment(ref next)) <= inputs;) Interlocked.Add(ref answered, PlayOne(path, unchecked(seed + i), staying, ref failure));
+                for (int i; failure is null && (i = Interlocked.Increment(ref next)) <= inputs;)
+                    Interlocked.Add(ref answered, PlayOne(path, unchecked(seed + i), staying, ref failure));
             }))];
             foreach (Thread thread in threads) thread.Start();
             foreach (Thread thread in threads) thread.Join();
@@ -41,11 +43,15 @@ internal static class FuzzVerb
             control.Join();
             while (staying.TryDequeue(out Socket? socket)) socket.Dispose();
             failure ??= Settle(server, sockets, out string report) ? null : $"the server did not come to rest: {report}";
-            long memory = long.Parse(File.ReadLines($"/proc/{server.Id}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
+            long memory = long.Parse(
+                File.ReadLines($"/proc/{server.Id}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ',
+                    StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
             if (failure is null && memory > 400_000) failure = $"the server takes {memory:N0} kB after all clients have gone";
             server.StandardInput.Close();
             if (!server.WaitForExit(Patience) || server.ExitCode != 0) failure ??= "the server did not end well";
-            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"seed {seed}: {inputs:N0} inputs in {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s, {answered:N0} bytes of answers, server at {memory / 1024:N0} MiB: {failure ?? "nothing wrong"}"));
+            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"seed {seed}: {inputs:N0} inputs in "
+                + $"{Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s, {answered:N0} bytes of answers, server at {memory / 1024:N0} "
+                + $"MiB: {failure ?? "nothing wrong"}"));
             return failure is null ? 0 : 1;
         }
         finally
@@ -57,7 +63,8 @@ internal static class FuzzVerb
 
     private static Process StartServer(string path)
     {
-        string[] options = ["value=4096", "total=2000000", "buffered=4000000", "unread=100000", "depth=1000", "connections=400", "keys=100", "messages=50", "slow=300"];
+        string[] options = ["value=4096", "total=2000000", "buffered=4000000", "unread=100000", "depth=1000", "connections=400", "keys=100",
+            "messages=50", "slow=300"];
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true };
         if (Path.GetFileName(start.FileName) == "dotnet") start.ArgumentList.Add(typeof(FuzzVerb).Assembly.Location);
         start.ArgumentList.Add("serve");
@@ -81,7 +88,8 @@ internal static class FuzzVerb
         catch (Exception e)
         {
             string beginning = Convert.ToHexString(input.Bytes.AsSpan(0, Math.Min(200, input.Bytes.Length)));
-            Interlocked.CompareExchange(ref failure, $"input of seed {seed} ({input.Kind}, {input.Bytes.Length:N0} bytes): {(Environment.GetEnvironmentVariable("OTTO_FUZZ_TRACE") is null ? e.Message : e.ToString())} {beginning}", null);
+            Interlocked.CompareExchange(ref failure, $"input of seed {seed} ({input.Kind}, {input.Bytes.Length:N0} bytes): "
+                + $"{(Environment.GetEnvironmentVariable("OTTO_FUZZ_TRACE") is null ? e.Message : e.ToString())} {beginning}", null);
             return 0;
         }
     }
@@ -91,13 +99,15 @@ internal static class FuzzVerb
     {
         try
         {
-            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream,
+                ProtocolType.Unspecified) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
             socket.Connect(new UnixDomainSocketEndPoint(path));
             byte[] buffer = new byte[100];
             for (int i = 0; !stop.IsCancellationRequested; i++)
             {
                 string expected = string.Create(CultureInfo.InvariantCulture, $"OK\n{i}\n"), seen = "";
-                socket.Send(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"SET control-of-this-run {i}\nGET control-of-this-run\n")));
+                socket.Send(Encoding.ASCII.GetBytes(
+                    string.Create(CultureInfo.InvariantCulture, $"SET control-of-this-run {i}\nGET control-of-this-run\n")));
                 while (seen.Length < expected.Length)
                 {
                     int read = socket.Receive(buffer);
@@ -106,7 +116,8 @@ internal static class FuzzVerb
                 }
 
                 // The store may be full of what others set; then the old value stays.
-                if (seen != expected && !seen.Contains("TOOBIG", StringComparison.Ordinal)) return $"a client that did nothing wrong was answered {seen}";
+                if (seen != expected && !seen.Contains("TOOBIG", StringComparison.Ordinal))
+                    return $"a client that did nothing wrong was answered {seen}";
             }
 
             return null;
@@ -125,7 +136,8 @@ internal static class FuzzVerb
         {
             server.StandardInput.WriteLine();
             report = $"{server.StandardOutput.ReadLine()} sockets={Sockets(server)}";
-            if (report.StartsWith("connections=0 buffered=0 failures=0 ", StringComparison.Ordinal) && Sockets(server) <= sockets) return true;
+            if (report.StartsWith("connections=0 buffered=0 failures=0 ", StringComparison.Ordinal) && Sockets(server) <= sockets)
+                return true;
             Thread.Sleep(20);
         }
         while (Stopwatch.GetElapsedTime(start) < Patience);
@@ -134,5 +146,6 @@ internal static class FuzzVerb
 
     // Only these: the runtime opens its assemblies when it needs them.
     private static int Sockets(Process server) =>
-        new DirectoryInfo($"/proc/{server.Id}/fd").GetFileSystemInfos().Count(file => file.LinkTarget?.StartsWith("socket:", StringComparison.Ordinal) == true);
+        new DirectoryInfo($"/proc/{server.Id}/fd").GetFileSystemInfos().Count(
+            file => file.LinkTarget?.StartsWith("socket:", StringComparison.Ordinal) == true);
 }

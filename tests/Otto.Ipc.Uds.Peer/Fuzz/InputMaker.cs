@@ -8,9 +8,12 @@ namespace Otto.Ipc.Uds.Peer.Fuzz;
 
 internal sealed class InputMaker(Random random)
 {
-    private static readonly string[] Verbs = ["GET", "SET", "DELETE", "EXISTS", "LIST", "PUBLISH", "PROGRESS", "PING", "HELLO", "UNSUBSCRIBE"];
-    private static readonly string[] Values = ["1", "null", "\"x\"", "{\"a\":[1,2,{\"b\":\"ü\"}]}", "{\"$base64\":\"AAEC\"}", "{\"$base64\":\"?\"}", "[", "{\"", "1 2", "tru", "-", "1e999", "\"\\ud800\""];
-    private static readonly string[] Globs = ["*", "k*", "?", "[a-z]*", "[", "[!", "[]", "a*a*a*a*a*a*a*a*b", "**", "k1", "[z-a]", "\\", "é*"];
+    private static readonly string[] Verbs = ["GET", "SET", "DELETE", "EXISTS", "LIST", "PUBLISH", "PROGRESS", "PING", "HELLO",
+        "UNSUBSCRIBE"];
+    private static readonly string[] Values = ["1", "null", "\"x\"", "{\"a\":[1,2,{\"b\":\"ü\"}]}", "{\"$base64\":\"AAEC\"}",
+        "{\"$base64\":\"?\"}", "[", "{\"", "1 2", "tru", "-", "1e999", "\"\\ud800\""];
+    private static readonly string[] Globs = ["*", "k*", "?", "[a-z]*", "[", "[!", "[]", "a*a*a*a*a*a*a*a*b", "**", "k1", "[z-a]", "\\",
+        "é*"];
 
     public Input Next() => random.Next(12) switch
     {
@@ -52,7 +55,8 @@ internal sealed class InputMaker(Random random)
     {
         bool ends = random.Next(2) == 0;
         byte[] line = Encoding.ASCII.GetBytes($"SET k \"{new string('x', random.Next(4_000, 300_000))}\"");
-        return new Input("oversized line", ends ? [.. line, .. "\nPING\n"u8] : line, ends ? Ending.Reads : Any()) { Lines = ends ? 2 : -1, Piece = Large() };
+        return new Input("oversized line", ends ? [.. line, .. "\nPING\n"u8] : line, ends ? Ending.Reads : Any()) { Lines = ends ? 2 : -1,
+            Piece = Large() };
     }
 
     private Input Frames()
@@ -63,7 +67,8 @@ internal sealed class InputMaker(Random random)
         {
             // 05 and 0D subscribe, 0C ends: they are met elsewhere.
             byte command = (byte)(random.Next(10) == 0 ? random.Next(14, 256) : Pick([1, 2, 3, 4, 6, 7, 8, 9, 10, 11]));
-            byte[] payload = random.Next(3) == 0 ? Bytes(random.Next(60)) : command is 1 or 6 ? [.. Name(Key()), .. Bytes(random.Next(200))] : Encoding.UTF8.GetBytes(Key());
+            byte[] payload = random.Next(3) == 0 ? Bytes(random.Next(60))
+                : command is 1 or 6 ? [.. Name(Key()), .. Bytes(random.Next(200))] : Encoding.UTF8.GetBytes(Key());
             if (random.Next(50) == 0) payload = new byte[random.Next(4_000, 200_000)];
             if (random.Next(40) == 0)
             {
@@ -116,7 +121,8 @@ internal sealed class InputMaker(Random random)
     private Input Mixed()
     {
         byte[] text = Lines().Bytes, frames = Frames().Bytes;
-        byte[] bytes = random.Next(3) switch { 0 => [.. text, .. frames], 1 => [.. frames, .. text], _ => [.. frames, .. Bytes(50), .. text, .. frames] };
+        byte[] bytes = random.Next(3) switch { 0 => [.. text, .. frames], 1 => [.. frames, .. text],
+            _ => [.. frames, .. Bytes(50), .. text, .. frames] };
         return new Input("mixed", bytes, Any()) { Piece = Large() };
     }
 
@@ -133,7 +139,9 @@ internal sealed class InputMaker(Random random)
         return Encoding.UTF8.GetBytes(random.Next(20) == 0 ? " " + line + "  " : line);
     }
 
-    private string Key() => random.Next(8) switch { 0 => new string('k', random.Next(1, 400)), 1 => "", 2 => "a b", 3 => "ключ" + random.Next(5), _ => "k" + random.Next(200) };
+    private string Key() =>
+        random.Next(8) switch { 0 => new string('k', random.Next(1, 400)), 1 => "", 2 => "a b", 3 => "ключ" + random.Next(5),
+            _ => "k" + random.Next(200) };
 
     private void Mutate(Span<byte> bytes)
     {

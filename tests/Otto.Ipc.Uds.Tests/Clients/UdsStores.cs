@@ -42,7 +42,9 @@ public sealed class StoresAndServers
         await using UdsTransport transport = Transport(server.SocketPath);
         await using IKeyValueStore store = await transport.OpenStoreAsync("build");
         await store.SetAsync("step", "\"compile\""u8.ToArray());
-        Assert.That(Programs.Bash(server.SocketPath, "printf 'GET build.step\\nSET build.next \"link\"\\nQUIT\\n' | nc -U $OTTO_SOCKET").Output, Is.EqualTo("\"compile\"\nOK\nOK\n"));
+        Assert.That(Programs.Bash(server.SocketPath,
+            "printf 'GET build.step\\nSET build.next \"link\"\\nQUIT\\n' | nc -U $OTTO_SOCKET").Output,
+            Is.EqualTo("\"compile\"\nOK\nOK\n"));
         Assert.That(Encoding.UTF8.GetString((await store.GetAsync("next"))!.Value.Span), Is.EqualTo("\"link\""));
     }
 
@@ -50,9 +52,13 @@ public sealed class StoresAndServers
     public async Task Without_a_server_opening_fails_with_words_and_waits_for_one_that_is_about_to_start()
     {
         using var directory = new TestDirectory();
-        await using (var impatient = new UdsTransport(new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = TimeSpan.Zero }))
-            Assert.That(async () => await impatient.OpenStoreAsync("s"), Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains(directory.SocketPath).And.Message.Contains("otto serve"));
-        await using var patient = new UdsTransport(new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = Watch.Limit });
+        await using (var impatient =
+            new UdsTransport(new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = TimeSpan.Zero }))
+            Assert.That(async () => await impatient.OpenStoreAsync("s"),
+                Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains(directory.SocketPath).And.Message.Contains(
+                    "otto serve"));
+        await using var patient =
+            new UdsTransport(new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = Watch.Limit });
         ValueTask<IKeyValueStore> opening = patient.OpenStoreAsync("s");
         using ServerProcess server = ServerProcess.Serve(directory.SocketPath);
         await using IKeyValueStore store = await Watch.Over(opening);
@@ -70,7 +76,8 @@ public sealed class StoresAndServers
         for (int i = 0; i < 3; i++)
         {
             server.Kill();
-            Assert.That(async () => await Watch.Over(store.SetAsync("k", "2"u8.ToArray(), new CancellationTokenSource(200).Token)), Throws.InstanceOf<IOException>().Or.InstanceOf<OperationCanceledException>());
+            Assert.That(async () => await Watch.Over(store.SetAsync("k", "2"u8.ToArray(), new CancellationTokenSource(200).Token)),
+                Throws.InstanceOf<IOException>().Or.InstanceOf<OperationCanceledException>());
             server.Restart();
             Assert.That(await Watch.Over(store.GetAsync("k")), Is.Null, "the store was in the server's memory");
             await store.SetAsync("k", "3"u8.ToArray());
@@ -172,7 +179,8 @@ public sealed class StoresAndServers
         byte[] large = new byte[1 << 20];
         Random.Shared.NextBytes(large);
         await Watch.Over(Task.WhenAll(Enumerable.Range(0, 50).Select(i => client.SetAsync($"k{i}", large).AsTask())));
-        ReadOnlyMemory<byte>?[] values = await Watch.Over(Task.WhenAll(Enumerable.Range(0, 50).Select(i => client.GetAsync($"k{i}").AsTask())));
+        ReadOnlyMemory<byte>?[] values =
+            await Watch.Over(Task.WhenAll(Enumerable.Range(0, 50).Select(i => client.GetAsync($"k{i}").AsTask())));
         foreach (ReadOnlyMemory<byte>? value in values) Assert.That(value!.Value.Span.SequenceEqual(large), Is.True);
     }
 
@@ -181,11 +189,13 @@ public sealed class StoresAndServers
     {
         using var server = new TestServer(new UdsServerOptions { MaxTotalBytes = 2_000, MaxConnections = 1 });
         await using var client = new UdsClient(new UdsTransportOptions { SocketPath = server.SocketPath });
-        Assert.That(async () => await client.SetAsync("k", new byte[4_000]), Throws.InstanceOf<ServerRefusedException>().With.Property("Code").EqualTo("TOOBIG").And.Message.Contains("2,000"));
+        Assert.That(async () => await client.SetAsync("k", new byte[4_000]),
+            Throws.InstanceOf<ServerRefusedException>().With.Property("Code").EqualTo("TOOBIG").And.Message.Contains("2,000"));
         Assert.That(async () => await client.SetAsync("a b", default), Throws.ArgumentException);
         Assert.That(async () => await client.ListAsync("a b"), Throws.ArgumentException);
         await using var second = new UdsClient(new UdsTransportOptions { SocketPath = server.SocketPath });
-        Assert.That(async () => await second.GetAsync("k"), Throws.InstanceOf<ServerRefusedException>().With.Property("Code").EqualTo("BUSY"));
+        Assert.That(async () => await second.GetAsync("k"),
+            Throws.InstanceOf<ServerRefusedException>().With.Property("Code").EqualTo("BUSY"));
         await client.DisposeAsync();
         Assert.That(async () => await client.GetAsync("k"), Throws.InstanceOf<ObjectDisposedException>());
     }
@@ -203,7 +213,8 @@ public sealed class StoresAndServers
         await client.ProgressAsync("build", 2.5, null);
         await using IAsyncEnumerator<UdsMessage> heard = messages.GetAsyncEnumerator();
         Assert.That(await Watch.Over(heard.MoveNextAsync()), Is.True);
-        Assert.That((heard.Current.Topic, heard.Current.Bytes.ToArray(), heard.Current.Lost), Is.EqualTo(("news.a", new byte[] { 0, 255 }, 0L)));
+        Assert.That((heard.Current.Topic, heard.Current.Bytes.ToArray(), heard.Current.Lost),
+            Is.EqualTo(("news.a", new byte[] { 0, 255 }, 0L)));
         await using IAsyncEnumerator<StoreChange> progress = watch.GetAsyncEnumerator();
         Assert.That(await NextAsync(progress), Is.EqualTo("Set build.progress {\"current\":1,\"total\":2,\"text\":\"half\"}"));
         Assert.That(await NextAsync(progress), Is.EqualTo("Set build.progress {\"current\":2.5,\"total\":null}"));
@@ -222,8 +233,11 @@ public sealed class StoresAndServers
         only.Ask("PING");
         for (int i = 0; i < 300; i++)
         {
-            await using var client = new UdsClient(new UdsTransportOptions { SocketPath = server.SocketPath, ConnectTimeout = TimeSpan.Zero });
-            Assert.That(async () => await (i % 3 == 0 ? client.GetAsync("k").AsTask() : i % 3 == 1 ? (Task)client.WatchAsync("k").AsTask() : client.SubscribeAsync("k").AsTask()),
+            await using var client =
+                new UdsClient(new UdsTransportOptions { SocketPath = server.SocketPath, ConnectTimeout = TimeSpan.Zero });
+            Assert.That(async () =>
+                await (i % 3 == 0 ? client.GetAsync("k").AsTask()
+                : i % 3 == 1 ? (Task)client.WatchAsync("k").AsTask() : client.SubscribeAsync("k").AsTask()),
                 Throws.InstanceOf<ServerRefusedException>().With.Property("Code").EqualTo("BUSY"));
         }
     }
@@ -234,9 +248,11 @@ public sealed class StoresAndServers
         using var directory = new TestDirectory();
         var options = new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = TimeSpan.Zero };
         await using var client = new UdsClient(options);
-        Assert.That(async () => await client.GetAsync("k"), Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("there is no such socket"));
+        Assert.That(async () => await client.GetAsync("k"),
+            Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("there is no such socket"));
         await using var nowhere = new UdsClient(options with { SocketPath = Path.Combine(directory.Path, "no", "where") });
-        Assert.That(async () => await nowhere.GetAsync("k"), Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("there is no such socket"));
+        Assert.That(async () => await nowhere.GetAsync("k"),
+            Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("there is no such socket"));
         using (var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
         {
             listener.Bind(new UnixDomainSocketEndPoint(directory.SocketPath));
@@ -258,8 +274,10 @@ public sealed class StoresAndServers
             Assert.That(async () => await Watch.Over(asking), Throws.InstanceOf<IOException>());
         }
 
-        Assert.That(Programs.Python(directory.SocketPath, "import os, socket\nsocket.socket(socket.AF_UNIX).bind(os.environ['OTTO_SOCKET'])").Code, Is.Zero);
-        Assert.That(async () => await client.GetAsync("k"), Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("nobody listens there"));
+        Assert.That(Programs.Python(directory.SocketPath,
+            "import os, socket\nsocket.socket(socket.AF_UNIX).bind(os.environ['OTTO_SOCKET'])").Code, Is.Zero);
+        Assert.That(async () => await client.GetAsync("k"),
+            Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("nobody listens there"));
         File.Delete(directory.SocketPath);
     }
 

@@ -17,11 +17,13 @@ public sealed class UdsTopics : TopicConformance
         private readonly TestServer _server = new();
         private readonly UdsTransport _transport;
 
-        public TopicHarness() => _transport = new UdsTransport(new UdsTransportOptions { SocketPath = _server.SocketPath, SubscriberMessages = 256 });
+        public TopicHarness() =>
+            _transport = new UdsTransport(new UdsTransportOptions { SocketPath = _server.SocketPath, SubscriberMessages = 256 });
 
         public MessagePublisher OpenPublisher() => _transport.OpenPublisherAsync("news").AsTask().GetAwaiter().GetResult();
 
-        public MessageSubscriber OpenSubscriber(StartPosition startAt) => _transport.OpenSubscriberAsync("news", startAt).AsTask().GetAwaiter().GetResult();
+        public MessageSubscriber OpenSubscriber(StartPosition startAt) =>
+            _transport.OpenSubscriberAsync("news", startAt).AsTask().GetAwaiter().GetResult();
 
         public void Dispose()
         {
@@ -42,7 +44,9 @@ public sealed class TopicsAndServers
         await using var transport = new UdsTransport(new UdsTransportOptions { SocketPath = server.SocketPath });
         using MessageSubscriber subscriber = await transport.OpenSubscriberAsync("news");
         using MessagePublisher publisher = await transport.OpenPublisherAsync("news");
-        Assert.That(Programs.Bash(server.SocketPath, "printf 'SET news 0\\nPUBLISH news {\"a\":1}\\nPUBLISH news {\"$base64\":\"AAE=\"}\\nQUIT\\n' | nc -U $OTTO_SOCKET").Output, Is.EqualTo("OK\nOK\nOK\nOK\n"));
+        Assert.That(Programs.Bash(server.SocketPath,
+            "printf 'SET news 0\\nPUBLISH news {\"a\":1}\\nPUBLISH news {\"$base64\":\"AAE=\"}\\nQUIT\\n' | nc -U $OTTO_SOCKET").Output,
+            Is.EqualTo("OK\nOK\nOK\nOK\n"));
         Assert.That(Encoding.UTF8.GetString(Next(subscriber)), Is.EqualTo("{\"a\":1}"));
         Assert.That(Next(subscriber), Is.EqualTo(new byte[] { 0, 1 }));
         WireClient watcher = server.Connect();
@@ -58,7 +62,8 @@ public sealed class TopicsAndServers
     {
         using var directory = new TestDirectory();
         using var server = new MortalServer(directory.SocketPath);
-        await using var transport = new UdsTransport(new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = Watch.Limit });
+        await using var transport =
+            new UdsTransport(new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = Watch.Limit });
         using MessageSubscriber subscriber = await transport.OpenSubscriberAsync("news");
         using MessagePublisher publisher = await transport.OpenPublisherAsync("news");
         Assert.That(publisher.TryPublish("before"u8), Is.True);
@@ -94,7 +99,8 @@ public sealed class TopicsAndServers
     {
         using var directory = new TestDirectory();
         using var server = new MortalServer(directory.SocketPath);
-        await using var transport = new UdsTransport(new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = TimeSpan.Zero });
+        await using var transport =
+            new UdsTransport(new UdsTransportOptions { SocketPath = directory.SocketPath, ConnectTimeout = TimeSpan.Zero });
         using MessagePublisher publisher = await transport.OpenPublisherAsync("news");
         Programs.Bash(directory.SocketPath, $"kill -STOP {server.Id}");
         for (int i = 0; i < 10; i++) Assert.That(publisher.TryPublish("x"u8), Is.True, "a server that is slow is not waited for");

@@ -42,10 +42,13 @@ public sealed partial class ProtocolDocument
     public void Every_command_has_an_example()
     {
         string examples = string.Concat(Block().Matches(Document).Select(block => block.Groups[1].Value));
-        foreach (string command in (string[])["SET", "GET", "LIST", "DELETE", "EXISTS", "SUBSCRIBE", "UNSUBSCRIBE", "PUBLISH", "PROGRESS", "PING", "HELLO", "QUIT"])
+        foreach (string command in (string[])["SET", "GET", "LIST", "DELETE", "EXISTS", "SUBSCRIBE", "UNSUBSCRIBE", "PUBLISH", "PROGRESS",
+            "PING", "HELLO", "QUIT"])
             Assert.That(examples, Does.Match($@"[AB]> {command}\b|\\n{command}\b"), command);
-        for (int command = 1; command <= 13; command++) Assert.That(examples, Does.Match($"> [0-9A-F]{{2}} 00 00 00 {command:X2}"), $"binary command {command:X2}");
-        foreach (string code in (string[])["BADCMD", "BADKEY", "BADJSON", "TOOBIG", "BUSY", "DENIED", "SLOW"]) Assert.That(Document, Does.Contain($"| `{code}` |"));
+        for (int command = 1; command <= 13; command++)
+            Assert.That(examples, Does.Match($"> [0-9A-F]{{2}} 00 00 00 {command:X2}"), $"binary command {command:X2}");
+        foreach (string code in (string[])["BADCMD", "BADKEY", "BADJSON", "TOOBIG", "BUSY", "DENIED", "SLOW"])
+            Assert.That(Document, Does.Contain($"| `{code}` |"));
     }
 
     private static void Expect(WireClient client, string text)
@@ -66,14 +69,16 @@ public sealed partial class ProtocolDocument
             return;
         }
 
-        string pattern = "^" + string.Join(".*", text.Split('~').Select(part => Regex.Escape(part.Replace("\\n", "", StringComparison.Ordinal)))) + "$";
+        string pattern = "^" + string.Join(".*",
+            text.Split('~').Select(part => Regex.Escape(part.Replace("\\n", "", StringComparison.Ordinal)))) + "$";
         Assert.That(client.ReadLine(), Does.Match(pattern));
     }
 
     private static bool IsHex(string text) => text.Trim().Length > 0 && Hex().IsMatch(text.Trim());
 
     private static byte[] Bytes(string text) => IsHex(text)
-        ? [.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => byte.Parse(pair, NumberStyles.HexNumber, CultureInfo.InvariantCulture))]
+        ? [.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(
+            pair => byte.Parse(pair, NumberStyles.HexNumber, CultureInfo.InvariantCulture))]
         : Encoding.UTF8.GetBytes(text.Replace("\\n", "\n", StringComparison.Ordinal).Replace("\\r", "\r", StringComparison.Ordinal));
 
     private static string Root()

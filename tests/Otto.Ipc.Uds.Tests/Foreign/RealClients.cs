@@ -29,13 +29,15 @@ public sealed class RealClients
     public void Netcat_that_never_closes_ends_too_where_the_host_wants_so()
     {
         using var server = new TestServer(new UdsServerOptions { CloseAfterAnswer = true });
-        Assert.That(Programs.Bash(server.SocketPath, "echo 'SET k 1' | nc -U \"$OTTO_SOCKET\"; echo 'GET k' | nc -U \"$OTTO_SOCKET\"").ToString(), Is.EqualTo("exit 0\nOK\n1\n"));
+        Assert.That(Programs.Bash(server.SocketPath, "echo 'SET k 1' | nc -U \"$OTTO_SOCKET\"; echo 'GET k' | nc -U \"$OTTO_SOCKET\"")
+            .ToString(), Is.EqualTo("exit 0\nOK\n1\n"));
     }
 
     [Test]
     public void Socat_asks_and_is_answered()
     {
-        Assert.That(Bash("echo 'SET k 1' | socat - UNIX-CONNECT:\"$OTTO_SOCKET\"; printf 'GET k' | socat - UNIX-CONNECT:\"$OTTO_SOCKET\"").ToString(), Is.EqualTo("exit 0\nOK\n1\n"));
+        Assert.That(Bash("echo 'SET k 1' | socat - UNIX-CONNECT:\"$OTTO_SOCKET\"; printf 'GET k' | socat - UNIX-CONNECT:\"$OTTO_SOCKET\"")
+            .ToString(), Is.EqualTo("exit 0\nOK\n1\n"));
     }
 
     [Test]

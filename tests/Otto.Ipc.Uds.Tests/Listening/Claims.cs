@@ -67,7 +67,8 @@ public sealed class Claims
     public void A_lock_file_that_is_no_plain_file_is_refused_in_words()
     {
         Assert.That(Programs.Bash("", $"mkfifo {_directory.SocketPath}.lock").Code, Is.Zero);
-        Assert.That(() => UdsServer.Start(Options()), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("is no plain file"));
+        Assert.That(() => UdsServer.Start(Options()),
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("is no plain file"));
         File.Delete(_directory.SocketPath + ".lock");
     }
 
@@ -107,7 +108,8 @@ public sealed class Claims
         {
             stranger.Bind(new UnixDomainSocketEndPoint(_directory.SocketPath));
             stranger.Listen();
-            Assert.That(Assert.Throws<SocketInUseException>(() => UdsServer.Start(Options()))!.HolderPid, Is.EqualTo(Environment.ProcessId));
+            Assert.That(Assert.Throws<SocketInUseException>(() => UdsServer.Start(Options()))!.HolderPid,
+                Is.EqualTo(Environment.ProcessId));
             Assert.That(File.Exists(_directory.SocketPath), Is.True);
         }
 
@@ -160,14 +162,16 @@ public sealed class Claims
             }
         });
         // The umask is the process's: a shell's own would hide what the server does.
-        Outcome outcome = Programs.Bash(socket, $"umask 0; for i in 1 2 3 4 5; do dotnet {AppContext.BaseDirectory}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < /dev/null; done");
+        Outcome outcome = Programs.Bash(socket, $"umask 0; for i in 1 2 3 4 5; do dotnet "
+            + $"{AppContext.BaseDirectory}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < /dev/null; done");
         Assert.That(outcome.ToString(), Is.EqualTo("exit 0\nready\nready\nready\nready\nready\n"));
         for (int i = 0; i < 200; i++) UdsServer.Start(Options() with { SocketPath = socket }).Dispose();
         Volatile.Write(ref stop, true);
         Assert.That(looking.Wait(Watch.Limit), Is.True);
         Assert.That(seen, Is.EqualTo(new[] { UnixFileMode.UserRead | UnixFileMode.UserWrite }));
         foreach (string made in (string[])[deep, Path.GetDirectoryName(deep)!])
-            Assert.That(File.GetUnixFileMode(made), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute), made);
+            Assert.That(File.GetUnixFileMode(made), Is.EqualTo(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute),
+                made);
         Directory.Delete(Path.Combine(_directory.Path, "a"), recursive: true);
     }
 
@@ -177,7 +181,8 @@ public sealed class Claims
         string open = Path.Combine(_directory.Path, "open");
         Directory.CreateDirectory(open);
         File.SetUnixFileMode(open, (UnixFileMode)0x1FF);
-        Assert.That(() => UdsServer.Start(Options() with { SocketPath = Path.Combine(open, "s") }), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("777"));
+        Assert.That(() => UdsServer.Start(Options() with { SocketPath = Path.Combine(open, "s") }),
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("777"));
         Directory.Delete(open);
     }
 
@@ -187,7 +192,8 @@ public sealed class Claims
         string open = Path.Combine(_directory.Path, "open"), socket = Path.Combine(open, "ours", "s");
         Directory.CreateDirectory(open);
         File.SetUnixFileMode(open, (UnixFileMode)0x1FF);
-        Assert.That(() => UdsServer.Start(Options() with { SocketPath = socket }), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("777").And.Message.Contains(open));
+        Assert.That(() => UdsServer.Start(Options() with { SocketPath = socket }),
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("777").And.Message.Contains(open));
         File.SetUnixFileMode(open, (UnixFileMode)0x3FF);
         UdsServer.Start(Options() with { SocketPath = socket }).Dispose();
         Directory.Delete(open, recursive: true);
@@ -197,7 +203,8 @@ public sealed class Claims
     public void A_lock_file_that_is_a_FIFO_is_left_alone_and_called_what_it_is()
     {
         Assert.That(Programs.Bash("", $"mkfifo -m 600 {_directory.SocketPath}.lock").Code, Is.Zero);
-        Assert.That(() => UdsServer.Start(Options()), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("no plain file").And.Message.Not.Contains("uid"));
+        Assert.That(() => UdsServer.Start(Options()),
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("no plain file").And.Message.Not.Contains("uid"));
         File.Delete(_directory.SocketPath + ".lock");
     }
 
@@ -205,7 +212,8 @@ public sealed class Claims
     public void A_path_that_is_too_long_is_refused_with_the_numbers()
     {
         string path = Path.Combine(_directory.Path, new string('s', 108));
-        Assert.That(() => UdsServer.Start(Options() with { SocketPath = path }), Throws.ArgumentException.With.Message.Contains($"{path.Length}").And.Message.Contains("107"));
+        Assert.That(() => UdsServer.Start(Options() with { SocketPath = path }),
+            Throws.ArgumentException.With.Message.Contains($"{path.Length}").And.Message.Contains("107"));
     }
 
     [Test]
@@ -218,7 +226,8 @@ public sealed class Claims
         // Where the owner opens the way by hand, the server still asks the kernel who it is.
         File.SetUnixFileMode(_directory.Path, (UnixFileMode)0x1ED);
         File.SetUnixFileMode(_directory.SocketPath, (UnixFileMode)0x1FF);
-        Assert.That(Programs.Bash(_directory.SocketPath, Ask).Output, Is.EqualTo("ERROR: DENIED uid 65534 may not use the server of uid 0\n"));
+        Assert.That(Programs.Bash(_directory.SocketPath, Ask).Output,
+            Is.EqualTo("ERROR: DENIED uid 65534 may not use the server of uid 0\n"));
         Assert.That(Programs.Bash(_directory.SocketPath, "printf 'GET k\\nQUIT\\n' | nc -U $OTTO_SOCKET").Output, Is.EqualTo("null\nOK\n"));
         Watch.Until(() => server.Connections == 0, "nobody is left");
     }
@@ -239,7 +248,8 @@ public sealed class Claims
             : > {{theirs}}/stop
             wait
             """);
-        if (outcome.Errors.Contains("libhostfxr", StringComparison.Ordinal) || outcome.Errors.Contains("ermission denied", StringComparison.Ordinal))
+        if (outcome.Errors.Contains("libhostfxr", StringComparison.Ordinal)
+            || outcome.Errors.Contains("ermission denied", StringComparison.Ordinal))
             Assert.Ignore("this machine lets nobody else run .NET: " + outcome.Errors);
         Assert.That(outcome.Output, Is.EqualTo("OK\n1\nOK\n"), outcome.ToString());
         Assert.That(File.ReadAllText(Path.Combine(theirs, "said")), Is.EqualTo("ready\n"));
@@ -275,11 +285,14 @@ public sealed class Claims
         Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()), Is.EqualTo("ready"));
         var options = new UdsTransportOptions { SocketPath = socket, AllowOtherOwner = false };
         await using (var careful = new UdsClient(options))
-            Assert.That(async () => await careful.SetAsync("secret", "1"u8.ToArray()), Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("65534").And.Message.Contains("OTTO_SOCKET_TRUST_OWNER"));
+            Assert.That(async () => await careful.SetAsync("secret", "1"u8.ToArray()),
+                Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("65534").And.Message.Contains(
+                    "OTTO_SOCKET_TRUST_OWNER"));
         Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()), Is.EqualTo("0"));
         await using (var trusting = new UdsClient(options with { AllowOtherOwner = true }))
             Assert.That(async () => await Watch.Over(trusting.SetAsync("known", "1"u8.ToArray())), Throws.InstanceOf<IOException>());
-        Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()), Is.EqualTo($"{WireClient.Frame(1, WireClient.Name("known"), "1"u8.ToArray()).Length}"));
+        Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()),
+            Is.EqualTo($"{WireClient.Frame(1, WireClient.Name("known"), "1"u8.ToArray()).Length}"));
 
         // And so with streams.
         Assert.That(await Watch.Over(listener.StandardOutput.ReadLineAsync()), Is.EqualTo("ready"));

@@ -9,7 +9,8 @@ namespace Otto.Ipc.Uds.Tests.Serving;
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class BinaryDialect
 {
-    private const byte Set = 1, Get = 2, Delete = 3, List = 4, Subscribe = 5, Publish = 6, Ping = 7, Unsubscribe = 8, Exists = 9, Progress = 10, Hello = 11, Quit = 12, WatchCommand = 13;
+    private const byte Set = 1, Get = 2, Delete = 3, List = 4, Subscribe = 5, Publish = 6, Ping = 7, Unsubscribe = 8, Exists = 9,
+        Progress = 10, Hello = 11, Quit = 12, WatchCommand = 13;
     private const byte Ok = 0, Error = 1, NotFound = 2, Event = 0x10;
 
     private TestServer _server = null!;
@@ -162,7 +163,8 @@ public sealed class BinaryDialect
         _client.SendFrame(Set, WireClient.Name("k"), new byte[3 << 20]);
         _client.SendFrame(Ping);
         (byte status, byte[] words) = _client.ReadFrame();
-        Assert.That((status, Encoding.UTF8.GetString(words)), Is.EqualTo((Error, "TOOBIG a frame of 3,145,732 bytes; a value has at most 1,048,576")));
+        Assert.That((status, Encoding.UTF8.GetString(words)),
+            Is.EqualTo((Error, "TOOBIG a frame of 3,145,732 bytes; a value has at most 1,048,576")));
         Expect(_client.ReadFrame(), Ok);
         Expect(_client.AskFrame(Set, WireClient.Name("k"), new byte[1 << 20]), Ok);
         Assert.That(_client.AskFrame(Set, WireClient.Name("k"), new byte[(1 << 20) + 1]).Status, Is.EqualTo(Error));
@@ -176,7 +178,8 @@ public sealed class BinaryDialect
         _client.Send([.. WireClient.Frame(Ping), .. "GET k\n"u8]);
         Expect(_client.ReadFrame(), Ok);
         (byte status, byte[] words) = _client.ReadFrame();
-        Assert.That((status, Encoding.UTF8.GetString(words)), Is.EqualTo((Error, "TOOBIG a frame of 542,393,671 bytes; frames have less than 16,777,216, so the next one cannot be found")));
+        Assert.That((status, Encoding.UTF8.GetString(words)),
+            Is.EqualTo((Error, "TOOBIG a frame of 542,393,671 bytes; frames have less than 16,777,216, so the next one cannot be found")));
         Assert.That(_client.IsAtEnd(), Is.True);
     }
 
@@ -192,7 +195,8 @@ public sealed class BinaryDialect
     [Test]
     public void Frames_split_at_any_byte_are_answered_the_same()
     {
-        byte[] bytes = [.. WireClient.Frame(Set, WireClient.Name("k"), [10, 10, 10]), .. WireClient.Frame(Get, "k"u8.ToArray()), .. WireClient.Frame(Delete, "k"u8.ToArray())];
+        byte[] bytes = [.. WireClient.Frame(Set, WireClient.Name("k"), [10, 10, 10]), .. WireClient.Frame(Get, "k"u8.ToArray()),
+            .. WireClient.Frame(Delete, "k"u8.ToArray())];
         for (int cut = 1; cut < bytes.Length; cut++)
         {
             WireClient client = _server.Connect();
@@ -211,7 +215,8 @@ public sealed class BinaryDialect
         Assert.That(answer.Payload, Is.EqualTo(payload ?? []));
     }
 
-    private void ExpectEvent(long sequence, byte kind, string key, byte[] value) => Expect(_client.ReadFrame(), Event, EventBytes(sequence, kind, key, value));
+    private void ExpectEvent(long sequence, byte kind, string key, byte[] value) =>
+        Expect(_client.ReadFrame(), Event, EventBytes(sequence, kind, key, value));
 
     private static byte[] EventBytes(long sequence, byte kind, string key, byte[] value)
     {

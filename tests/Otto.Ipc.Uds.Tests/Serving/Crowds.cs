@@ -48,7 +48,8 @@ public sealed class Crowds
     public void Thousands_of_malformed_inputs_do_no_harm()
     {
         // The long form is eng/fuzz.
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileName(path) == "dotnet" ? path : "dotnet") { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileName(path) == "dotnet" ? path : "dotnet")
+            { RedirectStandardOutput = true };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Uds.Peer.dll"));
         start.ArgumentList.Add("fuzz");
         start.ArgumentList.Add("4000");

@@ -215,7 +215,8 @@ public sealed class Limits
     {
         var options = new UdsServerOptions();
         System.Reflection.PropertyInfo property = typeof(UdsServerOptions).GetProperty(name)!;
-        property.SetValue(options, property.PropertyType == typeof(TimeSpan) ? TimeSpan.Zero : Convert.ChangeType(0, property.PropertyType, null));
+        property.SetValue(options,
+            property.PropertyType == typeof(TimeSpan) ? TimeSpan.Zero : Convert.ChangeType(0, property.PropertyType, null));
         Assert.That(() => UdsServer.Start(options), Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Match("must be .*: 0"));
     }
 }

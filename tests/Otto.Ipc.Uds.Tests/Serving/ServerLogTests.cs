@@ -44,14 +44,16 @@ internal sealed class ServerLogTests
         string answer = server.Connect().ReadToEnd();
         Assert.That(answer, Is.EqualTo("ERROR: BUSY 1 clients are connected, the most there may be\n"));
         LogEntry entry = log.Entries.Single();
-        Assert.That((entry.Id, entry.Level, entry.Message), Is.EqualTo((3, LogLevel.Warning, "A client was rejected: BUSY 1 clients are connected, the most there may be")));
+        Assert.That((entry.Id, entry.Level, entry.Message),
+            Is.EqualTo((3, LogLevel.Warning, "A client was rejected: BUSY 1 clients are connected, the most there may be")));
     }
 
     [Test]
     public void An_evicted_slow_subscriber_is_logged_with_what_it_had_not_read()
     {
         using var log = new RecordingLoggerFactory();
-        using var server = new TestServer(new UdsServerOptions { SlowSubscriberTimeout = TimeSpan.FromMilliseconds(200), LoggerFactory = log });
+        using var server = new TestServer(
+            new UdsServerOptions { SlowSubscriberTimeout = TimeSpan.FromMilliseconds(200), LoggerFactory = log });
         WireClient watcher = server.Connect(), writer = server.Connect();
         watcher.Ask("SUBSCRIBE *");
         string filler = new('x', 100_000);
@@ -97,7 +99,8 @@ internal sealed class ServerLogTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) =>
             entries.Enqueue(new LogEntry(category, eventId.Id, logLevel, formatter(state, exception), exception));
     }
 }

@@ -3,8 +3,8 @@ using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Uds.Tests.Serving;
 
-// Clients that ask for much and read nothing: all of them together hold no more than they may, the others are served, nothing is left out of what is read
-// in the end, and the memory goes back to the system.
+// Clients that ask for much and read nothing: all of them together hold no more than they may, the others are served, nothing is left out
+// of what is read in the end, and the memory goes back to the system.
 
 [NonParallelizable]
 public sealed class ShortMemory
@@ -53,7 +53,8 @@ public sealed class ShortMemory
             // Half of them read at once, the others when the server takes nothing more from anybody.
             Task sending = Watch.OnThread(() =>
             {
-                for (int i = 0; i < Commands; i += 100) client.Send(string.Concat(Enumerable.Range(i, 100).Select(n => $"GET k\nSET own{number} {n}\nGET own{number}\n")));
+                for (int i = 0; i < Commands; i += 100)
+                    client.Send(string.Concat(Enumerable.Range(i, 100).Select(n => $"GET k\nSET own{number} {n}\nGET own{number}\n")));
             });
             return Watch.OnThread(() =>
             {
@@ -86,7 +87,9 @@ public sealed class ShortMemory
         byte[] asks = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET k\n", 1_000)));
         while (!server.Server.Loop.Budget.IsUnderPressure) hog.TrySend(asks);
         // It reads nothing before everything was taken from it: only that the other one goes lets it.
-        byte[] all = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET k\n", 300)) + "SET done 1\n" + string.Concat(Enumerable.Repeat(new string(' ', 99) + "\n", 10_000)));
+        byte[] all = Encoding.ASCII.GetBytes(
+            string.Concat(Enumerable.Repeat("GET k\n", 300)) + "SET done 1\n"
+            + string.Concat(Enumerable.Repeat(new string(' ', 99) + "\n", 10_000)));
         Task sending = Watch.OnThread(() => waiting.Send(all));
         for (int i = 0; i < 100; i++) Assert.That(other.Ask("GET done"), Is.EqualTo("null"));
         Assert.That(other.Ask("GET k"), Has.Length.EqualTo(3_002), "whoever reads is served");
@@ -101,7 +104,9 @@ public sealed class ShortMemory
     [Test]
     public void Whoever_reads_nothing_is_closed_where_memory_is_short_and_only_there()
     {
-        using var server = new TestServer(new UdsServerOptions { MaxBufferedBytes = 8 << 20, MaxUnreadBytes = 1 << 20, SlowSubscriberTimeout = TimeSpan.FromMilliseconds(300) });
+        using var server = new TestServer(
+            new UdsServerOptions { MaxBufferedBytes = 8 << 20, MaxUnreadBytes = 1 << 20,
+                SlowSubscriberTimeout = TimeSpan.FromMilliseconds(300) });
         WireClient stopped = server.Connect(), other = server.Connect();
         other.Ask($"SET k \"{new string('y', 3_000)}\"");
         byte[] asks = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET k\n", 1_000)));
@@ -137,7 +142,9 @@ public sealed class ShortMemory
     }
 
     private static long Buffered(ServerProcess server) =>
-        long.Parse(server.Ask("report")!.Split(' ').First(part => part.StartsWith("buffered=", StringComparison.Ordinal))["buffered=".Length..], System.Globalization.CultureInfo.InvariantCulture);
+        long.Parse(server.Ask("report")!.Split(' ').First(
+            part => part.StartsWith("buffered=", StringComparison.Ordinal))["buffered=".Length..],
+            System.Globalization.CultureInfo.InvariantCulture);
 
     private static void Crowd(string path, int clients, byte[] asks, WireClient other, Action? look = null)
     {

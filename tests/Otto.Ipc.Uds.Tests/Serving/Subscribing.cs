@@ -28,7 +28,8 @@ public sealed class Subscribing
         writer.Ask("DELETE a");
         writer.Ask("DELETE a");
         writer.Ask("PUBLISH news {\"b\":[1]}");
-        foreach (string expected in (string[])["EVENT 1 SET a 1", "EVENT 2 SET a 2", "EVENT 3 DELETE a", "EVENT 4 MESSAGE news {\"b\":[1]}"])
+        foreach (string expected in (string[])["EVENT 1 SET a 1", "EVENT 2 SET a 2", "EVENT 3 DELETE a",
+            "EVENT 4 MESSAGE news {\"b\":[1]}"])
             Assert.That(watcher.ReadLine(), Is.EqualTo(expected));
     }
 
@@ -40,7 +41,8 @@ public sealed class Subscribing
         Assert.That(watcher.Ask("SUBSCRIBE task.one"), Is.EqualTo("OK"));
         Assert.That(watcher.Ask("SUBSCRIBE task.one"), Is.EqualTo("OK"));
         foreach (string key in (string[])["other", "task.one", "x.one", "task.two"]) writer.Ask($"SET {key} 1");
-        foreach (string expected in (string[])["EVENT 2 SET task.one 1", "EVENT 3 SET x.one 1", "EVENT 4 SET task.two 1"]) Assert.That(watcher.ReadLine(), Is.EqualTo(expected));
+        foreach (string expected in (string[])["EVENT 2 SET task.one 1", "EVENT 3 SET x.one 1", "EVENT 4 SET task.two 1"])
+            Assert.That(watcher.ReadLine(), Is.EqualTo(expected));
         Assert.That(watcher.Ask("PING"), Is.EqualTo("PONG"));
     }
 
@@ -153,7 +155,8 @@ public sealed class Subscribing
         WireClient writer = _server.Connect(), watcher = _server.Connect();
         foreach (string set in (string[])["a 1", "b 2", "other 3", "a 4"]) writer.Ask($"SET {set}");
         watcher.Send("SUBSCRIBE [ab] SNAPSHOT\nPING\n");
-        foreach (string expected in (string[])["OK", "EVENT 2 SET b 2", "EVENT 4 SET a 4", "PONG"]) Assert.That(watcher.ReadLine(), Is.EqualTo(expected));
+        foreach (string expected in (string[])["OK", "EVENT 2 SET b 2", "EVENT 4 SET a 4", "PONG"])
+            Assert.That(watcher.ReadLine(), Is.EqualTo(expected));
         writer.Ask("SET a 5");
         Assert.That(watcher.ReadLine(), Is.EqualTo("EVENT 5 SET a 5"));
     }
@@ -297,7 +300,8 @@ public sealed class Subscribing
         WireClient watcher = Subscribe("*.progress"), writer = _server.Connect();
         int current = 0;
         long start = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(1)) Assert.That(writer.Ask($"PROGRESS build {++current} -"), Is.EqualTo("OK"));
+        while (Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(1))
+            Assert.That(writer.Ask($"PROGRESS build {++current} -"), Is.EqualTo("OK"));
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         Assert.That(writer.Ask("GET build.progress"), Does.Contain($":{current},"), "who asks is told the newest");
         int told = 0, last = 0;
@@ -318,7 +322,8 @@ public sealed class Subscribing
         WireClient watcher = Subscribe("*"), writer = _server.Connect();
         writer.Send("PROGRESS build 1 2\nPROGRESS build 2 2 done\nPROGRESS other 5 5\n");
         Assert.That(watcher.ReadLine(), Does.EndWith("SET build.progress {\"current\":1,\"total\":2}"));
-        Assert.That(watcher.ReadLine(), Does.EndWith("SET other.progress {\"current\":5,\"total\":5}"), "one task does not hold back another");
+        Assert.That(watcher.ReadLine(), Does.EndWith("SET other.progress {\"current\":5,\"total\":5}"),
+            "one task does not hold back another");
         Assert.That(watcher.ReadLine(), Does.EndWith("SET build.progress {\"current\":2,\"total\":2,\"text\":\"done\"}"));
     }
 
@@ -327,9 +332,11 @@ public sealed class Subscribing
     {
         WireClient watcher = Subscribe("*"), writer = _server.Connect();
         writer.Send("PROGRESS a 1 2\nPROGRESS a 2 2\nDELETE a.progress\nPROGRESS b 1 2\nPROGRESS b 2 2\nSET b.progress 3\n");
-        foreach (string expected in (string[])["SET a.progress {", "DELETE a.progress", "SET b.progress {", "SET b.progress 3"]) Assert.That(watcher.ReadLine(), Does.Contain(expected));
+        foreach (string expected in (string[])["SET a.progress {", "DELETE a.progress", "SET b.progress {", "SET b.progress 3"])
+            Assert.That(watcher.ReadLine(), Does.Contain(expected));
         long start = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(start) < TimeSpan.FromMilliseconds(250)) Assert.That(writer.Ask("PING"), Is.Not.Null.And.Not.StartsWith("EVENT"));
+        while (Stopwatch.GetElapsedTime(start) < TimeSpan.FromMilliseconds(250))
+            Assert.That(writer.Ask("PING"), Is.Not.Null.And.Not.StartsWith("EVENT"));
         Assert.That(watcher.Ask("PING"), Is.EqualTo("PONG"));
     }
 

@@ -113,7 +113,8 @@ public sealed class BetweenProcesses
         using MessageReceiver receiver = _transport.OpenReceiver("frames");
         using MessageSender sender = _transport.OpenSender("frames");
         sender.TrySend(Payload.Make(1, 0, 50));
-        foreach (byte[] garbage in (byte[][])[[], [1], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), [255, 255, 255, 255, 0, 0, 0, 0], [10, 0, 0, 0, 0, 0, 0, 0, 1], [8, 0, 0, 0, 2, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]])
+        foreach (byte[] garbage in (byte[][])[[], [1], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), [255, 255, 255, 255, 0, 0, 0, 0],
+            [10, 0, 0, 0, 0, 0, 0, 0, 1], [8, 0, 0, 0, 2, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]])
         {
             using var stranger = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             stranger.Connect(new UnixDomainSocketEndPoint(Path.Combine(_directory.Path, "frames.stream")));
@@ -153,7 +154,8 @@ public sealed class BetweenProcesses
     {
         var name = new ChannelName(new string('n', 100));
         Assert.That(() => _transport.OpenSender(name), Throws.ArgumentException.With.Message.Contains("107"));
-        Assert.That(() => _transport.OpenSender("frames", new UdsStreamOptions { Capacity = 1000 }), Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains("1,000"));
+        Assert.That(() => _transport.OpenSender("frames", new UdsStreamOptions { Capacity = 1000 }),
+            Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains("1,000"));
     }
 
     private static int Sequence(MessageReceiver receiver)

@@ -6,8 +6,8 @@ using Otto.Ipc.Uds.Streams;
 
 namespace Otto.Ipc.Uds.Tests.Streams;
 
-// What goes wrong around a stream is told to whoever it concerns, and harms nobody else: no descriptors, somebody else's socket at the path, a stranger
-// at the receiver's door.
+// What goes wrong around a stream is told to whoever it concerns, and harms nobody else: no descriptors, somebody else's socket at the
+// path, a stranger at the receiver's door.
 
 [NonParallelizable]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
@@ -129,7 +129,8 @@ public sealed class Mishaps
         using MessageReceiver receiver = _transport.OpenReceiver("frames");
         using MessageSender sender = _transport.OpenSender("frames");
         List<Socket> strangers = [];
-        byte[][] garbage = [[], [1], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), [255, 255, 255, 255, 0, 0, 0, 0], new byte[8], [8, 0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 2, 0, 0, 0]];
+        byte[][] garbage = [[], [1], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), [255, 255, 255, 255, 0, 0, 0, 0], new byte[8],
+            [8, 0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 2, 0, 0, 0]];
         foreach (byte[] bytes in garbage)
         {
             var stranger = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -173,7 +174,8 @@ public sealed class Mishaps
     public async Task A_sender_that_takes_over_a_lane_has_the_capacity_it_asked_for(int before, int after)
     {
         using MessageReceiver receiver = _transport.OpenReceiver("frames");
-        using (MessageSender first = _transport.OpenSender("frames", new UdsStreamOptions { Capacity = before })) first.TrySend(Payload.Make(1, 0, 50));
+        using (MessageSender first = _transport.OpenSender("frames", new UdsStreamOptions { Capacity = before }))
+            first.TrySend(Payload.Make(1, 0, 50));
         // Nothing was read, so that its lane is still there.
         using MessageSender second = _transport.OpenSender("frames", new UdsStreamOptions { Capacity = after });
         Task sending = Watch.OnThread(() =>
@@ -222,7 +224,8 @@ public sealed class Mishaps
         byte[] last = new byte[100];
         for (int i = 0; i < opens; i++)
         {
-            Assert.That(next.WaitToReceive(Watch.Limit) && next.TryReceive(last, out int bytes) && last.AsSpan(0, bytes).SequenceEqual(open), Is.True);
+            Assert.That(next.WaitToReceive(Watch.Limit) && next.TryReceive(last, out int bytes)
+                && last.AsSpan(0, bytes).SequenceEqual(open), Is.True);
         }
 
         AssertEnds(next);

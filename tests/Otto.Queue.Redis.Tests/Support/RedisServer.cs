@@ -68,13 +68,15 @@ internal sealed class RedisServer : IDisposable
     internal async Task StartAgainAsync()
     {
         ProcessStartInfo start = new("bash") { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };
-        foreach (string argument in (string[])["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf")]) start.ArgumentList.Add(argument);
+        foreach (string argument in (string[])["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf")])
+            start.ArgumentList.Add(argument);
         _guard = Process.Start(start)!;
         _pid = int.Parse((await _guard.StandardOutput.ReadLineAsync().Soon())!, System.Globalization.CultureInfo.InvariantCulture);
         long began = Stopwatch.GetTimestamp();
         while (await AskAsync("PING") != "+PONG")
         {
-            if (!IsAlive || Stopwatch.GetElapsedTime(began) > Eventually.Watchdog) throw new IOException($"redis-server did not start on port {Port}");
+            if (!IsAlive || Stopwatch.GetElapsedTime(began) > Eventually.Watchdog)
+                throw new IOException($"redis-server did not start on port {Port}");
             await Task.Delay(10);
         }
     }
@@ -142,7 +144,8 @@ internal sealed class RedisServer : IDisposable
         kill.WaitForExit();
     }
 
-    // Below the ports that the system gives out: a client that looks for a dead server on one of those may be given that very port, and meet itself there.
+    // Below the ports that the system gives out: a client that looks for a dead server on one of those may
+    // be given that very port, and meet itself there.
     internal static int FreePort()
     {
         while (true)

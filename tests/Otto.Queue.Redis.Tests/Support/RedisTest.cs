@@ -47,10 +47,12 @@ internal abstract class RedisTest : QueueTest
     protected virtual Task<RedisServer> GetServerAsync() => SharedServer.GetAsync();
 
     /// <summary>Options with Redis and nothing else beyond the process.</summary>
-    protected TaskQueueOptions RedisOnly(Action<RedisRouteOptions>? configure = null, TimeProvider? time = null) => InProcessOnly(time).UseRedis(Server.Configuration, Quick + configure);
+    protected TaskQueueOptions RedisOnly(Action<RedisRouteOptions>? configure = null, TimeProvider? time = null) =>
+        InProcessOnly(time).UseRedis(Server.Configuration, Quick + configure);
 
     /// <summary>Options with all three routes.</summary>
-    protected TaskQueueOptions AllRoutes(Action<RedisRouteOptions>? configure = null) => Options().UseRedis(Server.Configuration, Quick + configure);
+    protected TaskQueueOptions AllRoutes(Action<RedisRouteOptions>? configure = null) =>
+        Options().UseRedis(Server.Configuration, Quick + configure);
 
     /// <summary>Bare channels, as a route opens them.</summary>
     internal async Task<RedisTaskChannel> OpenAsync(Action<RedisRouteOptions>? configure = null, string? name = null)

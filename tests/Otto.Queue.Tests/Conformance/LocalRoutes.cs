@@ -26,7 +26,8 @@ public sealed class InProcessTasks : TaskConformance
     }
 }
 
-/// <summary>Producer and worker in one process, with a segment beneath: what a task asks for decides whether it is written there.</summary>
+/// <summary>Producer and worker in one process, with a segment beneath: what a task asks
+/// for decides whether it is written there.</summary>
 [Parallelizable]
 public sealed class InProcessTasksOverSharedMemory : TaskConformance
 {

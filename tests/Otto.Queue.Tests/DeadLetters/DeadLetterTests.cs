@@ -12,13 +12,15 @@ internal sealed class DeadLetterTests : QueueTest
     [TestCase(Durability.Process)]
     public async Task A_given_up_task_is_kept_with_its_error_whatever_its_durability(Durability durability)
     {
-        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
+        TaskQueue queue = await StartAsync(
+            Options().AddHandler<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(7), new() { Durability = durability });
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
 
         DeadLetteredTask dead = (await queue.DeadLetters.ListAsync("jobs")).Single();
 
-        Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason), Is.EqualTo((receipt.Id, RouteName.SharedMemory, 1, "attempt 1 of 1: IOException: no")));
+        Assert.That((dead.Id, dead.Route, dead.Attempts, dead.Reason),
+            Is.EqualTo((receipt.Id, RouteName.SharedMemory, 1, "attempt 1 of 1: IOException: no")));
         Assert.That(await queue.DeadLetters.DeleteAsync(dead), Is.True);
         Assert.That(await queue.DeadLetters.DeleteAsync(dead), Is.False);
         Assert.That(Inspect("jobs"), Has.Property("Dead").EqualTo(0));
@@ -29,7 +31,8 @@ internal sealed class DeadLetterTests : QueueTest
     {
         using WorkQueue segment = OpenSegment("jobs", new MmapQueueOptions { MaxAttempts = 1 });
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
-        TaskReceipt other = await queue.EnqueueAsync(new Job(1)), receipt = await queue.EnqueueAsync(new Job(2), new() { TrackResult = true });
+        TaskReceipt other = await queue.EnqueueAsync(new Job(1)),
+            receipt = await queue.EnqueueAsync(new Job(2), new() { TrackResult = true });
         // As workers that die over it leave it: no worker is there to tell.
         for (int i = 0; i < 2; i++)
         {
@@ -39,14 +42,16 @@ internal sealed class DeadLetterTests : QueueTest
         }
 
         Assert.That(segment.GetCounts().Dead, Is.EqualTo(1));
-        Assert.That(async () => await queue.WaitAsync(receipt).Soon(), Throws.TypeOf<TaskFailedException>().With.Message.Contains("given up: "));
+        Assert.That(async () => await queue.WaitAsync(receipt).Soon(),
+            Throws.TypeOf<TaskFailedException>().With.Message.Contains("given up: "));
         Assert.That(other.Id, Is.Not.EqualTo(receipt.Id));
     }
 
     [Test]
     public async Task With_no_route_to_keep_it_a_given_up_task_is_counted_as_lost()
     {
-        TaskQueue queue = await StartAsync(InProcessOnly().AddHandler<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
+        TaskQueue queue = await StartAsync(
+            InProcessOnly().AddHandler<Job>("jobs", static (_, _, _) => throw new IOException("no"), h => h.Retry(0)));
         await queue.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => queue.GetStatistics()[0].Lost == 1);
         Assert.That(queue.GetStatistics()[0].DeadLettered, Is.Zero);
@@ -55,7 +60,9 @@ internal sealed class DeadLetterTests : QueueTest
     [Test]
     public async Task Another_process_can_look_and_requeue()
     {
-        TaskQueue worker = await StartAsync(Options().AddHandler<Job>("jobs", static (_, context, _) => context.Route == RouteName.InProcess ? throw new IOException("no") : default, h => h.Retry(0)));
+        TaskQueue worker = await StartAsync(
+            Options().AddHandler<Job>("jobs",
+                static (_, context, _) => context.Route == RouteName.InProcess ? throw new IOException("no") : default, h => h.Retry(0)));
         await worker.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => worker.GetStatistics()[0].DeadLettered == 1);
         TaskQueue inspector = Make(Options().AddProducer<Job>("jobs"));
@@ -74,7 +81,8 @@ internal sealed class DeadLetterTests : QueueTest
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default, h => h.Retry(3)));
 
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
-        Assert.That(segment.GetDeadLetters().Single().Reason, Is.EqualTo("attempt 5 of at most 4: earlier workers died over it or gave it up"));
+        Assert.That(segment.GetDeadLetters().Single().Reason,
+            Is.EqualTo("attempt 5 of at most 4: earlier workers died over it or gave it up"));
     }
 
     [Test]
@@ -93,7 +101,8 @@ internal sealed class DeadLetterTests : QueueTest
             "payload: JsonException: the payload is null",
             "payload: format 200, the handler of 'jobs' reads 1",
         }));
-        Assert.That(segment.GetDeadLetters()[0].Reason, Does.StartWith("payload: JsonReaderException:").Or.StartWith("payload: JsonException:"));
+        Assert.That(segment.GetDeadLetters()[0].Reason,
+            Does.StartWith("payload: JsonReaderException:").Or.StartWith("payload: JsonException:"));
     }
 
     [Test]
@@ -109,7 +118,8 @@ internal sealed class DeadLetterTests : QueueTest
             byte[] bad = i % 2 == 0 ? good[..random.Next(good.Length)] : (byte[])good.Clone();
             // Flip bits in the fixed part, where each has a meaning that is checked (the id, times and attempts may hold anything).
             if (i % 2 == 1) bad[random.Next(8)] ^= (byte)(1 << random.Next(8));
-            if (bad.Length == good.Length && EnvelopeHeader.Read(bad, out _, out ReadOnlySpan<byte> name, out _) is null && name.SequenceEqual("jobs"u8)) continue;
+            if (bad.Length == good.Length && EnvelopeHeader.Read(bad, out _, out ReadOnlySpan<byte> name, out _) is null
+                && name.SequenceEqual("jobs"u8)) continue;
             if (!segment.TrySend(bad)) break;
             hostile++;
         }
@@ -124,6 +134,7 @@ internal sealed class DeadLetterTests : QueueTest
     public void A_queue_that_is_not_there_lists_those_that_are()
     {
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs").AddProducer<byte[]>("bytes"));
-        Assert.That(async () => await queue.DeadLetters.ListAsync("jbos"), Throws.ArgumentException.With.Message.Contains("there are: jobs, bytes"));
+        Assert.That(async () => await queue.DeadLetters.ListAsync("jbos"),
+            Throws.ArgumentException.With.Message.Contains("there are: jobs, bytes"));
     }
 }

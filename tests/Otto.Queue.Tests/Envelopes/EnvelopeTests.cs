@@ -18,7 +18,8 @@ internal sealed class EnvelopeTests
         Metadata = new TaskMetadata
         {
             Trace = new ActivityContext(
-                ActivityTraceId.CreateFromString("0af7651916cd43dd8448eb211c80319c"), ActivitySpanId.CreateFromString("b7ad6b7169203331"), ActivityTraceFlags.Recorded, isRemote: true),
+                ActivityTraceId.CreateFromString("0af7651916cd43dd8448eb211c80319c"), ActivitySpanId.CreateFromString("b7ad6b7169203331"),
+                ActivityTraceFlags.Recorded, isRemote: true),
         },
     };
 
@@ -40,8 +41,10 @@ internal sealed class EnvelopeTests
 
         Assert.That(Encoding.UTF8.GetString(name), Is.EqualTo("photos.resize"));
         Assert.That(Encoding.UTF8.GetString(bytes.AsSpan(payloadAt)), Is.EqualTo("""{"File":"a.jpg"}"""));
-        Assert.That((header.Id, header.EnqueuedMicroseconds, header.AttemptsBefore, header.Format), Is.EqualTo((Golden.Id, Golden.EnqueuedMicroseconds, 2, (byte)1)));
-        Assert.That((header.Metadata!.Trace.TraceId, header.Metadata!.Trace.SpanId, header.Metadata!.Trace.TraceFlags), Is.EqualTo((Golden.Metadata!.Trace.TraceId, Golden.Metadata!.Trace.SpanId, ActivityTraceFlags.Recorded)));
+        Assert.That((header.Id, header.EnqueuedMicroseconds, header.AttemptsBefore, header.Format),
+            Is.EqualTo((Golden.Id, Golden.EnqueuedMicroseconds, 2, (byte)1)));
+        Assert.That((header.Metadata!.Trace.TraceId, header.Metadata!.Trace.SpanId, header.Metadata!.Trace.TraceFlags),
+            Is.EqualTo((Golden.Metadata!.Trace.TraceId, Golden.Metadata!.Trace.SpanId, ActivityTraceFlags.Recorded)));
     }
 
     [Test]
@@ -101,7 +104,8 @@ internal sealed class EnvelopeTests
     private static string GoldenBytesOfTheDocument()
     {
         string folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "docs", "envelope.md"))) folder = Path.GetDirectoryName(folder) ?? throw new FileNotFoundException("docs/envelope.md");
+        while (!File.Exists(Path.Combine(folder, "docs", "envelope.md")))
+            folder = Path.GetDirectoryName(folder) ?? throw new FileNotFoundException("docs/envelope.md");
         string document = File.ReadAllText(Path.Combine(folder, "docs", "envelope.md"));
         string block = Regex.Match(document, "```golden\n(.*?)```", RegexOptions.Singleline).Groups[1].Value;
         return string.Concat(block.Split('\n').Select(static line => line.Split('|')[0].Replace(" ", "", StringComparison.Ordinal)));

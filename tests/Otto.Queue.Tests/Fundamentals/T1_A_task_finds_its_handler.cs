@@ -45,7 +45,9 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
     [Test]
     public async Task A_handler_can_be_a_class_of_its_own()
     {
-        TaskQueue queue = await StartAsync(Options().AddHandler<ResizePhoto, CountingHandler>("photos.resize", h => h.Retry(5).Timeout(TimeSpan.FromSeconds(30)).Concurrency(8)));
+        TaskQueue queue = await StartAsync(
+            Options().AddHandler<ResizePhoto, CountingHandler>("photos.resize",
+                h => h.Retry(5).Timeout(TimeSpan.FromSeconds(30)).Concurrency(8)));
         int before = CountingHandler.Seen;
 
         for (int i = 0; i < 10; i++) await queue.EnqueueAsync(new ResizePhoto($"{i}.jpg"));

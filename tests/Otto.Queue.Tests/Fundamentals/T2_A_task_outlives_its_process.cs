@@ -53,7 +53,8 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
 
         TaskReceipt receipt = await queue.EnqueueAsync(photo, new() { Durability = Durability.Process });
 
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.InProcess, "durability Process: kept in the segment, worker here has room")));
+        Assert.That((receipt.Route, receipt.Reason),
+            Is.EqualTo((RouteName.InProcess, "durability Process: kept in the segment, worker here has room")));
         Assert.That(await arrived.Task.Soon(), Is.SameAs(photo));
         Assert.That(Inspect("photos.resize").Leased, Is.EqualTo(1));
         finish.SetResult();

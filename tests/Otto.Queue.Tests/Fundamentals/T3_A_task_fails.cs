@@ -31,7 +31,8 @@ internal sealed class T3_A_task_fails : QueueTest
     {
         bool mended = false;
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", (_, _, _)
-            => Volatile.Read(ref mended) ? ValueTask.CompletedTask : throw new IOException("disk on fire"), h => h.Retry(1).Backoff(TimeSpan.Zero, TimeSpan.Zero)));
+            => Volatile.Read(ref mended) ? ValueTask.CompletedTask : throw new IOException("disk on fire"),
+            h => h.Retry(1).Backoff(TimeSpan.Zero, TimeSpan.Zero)));
 
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(7));
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);

@@ -22,7 +22,8 @@ internal sealed class T4_The_queue_in_a_host : QueueTest
         await host.StartAsync();
 
         ITaskQueue queue = host.Services.GetRequiredService<ITaskQueue>();
-        TaskReceipt receipt = await queue.EnqueueAsync(new ResizePhoto("a.jpg"), new() { Durability = Durability.Process }, CancellationToken.None);
+        TaskReceipt receipt =
+            await queue.EnqueueAsync(new ResizePhoto("a.jpg"), new() { Durability = Durability.Process }, CancellationToken.None);
 
         await Eventually.Holds(() => host.Services.GetRequiredService<Album>().Photos == 1);
         Assert.That(receipt.Route, Is.EqualTo(RouteName.InProcess));

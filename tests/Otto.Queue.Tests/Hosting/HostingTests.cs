@@ -8,10 +8,13 @@ namespace Otto.Queue.Tests.Hosting;
 /// <summary>Services, scopes, configuration, start and stop.</summary>
 internal sealed class HostingTests : QueueTest
 {
-    private IHost Build(Action<TaskQueueOptions> configure, Dictionary<string, string?>? configuration = null, Action<IServiceCollection>? services = null)
+    private IHost Build(Action<TaskQueueOptions> configure, Dictionary<string, string?>? configuration = null,
+        Action<IServiceCollection>? services = null)
     {
-        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { EnvironmentName = "Development" });
-        builder.ConfigureContainer(new DefaultServiceProviderFactory(new ServiceProviderOptions { ValidateScopes = true, ValidateOnBuild = true }));
+        HostApplicationBuilder builder =
+            Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { EnvironmentName = "Development" });
+        builder.ConfigureContainer(
+            new DefaultServiceProviderFactory(new ServiceProviderOptions { ValidateScopes = true, ValidateOnBuild = true }));
         configuration ??= [];
         configuration.TryAdd("Otto:Queue:SharedMemory:Directory", Segments);
         builder.Configuration.AddInMemoryCollection(configuration);
@@ -77,7 +80,8 @@ internal sealed class HostingTests : QueueTest
         await host.StopAsync();
     }
 
-    [TestCase("InProces:Capacity", "1", "unknown key 'Otto:Queue:InProces'; known: DrainTimeout, RoundTripEveryTask, Routes, InProcess, SharedMemory, Tasks")]
+    [TestCase("InProces:Capacity", "1",
+        "unknown key 'Otto:Queue:InProces'; known: DrainTimeout, RoundTripEveryTask, Routes, InProcess, SharedMemory, Tasks")]
     [TestCase("InProcess:Capasity", "1", "unknown key 'Otto:Queue:InProcess:Capasity'; known: Enabled, Capacity, FullMode, Weight")]
     [TestCase("InProcess:Capacity", "many", "Otto:Queue:InProcess:Capacity is 'many', not a whole number")]
     [TestCase("InProcess:Capacity", "0", "InProcess.Capacity must be 1 to 16,777,216: 0")]
@@ -95,13 +99,15 @@ internal sealed class HostingTests : QueueTest
     public async Task Several_modules_can_add_their_tasks()
     {
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
-        OttoQueueBuilder queue = builder.Services.AddOttoQueue(q => q.UseSharedMemory(s => s.Directory = Segments).AddProducer<Job>("jobs"));
+        OttoQueueBuilder queue =
+            builder.Services.AddOttoQueue(q => q.UseSharedMemory(s => s.Directory = Segments).AddProducer<Job>("jobs"));
         queue.Configure(static q => q.AddProducer<ResizePhoto>("photos.resize"));
         Assert.That(() => builder.Services.AddOttoQueue(static _ => { }), Throws.InvalidOperationException);
         using IHost host = builder.Build();
         await host.StartAsync();
 
-        Assert.That(host.Services.GetRequiredService<TaskQueue>().GetStatistics().Select(static s => s.Queue), Is.EqualTo(new[] { "jobs", "photos.resize" }));
+        Assert.That(host.Services.GetRequiredService<TaskQueue>().GetStatistics().Select(static s => s.Queue),
+            Is.EqualTo(new[] { "jobs", "photos.resize" }));
         await host.StopAsync();
     }
 
@@ -111,7 +117,8 @@ internal sealed class HostingTests : QueueTest
         TaskCompletionSource started = new();
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Services.Configure<HostOptions>(static o => o.ShutdownTimeout = TimeSpan.FromMilliseconds(100));
-        builder.Services.AddOttoQueue(q => q.UseSharedMemory(s => s.Directory = Segments).AddHandler<Job>("jobs", async (_, _, cancellationToken) =>
+        builder.Services.AddOttoQueue(
+            q => q.UseSharedMemory(s => s.Directory = Segments).AddHandler<Job>("jobs", async (_, _, cancellationToken) =>
         {
             started.TrySetResult();
             await Task.Delay(Timeout.Infinite, cancellationToken);

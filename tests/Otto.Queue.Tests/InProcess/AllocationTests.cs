@@ -41,7 +41,8 @@ internal sealed class AllocationTests : QueueTest
             return default;
         }, h => h.Concurrency(1)));
         TaskQueue producer = Make(Options().AddProducer<ReadOnlyMemory<byte>>("bytes"));
-        Assert.That(await MeasureAsync<ReadOnlyMemory<byte>>(producer, new byte[200], () => Volatile.Read(ref done)), Is.LessThan(100)); // The transport's sleeping and waking included, which the pace decides.
+        // The transport's sleeping and waking included, which the pace decides.
+        Assert.That(await MeasureAsync<ReadOnlyMemory<byte>>(producer, new byte[200], () => Volatile.Read(ref done)), Is.LessThan(100));
     }
 
     /// <summary>Bytes allocated a task by all threads together, waking and sleeping included.</summary>

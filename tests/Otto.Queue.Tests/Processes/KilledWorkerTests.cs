@@ -75,9 +75,11 @@ internal sealed class KilledWorkerTests : QueueTest
     [Test]
     public async Task Of_a_thousand_tasks_that_each_lose_their_worker_none_is_lost_and_each_runs_once_more()
     {
-        TaskQueue producer = Make(Options().UseSharedMemory(static s => { s.Slots = 1024; s.MaxAttempts = 20; }).AddProducer<byte[]>("jobs"));
+        TaskQueue producer = Make(Options().UseSharedMemory(static s => { s.Slots = 1024; s.MaxAttempts = 20;
+        }).AddProducer<byte[]>("jobs"));
         for (int i = 0; i < 1000; i++) await producer.EnqueueAsync(BitConverter.GetBytes(i));
-        Assert.That(await MassacreOfWorkers.RunAsync(Segments, "jobs", 1000, () => Inspect("jobs") is { Ready: 0, Leased: 0, Dead: 0 }), Is.EqualTo(1000));
+        Assert.That(await MassacreOfWorkers.RunAsync(Segments, "jobs", 1000, () => Inspect("jobs") is { Ready: 0, Leased: 0, Dead: 0 }),
+            Is.EqualTo(1000));
     }
 
     // With OTTO_LONG_TESTS also a pause of half a minute.
@@ -96,7 +98,8 @@ internal sealed class KilledWorkerTests : QueueTest
         await other.SaysAsync("ready");
         for (int i = 10; i < 20; i++) await producer.EnqueueAsync(BitConverter.GetBytes(i));
         await other.SaysAsync("done ", 10);
-        await Task.Delay(TimeSpan.FromSeconds(seconds)); // The length of the pause is what is tested: other routes would have given the task away.
+        // The length of the pause is what is tested: other routes would have given the task away.
+        await Task.Delay(TimeSpan.FromSeconds(seconds));
         Assert.That(Inspect("jobs").Leased, Is.EqualTo(1), "only its death would free it");
 
         paused.Resume();

@@ -24,7 +24,8 @@ internal sealed class FullTests : QueueTest
     /// <summary>A queue with room for four, whose one worker is busy and whose ring is full.</summary>
     private async Task<TaskQueue> MakeFullAsync(TaskQueueOptions options, QueueFullMode whenFull)
     {
-        TaskQueue queue = await StartAsync(options.UseInProcess(o => { o.Capacity = 4; o.FullMode = whenFull; }).AddHandler<Job>("jobs", WaitAtTheGate, h => h.Concurrency(1)));
+        TaskQueue queue = await StartAsync(options.UseInProcess(o => { o.Capacity = 4; o.FullMode = whenFull;
+        }).AddHandler<Job>("jobs", WaitAtTheGate, h => h.Concurrency(1)));
         await queue.EnqueueAsync(new Job(0));
         await _started.Task.Soon();
         for (int i = 1; i <= 4; i++) Assert.That((await queue.EnqueueAsync(new Job(i))).Route, Is.EqualTo(RouteName.InProcess));
@@ -50,7 +51,8 @@ internal sealed class FullTests : QueueTest
         TaskQueue queue = await MakeFullAsync(Options(), QueueFullMode.Reject);
 
         Assert.That(async () => await queue.EnqueueAsync(new Job(5)),
-            Throws.TypeOf<QueueFullException>().With.Message.StartsWith("queue 'jobs' is full: 4 of 4 tasks wait here (SharedMemory: 1,024 of 1,024 free)"));
+            Throws.TypeOf<QueueFullException>().With.Message.StartsWith(
+                "queue 'jobs' is full: 4 of 4 tasks wait here (SharedMemory: 1,024 of 1,024 free)"));
         Assert.That(queue.GetStatistics()[0].Rejected, Is.EqualTo(1));
         _gate.Release(5);
     }
@@ -115,10 +117,12 @@ internal sealed class FullTests : QueueTest
     [Test]
     public async Task A_full_segment_rejects_where_it_is_told_to()
     {
-        TaskQueue queue = Make(Options().UseSharedMemory(s => { s.Slots = 2; s.FullMode = QueueFullMode.Reject; }).AddProducer<Job>("jobs"));
+        TaskQueue queue = Make(Options().UseSharedMemory(s => { s.Slots = 2; s.FullMode = QueueFullMode.Reject;
+        }).AddProducer<Job>("jobs"));
         for (int i = 0; i < 2; i++) await queue.EnqueueAsync(new Job(i));
 
-        Assert.That(async () => await queue.EnqueueAsync(new Job(2)), Throws.TypeOf<QueueFullException>().With.Message.Contains("SharedMemory: 0 of 2 free"));
+        Assert.That(async () => await queue.EnqueueAsync(new Job(2)),
+            Throws.TypeOf<QueueFullException>().With.Message.Contains("SharedMemory: 0 of 2 free"));
     }
 
     [Test]

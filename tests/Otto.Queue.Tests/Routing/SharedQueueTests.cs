@@ -8,7 +8,9 @@ internal sealed class SharedQueueTests : QueueTest
     [Test]
     public async Task Several_names_share_one_queue_and_one_segment()
     {
-        TaskQueue producer = Make(Options().AddProducer<ResizePhoto>("photos.resize", h => h.Queue("media")).AddProducer<Job>("video.cut", h => h.Queue("media")));
+        TaskQueue producer =
+            Make(Options().AddProducer<ResizePhoto>("photos.resize", h => h.Queue("media")).AddProducer<Job>("video.cut",
+                h => h.Queue("media")));
         await producer.EnqueueAsync(new ResizePhoto("a.jpg"));
         await producer.EnqueueAsync(new Job(1));
 
@@ -19,7 +21,8 @@ internal sealed class SharedQueueTests : QueueTest
     [Test]
     public async Task A_worker_without_the_handler_gives_the_task_back_uncounted_and_another_does_it()
     {
-        TaskQueue photosOnly = await StartAsync(Options().AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media")));
+        TaskQueue photosOnly =
+            await StartAsync(Options().AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media")));
         TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue("media")));
         await producer.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => photosOnly.GetStatistics()[0].Returned >= 2);
@@ -37,7 +40,9 @@ internal sealed class SharedQueueTests : QueueTest
     [Test]
     public async Task A_worker_that_gives_back_does_not_spin_on_it()
     {
-        TaskQueue photosOnly = await StartAsync(Options(Time).AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media").Concurrency(1)));
+        TaskQueue photosOnly =
+            await StartAsync(Options(Time).AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default,
+                h => h.Queue("media").Concurrency(1)));
         TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue("media")));
         await producer.EnqueueAsync(new Job(1));
 
@@ -79,7 +84,8 @@ internal sealed class SharedQueueTests : QueueTest
         // While both have work, each gets its share, give or take one turn.
         int turns = 100 / Math.Max(here, shared);
         int looked = turns * (here + shared);
-        Assert.That(order.Take(looked).Count(static r => r == RouteName.InProcess), Is.EqualTo(turns * here).Within(Math.Max(here, shared)));
+        Assert.That(order.Take(looked).Count(static r => r == RouteName.InProcess),
+            Is.EqualTo(turns * here).Within(Math.Max(here, shared)));
     }
 
     [Test]
@@ -93,7 +99,8 @@ internal sealed class SharedQueueTests : QueueTest
             await Task.Yield();
             Interlocked.Decrement(ref running);
         }, h => h.Concurrency(3)));
-        for (int i = 0; i < 300; i++) await queue.EnqueueAsync(new Job(i), new() { Route = i % 2 == 0 ? RouteName.InProcess : RouteName.SharedMemory });
+        for (int i = 0; i < 300; i++)
+            await queue.EnqueueAsync(new Job(i), new() { Route = i % 2 == 0 ? RouteName.InProcess : RouteName.SharedMemory });
 
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 300);
         Assert.That(most, Is.LessThanOrEqualTo(3));

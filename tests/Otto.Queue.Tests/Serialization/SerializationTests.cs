@@ -76,13 +76,17 @@ internal sealed class SerializationTests : QueueTest
     public void A_type_without_a_contract_is_refused_at_start_and_told_how_to_get_one()
     {
         Assert.That(() => new TaskQueue(Options().UseJson(TestJson.Default).AddProducer<Forgetful>("forgetful")),
-            Throws.ArgumentException.With.Message.Contains("task 'forgetful': no JSON contract for").And.Message.Contains("[JsonSerializable(typeof(Forgetful))]"));
-        Assert.That(() => new TaskQueue(Options().UseJson(new JsonSerializerOptions { TypeInfoResolver = JsonTypeInfoResolver.Combine() }).AddProducer<Job>("jobs")), Throws.ArgumentException);
+            Throws.ArgumentException.With.Message.Contains("task 'forgetful': no JSON contract for").And.Message.Contains(
+                "[JsonSerializable(typeof(Forgetful))]"));
+        Assert.That(() => new TaskQueue(
+            Options().UseJson(new JsonSerializerOptions { TypeInfoResolver = JsonTypeInfoResolver.Combine() }).AddProducer<Job>("jobs")),
+            Throws.ArgumentException);
     }
 
     [Test]
     public void In_process_only_nothing_has_to_be_serialisable()
-        => Assert.That(() => Make(InProcessOnly().UseJson(TestJson.Default).AddHandler<Forgetful>("forgetful", static (_, _, _) => default)), Throws.Nothing);
+        => Assert.That(() =>
+        Make(InProcessOnly().UseJson(TestJson.Default).AddHandler<Forgetful>("forgetful", static (_, _, _) => default)), Throws.Nothing);
 
     [Test]
     public async Task Memory_arrives_in_place_and_arrays_as_copies()
@@ -129,7 +133,8 @@ internal sealed class SerializationTests : QueueTest
 
         public string? Refuses(Type task) => task == typeof(Job) ? null : $"{task} is no Job";
 
-        public void Serialize<TTask>(TTask task, IBufferWriter<byte> output) => output.Write(BitConverter.GetBytes(((Job)(object)task!).Number));
+        public void Serialize<TTask>(TTask task, IBufferWriter<byte> output) =>
+            output.Write(BitConverter.GetBytes(((Job)(object)task!).Number));
 
         public TTask Deserialize<TTask>(ReadOnlyMemory<byte> payload) => (TTask)(object)new Job(BitConverter.ToInt32(payload.Span));
     }

@@ -28,7 +28,8 @@ internal sealed class PeerProcess : IDisposable
     internal static PeerProcess Start(Dictionary<string, string> environment, params string[] args)
     {
         string dll = Path.Combine(AppContext.BaseDirectory, "Otto.Queue.Peer.dll");
-        ProcessStartInfo start = new(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
+        ProcessStartInfo start =
+            new(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
         };
@@ -42,9 +43,11 @@ internal sealed class PeerProcess : IDisposable
 
     internal async Task SaysAsync(string prefix, int times)
     {
-        await Eventually.Holds(() => _lines.Count(l => l.StartsWith(prefix, StringComparison.Ordinal)) >= times || _process.HasExited, $"peer says '{prefix}' {times} times; errors: {string.Join('\n', _errors)}");
+        await Eventually.Holds(() => _lines.Count(l => l.StartsWith(prefix, StringComparison.Ordinal)) >= times || _process.HasExited,
+            $"peer says '{prefix}' {times} times; errors: {string.Join('\n', _errors)}");
         if (_process.HasExited) await ExitAsync(); // Its last lines are read by then.
-        Assert.That(_lines.Count(l => l.StartsWith(prefix, StringComparison.Ordinal)), Is.GreaterThanOrEqualTo(times), string.Join('\n', _errors));
+        Assert.That(_lines.Count(l => l.StartsWith(prefix, StringComparison.Ordinal)), Is.GreaterThanOrEqualTo(times),
+            string.Join('\n', _errors));
     }
 
     /// <summary>SIGKILL: no code of the peer runs after this.</summary>

@@ -3,7 +3,8 @@ using Otto.Ipc.Mmap;
 
 namespace Otto.Queue.Tests.Support;
 
-// What every test here has: a directory of its own in shared memory, queues that are closed at its end, and a check that nothing was left open.
+// What every test here has: a directory of its own in shared memory, queues that are closed at its end, and
+// a check that nothing was left open.
 
 /// <summary>A directory of segments for one test, and a leak check at its end.</summary>
 internal abstract class QueueTest
@@ -29,9 +30,12 @@ internal abstract class QueueTest
         {
             foreach (TaskQueue queue in _queues) await queue.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
             MmapTransport transport = new(new MmapTransportOptions { Directory = Segments });
-            // A segment that somebody still has open refuses to be removed: that is the leak check. Who has just let go of his last lease is about to close.
-            foreach (string file in Directory.GetFiles(Segments, "*.queue")) await Gone(() => transport.RemoveQueue(Path.GetFileNameWithoutExtension(file)));
-            foreach (string file in Directory.GetFiles(Segments, "*.topic")) await Gone(() => transport.RemoveTopic(Path.GetFileNameWithoutExtension(file)));
+            // A segment that somebody still has open refuses to be removed: that is the leak check. Who has
+            // just let go of his last lease is about to close.
+            foreach (string file in Directory.GetFiles(Segments, "*.queue"))
+                await Gone(() => transport.RemoveQueue(Path.GetFileNameWithoutExtension(file)));
+            foreach (string file in Directory.GetFiles(Segments, "*.topic"))
+                await Gone(() => transport.RemoveTopic(Path.GetFileNameWithoutExtension(file)));
             Assert.That(Directory.GetFiles(Segments), Is.Empty);
         }
         finally

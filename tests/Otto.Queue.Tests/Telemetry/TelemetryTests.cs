@@ -22,7 +22,8 @@ internal sealed class TelemetryTests : QueueTest
         ActivitySource.AddActivityListener(listener);
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default));
 
-        foreach (RouteName route in new[] { RouteName.InProcess, RouteName.SharedMemory }) await queue.EnqueueAsync(new Job(1), new() { Route = route });
+        foreach (RouteName route in new[] { RouteName.InProcess, RouteName.SharedMemory })
+            await queue.EnqueueAsync(new Job(1), new() { Route = route });
         await Eventually.Holds(() => ended.Count == 4);
 
         Activity[] sends = [.. ended.Where(static a => a.OperationName == "send jobs")];
@@ -45,7 +46,8 @@ internal sealed class TelemetryTests : QueueTest
     public async Task The_meter_counts_what_was_sent_by_which_route_and_what_was_done()
     {
         ConcurrentQueue<(string Name, double Value, string Tags)> seen = new();
-        using MeterListener listener = new() { InstrumentPublished = static (i, l) => { if (i.Meter.Name == "Otto.Queue") l.EnableMeasurementEvents(i); } };
+        using MeterListener listener = new() { InstrumentPublished = static (i, l) => { if (i.Meter.Name == "Otto.Queue")
+            l.EnableMeasurementEvents(i); } };
         listener.SetMeasurementEventCallback<long>((i, v, tags, _) => seen.Enqueue((i.Name, v, Text(tags))));
         listener.SetMeasurementEventCallback<double>((i, v, tags, _) => seen.Enqueue((i.Name, v, Text(tags))));
         listener.SetMeasurementEventCallback<int>((i, v, tags, _) => seen.Enqueue((i.Name, v, Text(tags))));
@@ -68,9 +70,11 @@ internal sealed class TelemetryTests : QueueTest
         Assert.That(seen.Count(static s => s.Name == "messaging.client.consumed.messages"), Is.EqualTo(3));
         Assert.That(seen.Count(static s => s.Name == "otto.queue.wait.duration"), Is.EqualTo(3));
         Assert.That(seen.Count(static s => s.Name == "otto.queue.spilled"), Is.EqualTo(1));
-        Assert.That(seen, Has.Some.Matches<(string Name, double Value, string Tags)>(static s => s.Name == "otto.queue.route" && s.Tags.Contains("spilled: the queue here is full (1)", StringComparison.Ordinal)));
+        Assert.That(seen, Has.Some.Matches<(string Name, double Value, string Tags)>(
+            static s => s.Name == "otto.queue.route" && s.Tags.Contains("spilled: the queue here is full (1)", StringComparison.Ordinal)));
         Assert.That(seen.Count(static s => s.Name == "otto.queue.depth" && s.Value == 1), Is.EqualTo(2));
     }
 
-    private static string Text(ReadOnlySpan<KeyValuePair<string, object?>> tags) => string.Join(";", tags.ToArray().Select(static t => $"{t.Key}={t.Value}"));
+    private static string Text(ReadOnlySpan<KeyValuePair<string, object?>> tags) =>
+        string.Join(";", tags.ToArray().Select(static t => $"{t.Key}={t.Value}"));
 }

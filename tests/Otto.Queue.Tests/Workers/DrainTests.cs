@@ -6,7 +6,8 @@ namespace Otto.Queue.Tests.Workers;
 internal sealed class DrainTests : QueueTest
 {
     [Test]
-    public async Task What_was_cancelled_in_the_ring_is_not_handed_over_by_a_stop([Values(Durability.None, Durability.Process)] Durability durability)
+    public async Task What_was_cancelled_in_the_ring_is_not_handed_over_by_a_stop(
+        [Values(Durability.None, Durability.Process)] Durability durability)
     {
         TaskCompletionSource started = new(), finish = new();
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", async (_, _, _) =>
@@ -24,7 +25,8 @@ internal sealed class DrainTests : QueueTest
         finish.SetResult();
 
         Assert.That((await stop.Soon()).TransferredTotal, Is.Zero);
-        Assert.That(async () => await queue.WaitAsync(receipt).Soon(), Throws.TypeOf<TaskFailedException>().With.Property("Cancelled").True);
+        Assert.That(async () => await queue.WaitAsync(receipt).Soon(),
+            Throws.TypeOf<TaskFailedException>().With.Property("Cancelled").True);
         Assert.That(Inspect("jobs"), Is.EqualTo(Inspect("jobs") with { Ready = 0, Leased = 0 }));
     }
 
@@ -33,7 +35,8 @@ internal sealed class DrainTests : QueueTest
     {
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => default));
         await queue.StopAsync();
-        Assert.That(async () => await queue.EnqueueAsync(new Job(1)), Throws.TypeOf<QueueStoppedException>().With.Message.Contains("'jobs' is stopping"));
+        Assert.That(async () => await queue.EnqueueAsync(new Job(1)),
+            Throws.TypeOf<QueueStoppedException>().With.Message.Contains("'jobs' is stopping"));
     }
 
     [Test]
@@ -53,7 +56,8 @@ internal sealed class DrainTests : QueueTest
         finish.SetResult();
         DrainReport report = await stop.Soon();
 
-        Assert.That((report.Completed, report.Transferred[RouteName.SharedMemory], report.Lost, report.StillRunning), Is.EqualTo((1, 19, 0, 0)));
+        Assert.That((report.Completed, report.Transferred[RouteName.SharedMemory], report.Lost, report.StillRunning),
+            Is.EqualTo((1, 19, 0, 0)));
         HashSet<int> seen = [];
         List<int> attempts = [];
         TaskQueue second = await StartAsync(Options().AddHandler<Job>("jobs", (job, context, _) =>
@@ -74,7 +78,8 @@ internal sealed class DrainTests : QueueTest
     [Test]
     public async Task Without_another_route_everything_is_done_before_the_stop_ends()
     {
-        TaskQueue queue = await StartAsync(InProcessOnly().AddHandler<Job>("jobs", static async (_, _, _) => await Task.Yield(), h => h.Concurrency(2)));
+        TaskQueue queue = await StartAsync(
+            InProcessOnly().AddHandler<Job>("jobs", static async (_, _, _) => await Task.Yield(), h => h.Concurrency(2)));
         for (int i = 0; i < 1000; i++) await queue.EnqueueAsync(new Job(i));
 
         DrainReport report = await queue.StopAsync();
@@ -162,9 +167,12 @@ internal sealed class DrainTests : QueueTest
     [Test]
     public async Task A_task_in_its_back_off_is_handed_over_with_the_attempts_it_had()
     {
-        TaskQueue first = await StartAsync(Options(Time).AddHandler<Job>("jobs", static (_, _, _) => throw new IOException("not here"), h => h.Retry(5).Backoff(TimeSpan.FromHours(1), TimeSpan.FromHours(1))));
+        TaskQueue first = await StartAsync(
+            Options(Time).AddHandler<Job>("jobs", static (_, _, _) => throw new IOException("not here"),
+                h => h.Retry(5).Backoff(TimeSpan.FromHours(1), TimeSpan.FromHours(1))));
         await first.EnqueueAsync(new Job(1));
-        await Eventually.Holds(() => first.GetStatistics()[0].Waiting == 1 && first.GetStatistics()[0].Retried == 1 && Time.NextTimer is not null);
+        await Eventually.Holds(
+            () => first.GetStatistics()[0].Waiting == 1 && first.GetStatistics()[0].Retried == 1 && Time.NextTimer is not null);
 
         DrainReport report = await first.StopAsync();
 
@@ -207,7 +215,9 @@ internal sealed class DrainTests : QueueTest
         for (int round = 0; round < 20; round++)
         {
             long accepted = 0;
-            TaskQueue queue = await StartAsync(Options().UseSharedMemory(s => s.Slots = 16384).AddHandler<Job>($"jobs{round}", static (_, _, _) => default, h => h.Concurrency(2)));
+            TaskQueue queue = await StartAsync(
+                Options().UseSharedMemory(s => s.Slots = 16384).AddHandler<Job>($"jobs{round}", static (_, _, _) => default,
+                    h => h.Concurrency(2)));
             Task[] producers = [.. Enumerable.Range(0, 2).Select(_ => Task.Run(async () =>
             {
                 try

@@ -10,8 +10,10 @@ internal sealed class RetryTests : QueueTest
     [Test]
     public void Pauses_double_up_to_their_limit()
     {
-        RetryPolicy policy = new(new HandlerOptions().Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(1), factor: 2, jitter: 0));
-        Assert.That(Enumerable.Range(1, 5).Select(n => policy.DelayAfter(n, 0.5).TotalMilliseconds), Is.EqualTo(new double[] { 200, 400, 800, 1000, 1000 }));
+        RetryPolicy policy =
+            new(new HandlerOptions().Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(1), factor: 2, jitter: 0));
+        Assert.That(Enumerable.Range(1, 5).Select(n => policy.DelayAfter(n, 0.5).TotalMilliseconds),
+            Is.EqualTo(new double[] { 200, 400, 800, 1000, 1000 }));
     }
 
     [Test]
@@ -92,7 +94,8 @@ internal sealed class RetryTests : QueueTest
         Time.Advance(TimeSpan.FromSeconds(30));
 
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
-        Assert.That((await queue.DeadLetters.ListAsync()).Single().Reason, Is.EqualTo("attempt 1 of 1: TimeoutException: attempt 1 ran longer than 30 s"));
+        Assert.That((await queue.DeadLetters.ListAsync()).Single().Reason,
+            Is.EqualTo("attempt 1 of 1: TimeoutException: attempt 1 ran longer than 30 s"));
     }
 
     [Test]
@@ -134,7 +137,8 @@ internal sealed class RetryTests : QueueTest
     [Test]
     public async Task Tasks_that_keep_failing_do_not_keep_others_waiting()
     {
-        TaskQueue queue = await StartAsync(Options(Time).AddHandler<Job>("jobs", static (job, _, _) => job.Number == 0 ? throw new IOException("never") : default,
+        TaskQueue queue = await StartAsync(
+            Options(Time).AddHandler<Job>("jobs", static (job, _, _) => job.Number == 0 ? throw new IOException("never") : default,
             h => h.Concurrency(1).Backoff(TimeSpan.FromHours(1), TimeSpan.FromHours(1))));
 
         await queue.EnqueueAsync(new Job(0));

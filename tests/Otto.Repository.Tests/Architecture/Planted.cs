@@ -21,7 +21,8 @@ internal static class Planted
         return Rule(rule).Measure(project);
     }
 
-    /// <summary>Types T1 to Tn of the project src/P, one per file. Each names the next, and the last names the first.</summary>
+    /// <summary>Types T1 to Tn of the project src/P, one per file. Each names the next, and
+    /// the last names the first.</summary>
     public static (string Path, string Text)[] Ring(int files) =>
         [.. Enumerable.Range(1, files).Select(i => ($"src/P/T{i}.cs", $"class T{i} {{ T{i % files + 1} _next; }}"))];
 }

@@ -15,7 +15,8 @@ internal static class Suggestions
     public static bool IsAsked(string[] args) =>
         args is [var directive, ..] && directive.StartsWith(Start, StringComparison.Ordinal) && directive.EndsWith(']');
 
-    /// <summary>Prints the words that may follow, a line each; nothing when finding them takes longer than the limit.</summary>
+    /// <summary>Prints the words that may follow, a line each; nothing when finding them
+    /// takes longer than the limit.</summary>
     public static int Print(RootCommand root, string[] args)
     {
         using var stop = new CancellationTokenSource(Limit);

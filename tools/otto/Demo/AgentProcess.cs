@@ -14,8 +14,11 @@ internal sealed class AgentProcess : IDisposable
 
     public bool HasExited => _process.HasExited;
 
-    /// <summary>In the second process: the server that the first one named. In the environment, since everybody may read a process's arguments.</summary>
-    public static string RedisServer => Environment.GetEnvironmentVariable(RedisVariable) is { Length: > 0 } server ? server : throw new IOException($"{RedisVariable} names no Redis server");
+    /// <summary>In the second process: the server that the first one named. In the
+    /// environment, since everybody may read a process's arguments.</summary>
+    public static string RedisServer =>
+        Environment.GetEnvironmentVariable(RedisVariable) is { Length: > 0 } server ? server
+        : throw new IOException($"{RedisVariable} names no Redis server");
 
     public static AgentProcess Start(string segments, string directory, string? redis = null)
     {
@@ -30,7 +33,8 @@ internal sealed class AgentProcess : IDisposable
 
     public async Task ReadyAsync(CancellationToken cancellationToken)
     {
-        if (await _process.StandardOutput.ReadLineAsync(cancellationToken) != "ready") throw new IOException("the second process ended before it was ready; its message is above");
+        if (await _process.StandardOutput.ReadLineAsync(cancellationToken) != "ready")
+            throw new IOException("the second process ended before it was ready; its message is above");
     }
 
     /// <summary>Lets it stop by itself.</summary>

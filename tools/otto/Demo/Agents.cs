@@ -9,7 +9,8 @@ namespace Otto.Tools.Demo;
 
 internal static class Agents
 {
-    private const string IndexQueue = "demo.index", VisionQueue = "demo.vision", VoiceQueue = "demo.voice", ProbeQueue = "demo.probe", OrchestratorQueue = "demo.orchestrator";
+    private const string IndexQueue = "demo.index", VisionQueue = "demo.vision", VoiceQueue = "demo.voice", ProbeQueue = "demo.probe",
+        OrchestratorQueue = "demo.orchestrator";
     private static readonly TimeSpan WhileFull = TimeSpan.FromMilliseconds(5);
 
     /// <summary>The orchestrator and the indexer.</summary>
@@ -28,8 +29,10 @@ internal static class Agents
 
     /// <summary>Vision and voice.</summary>
     public static TaskQueueOptions WithVisionAndVoice(this TaskQueueOptions options, string directory) => options
-        .AddHandler<AnalyseFile>("demo.analyse", (task, context, cancellationToken) => AnalyseAsync(directory, task, context, cancellationToken), h => h.Queue(VisionQueue))
-        .AddHandler<ListenToFile>("demo.listen", (task, context, cancellationToken) => ListenAsync(directory, task, context, cancellationToken), h => h.Queue(VoiceQueue))
+        .AddHandler<AnalyseFile>("demo.analyse",
+            (task, context, cancellationToken) => AnalyseAsync(directory, task, context, cancellationToken), h => h.Queue(VisionQueue))
+        .AddHandler<ListenToFile>("demo.listen",
+            (task, context, cancellationToken) => ListenAsync(directory, task, context, cancellationToken), h => h.Queue(VoiceQueue))
         .AddHandler<Probe>("demo.probe", ProbeAsync, h => h.Queue(ProbeQueue).Concurrency(1));
 
     /// <summary>What the orchestrator's process sends to vision and voice when they live elsewhere.</summary>
@@ -41,7 +44,8 @@ internal static class Agents
     public static TaskQueueOptions SendingResults(this TaskQueueOptions options) => options
         .AddProducer<Result>("demo.result", h => h.Queue(OrchestratorQueue));
 
-    /// <summary>Enqueues from inside a handler, where waiting for room is the handler's own decision: the agents form no circle.</summary>
+    /// <summary>Enqueues from inside a handler, where waiting for room is the handler's own
+    /// decision: the agents form no circle.</summary>
     private static async ValueTask EnqueueAsync<T>(ITaskQueue tasks, T task, CancellationToken cancellationToken)
         where T : notnull
     {
@@ -64,20 +68,26 @@ internal static class Agents
         ITaskQueue tasks = context.TaskQueue;
         int count = 0;
         foreach (string path in FilesOf(task.Directory).Take(task.Limit))
-            await EnqueueAsync(tasks, new AnalyseFile(count++, Path.GetRelativePath(task.Directory, path), Stopwatch.GetTimestamp()), cancellationToken);
+            await EnqueueAsync(tasks, new AnalyseFile(count++, Path.GetRelativePath(task.Directory, path), Stopwatch.GetTimestamp()),
+                cancellationToken);
         await EnqueueAsync(tasks, new FilesFound(count), cancellationToken);
     }
 
-    /// <summary>Every file below a directory, in a fixed order; links are not followed, what may not be listed is left out.</summary>
+    /// <summary>Every file below a directory, in a fixed order; links are not followed,
+    /// what may not be listed is left out.</summary>
     private static IEnumerable<string> FilesOf(string directory) => Directory
-        .EnumerateFiles(directory, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = true })
+        .EnumerateFiles(directory, "*",
+            new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint,
+                IgnoreInaccessible = true })
         .Order(StringComparer.Ordinal);
 
-    private static async ValueTask AnalyseAsync(string directory, AnalyseFile task, TaskContext context, CancellationToken cancellationToken)
+    private static async ValueTask AnalyseAsync(string directory, AnalyseFile task, TaskContext context,
+        CancellationToken cancellationToken)
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
         ITaskQueue tasks = context.TaskQueue;
-        Result result = Try(Ledger.Vision, task.Id, overhead, task.Path, () => FileAnalysis.Describe(Path.Combine(directory, task.Path), cancellationToken));
+        Result result = Try(Ledger.Vision, task.Id, overhead, task.Path,
+            () => FileAnalysis.Describe(Path.Combine(directory, task.Path), cancellationToken));
         await EnqueueAsync(tasks, new ListenToFile(task.Id, task.Path, Stopwatch.GetTimestamp()), cancellationToken);
         await EnqueueAsync(tasks, result, cancellationToken);
     }
@@ -85,7 +95,9 @@ internal static class Agents
     private static ValueTask ListenAsync(string directory, ListenToFile task, TaskContext context, CancellationToken cancellationToken)
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
-        return EnqueueAsync(context.TaskQueue, Try(Ledger.Voice, task.Id, overhead, task.Path, () => Spectrum.Describe(Path.Combine(directory, task.Path))), cancellationToken);
+        return EnqueueAsync(context.TaskQueue,
+            Try(Ledger.Voice, task.Id, overhead, task.Path, () => Spectrum.Describe(Path.Combine(directory, task.Path))),
+            cancellationToken);
     }
 
     private static ValueTask ProbeAsync(Probe task, TaskContext context, CancellationToken cancellationToken)
@@ -94,7 +106,8 @@ internal static class Agents
         return EnqueueAsync(context.TaskQueue, new Result(Ledger.ProbeAgent, task.Id, overhead, ""), cancellationToken);
     }
 
-    /// <summary>A file that cannot be read is a result too: trying it again would not help, and nothing may go missing.</summary>
+    /// <summary>A file that cannot be read is a result too: trying it again would not help,
+    /// and nothing may go missing.</summary>
     private static Result Try(string agent, int id, long overhead, string path, Func<string> work)
     {
         try
@@ -103,7 +116,8 @@ internal static class Agents
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return new Result(agent, id, overhead, $"{path}: {e.Message}"[..Math.Min(300, path.Length + 2 + e.Message.Length)], Failed: true);
+            return new Result(agent, id, overhead, $"{path}: {e.Message}"[..Math.Min(300, path.Length + 2 + e.Message.Length)],
+                Failed: true);
         }
     }
 }

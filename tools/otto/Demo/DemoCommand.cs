@@ -12,10 +12,16 @@ internal static class DemoCommand
 {
     public static Command Create()
     {
-        var directory = new Argument<string?>("DIR") { Description = "Directory of the files to work on. Default: the installed .NET frameworks, otherwise files that the demo creates.", Arity = ArgumentArity.ZeroOrOne };
-        var json = new Option<string?>("--json") { Description = "Also write each table row to FILE as JSON; - prints JSON to standard output instead of the table.", HelpName = "FILE" };
-        var quick = new Option<bool>("--quick") { Description = "Use only the first 60 files and fewer probes. The figures are not meaningful." };
-        var redis = new Option<string?>("--redis") { Description = "Redis server for the third run. Default: OTTO_REDIS, otherwise own (the demo starts one); none skips the run.", HelpName = "SERVER" };
+        var directory = new Argument<string?>("DIR")
+            { Description = "Directory of the files to work on. Default: the installed .NET frameworks, otherwise files that the demo creates.", Arity = ArgumentArity.ZeroOrOne };
+        var json = new Option<string?>("--json")
+            { Description = "Also write each table row to FILE as JSON; - prints JSON to standard output instead of the table.",
+                HelpName = "FILE" };
+        var quick = new Option<bool>("--quick")
+            { Description = "Use only the first 60 files and fewer probes. The figures are not meaningful." };
+        var redis = new Option<string?>("--redis")
+            { Description = "Redis server for the third run. Default: OTTO_REDIS, otherwise own (the demo starts one); none skips the run.",
+                HelpName = "SERVER" };
         var command = new Command(
             "demo",
             """
@@ -27,7 +33,11 @@ internal static class DemoCommand
             Example:
               otto demo /usr/share/doc --json result.json
             """) { directory, json, quick, redis };
-        command.SetAction((parsed, _) => UntilInterruptedAsync(cancellationToken => RunAsync(parsed.GetValue(directory), parsed.GetValue(json), parsed.GetValue(quick), parsed.GetValue(redis), cancellationToken)));
+        command.SetAction((parsed, _) =>
+            UntilInterruptedAsync(
+                cancellationToken =>
+                RunAsync(parsed.GetValue(directory), parsed.GetValue(json), parsed.GetValue(quick), parsed.GetValue(redis),
+                    cancellationToken)));
         return command;
     }
 
@@ -42,7 +52,8 @@ internal static class DemoCommand
         return command;
     }
 
-    /// <summary>Ctrl-C and a polite kill end the run, not the program: what it made is cleaned up. A second one ends the program.</summary>
+    /// <summary>Ctrl-C and a polite kill end the run, not the program: what it made is
+    /// cleaned up. A second one ends the program.</summary>
     private static async Task<int> UntilInterruptedAsync(Func<CancellationToken, Task<int>> run)
     {
         using var interrupted = new CancellationTokenSource();
@@ -73,7 +84,8 @@ internal static class DemoCommand
         string full = Path.GetFullPath(directory ?? sample!.Directory);
         if (!Directory.Exists(full))
         {
-            Console.Error.WriteLine(File.Exists(full) ? $"otto: {full} is a file; name the directory that holds it" : $"otto: {full} does not exist");
+            Console.Error.WriteLine(
+                File.Exists(full) ? $"otto: {full} is a file; name the directory that holds it" : $"otto: {full} does not exist");
             return ExitCode.Failed;
         }
 
@@ -101,7 +113,8 @@ internal static class DemoCommand
         if (server is { Length: > 0 } and not "own") return [await DemoRun.ThroughRedisAsync(settings, server, cancellationToken)];
         if (!ScratchRedis.IsInstalled)
         {
-            Console.Error.WriteLine("otto: redis-server is not installed, so the Redis run is skipped; install it with apt-get install redis-server, or name a server with --redis");
+            Console.Error.WriteLine("otto: redis-server is not installed, so the Redis run is skipped; install it with apt-get install "
+                + "redis-server, or name a server with --redis");
             return [];
         }
 
@@ -116,7 +129,9 @@ internal static class DemoCommand
         foreach (string heading in (string[])["route", "tasks", "tasks/s", "overhead p50", "p99", "redis takes", "lost", "duplicated"])
             table.AddColumn(new TableColumn(heading) { NoWrap = true, Alignment = heading == "route" ? Justify.Left : Justify.Right });
         foreach (DemoOutcome o in outcomes)
-            table.AddRow(o.Route, Number(o.Tasks), Number(o.TasksPerSecond), $"{o.OverheadP50Us:0.0} µs", $"{o.OverheadP99Us:0.0} µs", o.RatioToRedis is { } ratio ? ratio.ToString("N1", CultureInfo.InvariantCulture) + " x" : "-", Number(o.Lost), Number(o.Duplicated));
+            table.AddRow(o.Route, Number(o.Tasks), Number(o.TasksPerSecond), $"{o.OverheadP50Us:0.0} µs", $"{o.OverheadP99Us:0.0} µs",
+                o.RatioToRedis is { } ratio ? ratio.ToString("N1", CultureInfo.InvariantCulture) + " x" : "-", Number(o.Lost),
+                Number(o.Duplicated));
         AnsiConsole.Write(table);
         Console.WriteLine($"{outcomes[0].Tasks / 2:N0} files below {directory}; a task for vision and one for voice each.");
         Console.WriteLine("overhead: enqueue to handler start of tasks sent one at a time, sleeping and waking included.");

@@ -15,7 +15,8 @@ namespace Otto.Tools.Demo;
 internal sealed record DemoOutcome(
     string Route, int Tasks, double TasksPerSecond, double OverheadP50Us, double OverheadP99Us, int Lost, int Duplicated)
 {
-    /// <summary>How many times as long a task takes through Redis: its median overhead over this one's. Absent where there was no server.</summary>
+    /// <summary>How many times as long a task takes through Redis: its median overhead over
+    /// this one's. Absent where there was no server.</summary>
     public double? RatioToRedis { get; init; }
 
     /// <summary>What could not be read, and why.</summary>
@@ -28,7 +29,8 @@ internal sealed record DemoOutcome(
         Array.Sort(overheads);
         int tasks = Math.Max(ledger.Files, 0) * 2;
         return new DemoOutcome(
-            route, tasks, Math.Round((tasks - ledger.Lost) / elapsed.TotalSeconds, 1), Percentile(overheads, 0.50), Percentile(overheads, 0.99), ledger.Lost, ledger.Duplicated)
+            route, tasks, Math.Round((tasks - ledger.Lost) / elapsed.TotalSeconds, 1), Percentile(overheads, 0.50),
+            Percentile(overheads, 0.99), ledger.Lost, ledger.Duplicated)
         {
             Failures = [.. ledger.Failures().Order(StringComparer.Ordinal).Distinct()],
         };
@@ -38,6 +40,7 @@ internal sealed record DemoOutcome(
         sorted.Length == 0 ? 0 : Math.Round(sorted[(int)(part * (sorted.Length - 1))] * 1e6 / Stopwatch.Frequency, 3);
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(DemoOutcome))]
 internal sealed partial class OutcomeJson : JsonSerializerContext;

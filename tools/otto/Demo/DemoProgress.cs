@@ -27,7 +27,8 @@ internal static class DemoProgress
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         console.WriteLine(title);
-        await console.Progress().AutoClear(true).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn()).StartAsync(async bars =>
+        await console.Progress().AutoClear(true).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(),
+            new ElapsedTimeColumn()).StartAsync(async bars =>
         {
             ProgressTask vision = bars.AddTask("vision"), voice = bars.AddTask("voice");
             while (true)

@@ -43,7 +43,8 @@ internal static class DemoRun
         TaskQueueOptions options = RedisOptions(server).WithOrchestrator(ledger).SendingWork();
         await CheckAloneAsync(server, cancellationToken);
         using var agents = AgentProcess.Start("", settings.Directory, server);
-        return await RunAsync("redis", "vision and voice in a second process, through Redis", options, ledger, settings, agents, cancellationToken);
+        return await RunAsync("redis", "vision and voice in a second process, through Redis", options, ledger, settings, agents,
+            cancellationToken);
     }
 
     // Two runs over one server would take each other's tasks.
@@ -55,7 +56,8 @@ internal static class DemoRun
         if (sight.Workers > 0) throw new IOException("another demo is running over this Redis server; wait until it has ended");
     }
 
-    /// <summary>The second process: vision and voice until the first one closes its end of standard input, or dies.</summary>
+    /// <summary>The second process: vision and voice until the first one closes its end of
+    /// standard input, or dies.</summary>
     public static async Task ServeAgentsAsync(string segments, string directory)
     {
         TaskQueueOptions options = segments.Length > 0 ? Options(segments) : RedisOptions(AgentProcess.RedisServer);
@@ -87,7 +89,8 @@ internal static class DemoRun
         .UseRedis(server);
 
     private static async Task<DemoOutcome> RunAsync(
-        string route, string title, TaskQueueOptions options, Ledger ledger, DemoSettings settings, AgentProcess? agents, CancellationToken cancellationToken)
+        string route, string title, TaskQueueOptions options, Ledger ledger, DemoSettings settings, AgentProcess? agents,
+        CancellationToken cancellationToken)
     {
         await using var queue = new TaskQueue(options);
         await queue.StartAsync(cancellationToken);
@@ -109,7 +112,8 @@ internal static class DemoRun
         return DemoOutcome.Of(route, ledger, elapsed, DemoSettings.WarmUps);
     }
 
-    /// <summary>Waits for news, as long as there is any: what does not come is then counted as lost instead of waited for.</summary>
+    /// <summary>Waits for news, as long as there is any: what does not come is then counted
+    /// as lost instead of waited for.</summary>
     private static async Task UntilDoneAsync(Task done, Ledger ledger, AgentProcess? agents, CancellationToken cancellationToken)
     {
         while (true)
@@ -123,7 +127,8 @@ internal static class DemoRun
             {
                 if (agents is { HasExited: true }) throw new IOException("the second process ended early; its message is above");
                 if (ledger.Silence <= DemoSettings.Patience) continue;
-                Console.Error.WriteLine($"otto: no result arrived for {DemoSettings.Patience.TotalSeconds:N0} s; {ledger.Lost:N0} results are counted as lost");
+                Console.Error.WriteLine($"otto: no result arrived for {DemoSettings.Patience.TotalSeconds:N0} s; {ledger.Lost:N0} "
+                    + $"results are counted as lost");
                 return;
             }
         }

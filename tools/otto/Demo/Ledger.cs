@@ -51,7 +51,8 @@ internal sealed class Ledger
     {
         lock (_gate)
         {
-            ref int times = ref System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(_seen, (result.Agent, result.Id), out _);
+            ref int times = ref System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(_seen, (result.Agent, result.Id),
+                out _);
             if (++times > 1)
             {
                 _duplicated++;

@@ -10,8 +10,10 @@ namespace Otto.Tools.Demo;
 
 internal sealed class ScratchRedis : IDisposable
 {
-    // The shell keeps the server as its child and ends it, and removes its directory, when its input closes, so that nothing outlives us even if we are killed. Ctrl-C is ours to deal with.
-    private const string Guard = "trap '' INT TERM; scratch=$1; shift; \"$@\" >/dev/null 2>&1 & read -r _; kill -9 $! 2>/dev/null; wait; rm -rf -- \"$scratch\"";
+    // The shell keeps the server as its child and ends it, and removes its directory, when its input
+    // closes, so that nothing outlives us even if we are killed. Ctrl-C is ours to deal with.
+    private const string Guard =
+        "trap '' INT TERM; scratch=$1; shift; \"$@\" >/dev/null 2>&1 & read -r _; kill -9 $! 2>/dev/null; wait; rm -rf -- \"$scratch\"";
     private const int Tries = 5;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
@@ -24,14 +26,19 @@ internal sealed class ScratchRedis : IDisposable
     {
         string config = Path.Combine(_directory.FullName, "redis.conf");
         // The directory is the user's alone, so its password is.
-        File.WriteAllText(config, string.Create(CultureInfo.InvariantCulture, $"bind 127.0.0.1\nport {_port}\nrequirepass {_password}\ndir {_directory.FullName}\nsave \"\"\nappendonly no\n"));
-        _guard = Process.Start(new ProcessStartInfo("sh", ["-c", Guard, "sh", _directory.FullName, "redis-server", config]) { RedirectStandardInput = true })!;
+        File.WriteAllText(config,
+            string.Create(CultureInfo.InvariantCulture,
+                $"bind 127.0.0.1\nport {_port}\nrequirepass {_password}\ndir {_directory.FullName}\nsave \"\"\nappendonly no\n"));
+        _guard = Process.Start(
+            new ProcessStartInfo("sh", ["-c", Guard, "sh", _directory.FullName, "redis-server", config]) { RedirectStandardInput = true })!;
     }
 
     /// <summary>In StackExchange.Redis's words.</summary>
     public string Configuration => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_port},password={_password}");
 
-    public static bool IsInstalled => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(static folder => File.Exists(Path.Combine(folder, "redis-server")));
+    public static bool IsInstalled =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(
+            static folder => File.Exists(Path.Combine(folder, "redis-server")));
 
     /// <summary>Starts a server.</summary>
     /// <exception cref="IOException">It did not come up.</exception>
@@ -43,7 +50,8 @@ internal sealed class ScratchRedis : IDisposable
             try
             {
                 if (await server.AnswersAsync(cancellationToken)) return server;
-                if (left == 0) throw new IOException($"redis-server did not answer on port {server._port} within {Patience.TotalSeconds:0} s");
+                if (left == 0) throw new IOException(
+                    $"redis-server did not answer on port {server._port} within {Patience.TotalSeconds:0} s");
             }
             catch
             {
@@ -78,7 +86,8 @@ internal sealed class ScratchRedis : IDisposable
         return false;
     }
 
-    // Below the ports that the system gives out: a client that looks for a dead server on one of those may be given that very port, and meet itself there.
+    // Below the ports that the system gives out: a client that looks for a dead server on one of those may
+    // be given that very port, and meet itself there.
     private static int FreePort()
     {
         while (true)

@@ -30,7 +30,8 @@ internal sealed class ScratchSegments : IDisposable
         foreach (string path in Directory.EnumerateDirectories(parent, Prefix + "*"))
         {
             string[] parts = System.IO.Path.GetFileName(path)[Prefix.Length..].Split('-');
-            if (parts.Length != 2 || !int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int pid) || Directory.Exists($"/proc/{pid}")) continue;
+            if (parts.Length != 2 || !int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int pid)
+                || Directory.Exists($"/proc/{pid}")) continue;
             try
             {
                 Directory.Delete(path, recursive: true);

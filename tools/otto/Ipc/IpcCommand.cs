@@ -31,7 +31,9 @@ internal static class IpcCommand
 
     private static Command CreateList()
     {
-        Option<string?> directory = DirectoryOption(), interval = IntervalOption("Sample twice, this many seconds apart, and show messages in and out per second. Default: sample once.");
+        Option<string?> directory = DirectoryOption(),
+            interval = IntervalOption(
+                "Sample twice, this many seconds apart, and show messages in and out per second. Default: sample once.");
         Option<bool> json = JsonOption();
         var command = new Command(
             "ls",
@@ -45,7 +47,8 @@ internal static class IpcCommand
         command.SetAction(parsed =>
         {
             var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
-            List<SegmentSnapshot> sights = SegmentSnapshot.Look(() => inspector.List(), Seconds(parsed.GetValue(interval)) ?? TimeSpan.Zero);
+            List<SegmentSnapshot> sights =
+                SegmentSnapshot.Look(() => inspector.List(), Seconds(parsed.GetValue(interval)) ?? TimeSpan.Zero);
             if (sights.Count == 0) Console.Error.WriteLine($"otto: no segments in {inspector.Directory}");
             else if (parsed.GetValue(json)) SegmentJson.Print(sights);
             else SegmentTable.Print(sights);
@@ -57,7 +60,8 @@ internal static class IpcCommand
     private static Command CreateStat()
     {
         var name = new Argument<string>("NAME") { Description = "A channel's name, or the name of a segment's file." };
-        Option<string?> directory = DirectoryOption(), interval = IntervalOption("Seconds between the two samples that give the rates; 0 samples once. Default: 1.");
+        Option<string?> directory = DirectoryOption(),
+            interval = IntervalOption("Seconds between the two samples that give the rates; 0 samples once. Default: 1.");
         Option<bool> json = JsonOption();
         var command = new Command(
             "stat",
@@ -72,7 +76,8 @@ internal static class IpcCommand
         {
             var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
             string wanted = parsed.GetValue(name)!;
-            List<SegmentSnapshot> sights = SegmentSnapshot.Look(() => inspector.Find(wanted), Seconds(parsed.GetValue(interval)) ?? TimeSpan.FromSeconds(1));
+            List<SegmentSnapshot> sights =
+                SegmentSnapshot.Look(() => inspector.Find(wanted), Seconds(parsed.GetValue(interval)) ?? TimeSpan.FromSeconds(1));
             if (sights.Count == 0)
             {
                 Console.Error.WriteLine($"otto: no segment '{wanted}' in {inspector.Directory}");
@@ -91,7 +96,8 @@ internal static class IpcCommand
         Option<string?> directory = DirectoryOption();
         Option<bool> json = JsonOption();
         var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be removed and what would be kept." };
-        var all = new Option<bool>("--all") { Description = "Also remove closed segments that still hold unread or unfinished messages, dead letters or lent blocks, and files that fail a check." };
+        var all = new Option<bool>("--all") { Description = "Also remove closed segments that still hold unread or unfinished messages, "
+            + "dead letters or lent blocks, and files that fail a check." };
         var command = new Command(
             "clean",
             """
@@ -110,7 +116,8 @@ internal static class IpcCommand
             foreach (CleanReport report in reports)
             {
                 if (parsed.GetValue(json)) SegmentJson.Print(report, dry);
-                else Console.WriteLine($"{(report.Removed ? dry ? "would remove" : "removed" : "left")} {Path.GetFileName(report.Segment.Path)} ({SegmentFormatter.Size(report.Segment.Bytes)}): {report.Reason}");
+                else Console.WriteLine($"{(report.Removed ? dry ? "would remove" : "removed" : "left")} "
+                    + $"{Path.GetFileName(report.Segment.Path)} ({SegmentFormatter.Size(report.Segment.Bytes)}): {report.Reason}");
             }
 
             return ExitCode.Done;
@@ -118,14 +125,17 @@ internal static class IpcCommand
         return command;
     }
 
-    private static Option<string?> DirectoryOption() => new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
+    private static Option<string?> DirectoryOption() =>
+        new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
 
     private static Option<bool> JsonOption() => new("--json") { Description = "Print one JSON object per line." };
 
     // All strings: the parser's generic code over numbers would have to be compiled at each start.
-    private static Option<string?> IntervalOption(string description) => new("--interval") { Description = description, HelpName = "SECONDS" };
+    private static Option<string?> IntervalOption(string description) =>
+        new("--interval") { Description = description, HelpName = "SECONDS" };
 
     private static TimeSpan? Seconds(string? text) => text is null ? null
-        : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= LongestInterval ? TimeSpan.FromSeconds(seconds)
+        : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds)
+        && seconds <= LongestInterval ? TimeSpan.FromSeconds(seconds)
         : throw new ArgumentException($"--interval must be 0 to {LongestInterval:N0} seconds: '{text}'");
 }

@@ -12,6 +12,8 @@ internal sealed record SegmentSnapshot(SegmentReport Report, SegmentRates? Rates
         if (interval == TimeSpan.Zero || first.Count == 0) return [.. first.Select(report => new SegmentSnapshot(report, null))];
         Thread.Sleep(interval);
         var before = first.ToDictionary(report => report.Path);
-        return [.. look().Select(report => new SegmentSnapshot(report, before.TryGetValue(report.Path, out SegmentReport? earlier) ? report.RatesSince(earlier) : null))];
+        return [.. look().Select(
+            report => new SegmentSnapshot(report,
+                before.TryGetValue(report.Path, out SegmentReport? earlier) ? report.RatesSince(earlier) : null))];
     }
 }

@@ -18,7 +18,8 @@ internal static class SegmentTable
         if (rates) Add("rates");
         foreach ((SegmentReport report, SegmentRates? rate) in sights)
         {
-            List<string> cells = [report.Name, SegmentFormatter.Shape(report.Kind), SegmentFormatter.Size(report.Bytes), SegmentFormatter.Owner(report.Owner), Participants(report), Depth(report)];
+            List<string> cells = [report.Name, SegmentFormatter.Shape(report.Kind), SegmentFormatter.Size(report.Bytes),
+                SegmentFormatter.Owner(report.Owner), Participants(report), Depth(report)];
             if (ages) cells.Add(SegmentFormatter.Oldest(report.Contents));
             if (rates) cells.Add(SegmentFormatter.Rates(rate));
             table.AddRow([.. cells.Select(Markup.Escape)]);
@@ -26,12 +27,15 @@ internal static class SegmentTable
 
         AnsiConsole.Write(table);
 
-        void Add(string heading) => table.AddColumn(new TableColumn(heading) { Alignment = heading == "size" ? Justify.Right : Justify.Left });
+        void Add(string heading) =>
+            table.AddColumn(new TableColumn(heading) { Alignment = heading == "size" ? Justify.Right : Justify.Left });
     }
 
     private static string Participants(SegmentReport report) => report.Participants.Count > 0
         ? string.Join(", ", report.Participants.Select(p => p.Alive ? $"{p.Pid} {p.Role}" : $"[{p.Pid} {p.Role}]"))
         : report.InUse ? "in use" : "";
 
-    private static string Depth(SegmentReport report) => report.Condition == SegmentCondition.Ready ? SegmentFormatter.Depth(report.Contents) : $"{SegmentFormatter.Condition(report.Condition)}: {report.Problem}";
+    private static string Depth(SegmentReport report) =>
+        report.Condition == SegmentCondition.Ready ? SegmentFormatter.Depth(report.Contents)
+        : $"{SegmentFormatter.Condition(report.Condition)}: {report.Problem}";
 }

@@ -33,13 +33,15 @@ internal static class StoreCommands
         command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", () =>
         {
             string name = parsed.GetValue(key)!;
-            return choice.RunAsync(parsed, async (client, stop) => Report(parsed, name, await client.GetAsync(name, stop)), async (stores, stop) => Report(parsed, name, await stores.GetAsync(name, stop)));
+            return choice.RunAsync(parsed, async (client, stop) => Report(parsed, name, await client.GetAsync(name, stop)),
+                async (stores, stop) => Report(parsed, name, await stores.GetAsync(name, stop)));
         }));
         return command;
 
         int Report(ParseResult parsed, string name, ReadOnlyMemory<byte>? value)
         {
-            if (value is null && parsed.GetValue(fallback) is not null) value = Encoding.UTF8.GetBytes("\"" + System.Text.Json.JsonEncodedText.Encode(parsed.GetValue(fallback)!) + "\"");
+            if (value is null && parsed.GetValue(fallback) is not null)
+                value = Encoding.UTF8.GetBytes("\"" + System.Text.Json.JsonEncodedText.Encode(parsed.GetValue(fallback)!) + "\"");
             if (value is not { } found) return NotFound(name);
             if (!parsed.GetValue(json))
             {
@@ -116,7 +118,9 @@ internal static class StoreCommands
 
     private static Command CreateList()
     {
-        var glob = new Argument<string?>("GLOB") { Description = "Which keys: * any run, ? one, [a-z] one of a range; in quotes. Default: all.", Arity = ArgumentArity.ZeroOrOne };
+        var glob = new Argument<string?>("GLOB")
+            { Description = "Which keys: * any run, ? one, [a-z] one of a range; in quotes. Default: all.",
+                Arity = ArgumentArity.ZeroOrOne };
         Option<bool> json = Json("Print each key as one JSON object: {\"key\":…}.");
         var command = new Command(
             "list",
@@ -130,7 +134,8 @@ internal static class StoreCommands
         command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", () =>
         {
             string pattern = parsed.GetValue(glob) ?? "*";
-            return choice.RunAsync(parsed, async (client, stop) => Print(parsed, await client.ListAsync(pattern, stop)), async (stores, stop) => Print(parsed, await stores.ListAsync(pattern, stop)));
+            return choice.RunAsync(parsed, async (client, stop) => Print(parsed, await client.ListAsync(pattern, stop)),
+                async (stores, stop) => Print(parsed, await stores.ListAsync(pattern, stop)));
         }));
         return command;
 
@@ -152,7 +157,8 @@ internal static class StoreCommands
         return ExitCode.Failed;
     }
 
-    private static Argument<string> Key() => new("KEY") { Description = "The key, such as build.step: 1 to 250 bytes without white space." };
+    private static Argument<string> Key() =>
+        new("KEY") { Description = "The key, such as build.step: 1 to 250 bytes without white space." };
 
     private static Option<bool> Json(string description) => new("--json") { Description = description };
 }

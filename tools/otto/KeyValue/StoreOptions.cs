@@ -12,7 +12,8 @@ internal sealed class StoreOptions
 {
     private readonly Option<string?> _transport = new("--transport")
     {
-        Description = "Another place than the server: files: or mmap:, or one of them with a full path, as in files:///srv/run. A key is TASK.KEY there. Default: OTTO_TRANSPORT, else uds:, the server.",
+        Description = "Another place than the server: files: or mmap:, or one of them with a full path, as in files:///srv/run. A key "
+        + "is TASK.KEY there. Default: OTTO_TRANSPORT, else uds:, the server.",
         HelpName = "ADDRESS",
     };
 
@@ -27,13 +28,15 @@ internal sealed class StoreOptions
     public TimeSpan? Timeout(ParseResult parsed) => _sockets.Timeout(parsed);
 
     /// <summary>Runs one command: at the server, or over the transport that was named.</summary>
-    public Task<int> RunAsync(ParseResult parsed, Func<UdsClient, CancellationToken, Task<int>> atServer, Func<TaskStores, CancellationToken, Task<int>> elsewhere)
+    public Task<int> RunAsync(ParseResult parsed, Func<UdsClient, CancellationToken, Task<int>> atServer,
+        Func<TaskStores, CancellationToken, Task<int>> elsewhere)
     {
         if (Elsewhere(parsed, out string? socket) is not { } stores) return _sockets.RunAsync(parsed, atServer, socket);
         return RunElsewhereAsync(parsed, stores, elsewhere);
     }
 
-    /// <summary>Opens what a longer listening needs: a client of the server, or the stores of the transport that was named.</summary>
+    /// <summary>Opens what a longer listening needs: a client of the server, or the stores
+    /// of the transport that was named.</summary>
     public (UdsClient? Client, TaskStores? Stores) Open(ParseResult parsed) =>
         Elsewhere(parsed, out string? socket) is { } stores ? (null, stores) : (_sockets.Client(parsed, socket), null);
 
@@ -55,7 +58,8 @@ internal sealed class StoreOptions
     private TaskStores? Elsewhere(ParseResult parsed, out string? socket)
     {
         socket = null;
-        string? address = parsed.GetValue(_transport) ?? (_sockets.Path(parsed) is null ? Environment.GetEnvironmentVariable(OttoTransport.EnvironmentVariable) : null);
+        string? address = parsed.GetValue(_transport)
+            ?? (_sockets.Path(parsed) is null ? Environment.GetEnvironmentVariable(OttoTransport.EnvironmentVariable) : null);
         return string.IsNullOrWhiteSpace(address) ? null : OpenElsewhere(parsed, address, out socket);
     }
 
@@ -63,7 +67,8 @@ internal sealed class StoreOptions
     private TaskStores? OpenElsewhere(ParseResult parsed, string address, out string? socket)
     {
         socket = null;
-        if (_sockets.Path(parsed) is not null && parsed.GetValue(_transport) is not null) throw new ArgumentException("two places: give either --socket or --transport");
+        if (_sockets.Path(parsed) is not null && parsed.GetValue(_transport) is not null)
+            throw new ArgumentException("two places: give either --socket or --transport");
         ITransport transport = OttoTransport.Open(address);
         if (transport is not UdsTransport sockets) return new TaskStores(transport.Require<IStoreTransport>());
         socket = sockets.SocketPath;

@@ -2,7 +2,8 @@ using Otto.Ipc;
 
 namespace Otto.Tools.KeyValue;
 
-// The same words on every transport: a key on the command line is TASK.KEY. The server of sockets knows such keys itself; elsewhere a task's store is opened.
+// The same words on every transport: a key on the command line is TASK.KEY. The server of sockets knows
+// such keys itself; elsewhere a task's store is opened.
 
 /// <summary>The stores of a transport behind keys of the form TASK.KEY.</summary>
 internal sealed class TaskStores(IStoreTransport transport) : IAsyncDisposable
@@ -58,7 +59,8 @@ internal sealed class TaskStores(IStoreTransport transport) : IAsyncDisposable
     {
         StoreKey.Check(key);
         int dot = key.IndexOf('.', StringComparison.Ordinal);
-        if (dot <= 0 || dot == key.Length - 1) throw new ArgumentException($"the key '{key}' names no task; over {transport.Name} a key is TASK.KEY, such as build.step");
+        if (dot <= 0 || dot == key.Length - 1)
+            throw new ArgumentException($"the key '{key}' names no task; over {transport.Name} a key is TASK.KEY, such as build.step");
         return (new ChannelName(key[..dot]), key[(dot + 1)..]);
     }
 
@@ -66,7 +68,8 @@ internal sealed class TaskStores(IStoreTransport transport) : IAsyncDisposable
     {
         int dot = pattern.IndexOf('.', StringComparison.Ordinal);
         if (dot <= 0 || dot == pattern.Length - 1 || pattern.AsSpan(0, dot).IndexOfAny(Wild) >= 0)
-            throw new ArgumentException($"the pattern '{pattern}' names no task; over {transport.Name} each task has a store of its own: write TASK.GLOB, such as 'build.*'");
+            throw new ArgumentException($"the pattern '{pattern}' names no task; over {transport.Name} each task has a store of its "
+                + $"own: write TASK.GLOB, such as 'build.*'");
         return (new ChannelName(pattern[..dot]), pattern[(dot + 1)..]);
     }
 
@@ -75,7 +78,8 @@ internal sealed class TaskStores(IStoreTransport transport) : IAsyncDisposable
     {
         public async IAsyncEnumerator<StoreChange> GetAsyncEnumerator(CancellationToken cancellationToken = default)
         {
-            await foreach (StoreChange change in inner.WithCancellation(cancellationToken)) yield return change with { Key = $"{store.Name}.{change.Key}" };
+            await foreach (StoreChange change in inner.WithCancellation(cancellationToken))
+                yield return change with { Key = $"{store.Name}.{change.Key}" };
         }
 
         public async ValueTask DisposeAsync()

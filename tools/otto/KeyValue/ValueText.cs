@@ -19,8 +19,11 @@ internal static class ValueText
     /// <summary>The options by which a command takes a value.</summary>
     public static (Argument<string?> Value, Option<string?> Json) Add(Command command, string name)
     {
-        var value = new Argument<string?>(name) { Description = "The value, a string; '-' or nothing reads standard input: text less one newline at its end, or bytes as they are.", Arity = ArgumentArity.ZeroOrOne };
-        var json = new Option<string?>("--json-value") { Description = $"The value is JSON: JSON given here, or {name} or standard input where nothing is.", HelpName = "JSON", Arity = ArgumentArity.ZeroOrOne };
+        var value = new Argument<string?>(name)
+            { Description = "The value, a string; '-' or nothing reads standard input: text less one newline at its end, or bytes as they are.", Arity = ArgumentArity.ZeroOrOne };
+        var json = new Option<string?>("--json-value")
+            { Description = $"The value is JSON: JSON given here, or {name} or standard input where nothing is.", HelpName = "JSON",
+                Arity = ArgumentArity.ZeroOrOne };
         command.Add(value);
         command.Add(json);
         return (value, json);
@@ -34,10 +37,14 @@ internal static class ValueText
         if (given is not null && bare is not null) throw new ArgumentException("two values: give either VALUE or --json-value JSON");
         byte[] bytes = (given ?? bare) is { } argument and not "-"
             ? Encoding.UTF8.GetBytes(argument)
-            : StandardInput.Read(MostBytes, read => new ServerRefusedException("TOOBIG", $"standard input has more than {MostBytes:N0} bytes, the most a value can have"));
+            : StandardInput.Read(MostBytes,
+                read => new ServerRefusedException("TOOBIG",
+                    $"standard input has more than {MostBytes:N0} bytes, the most a value can have"));
         // What is no text is kept as the bytes that it is.
         if (!isJson) return Utf8.IsValid(bytes) ? Json(writer => writer.WriteStringValue(bytes)) : bytes;
-        return StoredJson.IsJson(bytes) ? StoredJson.FromValue(bytes).ToArray() : throw new ArgumentException("the value is not JSON of at most 64 levels; a text needs double quotes, or leave out --json-value");
+        return StoredJson.IsJson(bytes) ? StoredJson.FromValue(bytes).ToArray()
+            : throw new ArgumentException(
+                "the value is not JSON of at most 64 levels; a text needs double quotes, or leave out --json-value");
     }
 
     /// <summary>Prints a value: a string without its quotes, anything else as JSON.</summary>
@@ -45,7 +52,9 @@ internal static class ValueText
     {
         ReadOnlyMemory<byte> json = StoredJson.FromValue(value);
         using var document = JsonDocument.Parse(json);
-        StandardOutput.WriteLine(document.RootElement.ValueKind == JsonValueKind.String && TryGetText(document.RootElement) is { } text ? Encoding.UTF8.GetBytes(text) : json.Span);
+        StandardOutput.WriteLine(
+            document.RootElement.ValueKind == JsonValueKind.String && TryGetText(document.RootElement) is { } text
+            ? Encoding.UTF8.GetBytes(text) : json.Span);
     }
 
     /// <summary>Prints one line of JSON.</summary>

@@ -47,7 +47,8 @@ internal sealed partial class ChildProcesses : IDisposable
         }
     }
 
-    private PosixSignalRegistration Forward(PosixSignal signal, int number, bool byTerminal) => PosixSignalRegistration.Create(signal, context =>
+    private PosixSignalRegistration Forward(PosixSignal signal, int number, bool byTerminal) =>
+        PosixSignalRegistration.Create(signal, context =>
     {
         context.Cancel = true;
         // A terminal has told the children already: they are in its foreground together with this program.

@@ -20,7 +20,9 @@ internal static class ExecutableLookup
 
     private static IEnumerable<string> Candidates(string name) => name.Contains('/')
         ? [name]
-        : (Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin").Split(':', StringSplitOptions.RemoveEmptyEntries).Select(directory => Path.Combine(directory, name));
+        : (Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin").Split(':', StringSplitOptions.RemoveEmptyEntries).Select(
+            directory => Path.Combine(directory, name));
 
-    private static bool IsExecutable(string path) => OperatingSystem.IsLinux() && File.Exists(path) && (File.GetUnixFileMode(path) & Executable) != 0;
+    private static bool IsExecutable(string path) =>
+        OperatingSystem.IsLinux() && File.Exists(path) && (File.GetUnixFileMode(path) & Executable) != 0;
 }

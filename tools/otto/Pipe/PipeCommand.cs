@@ -56,7 +56,8 @@ internal static class PipeCommand
         if (sides.Count != 2)
         {
             throw new ArgumentException(
-                $"PRODUCER… {Between} CONSUMER… has {Between} once, and here it stands {sides.Count - 1} times. For a longer chain, let the consumer be "
+                $"PRODUCER… {Between} CONSUMER… has {Between} once, and here it stands {sides.Count - 1} times. For a longer chain, let "
+                + $"the consumer be "
                 + $"another otto pipe; a command that needs {Between} itself goes into sh -c '…'");
         }
 

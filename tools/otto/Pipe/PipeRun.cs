@@ -30,9 +30,11 @@ internal static class PipeRun
             using (new DefaultSigpipe())
             {
                 foreach (string[] command in consumers)
-                    consuming.Add(FollowAsync(children.Start(command, "OTTO_INPUT_PIPE", relay.InputPipes[consuming.Count]), relay.ConsumerEnded, consuming.Count));
+                    consuming.Add(FollowAsync(children.Start(command, "OTTO_INPUT_PIPE", relay.InputPipes[consuming.Count]),
+                        relay.ConsumerEnded, consuming.Count));
                 foreach (string[] command in producers)
-                    producing.Add(FollowAsync(children.Start(command, "OTTO_OUTPUT_PIPE", relay.OutputPipes[producing.Count]), relay.ProducerEnded, producing.Count));
+                    producing.Add(FollowAsync(children.Start(command, "OTTO_OUTPUT_PIPE", relay.OutputPipes[producing.Count]),
+                        relay.ProducerEnded, producing.Count));
             }
         }
         catch (Win32Exception e)

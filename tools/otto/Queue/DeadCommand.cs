@@ -32,8 +32,12 @@ internal static class DeadCommand
             await using TaskQueue queue = place.Open(parsed, wanted);
             foreach (DeadLetteredTask dead in await queue.DeadLetters.ListAsync(wanted, most, stop))
             {
-                if (parsed.GetValue(json)) QueueCommand.Print(new DeadLine(dead.Id.ToString(), dead.Queue, dead.Route.ToString(), dead.Name, dead.Attempts, dead.Reason, dead.Payload.Length));
-                else Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{dead.Id} {dead.Route} {dead.Name}, {dead.Attempts} attempts: {dead.Reason}"));
+                if (parsed.GetValue(json))
+                    QueueCommand.Print(new DeadLine(dead.Id.ToString(), dead.Queue, dead.Route.ToString(), dead.Name, dead.Attempts,
+                        dead.Reason, dead.Payload.Length));
+                else Console.WriteLine(
+                    string.Create(CultureInfo.InvariantCulture,
+                        $"{dead.Id} {dead.Route} {dead.Name}, {dead.Attempts} attempts: {dead.Reason}"));
             }
 
             return ExitCode.Done;
@@ -41,7 +45,8 @@ internal static class DeadCommand
         return command;
     }
 
-    public static Command CreateMove(string verb, string what, Func<TaskDeadLetters, DeadLetteredTask, CancellationToken, ValueTask<bool>> move)
+    public static Command CreateMove(string verb, string what,
+        Func<TaskDeadLetters, DeadLetteredTask, CancellationToken, ValueTask<bool>> move)
     {
         Argument<string> name = QueueCommand.NameArgument();
         var ids = new Argument<string[]>("ID") { Description = "Ids, as printed by otto queue dead.", Arity = ArgumentArity.ZeroOrMore };

@@ -28,8 +28,10 @@ internal static class QueueCommand
         command.Add(CreateStat());
         command.Add(CreateCancel());
         command.Add(DeadCommand.CreateList());
-        command.Add(DeadCommand.CreateMove("requeue", "Moves dead letters back to the queue and resets their attempts.", static (letters, task, stop) => letters.RequeueAsync(task, stop)));
-        command.Add(DeadCommand.CreateMove("drop", "Deletes dead letters permanently.", static (letters, task, stop) => letters.DeleteAsync(task, stop)));
+        command.Add(DeadCommand.CreateMove("requeue", "Moves dead letters back to the queue and resets their attempts.",
+            static (letters, task, stop) => letters.RequeueAsync(task, stop)));
+        command.Add(DeadCommand.CreateMove("drop", "Deletes dead letters permanently.",
+            static (letters, task, stop) => letters.DeleteAsync(task, stop)));
         return command;
     }
 
@@ -42,7 +44,8 @@ internal static class QueueCommand
     private static Command CreateRoute()
     {
         Argument<string> name = NameArgument();
-        var durability = new Option<string?>("--durability") { Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). Default: none.", HelpName = "D" };
+        var durability = new Option<string?>("--durability")
+            { Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). Default: none.", HelpName = "D" };
         var key = new Option<string?>("--key") { Description = "Explain the route of a task with this unique key.", HelpName = "KEY" };
         Option<bool> json = JsonOption();
         var command = new Command(
@@ -56,14 +59,17 @@ internal static class QueueCommand
         QueueTarget place = new QueueTarget(command, withFormat: false);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
-            EnqueueOptions options = new() { Durability = QueueTarget.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None, UniqueKey = parsed.GetValue(key) };
+            EnqueueOptions options =
+                new() { Durability = QueueTarget.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None,
+                    UniqueKey = parsed.GetValue(key) };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!);
             RouteExplanation forecast = await queue.ExplainRouteAsync(parsed.GetValue(name)!, options, stop);
             if (parsed.GetValue(json)) Print(ExplanationLine.Of(forecast));
             else
             {
                 Console.WriteLine($"{forecast.Route}: {forecast.Reason}");
-                foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != RouteName.InProcess)) Console.WriteLine($"  {sight.Route}: {RouteLine.Words(sight)}");
+                foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != RouteName.InProcess))
+                    Console.WriteLine($"  {sight.Route}: {RouteLine.Words(sight)}");
             }
 
             return ExitCode.Done;
@@ -120,12 +126,14 @@ internal static class QueueCommand
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             string wanted = parsed.GetValue(name)!;
-            if (!TaskId.TryParse(parsed.GetValue(id), out TaskId task)) throw new ArgumentException($"ID must be 32 hexadecimal digits: '{parsed.GetValue(id)}'");
+            if (!TaskId.TryParse(parsed.GetValue(id), out TaskId task))
+                throw new ArgumentException($"ID must be 32 hexadecimal digits: '{parsed.GetValue(id)}'");
             if (!place.Exists(parsed, wanted)) return Absent(wanted);
             await using TaskQueue queue = place.Open(parsed, wanted);
             CancelOutcome outcome = await queue.CancelAsync(wanted, task, stop);
             if (parsed.GetValue(json)) Print(new CancelledLine(task.ToString(), wanted, outcome.ToString()));
-            else if (outcome == CancelOutcome.NotFound) Console.Error.WriteLine($"otto: no task {task} is pending or running in '{wanted}'");
+            else if (outcome == CancelOutcome.NotFound)
+                Console.Error.WriteLine($"otto: no task {task} is pending or running in '{wanted}'");
             else Console.WriteLine(outcome == CancelOutcome.Removed ? "removed" : "requested");
             return outcome == CancelOutcome.NotFound ? ExitCode.Failed : ExitCode.Done;
         });
@@ -133,13 +141,15 @@ internal static class QueueCommand
     }
 
     /// <summary>Runs a command whose queue may be out of reach, or full.</summary>
-    public static void SetAction(Command command, Func<ParseResult, CancellationToken, Task<int>> run) => command.SetAction(async (parsed, stop) =>
+    public static void SetAction(Command command, Func<ParseResult, CancellationToken, Task<int>> run) =>
+        command.SetAction(async (parsed, stop) =>
     {
         try
         {
             return await run(parsed, stop);
         }
-        catch (Exception e) when (e is RedisUnavailableException or QueueFullException or AggregateException { InnerException: RedisUnavailableException or QueueFullException })
+        catch (Exception e) when (e is RedisUnavailableException or QueueFullException
+            or AggregateException { InnerException: RedisUnavailableException or QueueFullException })
         {
             Console.Error.WriteLine($"otto: {e.Message}");
             return (e.InnerException ?? e) is QueueFullException || e is QueueFullException ? ExitCode.Full : ExitCode.NoSegment;

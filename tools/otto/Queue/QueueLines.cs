@@ -7,10 +7,12 @@ namespace Otto.Tools.Queue;
 // What the commands print, as words and as JSON.
 
 /// <summary>A route's counts.</summary>
-internal sealed record RouteLine(string Queue, string Route, string? Trouble, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead, int? Free, double? OldestReadySeconds)
+internal sealed record RouteLine(string Queue, string Route, string? Trouble, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead,
+    int? Free, double? OldestReadySeconds)
 {
     public static RouteLine Of(string queue, RouteStatus sight) => new(
-        queue, sight.Route.ToString(), sight.Error, sight.Workers, sight.Counts?.Ready, sight.Counts?.Leased, sight.Counts?.Delayed, sight.Counts?.Dead, sight.Counts?.Free,
+        queue, sight.Route.ToString(), sight.Error, sight.Workers, sight.Counts?.Ready, sight.Counts?.Leased, sight.Counts?.Delayed,
+        sight.Counts?.Dead, sight.Counts?.Free,
         sight.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null);
 
     public static string Words(RouteStatus sight)
@@ -18,15 +20,19 @@ internal sealed record RouteLine(string Queue, string Route, string? Trouble, in
         string workers = sight.Workers == 1 ? "1 worker" : string.Create(CultureInfo.InvariantCulture, $"{sight.Workers:N0} workers");
         if (sight.Error is { } trouble) return trouble;
         if (sight.Counts is not { } c) return workers;
-        string oldest = c.OldestReadyAge > TimeSpan.Zero ? string.Create(CultureInfo.InvariantCulture, $", oldest {c.OldestReadyAge.TotalSeconds:0.000} s") : "";
-        return string.Create(CultureInfo.InvariantCulture, $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{oldest}; {workers}");
+        string oldest = c.OldestReadyAge > TimeSpan.Zero
+            ? string.Create(CultureInfo.InvariantCulture, $", oldest {c.OldestReadyAge.TotalSeconds:0.000} s") : "";
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{oldest}; {workers}");
     }
 }
 
 /// <summary>Where a task would go.</summary>
 internal sealed record ExplanationLine(string Queue, string Route, string Reason, RouteLine[] Routes)
 {
-    public static ExplanationLine Of(RouteExplanation f) => new(f.Queue, f.Route.ToString(), f.Reason, [.. f.Routes.Where(static s => s.Route != RouteName.InProcess).Select(s => RouteLine.Of(f.Queue, s))]);
+    public static ExplanationLine Of(RouteExplanation f) =>
+        new(f.Queue, f.Route.ToString(), f.Reason,
+            [.. f.Routes.Where(static s => s.Route != RouteName.InProcess).Select(s => RouteLine.Of(f.Queue, s))]);
 }
 
 /// <summary>A task that was sent.</summary>
@@ -42,9 +48,11 @@ internal sealed record MovedLine(string Queue, string Did, int Tasks, string[] U
 internal sealed record CancelledLine(string Id, string Queue, string Outcome);
 
 /// <summary>An attempt that a worker made. <paramref name="Error"/> is absent where the task is done.</summary>
-internal sealed record AttemptLine(string Id, string Queue, string Name, string Route, int Attempt, double Seconds, bool Done, string? Error);
+internal sealed record AttemptLine(string Id, string Queue, string Name, string Route, int Attempt, double Seconds, bool Done,
+    string? Error);
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RouteLine))]
 [JsonSerializable(typeof(ExplanationLine))]
 [JsonSerializable(typeof(SentLine))]

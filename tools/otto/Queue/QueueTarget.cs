@@ -16,9 +16,14 @@ internal sealed class QueueTarget
     private const int Longest = 10_000_000;
 
     // All strings: the parser's generic code over numbers would have to be compiled at each start.
-    private readonly Option<string?> _directory = new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
-    private readonly Option<string?> _redis = new("--redis") { Description = "Also use this Redis server, such as localhost:6379,password=... Default: OTTO_REDIS; none for none.", HelpName = "SERVER" };
-    private readonly Option<string?> _as = new("--as") { Description = "What a payload is: raw bytes, or json for handlers that are written in .NET. Default: raw.", HelpName = "raw|json" };
+    private readonly Option<string?> _directory =
+        new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
+    private readonly Option<string?> _redis =
+        new("--redis") { Description =
+        "Also use this Redis server, such as localhost:6379,password=... Default: OTTO_REDIS; none for none.", HelpName = "SERVER" };
+    private readonly Option<string?> _as =
+        new("--as") { Description = "What a payload is: raw bytes, or json for handlers that are written in .NET. Default: raw.",
+            HelpName = "raw|json" };
 
     public QueueTarget(Command command, bool withFormat)
     {
@@ -29,12 +34,15 @@ internal sealed class QueueTarget
 
     public string? Directory(ParseResult parsed) => parsed.GetValue(_directory);
 
-    public string? Redis(ParseResult parsed) => (parsed.GetValue(_redis) ?? Environment.GetEnvironmentVariable("OTTO_REDIS")) is { Length: > 0 } and not "none" and var server ? server : null;
+    public string? Redis(ParseResult parsed) =>
+        (parsed.GetValue(_redis) ?? Environment.GetEnvironmentVariable("OTTO_REDIS")) is { Length: > 0 } and not "none" and var server
+        ? server : null;
 
     /// <summary>Options for a program that works with this queue and has no other.</summary>
     public TaskQueueOptions Options(ParseResult parsed)
     {
-        TaskQueueOptions options = new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(o => o.Directory = Directory(parsed));
+        TaskQueueOptions options =
+            new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(o => o.Directory = Directory(parsed));
         return Redis(parsed) is { } server ? options.UseRedis(server) : options;
     }
 
@@ -44,7 +52,9 @@ internal sealed class QueueTarget
 
     /// <summary>Whether the queue is on a route that can be looked at; looking must not make a segment.</summary>
     public bool Exists(ParseResult parsed, string queue)
-        => Redis(parsed) is not null || new MmapInspector(new MmapTransportOptions { Directory = Directory(parsed) }).List().Any(s => s.Name == queue && s.Kind == SegmentKind.Queue);
+        => Redis(parsed) is not null
+        || new MmapInspector(new MmapTransportOptions { Directory = Directory(parsed) }).List().Any(
+            s => s.Name == queue && s.Kind == SegmentKind.Queue);
 
     public ITaskSerializer Serializer(ParseResult parsed) => new Verbatim(parsed.GetValue(_as) switch
     {
@@ -54,7 +64,8 @@ internal sealed class QueueTarget
     });
 
     public static TimeSpan? Seconds(string? text, string option) => text is null ? null
-        : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= Longest ? TimeSpan.FromSeconds(seconds)
+        : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= Longest
+        ? TimeSpan.FromSeconds(seconds)
         : throw new ArgumentException($"{option} must be 0 to {Longest:N0} seconds: '{text}'");
 
     public static int? Number(string? text, string option, int least, int most) => text is null ? null

@@ -15,14 +15,20 @@ internal static class SendCommand
     public static Command Create()
     {
         Argument<string> name = QueueCommand.NameArgument();
-        var payload = new Argument<string?>("PAYLOAD") { Description = "The task's payload; - reads all of standard input. Without it, each line of standard input is a task.", Arity = ArgumentArity.ZeroOrOne };
+        var payload = new Argument<string?>("PAYLOAD")
+            { Description = "The task's payload; - reads all of standard input. Without it, each line of standard input is a task.",
+                Arity = ArgumentArity.ZeroOrOne };
         var task = new Option<string?>("--task") { Description = "The task's name. Default: the queue's.", HelpName = "TASK" };
         var delay = new Option<string?>("--delay") { Description = "Seconds before a worker may start it.", HelpName = "SECONDS" };
-        var every = new Option<string?>("--every") { Description = "Repeat it, this many seconds after each run ends.", HelpName = "SECONDS" };
-        var key = new Option<string?>("--key") { Description = "Reject it while another task with this key is pending or running (exit code 1).", HelpName = "KEY" };
-        var durability = new Option<string?>("--durability") { Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). Default: none.", HelpName = "D" };
+        var every = new Option<string?>("--every") { Description = "Repeat it, this many seconds after each run ends.",
+            HelpName = "SECONDS" };
+        var key = new Option<string?>("--key")
+            { Description = "Reject it while another task with this key is pending or running (exit code 1).", HelpName = "KEY" };
+        var durability = new Option<string?>("--durability")
+            { Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). Default: none.", HelpName = "D" };
         var route = new Option<string?>("--route") { Description = "Force a route: mmap or redis.", HelpName = "ROUTE" };
-        var timeout = new Option<string?>("--timeout") { Description = "Seconds to wait for space before failing with exit code 124. Default: no limit.", HelpName = "SECONDS" };
+        var timeout = new Option<string?>("--timeout")
+            { Description = "Seconds to wait for space before failing with exit code 124. Default: no limit.", HelpName = "SECONDS" };
         Option<bool> json = QueueCommand.JsonOption();
         var command = new Command(
             "send",
@@ -46,7 +52,9 @@ internal static class SendCommand
             };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!, parsed.GetValue(task));
             RouteExplanation forecast = await queue.ExplainRouteAsync(parsed.GetValue(task) ?? parsed.GetValue(name)!, options, stop);
-            if (forecast.Routes.FirstOrDefault(r => r.Route == forecast.Route)?.Error is { } trouble) throw new RedisUnavailableException(trouble); // A shell wants to know, not to wait.
+            // A shell wants to know, not to wait.
+            if (forecast.Routes.FirstOrDefault(r => r.Route == forecast.Route)?.Error is { } trouble)
+                throw new RedisUnavailableException(trouble);
             using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
             TimeSpan? most = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
             if (most is { } time) patience.CancelAfter(time);
@@ -56,7 +64,8 @@ internal static class SendCommand
                 foreach (TaskReceipt receipt in await SendAsync(queue, some, options, most, patience.Token, stop))
                 {
                     allNew &= receipt.Outcome == EnqueueOutcome.Accepted;
-                    if (asJson) QueueCommand.Print(new SentLine(receipt.Id.ToString(), receipt.Route.ToString(), receipt.Reason, receipt.Outcome.ToString()));
+                    if (asJson) QueueCommand.Print(
+                        new SentLine(receipt.Id.ToString(), receipt.Route.ToString(), receipt.Reason, receipt.Outcome.ToString()));
                     else Console.WriteLine($"{receipt.Id} {receipt.Route}: {receipt.Reason}");
                 }
             }
@@ -67,7 +76,8 @@ internal static class SendCommand
     }
 
     private static async Task<IReadOnlyList<TaskReceipt>> SendAsync(
-        TaskQueue queue, List<ReadOnlyMemory<byte>> tasks, EnqueueOptions options, TimeSpan? most, CancellationToken patience, CancellationToken stop)
+        TaskQueue queue, List<ReadOnlyMemory<byte>> tasks, EnqueueOptions options, TimeSpan? most, CancellationToken patience,
+        CancellationToken stop)
     {
         try
         {

@@ -19,13 +19,19 @@ internal static class WorkCommand
     public static Command Create()
     {
         Argument<string> name = QueueCommand.NameArgument();
-        var run = new Argument<string[]>("COMMAND") { Description = "The program and its arguments, after --.", Arity = ArgumentArity.OneOrMore };
+        var run = new Argument<string[]>("COMMAND") { Description = "The program and its arguments, after --.",
+            Arity = ArgumentArity.OneOrMore };
         var task = new Option<string?>("--task") { Description = "The task's name. Default: the queue's.", HelpName = "TASK" };
-        var concurrency = new Option<string?>("--concurrency") { Description = "Number of commands that run at the same time. Default: 1.", HelpName = "N" };
-        var retries = new Option<string?>("--retry") { Description = "Number of retries after a failed attempt. Default: 3.", HelpName = "N" };
-        var timeout = new Option<string?>("--timeout") { Description = "Kill the command and fail the attempt after this many seconds.", HelpName = "SECONDS" };
-        var count = new Option<string?>("--count") { Description = "Exit after this many tasks have ended. Default: run until Ctrl-C.", HelpName = "N" };
-        var json = new Option<bool>("--json") { Description = "Print one JSON object per attempt; the commands' output goes to standard error." };
+        var concurrency = new Option<string?>("--concurrency") { Description = "Number of commands that run at the same time. Default: 1.",
+            HelpName = "N" };
+        var retries = new Option<string?>("--retry") { Description = "Number of retries after a failed attempt. Default: 3.",
+            HelpName = "N" };
+        var timeout = new Option<string?>("--timeout") { Description = "Kill the command and fail the attempt after this many seconds.",
+            HelpName = "SECONDS" };
+        var count = new Option<string?>("--count") { Description = "Exit after this many tasks have ended. Default: run until Ctrl-C.",
+            HelpName = "N" };
+        var json = new Option<bool>("--json")
+            { Description = "Print one JSON object per attempt; the commands' output goes to standard error." };
         var command = new Command(
             "work",
             """
@@ -47,7 +53,8 @@ internal static class WorkCommand
             int retry = QueueTarget.Number(parsed.GetValue(retries), "--retry", 0, 1000) ?? 3;
             TimeSpan? patience = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
             TaskCompletionSource enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            TaskQueueOptions options = place.Options(parsed).AddHandler<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellationToken) =>
+            TaskQueueOptions options =
+                place.Options(parsed).AddHandler<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellationToken) =>
             {
                 bool last = false, asJson = parsed.GetValue(json);
                 long start = Stopwatch.GetTimestamp();
@@ -72,14 +79,18 @@ internal static class WorkCommand
                 if (patience is { } time) h.Timeout(time);
             });
             await using var queue = new TaskQueue(options);
-            using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop), terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+            using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop),
+                terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
             await queue.StartAsync(CancellationToken.None);
-            foreach (RouteStatus route in (await queue.ExplainRouteAsync(taskName, cancellationToken: CancellationToken.None)).Routes.Where(static r => r.Error is not null))
+            foreach (RouteStatus route in (await queue.ExplainRouteAsync(taskName, cancellationToken: CancellationToken.None)).Routes.Where(
+                static r => r.Error is not null))
                 Console.Error.WriteLine($"otto: {route.Error}; waiting for it");
             await enough.Task;
             DrainReport report = await queue.StopAsync(CancellationToken.None);
             QueueStatistics numbers = queue.GetStatistics()[0];
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"otto: {numbers.Completed:N0} tasks done, {numbers.Failed:N0} attempts failed, {numbers.DeadLettered:N0} given up{(report.StillRunning > 0 ? $", {report.StillRunning} still running" : "")}"));
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"otto: {numbers.Completed:N0} tasks done, "
+                + $"{numbers.Failed:N0} attempts failed, {numbers.DeadLettered:N0} given "
+                + $"up{(report.StillRunning > 0 ? $", {report.StillRunning} still running" : "")}"));
             return numbers.DeadLettered > 0 ? ExitCode.Failed : ExitCode.Done;
 
             void Stop(PosixSignalContext signal)
@@ -107,11 +118,14 @@ internal static class WorkCommand
     }
 
     private static AttemptLine Attempt(TaskContext context, long start, string? error) => new(
-        context.Id.ToString(), context.Queue, context.Name, context.Route.ToString(), context.Attempt, Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 6), error is null, error);
+        context.Id.ToString(), context.Queue, context.Name, context.Route.ToString(), context.Attempt,
+        Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 6), error is null, error);
 
-    private static async Task RunAsync(string[] words, ReadOnlyMemory<byte> payload, TaskContext context, bool keepOutput, CancellationToken cancellationToken)
+    private static async Task RunAsync(string[] words, ReadOnlyMemory<byte> payload, TaskContext context, bool keepOutput,
+        CancellationToken cancellationToken)
     {
-        var start = new ProcessStartInfo(words[0], words[1..]) { RedirectStandardInput = true, RedirectStandardError = true, RedirectStandardOutput = keepOutput };
+        var start = new ProcessStartInfo(words[0], words[1..]) { RedirectStandardInput = true, RedirectStandardError = true,
+            RedirectStandardOutput = keepOutput };
         start.Environment["OTTO_TASK_ID"] = context.Id.ToString();
         start.Environment["OTTO_TASK_NAME"] = context.Name;
         start.Environment["OTTO_TASK_QUEUE"] = context.Queue;
@@ -120,7 +134,8 @@ internal static class WorkCommand
         try
         {
             Task<string> errors = PassErrorsAsync(process.StandardError.BaseStream, cancellationToken);
-            Task passing = keepOutput ? process.StandardOutput.BaseStream.CopyToAsync(s_errors.Value, cancellationToken) : Task.CompletedTask;
+            Task passing = keepOutput ? process.StandardOutput.BaseStream.CopyToAsync(s_errors.Value, cancellationToken)
+                : Task.CompletedTask;
             try
             {
                 await process.StandardInput.BaseStream.WriteAsync(payload, cancellationToken);
@@ -134,7 +149,8 @@ internal static class WorkCommand
             await process.WaitForExitAsync(cancellationToken);
             await passing;
             string said = await errors;
-            if (process.ExitCode != 0) throw new InvalidOperationException($"{words[0]} ended with code {process.ExitCode}{(said.Length == 0 ? "" : $": {said[Math.Max(0, said.Length - MostStderr)..]}")}");
+            if (process.ExitCode != 0) throw new InvalidOperationException($"{words[0]} ended with code "
+                + $"{process.ExitCode}{(said.Length == 0 ? "" : $": {said[Math.Max(0, said.Length - MostStderr)..]}")}");
         }
         catch (OperationCanceledException)
         {

@@ -7,7 +7,8 @@ using Otto.Tools.KeyValue;
 
 namespace Otto.Tools.Server;
 
-// otto watch, pub, sub: what changes, and what is said. A listener ends when it has received enough, when its reader leaves, or when it is told to.
+// otto watch, pub, sub: what changes, and what is said. A listener ends when it has received enough, when
+// its reader leaves, or when it is told to.
 
 internal static class PubSubCommands
 {
@@ -20,10 +21,13 @@ internal static class PubSubCommands
 
     private static Command CreateWatch()
     {
-        var glob = new Argument<string?>("GLOB") { Description = "Which keys: * any run, ? one, [a-z] one of a range; in quotes. Default: all.", Arity = ArgumentArity.ZeroOrOne };
+        var glob = new Argument<string?>("GLOB")
+            { Description = "Which keys: * any run, ? one, [a-z] one of a range; in quotes. Default: all.",
+                Arity = ArgumentArity.ZeroOrOne };
         var snapshot = new Option<bool>("--snapshot") { Description = "Start with the current values." };
         Option<string?> count = Count("changes");
-        var json = new Option<bool>("--json") { Description = "Print each change as one JSON object: {\"event\":\"set\",\"key\":…,\"value\":…}." };
+        var json = new Option<bool>("--json")
+            { Description = "Print each change as one JSON object: {\"event\":\"set\",\"key\":…,\"value\":…}." };
         var command = new Command(
             "watch",
             """
@@ -40,13 +44,17 @@ internal static class PubSubCommands
             await using IAsyncDisposable place = client ?? (IAsyncDisposable)stores!;
             string pattern = parsed.GetValue(glob) ?? "*";
             bool wantsAll = parsed.GetValue(snapshot);
-            await using IStoreWatch watch = await OpenAsync(choice.Timeout(parsed), stop => client?.WatchAsync(pattern, wantsAll, stop) ?? stores!.WatchAsync(pattern, wantsAll, stop));
+            await using IStoreWatch watch =
+                await OpenAsync(choice.Timeout(parsed),
+                    stop => client?.WatchAsync(pattern, wantsAll, stop) ?? stores!.WatchAsync(pattern, wantsAll, stop));
             return await ListenAsync(watch, watch, Number(parsed.GetValue(count)), choice.Timeout(parsed), change =>
             {
                 bool set = change.Kind == StoreChangeKind.Set;
                 if (!parsed.GetValue(json))
                 {
-                    StandardOutput.WriteLine(set ? [.. Encoding.UTF8.GetBytes($"SET {change.Key} "), .. StoredJson.FromValue(change.Value).Span] : Encoding.UTF8.GetBytes($"DELETE {change.Key}"));
+                    StandardOutput.WriteLine(
+                        set ? [.. Encoding.UTF8.GetBytes($"SET {change.Key} "), .. StoredJson.FromValue(change.Value).Span]
+                        : Encoding.UTF8.GetBytes($"DELETE {change.Key}"));
                     return;
                 }
 
@@ -92,7 +100,8 @@ internal static class PubSubCommands
     {
         Argument<string> topic = Topic("The topic, or a pattern in quotes.");
         Option<string?> count = Count("messages");
-        var json = new Option<bool>("--json") { Description = "Print each message as one JSON object: {\"topic\":…,\"message\":…,\"lost\":…}." };
+        var json = new Option<bool>("--json")
+            { Description = "Print each message as one JSON object: {\"topic\":…,\"message\":…,\"lost\":…}." };
         var command = new Command(
             "sub",
             """
@@ -106,7 +115,8 @@ internal static class PubSubCommands
         command.SetAction((parsed, _) => SocketOption.ReportAsync("otto", async () =>
         {
             await using UdsClient client = choice.Client(parsed);
-            await using UdsSubscription messages = await OpenAsync(choice.Timeout(parsed), stop => client.SubscribeAsync(parsed.GetValue(topic)!, stop));
+            await using UdsSubscription messages =
+                await OpenAsync(choice.Timeout(parsed), stop => client.SubscribeAsync(parsed.GetValue(topic)!, stop));
             return await ListenAsync(messages, messages, Number(parsed.GetValue(count)), choice.Timeout(parsed), message =>
             {
                 if (message.Lost > 0) Console.Error.WriteLine($"otto: {message.Lost:N0} messages were lost here");
@@ -127,11 +137,13 @@ internal static class PubSubCommands
         return command;
     }
 
-    /// <summary>Begins to listen, within the time that each next one may take, or a second where that is less.</summary>
+    /// <summary>Begins to listen, within the time that each next one may take, or a second
+    /// where that is less.</summary>
     private static Task<T> OpenAsync<T>(TimeSpan? timeout, Func<CancellationToken, ValueTask<T>> open) =>
         SocketOption.WithinAsync(timeout is not { } asked ? Usual : asked > Least ? asked : Least, open);
 
-    private static async Task<int> ListenAsync<T>(IAsyncEnumerable<T> messages, IAsyncDisposable source, long count, TimeSpan? timeout, Action<T> print)
+    private static async Task<int> ListenAsync<T>(IAsyncEnumerable<T> messages, IAsyncDisposable source, long count, TimeSpan? timeout,
+        Action<T> print)
     {
         IAsyncEnumerator<T> received = messages.GetAsyncEnumerator();
         for (long i = 0; i < count; i++)

@@ -15,12 +15,19 @@ internal static class ServeCommand
     {
         // All strings: the parser's generic code over numbers would have to be compiled at each start.
         Option<string?> Bound(string name, string description) => new(name) { Description = description, HelpName = "N" };
-        var socket = new Option<string?>("--socket") { Description = "The socket's path. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else /tmp/otto-<uid>/otto.sock.", HelpName = "PATH" };
-        Option<string?> connections = Bound("--max-connections", "Maximum number of clients (default 16384)."), value = Bound("--max-value", "Maximum bytes of a value or message; K and M are accepted (default 1M)."),
-            total = Bound("--max-total", "Maximum bytes of all keys and values; K, M and G are accepted (default 256M)."), buffered = Bound("--max-buffered", "Maximum bytes buffered for all connections (default 512M). Above three quarters, a client with unread answers receives no new ones."),
-            unread = Bound("--max-unread", "Maximum bytes of unread answers per client (default 32M)."), depth = Bound("--max-pipeline", "Maximum number of unread answers per client (default 100000).");
-        var slow = new Option<string?>("--slow-after") { Description = "Seconds before a subscriber that does not read is disconnected, and any client when memory is low (default 10).", HelpName = "SECONDS" };
-        var close = new Option<bool>("--close-after-answer") { Description = "Close a text connection one second after its last answer, for netcat versions that never close." };
+        var socket = new Option<string?>("--socket")
+            { Description = "The socket's path. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else /tmp/otto-<uid>/otto.sock.", HelpName = "PATH" };
+        Option<string?> connections = Bound("--max-connections", "Maximum number of clients (default 16384)."),
+            value = Bound("--max-value", "Maximum bytes of a value or message; K and M are accepted (default 1M)."),
+            total = Bound("--max-total", "Maximum bytes of all keys and values; K, M and G are accepted (default 256M)."),
+            buffered = Bound("--max-buffered", "Maximum bytes buffered for all connections (default 512M). Above three quarters, a "
+            + "client with unread answers receives no new ones."),
+            unread = Bound("--max-unread", "Maximum bytes of unread answers per client (default 32M)."),
+            depth = Bound("--max-pipeline", "Maximum number of unread answers per client (default 100000).");
+        var slow = new Option<string?>("--slow-after")
+            { Description = "Seconds before a subscriber that does not read is disconnected, and any client when memory is low (default 10).", HelpName = "SECONDS" };
+        var close = new Option<bool>("--close-after-answer")
+            { Description = "Close a text connection one second after its last answer, for netcat versions that never close." };
         var newline = new Option<bool>("--newline-required") { Description = "Require a newline after the first command." };
         var json = new Option<bool>("--json") { Description = "Print the address as one JSON object." };
         var command = new Command(
@@ -87,12 +94,14 @@ internal static class ServeCommand
     {
         if (parsed.GetValue(option) is not { } text) return usual;
         int shift = text.Length == 0 ? 0 : text[^1] switch { 'K' or 'k' => 10, 'M' or 'm' => 20, 'G' or 'g' => 30, _ => 0 };
-        return long.TryParse(shift == 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out long number) && number <= most >> shift
+        return long.TryParse(shift == 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+            && number <= most >> shift
             ? number << shift
             : throw new ArgumentException($"{option.Name} must be a number, K, M and G allowed: '{text}'");
     }
 
-    private static TimeSpan Seconds(string text) => double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= 86_400
+    private static TimeSpan Seconds(string text) =>
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= 86_400
         ? TimeSpan.FromSeconds(seconds)
         : throw new ArgumentException($"--slow-after must be 0.01 to 86,400 seconds: '{text}'");
 }

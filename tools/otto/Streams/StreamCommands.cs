@@ -12,9 +12,12 @@ internal static class StreamCommands
     public static Command CreateSend()
     {
         Argument<string> channel = ChannelArgument();
-        Option<string?> transport = TransportOption(), timeout = TimeoutOption("Seconds to wait for space for a message, and for a receiver if the transport keeps no messages without one (uds:). Default: no limit.");
-        var raw = new Option<bool>("--raw") { Description = "Send all of standard input as one binary message instead of one message per line." };
-        var end = new Option<bool>("--end") { Description = "Mark this sender as complete, so that the receiver ends when it has read everything." };
+        Option<string?> transport = TransportOption(), timeout = TimeoutOption("Seconds to wait for space for a message, and for a "
+            + "receiver if the transport keeps no messages without one (uds:). Default: no limit.");
+        var raw = new Option<bool>("--raw")
+            { Description = "Send all of standard input as one binary message instead of one message per line." };
+        var end = new Option<bool>("--end")
+            { Description = "Mark this sender as complete, so that the receiver ends when it has read everything." };
         var command = new Command(
             "send",
             """
@@ -26,7 +29,8 @@ internal static class StreamCommands
             """) { channel, transport, raw, end, timeout };
         command.SetAction(parsed =>
         {
-            using MessageSender sender = Open(parsed.GetValue(transport), t => t.OpenSenderAsync(new ChannelName(parsed.GetValue(channel)!)));
+            using MessageSender sender =
+                Open(parsed.GetValue(transport), t => t.OpenSenderAsync(new ChannelName(parsed.GetValue(channel)!)));
             TimeSpan patience = Seconds(parsed.GetValue(timeout));
             LineInput input = new LineInput();
             if (parsed.GetValue(raw)) Send(sender, input.ReadAll().Span, patience);
@@ -42,7 +46,8 @@ internal static class StreamCommands
     public static Command CreateReceive()
     {
         Argument<string> channel = ChannelArgument();
-        Option<string?> transport = TransportOption(), timeout = TimeoutOption("Seconds to wait for a message; exit code 124 if none arrives. Default: no limit.");
+        Option<string?> transport = TransportOption(),
+            timeout = TimeoutOption("Seconds to wait for a message; exit code 124 if none arrives. Default: no limit.");
         var raw = new Option<bool>("--raw") { Description = "Print one message as raw bytes and exit." };
         var count = new Option<string?>("--count") { Description = "Exit after this many messages.", HelpName = "N" };
         var command = new Command(
@@ -60,7 +65,8 @@ internal static class StreamCommands
             bool one = parsed.GetValue(raw);
             long left = one ? 1 : Count(parsed.GetValue(count));
             TimeSpan patience = Seconds(parsed.GetValue(timeout));
-            using MessageReceiver receiver = Open(parsed.GetValue(transport), t => t.OpenReceiverAsync(new ChannelName(parsed.GetValue(channel)!)));
+            using MessageReceiver receiver =
+                Open(parsed.GetValue(transport), t => t.OpenReceiverAsync(new ChannelName(parsed.GetValue(channel)!)));
             while (left > 0)
             {
                 if (!receiver.TryReceive(out ReadLease lease))
@@ -68,7 +74,8 @@ internal static class StreamCommands
                     if (receiver.IsCompleted) return one ? ExitCode.Failed : ExitCode.Done;
                     if (receiver.WaitToReceive(patience) || receiver.IsCompleted) continue;
                     if (patience == Timeout.InfiniteTimeSpan) continue;
-                    Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"otto: no message came in {patience.TotalSeconds:0.###} s"));
+                    Console.Error.WriteLine(
+                        string.Create(CultureInfo.InvariantCulture, $"otto: no message came in {patience.TotalSeconds:0.###} s"));
                     return ExitCode.TimedOut;
                 }
 
@@ -102,7 +109,8 @@ internal static class StreamCommands
         }
         catch (OperationCanceledException)
         {
-            throw new TimeoutException(string.Create(CultureInfo.InvariantCulture, $"no receiver came for what was sent in {patience.TotalSeconds:0.###} s, and this transport keeps nothing without its sender"));
+            throw new TimeoutException(string.Create(CultureInfo.InvariantCulture, $"no receiver came for what was sent in "
+                + $"{patience.TotalSeconds:0.###} s, and this transport keeps nothing without its sender"));
         }
     }
 
@@ -140,21 +148,26 @@ internal static class StreamCommands
         return open(transport.Require<IStreamTransport>()).AsTask().GetAwaiter().GetResult();
     }
 
-    private static TimeoutException NoRoom(TimeSpan patience) => new(string.Create(CultureInfo.InvariantCulture, $"there was no space for a message for {patience.TotalSeconds:0.###} s; is a receiver running?"));
+    private static TimeoutException NoRoom(TimeSpan patience) =>
+        new(string.Create(CultureInfo.InvariantCulture,
+            $"there was no space for a message for {patience.TotalSeconds:0.###} s; is a receiver running?"));
 
     private static Argument<string> ChannelArgument() => new("CHANNEL") { Description = "The stream's name." };
 
     private static Option<string?> TransportOption() => new("--transport")
     {
-        Description = "Which transport, and where: mmap:, uds:, fifo:, files:, or one of them with a full path, as in files:///srv/run. Default: OTTO_TRANSPORT, else mmap:.",
+        Description = "Which transport, and where: mmap:, uds:, fifo:, files:, or one of them with a full path, as in files:///srv/run. "
+        + "Default: OTTO_TRANSPORT, else mmap:.",
         HelpName = "ADDRESS",
     };
 
     // All strings: the parser's generic code over numbers would have to be compiled at each start.
-    private static Option<string?> TimeoutOption(string description) => new("--timeout") { Description = description, HelpName = "SECONDS" };
+    private static Option<string?> TimeoutOption(string description) =>
+        new("--timeout") { Description = description, HelpName = "SECONDS" };
 
     private static TimeSpan Seconds(string? text) => text is null ? Timeout.InfiniteTimeSpan
-        : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= 1e6 ? TimeSpan.FromSeconds(seconds)
+        : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= 1e6
+        ? TimeSpan.FromSeconds(seconds)
         : throw new ArgumentException($"--timeout must be 0 to 1,000,000 seconds: '{text}'");
 
     private static long Count(string? text) => text is null ? long.MaxValue

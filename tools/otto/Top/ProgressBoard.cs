@@ -18,7 +18,8 @@ internal sealed class ProgressBoard
     {
         if (_tasks.Count >= MostTasks && !_tasks.ContainsKey(progress.Id)) return;
         _tasks[progress.Id] = (Stopwatch.GetTimestamp(), new ProgressRow(
-            progress.Id.ToString(), queue, route, progress.Done, progress.Total > 0 ? progress.Total : null, progress.Text.Length > 0 ? progress.Text : null));
+            progress.Id.ToString(), queue, route, progress.Done, progress.Total > 0 ? progress.Total : null,
+            progress.Text.Length > 0 ? progress.Text : null));
     }
 
     /// <summary>What is known now; a task that said it is done is shown once more and then forgotten.</summary>
@@ -26,7 +27,8 @@ internal sealed class ProgressBoard
     {
         foreach ((TaskId id, (long at, ProgressRow sight)) in _tasks)
         {
-            if (sight.Done >= sight.Total || Stopwatch.GetElapsedTime(at) > SilentFor) _tasks.TryRemove(KeyValuePair.Create(id, (at, sight)));
+            if (sight.Done >= sight.Total || Stopwatch.GetElapsedTime(at) > SilentFor)
+                _tasks.TryRemove(KeyValuePair.Create(id, (at, sight)));
             yield return sight;
         }
     }

@@ -49,7 +49,8 @@ internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyn
         if (sight.Counts is not { } counts) return new QueueRow(name, Route, sight.Error ?? "not known", 0, 0, 0, 0, 0, 0, null, null);
         double? entered = null, left = null;
         long now = Stopwatch.GetTimestamp();
-        if (_before.TryGetValue(name, out (long At, WorkQueueCounts Counts) before) && counts.TotalIn - before.Counts.TotalIn is >= 0 and var came)
+        if (_before.TryGetValue(name, out (long At, WorkQueueCounts Counts) before)
+            && counts.TotalIn - before.Counts.TotalIn is >= 0 and var came)
         {
             double seconds = Stopwatch.GetElapsedTime(before.At, now).TotalSeconds;
             entered = came / seconds;
@@ -57,7 +58,8 @@ internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyn
         }
 
         _before[name] = (now, counts);
-        return new QueueRow(name, Route, null, sight.Workers, counts.Ready, counts.Leased, counts.Delayed, counts.Dead, Math.Round(counts.OldestReadyAge.TotalSeconds, 3), entered, left);
+        return new QueueRow(name, Route, null, sight.Workers, counts.Ready, counts.Leased, counts.Delayed, counts.Dead,
+            Math.Round(counts.OldestReadyAge.TotalSeconds, 3), entered, left);
     }
 
     private async Task WatchAsync(string[] names)
@@ -67,7 +69,9 @@ internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyn
         _names = names;
         _queues = null;
         if (names.Length == 0) return;
-        TaskQueueOptions options = new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(static o => o.Enabled = false).UseRedis(server);
+        TaskQueueOptions options =
+            new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(static o => o.Enabled = false).UseRedis(
+                server);
         foreach (string name in names) options.AddProducer<ReadOnlyMemory<byte>>(name);
         _queues = new TaskQueue(options);
         foreach (string name in names) _ = HearAsync(_queues, name, _stop.Token);

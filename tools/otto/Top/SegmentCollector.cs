@@ -24,7 +24,8 @@ internal sealed class SegmentCollector(string? directory, ProgressBoard board) :
         IReadOnlyList<SegmentReport> reports = _inspector.List();
         List<QueueRow> sights = [];
         Dictionary<string, SegmentReport> now = [];
-        HashSet<string> topics = [.. reports.Where(static r => r.Kind == SegmentKind.Topic && r.Condition == SegmentCondition.Ready).Select(static r => r.Name)];
+        HashSet<string> topics =
+            [.. reports.Where(static r => r.Kind == SegmentKind.Topic && r.Condition == SegmentCondition.Ready).Select(static r => r.Name)];
         foreach (SegmentReport report in reports)
         {
             if (report.Kind != SegmentKind.Queue || (only is not null && report.Name != only)) continue;
@@ -37,7 +38,9 @@ internal sealed class SegmentCollector(string? directory, ProgressBoard board) :
 
             SegmentRates? rates = _before.TryGetValue(report.Path, out SegmentReport? earlier) ? report.RatesSince(earlier) : null;
             sights.Add(new QueueRow(
-                report.Name, Route, null, report.Participants.Count(static p => p.Alive && p.Role.Contains("takes work", StringComparison.Ordinal)), depth.Ready, depth.Leased, depth.Delayed, depth.Dead,
+                report.Name, Route, null,
+                report.Participants.Count(static p => p.Alive && p.Role.Contains("takes work", StringComparison.Ordinal)), depth.Ready,
+                depth.Leased, depth.Delayed, depth.Dead,
                 Math.Round(depth.OldestReadyAge.TotalSeconds, 3), rates?.InPerSecond, rates?.OutPerSecond));
             if (topics.Contains(report.Name)) Hear(report.Name);
         }
@@ -50,7 +53,10 @@ internal sealed class SegmentCollector(string? directory, ProgressBoard board) :
     {
         try
         {
-            if (!_heard.TryGetValue(queue, out MessageSubscriber? subscriber)) _heard.Add(queue, subscriber = _transport.OpenSubscriber(queue, startAt: _looks > 1 ? StartPosition.Oldest : StartPosition.Now)); // Old news only of what was not there before.
+            // Old news only of what was not there before.
+            if (!_heard.TryGetValue(queue, out MessageSubscriber? subscriber))
+                _heard.Add(queue, subscriber =
+                    _transport.OpenSubscriber(queue, startAt: _looks > 1 ? StartPosition.Oldest : StartPosition.Now));
             while (subscriber.TryReceive(out TopicFrame message))
                 if (TaskEvent.TryReadProgress(message.Bytes, out TaskProgress progress)) board.Note(progress, queue, Route);
         }

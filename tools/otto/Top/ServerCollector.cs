@@ -21,9 +21,11 @@ internal sealed class ServerCollector(string? socket) : IAsyncDisposable
         try
         {
             foreach (string key in (await _client.ListAsync("*" + Suffix, limit.Token)).Take(MostTasks))
-                if (await _client.GetAsync(key, limit.Token) is { } value && Read(key[..^Suffix.Length], value) is { } sight) sights.Add(sight);
+                if (await _client.GetAsync(key, limit.Token) is { } value && Read(key[..^Suffix.Length], value) is { } sight)
+                    sights.Add(sight);
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or TimeoutException && !cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (e is IOException or OperationCanceledException or TimeoutException
+            && !cancellationToken.IsCancellationRequested)
         {
             // No server, or none that answers: the next look asks again.
         }
@@ -38,7 +40,8 @@ internal sealed class ServerCollector(string? socket) : IAsyncDisposable
             using JsonDocument document = JsonDocument.Parse(value);
             JsonElement root = document.RootElement;
             return new ProgressRow(
-                task, null, "Socket", root.GetProperty("current").GetDouble(), root.GetProperty("total") is { ValueKind: JsonValueKind.Number } total ? total.GetDouble() : null,
+                task, null, "Socket", root.GetProperty("current").GetDouble(),
+                root.GetProperty("total") is { ValueKind: JsonValueKind.Number } total ? total.GetDouble() : null,
                 root.TryGetProperty("text", out JsonElement text) ? text.GetString() : null);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)

@@ -22,9 +22,11 @@ internal sealed class TopCollector : IAsyncDisposable
     {
         IEnumerable<QueueRow> queues = _segments.Look(_only);
         if (_redis is not null) queues = queues.Concat(await _redis.LookAsync(_only, cancellationToken));
-        IEnumerable<ProgressRow> progress = _only is null ? _board.Take().Concat(await _server.LookAsync(cancellationToken)) : _board.Take().Where(p => p.Queue == _only);
+        IEnumerable<ProgressRow> progress = _only is null ? _board.Take().Concat(await _server.LookAsync(cancellationToken))
+            : _board.Take().Where(p => p.Queue == _only);
         return new TopSnapshot(
-            DateTimeOffset.UtcNow, [.. queues.OrderBy(static q => q.Queue, StringComparer.Ordinal).ThenBy(static q => q.Route, StringComparer.Ordinal)],
+            DateTimeOffset.UtcNow,
+            [.. queues.OrderBy(static q => q.Queue, StringComparer.Ordinal).ThenBy(static q => q.Route, StringComparer.Ordinal)],
             [.. progress.OrderBy(static p => p.Queue, StringComparer.Ordinal).ThenBy(static p => p.Task, StringComparer.Ordinal)]);
     }
 

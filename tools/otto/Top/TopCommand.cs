@@ -16,8 +16,10 @@ internal static class TopCommand
     {
         var name = new Argument<string?>("NAME") { Description = "Only this queue.", Arity = ArgumentArity.ZeroOrOne };
         var interval = new Option<string?>("--interval") { Description = "Seconds between refreshes. Default: 1.", HelpName = "SECONDS" };
-        var count = new Option<string?>("--count") { Description = "Exit after this many refreshes. Default: run until Ctrl-C.", HelpName = "N" };
-        var socket = new Option<string?>("--socket") { Description = "The socket server that receives progress from scripts. Default: OTTO_SOCKET, otherwise the user's default server if it runs.", HelpName = "PATH" };
+        var count = new Option<string?>("--count") { Description = "Exit after this many refreshes. Default: run until Ctrl-C.",
+            HelpName = "N" };
+        var socket = new Option<string?>("--socket") { Description = "The socket server that receives progress from scripts. Default: "
+            + "OTTO_SOCKET, otherwise the user's default server if it runs.", HelpName = "PATH" };
         Option<bool> json = QueueCommand.JsonOption();
         var command = new Command(
             "top",
@@ -33,14 +35,20 @@ internal static class TopCommand
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
             TimeSpan pause = QueueTarget.Seconds(parsed.GetValue(interval), "--interval") ?? TimeSpan.FromSeconds(1);
-            if (pause.TotalSeconds is < ShortestInterval or > LongestInterval) throw new ArgumentException($"--interval must be {ShortestInterval} to {LongestInterval:N0} seconds: '{parsed.GetValue(interval)}'");
+            if (pause.TotalSeconds is < ShortestInterval or > LongestInterval)
+                throw new ArgumentException(
+                    $"--interval must be {ShortestInterval} to {LongestInterval:N0} seconds: '{parsed.GetValue(interval)}'");
             int looks = QueueTarget.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
             using CancellationTokenSource ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End), terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
-            await using TopCollector top = new TopCollector(place.Directory(parsed), place.Redis(parsed), parsed.GetValue(socket), parsed.GetValue(name));
+            using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End),
+                terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
+            await using TopCollector top =
+                new TopCollector(place.Directory(parsed), place.Redis(parsed), parsed.GetValue(socket), parsed.GetValue(name));
             try
             {
-                if (parsed.GetValue(json)) await EachAsync(top, looks, pause, static sight => Console.WriteLine(JsonSerializer.Serialize(sight, TopJson.Default.TopSnapshot)), ended.Token);
+                if (parsed.GetValue(json))
+                    await EachAsync(top, looks, pause,
+                        static sight => Console.WriteLine(JsonSerializer.Serialize(sight, TopJson.Default.TopSnapshot)), ended.Token);
                 else if (Console.IsOutputRedirected)
                 {
                     AnsiConsole.Profile.Width = 240;
@@ -48,7 +56,8 @@ internal static class TopCommand
                 }
                 else
                 {
-                    await AnsiConsole.Live(new Text("")).StartAsync(screen => EachAsync(top, looks, pause, sight => screen.UpdateTarget(TopScreen.Draw(sight)), ended.Token));
+                    await AnsiConsole.Live(new Text("")).StartAsync(
+                        screen => EachAsync(top, looks, pause, sight => screen.UpdateTarget(TopScreen.Draw(sight)), ended.Token));
                 }
             }
             catch (OperationCanceledException) when (ended.IsCancellationRequested)

@@ -14,12 +14,16 @@ internal static class TopScreen
     public static IRenderable Draw(TopSnapshot sight)
     {
         var queues = new Table().Border(TableBorder.Simple);
-        foreach (string heading in (string[])["queue", "route", "workers", "ready", "leased", "delayed", "dead", "oldest", "in/s", "done/s"])
-            queues.AddColumn(new TableColumn(heading) { NoWrap = true, Alignment = heading is "queue" or "route" ? Justify.Left : Justify.Right });
+        foreach (string heading in (string[])["queue", "route", "workers", "ready", "leased", "delayed", "dead", "oldest", "in/s",
+            "done/s"])
+            queues.AddColumn(new TableColumn(heading) { NoWrap = true,
+                Alignment = heading is "queue" or "route" ? Justify.Left : Justify.Right });
         foreach (QueueRow q in sight.Queues)
         {
             if (q.Trouble is { } trouble) queues.AddRow(Markup.Escape(q.Queue), q.Route, Markup.Escape(trouble));
-            else queues.AddRow(Markup.Escape(q.Queue), q.Route, Count(q.Workers), Count(q.Ready), Count(q.Leased), Count(q.Delayed), Count(q.Dead), SegmentFormatter.Age(TimeSpan.FromSeconds(q.OldestSeconds)), Rate(q.EnteredPerSecond), Rate(q.LeftPerSecond));
+            else queues.AddRow(Markup.Escape(q.Queue), q.Route, Count(q.Workers), Count(q.Ready), Count(q.Leased), Count(q.Delayed),
+                Count(q.Dead), SegmentFormatter.Age(TimeSpan.FromSeconds(q.OldestSeconds)), Rate(q.EnteredPerSecond),
+                Rate(q.LeftPerSecond));
         }
 
         if (sight.Queues.Length == 0) queues.AddRow("no queues");

@@ -6,12 +6,14 @@ using Otto.Ipc.Uds;
 
 namespace Otto.Tools.Server;
 
-// otto progress and otto-progress: a line in a script that must cost it nothing where nobody listens. The last update of a task is the one that people look
-// at, so that one is tried again until the server has it; a socket without a server says that one may be about to start again.
+// otto progress and otto-progress: a line in a script that must cost it nothing where nobody listens. The last update of a task is the one
+// that people look at, so that one is tried again until the server has it; a socket without a server says
+// that one may be about to start again.
 
 internal static class ProgressReport
 {
-    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Restart = TimeSpan.FromSeconds(2), Pause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Restart = TimeSpan.FromSeconds(2),
+        Pause = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Makes a command of <paramref name="command"/>.</summary>
     public static void Build(string tool, Command command)
@@ -34,7 +36,8 @@ internal static class ProgressReport
             {
                 return await choice.RunAsync(
                     parsed,
-                    (client, stop) => all <= done ? SendLastAsync(client, parsed.GetValue(task), done, all, words, stop) : SendAsync(client, parsed.GetValue(task), done, all, words, stop));
+                    (client, stop) => all <= done ? SendLastAsync(client, parsed.GetValue(task), done, all, words, stop)
+                    : SendAsync(client, parsed.GetValue(task), done, all, words, stop));
             }
             catch (ServerNotFoundException)
             {
@@ -47,13 +50,17 @@ internal static class ProgressReport
     {
         // Without a server nothing is wrong, not even that no task is named.
         await client.HelloAsync(stop);
-        var name = new ChannelName(task ?? Named("OTTO_TASK_NAME") ?? Named("OTTO_TASK") ?? throw new ArgumentException("which task? name it in OTTO_TASK_NAME or with --task"));
+        var name = new ChannelName(
+            task ?? Named("OTTO_TASK_NAME")
+            ?? Named("OTTO_TASK") ?? throw new ArgumentException("which task? name it in OTTO_TASK_NAME or with --task"));
         await client.ProgressAsync(name, done, all, words.Length == 0 ? null : words, stop);
         return ExitCode.Done;
     }
 
-    /// <summary>Sends the final update, again and again as long as it may take; telling it twice does no harm.</summary>
-    private static async Task<int> SendLastAsync(UdsClient client, string? task, double done, double? all, string words, CancellationToken stop)
+    /// <summary>Sends the final update, again and again as long as it may take; telling it
+    /// twice does no harm.</summary>
+    private static async Task<int> SendLastAsync(UdsClient client, string? task, double done, double? all, string words,
+        CancellationToken stop)
     {
         long start = Stopwatch.GetTimestamp();
         bool seen = false;
@@ -90,7 +97,8 @@ internal static class ProgressReport
     private static string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 
     private static double Number(string text, string what) =>
-        double.TryParse(text, NumberStyles.AllowDecimalPoint | NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number)
+        double.TryParse(text, NumberStyles.AllowDecimalPoint | NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture,
+            out double number) && double.IsFinite(number)
             ? number
             : throw new ArgumentException($"{what} must be a number: '{text}'");
 }

@@ -12,7 +12,10 @@ internal sealed class SocketOption
     private const int LongestTimeout = 10_000_000;
 
     // All strings: the parser's generic code over numbers would have to be compiled at each start.
-    private readonly Option<string?> _socket = new("--socket") { Description = "The server's socket. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else /tmp/otto-<uid>/otto.sock.", HelpName = "PATH" };
+    private readonly Option<string?> _socket =
+        new("--socket") { Description =
+        "The server's socket. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else /tmp/otto-<uid>/otto.sock.",
+        HelpName = "PATH" };
     private readonly Option<string?> _timeout;
     private readonly TimeSpan? _usual;
 
@@ -29,16 +32,19 @@ internal sealed class SocketOption
     public string? Path(ParseResult parsed) => parsed.GetValue(_socket);
 
     /// <summary>A client of the server that was named here, or else.</summary>
-    public UdsClient Client(ParseResult parsed, string? otherPath = null) => new(new UdsTransportOptions { SocketPath = otherPath ?? Path(parsed), ConnectTimeout = TimeSpan.Zero });
+    public UdsClient Client(ParseResult parsed, string? otherPath = null) =>
+        new(new UdsTransportOptions { SocketPath = otherPath ?? Path(parsed), ConnectTimeout = TimeSpan.Zero });
 
     /// <summary>Runs what talks to the server, and no longer than it may.</summary>
-    public Task<int> RunAsync(ParseResult parsed, Func<UdsClient, CancellationToken, Task<int>> work, string? otherPath = null) => WithinAsync(Timeout(parsed), async stop =>
+    public Task<int> RunAsync(ParseResult parsed, Func<UdsClient, CancellationToken, Task<int>> work, string? otherPath = null) =>
+        WithinAsync(Timeout(parsed), async stop =>
     {
         await using UdsClient client = Client(parsed, otherPath);
         return await work(client, stop);
     });
 
-    /// <summary>Waits for what the server is asked, and no longer than it may take; <see langword="null"/> for as long as it takes.</summary>
+    /// <summary>Waits for what the server is asked, and no longer than it may take;
+    /// <see langword="null"/> for as long as it takes.</summary>
     public static async Task<T> WithinAsync<T>(TimeSpan? limit, Func<CancellationToken, ValueTask<T>> ask)
     {
         using var stop = new CancellationTokenSource();
@@ -76,7 +82,8 @@ internal sealed class SocketOption
         _ => null,
     };
 
-    private static TimeSpan ParseSeconds(string text) => double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= LongestTimeout
+    private static TimeSpan ParseSeconds(string text) =>
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= LongestTimeout
         ? TimeSpan.FromSeconds(seconds)
         : throw new ArgumentException($"--timeout must be 0 to {LongestTimeout} seconds: '{text}'");
 }

@@ -6,8 +6,8 @@ using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Hosts;
 
-// A process in which ends live: this program again, told by lines of its input what to do. What is measured never travels this way, and what
-// is said here never travels over the transport.
+// A process in which ends live: this program again, told by lines of its input what to do. What is measured never travels this way, and
+// what is said here never travels over the transport.
 
 /// <summary>Another process. Each of its sessions is a thread that does one thing after another.</summary>
 internal sealed class Host : IDisposable
@@ -26,7 +26,8 @@ internal sealed class Host : IDisposable
         string[] without = withoutPrivileges && Environment.IsPrivilegedProcess && Programs.Has("setpriv")
             ? ["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", Executable]
             : [Executable];
-        var start = new ProcessStartInfo(without[0]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(without[0]) { RedirectStandardInput = true, RedirectStandardOutput = true,
+            RedirectStandardError = true };
         foreach (string argument in (string[])[.. without[1..], "peer", "matrix"]) start.ArgumentList.Add(argument);
         _process = Interruption.Start(start);
         _process.OutputDataReceived += (_, line) => Take(line.Data);
@@ -61,11 +62,15 @@ internal sealed class Host : IDisposable
         string? answer;
         while (!Answers(session).TryTake(out answer, 100))
         {
-            if (!IsRunning && Answers(session).Count == 0) throw new ProbeException($"the other process ended with code {_process.ExitCode}: {string.Join(" | ", _errors)}");
-            if (Stopwatch.GetElapsedTime(start) > patience) throw new TimeoutException($"a process said nothing in {patience.TotalSeconds:0} s");
+            if (!IsRunning && Answers(session).Count == 0)
+                throw new ProbeException($"the other process ended with code {_process.ExitCode}: {string.Join(" | ", _errors)}");
+            if (Stopwatch.GetElapsedTime(start) > patience)
+                throw new TimeoutException($"a process said nothing in {patience.TotalSeconds:0} s");
         }
 
-        return answer == "ok" ? "" : answer.StartsWith("ok ", StringComparison.Ordinal) ? answer[3..] : throw new ProbeException(answer[(answer.IndexOf(' ', StringComparison.Ordinal) + 1)..]);
+        return answer == "ok" ? ""
+            : answer.StartsWith("ok ", StringComparison.Ordinal) ? answer[3..]
+            : throw new ProbeException(answer[(answer.IndexOf(' ', StringComparison.Ordinal) + 1)..]);
     }
 
     /// <summary>SIGKILL.</summary>
@@ -94,7 +99,8 @@ internal sealed class Host : IDisposable
     {
         if (line is null) return;
         int space = line.IndexOf(' ', StringComparison.Ordinal);
-        if (space > 0 && int.TryParse(line.AsSpan(0, space), CultureInfo.InvariantCulture, out int session)) Answers(session).Add(line[(space + 1)..]);
+        if (space > 0 && int.TryParse(line.AsSpan(0, space), CultureInfo.InvariantCulture, out int session))
+            Answers(session).Add(line[(space + 1)..]);
         else _errors.Enqueue(line);
     }
 
@@ -104,14 +110,17 @@ internal sealed class Host : IDisposable
 /// <summary>Something that was tried did not work, which may be the very answer.</summary>
 internal sealed class ProbeException(string message) : Exception(message)
 {
-    /// <summary>Whether something outside went wrong, such as a process, a server or a file: that is told, and the run goes on.</summary>
-    public static bool Covers(Exception e) => e is ProbeException or TimeoutException or IOException or SocketException or System.ComponentModel.Win32Exception;
+    /// <summary>Whether something outside went wrong, such as a process, a server or a
+    /// file: that is told, and the run goes on.</summary>
+    public static bool Covers(Exception e) =>
+        e is ProbeException or TimeoutException or IOException or SocketException or System.ComponentModel.Win32Exception;
 
     /// <summary>What went wrong, out of what a task wraps it in.</summary>
     public static Exception CauseOf(Exception e) => e is AggregateException { InnerException: { } inner } ? inner : e;
 }
 
-/// <summary>What decides a cell cannot be tried here, for a program is not installed: that is no transport's fault.</summary>
+/// <summary>What decides a cell cannot be tried here, for a program is not installed: that
+/// is no transport's fault.</summary>
 internal sealed class MissingProgramException(string message) : Exception(message);
 
 /// <summary>Programs on the PATH.</summary>
@@ -120,5 +129,6 @@ internal static class Programs
     public static bool Has(string name) => PathOf(name) is not null;
 
     public static string? PathOf(string name) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Where(static d => d.Length > 0).Select(d => Path.Combine(d, name)).FirstOrDefault(File.Exists);
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Where(static d => d.Length > 0).Select(d => Path.Combine(d, name))
+        .FirstOrDefault(File.Exists);
 }

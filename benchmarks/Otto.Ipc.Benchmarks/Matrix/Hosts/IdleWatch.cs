@@ -36,7 +36,8 @@ internal sealed class IdleWatch : IDisposable
 
     /// <summary>Wake-ups a second of a receiver, all threads of its process.</summary>
     /// <exception cref="ProbeException">It did not come to wait.</exception>
-    public double Of(string subject) => _problems.TryGetValue(subject, out string? problem) ? throw new ProbeException(problem) : _wakeups[subject];
+    public double Of(string subject) =>
+        _problems.TryGetValue(subject, out string? problem) ? throw new ProbeException(problem) : _wakeups[subject];
 
     /// <summary>Counts over some seconds in which nothing else is done.</summary>
     public void Measure()
@@ -49,7 +50,8 @@ internal sealed class IdleWatch : IDisposable
         Thread.Sleep(Window);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         Bare = Math.Round((ProcessCounters.Of(_bare.Id).Switches - bare) / seconds, 1);
-        foreach ((string name, (_, Host host)) in _waiting) _wakeups[name] = Math.Round((ProcessCounters.Of(host.Id).Switches - before[name]) / seconds, 1);
+        foreach ((string name, (_, Host host)) in _waiting) _wakeups[name] =
+            Math.Round((ProcessCounters.Of(host.Id).Switches - before[name]) / seconds, 1);
     }
 
     public void Dispose()

@@ -99,11 +99,14 @@ internal sealed class Pair : IDisposable
     }
 
     /// <summary>What both answer.</summary>
-    /// <exception cref="ProbeException">One of them could not; the message has both, for one that fails leaves the other waiting.</exception>
+    /// <exception cref="ProbeException">One of them could not; the message has both, for
+    /// one that fails leaves the other waiting.</exception>
     public (string Sender, string Receiver) HearBoth()
     {
         string sender = Sender.HearOrTell(out bool sent), receiver = Receiver.HearOrTell(out bool received);
-        return sent && received ? (sender, receiver) : throw new ProbeException($"sender: {(sent ? "came to its end" : sender)}; receiver: {(received ? "came to its end" : receiver)}");
+        return sent && received ? (sender, receiver)
+            : throw new ProbeException(
+                $"sender: {(sent ? "came to its end" : sender)}; receiver: {(received ? "came to its end" : receiver)}");
     }
 
     public void Close()
@@ -112,7 +115,8 @@ internal sealed class Pair : IDisposable
         Receiver.Ask("close");
     }
 
-    public static string Verb(string verb, string channel, LinkOptions options) => $"{verb} {channel} {options.MaxMessageBytes} {options.Waiting}";
+    public static string Verb(string verb, string channel, LinkOptions options) =>
+        $"{verb} {channel} {options.MaxMessageBytes} {options.Waiting}";
 
     public void Dispose()
     {

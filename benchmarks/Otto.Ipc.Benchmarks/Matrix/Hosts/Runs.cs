@@ -14,7 +14,8 @@ internal static class Runs
     /// <summary>The percentiles that are reported, in parts of a hundred.</summary>
     public static readonly double[] Percentiles = [50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99];
 
-    /// <summary>Round trips: how long each took, in µs: the median of the quietest that came in a row, and the percentiles of all.</summary>
+    /// <summary>Round trips: how long each took, in µs: the median of the quietest that
+    /// came in a row, and the percentiles of all.</summary>
     public static string Call(Outlet outlet, Inlet inlet, TimeSpan window, bool awake, int bytes)
     {
         long[] samples = new long[MostSamples];
@@ -95,7 +96,8 @@ internal static class Runs
     }
 
     /// <summary>A busy run: sends as fast as it goes.</summary>
-    /// <returns>How many, when it began, the processor time of this process in µs, and how many bytes this thread allocated.</returns>
+    /// <returns>How many, when it began, the processor time of this process in µs, and how
+    /// many bytes this thread allocated.</returns>
     public static string Pour(Outlet outlet, TimeSpan window, int bytes)
     {
         outlet.Prepare(bytes);

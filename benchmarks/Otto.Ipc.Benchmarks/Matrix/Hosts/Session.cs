@@ -87,7 +87,8 @@ internal sealed class Session : IDisposable
                 return "";
             case "check":
                 ReadOnlySpan<byte> message = Inlet.Receive(awake: false);
-                return Message.IsWhole(message) ? message.Length.ToString(CultureInfo.InvariantCulture) : throw new InvalidDataException($"{message.Length:N0} bytes came, and not those that were sent");
+                return Message.IsWhole(message) ? message.Length.ToString(CultureInfo.InvariantCulture)
+                    : throw new InvalidDataException($"{message.Length:N0} bytes came, and not those that were sent");
             case "complete":
                 Outlet.Complete();
                 return "";

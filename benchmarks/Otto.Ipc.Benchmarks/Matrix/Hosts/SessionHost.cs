@@ -14,7 +14,8 @@ internal static class SessionHost
         var lines = new Dictionary<int, BlockingCollection<string>>();
         while (Console.In.ReadLine() is { } line)
         {
-            int space = line.IndexOf(' ', StringComparison.Ordinal), session = int.Parse(line.AsSpan(0, space), CultureInfo.InvariantCulture);
+            int space = line.IndexOf(' ', StringComparison.Ordinal),
+                session = int.Parse(line.AsSpan(0, space), CultureInfo.InvariantCulture);
             if (!lines.TryGetValue(session, out BlockingCollection<string>? mine))
             {
                 lines[session] = mine = [];

@@ -18,7 +18,8 @@ internal static class Shell
     /// <param name="message">What it finds in <c>MESSAGE</c>.</param>
     public static ShellRun Run(string script, TimeSpan patience, string? path = null, bool tools = false, string? message = null)
     {
-        var start = new ProcessStartInfo("/bin/bash", ["-c", script]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("/bin/bash", ["-c", script]) { RedirectStandardInput = true, RedirectStandardOutput = true,
+            RedirectStandardError = true };
         string programs = path ?? Environment.GetEnvironmentVariable("PATH") ?? "";
         start.Environment["PATH"] = tools ? $"{BuiltTools.Directory}:{programs}" : programs;
         if (message is not null) start.Environment["MESSAGE"] = message;

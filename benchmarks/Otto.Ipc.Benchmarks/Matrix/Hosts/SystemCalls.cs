@@ -29,7 +29,9 @@ internal sealed class SystemCalls : IDisposable
     {
         if (!Programs.Has("strace")) return new SystemCalls(processes, null, null);
         string summary = Interruption.NewPath(Path.GetTempPath());
-        var start = new ProcessStartInfo("strace", ["-f", "-c", "-o", summary, .. processes.SelectMany(static p => (string[])["-p", p.ToString(CultureInfo.InvariantCulture)])]) { RedirectStandardError = true };
+        var start = new ProcessStartInfo("strace",
+            ["-f", "-c", "-o", summary, .. processes.SelectMany(static p => (string[])["-p", p.ToString(CultureInfo.InvariantCulture)])])
+            { RedirectStandardError = true };
         Process strace = Interruption.Start(start);
         // It says "attached" for each process, or why not.
         var attached = new TaskCompletionSource<bool>();
@@ -51,7 +53,8 @@ internal sealed class SystemCalls : IDisposable
     public long Stop()
     {
         if (_strace is null) return ReadsAndWrites() - _before;
-        using (Process interrupt = Process.Start("kill", ["-INT", _strace.Id.ToString(CultureInfo.InvariantCulture)])) interrupt.WaitForExit();
+        using (Process interrupt = Process.Start("kill", ["-INT", _strace.Id.ToString(CultureInfo.InvariantCulture)]))
+            interrupt.WaitForExit();
         if (!_strace.WaitForExit(Patience)) throw new ProbeException("strace did not end");
         // % time  seconds  usecs/call  calls  [errors]  total
         string? total = File.ReadLines(_summary!).LastOrDefault(static l => l.TrimEnd().EndsWith(" total", StringComparison.Ordinal));
@@ -67,5 +70,6 @@ internal sealed class SystemCalls : IDisposable
     }
 
     private long ReadsAndWrites() => _processes.Sum(static p => File.ReadLines(string.Create(CultureInfo.InvariantCulture, $"/proc/{p}/io"))
-        .Where(static l => l.StartsWith("sysc", StringComparison.Ordinal)).Sum(static l => long.Parse(l.AsSpan(l.IndexOf(':', StringComparison.Ordinal) + 1), CultureInfo.InvariantCulture)));
+        .Where(static l => l.StartsWith("sysc", StringComparison.Ordinal)).Sum(
+            static l => long.Parse(l.AsSpan(l.IndexOf(':', StringComparison.Ordinal) + 1), CultureInfo.InvariantCulture)));
 }

@@ -35,7 +35,8 @@ internal sealed class BidirectionalProbe : Probe
         }
 
         bool yes = right == Requests;
-        return Found(subject, Verdicts.Word(yes), evidence, right, $"of {Requests} replies", subject.Traits is { } t ? Verdicts.Word(t.Bidirectional) : null);
+        return Found(subject, Verdicts.Word(yes), evidence, right, $"of {Requests} replies",
+            subject.Traits is { } t ? Verdicts.Word(t.Bidirectional) : null);
     }
 
     private static int Converse(Pair pair, ref string problem)

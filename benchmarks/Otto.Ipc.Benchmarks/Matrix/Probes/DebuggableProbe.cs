@@ -34,14 +34,17 @@ internal sealed class DebuggableProbe : Probe
                 (true, true, true) => " shows it",
                 (true, true, false) => " shows it and takes it from its receiver",
                 (true, false, _) => $" shows it among {Text(run.Output.Length)} characters that are no text",
-                _ => run.Output.Length > 0 ? " shows other things, not the payload" : $" shows nothing{(run.Errors.Length > 0 ? $" ({FirstLine(run.Errors)})" : "")}",
+                _ => run.Output.Length > 0 ? " shows other things, not the payload"
+                    : $" shows nothing{(run.Errors.Length > 0 ? $" ({FirstLine(run.Errors)})" : "")}",
             });
             if (shown && text && left && look.Toolbox < least) least = look.Toolbox;
         }
 
-        if (missing.FirstOrDefault(m => m.Toolbox < least) is { } untried) throw new MissingProgramException($"{untried.Tool} is not installed; {string.Join("; ", seen)}");
+        if (missing.FirstOrDefault(m => m.Toolbox < least) is { } untried)
+            throw new MissingProgramException($"{untried.Tool} is not installed; {string.Join("; ", seen)}");
         string evidence = seen.Count == 0 ? "no tool looks into another process's objects" : string.Join("; ", seen);
-        return Found(subject, Verdicts.Word(Verdicts.Debuggable(least)), evidence, seen.Count(s => s.EndsWith(" shows it", StringComparison.Ordinal)), $"of {seen.Count} tools",
+        return Found(subject, Verdicts.Word(Verdicts.Debuggable(least)), evidence,
+            seen.Count(s => s.EndsWith(" shows it", StringComparison.Ordinal)), $"of {seen.Count} tools",
             subject.Traits is { } t ? Verdicts.Word(t.Debuggable) : null);
     }
 

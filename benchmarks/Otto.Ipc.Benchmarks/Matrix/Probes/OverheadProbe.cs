@@ -13,10 +13,13 @@ internal sealed class OverheadProbe(IReadOnlyList<SpeedResult> results, IdleWatc
 
     public override Cell Try(Subject subject)
     {
-        SpeedResult smallest = results.Where(r => r.Subject == subject.Name).MinBy(r => r.Bytes) ?? throw new ProbeException(SpeedResult.NeverTaken);
+        SpeedResult smallest = results.Where(r => r.Subject == subject.Name).MinBy(r => r.Bytes)
+            ?? throw new ProbeException(SpeedResult.NeverTaken);
         double cpu = smallest.CpuMicroseconds;
         TransportLevel verdict = Verdicts.Overhead(cpu, subject.Leaning?.Overhead);
-        string evidence = $"{Text(cpu, "0.###")} µs of processor time for a message of {smallest.SentBytes} B{Leaned(subject, Verdicts.Word(Verdicts.Overhead(cpu)), Verdicts.Word(verdict))}, {(subject.InProcess ? "sender and receiver" : subject.Server == Server.None ? "both ends" : "both ends and the server")}; "
+        string evidence = $"{Text(cpu, "0.###")} µs of processor time for a message of {smallest.SentBytes} "
+            + $"B{Leaned(subject, Verdicts.Word(Verdicts.Overhead(cpu)), Verdicts.Word(verdict))}, "
+            + $"{(subject.InProcess ? "sender and receiver" : subject.Server == Server.None ? "both ends" : "both ends and the server")}; "
             + $"{SystemCallsOf(subject, smallest.SentBytes)}; {Text(smallest.AllocatedBytes, "0.#")} B allocated a message; "
             + $"{Text(idle.Of(subject.Name), "0.#")} wake-ups a second while idle (a bare runtime: {Text(idle.Bare, "0.#")})";
         return Found(subject, Verdicts.Word(verdict), evidence, Math.Round(cpu, 3), "µs CPU a message",

@@ -4,7 +4,8 @@ using Otto.Ipc.Benchmarks.Matrix.Subjects;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
-/// <summary>Who can be killed between the sending and the reading. Whether a restart of the machine is survived is read off the file system.</summary>
+/// <summary>Who can be killed between the sending and the reading. Whether a restart of the
+/// machine is survived is read off the file system.</summary>
 internal sealed class PersistenceProbe : Probe
 {
     private const int Messages = 100, Bytes = 200, ShortPatience = 2500;
@@ -20,9 +21,12 @@ internal sealed class PersistenceProbe : Probe
         TransportPersistence verdict = Verdicts.Persistent(afterAll == Messages, onDisk);
         string evidence = subject.InProcess
             ? $"the one process was killed with {Messages} messages in the channel: {afterAll} were there for the next"
-            : $"of {Messages} messages, {afterWriter} were read after kill -9 of the writer, and {afterAll} by a new process after kill -9 of everybody{(server is null ? "" : $" ({server})")}";
-        if (verdict != TransportPersistence.None) evidence += $"; they lie on {fileSystem}{(onDisk ? "" : ", which a restart empties")} (no restart was tried)";
-        return Found(subject, Verdicts.Word(verdict), evidence, afterAll, $"of {Messages} messages", subject.Traits is { } t ? Verdicts.Word(t.Persistent) : null);
+            : $"of {Messages} messages, {afterWriter} were read after kill -9 of the writer, and {afterAll} by a new process after kill "
+            + $"-9 of everybody{(server is null ? "" : $" ({server})")}";
+        if (verdict != TransportPersistence.None)
+            evidence += $"; they lie on {fileSystem}{(onDisk ? "" : ", which a restart empties")} (no restart was tried)";
+        return Found(subject, Verdicts.Word(verdict), evidence, afterAll, $"of {Messages} messages",
+            subject.Traits is { } t ? Verdicts.Word(t.Persistent) : null);
     }
 
     private static int AfterWriter(Subject subject)
@@ -56,5 +60,7 @@ internal sealed class PersistenceProbe : Probe
         pair.Sender.Ask($"send {Messages} {Bytes}");
     }
 
-    private static int Count(Side receiver) => Whole(AnswerOf(() => receiver.Ask($"take {Messages} {ShortPatience}"), out bool worked) is { } answer && worked ? answer.Split(' ')[0] : "0");
+    private static int Count(Side receiver) =>
+        Whole(AnswerOf(() => receiver.Ask($"take {Messages} {ShortPatience}"), out bool worked) is { } answer && worked
+        ? answer.Split(' ')[0] : "0");
 }

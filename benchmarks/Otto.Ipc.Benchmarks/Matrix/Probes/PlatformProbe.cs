@@ -4,7 +4,8 @@ using Otto.Ipc.Benchmarks.Matrix.Subjects;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
-/// <summary>Platforms are declared, not probed; what can be said is whether the declaration names this machine, and owns up to the others.</summary>
+/// <summary>Platforms are declared, not probed; what can be said is whether the declaration
+/// names this machine, and owns up to the others.</summary>
 internal sealed class PlatformProbe : Probe
 {
     private static readonly string[] Reservations = ["untested", "not offered"];
@@ -12,7 +13,8 @@ internal sealed class PlatformProbe : Probe
     public override Row Row => Row.CrossPlatform;
 
     /// <summary>This machine, in the words of a declaration.</summary>
-    public static string Here => $"{(OperatingSystem.IsLinux() ? "Linux" : OperatingSystem.IsMacOS() ? "macOS" : "Windows")} {RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
+    public static string Here => $"{(OperatingSystem.IsLinux() ? "Linux" : OperatingSystem.IsMacOS() ? "macOS" : "Windows")} "
+        + $"{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
 
     public override Cell Try(Subject subject)
     {
@@ -32,7 +34,8 @@ internal sealed class PlatformProbe : Probe
         return other is null ? null : $"its traits say '{other}', which was never run: they must say 'untested' or 'not offered'";
     }
 
-    private static string[] Parts(string declared) => declared.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Parts(string declared) =>
+        declared.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     private static bool IsReserved(string part) => Array.Exists(Reservations, r => part.Contains(r, StringComparison.Ordinal));
 }

@@ -15,7 +15,8 @@ internal abstract class Probe
 
     /// <exception cref="ProbeException">Something else failed than what is probed.</exception>
     /// <exception cref="TimeoutException">A process said nothing.</exception>
-    /// <exception cref="MissingProgramException">A program is not installed without which the word would be a guess.</exception>
+    /// <exception cref="MissingProgramException">A program is not installed without which
+    /// the word would be a guess.</exception>
     public abstract Cell Try(Subject subject);
 
     /// <summary>The same, but that a probe which fails is a cell that fails the run.</summary>
@@ -35,7 +36,8 @@ internal abstract class Probe
         }
     }
 
-    protected Cell Found(Subject subject, string verdict, string evidence, double? number = null, string? unit = null, string? claim = null, string? objection = null) => new()
+    protected Cell Found(Subject subject, string verdict, string evidence, double? number = null, string? unit = null, string? claim = null,
+        string? objection = null) => new()
     {
         Row = Row,
         Subject = subject.Name,
@@ -48,9 +50,11 @@ internal abstract class Probe
         Objection = objection,
     };
 
-    /// <summary>That a word is owed to the tolerance, for whoever holds the number against the rules; nothing where it is not.</summary>
+    /// <summary>That a word is owed to the tolerance, for whoever holds the number against
+    /// the rules; nothing where it is not.</summary>
     protected static string Leaned(Subject subject, string alone, string verdict) => alone == verdict
-        ? "" : FormattableString.Invariant($" (that alone would be '{alone}', but within a factor of {Verdicts.Tolerance} of the border it confirms what is {(subject.Traits is null ? "expected" : "claimed")})");
+        ? "" : FormattableString.Invariant($" (that alone would be '{alone}', but within a factor of {Verdicts.Tolerance} of the border "
+        + $"it confirms what is {(subject.Traits is null ? "expected" : "claimed")})");
 
     protected static string Text(IFormattable number, string format = "N0") => number.ToString(format, CultureInfo.InvariantCulture);
 

@@ -5,7 +5,8 @@ using Otto.Ipc.Benchmarks.Matrix.Subjects;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
-/// <summary>What has to happen before a first message, and how long that takes two programs that have just started.</summary>
+/// <summary>What has to happen before a first message, and how long that takes two programs
+/// that have just started.</summary>
 internal sealed class SetUpProbe : Probe
 {
     private const int Repeats = 3;
@@ -23,8 +24,10 @@ internal sealed class SetUpProbe : Probe
             Server.Own => "a server of this project",
             _ => "a server to install and look after",
         };
-        string evidence = $"{steps} {(steps == 1 ? "step" : "steps")} ({string.Join(", ", subject.SetUpSteps)}), {server}; {Text(best)} ms to the first message between programs that had just started, best of {Repeats}";
-        return Found(subject, Verdicts.Word(Verdicts.SetUp(steps, subject.Server, TimeSpan.FromMilliseconds(best))), evidence, Math.Round(best), "ms",
+        string evidence = $"{steps} {(steps == 1 ? "step" : "steps")} ({string.Join(", ", subject.SetUpSteps)}), {server}; {Text(best)} "
+            + $"ms to the first message between programs that had just started, best of {Repeats}";
+        return Found(subject, Verdicts.Word(Verdicts.SetUp(steps, subject.Server, TimeSpan.FromMilliseconds(best))), evidence,
+            Math.Round(best), "ms",
             subject.Traits is { } t ? Verdicts.Word(t.SetUp) : null);
     }
 

@@ -5,12 +5,14 @@ using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
-/// <summary>Whether a bash script sends to a .NET program and receives from one, with which programs and in how many lines.</summary>
+/// <summary>Whether a bash script sends to a .NET program and receives from one, with which
+/// programs and in how many lines.</summary>
 internal sealed class ShellProbe : Probe
 {
     // What a system has before anybody installs anything: coreutils, grep, sed, util-linux.
     private static readonly string[] BasePrograms =
-        ["bash", "cat", "head", "tail", "ls", "mkdir", "mv", "rm", "ln", "touch", "grep", "sed", "cut", "tr", "wc", "sort", "flock", "mkfifo", "sleep", "timeout", "mktemp", "date", "stat", "env", "dirname", "basename"];
+        ["bash", "cat", "head", "tail", "ls", "mkdir", "mv", "rm", "ln", "touch", "grep", "sed", "cut", "tr", "wc", "sort", "flock",
+            "mkfifo", "sleep", "timeout", "mktemp", "date", "stat", "env", "dirname", "basename"];
 
     public override Row Row => Row.ShellFriendly;
 
@@ -23,8 +25,10 @@ internal sealed class ShellProbe : Probe
         foreach (ShellScript script in Scripts(subject, place).OrderBy(s => s.Toolbox))
         {
             string channel = $"shell{++attempt}";
-            ShellScript mine = subject.Scripts(place.Address, channel).Single(s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
-            if (mine.Programs.Split(' ', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(static p => !ProgramDirectory.Has(p)) is { } program)
+            ShellScript mine = subject.Scripts(place.Address, channel).Single(
+                s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
+            if (mine.Programs.Split(' ', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(
+                static p => !ProgramDirectory.Has(p)) is { } program)
             {
                 missing ??= $"{program} is not installed";
                 continue;
@@ -39,12 +43,15 @@ internal sealed class ShellProbe : Probe
                 continue;
             }
 
-            tried.Add($"{Count(Lines(mine.Send), "line")} of bash sent to .NET and {Count(Lines(mine.Receive), "line")} received from it, with {with} and nothing else on the PATH");
-            return Found(subject, Verdicts.Word(Verdicts.Ease(mine.Toolbox)), string.Join("; ", tried), lines, "lines of bash", Claim(subject));
+            tried.Add($"{Count(Lines(mine.Send), "line")} of bash sent to .NET and {Count(Lines(mine.Receive), "line")} received from "
+                + $"it, with {with} and nothing else on the PATH");
+            return Found(subject, Verdicts.Word(Verdicts.Ease(mine.Toolbox)), string.Join("; ", tried), lines, "lines of bash",
+                Claim(subject));
         }
 
         if (missing is not null) throw new MissingProgramException(missing);
-        return Found(subject, Verdicts.Word(Verdicts.Ease(Toolbox.None)), tried.Count == 0 ? "a script has no way into another process's objects" : string.Join("; ", tried), claim: Claim(subject));
+        return Found(subject, Verdicts.Word(Verdicts.Ease(Toolbox.None)),
+            tried.Count == 0 ? "a script has no way into another process's objects" : string.Join("; ", tried), claim: Claim(subject));
     }
 
     private static IEnumerable<ShellScript> Scripts(Subject subject, Place place) => subject.Scripts(place.Address, "shell");
@@ -67,7 +74,8 @@ internal sealed class ShellProbe : Probe
 
         // A channel of its own, and an end of it that a sender may wait for.
         string other = channel + "-back";
-        ShellScript returning = subject.Scripts(place.Address, other).Single(s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
+        ShellScript returning =
+            subject.Scripts(place.Address, other).Single(s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
         bool kept = !subject.SendsOnlyToAReceiver;
         if (subject.Traits is null) pair.Receiver.Ask($"shown-inlet {other}");
         pair.Sender.Ask($"shown-outlet {other}");
@@ -75,7 +83,8 @@ internal sealed class ShellProbe : Probe
         if (kept) pair.Sender.Hear();
         ShellRun receiving = Shell.Run(returning.Receive, TimeSpan.FromSeconds(10), path.Path);
         if (!kept) _ = AnswerOf(pair.Sender.Hear, out _);
-        return receiving.Output.Contains(back, StringComparison.Ordinal) ? null : $"receiving: {(receiving.Errors.Length > 0 ? receiving.Errors.Trim() : $"'{receiving.Output.Trim()}'")}";
+        return receiving.Output.Contains(back, StringComparison.Ordinal) ? null
+            : $"receiving: {(receiving.Errors.Length > 0 ? receiving.Errors.Trim() : $"'{receiving.Output.Trim()}'")}";
     }
 
     private static int Lines(string script) => script.Split('\n').Count(l => l.Trim().Length > 0);

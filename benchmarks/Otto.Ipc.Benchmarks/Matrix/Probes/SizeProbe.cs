@@ -24,9 +24,12 @@ internal sealed class SizeProbe : Probe
         if (beyond is not null) evidence += $"; one byte more: {beyond}";
 
         string? objection = largest is null ? $"its traits say {Text(claimed)} B, and those did not go through"
-            : all && subject.MaxMessageBytes is not null && beyond is null ? $"its traits say {Text(claimed)} B, and one more went through" : null;
-        bool limited = subject.MaxMessageBytes is not null && (!all || beyond is not null) || Verdicts.SizeLimits(largest is null ? 0 : tried);
-        return Found(subject, Verdicts.Word(limited), evidence, largest is null ? 0 : tried, "B", subject.Traits is { } t ? Verdicts.Word(t.MaxMessageBytes is not null) : null,
+            : all && subject.MaxMessageBytes is not null && beyond is null ? $"its traits say {Text(claimed)} B, and one more went through"
+            : null;
+        bool limited = subject.MaxMessageBytes is not null && (!all || beyond is not null)
+            || Verdicts.SizeLimits(largest is null ? 0 : tried);
+        return Found(subject, Verdicts.Word(limited), evidence, largest is null ? 0 : tried, "B",
+            subject.Traits is { } t ? Verdicts.Word(t.MaxMessageBytes is not null) : null,
             subject.Traits is null ? null : objection);
     }
 
@@ -70,7 +73,10 @@ internal sealed class SizeProbe : Probe
 
     private static long AvailableBytes()
     {
-        string? line = File.Exists("/proc/meminfo") ? File.ReadLines("/proc/meminfo").FirstOrDefault(static l => l.StartsWith("MemAvailable", StringComparison.Ordinal)) : null;
-        return line is null ? 1L << 30 : long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture) * 1024;
+        string? line = File.Exists("/proc/meminfo")
+            ? File.ReadLines("/proc/meminfo").FirstOrDefault(static l => l.StartsWith("MemAvailable", StringComparison.Ordinal)) : null;
+        return line is null ? 1L << 30
+            : long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+                System.Globalization.CultureInfo.InvariantCulture) * 1024;
     }
 }

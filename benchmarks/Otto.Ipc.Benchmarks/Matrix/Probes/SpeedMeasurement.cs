@@ -7,13 +7,14 @@ using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
-// Everybody in one run: each subject, the peers among them, several times, in an order that is drawn anew each time. What ran next to whom is
-// then chance, and a machine that grows faster or slower does so for all of them.
+// Everybody in one run: each subject, the peers among them, several times, in an order that is drawn anew each time. What ran next to whom
+// is then chance, and a machine that grows faster or slower does so for all of them.
 
 /// <summary>How long and how often.</summary>
 /// <param name="Window">How long each measurement lasts.</param>
 /// <param name="Repeats">How often each subject's turn comes.</param>
-/// <param name="Again">How long may be spent on measuring once more what lies elsewhere than expected, all subjects together.</param>
+/// <param name="Again">How long may be spent on measuring once more what lies elsewhere
+/// than expected, all subjects together.</param>
 /// <param name="Seed">Draws the order.</param>
 internal sealed record SpeedPlan(TimeSpan Window, int Repeats, TimeSpan Again, int Seed);
 
@@ -56,21 +57,24 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         foreach (Subject subject in subjects.Where(static s => s.IsColumn))
         {
             if (!turns.TryGetValue((subject, Sizes[0]), out List<Turn>? mine)) continue;
-            for (int again = 0; again < MostAgain && Stopwatch.GetElapsedTime(began) < plan.Again && IsElsewhere(subject, Summarise(subject, Sizes[0], mine)); again++)
+            for (int again = 0; again < MostAgain && Stopwatch.GetElapsedTime(began) < plan.Again
+                && IsElsewhere(subject, Summarise(subject, Sizes[0], mine)); again++)
             {
                 say($"speed: {subject.Name} once more, since its numbers lie elsewhere than expected");
                 mine.AddRange(TurnThatEnds(subject, Sizes[..1], say).Select(static t => t.Turn));
             }
         }
 
-        return [.. from subject in subjects from bytes in Sizes where turns.ContainsKey((subject, bytes)) select Summarise(subject, bytes, turns[(subject, bytes)])];
+        return [.. from subject in subjects from bytes in Sizes where turns.ContainsKey((subject, bytes)) select Summarise(subject, bytes,
+            turns[(subject, bytes)])];
     }
 
     // Without the tolerance of a verdict: what needs it is tried again first.
     private static bool IsElsewhere(Subject subject, SpeedResult result) => subject.Leaning is { } leaning
         && (Verdicts.Speed(result.QuietestMicroseconds) != leaning.Speed || Verdicts.Overhead(result.CpuMicroseconds) != leaning.Overhead);
 
-    // A turn that failed is told, and taken again, so that one subject's failure does not cost everybody's figures. One that keeps failing is left out.
+    // A turn that failed is told, and taken again, so that one subject's failure does not cost everybody's
+    // figures. One that keeps failing is left out.
     private List<(int Bytes, Turn Turn)> TurnThatEnds(Subject subject, int[] sizes, Action<string> say)
     {
         while (Failures.Count(f => f.Title == subject.Title) < MostFailures)
@@ -137,7 +141,8 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         pair.Sender.Tell(string.Create(CultureInfo.InvariantCulture, $"call {window.TotalMilliseconds:0} {how} {bytes}"));
         string[] answer = pair.HearBoth().Sender.Split(' ');
         pair.Close();
-        return new Trips(Parse(answer[0]), [.. answer[1..].Select(static p => p.Split(':')).Select(static p => new Percentile(Parse(p[0]), Parse(p[1])))]);
+        return new Trips(Parse(answer[0]),
+            [.. answer[1..].Select(static p => p.Split(':')).Select(static p => new Percentile(Parse(p[0]), Parse(p[1])))]);
     }
 
     private static SpeedResult Summarise(Subject subject, int bytes, List<Turn> turns) => new()
@@ -151,7 +156,8 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         Awake = Medians(turns.ConvertAll(static t => t.Awake.All)),
         AwakeMedians = [.. turns.SelectMany(static t => t.Awake.All.Where(static p => p.Percent == 50)).Select(static p => p.Microseconds)],
         Asleep = Medians(turns.ConvertAll(static t => t.Asleep.All)),
-        AsleepMedians = [.. turns.SelectMany(static t => t.Asleep.All.Where(static p => p.Percent == 50)).Select(static p => p.Microseconds)],
+        AsleepMedians = [.. turns.SelectMany(static t => t.Asleep.All.Where(static p => p.Percent == 50)).Select(
+            static p => p.Microseconds)],
         CpuMicroseconds = Math.Round(turns.Min(static t => t.Cpu), 4),
         AllocatedBytes = Math.Round(Result.Median(turns.Select(static t => t.Allocated)), 2),
     };
@@ -159,7 +165,8 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
     private static IReadOnlyList<Percentile> Medians(List<IReadOnlyList<Percentile>> distributions) =>
     [
         .. Runs.Percentiles.Where(p => distributions.TrueForAll(d => d.Any(q => q.Percent == p)))
-            .Select(p => new Percentile(p, Math.Round(Result.Median(distributions.Select(d => d.First(q => q.Percent == p).Microseconds)), 3))),
+            .Select(p => new Percentile(p,
+                Math.Round(Result.Median(distributions.Select(d => d.First(q => q.Percent == p).Microseconds)), 3))),
     ];
 
     private static long[] Numbers(string text) => [.. text.Split(' ').Select(static w => long.Parse(w, CultureInfo.InvariantCulture))];

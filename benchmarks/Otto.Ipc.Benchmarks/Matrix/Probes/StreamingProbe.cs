@@ -5,7 +5,8 @@ using Otto.Ipc.Benchmarks.Matrix.Subjects;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
-/// <summary>Whether the first frame can be read while the sender still runs, and whether more passes than there is room for.</summary>
+/// <summary>Whether the first frame can be read while the sender still runs, and whether
+/// more passes than there is room for.</summary>
 internal sealed class StreamingProbe : Probe
 {
     private const int Frame = 4096, Frames = 10_240;
@@ -33,10 +34,13 @@ internal sealed class StreamingProbe : Probe
         bool early = first == 1 && alive && firstRead < sent, whole = rest == Frames;
         double ahead = (sent - firstRead) * 1000.0 / Stopwatch.Frequency;
         string evidence = early
-            ? $"the first of {Text(Frames + 1)} frames was read {Text(ahead, "N0")} ms before the sender ended; {Text(rest)} more of {Text(Frame)} B came whole and in order, {Text((long)Frames * Frame >> 20)} MiB in all"
+            ? $"the first of {Text(Frames + 1)} frames was read {Text(ahead, "N0")} ms before the sender ended; {Text(rest)} more of "
+            + $"{Text(Frame)} B came whole and in order, {Text((long)Frames * Frame >> 20)} MiB in all"
             : $"{first} of 1 frame was read before the sender ended";
-        if (early && !whole) evidence = $"the first frame was read before the sender ended, but then only {Text(rest)} of {Text(Frames)} came";
-        return Found(subject, Verdicts.Word(Verdicts.Streaming(early, whole)), evidence, Math.Round(ahead), "ms ahead", subject.Traits is { } t ? Verdicts.Word(t.Streaming) : null);
+        if (early && !whole)
+            evidence = $"the first frame was read before the sender ended, but then only {Text(rest)} of {Text(Frames)} came";
+        return Found(subject, Verdicts.Word(Verdicts.Streaming(early, whole)), evidence, Math.Round(ahead), "ms ahead",
+            subject.Traits is { } t ? Verdicts.Word(t.Streaming) : null);
     }
 
     private static (int Count, long When) Taken(string answer)

@@ -34,7 +34,8 @@ internal sealed record Cell
     public bool Disagrees => Usual is not null && Usual != Verdict;
 
     /// <summary>In what the transport's traits are wrong; <see langword="null"/> where they are right.</summary>
-    public string? Contradiction => Claim is not null && Claim != Verdict ? $"its traits say '{Claim}', measured is '{Verdict}'" : Objection;
+    public string? Contradiction =>
+        Claim is not null && Claim != Verdict ? $"its traits say '{Claim}', measured is '{Verdict}'" : Objection;
 }
 
 /// <summary>What one subject reached at one size, over all repeats.</summary>
@@ -59,7 +60,8 @@ internal sealed record SpeedResult
     /// <summary>Round trips of ends that never sleep: their distribution; empty where they cannot.</summary>
     public required IReadOnlyList<Percentile> Awake { get; init; }
 
-    /// <summary>The quietest round trips of all repeats, as many in a row as make a median; awake where the ends can be.</summary>
+    /// <summary>The quietest round trips of all repeats, as many in a row as make a median;
+    /// awake where the ends can be.</summary>
     public required double QuietestMicroseconds { get; init; }
 
     /// <summary>Medians of each run's round trips, awake.</summary>
@@ -79,9 +81,12 @@ internal sealed record SpeedResult
     public double Rate => Measuring.Result.Median(Rates);
 
     /// <summary>The widest of the three spreads: the largest run over the smallest.</summary>
-    public double Spread => new[] { Rates, AwakeMedians, AsleepMedians }.Where(r => r.Count > 0 && r.Min() > 0).Select(r => r.Max() / r.Min()).DefaultIfEmpty(1).Max();
+    public double Spread =>
+        new[] { Rates, AwakeMedians, AsleepMedians }.Where(r => r.Count > 0 && r.Min() > 0).Select(r => r.Max() / r.Min()).DefaultIfEmpty(1)
+        .Max();
 
-    public static double? At(IReadOnlyList<Percentile> distribution, double percent) => distribution.FirstOrDefault(p => p.Percent == percent)?.Microseconds;
+    public static double? At(IReadOnlyList<Percentile> distribution, double percent) =>
+        distribution.FirstOrDefault(p => p.Percent == percent)?.Microseconds;
 }
 
 /// <param name="Percent">Such a part of all round trips took no longer.</param>

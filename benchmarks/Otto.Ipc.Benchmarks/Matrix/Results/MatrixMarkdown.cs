@@ -28,11 +28,15 @@ internal static class MatrixMarkdown
         var text = new StringBuilder();
         text.AppendLine($"# The comparison matrix, {head.Date}").AppendLine();
         text.AppendLine($"{head.Machine}. {head.Kernel}, .NET SDK {head.Sdk}, {head.Runtime}. Commit `{head.Commit}`. Command: `{head.Command}`.");
-        text.AppendLine(FormattableString.Invariant($"{head.Repeats} repeats of {head.WindowMilliseconds:0} ms for each size and way, in an order drawn with the seed {head.Seed}; figures are medians, but the processor time of a message, which is the least of all repeats."));
-        text.AppendLine(FormattableString.Invariant($"Load before and after: {head.Load[0]:0.00}, {head.Load[1]:0.00}. Typical spread of the repeats: {run.TypicalSpread:0.00}."));
+        text.AppendLine(FormattableString.Invariant($"{head.Repeats} repeats of {head.WindowMilliseconds:0} ms for each size and way, "
+            + $"in an order drawn with the seed {head.Seed}; figures are medians, but the processor time of a message, which is the "
+            + $"least of all repeats."));
+        text.AppendLine(FormattableString.Invariant(
+            $"Load before and after: {head.Load[0]:0.00}, {head.Load[1]:0.00}. Typical spread of the repeats: {run.TypicalSpread:0.00}."));
         if (run.Noise is { } noise) text.AppendLine().AppendLine($"**{noise}**");
         foreach (string left in head.LeftOut) text.AppendLine().AppendLine($"Left out: {left}.");
-        foreach (Failure failure in head.Failures) text.AppendLine().AppendLine($"**Failed once, and taken again: {Plain($"{failure.Title}, {failure.What}")}.**");
+        foreach (Failure failure in head.Failures)
+            text.AppendLine().AppendLine($"**Failed once, and taken again: {Plain($"{failure.Title}, {failure.What}")}.**");
         text.AppendLine().AppendLine("What makes a verdict stands in `benchmarks/Otto.Ipc.Benchmarks/Matrix/Verdicts.cs`.").AppendLine();
         text.Append(Table(run)).AppendLine();
         text.AppendLine("## Where we find something else than is usually said").AppendLine();
@@ -46,7 +50,8 @@ internal static class MatrixMarkdown
             text.AppendLine().AppendLine($"### {Verdicts.Word(row)}").AppendLine();
             foreach (Column column in head.Columns)
             {
-                if (run.At(row, column.Name) is { } cell) text.AppendLine($"* {Plain(column.Title)}: **{cell.Verdict}**. {Plain(cell.Evidence)}.");
+                if (run.At(row, column.Name) is { } cell)
+                    text.AppendLine($"* {Plain(column.Title)}: **{cell.Verdict}**. {Plain(cell.Evidence)}.");
             }
         }
 
@@ -60,7 +65,8 @@ internal static class MatrixMarkdown
         text.AppendLine($"| | {string.Join(" | ", run.Head.Columns.Select(static c => Plain(c.Title)))} |");
         text.AppendLine($"| --- |{string.Concat(run.Head.Columns.Select(static _ => " --- |"))}");
         foreach (Row row in Enum.GetValues<Row>())
-            text.AppendLine($"| {Verdicts.Word(row)} | {string.Join(" | ", run.Head.Columns.Select(c => run.At(row, c.Name) is { } cell ? Words(cell) : ""))} |");
+            text.AppendLine($"| {Verdicts.Word(row)} | "
+                + $"{string.Join(" | ", run.Head.Columns.Select(c => run.At(row, c.Name) is { } cell ? Words(cell) : ""))} |");
         return text.ToString();
     }
 
@@ -69,7 +75,8 @@ internal static class MatrixMarkdown
         from cell in run.Cells
         where cell.Disagrees
         let title = run.Head.Columns.First(c => c.Name == cell.Subject).Title
-        select $"{title}, {Verdicts.Word(cell.Row)}: usually *{cell.Usual}*, here **{cell.Verdict}**: {(cell.Row == Row.Speed ? cell.Evidence.Split(';')[0] : cell.Evidence)}.";
+        select $"{title}, {Verdicts.Word(cell.Row)}: usually *{cell.Usual}*, here **{cell.Verdict}**: "
+        + $"{(cell.Row == Row.Speed ? cell.Evidence.Split(';')[0] : cell.Evidence)}.";
 
     /// <summary>A cell in a few words: what was found, and the number where one tells more.</summary>
     public static string Short(Cell cell) => cell.Verdict + NumberOf(cell);
@@ -83,7 +90,8 @@ internal static class MatrixMarkdown
         return $"**{cell.Verdict}**{NumberOf(cell)}{usual}";
     }
 
-    private static string NumberOf(Cell cell) => cell.Row is Row.Speed or Row.SetUp or Row.Overhead or Row.SizeLimits && cell.Number is { } n ? $", {Number(n, cell.Unit!)}" : "";
+    private static string NumberOf(Cell cell) =>
+        cell.Row is Row.Speed or Row.SetUp or Row.Overhead or Row.SizeLimits && cell.Number is { } n ? $", {Number(n, cell.Unit!)}" : "";
 
     private static string Number(double value, string unit) => unit switch
     {
@@ -97,17 +105,20 @@ internal static class MatrixMarkdown
     {
         var text = new StringBuilder();
         text.AppendLine("## Figures").AppendLine();
-        text.AppendLine("Round trips in µs, p50 and p99; awake ends look again and again, asleep ones wait in the kernel. CPU is of all processes for a message of a busy run.").AppendLine();
+        text.AppendLine("Round trips in µs, p50 and p99; awake ends look again and again, asleep ones wait in the kernel. CPU is of all "
+            + "processes for a message of a busy run.").AppendLine();
         text.AppendLine("| | bytes | messages/s | awake | asleep | CPU a message | allocated | spread |");
         text.AppendLine("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
         foreach (SpeedResult s in run.Speeds)
         {
             text.AppendLine(FormattableString.Invariant(
-                $"| {Plain(s.Title)} | {s.SentBytes:N0} | {Results.Figures.Rate(s.Rate)} | {Both(s.Awake)} | {Both(s.Asleep)} | {Results.Figures.Microseconds(s.CpuMicroseconds)} µs | {s.AllocatedBytes:0.#} B | {s.Spread:0.00} |"));
+                $"| {Plain(s.Title)} | {s.SentBytes:N0} | {Results.Figures.Rate(s.Rate)} | {Both(s.Awake)} | {Both(s.Asleep)} | "
+                + $"{Results.Figures.Microseconds(s.CpuMicroseconds)} µs | {s.AllocatedBytes:0.#} B | {s.Spread:0.00} |"));
         }
 
         return text.ToString();
     }
 
-    private static string Both(IReadOnlyList<Percentile> d) => d.Count == 0 ? "" : $"{Results.Figures.Microseconds(SpeedResult.At(d, 50))} / {Results.Figures.Microseconds(SpeedResult.At(d, 99))}";
+    private static string Both(IReadOnlyList<Percentile> d) =>
+        d.Count == 0 ? "" : $"{Results.Figures.Microseconds(SpeedResult.At(d, 50))} / {Results.Figures.Microseconds(SpeedResult.At(d, 99))}";
 }

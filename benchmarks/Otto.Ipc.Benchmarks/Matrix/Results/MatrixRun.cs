@@ -63,7 +63,8 @@ internal sealed record MatrixRun(RunHead Head, IReadOnlyList<Cell> Cells, IReadO
     /// <summary>The middle of all spreads.</summary>
     public double TypicalSpread => Math.Round(Measuring.Result.Median(Speeds.Select(s => s.Spread).DefaultIfEmpty(1)), 2);
 
-    /// <summary>Why the numbers are to be taken with care; <see langword="null"/> where the machine was quiet.</summary>
+    /// <summary>Why the numbers are to be taken with care; <see langword="null"/> where the
+    /// machine was quiet.</summary>
     public string? Noise => Measuring.NoiseDetector.Of(Head.OthersBefore, TypicalSpread);
 
     public IEnumerable<string> ToLines() =>
@@ -106,6 +107,7 @@ internal sealed record MatrixLine
 }
 
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UseStringEnumConverter = true, IgnoreReadOnlyProperties = true)]
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    UseStringEnumConverter = true, IgnoreReadOnlyProperties = true)]
 [JsonSerializable(typeof(MatrixLine))]
 internal sealed partial class MatrixJson : JsonSerializerContext;

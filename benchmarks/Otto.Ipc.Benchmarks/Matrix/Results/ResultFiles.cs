@@ -42,6 +42,8 @@ internal static class Checkout
             if (File.Exists(Path.Combine(d.FullName, "Otto.Ipc.sln"))) return d.FullName;
         }
 
-        throw new DirectoryNotFoundException(string.Create(CultureInfo.InvariantCulture, $"{AppContext.BaseDirectory} lies in no checkout, so there is no benchmarks/results"));
+        throw new DirectoryNotFoundException(
+            string.Create(CultureInfo.InvariantCulture,
+                $"{AppContext.BaseDirectory} lies in no checkout, so there is no benchmarks/results"));
     }
 }

@@ -9,7 +9,8 @@ internal static class AlteredTraits
 {
     /// <summary>Changes one trait of one subject for this run.</summary>
     /// <param name="change">Such as <c>mmap.Persistent=Disk</c>.</param>
-    /// <exception cref="ArgumentException">There is no such subject, trait or value; the message lists those that there are.</exception>
+    /// <exception cref="ArgumentException">There is no such subject, trait or value; the
+    /// message lists those that there are.</exception>
     public static void Apply(string change)
     {
         string[] parts = change.Split('.', '=');
@@ -23,10 +24,12 @@ internal static class AlteredTraits
     public static TransportTraits With(TransportTraits traits, string trait, string value)
     {
         PropertyInfo property = typeof(TransportTraits).GetProperty(trait)
-            ?? throw new ArgumentException($"there is no trait '{trait}'; there are {string.Join(", ", typeof(TransportTraits).GetProperties().Select(static p => p.Name))}");
+            ?? throw new ArgumentException($"there is no trait '{trait}'; there are "
+            + $"{string.Join(", ", typeof(TransportTraits).GetProperties().Select(static p => p.Name))}");
         TransportTraits changed = traits with { };
         Type type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
-        property.SetValue(changed, type.IsEnum ? Enum.Parse(type, value) : value == "null" ? null : Convert.ChangeType(value, type, CultureInfo.InvariantCulture));
+        property.SetValue(changed,
+            type.IsEnum ? Enum.Parse(type, value) : value == "null" ? null : Convert.ChangeType(value, type, CultureInfo.InvariantCulture));
         return changed;
     }
 }

@@ -3,7 +3,8 @@ using System.Threading.Channels;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
-/// <summary>A bounded channel between two threads of one process: the reference is handed over, and no byte is copied.</summary>
+/// <summary>A bounded channel between two threads of one process: the reference is handed
+/// over, and no byte is copied.</summary>
 internal sealed class ChannelSubject : Subject
 {
     private const int MostMessages = 1024, RoomBytes = 64 << 20;
@@ -25,14 +26,18 @@ internal sealed class ChannelSubject : Subject
 
     public override Place OpenPlace(bool keep) => new NoPlace();
 
-    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new WriterOutlet(Open(address, channel, options), Capacity(options), options.MaxMessageBytes);
+    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
+        new WriterOutlet(Open(address, channel, options), Capacity(options), options.MaxMessageBytes);
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new ReaderInlet(Open(address, channel, options));
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
+        new ReaderInlet(Open(address, channel, options));
 
     private static int Capacity(LinkOptions options) => Math.Clamp(RoomBytes / Math.Max(options.MaxMessageBytes, 1), 1, MostMessages);
 
     private static Channel<ArraySegment<byte>> Open(string address, string channel, LinkOptions options) => Channels.GetOrAdd(
-        address + "/" + channel, static (_, capacity) => Channel.CreateBounded<ArraySegment<byte>>(new BoundedChannelOptions(capacity) { SingleWriter = true }), Capacity(options));
+        address + "/" + channel,
+        static (_, capacity) => Channel.CreateBounded<ArraySegment<byte>>(new BoundedChannelOptions(capacity) { SingleWriter = true }),
+        Capacity(options));
 
     private sealed class NoPlace : Place
     {
@@ -43,11 +48,13 @@ internal sealed class ChannelSubject : Subject
         }
     }
 
-    /// <param name="capacity">How many messages wait at most: so many arrays, and two in hand, take turns, and none is written while it is read.</param>
+    /// <param name="capacity">How many messages wait at most: so many arrays, and two in
+    /// hand, take turns, and none is written while it is read.</param>
     /// <param name="bytes">How large they are made.</param>
     private sealed class WriterOutlet(Channel<ArraySegment<byte>> channel, int capacity, int bytes) : Outlet
     {
-        // Made before anything is measured; but where there is room for one message alone it is so large that each is made when its turn comes.
+        // Made before anything is measured; but where there is room for one message alone it is so large
+        // that each is made when its turn comes.
         private readonly byte[][] _turns = [.. Enumerable.Range(0, capacity + 2).Select(_ => capacity == 1 ? [] : Message.Create(bytes))];
         private int _turn;
 

@@ -4,7 +4,8 @@ using Cloudtoid.Interprocess;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
-// Built only with -p:WithCloudtoid=true, where the package source has Cloudtoid.Interprocess. Neither built nor run so far: the source at hand has it not.
+// Built only with -p:WithCloudtoid=true, where the package source has Cloudtoid.Interprocess. Neither built
+// nor run so far: the source at hand has it not.
 
 /// <summary>The shared-memory queue of Cloudtoid.Interprocess.</summary>
 internal sealed class CloudtoidSubject : Subject

@@ -2,8 +2,8 @@ using System.Diagnostics;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
-// The least that every way of passing messages can do, so that one harness measures all of them. Waits have an end: what does not come is an
-// error with a number in it, not a hang.
+// The least that every way of passing messages can do, so that one harness measures all of them. Waits have an end: what does not come is
+// an error with a number in it, not a hang.
 
 /// <summary>Where messages go in. For one thread.</summary>
 internal abstract class Outlet : IDisposable
@@ -16,7 +16,8 @@ internal abstract class Outlet : IDisposable
     /// <summary>The largest message, where the end knows it.</summary>
     public virtual long? MaxMessageBytes => null;
 
-    /// <summary>Room for the next message: a <see cref="Message"/> already, but for its number, unless something else was written there.</summary>
+    /// <summary>Room for the next message: a <see cref="Message"/> already, but for its
+    /// number, unless something else was written there.</summary>
     public virtual Span<byte> Prepare(int bytes)
     {
         if (_buffer.Length != bytes) _buffer = Message.Create(bytes);
@@ -62,7 +63,8 @@ internal abstract class Inlet : IDisposable
         {
             if (!awake) Sleep(Patience);
             if (TryReceive(out message)) return message;
-            if ((!awake || looks % LooksBetweenClocks == 0) && Stopwatch.GetElapsedTime(start) > Patience) throw new TimeoutException($"no message came in {Patience.TotalSeconds:0.#} s");
+            if ((!awake || looks % LooksBetweenClocks == 0) && Stopwatch.GetElapsedTime(start) > Patience)
+                throw new TimeoutException($"no message came in {Patience.TotalSeconds:0.#} s");
         }
     }
 

@@ -20,9 +20,11 @@ internal sealed class FifoSubject : Subject
     // A message of 1 MiB does not fit into the largest pipe that is given without privileges.
     public override int MostMeasuredBytes => (int)Math.Min(1 << 20, Declared.MaxMessageBytes!.Value);
 
-    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new SenderOutlet(Transport(address).OpenSender(channel, Options(options)));
+    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
+        new SenderOutlet(Transport(address).OpenSender(channel, Options(options)));
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new ReceiverInlet(Transport(address).OpenReceiver(channel, Options(options)));
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
+        new ReceiverInlet(Transport(address).OpenReceiver(channel, Options(options)));
 
     public override IEnumerable<Look> Looks(string address, string channel) =>
     [
@@ -33,11 +35,13 @@ internal sealed class FifoSubject : Subject
     ];
 
     public override IEnumerable<ShellScript> Scripts(string address, string channel) =>
-        [new(Toolbox.Base, "", $"printf '%s\\n' \"$MESSAGE\" > {Quote(address)}/{channel}.fifo", $"head -n 1 < {Quote(address)}/{channel}.fifo")];
+        [new(Toolbox.Base, "", $"printf '%s\\n' \"$MESSAGE\" > {Quote(address)}/{channel}.fifo",
+            $"head -n 1 < {Quote(address)}/{channel}.fifo")];
 
     private static FifoTransport Transport(string address) => new(new FifoTransportOptions { Directory = address });
 
     // Lines, for the harness's messages have no line feed in them and shells take part; but large ones as what is large is sent.
     private static FifoStreamOptions Options(LinkOptions options) =>
-        new() { Framing = options.MaxMessageBytes > MostLineBytes ? FifoFraming.LengthPrefixed : FifoFraming.Lines, MaxMessageBytes = options.MaxMessageBytes };
+        new() { Framing = options.MaxMessageBytes > MostLineBytes ? FifoFraming.LengthPrefixed : FifoFraming.Lines,
+            MaxMessageBytes = options.MaxMessageBytes };
 }

@@ -17,9 +17,11 @@ internal sealed class FilesSubject : Subject
 
     public override Place OpenPlace(bool keep) => new ScratchPlace(disk: true);
 
-    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new SenderOutlet(Transport(address).OpenSender(channel, Options(options)));
+    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
+        new SenderOutlet(Transport(address).OpenSender(channel, Options(options)));
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new ReceiverInlet(Transport(address).OpenReceiver(channel, Options(options)));
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
+        new ReceiverInlet(Transport(address).OpenReceiver(channel, Options(options)));
 
     public override IEnumerable<Look> Looks(string address, string channel) =>
     [

@@ -2,7 +2,8 @@ using System.Buffers.Binary;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
-// For peers that carry bytes and not messages: a length before each message, written with it in one call, and as much read at once as there is.
+// For peers that carry bytes and not messages: a length before each message, written with it in one call,
+// and as much read at once as there is.
 
 internal abstract class FramedOutlet : Outlet
 {

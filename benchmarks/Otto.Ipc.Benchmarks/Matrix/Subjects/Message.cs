@@ -34,7 +34,8 @@ internal static class Message
     public static void Fill(Span<byte> message)
     {
         if (message.Length < LeastBytes) return;
-        for (int start = 0; start < message.Length; start += Block) LettersOf(start, message[start..Math.Min(start + Block, message.Length)]);
+        for (int start = 0; start < message.Length; start += Block)
+            LettersOf(start, message[start..Math.Min(start + Block, message.Length)]);
         message[0] = message[^1] = (byte)'"';
         SetNumber(message, 0);
     }
@@ -60,10 +61,11 @@ internal static class Message
         BinaryPrimitives.WriteUInt64LittleEndian(message.Slice(1, 8), Spread(number) | Zeros);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static uint NumberOf(ReadOnlySpan<byte> message) => Gather(BinaryPrimitives.ReadUInt64LittleEndian(message.Slice(1, 8)) & Nibbles);
+    public static uint NumberOf(ReadOnlySpan<byte> message) =>
+    Gather(BinaryPrimitives.ReadUInt64LittleEndian(message.Slice(1, 8)) & Nibbles);
 
-    // Letters that tell their place, so that bytes that moved are noticed: an alphabet that starts elsewhere in each block. Copied and not computed,
-    // for a message of a gibibyte is filled and checked too.
+    // Letters that tell their place, so that bytes that moved are noticed: an alphabet that starts elsewhere in each block. Copied and not
+    // computed, for a message of a gibibyte is filled and checked too.
     private static void LettersOf(int start, Span<byte> block)
     {
         int turn = (int)(((uint)start / Block * Mixer >> 16) % 26);

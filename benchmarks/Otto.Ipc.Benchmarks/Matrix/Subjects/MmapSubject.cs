@@ -18,9 +18,11 @@ internal sealed class MmapSubject : Subject
 
     public override string? Missing => Directory.Exists("/dev/shm") ? null : "there is no /dev/shm here";
 
-    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new SenderOutlet(Transport(address).OpenSender(channel, Options(options)));
+    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
+        new SenderOutlet(Transport(address).OpenSender(channel, Options(options)));
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new ReceiverInlet(Transport(address).OpenReceiver(channel, Options(options)));
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
+        new ReceiverInlet(Transport(address).OpenReceiver(channel, Options(options)));
 
     public override IEnumerable<Look> Looks(string address, string channel) =>
     [
@@ -31,7 +33,8 @@ internal sealed class MmapSubject : Subject
     ];
 
     public override IEnumerable<ShellScript> Scripts(string address, string channel) =>
-        [new(Toolbox.Own, "otto", $"printf '%s\\n' \"$MESSAGE\" | otto send {channel} --transport {Quote("mmap://" + address)}", $"otto recv {channel} --count 1 --transport {Quote("mmap://" + address)}")];
+        [new(Toolbox.Own, "otto", $"printf '%s\\n' \"$MESSAGE\" | otto send {channel} --transport {Quote("mmap://" + address)}",
+            $"otto recv {channel} --count 1 --transport {Quote("mmap://" + address)}")];
 
     private static MmapTransport Transport(string address) => new(new MmapTransportOptions { Directory = address });
 

@@ -13,9 +13,11 @@ internal sealed class PipeSubject : Subject
     // Its reads only block.
     public override bool CanStayAwake => false;
 
-    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => OpenTalk(address, channel, caller: true, options).Outlet;
+    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
+        OpenTalk(address, channel, caller: true, options).Outlet;
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => OpenTalk(address, channel, caller: false, options).Inlet;
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
+        OpenTalk(address, channel, caller: false, options).Inlet;
 
     public override Talk OpenTalk(string address, string channel, bool caller, LinkOptions options)
     {
@@ -31,7 +33,8 @@ internal sealed class PipeSubject : Subject
         return new Talk(new PipeOutlet(server, server), new PipeInlet(server, server));
     }
 
-    public override Talk OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options) => OpenTalk(address, channel, caller, options);
+    public override Talk OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options) =>
+        OpenTalk(address, channel, caller, options);
 
     private sealed class PipeOutlet(PipeStream pipe, NamedPipeServerStream? server) : FramedOutlet
     {

@@ -14,7 +14,8 @@ internal abstract partial class Place : IDisposable
     /// <summary>The process that stands between the ends, where there is one.</summary>
     public virtual int? ServerId => null;
 
-    /// <summary>The kind of file system under it, such as <c>tmpfs</c>; <see langword="null"/> where nothing is kept.</summary>
+    /// <summary>The kind of file system under it, such as <c>tmpfs</c>;
+    /// <see langword="null"/> where nothing is kept.</summary>
     public virtual string? FileSystem => null;
 
     /// <summary>Kills what stands between the ends, without a warning, and starts it again with what it kept.</summary>
@@ -36,7 +37,8 @@ internal sealed class ScratchPlace : Place
     private static readonly string[] InMemory = ["tmpfs", "ramfs"];
     private readonly DirectoryInfo _directory;
 
-    /// <param name="disk">Whether it must lie on a disk; else it lies in memory, where there is such a file system.</param>
+    /// <param name="disk">Whether it must lie on a disk; else it lies in memory, where
+    /// there is such a file system.</param>
     public ScratchPlace(bool disk) => _directory = Interruption.NewDirectory(disk ? OnDisk() : Interruption.InMemory);
 
     public override string Address => _directory.FullName;
@@ -49,7 +51,8 @@ internal sealed class ScratchPlace : Place
 
     /// <summary>A directory that is not in memory, where there is one.</summary>
     private static string OnDisk() =>
-        ((string[])[Path.GetTempPath(), "/var/tmp", Environment.CurrentDirectory]).FirstOrDefault(d => Directory.Exists(d) && !IsInMemory(FormatOf(d))) ?? Path.GetTempPath();
+        ((string[])[Path.GetTempPath(), "/var/tmp", Environment.CurrentDirectory]).FirstOrDefault(
+            d => Directory.Exists(d) && !IsInMemory(FormatOf(d))) ?? Path.GetTempPath();
 
     private static string FormatOf(string path)
     {

@@ -8,7 +8,8 @@ using Otto.Ipc.Benchmarks.Measuring;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
-/// <summary>A real redis-server on 127.0.0.1, a free port and a random password, that ends with this process whatever becomes of it.</summary>
+/// <summary>A real redis-server on 127.0.0.1, a free port and a random password, that ends
+/// with this process whatever becomes of it.</summary>
 internal sealed class RedisPlace : Place
 {
     // The shell keeps the server as its child and kills it when our end of its input closes, even if that is because we were killed.
@@ -75,11 +76,15 @@ internal sealed class RedisPlace : Place
 
     private void Start()
     {
-        _guard = Interruption.Start(new ProcessStartInfo("bash", ["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf")]) { RedirectStandardInput = true, RedirectStandardOutput = true });
+        _guard = Interruption.Start(
+            new ProcessStartInfo("bash",
+                ["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf")]) { RedirectStandardInput = true,
+                    RedirectStandardOutput = true });
         _pid = int.Parse(_guard.StandardOutput.ReadLine()!, CultureInfo.InvariantCulture);
         for (long began = Stopwatch.GetTimestamp(); Ask("PING") != "+PONG"; Thread.Sleep(2))
         {
-            if (!IsAlive || Stopwatch.GetElapsedTime(began) > Patience) throw new IOException($"redis-server did not start on port {_port}");
+            if (!IsAlive || Stopwatch.GetElapsedTime(began) > Patience)
+                throw new IOException($"redis-server did not start on port {_port}");
         }
     }
 

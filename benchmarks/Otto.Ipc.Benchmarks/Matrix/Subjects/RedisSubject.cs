@@ -5,7 +5,8 @@ namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
 /// <summary>A Redis stream with a consumer group, through StackExchange.Redis.</summary>
 /// <param name="batched">
-/// Whether sends are on their way together and entries are taken and acknowledged by the hundred, as it should be done; else each is a round trip.
+/// Whether sends are on their way together and entries are taken and acknowledged by the
+/// hundred, as it should be done; else each is a round trip.
 /// </param>
 internal sealed class RedisSubject(bool batched) : Subject
 {
@@ -27,7 +28,8 @@ internal sealed class RedisSubject(bool batched) : Subject
     public override (TransportSpeed Speed, TransportLevel Overhead)? Leaning => (TransportSpeed.Slow, TransportLevel.High);
 
     public override IReadOnlyList<string> SetUpSteps =>
-        ["install and start redis-server", "connect the receiver", "make the consumer group", "subscribe to the nudge", "connect the sender"];
+        ["install and start redis-server", "connect the receiver", "make the consumer group", "subscribe to the nudge",
+            "connect the sender"];
 
     public override Server Server => Server.Foreign;
 
@@ -38,14 +40,19 @@ internal sealed class RedisSubject(bool batched) : Subject
 
     public override Place OpenPlace(bool keep) => new RedisPlace(keep);
 
-    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new StreamOutlet(Connect(address), channel, batched, options);
+    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
+        new StreamOutlet(Connect(address), channel, batched, options);
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new InboundConnection(Connect(address), channel, batched ? Math.Clamp((int)(RoomBytes / 4 / Math.Max(options.MaxMessageBytes, 1)), 1, Batch) : 1);
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
+        new InboundConnection(Connect(address), channel,
+            batched ? Math.Clamp((int)(RoomBytes / 4 / Math.Max(options.MaxMessageBytes, 1)), 1, Batch) : 1);
 
     public override IEnumerable<Look> Looks(string address, string channel) =>
     [
         new(Toolbox.General, "redis-cli", $"{RedisPlace.CliOf(address)} XRANGE {channel} - +"),
-        new(Toolbox.General, "nc", $"printf 'AUTH %s\\nXRANGE {channel} - +\\nQUIT\\n' {RedisPlace.PasswordOf(address)} | nc 127.0.0.1 {RedisPlace.PortOf(address)}"),
+        new(Toolbox.General, "nc",
+            $"printf 'AUTH %s\\nXRANGE {channel} - +\\nQUIT\\n' {RedisPlace.PasswordOf(address)} | nc 127.0.0.1 "
+            + $"{RedisPlace.PortOf(address)}"),
     ];
 
     public override IEnumerable<ShellScript> Scripts(string address, string channel) =>
@@ -53,7 +60,8 @@ internal sealed class RedisSubject(bool batched) : Subject
         new(
             Toolbox.General,
             "redis-cli",
-            $"{RedisPlace.CliOf(address)} XADD {channel} '*' m \"$MESSAGE\" > /dev/null && {RedisPlace.CliOf(address)} PUBLISH {channel}:nudge 1 > /dev/null",
+            $"{RedisPlace.CliOf(address)} XADD {channel} '*' m \"$MESSAGE\" > /dev/null && {RedisPlace.CliOf(address)} PUBLISH "
+            + $"{channel}:nudge 1 > /dev/null",
             $"{RedisPlace.CliOf(address)} XREADGROUP GROUP {Group} script COUNT 1 STREAMS {channel} '>' | tail -n 1"),
     ];
 
@@ -105,7 +113,9 @@ internal sealed class RedisSubject(bool batched) : Subject
         // The client has no time limit for what it does asynchronously.
         private void Await(Task task)
         {
-            if (!task.Wait(Patience)) throw new TimeoutException($"redis-server did not answer an XADD in {Patience.TotalSeconds:0.#} s; {_onTheirWay.Count:N0} more are on their way");
+            if (!task.Wait(Patience))
+                throw new TimeoutException(
+                    $"redis-server did not answer an XADD in {Patience.TotalSeconds:0.#} s; {_onTheirWay.Count:N0} more are on their way");
         }
 
         private void Nudge() => connection.GetSubscriber().Publish(RedisChannel.Literal(stream + ":nudge"), 1, CommandFlags.FireAndForget);
@@ -193,8 +203,10 @@ internal sealed class RedisSubject(bool batched) : Subject
         private void Acknowledge()
         {
             if (_done.Count == 0) return;
-            Task acked = _database.ExecuteAsync("XACK", [_stream, Group, .. _done]), deleted = _database.ExecuteAsync("XDEL", [_stream, .. _done]);
-            if (_count == 1 && !Task.WaitAll([acked, deleted], Patience)) throw new TimeoutException($"redis-server did not answer an XACK and an XDEL in {Patience.TotalSeconds:0.#} s");
+            Task acked = _database.ExecuteAsync("XACK", [_stream, Group, .. _done]),
+                deleted = _database.ExecuteAsync("XDEL", [_stream, .. _done]);
+            if (_count == 1 && !Task.WaitAll([acked, deleted], Patience))
+                throw new TimeoutException($"redis-server did not answer an XACK and an XDEL in {Patience.TotalSeconds:0.#} s");
             _done.Clear();
         }
     }

@@ -16,7 +16,8 @@ internal abstract class SocketSubject : Subject
 
     public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new SocketOutlet(Connect(address, channel));
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new SocketInlet(Accept(address, channel), options.Waiting == WaitStyle.Awake);
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
+        new SocketInlet(Accept(address, channel), options.Waiting == WaitStyle.Awake);
 
     public override Talk OpenTalk(string address, string channel, bool caller, LinkOptions options)
     {
@@ -24,7 +25,8 @@ internal abstract class SocketSubject : Subject
         return new Talk(new SocketOutlet(connection), new SocketInlet(connection, options.Waiting == WaitStyle.Awake));
     }
 
-    public override Talk OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options) => OpenTalk(address, channel, caller, options);
+    public override Talk OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options) =>
+        OpenTalk(address, channel, caller, options);
 
     private Connection Connect(string address, string channel)
     {
@@ -36,7 +38,8 @@ internal abstract class SocketSubject : Subject
                 socket.Connect(Find(address, channel));
                 return new Connection(() => socket);
             }
-            catch (Exception e) when (e is SocketException or FileNotFoundException && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(20))
+            catch (Exception e) when (e is SocketException or FileNotFoundException
+                && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(20))
             {
                 socket.Dispose(); // Nobody listens yet.
                 Thread.Sleep(1);
@@ -94,7 +97,8 @@ internal abstract class SocketSubject : Subject
         public override void Dispose() => connection.Dispose();
     }
 
-    /// <param name="awake">Whether a read is to look and return; else it sleeps in the kernel until there is something.</param>
+    /// <param name="awake">Whether a read is to look and return; else it sleeps in the
+    /// kernel until there is something.</param>
     private sealed class SocketInlet(Connection connection, bool awake) : FramedInlet
     {
         private Socket? _socket;
@@ -113,7 +117,8 @@ internal abstract class SocketSubject : Subject
             {
                 SocketError.Success => read,
                 SocketError.WouldBlock when awake => -1,
-                SocketError.WouldBlock or SocketError.TimedOut => throw new TimeoutException($"no message came in {Patience.TotalSeconds:0.#} s"),
+                SocketError.WouldBlock or SocketError.TimedOut =>
+                    throw new TimeoutException($"no message came in {Patience.TotalSeconds:0.#} s"),
                 _ => throw new SocketException((int)error),
             };
         }
@@ -135,7 +140,8 @@ internal sealed class BareSocketSubject : SocketSubject
 
     protected override void Listen(Socket listener, string address, string channel) => listener.Bind(Find(address, channel));
 
-    protected override EndPoint Find(string address, string channel) => new UnixDomainSocketEndPoint(Path.Combine(address, channel + ".sock"));
+    protected override EndPoint Find(string address, string channel) =>
+        new UnixDomainSocketEndPoint(Path.Combine(address, channel + ".sock"));
 }
 
 /// <summary>TCP over the loopback interface.</summary>
@@ -152,10 +158,12 @@ internal sealed class TcpSubject : SocketSubject
     {
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         string path = Path.Combine(address, channel + ".port");
-        File.WriteAllText(path + ".new", ((IPEndPoint)listener.LocalEndPoint!).Port.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        File.WriteAllText(path + ".new",
+            ((IPEndPoint)listener.LocalEndPoint!).Port.ToString(System.Globalization.CultureInfo.InvariantCulture));
         File.Move(path + ".new", path);
     }
 
     protected override EndPoint Find(string address, string channel) =>
-        new IPEndPoint(IPAddress.Loopback, int.Parse(File.ReadAllText(Path.Combine(address, channel + ".port")), System.Globalization.CultureInfo.InvariantCulture));
+        new IPEndPoint(IPAddress.Loopback,
+            int.Parse(File.ReadAllText(Path.Combine(address, channel + ".port")), System.Globalization.CultureInfo.InvariantCulture));
 }

@@ -1,6 +1,7 @@
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
-// What is probed and measured: a way for messages to travel, as the probes see it. A transport is one class here and one line in Subjects.All.
+// What is probed and measured: a way for messages to travel, as the probes see it. A transport is one class
+// here and one line in Subjects.All.
 
 /// <summary>How an end waits while nothing comes.</summary>
 internal enum WaitStyle
@@ -74,13 +75,15 @@ internal abstract class Subject
     /// <summary>Whether it is a column of the matrix; else a peer, which is only measured.</summary>
     public virtual bool IsColumn => false;
 
-    /// <summary>What the transport claims of itself, where it is one of ours: the run fails where a probe finds something else.</summary>
+    /// <summary>What the transport claims of itself, where it is one of ours: the run fails
+    /// where a probe finds something else.</summary>
     public TransportTraits? Traits => Altered ?? Declared;
 
     /// <summary>Other claims than the transport's own, to see that the run fails.</summary>
     public TransportTraits? Altered { get; set; }
 
-    /// <summary>On which side of a border a number is read that lies close to it; see <see cref="Verdicts.Tolerance"/>.</summary>
+    /// <summary>On which side of a border a number is read that lies close to it; see
+    /// <see cref="Verdicts.Tolerance"/>.</summary>
     public virtual (TransportSpeed Speed, TransportLevel Overhead)? Leaning => Traits is { } t ? (t.Speed, t.Overhead) : null;
 
     /// <summary>The transport's own claims.</summary>
@@ -101,7 +104,8 @@ internal abstract class Subject
     /// <summary>Whether a send waits until somebody receives, for nothing keeps the message meanwhile.</summary>
     public virtual bool SendsOnlyToAReceiver => false;
 
-    /// <summary>The largest message there is any use in trying when speed is measured; a larger size is measured with this one.</summary>
+    /// <summary>The largest message there is any use in trying when speed is measured; a
+    /// larger size is measured with this one.</summary>
     public virtual int MostMeasuredBytes => 1 << 20;
 
     /// <summary>What must happen before a first message, in order.</summary>
@@ -112,18 +116,21 @@ internal abstract class Subject
     /// <summary>What it declares about platforms, where it has no traits.</summary>
     public virtual string Platforms => "";
 
-    /// <summary>The largest message that it can be configured for; <see langword="null"/> where nothing bounds it.</summary>
+    /// <summary>The largest message that it can be configured for; <see langword="null"/>
+    /// where nothing bounds it.</summary>
     public virtual long? MaxMessageBytes => Traits?.MaxMessageBytes;
 
     /// <summary>Makes the place where the channels live.</summary>
-    /// <param name="keep">Whether it is to keep as much as it can be made to; else it is as quick as it is usually made.</param>
+    /// <param name="keep">Whether it is to keep as much as it can be made to; else it is as
+    /// quick as it is usually made.</param>
     public virtual Place OpenPlace(bool keep = false) => new ScratchPlace(disk: false);
 
     public abstract Outlet OpenOutlet(string address, string channel, LinkOptions options);
 
     public abstract Inlet OpenInlet(string address, string channel, LinkOptions options);
 
-    /// <summary>Opens the sending end of a channel that other programs can look into and take part in, where that is another than the quickest.</summary>
+    /// <summary>Opens the sending end of a channel that other programs can look into and
+    /// take part in, where that is another than the quickest.</summary>
     public virtual Outlet OpenShownOutlet(string address, string channel) => OpenOutlet(address, channel, new LinkOptions(ShownBytes));
 
     /// <summary>The receiving end of such a channel.</summary>

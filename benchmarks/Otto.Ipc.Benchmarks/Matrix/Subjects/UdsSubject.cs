@@ -6,7 +6,8 @@ using Otto.Ipc.Uds;
 
 namespace Otto.Ipc.Benchmarks.Matrix.Subjects;
 
-/// <summary>Unix-domain sockets: streams from process to process, and, where other programs look or take part, the server's store.</summary>
+/// <summary>Unix-domain sockets: streams from process to process, and, where other programs
+/// look or take part, the server's store.</summary>
 internal sealed class UdsSubject : Subject
 {
     private const string Store = "matrix", Socket = "otto.sock";
@@ -19,16 +20,19 @@ internal sealed class UdsSubject : Subject
 
     public override UsualClaims Usual { get; } = new("fast", "yes", "no", "hard", "medium", "yes", "high", "low", "no", "good");
 
-    public override IReadOnlyList<string> SetUpSteps => ["start otto serve (a stream needs none, the store and topics do)", "open the receiver", "open the sender"];
+    public override IReadOnlyList<string> SetUpSteps =>
+        ["start otto serve (a stream needs none, the store and topics do)", "open the receiver", "open the sender"];
 
     public override Server Server => Server.Own;
 
     public override Place OpenPlace(bool keep) => new UdsPlace();
 
     public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
-        new SenderOutlet(Transport(address).OpenSender(channel, new UdsStreamOptions { Capacity = Math.Max(new UdsStreamOptions().Capacity, 2 * (options.MaxMessageBytes + 8)) }));
+        new SenderOutlet(Transport(address).OpenSender(channel,
+            new UdsStreamOptions { Capacity = Math.Max(new UdsStreamOptions().Capacity, 2 * (options.MaxMessageBytes + 8)) }));
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new ReceiverInlet(Transport(address).OpenReceiver(channel));
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
+        new ReceiverInlet(Transport(address).OpenReceiver(channel));
 
     public override Outlet OpenShownOutlet(string address, string channel) => new StoreOutlet(OpenStore(address), channel);
 
@@ -38,7 +42,8 @@ internal sealed class UdsSubject : Subject
     [
         new(Toolbox.Base, "cat", $"cat {Quote(address)}/{Socket}"),
         new(Toolbox.General, "jq", $"jq . {Quote(address)}/{Socket}"),
-        new(Toolbox.General, "nc, for a value of the store,", $"printf 'GET {Store}.{channel}\\nQUIT\\n' | nc -U {Quote(address)}/{Socket}"),
+        new(Toolbox.General, "nc, for a value of the store,",
+            $"printf 'GET {Store}.{channel}\\nQUIT\\n' | nc -U {Quote(address)}/{Socket}"),
         new(Toolbox.Own, "otto ipc stat", $"otto ipc stat {channel} --json --interval 0 --dir {Quote(address)}"),
     ];
 

@@ -9,7 +9,8 @@ namespace Otto.Ipc.Platform.Linux;
 internal static unsafe class InotifyDirectories
 {
     private const int BufferBytes = 16 * 1024;
-    private const uint Events = Libc.IN_MODIFY | Libc.IN_CLOSE_WRITE | Libc.IN_MOVED_FROM | Libc.IN_MOVED_TO | Libc.IN_CREATE | Libc.IN_DELETE
+    private const uint Events =
+        Libc.IN_MODIFY | Libc.IN_CLOSE_WRITE | Libc.IN_MOVED_FROM | Libc.IN_MOVED_TO | Libc.IN_CREATE | Libc.IN_DELETE
         | Libc.IN_DELETE_SELF | Libc.IN_MOVE_SELF | Libc.IN_ONLYDIR | Libc.IN_DONT_FOLLOW | Libc.IN_ONESHOT;
 
     private static readonly Lock Gate = new();

@@ -34,7 +34,8 @@ internal sealed class InotifyFileWatch : IFileWatch
     /// <summary>Watches the file that the path leads to now, which may be another than before.</summary>
     public void Arm() =>
         // Release: pairs with the read in the cancellation, which must not remove a watch of an earlier file and leave this one.
-        Volatile.Write(ref _watch, Libc.InotifyAddWatch(_inotify, _path, Libc.IN_MODIFY | Libc.IN_ATTRIB | Libc.IN_DELETE_SELF | Libc.IN_MOVE_SELF));
+        Volatile.Write(ref _watch,
+            Libc.InotifyAddWatch(_inotify, _path, Libc.IN_MODIFY | Libc.IN_ATTRIB | Libc.IN_DELETE_SELF | Libc.IN_MOVE_SELF));
 
     public unsafe void Wait(TimeSpan atMost)
     {

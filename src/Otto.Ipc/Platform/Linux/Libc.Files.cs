@@ -11,7 +11,8 @@ internal static unsafe partial class Libc
     public const uint IN_CLOSE_WRITE = 0x8, IN_MOVED_FROM = 0x40, IN_MOVED_TO = 0x80, IN_CREATE = 0x100, IN_DELETE = 0x200;
     public const uint IN_Q_OVERFLOW = 0x4000, IN_ONLYDIR = 0x0100_0000, IN_DONT_FOLLOW = 0x0200_0000, IN_ONESHOT = 0x8000_0000;
 
-    /// <summary>Moves a name over another in one step: a process that opens it gets the old file or the new one.</summary>
+    /// <summary>Moves a name over another in one step: a process that opens it gets the old
+    /// file or the new one.</summary>
     [LibraryImport("libc", EntryPoint = "rename", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Rename(string from, string to);
 

@@ -7,7 +7,8 @@ namespace Otto.Ipc.Platform.Linux;
 
 internal static unsafe partial class Libc
 {
-    public const int IN_MODIFY = 0x2, IN_ATTRIB = 0x4, IN_DELETE_SELF = 0x400, IN_MOVE_SELF = 0x800, IN_CLOEXEC = O_CLOEXEC, IN_NONBLOCK = O_NONBLOCK;
+    public const int IN_MODIFY = 0x2, IN_ATTRIB = 0x4, IN_DELETE_SELF = 0x400, IN_MOVE_SELF = 0x800, IN_CLOEXEC = O_CLOEXEC,
+        IN_NONBLOCK = O_NONBLOCK;
     public const short POLLIN = 1;
 
     [LibraryImport("libc", EntryPoint = "inotify_init1", SetLastError = true)]

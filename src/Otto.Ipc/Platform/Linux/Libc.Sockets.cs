@@ -11,7 +11,8 @@ internal static unsafe partial class Libc
     public const int SOL_SOCKET = 1, SO_SNDBUF = 7, SO_PEERCRED = 17, MSG_NOSIGNAL = 0x4000, SHUT_WR = 1, SHUT_RDWR = 2;
     public const int EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3, EPOLL_CLOEXEC = O_CLOEXEC;
     public const uint EPOLLIN = 1, EPOLLOUT = 4, EPOLLERR = 8, EPOLLHUP = 0x10;
-    public const int EMFILE = 24, ENFILE = 23, EPIPE = 32, EADDRINUSE = 98, ECONNABORTED = 103, ECONNRESET = 104, ECONNREFUSED = 111, EINPROGRESS = 115;
+    public const int EMFILE = 24, ENFILE = 23, EPIPE = 32, EADDRINUSE = 98, ECONNABORTED = 103, ECONNRESET = 104, ECONNREFUSED = 111,
+        EINPROGRESS = 115;
 
     /// <summary>The longest path of a socket in bytes: what sockaddr_un holds besides its closing zero.</summary>
     public const int LongestSocketPath = 107;
@@ -91,7 +92,8 @@ internal static unsafe partial class Libc
     {
         PeerCredentials peer;
         int length = sizeof(PeerCredentials);
-        return GetSocketOption(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer : throw Failure("getsockopt SO_PEERCRED", $"descriptor {fd}");
+        return GetSocketOption(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer
+            : throw Failure("getsockopt SO_PEERCRED", $"descriptor {fd}");
     }
 
     /// <summary>Asks for a larger send buffer; the kernel gives what it allows.</summary>

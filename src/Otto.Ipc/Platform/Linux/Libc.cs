@@ -11,8 +11,10 @@ internal static unsafe partial class Libc
     public static readonly int O_DIRECTORY = Abi.OpenDirectory;
     public static readonly int O_TMPFILE = 0x400000 | O_DIRECTORY;
 
-    public const int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000;
-    public const int EINTR = 4, ENOENT = 2, EIO = 5, EAGAIN = 11, EACCES = 13, EEXIST = 17, ENOSPC = 28, ELOOP = 40, ENOSYS = 38, EOPNOTSUPP = 95, ETIMEDOUT = 110, ENXIO = 6, EISDIR = 21;
+    public const int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20,
+        MAP_NORESERVE = 0x4000;
+    public const int EINTR = 4, ENOENT = 2, EIO = 5, EAGAIN = 11, EACCES = 13, EEXIST = 17, ENOSPC = 28, ELOOP = 40, ENOSYS = 38,
+        EOPNOTSUPP = 95, ETIMEDOUT = 110, ENXIO = 6, EISDIR = 21;
     public const int AT_FDCWD = -100, AT_SYMLINK_FOLLOW = 0x400, AT_EMPTY_PATH = 0x1000;
     public const int LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8;
     public const short F_RDLCK = 0, F_WRLCK = 1, F_UNLCK = 2;
@@ -78,7 +80,8 @@ internal static unsafe partial class Libc
     }
 
     /// <summary>The last error as an exception that names the call, its object and the reason.</summary>
-    public static IOException Failure(string call, string what, int? error = null) => FileFailure.Describe(call, what, error ?? Marshal.GetLastPInvokeError());
+    public static IOException Failure(string call, string what, int? error = null) =>
+        FileFailure.Describe(call, what, error ?? Marshal.GetLastPInvokeError());
 
     /// <summary>struct flock of 64-bit Linux.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -108,7 +111,8 @@ internal static unsafe partial class Libc
         [FieldOffset(0x88)] public uint DeviceMajor;
         [FieldOffset(0x8C)] public uint DeviceMinor;
 
-        public readonly FileStatus ToStatus() => new(Uid, Mode, Links, (long)Size, (long)Blocks * 512, Inode, ((ulong)DeviceMajor << 32) | DeviceMinor)
+        public readonly FileStatus ToStatus() =>
+            new(Uid, Mode, Links, (long)Size, (long)Blocks * 512, Inode, ((ulong)DeviceMajor << 32) | DeviceMinor)
         {
             Changed = ChangedSeconds * 1_000_000_000 + ChangedNanoseconds,
             Modified = ModifiedSeconds * 1_000_000_000 + ModifiedNanoseconds,

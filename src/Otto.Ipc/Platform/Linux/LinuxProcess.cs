@@ -53,7 +53,8 @@ internal static class LinuxProcess
     private static ulong ReadNamespace()
     {
         string? target = new FileInfo("/proc/self/ns/pid").LinkTarget; // "pid:[4026531836]"
-        return target is not null && ulong.TryParse(target.AsSpan(5).TrimEnd(']'), NumberStyles.None, CultureInfo.InvariantCulture, out ulong inode) ? inode : 0;
+        return target is not null
+            && ulong.TryParse(target.AsSpan(5).TrimEnd(']'), NumberStyles.None, CultureInfo.InvariantCulture, out ulong inode) ? inode : 0;
     }
 
     private static ulong ReadStartTime()

@@ -14,9 +14,11 @@ internal static class LockHolder
             string inode = $":{file.Inode} ";
             foreach (string line in File.ReadLines("/proc/locks"))
             {
-                if (!line.Contains(" FLOCK ", StringComparison.Ordinal) || line.Contains("->", StringComparison.Ordinal) || !line.Contains(inode, StringComparison.Ordinal)) continue;
+                if (!line.Contains(" FLOCK ", StringComparison.Ordinal) || line.Contains("->", StringComparison.Ordinal)
+                    || !line.Contains(inode, StringComparison.Ordinal)) continue;
                 string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-                if (fields.Length > 4 && int.TryParse(fields[4], NumberStyles.None, CultureInfo.InvariantCulture, out int pid)) return $"process {pid}{Condition(pid)}";
+                if (fields.Length > 4 && int.TryParse(fields[4], NumberStyles.None, CultureInfo.InvariantCulture, out int pid))
+                    return $"process {pid}{Condition(pid)}";
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -9,7 +9,8 @@ internal static unsafe class MemoryCalls
 
     public static nint Map(SafeFileHandle file, long length, bool writable)
     {
-        void* address = Libc.Mmap(null, (nuint)length, writable ? Libc.PROT_READ | Libc.PROT_WRITE : Libc.PROT_READ, Libc.MAP_SHARED, (int)file.DangerousGetHandle(), 0);
+        void* address = Libc.Mmap(null, (nuint)length, writable ? Libc.PROT_READ | Libc.PROT_WRITE : Libc.PROT_READ, Libc.MAP_SHARED,
+            (int)file.DangerousGetHandle(), 0);
         if ((nint)address == -1) throw Libc.Failure("mmap", $"{length:N0} bytes");
         GC.KeepAlive(file);
         return (nint)address;
@@ -21,7 +22,8 @@ internal static unsafe class MemoryCalls
     public static void Quarantine(nint address, long length)
     {
         const int Fixed = Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_FIXED | Libc.MAP_NORESERVE;
-        if ((nint)Libc.Mmap((void*)address, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE, Fixed, -1, 0) == -1) throw Libc.Failure("mmap", $"{length:N0} bytes");
+        if ((nint)Libc.Mmap((void*)address, (nuint)length, Libc.PROT_READ | Libc.PROT_WRITE, Fixed, -1, 0) == -1)
+            throw Libc.Failure("mmap", $"{length:N0} bytes");
         lock (s_quarantined)
         {
             s_quarantined.Enqueue((address, (nuint)length));

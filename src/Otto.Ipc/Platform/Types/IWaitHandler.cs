@@ -3,7 +3,8 @@ namespace Otto.Ipc.Platform;
 /// <summary>What the wait thread of this process calls.</summary>
 internal interface IWaitHandler
 {
-    /// <summary>Something happened to the socket or pipe that was armed; it is no longer armed. May come once too often.</summary>
+    /// <summary>Something happened to the socket or pipe that was armed; it is no longer
+    /// armed. May come once too often.</summary>
     void OnReady();
 
     /// <summary>Some time has passed.</summary>

@@ -8,7 +8,7 @@ namespace Otto.Queue;
 // Not a Channel, because a stop must be able to shut it between any two enqueues and then take out every last task (a Channel loses items
 // to a cancelled read: dotnet/runtime #132094).
 //
-//  cell:  | sequence | task, registration, number, time, metadata |      empty for turn p: sequence = p      filled: p + 1      emptied: p + cells
+// cell: | sequence | task, registration, number, time, metadata | empty for turn p: sequence = p filled: p + 1 emptied: p + cells
 //  tail:  bit 62 says sealed; a producer's compare-and-swap then fails whatever it had read.
 
 internal sealed class TaskRing
@@ -121,7 +121,8 @@ internal sealed class TaskRing
             ref Cell cell = ref _cells[(int)at & _mask];
             long sequence = Volatile.Read(ref cell.Sequence);
             if (sequence != at + 1 || Volatile.Read(ref cell.Task.Number) != number) continue;
-            Interlocked.MemoryBarrier(); // Keeps the look at the number before the second look at the sequence: else it could be the next turn's.
+            // Keeps the look at the number before the second look at the sequence: else it could be the next turn's.
+            Interlocked.MemoryBarrier();
             if (Volatile.Read(ref cell.Sequence) == sequence && Volatile.Read(ref _positions.Head) <= at) return true;
         }
 

@@ -8,10 +8,12 @@ namespace Otto.Queue;
 internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRoute
 {
     /// <summary>The route, or none where it is switched off or this system has no shared memory for it.</summary>
-    public static IEnumerable<SharedMemoryRoute> For(SharedMemoryOptions options) => options.Enabled && !IsMissing(options) ? [new SharedMemoryRoute(options)] : [];
+    public static IEnumerable<SharedMemoryRoute> For(SharedMemoryOptions options) =>
+        options.Enabled && !IsMissing(options) ? [new SharedMemoryRoute(options)] : [];
 
     /// <summary>Whether the route is wanted and this system does not have it.</summary>
-    public static bool IsMissing(SharedMemoryOptions options) => options is { Enabled: true, Transport: null } && !MmapTransport.IsSupported;
+    public static bool IsMissing(SharedMemoryOptions options) =>
+        options is { Enabled: true, Transport: null } && !MmapTransport.IsSupported;
 
     public RouteName Name => RouteName.SharedMemory;
 
@@ -27,25 +29,31 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
 
     public async ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken)
     {
-        if (options.Transport is { } other) return TaskChannels.Over(await other.OpenQueueAsync(queue, cancellationToken).ConfigureAwait(false), other as ITopicTransport);
+        if (options.Transport is { } other)
+            return TaskChannels.Over(await other.OpenQueueAsync(queue, cancellationToken).ConfigureAwait(false), other as ITopicTransport);
         MmapTransport transport = new(new MmapTransportOptions { Directory = options.Directory });
         return TaskChannels.Over(
-            transport.OpenQueue(queue, new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes, MaxAttempts = options.MaxAttempts }),
+            transport.OpenQueue(queue,
+                new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes,
+                    MaxAttempts = options.MaxAttempts }),
             new EventTopics(transport));
     }
 
     // Small rings for many publishers: a subscriber that falls behind loses the oldest events and holds nobody up.
     private sealed class EventTopics(MmapTransport transport) : ITopicTransport
     {
-        private static readonly MmapTopicOptions Options = new() { Capacity = 1 << 14, MaxPublishers = 32, MaxSubscribers = 256, Policy = SlowSubscriberPolicy.Overwrite };
+        private static readonly MmapTopicOptions Options =
+            new() { Capacity = 1 << 14, MaxPublishers = 32, MaxSubscribers = 256, Policy = SlowSubscriberPolicy.Overwrite };
 
         public string Name => transport.Name;
 
         public TransportTraits Traits => transport.Traits;
 
-        public ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken = default) => new(transport.OpenPublisher(name, Options));
+        public ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken = default) =>
+            new(transport.OpenPublisher(name, Options));
 
-        public ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now, CancellationToken cancellationToken = default)
+        public ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now,
+            CancellationToken cancellationToken = default)
             => new(transport.OpenSubscriber(name, Options, startAt));
 
         public ValueTask DisposeAsync() => transport.DisposeAsync();

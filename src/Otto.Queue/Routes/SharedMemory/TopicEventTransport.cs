@@ -30,7 +30,8 @@ internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName
 
     private void PublishLarge(MessagePublisher publisher, ReadOnlySpan<byte> message)
     {
-        if (!publisher.TryLoan(message.Length, out Loan loan)) throw new IOException($"topic '{queue}' has no block to lend for an event of {message.Length:N0} bytes");
+        if (!publisher.TryLoan(message.Length, out Loan loan))
+            throw new IOException($"topic '{queue}' has no block to lend for an event of {message.Length:N0} bytes");
         using (loan)
         {
             message.CopyTo(loan.Span);

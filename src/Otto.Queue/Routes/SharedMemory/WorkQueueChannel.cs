@@ -5,7 +5,8 @@ namespace Otto.Queue;
 
 // A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits, and nothing is allocated.
 
-internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? events = null) : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
+internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? events = null)
+    : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
 {
     // How long a keyed task waits for others that look for theirs; each takes microseconds.
     private static readonly TimeSpan TurnTimeout = TimeSpan.FromSeconds(2);
@@ -42,8 +43,11 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? eve
     private SendResult InTurn(string key, ReadOnlySpan<byte> message, in SendOptions terms, bool hold, out WorkLease lease)
     {
         lease = default;
-        if (queue is not SearchableWorkQueue searchable) throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot tell whether a key is taken");
-        if (!searchable.TryEnterExclusive(TurnTimeout, out IDisposable? turn)) throw new IOException($"another process has been looking for a key of queue '{queue.Name}' for {TurnTimeout.TotalSeconds} s; is it stopped?");
+        if (queue is not SearchableWorkQueue searchable)
+            throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot tell whether a key is taken");
+        if (!searchable.TryEnterExclusive(TurnTimeout, out IDisposable? turn))
+            throw new IOException(
+                $"another process has been looking for a key of queue '{queue.Name}' for {TurnTimeout.TotalSeconds} s; is it stopped?");
         using (turn)
         {
             byte[] bytes = Encoding.UTF8.GetBytes(key);
@@ -84,8 +88,10 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? eve
     // nobody.
     public ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
-        if (queue is not SearchableWorkQueue searchable || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
-        return new(TaskEvent.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes(reason.Length > 0 ? reason : $"attempt {attempts}")));
+        if (queue is not SearchableWorkQueue searchable
+            || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
+        return new(TaskEvent.Result(id, ResultStatus.Failed, 0,
+            Encoding.UTF8.GetBytes(reason.Length > 0 ? reason : $"attempt {attempts}")));
     }
 
     public override ValueTask WaitToSendAsync(CancellationToken cancellationToken) => queue.WaitToSendAsync(cancellationToken);
@@ -103,7 +109,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? eve
 
     public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken) => new(queue.GetCounts());
 
-    public ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken) => new(queue.GetDeadLetters(max));
+    public ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken) =>
+        new(queue.GetDeadLetters(max));
 
     public ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken) => new(queue.RequeueDeadLetter(letter));
 

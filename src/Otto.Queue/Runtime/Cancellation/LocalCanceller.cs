@@ -2,7 +2,8 @@ namespace Otto.Queue;
 
 // Cancelling a task that is in this process: delayed here, in the ring, or running here.
 
-internal sealed class LocalCanceller(QueueContext context, WorkerPool workers, LocalQueue local, DelayedTaskQueue delayed, CancelRequestSet requests)
+internal sealed class LocalCanceller(QueueContext context, WorkerPool workers, LocalQueue local, DelayedTaskQueue delayed,
+    CancelRequestSet requests)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
 

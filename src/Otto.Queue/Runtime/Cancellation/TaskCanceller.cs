@@ -2,7 +2,8 @@ namespace Otto.Queue;
 
 // Cancelling a task, wherever it is: in this process, on a route, or running elsewhere.
 
-internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, RouteConnections routes, TaskEventBus events, TaskCompletion completion)
+internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, RouteConnections routes, TaskEventBus events,
+    TaskCompletion completion)
 {
     internal async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {

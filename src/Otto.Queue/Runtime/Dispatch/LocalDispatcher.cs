@@ -32,7 +32,8 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Dela
     };
 
     /// <summary>How many tasks wait here, and how many the ring can hold.</summary>
-    internal (int Waiting, int Free, int Capacity) Count() => (queue.Ring.Count + delayed.Count, queue.Ring.Capacity - queue.Ring.Count, queue.Ring.Capacity);
+    internal (int Waiting, int Free, int Capacity) Count() =>
+        (queue.Ring.Count + delayed.Count, queue.Ring.Capacity - queue.Ring.Count, queue.Ring.Capacity);
 
     /// <summary>Puts a task's object into the ring and wakes a worker.</summary>
     internal bool TryEnqueue(in QueuedTask task)
@@ -50,14 +51,16 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Dela
         {
             DelayedTask waiting = new()
             {
-                Registration = registration, Id = header.Id, Task = handed, EnqueuedMicroseconds = header.EnqueuedMicroseconds, Metadata = header.Metadata, MustWait = true,
+                Registration = registration, Id = header.Id, Task = handed, EnqueuedMicroseconds = header.EnqueuedMicroseconds,
+                Metadata = header.Metadata, MustWait = true,
             };
             return delayed.TryAdd(waiting, header.Delay);
         }
 
         return TryEnqueue(new QueuedTask
         {
-            Task = handed, Registration = registration, Number = header.Id.Low, EnqueuedMicroseconds = header.EnqueuedMicroseconds, Metadata = header.Metadata,
+            Task = handed, Registration = registration, Number = header.Id.Low, EnqueuedMicroseconds = header.EnqueuedMicroseconds,
+            Metadata = header.Metadata,
         });
     }
 

@@ -35,7 +35,8 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
     }
 
     /// <summary>The one route, if it takes an envelope at once and a worker is known there.</summary>
-    internal RouteConnection? Direct => routes.IsOpen && routes.All is [{ Channel: { CanSendNow: true, OtherWorkers: > 0 }, IsPassedOver: false } only] ? only : null;
+    internal RouteConnection? Direct =>
+        routes.IsOpen && routes.All is [{ Channel: { CanSendNow: true, OtherWorkers: > 0 }, IsPassedOver: false } only] ? only : null;
 
     /// <summary>Writes the envelope and sends it, if there is room now.</summary>
     internal bool TrySendNow<TTask>(TaskRegistration<TTask> registration, TTask task, RouteConnection route, TaskId id)
@@ -57,7 +58,8 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
     /// <summary>Stores the task on a route, where it is leased by this process and never ready, and then hands its
     /// object over.</summary>
     /// <returns>Where it went; without a reason it went nowhere.</returns>
-    internal DispatchResult TryHold<TTask>(TaskRegistration<TTask> registration, TTask task, in EnvelopeHeader header, RouteConnection route, string reason)
+    internal DispatchResult TryHold<TTask>(TaskRegistration<TTask> registration, TTask task, in EnvelopeHeader header,
+        RouteConnection route, string reason)
         where TTask : notnull
     {
         EnvelopeBuffer message = registration.WriteTyped(task, header);
@@ -93,7 +95,8 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
     /// <summary>Sends the task on the planned route, or on another that fits if that has no room.</summary>
     /// <returns>Where it went; without a reason it went nowhere, and the result has what to wait for.</returns>
     /// <exception cref="TaskSerializationException">It is too large for every route that fits.</exception>
-    internal async ValueTask<DispatchResult> SendAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnvelopeHeader header, PlanRequest request, RoutePlan plan, CancellationToken cancellationToken)
+    internal async ValueTask<DispatchResult> SendAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnvelopeHeader header,
+        PlanRequest request, RoutePlan plan, CancellationToken cancellationToken)
         where TTask : notnull
     {
         RouteConnection[] all = routes.All;
@@ -123,7 +126,8 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
             message.Return();
         }
 
-        if (fits is null && !plan.Overflowed) throw RoutingErrors.TooLarge(context.Name, registration.Name, best.Name, message.Length, largest);
+        if (fits is null && !plan.Overflowed)
+            throw RoutingErrors.TooLarge(context.Name, registration.Name, best.Name, message.Length, largest);
         return new DispatchResult { WaitLocal = plan.Overflowed, WaitRemote = fits };
     }
 

@@ -27,14 +27,18 @@ internal static class RoutePlanner
             }
             else if (request.NeedsOnlyObject || (onlyHere && request.Durability == Durability.None))
             {
-                if (local.HasRoom) return new RoutePlan(PlanAction.HandOver, Reason: pinnedHere ? RouteReason.Pinned : request.IsDelayed ? RouteReason.DelayedHere : local.Reason);
+                if (local.HasRoom) return new RoutePlan(PlanAction.HandOver,
+                    Reason: pinnedHere ? RouteReason.Pinned : request.IsDelayed ? RouteReason.DelayedHere : local.Reason);
                 if (local.FullMode == QueueFullMode.Reject || request.IsDelayed) return new RoutePlan(PlanAction.RefuseFull);
-                if (onlyHere || (local.FullMode == QueueFullMode.Wait && !request.IsInsideHandler)) return new RoutePlan(request.IsInsideHandler ? PlanAction.RefuseFull : PlanAction.Wait);
+                if (onlyHere || (local.FullMode == QueueFullMode.Wait && !request.IsInsideHandler))
+                    return new RoutePlan(request.IsInsideHandler ? PlanAction.RefuseFull : PlanAction.Wait);
                 overflowed = true;
             }
-            else if (request.Durability <= Durability.Process && !request.IsDelayed && local.HasRoomForHeld && FindHolding(request, routes) is var holding and >= 0)
+            else if (request.Durability <= Durability.Process && !request.IsDelayed && local.HasRoomForHeld
+                && FindHolding(request, routes) is var holding and >= 0)
             {
-                return new RoutePlan(PlanAction.Hold, holding, request.Durability == Durability.None ? RouteReason.KeptForKey : RouteReason.Kept);
+                return new RoutePlan(PlanAction.Hold, holding,
+                    request.Durability == Durability.None ? RouteReason.KeptForKey : RouteReason.Kept);
             }
         }
 
@@ -71,7 +75,8 @@ internal static class RoutePlanner
         {
             ref readonly RouteState route = ref routes[i];
             if (request.Pin is { } pin && pin != route.Name || route.Durability < request.Durability) continue;
-            if (request.Durability != Durability.None && request.Pin is null && !route.IsPassedOver) return i; // Durable goes the nearest way that is durable enough.
+            // Durable goes the nearest way that is durable enough.
+            if (request.Durability != Durability.None && request.Pin is null && !route.IsPassedOver) return i;
             if (request.Durability == Durability.None && !route.IsPassedOver && route.OtherWorkers > 0) return i;
             if (nearest < 0) nearest = i;
             if (!route.IsPassedOver || widest < 0) widest = i;

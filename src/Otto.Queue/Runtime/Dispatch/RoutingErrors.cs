@@ -6,37 +6,46 @@ namespace Otto.Queue;
 
 internal static class RoutingErrors
 {
-    internal static QueueStoppedException Stopped(string queue, string task) => new($"queue '{queue}' is stopping and takes no new tasks; '{task}' was not enqueued");
+    internal static QueueStoppedException Stopped(string queue, string task) =>
+        new($"queue '{queue}' is stopping and takes no new tasks; '{task}' was not enqueued");
 
     internal static QueueFullException Full(string queue, LocalDispatcher local, RouteConnection[] routes)
     {
         local.CountRejected();
         (int waiting, _, int capacity) = local.Count();
-        string beyond = routes.Length == 0 ? "no other route is on" : string.Join(", ", routes.Select(static r => r.Channel.Status is { } status
+        string beyond = routes.Length == 0 ? "no other route is on"
+            : string.Join(", ", routes.Select(static r => r.Channel.Status is { } status
             ? $"{r.Name}: {status}"
             : string.Create(CultureInfo.InvariantCulture, $"{r.Name}: {r.Channel.LastCounts.Free:N0} of {r.Channel.Capacity:N0} free")));
         return new QueueFullException(string.Create(CultureInfo.InvariantCulture,
-            $"queue '{queue}' is full: {waiting:N0} of {capacity:N0} tasks wait here ({beyond}); raise InProcess.Capacity or SharedMemory.Slots, or let producers wait (QueueFullMode)"));
+            $"queue '{queue}' is full: {waiting:N0} of {capacity:N0} tasks wait here ({beyond}); raise InProcess.Capacity or "
+            + $"SharedMemory.Slots, or let producers wait (QueueFullMode)"));
     }
 
-    internal static TaskSerializationException TooLarge(string queue, string task, RouteName route, int bytes, int largest) => new(string.Create(CultureInfo.InvariantCulture,
-        $"task '{task}' of {bytes:N0} bytes with its envelope exceeds the {largest:N0} that queue '{queue}' takes on {route}; raise {(route == RouteName.SharedMemory ? "SharedMemory.MaxLoanBytes, or SharedMemory.SlotBytes" : $"{route}.MaxMessageBytes")}"));
+    internal static TaskSerializationException TooLarge(string queue, string task, RouteName route, int bytes, int largest) =>
+        new(string.Create(CultureInfo.InvariantCulture,
+        $"task '{task}' of {bytes:N0} bytes with its envelope exceeds the {largest:N0} that queue '{queue}' takes on {route}; raise "
+        + $"{(route == RouteName.SharedMemory ? "SharedMemory.MaxLoanBytes, or SharedMemory.SlotBytes" : $"{route}.MaxMessageBytes")}"));
 
     internal static InvalidOperationException NoRoute(string task, EnqueueOptions options, RouteConnection[] routes)
     {
         if (options.Route is { } pin && (pin == RouteName.InProcess || !routes.Any(r => r.Name == pin)))
-            return new($"task '{task}' is pinned to {pin}, but {(pin == RouteName.InProcess ? "no worker for it runs in this process" : $"that route is not configured; configured: {Configured(routes)}")}");
+            return new($"task '{task}' is pinned to {pin}, but "
+                + $"{(pin == RouteName.InProcess ? "no worker for it runs in this process" : $"that route is not configured; configured: {Configured(routes)}")}");
         if (options.Durability != Durability.None) return NotDurable(task, options, routes);
-        return new($"task '{task}' has no way to go: no worker for it runs in this process, and no other route is on; start the queue, or call SharedMemory()");
+        return new($"task '{task}' has no way to go: no worker for it runs in this process, and no other route is on; start the queue, "
+            + $"or call SharedMemory()");
     }
 
     internal static InvalidOperationException NotDurable(string task, EnqueueOptions options, RouteConnection[] routes)
     {
-        string missing = options.Durability == Durability.Cluster ? "a route that leaves the machine (add Otto.Queue.Redis)" : "shared memory";
+        string missing = options.Durability == Durability.Cluster ? "a route that leaves the machine (add Otto.Queue.Redis)"
+            : "shared memory";
         return new(options.Route is null
             ? $"task '{task}' asks for durability {options.Durability}, which needs {missing}; configured: {Configured(routes)}"
             : $"task '{task}' asks for durability {options.Durability} and is pinned to {options.Route}, which cannot give it");
     }
 
-    private static string Configured(RouteConnection[] routes) => string.Join(", ", routes.Select(static r => r.Name).Prepend(RouteName.InProcess));
+    private static string Configured(RouteConnection[] routes) =>
+        string.Join(", ", routes.Select(static r => r.Name).Prepend(RouteName.InProcess));
 }

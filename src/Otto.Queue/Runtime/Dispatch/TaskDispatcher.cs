@@ -5,26 +5,32 @@ namespace Otto.Queue;
 
 // Takes a task in: the fast paths first, else it asks the planner and carries out what that says, again until the task has a place.
 
-internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local, RemoteDispatcher remote, ResultTracker results, HandlerScope handlers)
+internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local, RemoteDispatcher remote, ResultTracker results,
+    HandlerScope handlers)
 {
     // More routes than this cost an array for each task that is planned.
     private const int UsualRoutes = 4;
 
     private readonly QueueTelemetry _telemetry = context.Telemetry;
 
-    internal ValueTask<TaskReceipt> EnqueueAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions? options, CancellationToken cancellationToken)
+    internal ValueTask<TaskReceipt> EnqueueAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions? options,
+        CancellationToken cancellationToken)
         where TTask : notnull
     {
         // The fast path: nothing asked for, nobody watches, a worker here has room.
         if (options is null && registration.HandledHere && local.IsDirect && !_telemetry.ObservesSending)
         {
             ulong number = context.Ids.NextNumber();
-            if (local.TryEnqueue(new QueuedTask { Task = task, Registration = registration, Number = number, EnqueuedMicroseconds = _telemetry.TimesWaits ? context.Clock.Now : context.Clock.CoarseNow }))
-                return new ValueTask<TaskReceipt>(new TaskReceipt(context.Ids.At(number), RouteName.InProcess, local.Reason) { Queue = context.Name });
+            if (local.TryEnqueue(
+                new QueuedTask { Task = task, Registration = registration, Number = number,
+                    EnqueuedMicroseconds = _telemetry.TimesWaits ? context.Clock.Now : context.Clock.CoarseNow }))
+                return new ValueTask<TaskReceipt>(
+                    new TaskReceipt(context.Ids.At(number), RouteName.InProcess, local.Reason) { Queue = context.Name });
         }
 
         // As fast beyond this process: nothing asked for, nobody watches, and only one route comes into question.
-        if (options is null && !registration.HandledHere && !_telemetry.ObservesSending && !cancellationToken.IsCancellationRequested && !context.Lifetime.IsStopping)
+        if (options is null && !registration.HandledHere && !_telemetry.ObservesSending && !cancellationToken.IsCancellationRequested
+            && !context.Lifetime.IsStopping)
         {
             try
             {
@@ -32,7 +38,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
                 {
                     TaskId id = context.Ids.At(context.Ids.NextNumber());
                     if (remote.TrySendNow(registration, task, route, id))
-                        return new ValueTask<TaskReceipt>(new TaskReceipt(id, route.Name, RouteReason.Attached(route.Route.Reach)) { Queue = context.Name });
+                        return new ValueTask<TaskReceipt>(
+                            new TaskReceipt(id, route.Name, RouteReason.Attached(route.Route.Reach)) { Queue = context.Name });
                 }
             }
             catch (Exception e) when (e is TaskSerializationException or IOException)
@@ -48,7 +55,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         return EnqueueWithOptionsAsync(registration, task, options ?? EnqueueOptions.Default, cancellationToken);
     }
 
-    private async ValueTask<TaskReceipt> EnqueueWithOptionsAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions options, CancellationToken cancellationToken)
+    private async ValueTask<TaskReceipt> EnqueueWithOptionsAsync<TTask>(TaskRegistration<TTask> registration, TTask task,
+        EnqueueOptions options, CancellationToken cancellationToken)
         where TTask : notnull
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -58,7 +66,9 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         using Activity? activity = QueueTelemetry.StartSend(context.Name, registration.Name);
         ActivityContext trace = QueueTelemetry.Traces ? (activity ?? Activity.Current)?.Context ?? default : default;
         TimeSpan delay = options.DelayFrom(context.Clock.Provider);
-        EnvelopeHeader header = new() { Id = context.Ids.At(context.Ids.NextNumber()), EnqueuedMicroseconds = context.Clock.Now, Metadata = options.Metadata(trace) };
+        EnvelopeHeader header =
+            new() { Id = context.Ids.At(context.Ids.NextNumber()), EnqueuedMicroseconds = context.Clock.Now,
+                Metadata = options.Metadata(trace) };
         if (delay > TimeSpan.Zero) header.NotBeforeMicroseconds = header.EnqueuedMicroseconds + (long)delay.TotalMicroseconds;
         activity?.SetTag("messaging.message.id", header.Id.ToString());
 
@@ -81,10 +91,12 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         }
     }
 
-    private async ValueTask<TaskReceipt> DispatchAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions options, EnvelopeHeader header, CancellationToken cancellationToken)
+    private async ValueTask<TaskReceipt> DispatchAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions options,
+        EnvelopeHeader header, CancellationToken cancellationToken)
         where TTask : notnull
     {
-        DispatchResult result = await TryDispatchAsync(registration, task, options, header, waited: false, cancellationToken).ConfigureAwait(false);
+        DispatchResult result =
+            await TryDispatchAsync(registration, task, options, header, waited: false, cancellationToken).ConfigureAwait(false);
         while (result.Reason is null)
         {
             // Full: waits for room on whichever route gets it first, then judges afresh; the signal is asked for before the last try, so
@@ -124,7 +136,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
 
     /// <summary>Plans, and does what the plan says; again where the ring or a route refuses.</summary>
     /// <returns>Where the task went; without a reason it went nowhere, and the result has what to wait for.</returns>
-    private ValueTask<DispatchResult> TryDispatchAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions options, in EnvelopeHeader header, bool waited, CancellationToken cancellationToken)
+    private ValueTask<DispatchResult> TryDispatchAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions options,
+        in EnvelopeHeader header, bool waited, CancellationToken cancellationToken)
         where TTask : notnull
     {
         PlanRequest request = Request(options, header.Delay > TimeSpan.Zero);
@@ -139,7 +152,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
                     state = state with { HasRoom = false };
                     continue;
                 case PlanAction.Hold:
-                    if (remote.TryHold(registration, task, header, remote.Routes[plan.Route], plan.Reason) is { Reason: not null } held) return new(held);
+                    if (remote.TryHold(registration, task, header, remote.Routes[plan.Route], plan.Reason) is { Reason: not null } held)
+                        return new(held);
                     state = state with { HasRoomForHeld = false };
                     continue;
                 case PlanAction.Send:
@@ -152,19 +166,22 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         }
     }
 
-    private async ValueTask<DispatchResult> SendAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnvelopeHeader header, PlanRequest request, RoutePlan plan, CancellationToken cancellationToken)
+    private async ValueTask<DispatchResult> SendAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnvelopeHeader header,
+        PlanRequest request, RoutePlan plan, CancellationToken cancellationToken)
         where TTask : notnull
     {
         DispatchResult result = await remote.SendAsync(registration, task, header, request, plan, cancellationToken).ConfigureAwait(false);
         // A handler that waited for room could be waiting for itself.
-        if (result.Reason is null && (request.IsInsideHandler || remote.Routes[plan.Route].Route.FullMode == QueueFullMode.Reject)) throw RoutingErrors.Full(context.Name, local, remote.Routes);
+        if (result.Reason is null && (request.IsInsideHandler || remote.Routes[plan.Route].Route.FullMode == QueueFullMode.Reject))
+            throw RoutingErrors.Full(context.Name, local, remote.Routes);
         return result;
     }
 
     private DispatchResult HandOver<TTask>(TaskRegistration<TTask> registration, TTask task, in EnvelopeHeader header, string reason)
         where TTask : notnull
     {
-        if (header.Metadata is not { UniqueKey: { } key } metadata) return local.TryEnqueue(registration, task, header) ? new DispatchResult(RouteName.InProcess, reason) : default;
+        if (header.Metadata is not { UniqueKey: { } key } metadata)
+            return local.TryEnqueue(registration, task, header) ? new DispatchResult(RouteName.InProcess, reason) : default;
         if (!local.Keys.TryAdd(key, header.Id)) return DispatchResult.KeyTaken(RouteName.InProcess, local.Keys.OwnerOf(key));
         EnvelopeHeader keyed = header;
         keyed.Metadata = metadata with { KeyIsLocal = true };
@@ -184,7 +201,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
     internal (RouteName Route, string Reason) Explain(TaskRegistration registration, EnqueueOptions options)
     {
         LocalState state = local.State(context.Lifetime.State, registration.HandledHere, takeAnyRoom: false);
-        RoutePlan plan = Plan(Request(options, options.DelayFrom(context.Clock.Provider) > TimeSpan.Zero), state with { HasRoom = state is { HasRoom: true, HasRoomForHeld: true } });
+        RoutePlan plan = Plan(Request(options, options.DelayFrom(context.Clock.Provider) > TimeSpan.Zero),
+            state with { HasRoom = state is { HasRoom: true, HasRoomForHeld: true } });
         return plan.Action switch
         {
             PlanAction.HandOver or PlanAction.Hold => (RouteName.InProcess, plan.Reason),
@@ -202,7 +220,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
 
     private PlanRequest Request(EnqueueOptions options, bool delayed) => new()
     {
-        Pin = options.Route, Durability = options.Durability, IsDelayed = delayed, HasKey = options.UniqueKey is not null, Repeats = options.RepeatInterval is not null, IsInsideHandler = handlers.IsInside,
+        Pin = options.Route, Durability = options.Durability, IsDelayed = delayed, HasKey = options.UniqueKey is not null,
+        Repeats = options.RepeatInterval is not null, IsInsideHandler = handlers.IsInside,
     };
 
     private InvalidOperationException Refusal(PlanAction action, string task, EnqueueOptions options) => action switch

@@ -32,5 +32,6 @@ internal sealed record DelayedTask
     internal bool Repeats => Metadata is { Repeats: true };
 
     /// <summary>What an envelope says of it.</summary>
-    internal EnvelopeHeader Header(int attemptsBefore) => new() { Id = Id, EnqueuedMicroseconds = EnqueuedMicroseconds, AttemptsBefore = attemptsBefore, Metadata = Metadata };
+    internal EnvelopeHeader Header(int attemptsBefore) =>
+        new() { Id = Id, EnqueuedMicroseconds = EnqueuedMicroseconds, AttemptsBefore = attemptsBefore, Metadata = Metadata };
 }

@@ -22,7 +22,8 @@ internal sealed class DelayedTaskQueue : IDisposable
         _clock = clock;
         _bound = bound;
         _wake = wake;
-        _timer = clock.Provider.CreateTimer(static queue => ((DelayedTaskQueue)queue!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = clock.Provider.CreateTimer(static queue => ((DelayedTaskQueue)queue!).OnTimer(), this, Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Whether a task can be taken now.</summary>
@@ -139,7 +140,8 @@ internal sealed class DelayedTaskQueue : IDisposable
     }
 
     // A timer takes no more than 49 days; it is set again when it fires early.
-    private void SetTimer(TimeSpan delay) => _timer.Change(delay < Shortest ? Shortest : delay < Longest ? delay : Longest, Timeout.InfiniteTimeSpan);
+    private void SetTimer(TimeSpan delay) =>
+        _timer.Change(delay < Shortest ? Shortest : delay < Longest ? delay : Longest, Timeout.InfiniteTimeSpan);
 
     public void Dispose() => _timer.Dispose();
 }

@@ -4,7 +4,8 @@ namespace Otto.Queue;
 
 // What becomes of a failed attempt: again after a pause, or among the dead letters of the task's route. Never less durable than it was.
 
-internal sealed class FailureHandler(QueueContext context, TaskCompletion completion, DelayedTaskQueue delayed, RouteConnections routes, HandOff handOff)
+internal sealed class FailureHandler(QueueContext context, TaskCompletion completion, DelayedTaskQueue delayed, RouteConnections routes,
+    HandOff handOff)
 {
     private long _retried;
     private long _deadLettered;
@@ -48,8 +49,10 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
 
         int limit = task.Registration.Retry.MaxAttempts;
         // The same bytes would fail the same way.
-        if (!decoded || error is TaskSerializationException && task.Task is null) return DeadLetterAsync(task, $"payload: {error.GetType().Name}: {error.Message}", error);
-        if (task.AttemptsMade >= limit) return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
+        if (!decoded || error is TaskSerializationException && task.Task is null)
+            return DeadLetterAsync(task, $"payload: {error.GetType().Name}: {error.Message}", error);
+        if (task.AttemptsMade >= limit)
+            return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
 
         TimeSpan delay = task.Registration.Retry.DelayAfter(task.AttemptsMade, Random.Shared.NextDouble());
         if (task.Held is { } held)
@@ -70,7 +73,8 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
     {
         Interlocked.Increment(ref _retried);
         context.Telemetry.Retried(context.NameTag, task.Registration.NameTag);
-        context.Log.Retrying(task.Registration.Name, task.Id, task.AttemptsMade, task.Registration.Retry.MaxAttempts, delay.TotalMilliseconds, error);
+        context.Log.Retrying(task.Registration.Name, task.Id, task.AttemptsMade, task.Registration.Retry.MaxAttempts,
+            delay.TotalMilliseconds, error);
     }
 
     private async ValueTask PassOnAsync(DelayedTask task)
@@ -121,7 +125,8 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
 
     /// <summary>Puts a message that cannot be run here among the dead letters, and reports that to its
     /// producer.</summary>
-    internal void DeadLetterUnread(RouteName route, in WorkLease lease, string reason, TaskRegistration? registration = null, in EnvelopeHeader header = default)
+    internal void DeadLetterUnread(RouteName route, in WorkLease lease, string reason, TaskRegistration? registration = null,
+        in EnvelopeHeader header = default)
     {
         if (!lease.DeadLetter(reason)) return; // Somebody else's by now.
         Interlocked.Increment(ref _deadLettered);

@@ -44,7 +44,8 @@ internal sealed class HandOff(QueueContext context, RouteConnections routes)
                 Count(route.Name);
                 return true;
             }
-            catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
+            catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException or InvalidOperationException
+                or OperationCanceledException)
             {
                 context.Log.HandOverFailed(task.Registration.Name, task.Id, route.Name, e);
             }

@@ -66,13 +66,16 @@ internal sealed class ProgressHub(TaskEventBus events, PendingResults results)
     internal async IAsyncEnumerable<TaskProgress> WatchAsync(TaskId id, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // Only the newest matters to somebody who looks seldom.
-        Channel<TaskProgress> channel = Channel.CreateBounded<TaskProgress>(new BoundedChannelOptions(64) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+        Channel<TaskProgress> channel =
+            Channel.CreateBounded<TaskProgress>(
+                new BoundedChannelOptions(64) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
         _watchers.AddOrUpdate(id, [channel], (_, others) => [.. others, channel]);
         if (results.HasCome(id)) channel.Writer.TryComplete(); // Before we watched: nobody will end it.
         try
         {
             // Without a token: a bounded channel may lose an item to a cancelled read.
-            await using CancellationTokenRegistration stop = cancellationToken.UnsafeRegister(static c => ((Channel<TaskProgress>)c!).Writer.TryComplete(), channel);
+            await using CancellationTokenRegistration stop =
+                cancellationToken.UnsafeRegister(static c => ((Channel<TaskProgress>)c!).Writer.TryComplete(), channel);
             while (await channel.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false))
                 while (channel.Reader.TryRead(out TaskProgress progress)) yield return progress;
             cancellationToken.ThrowIfCancellationRequested();
@@ -80,7 +83,8 @@ internal sealed class ProgressHub(TaskEventBus events, PendingResults results)
         finally
         {
             _watchers.AddOrUpdate(id, [], (_, all) => [.. all.Where(c => c != channel)]);
-            if (_watchers.TryGetValue(id, out Channel<TaskProgress>[]? left) && left.Length == 0) _watchers.TryRemove(KeyValuePair.Create(id, left));
+            if (_watchers.TryGetValue(id, out Channel<TaskProgress>[]? left) && left.Length == 0)
+                _watchers.TryRemove(KeyValuePair.Create(id, left));
         }
     }
 }

@@ -17,7 +17,8 @@ internal sealed class ResultPoller(PendingResults results, RouteConnections rout
             {
                 try
                 {
-                    if (route.Results is { } kept && await kept.FindResultAsync(id, stop).ConfigureAwait(false) is { } message) received(message);
+                    if (route.Results is { } kept && await kept.FindResultAsync(id, stop).ConfigureAwait(false) is { } message)
+                        received(message);
                 }
                 catch (Exception e) when (e is IOException or ObjectDisposedException)
                 {

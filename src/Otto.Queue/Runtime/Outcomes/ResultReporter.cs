@@ -43,7 +43,8 @@ internal sealed class ResultReporter(QueueContext context, PendingResults result
         }
         else
         {
-            events.Publish(TaskEvent.Result(id, status, 0, Encoding.UTF8.GetBytes(error.Length <= MostErrorText ? error : error[..MostErrorText])), id, route);
+            events.Publish(TaskEvent.Result(id, status, 0,
+                Encoding.UTF8.GetBytes(error.Length <= MostErrorText ? error : error[..MostErrorText])), id, route);
         }
     }
 }

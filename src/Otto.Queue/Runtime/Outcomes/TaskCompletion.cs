@@ -2,7 +2,8 @@ namespace Otto.Queue;
 
 // The end of a task, well or not: its result is reported and its key is free again, or it repeats and is due once more.
 
-internal sealed class TaskCompletion(QueueContext context, ResultReporter results, DelayedTaskQueue delayed, LocalKeys keys, CancelRequestSet requests)
+internal sealed class TaskCompletion(QueueContext context, ResultReporter results, DelayedTaskQueue delayed, LocalKeys keys,
+    CancelRequestSet requests)
 {
     private long _cancelled;
 

@@ -2,7 +2,8 @@ namespace Otto.Queue;
 
 // The tasks in this process that no worker has begun when a stop begins: given to other routes, where any worker may begin them at once.
 
-internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, DelayedTaskQueue delayed, HandOff handOff, TaskCompletion completion)
+internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, DelayedTaskQueue delayed, HandOff handOff,
+    TaskCompletion completion)
 {
     // How long each task that is left after the deadline may take to be handed over: a route that answers has all of them, one that hangs
     // does not keep the program.
@@ -43,7 +44,8 @@ internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, Del
         while (local.Ring.TryDequeueSealed(out QueuedTask task))
             yield return new DelayedTask
             {
-                Registration = task.Registration, Id = context.Ids.At(task.Number), Task = task.Task, EnqueuedMicroseconds = task.EnqueuedMicroseconds,
+                Registration = task.Registration, Id = context.Ids.At(task.Number), Task = task.Task,
+                EnqueuedMicroseconds = task.EnqueuedMicroseconds,
                 Metadata = task.Metadata, Held = task.Metadata?.Held,
             };
         foreach (DelayedTask task in delayed.TakeAll()) yield return task;
@@ -51,7 +53,9 @@ internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, Del
 
     private async ValueTask<bool> TryHandOffAsync(DelayedTask task, CancellationToken cancellationToken)
     {
-        if (task.Held is not { } held) return await handOff.TryAsync(task, task.MustWait ? delayed.TimeLeft(task) : TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
+        if (task.Held is not { } held)
+            return await handOff.TryAsync(task, task.MustWait ? delayed.TimeLeft(task) : TimeSpan.Zero, cancellationToken).ConfigureAwait(
+                false);
         // Its route has it already: an attempt that was made counts, one that was not does not.
         if (held.Abandon(countAttempt: task.AttemptsMade > 0)) handOff.Count(held.Route);
         return true;

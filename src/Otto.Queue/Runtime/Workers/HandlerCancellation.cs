@@ -52,7 +52,9 @@ internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet
         // Pairs with the process-wide barrier in Fire: either it sees that nothing runs, or we see that it wants something and let it
         // finish.
         if (Volatile.Read(ref _wanted) != 0) lock (_firing) { }
-        CancellationCause reason = _fired ? _reason : ReferenceEquals(_source, _timed) && _source.IsCancellationRequested ? CancellationCause.TimedOut : CancellationCause.Undisturbed;
+        CancellationCause reason = _fired ? _reason
+            : ReferenceEquals(_source, _timed) && _source.IsCancellationRequested ? CancellationCause.TimedOut
+            : CancellationCause.Undisturbed;
         if (!_fired && _source.TryReset()) return reason;
         // What was fired is left to whoever still fires it: the next run gets another.
         if (ReferenceEquals(_source, _timed)) _timed = null;

@@ -7,7 +7,8 @@ namespace Otto.Queue;
 // One attempt at one task: what is run, with which token, and what becomes of it. Used again for a worker's next task, so that running
 // allocates nothing.
 
-internal sealed class TaskRun(QueueContext context, TaskContext taskContext, HandlerCancellation cancellation, TaskCompletion completion, FailureHandler failures)
+internal sealed class TaskRun(QueueContext context, TaskContext taskContext, HandlerCancellation cancellation, TaskCompletion completion,
+    FailureHandler failures)
 {
     private long _completed;
     private long _failed;
@@ -125,7 +126,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         _task = null;
         if (_metadata is { } metadata)
         {
-            completion.Succeeded(_registration, taskContext.Id, metadata, metadata.TrackResult ? taskContext.TakeResult() : null, _leased || _held is not null ? HeldBy : null);
+            completion.Succeeded(_registration, taskContext.Id, metadata, metadata.TrackResult ? taskContext.TakeResult() : null,
+                _leased || _held is not null ? HeldBy : null);
             if (metadata.Repeats)
             {
                 completion.Repeat(Describe(task, attemptsMade: 0));
@@ -149,7 +151,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         _failed++;
         CancellationCause cause = cancellation.End();
         if (e is OperationCanceledException && cause == CancellationCause.TimedOut)
-            e = new TimeoutException($"attempt {taskContext.Attempt} ran longer than {_registration.Timeout!.Value.TotalSeconds:0.###} s", e);
+            e = new TimeoutException($"attempt {taskContext.Attempt} ran longer than {_registration.Timeout!.Value.TotalSeconds:0.###} s",
+                e);
         DelayedTask task = Describe(_task, taskContext.Attempt);
         _task = null;
         return failures.HandleAsync(task, e, cause == CancellationCause.Cancelled, taskContext.Decoded);

@@ -68,7 +68,8 @@ internal sealed class Worker : IThreadPoolWorkItem
         long start = Environment.TickCount64;
         for (int left = Quantum; left > 0; left--)
         {
-            if (left % LookEvery == 0 && Environment.TickCount64 - start > (_source.UsesNetwork ? QuantumBesideNetworkMilliseconds : QuantumMilliseconds)) break;
+            if (left % LookEvery == 0
+                && Environment.TickCount64 - start > (_source.UsesNetwork ? QuantumBesideNetworkMilliseconds : QuantumMilliseconds)) break;
             if (!TryTake(poll: false))
             {
                 searching = searching || _pool.TryBeginSearch();

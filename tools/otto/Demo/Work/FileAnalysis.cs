@@ -32,7 +32,8 @@ internal static class FileAnalysis
                 foreach (byte b in part) counts[b]++;
             }
 
-            return $"{kind ?? "empty"}, {bytes:N0} bytes, {Entropy(counts, bytes):0.00} bits a byte, sha256 {Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
+            return $"{kind ?? "empty"}, {bytes:N0} bytes, {Entropy(counts, bytes):0.00} bits a byte, sha256 "
+                + $"{Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
         }
         finally
         {

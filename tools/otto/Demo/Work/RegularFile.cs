@@ -4,11 +4,13 @@ namespace Otto.Tools.Demo.Work;
 
 internal static class RegularFile
 {
-    /// <summary>Opens a file for one pass; null where it says that it is empty, which FIFOs, devices and the like do.</summary>
+    /// <summary>Opens a file for one pass; null where it says that it is empty, which
+    /// FIFOs, devices and the like do.</summary>
     public static FileStream? TryOpen(string path)
     {
         var info = new FileInfo(path);
         if (!info.Exists) throw new FileNotFoundException($"{path} is gone");
-        return info.Length == 0 ? null : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+        return info.Length == 0 ? null
+            : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
     }
 }

@@ -19,7 +19,8 @@ internal static class Spectrum
         return $"loudest at {LoudestHertz(bytes.AsSpan(0, read)):0} Hz";
     }
 
-    /// <summary>The frequency with the most energy, the constant part aside; bytes are unsigned samples at 44.1 kHz.</summary>
+    /// <summary>The frequency with the most energy, the constant part aside; bytes are
+    /// unsigned samples at 44.1 kHz.</summary>
     public static double LoudestHertz(ReadOnlySpan<byte> bytes)
     {
         var values = new Complex[Samples];
@@ -40,7 +41,8 @@ internal static class Spectrum
         return loudest * SampleRate / Samples;
     }
 
-    /// <summary>The discrete Fourier transform in place, by halves (Cooley and Tukey, 1965). The length is a power of two.</summary>
+    /// <summary>The discrete Fourier transform in place, by halves (Cooley and Tukey,
+    /// 1965). The length is a power of two.</summary>
     private static void Transform(Span<Complex> values)
     {
         int bits = BitOperations.Log2((uint)values.Length);
