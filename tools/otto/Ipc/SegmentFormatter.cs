@@ -58,7 +58,8 @@ internal static class SegmentFormatter
     {
         StreamContents s => Invariant($"{Size(s.UnreadBytes)} unread in {s.Lanes.Count} of {s.MaxLanes} lanes of {Size(s.LaneBytes)}"),
         QueueContents q => Queue(q),
-        TopicContents t => Invariant($"{t.Published:N0} published, {Size(t.KeptBytes)} kept in {t.LanesInUse} of {t.MaxLanes} lanes of "
+        TopicContents t => string.Create(CultureInfo.InvariantCulture,
+            $"{t.Published:N0} published, {Size(t.KeptBytes)} kept in {t.LanesInUse} of {t.MaxLanes} lanes of "
             + $"{Size(t.LaneBytes)}, {Policy(t.Policy)}"),
         PoolContents p => Invariant($"{p.Lent:N0} lent, {p.Free:N0} free, {p.Files:N0} files"),
         RegionContents r => Invariant($"{Size(r.ValueBytes)} of {Size(r.LimitBytes)}, run {r.RunPid}"),

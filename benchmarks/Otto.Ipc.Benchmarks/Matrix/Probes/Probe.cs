@@ -53,7 +53,7 @@ internal abstract class Probe
     /// <summary>That a word is owed to the tolerance, for whoever holds the number against
     /// the rules; nothing where it is not.</summary>
     protected static string Leaned(Subject subject, string alone, string verdict) => alone == verdict
-        ? "" : FormattableString.Invariant($" (that alone would be '{alone}', but within a factor of {Verdicts.Tolerance} of the border "
+        ? "" : string.Create(CultureInfo.InvariantCulture, $" (that alone would be '{alone}', but within a factor of {Verdicts.Tolerance} of the border "
         + $"it confirms what is {(subject.Traits is null ? "expected" : "claimed")})");
 
     protected static string Text(IFormattable number, string format = "N0") => number.ToString(format, CultureInfo.InvariantCulture);

@@ -28,7 +28,8 @@ internal static class MatrixMarkdown
         var text = new StringBuilder();
         text.AppendLine($"# The comparison matrix, {head.Date}").AppendLine();
         text.AppendLine($"{head.Machine}. {head.Kernel}, .NET SDK {head.Sdk}, {head.Runtime}. Commit `{head.Commit}`. Command: `{head.Command}`.");
-        text.AppendLine(FormattableString.Invariant($"{head.Repeats} repeats of {head.WindowMilliseconds:0} ms for each size and way, "
+        text.AppendLine(string.Create(CultureInfo.InvariantCulture,
+            $"{head.Repeats} repeats of {head.WindowMilliseconds:0} ms for each size and way, "
             + $"in an order drawn with the seed {head.Seed}; figures are medians, but the processor time of a message, which is the "
             + $"least of all repeats."));
         text.AppendLine(FormattableString.Invariant(
@@ -111,7 +112,7 @@ internal static class MatrixMarkdown
         text.AppendLine("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
         foreach (SpeedResult s in run.Speeds)
         {
-            text.AppendLine(FormattableString.Invariant(
+            text.AppendLine(string.Create(CultureInfo.InvariantCulture,
                 $"| {Plain(s.Title)} | {s.SentBytes:N0} | {Results.Figures.Rate(s.Rate)} | {Both(s.Awake)} | {Both(s.Asleep)} | "
                 + $"{Results.Figures.Microseconds(s.CpuMicroseconds)} µs | {s.AllocatedBytes:0.#} B | {s.Spread:0.00} |"));
         }
