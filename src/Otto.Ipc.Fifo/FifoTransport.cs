@@ -9,14 +9,13 @@ namespace Otto.Ipc.Fifo;
 /// Named pipes as a transport: streams between processes of one user, shells and every other language among them.
 /// </summary>
 /// <remarks>
-/// A stream is a FIFO, <c>name.fifo</c> in <see cref="FifoTransportOptions.Directory"/>,
-/// mode 0600, and a small file beside it,
-/// <c>name.fifo.lock</c>, by which its .NET ends agree. Any program may take part by opening the FIFO; docs/fifo.md
-/// says how. What was sent is kept while either end has the FIFO open, and gone with the last. The stream ends when its
-/// last sender closes it: a pipe cannot tell a sender that completed from one that was disposed or killed. It begins
-/// anew when another opens it. A sender need not wait for the receiver to open: it opens at once, and its first send
-/// waits for the receiver. The files stay when ends are disposed; <see cref="RemoveStream"/>
-/// deletes them. Needs Linux on x64 or arm64 (arm64 is untested).
+/// A stream is a FIFO, <c>name.fifo</c> in <see cref="FifoTransportOptions.Directory"/>, with mode 0600. A small file
+/// beside it, <c>name.fifo.lock</c>, coordinates its .NET ends. Any program may take part by opening the FIFO, as
+/// docs/fifo.md describes. What was sent is kept while either end has the FIFO open, and is lost when the last end
+/// closes it. The stream ends when its last sender closes it: a pipe does not distinguish a sender that completed from
+/// one that was disposed or killed. The stream begins again when another sender opens it. A sender does not wait for
+/// the receiver to open: it opens at once, and its first send waits for the receiver. The files stay when ends are
+/// disposed; <see cref="RemoveStream"/> deletes them. Needs Linux on x64 or arm64 (arm64 is untested).
 /// </remarks>
 public sealed class FifoTransport : IStreamTransport
 {
@@ -65,7 +64,7 @@ public sealed class FifoTransport : IStreamTransport
     /// </exception>
     /// <exception cref="UnauthorizedAccessException">The FIFO or its directory is not this user's alone.</exception>
     /// <exception cref="IOException">
-    /// Something else lies at the FIFO's place, or the system refused; the message says what.
+    /// Another kind of file exists at the path of the FIFO, or the system refused. The message describes the problem.
     /// </exception>
     public MessageSender OpenSender(ChannelName name, FifoStreamOptions? options = null)
     {
@@ -148,8 +147,8 @@ public sealed class FifoTransport : IStreamTransport
     /// <param name="name">Which stream.</param>
     /// <returns><see langword="false"/> if there is none.</returns>
     /// <remarks>
-    /// Another program that has it open keeps what it has; one that waits for the other side to open is let in, and
-    /// finds nobody.
+    /// Another program that has it open keeps what it has. A program that waits for the other side to open is let in,
+    /// and finds no other process.
     /// </remarks>
     /// <exception cref="IOException">A .NET end has it open; it was left alone.</exception>
     public bool RemoveStream(ChannelName name) => StreamFile.Remove(PathOf(name, create: false));

@@ -9,9 +9,8 @@ namespace Otto.Ipc.Files;
 
 /// <summary>Files as a transport: what <c>cat</c>, <c>jq</c> and <c>flock</c> can read and join.</summary>
 /// <remarks>
-/// <para>Everything lies below one directory, see <see cref="FilesTransportOptions.Directory"/>, in
-/// the formats that <c>docs/files.md</c> describes:
-/// stores in <c>tasks/&lt;task&gt;/output.&lt;task&gt;.json</c>, streams in
+/// <para>Everything is stored below one directory, see <see cref="FilesTransportOptions.Directory"/>, in the formats
+/// that <c>docs/files.md</c> describes: stores in <c>tasks/&lt;task&gt;/output.&lt;task&gt;.json</c>, streams in
 /// <c>streams/&lt;name&gt;/</c>, queues in <c>queues/&lt;name&gt;/</c>.</para>
 /// <para>Files are 0600 in directories of 0700. Nothing is deleted when an end is disposed.</para>
 /// </remarks>
@@ -63,7 +62,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// The stream exists with other sizes, or they do not fit together; the message has the numbers.
     /// </exception>
     /// <exception cref="CorruptSegmentException">
-    /// A file of the stream fails a check; the message says which.
+    /// A file of the stream fails a check. The message describes the problem.
     /// </exception>
     /// <exception cref="UnauthorizedAccessException">
     /// A file or directory is a link, or not this user's alone.
@@ -83,7 +82,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// The stream exists with other sizes, or they do not fit together; the message has the numbers.
     /// </exception>
     /// <exception cref="CorruptSegmentException">
-    /// A file of the stream fails a check; the message says which.
+    /// A file of the stream fails a check. The message describes the problem.
     /// </exception>
     /// <exception cref="UnauthorizedAccessException">
     /// A file or directory is a link, or not this user's alone.
@@ -103,7 +102,8 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// is refused.
     /// </returns>
     /// <exception cref="ArgumentException">The queue exists with other sizes; the message has the numbers.</exception>
-    /// <exception cref="CorruptSegmentException">A file of the queue fails a check; the message says which.</exception>
+    /// <exception cref="CorruptSegmentException">A file of the queue fails a check. The message describes the
+    /// problem.</exception>
     /// <exception cref="UnauthorizedAccessException">
     /// A file or directory is a link, or not this user's alone.
     /// </exception>

@@ -34,7 +34,8 @@ public static class OttoTransport
     /// <param name="options">The options.</param>
     /// <returns>The transport.</returns>
     /// <exception cref="ArgumentException">
-    /// As <see cref="Open(string, OttoIpcOptions?)"/>; the message says where the address came from.
+    /// The same conditions as for <see cref="Open(string, OttoIpcOptions?)"/>. The message names the source of the
+    /// address.
     /// </exception>
     public static ITransport Open(OttoIpcOptions options)
     {
@@ -67,7 +68,8 @@ public static class OttoTransport
     /// <param name="transport">The transport.</param>
     /// <returns>The same object.</returns>
     /// <exception cref="NotSupportedException">
-    /// It does not offer the shape; the message says what it offers, and which transports offer the shape.
+    /// The transport does not offer the shape. The message lists the shapes that it offers, and the transports that
+    /// offer the shape.
     /// </exception>
     public static T Require<T>(this ITransport transport)
         where T : class, ITransport

@@ -7,8 +7,8 @@ namespace Otto.Ipc.Hosting;
 /// <param name="Path">A full path; <see langword="null"/> if the transport's default is meant.</param>
 internal readonly record struct TransportAddress(string Scheme, string? Path)
 {
-    /// <summary>Takes an address apart.</summary>
-    /// <exception cref="ArgumentException">It is none; the message says how one looks.</exception>
+    /// <summary>Parses an address.</summary>
+    /// <exception cref="ArgumentException">The text is not an address. The message shows the format.</exception>
     public static TransportAddress Parse(string address)
     {
         int colon = address.IndexOf(':', StringComparison.Ordinal);

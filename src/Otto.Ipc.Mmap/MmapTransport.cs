@@ -108,7 +108,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="name">Which topic.</param>
     /// <param name="options">Sizes, policy and waiting; left out, the topic's own or the defaults.</param>
     /// <returns>
-    /// The end, for one thread at a time. It goes on with the numbers of a publisher that left or died.
+    /// The end, for one thread at a time. It continues the numbers of a publisher that left or died.
     /// </returns>
     /// <exception cref="SegmentMismatchException">
     /// The topic exists with other sizes, another policy or another version.
@@ -129,7 +129,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="name">Which topic.</param>
     /// <param name="options">Sizes, policy and waiting; left out, the topic's own or the defaults.</param>
     /// <param name="startAt">Where it begins.</param>
-    /// <returns>The end, for one thread at a time; it hears everything that is published after this.</returns>
+    /// <returns>The end, for one thread at a time; it receives everything that is published after this.</returns>
     /// <exception cref="SegmentMismatchException">
     /// The topic exists with other sizes, another policy or another version.
     /// </exception>
@@ -161,7 +161,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
         new RegionStore(name, StorePath(name), options ?? new MmapStoreOptions());
 
     /// <summary>
-    /// Deletes a store with all its values, whoever has it open: their next call says that it is gone.
+    /// Deletes a store with all its values, even if processes have it open. Their next call reports that it is gone.
     /// </summary>
     /// <param name="name">Which store.</param>
     /// <returns><see langword="false"/> if there is none.</returns>
@@ -173,22 +173,22 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
         return true;
     }
 
-    /// <summary>Deletes a stream that nobody has open, with all that was not read.</summary>
+    /// <summary>Deletes a stream that no process has open, with all messages that were not read.</summary>
     /// <param name="name">Which stream.</param>
     /// <returns><see langword="false"/> if there is none.</returns>
-    /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
+    /// <exception cref="IOException">A process has it open. It was not deleted.</exception>
     public bool RemoveStream(ChannelName name) => Remove(name, SegmentShape.Stream);
 
-    /// <summary>Deletes a queue that nobody has open, with all that was not done.</summary>
+    /// <summary>Deletes a queue that no process has open, with all messages that were not done.</summary>
     /// <param name="name">Which queue.</param>
     /// <returns><see langword="false"/> if there is none.</returns>
-    /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
+    /// <exception cref="IOException">A process has it open. It was not deleted.</exception>
     public bool RemoveQueue(ChannelName name) => Remove(name, SegmentShape.Queue);
 
-    /// <summary>Deletes a topic that nobody has open.</summary>
+    /// <summary>Deletes a topic that no process has open.</summary>
     /// <param name="name">Which topic.</param>
     /// <returns><see langword="false"/> if there is none.</returns>
-    /// <exception cref="IOException">Somebody has it open; it was left alone.</exception>
+    /// <exception cref="IOException">A process has it open. It was not deleted.</exception>
     public bool RemoveTopic(ChannelName name) => Remove(name, SegmentShape.Topic);
 
     /// <inheritdoc/>

@@ -5,8 +5,10 @@ using Otto.Ipc.Uds.Server;
 
 namespace Otto.Ipc.Uds;
 
-/// <summary>A server for one socket: a store, topics and progress, for clients of any
-/// language. <c>docs/protocol.md</c> says what they speak.</summary>
+/// <summary>
+/// A server for one socket: a store, topics and progress, for clients of any language. <c>docs/protocol.md</c>
+/// describes the protocol.
+/// </summary>
 /// <remarks>
 /// Runs on one thread of its own until it is disposed. What is stored is in memory and gone with the server. Only
 /// processes of this user, and of root, are served. Safe for use by several threads.
@@ -50,12 +52,15 @@ public sealed class UdsServer : IDisposable, IAsyncDisposable
     /// <summary>Starts a server; clients can connect when this returns.</summary>
     /// <param name="options">The path and the bounds; left out, the defaults.</param>
     /// <returns>The server.</returns>
-    /// <exception cref="SocketInUseException">Another live server has the path; the message says who.</exception>
+    /// <exception cref="SocketInUseException">
+    /// Another live server has the path. The message names its process.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">The directory is not safe, or not ours.</exception>
     /// <exception cref="ArgumentException">An option is out of its range, or the path is
     /// too long; the message has the numbers.</exception>
-    /// <exception cref="IOException">The socket cannot be made; something else that lies at
-    /// the path is left alone.</exception>
+    /// <exception cref="IOException">
+    /// The socket cannot be created. If the path exists and is not a socket, it is not changed.
+    /// </exception>
     public static UdsServer Start(UdsServerOptions? options = null)
     {
         options ??= new UdsServerOptions();

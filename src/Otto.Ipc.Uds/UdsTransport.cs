@@ -19,12 +19,12 @@ namespace Otto.Ipc.Uds;
 /// that a store named <c>a</c> also shows what one named <c>a.b</c> holds, as keys that
 /// begin with <c>b.</c>: choose names of which none is another's beginning.</para>
 /// <para>
-/// A topic keeps nothing for those who come later: <see cref="StartPosition.Oldest"/> is not offered. What is lost is
+/// A topic keeps no messages for later subscribers: <see cref="StartPosition.Oldest"/> is not offered. What is lost is
 /// counted for the topic, not for each publisher.
 /// </para>
 /// <para>
-/// Needs Linux on x64 or arm64 (arm64 is untested). Only processes of one user reach each other, and everybody a
-/// server of root's; see <see cref="UdsTransportOptions.AllowOtherOwner"/>.
+/// Needs Linux on x64 or arm64 (arm64 is untested). Only processes of one user reach each other, and every process
+/// reaches a server of root. See <see cref="UdsTransportOptions.AllowOtherOwner"/>.
 /// </para>
 /// </remarks>
 public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTransport
@@ -58,8 +58,9 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
 
     /// <summary>
     /// Opens a stream's sending end. The stream has a socket of its own, at which its receiver listens; no server is
-    /// needed. What keeps it from a receiver, such as a process without descriptors or something else at the
-    /// path, is thrown once by its next call or wait as an <see cref="IOException"/>; it goes on trying.
+    /// needed. If the sender cannot reach a receiver, for example because the process has no descriptors left or the
+    /// path is not a socket, its next call or wait throws an <see cref="IOException"/> once. The sender continues to
+    /// retry.
     /// </summary>
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes; left out, the defaults.</param>
@@ -80,7 +81,9 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <summary>Opens a stream's receiving end.</summary>
     /// <param name="name">Which stream.</param>
     /// <returns>The end, for one thread at a time.</returns>
-    /// <exception cref="SocketInUseException">The stream has a receiver that lives; the message says who.</exception>
+    /// <exception cref="SocketInUseException">
+    /// The stream has a live receiver. The message names its process.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">The directory is not safe, or not ours.</exception>
     /// <exception cref="ArgumentException">
     /// The socket's path would be too long; the message has the numbers.
@@ -131,9 +134,9 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
 
     /// <inheritdoc/>
     /// <remarks>
-    /// What was published is with the server a moment later, in the order of all publishers of this transport. Where
-    /// the connection was lost with messages on their way, the next call throws an
-    /// <see cref="IOException"/>: they may have been heard by nobody.
+    /// What was published is with the server a moment later, in the order of all publishers of this transport. If the
+    /// connection was lost while messages were in flight, the next call throws an <see cref="IOException"/>: it is
+    /// possible that no subscriber received them.
     /// </remarks>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken = default)
@@ -153,8 +156,8 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
 
     /// <inheritdoc/>
     /// <remarks>
-    /// A lost connection is made again, and told of by a <see cref="SubscriberDisconnectedException"/>
-    /// once: how much was published meanwhile is not known.
+    /// A lost connection is replaced, and a <see cref="SubscriberDisconnectedException"/> reports it once: the number
+    /// of messages published meanwhile is not known.
     /// </remarks>
     /// <exception cref="NotSupportedException">
     /// It was to start at the oldest message: the server keeps none.
@@ -178,7 +181,10 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
         }
     }
 
-    /// <summary>Opens nothing any more. What was opened goes on: each end is its opener's to dispose.</summary>
+    /// <summary>
+    /// Disposes the transport, which then opens no more ends. Ends that are open stay usable, and their owners dispose
+    /// them.
+    /// </summary>
     /// <returns>Completes at once.</returns>
     public ValueTask DisposeAsync()
     {

@@ -3,8 +3,7 @@ namespace Otto.Ipc;
 // What shared bytes fail a check with. It is a contract, since every shape over shared memory may throw it.
 
 /// <summary>
-/// Bytes that several processes share failed a check; the message says which field, what it held and what was
-/// expected.
+/// Bytes that several processes share failed a check. The message names the field, its value and the expected value.
 /// </summary>
 public sealed class CorruptSegmentException : IOException
 {

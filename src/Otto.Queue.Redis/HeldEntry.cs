@@ -8,7 +8,7 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
 {
     internal string Id { get; } = id;
 
-    /// <summary>Where it lies in the stream: the two numbers of its id.</summary>
+    /// <summary>Gets its position in the stream: the two numbers of its id.</summary>
     internal (ulong Time, ulong Number) Order { get; } =
         id.IndexOf('-', StringComparison.Ordinal) is > 0 and int dash
         && ulong.TryParse(id.AsSpan(0, dash), NumberStyles.None, CultureInfo.InvariantCulture, out ulong time)
@@ -23,8 +23,8 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
     /// <summary>Attempts that were made before the one that this entry is held for.</summary>
     internal int AttemptsMade { get; } = attemptsBefore + deliveries - 1;
 
-    /// <summary>Where it lies among the held, and which use of that place it is; 0 while it
-    /// is not among them.</summary>
+    /// <summary>Gets or sets its place among the held entries. <see cref="Use"/> identifies the use of that place. 0
+    /// while it is not among them.</summary>
     internal int Place { get; set; }
 
     internal long Use { get; set; }

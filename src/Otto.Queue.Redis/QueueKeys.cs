@@ -26,13 +26,13 @@ internal sealed class QueueKeys(string queue)
     /// <summary>Which workers sleep and want a nudge: a set.</summary>
     internal string Sleepers { get; } = $"otto:{{{queue}}}:sleepers";
 
-    /// <summary>What concerns everybody on the queue: a channel.</summary>
+    /// <summary>Gets the channel for events that concern every process on the queue.</summary>
     internal string Events { get; } = $"otto:{{{queue}}}:events";
 
     /// <summary>Where a sleeping worker is nudged: a channel.</summary>
     internal string Nudge(string worker) => $"otto:{{{Queue}}}:nudge:{worker}";
 
-    /// <summary>A task's result, for those who missed its notice.</summary>
+    /// <summary>Gets the key of a task's result, for processes that missed its notice.</summary>
     internal string Result(TaskId id) => $"otto:{{{Queue}}}:result:{id}";
 
     /// <summary>What became of a producer's last batch, for as long as it might ask again.</summary>

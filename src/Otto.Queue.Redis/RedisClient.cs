@@ -79,7 +79,7 @@ internal sealed class RedisClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Finds the keys that match a pattern: a look at each key of the server, some at a time.</summary>
+    /// <summary>Finds the keys that match a pattern. Reads each key of the server, some at a time.</summary>
     internal async Task<HashSet<string>> FindKeysAsync(string pattern, CancellationToken cancellationToken)
     {
         HashSet<string> found = [];

@@ -22,7 +22,7 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     private volatile bool _takesOverNext;
     private string _cursor = "0-0";
 
-    /// <summary>How many are here that nobody has leased yet.</summary>
+    /// <summary>Gets the number of entries here that no worker has leased yet.</summary>
     private int AtHand
     {
         get
@@ -104,8 +104,8 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
         }
     }
 
-    /// <summary>Takes over what dead workers held: at once if there is a free place for it, else before
-    /// the next look for what is ready, so that a worker that is never idle does it too.</summary>
+    /// <summary>Takes over what dead workers held. It does so at once if there is a free place; otherwise, before the
+    /// next poll for ready tasks, so that a worker that is never idle does it too.</summary>
     internal async Task ReclaimAsync()
     {
         if (_for is not { } taker) return;

@@ -36,7 +36,8 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
         _beating = Task.Run(BeatForeverAsync);
     }
 
-    /// <summary>How many other workers were alive at the last beat; none while the server is out of reach.</summary>
+    /// <summary>Gets the number of other workers that were alive at the last beat; none while the server is
+    /// unavailable.</summary>
     internal int OtherWorkers => _client.Trouble is null ? _others : 0;
 
     internal WorkQueueCounts LastCounts => _counts.Value;

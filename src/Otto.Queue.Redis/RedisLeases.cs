@@ -48,21 +48,21 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     }
 
     /// <summary>Notes that a worker begins with an entry.</summary>
-    /// <returns><see langword="false"/> where it is no longer held.</returns>
+    /// <returns><see langword="true"/> if the entry is still held; otherwise, <see langword="false"/>.</returns>
     internal bool TryBegin(HeldEntry entry)
     {
         lock (_lock) return ReferenceEquals(_places[entry.Place], entry) && (entry.Begun = true);
     }
 
-    /// <summary>The entries to be renewed: those that are worked on now, and where nobody
-    /// else works all, since another turn would only spoil their order.</summary>
+    /// <summary>Gets the entries to be renewed: those that are worked on now or, if no other worker is alive, all.
+    /// Redelivery would then only change their order.</summary>
     internal List<HeldEntry> Snapshot(bool nobodyElse)
     {
         lock (_lock) return [.. _places.OfType<HeldEntry>().Where(e => e.Begun || nobodyElse)];
     }
 
-    /// <summary>Notes that the server has given entries to somebody else: what their
-    /// handlers do is done twice.</summary>
+    /// <summary>Notes that the server has given entries to another worker: what their handlers do is done
+    /// twice.</summary>
     internal void Lose(IEnumerable<HeldEntry> entries)
     {
         foreach (HeldEntry entry in entries)

@@ -10,8 +10,8 @@ public static class RedisQueues
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Their names, in order.</returns>
     /// <exception cref="RedisUnavailableException">The server cannot be reached.</exception>
-    /// <remarks>Looks at each key of the server, a thousand at a time: for people, not for
-    /// programs that do it often.</remarks>
+    /// <remarks>Reads each key of the server, a thousand at a time. Intended for people, not for programs that do it
+    /// often.</remarks>
     public static async Task<IReadOnlyList<string>> ListAsync(string configuration, CancellationToken cancellationToken = default)
     {
         await using RedisClient client = await RedisClient.ConnectAsync(configuration, TimeSpan.FromSeconds(5)).ConfigureAwait(false);

@@ -21,23 +21,22 @@ public sealed record RedisRouteOptions
 
     /// <summary>How long a task stays with a worker that gives no sign of life, 1 s to 1 hour;
     /// default 30 s. A live worker renews what it holds, so a task may take longer.</summary>
-    /// <remarks>Redis can only go by time: a worker that was stopped for longer loses what
-    /// it held, and its completion then counts for nothing.</remarks>
+    /// <remarks>Redis can only measure time: a worker that was stopped for longer loses what it held, and its
+    /// completion then has no effect.</remarks>
     public TimeSpan LeaseTime { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How often a worker that waits looks by itself, in case a nudge was lost; 50
-    /// ms to 1 minute, default 1 s.</summary>
+    /// <summary>How often a waiting worker polls, in case a nudge was lost; 50 ms to 1 minute, default 1 s.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a command may take before the server counts as out of reach, 100
-    /// ms to 1 minute; default 5 s.</summary>
+    /// <summary>How long a command may take before the server counts as unavailable, 100 ms to 1 minute; default 5
+    /// s.</summary>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>What a producer meets where Redis is full and no further route takes the task.</summary>
     public QueueFullMode FullMode { get; set; } = QueueFullMode.Overflow;
 
-    /// <summary>How many tasks in a row a worker takes from here before other routes have
-    /// their turn, 1 to 10,000.</summary>
+    /// <summary>How many consecutive tasks a worker takes from here before other routes have their turn, 1 to
+    /// 10,000.</summary>
     public int Weight { get; set; } = 16;
 
     /// <summary>How often presence is announced and leases are renewed.</summary>

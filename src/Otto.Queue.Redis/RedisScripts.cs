@@ -58,8 +58,8 @@ internal static class RedisScripts
     /// <summary>
     /// KEYS stream delayed dead keys sleepers sent; ARGV nudge, capacity, batch number, a letter for each (p plain, t
     /// with terms), then the envelope of each, followed by delay ms and key where it has
-    /// terms. Answers for each: 1 sent, 0 full, or the id of the task that holds the key. A
-    /// batch that comes again after a lost answer gets the first answer.
+    /// terms. Answers for each: 1 sent, 0 full, or the id of the task that holds the key. A batch that is sent again
+    /// after a lost answer gets the first answer.
     /// </summary>
     internal static readonly RedisScript Send = new(Begin + Clock + Pack + Wake + """
         local before = redis.call('GET', KEYS[6])
@@ -155,8 +155,9 @@ internal static class RedisScripts
     /// KEYS stream delayed dead keys sleepers; ARGV nudge, worker, the batch's lowest and highest entry, a letter for
     /// each, then the id of each, followed by number and text where it is returned or dead. c complete; k complete and
     /// has a key; r return (number: delay ms, text: attempts); d dead (number: attempts, text: reason). Answers 1 for
-    /// each that was still the worker's. What is complete goes first and at once: where memory is short, that
-    /// frees some for the others; and what was returned or buried is not so again where a later one fails.
+    /// each that was still the worker's. Completed entries are settled first and at once: if memory is short, that
+    /// frees some for the others. Entries that were returned or moved to the dead letters are not settled again if a
+    /// later one fails.
     /// </summary>
     internal static readonly RedisScript Settle = new(Begin + Clock + Pack + Wake + """
         local answers, ready, done = {}, 0, {}
@@ -326,8 +327,8 @@ internal static class RedisScripts
         return {redis.call('XLEN', KEYS[1]) - leased, leased, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]), age, entered}
         """);
 
-    /// <summary>KEYS stream delayed dead; ARGV capacity, reason, envelope. Answers 1, or 0
-    /// where there is no room.</summary>
+    /// <summary>KEYS stream delayed dead; ARGV capacity, reason, envelope. Answers 1, or 0 if there is no
+    /// room.</summary>
     internal static readonly RedisScript Bury = new(Begin + """
         if redis.call('XLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2]) + redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[1]) then return 0 end
         redis.call('XADD', KEYS[3], '*', 'm', ARGV[3], 'a', 1, 'r', ARGV[2], 'k', '')
@@ -348,8 +349,8 @@ internal static class RedisScripts
         return out
         """);
 
-    /// <summary>KEYS stream dead keys sleepers; ARGV nudge, id, 1 to make it ready again.
-    /// Answers whether it was there. A key is taken again where nobody else has it.</summary>
+    /// <summary>KEYS stream dead keys sleepers; ARGV nudge, id, 1 to make it ready again. Answers whether it was there.
+    /// A key is taken again if no other task has it.</summary>
     internal static readonly RedisScript MoveDead = new(Begin + Pack + Wake + """
         local e = redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])
         if not e[1] then return 0 end
@@ -364,11 +365,12 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed keys; ARGV the task's id, where to go on (empty at first), how many to look at.
-    /// Looks through the delayed, then the stream, some at a time so that nobody waits long for it. The delayed from
-    /// the last one: as they fall due they leave at the other end, and none steps over the place where
-    /// the look goes on. One that is given back meanwhile, or moves up as another is cancelled, can be
-    /// passed over. Answers 1 taken back, 2 held by a worker, 0 not there; or where to go on.
+    /// KEYS stream delayed keys; ARGV the task's id, the position to continue from (empty at first), the number of
+    /// tasks to check. Searches the delayed tasks, then the stream, some at a time so that no client waits long for it.
+    /// The delayed tasks are searched from the last one: those that fall due leave at the other end, and none moves
+    /// past the position from which the search continues. The search can miss a task that is returned meanwhile, or
+    /// that moves up because another is cancelled. Answers 1 taken back, 2 held by a worker, 0 not there; or the
+    /// position to continue from.
     /// </summary>
     internal static readonly RedisScript Cancel = new(Begin + Pack + """
         local function release(k) if k ~= '' and redis.call('HGET', KEYS[3], k) == ARGV[1] then redis.call('HDEL', KEYS[3], k) end end
@@ -401,8 +403,8 @@ internal static class RedisScripts
         return '0'
         """);
 
-    /// <summary>KEYS a result's key; ARGV events, notice, seconds to keep it (0 for not at
-    /// all). Tells everybody who listens.</summary>
+    /// <summary>KEYS a result's key; ARGV events, notice, seconds to keep it (0 to not keep it). Notifies all
+    /// subscribers.</summary>
     internal static readonly RedisScript Notify = new(Begin + """
         if tonumber(ARGV[3]) > 0 then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
         redis.call('PUBLISH', ARGV[1], 'n' .. ARGV[2])

@@ -23,7 +23,7 @@ public sealed class RedisUnavailableException : IOException
     {
     }
 
-    /// <summary>Whether the server has no memory left for more; else it is out of reach for now.</summary>
+    /// <summary>Whether the server has no memory left for more; otherwise, it is unavailable for now.</summary>
     internal bool OutOfMemory { get; init; }
 
     /// <summary>Whether trying again cannot help: the server does not know the command, or does not allow it.</summary>

@@ -38,7 +38,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
 
     public override long Capacity => Most;
 
-    /// <summary>Whether somebody here would run it.</summary>
+    /// <summary>Whether a worker here would run it.</summary>
     internal bool Takes(MemoryMessage message) => _taker is not null && (!message.Readable || Handled(message));
 
     internal bool Handled(MemoryMessage message) => Tasks.Any(t => t.HandledHere && t.Name == message.Name);

@@ -17,6 +17,6 @@ public sealed record TaskAttempt(TaskId Id, string Queue, string Name, int Numbe
 /// <param name="Queue">Its queue.</param>
 /// <param name="Name">Its name.</param>
 /// <param name="AttemptsMade">How many attempts failed so far.</param>
-/// <param name="DueIn">How long until it may run, by the test's clock; zero where it may now.</param>
+/// <param name="DueIn">How long until it may run, by the test's clock; zero if it may run now.</param>
 /// <param name="Handled">Whether the program has a handler for it; else it waits for another program.</param>
 public sealed record PendingTask(TaskId Id, string Queue, string Name, int AttemptsMade, TimeSpan DueIn, bool Handled);

@@ -2,7 +2,7 @@ namespace Otto.Queue.Testing;
 
 // A clock that moves only when a test says so, timers included, so that an hour's back-off takes no time and always the same way.
 
-/// <summary>A clock for tests. Starts at 2000-01-01 00:00 UTC and stands still until it is moved.</summary>
+/// <summary>A clock for tests. Starts at 2000-01-01 00:00 UTC and does not advance until it is moved.</summary>
 /// <remarks>Safe for use by any number of threads. Timers fire on the thread that moves the
 /// clock, in the order in which they are due.</remarks>
 public sealed class TestClock : TimeProvider

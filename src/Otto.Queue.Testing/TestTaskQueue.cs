@@ -71,7 +71,7 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
         [.. Attempts.Where(static a => a.Error is null).Select(static a => a.Task).OfType<TTask>()];
 
     /// <summary>Runs the next task that may run now, to the end of its attempt.</summary>
-    /// <param name="cancellationToken">Stops the waiting; the attempt goes on.</param>
+    /// <param name="cancellationToken">Stops the waiting; the attempt continues.</param>
     /// <returns><see langword="false"/> if there was none.</returns>
     /// <exception cref="TimeoutException">It did not end within
     /// <see cref="SettleTimeout"/>; the message names it.</exception>

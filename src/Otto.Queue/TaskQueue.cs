@@ -173,15 +173,15 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         await foreach (TaskProgress progress in reports.ConfigureAwait(false)) yield return progress;
     }
 
-    /// <summary>Says where a task would go now and why, and what each route looks like from here. Sends
-    /// nothing.</summary>
+    /// <summary>Explains which route a task would take now and why, and describes each route as seen from this process.
+    /// Sends nothing.</summary>
     /// <param name="task">The task's name.</param>
     /// <param name="options">What would be asked for it.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The way, the reason, and the routes.</returns>
     /// <exception cref="ArgumentException">No task of that name is declared.</exception>
-    /// <exception cref="InvalidOperationException">No configured route could take such a task; the message says what is
-    /// missing.</exception>
+    /// <exception cref="InvalidOperationException">No configured route could take such a task. The message describes
+    /// what is missing.</exception>
     public ValueTask<RouteExplanation> ExplainRouteAsync(string task, EnqueueOptions? options = null,
         CancellationToken cancellationToken = default)
     {
@@ -209,9 +209,9 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     }
 
     /// <summary>Stops gracefully: refuses new tasks, hands over what was not started, lets running handlers finish, and
-    /// says what became of everything.</summary>
-    /// <param name="cancellationToken">Ends the patience with running handlers before
-    /// <see cref="TaskQueueOptions.DrainTimeout"/> does; the stop itself goes on.</param>
+    /// reports what became of everything.</summary>
+    /// <param name="cancellationToken">Ends the wait for running handlers before
+    /// <see cref="TaskQueueOptions.DrainTimeout"/> does. The stop itself continues.</param>
     /// <returns>The numbers, the same for every call.</returns>
     public Task<DrainReport> StopAsync(CancellationToken cancellationToken = default)
     {
@@ -227,8 +227,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         return DrainReport.Sum(reports, Stopwatch.GetElapsedTime(start));
     }
 
-    /// <summary>Stops gracefully, if that was not done, and lets go of everything.</summary>
-    /// <returns>Ends when all is closed.</returns>
+    /// <summary>Stops gracefully, if that was not done, and releases all resources.</summary>
+    /// <returns>A task that completes when everything is closed.</returns>
     public async ValueTask DisposeAsync()
     {
         await StopAsync().ConfigureAwait(false);

@@ -2,7 +2,7 @@ namespace Otto.Ipc.Fifo;
 
 // Where one message ends and the next begins: a FIFO itself only carries bytes.
 
-/// <summary>How messages are told apart in a FIFO.</summary>
+/// <summary>Specifies how messages are separated in a FIFO.</summary>
 public enum FifoFraming
 {
     /// <summary>A message is a line: what shells write and read. It cannot hold a line

@@ -17,7 +17,7 @@ public sealed record FifoStreamOptions
 
     internal const int MostMessageBytes = 1 << 30;
 
-    /// <summary>How messages are told apart: lines, unless said otherwise.</summary>
+    /// <summary>Gets how messages are separated. The default is lines.</summary>
     public FifoFraming? Framing { get; init; }
 
     /// <summary>
@@ -40,9 +40,9 @@ public sealed record FifoStreamOptions
     public bool KeepOpen { get; init; }
 
     /// <summary>
-    /// For a sender: how long, after it was completed or disposed, the rest of a message that did not fit is still
-    /// written (a process that exits waits for it), and the end is still told to a receiver
-    /// that was not there yet. 0 to 1 hour; default 5 s.
+    /// For a sender: the time, after it was completed or disposed, during which it still writes the rest of a message
+    /// that did not fit (a process that exits waits for it), and still notifies a receiver that was not there yet of
+    /// the end. 0 to 1 hour; default 5 s.
     /// </summary>
     public TimeSpan Linger { get; init; } = TimeSpan.FromSeconds(5);
 

@@ -6,8 +6,9 @@ namespace Otto.Ipc.Fifo;
 public sealed record FifoTransportOptions
 {
     /// <summary>
-    /// The directory of the FIFOs, which must belong to this user and be writable by nobody else; it is made with mode
-    /// 0700. Left out: <c>OTTO_FIFO_DIR</c>, else <c>$XDG_RUNTIME_DIR/otto</c>, else <c>/tmp/otto-uid</c>.
+    /// The directory of the FIFOs. It must belong to this user, and no other user may be able to write to it. It is
+    /// created with mode 0700. If not set: <c>OTTO_FIFO_DIR</c>, else <c>$XDG_RUNTIME_DIR/otto</c>, else
+    /// <c>/tmp/otto-uid</c>.
     /// </summary>
     public string? Directory { get; init; }
 

@@ -4,7 +4,7 @@ namespace Otto.Ipc.Fifo;
 
 // What every end of a stream agrees on.
 
-/// <param name="Framing">How messages are told apart.</param>
+/// <param name="Framing">How messages are separated.</param>
 /// <param name="MaxMessageBytes">The largest message, its framing not counted.</param>
 internal readonly record struct FrameRules(FifoFraming Framing, int MaxMessageBytes)
 {

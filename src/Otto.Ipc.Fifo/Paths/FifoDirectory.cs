@@ -29,7 +29,7 @@ internal static class FifoDirectory
         return path;
     }
 
-    /// <summary>Where the directory is or would be; nothing is looked at.</summary>
+    /// <summary>Gets the path that the directory has or would have. Does not check whether it exists.</summary>
     public static string PathOf(string? configured) => PrivateFiles.IsSupported
         ? Path.GetFullPath(configured ?? Default())
         : throw new PlatformNotSupportedException("FIFOs are offered on Linux, x64 and arm64");

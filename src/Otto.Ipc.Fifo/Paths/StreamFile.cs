@@ -88,17 +88,19 @@ internal sealed class StreamFile : IDisposable
     }
 
     /// <summary>Takes the receiver's place.</summary>
-    /// <returns><see langword="false"/> where another has it.</returns>
+    /// <returns><see langword="true"/> if this end is now the receiver; <see langword="false"/> if another end
+    /// is.</returns>
     public bool TryBeReceiver() => _locks.TryBeReceiver();
 
     /// <summary>Takes the right to write a frame.</summary>
-    /// <returns><see langword="false"/> where another sender has it.</returns>
+    /// <returns><see langword="true"/> if this end may write; <see langword="false"/> if another sender has the
+    /// right.</returns>
     public bool TryLockWriting() => FileLock.TryAcquire(_file, _path);
 
     public void UnlockWriting() => FileLock.Release(_file);
 
-    /// <summary>Deletes the FIFO and its file, where no .NET end has it open.</summary>
-    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <summary>Deletes the FIFO and its file if no .NET end has it open.</summary>
+    /// <returns><see langword="true"/> if the FIFO was deleted; <see langword="false"/> if there is none.</returns>
     public static bool Remove(string fifoPath)
     {
         if (PrivateFiles.Status(fifoPath) is null) return false;

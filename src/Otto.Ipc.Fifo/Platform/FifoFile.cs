@@ -46,8 +46,8 @@ internal static class FifoFile
         return full;
     }
 
-    /// <summary>Deletes the name. Whoever waits in an open of it is let in, finds the end,
-    /// and nobody comes after that.</summary>
+    /// <summary>Deletes the name. Any process that waits in an open of it is let in and finds the end. No process can
+    /// open it after that.</summary>
     public static void Remove(string path)
     {
         int both = Libc.Open(path, Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_CLOEXEC | Libc.O_NOFOLLOW, 0);

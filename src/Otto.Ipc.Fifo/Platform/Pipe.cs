@@ -41,7 +41,7 @@ internal readonly record struct Pipe
     /// <summary>Whether there is one; the default value is none.</summary>
     public bool IsOpen => _number > 0;
 
-    /// <summary>Its number, for whoever waits for it; -1 for none.</summary>
+    /// <summary>Gets its number, for a caller that waits for it; -1 if there is none.</summary>
     public int Id => _number - 1;
 
     /// <summary>How many bytes lie in it.</summary>
@@ -73,7 +73,7 @@ internal readonly record struct Pipe
         return (new Pipe(read), new Pipe(write));
     }
 
-    /// <summary>Opens a place into which bytes can be moved that nobody wants.</summary>
+    /// <summary>Opens a destination that discards the bytes moved into it.</summary>
     public static Pipe OpenNowhere()
     {
         int fd = Libc.Open("/dev/null", PipeCalls.O_WRONLY | Libc.O_CLOEXEC, 0);
@@ -93,8 +93,8 @@ internal readonly record struct Pipe
     /// <summary>Writes two runs of bytes as one.</summary>
     public PipeTransfer Write(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second) => new(PipeCalls.Write(Id, first, second));
 
-    /// <summary>Shows what lies in it through another pipe, and takes nothing out; no bytes
-    /// if it is empty and no process has it open for writing.</summary>
+    /// <summary>Duplicates its contents into another pipe, and removes nothing. Returns no bytes if it is empty and no
+    /// process has it open for writing.</summary>
     public PipeTransfer ShowTo(Pipe to, int bytes) => new(PipeCalls.Show(Id, to.Id, bytes));
 
     /// <summary>Takes bytes out without copying them anywhere but into <paramref name="to"/>.</summary>

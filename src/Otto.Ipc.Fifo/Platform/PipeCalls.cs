@@ -52,7 +52,8 @@ internal static unsafe partial class PipeCalls
     }
 
     /// <summary>Reads what is there.</summary>
-    /// <returns>How many bytes; 0 where no one has the pipe open for writing; the error's number, negative.</returns>
+    /// <returns>The number of bytes; 0 if no process has the pipe open for writing; the error's number, negative, if
+    /// the call failed.</returns>
     public static int Read(int fd, Span<byte> buffer)
     {
         fixed (byte* at = buffer)
@@ -100,9 +101,9 @@ internal static unsafe partial class PipeCalls
         }
     }
 
-    /// <summary>Shows what lies in a pipe through another one, and takes nothing out.</summary>
-    /// <returns>How many bytes; 0 where the pipe is empty and no one has it open for
-    /// writing; the error's number, negative.</returns>
+    /// <summary>Duplicates the contents of a pipe into another one, and removes nothing.</summary>
+    /// <returns>The number of bytes; 0 if the pipe is empty and no process has it open for writing; the error's number,
+    /// negative, if the call failed.</returns>
     public static int Show(int from, int to, int bytes) => Moved(tee: true, from, to, bytes);
 
     /// <summary>Takes bytes out of a pipe without copying them anywhere but into <paramref name="to"/>.</summary>
@@ -118,8 +119,8 @@ internal static unsafe partial class PipeCalls
 
     /// <summary>Waits until one of the descriptors is ready.</summary>
     /// <param name="entries">Which, and for what.</param>
-    /// <param name="milliseconds">How long; -1 for ever. May return early.</param>
-    /// <returns>How many are ready; 0 where none is, or a signal came.</returns>
+    /// <param name="milliseconds">How long; -1 to wait indefinitely. May return early.</param>
+    /// <returns>The number of descriptors that are ready; 0 if none is, or if a signal came.</returns>
     public static int Poll(Span<Libc.PollEntry> entries, int milliseconds)
     {
         fixed (Libc.PollEntry* at = entries)

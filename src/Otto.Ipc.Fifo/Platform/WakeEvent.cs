@@ -31,7 +31,7 @@ internal sealed unsafe class WakeEvent : IDisposable
     /// <summary>Sleeps until this is set, a pipe is ready, or the time is over.</summary>
     /// <param name="id">The pipe, or -1.</param>
     /// <param name="events">What it should be ready for.</param>
-    /// <param name="milliseconds">How long; -1 for ever. May return early.</param>
+    /// <param name="milliseconds">How long; -1 to wait indefinitely. May return early.</param>
     public void Wait(int id, PollEvents events, int milliseconds) =>
         PipeCalls.Poll([new() { Descriptor = _fd, Events = (short)PollEvents.Readable }, new() { Descriptor = id, Events = (short)events }],
             milliseconds);

@@ -8,12 +8,12 @@ namespace Otto.Ipc.Fifo.Relays;
 /// <summary>Passes on what producers write into their FIFOs to the FIFOs of consumers, with
 /// bounded memory and in the pace of the slowest.</summary>
 /// <remarks>
-/// One or several producers and consumers, each any program that opens a path; every consumer gets everything. Make it,
-/// start the programs with <see cref="OutputPipes"/> and <see cref="InputPipes"/> in their environments,
-/// <see cref="RunAsync"/>, and say when each program has ended: a producer may open and close its FIFO as often as it
-/// likes until then. A consumer that closes its FIFO has left; when all have, the producers' FIFOs are closed, and a
-/// producer that goes on writing gets SIGPIPE. A producer that ends before a consumer has
-/// opened loses nothing. Every member is safe for use by several threads.
+/// There are one or several producers and consumers. Each is any program that opens a path, and every consumer gets
+/// everything. Create the relay, start the programs with <see cref="OutputPipes"/> and <see cref="InputPipes"/> in
+/// their environments, call <see cref="RunAsync"/>, and report when each program has ended. Until then, a producer may
+/// open and close its FIFO as often as it likes. A consumer that closes its FIFO has left. When all consumers have
+/// left, the producers' FIFOs are closed, and a producer that continues to write gets SIGPIPE. A producer that ends
+/// before a consumer has opened loses nothing. Every member is safe for use by several threads.
 /// </remarks>
 public sealed class FifoRelay : IAsyncDisposable
 {
@@ -37,7 +37,7 @@ public sealed class FifoRelay : IAsyncDisposable
     /// <param name="options">How many programs, and how their bytes are put together; left out, one to one.</param>
     /// <exception cref="ArgumentException">An option is out of bounds; the message has the numbers.</exception>
     /// <exception cref="UnauthorizedAccessException">The directory is not this user's alone.</exception>
-    /// <exception cref="IOException">The system refused; the message says what.</exception>
+    /// <exception cref="IOException">The system refused; the message describes the problem.</exception>
     public FifoRelay(FifoRelayOptions? options = null)
     {
         options ??= new FifoRelayOptions();
@@ -68,10 +68,10 @@ public sealed class FifoRelay : IAsyncDisposable
     /// <summary>The FIFO of each consumer, for its <c>OTTO_INPUT_PIPE</c>.</summary>
     public IReadOnlyList<string> InputPipes { get; }
 
-    /// <summary>Begins to pass on, and goes on until every producer has ended and all was
-    /// passed on, or every consumer has left.</summary>
-    /// <returns>What became of it; the same task for each call. Faults where the system
-    /// fails, and cancels where the relay is disposed before the end.</returns>
+    /// <summary>Starts to relay, and continues until every producer has ended and everything was passed on, or every
+    /// consumer has left.</summary>
+    /// <returns>The result of the relay; the same task for each call. The task faults if the system fails, and is
+    /// canceled if the relay is disposed before the end.</returns>
     public Task<FifoRelayReport> RunAsync()
     {
         lock (_gate)
@@ -81,7 +81,7 @@ public sealed class FifoRelay : IAsyncDisposable
         }
     }
 
-    /// <summary>Says that a producer has ended: what it wrote is passed on, and then its side is over.</summary>
+    /// <summary>Reports that a producer has ended: what it wrote is passed on, and then its side is over.</summary>
     /// <param name="producer">Which one, from 0.</param>
     public void ProducerEnded(int producer)
     {
@@ -89,7 +89,7 @@ public sealed class FifoRelay : IAsyncDisposable
         _signal.Set();
     }
 
-    /// <summary>Says that a consumer has ended: nothing more is kept for it.</summary>
+    /// <summary>Reports that a consumer has ended: nothing more is kept for it.</summary>
     /// <param name="consumer">Which one, from 0.</param>
     public void ConsumerEnded(int consumer)
     {
@@ -97,7 +97,7 @@ public sealed class FifoRelay : IAsyncDisposable
         _signal.Set();
     }
 
-    /// <summary>Stops, closes and deletes the FIFOs. A program that still waits to open one is let go.</summary>
+    /// <summary>Stops, closes and deletes the FIFOs, and releases any program that still waits to open one.</summary>
     /// <returns>Completes when nothing is left.</returns>
     public async ValueTask DisposeAsync()
     {

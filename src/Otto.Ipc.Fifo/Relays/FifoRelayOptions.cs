@@ -10,8 +10,9 @@ public sealed record FifoRelayOptions
     internal const int MostPrograms = 64;
 
     /// <summary>
-    /// The directory in which the relay makes one for itself; it must belong to this user and be writable by nobody
-    /// else. Left out: <c>OTTO_FIFO_DIR</c>, else <c>$XDG_RUNTIME_DIR/otto</c>, else <c>/tmp/otto-uid</c>.
+    /// The directory in which the relay creates one of its own. It must belong to this user, and no other user may be
+    /// able to write to it. If not set: <c>OTTO_FIFO_DIR</c>, else <c>$XDG_RUNTIME_DIR/otto</c>, else
+    /// <c>/tmp/otto-uid</c>.
     /// </summary>
     public string? Directory { get; init; }
 
@@ -52,7 +53,7 @@ public sealed record FifoRelayOptions
 
 /// <summary>What became of a relay.</summary>
 /// <param name="Bytes">How many bytes the producers handed over.</param>
-/// <param name="ConsumersLeft">Whether every consumer had left before all of it was passed
-/// on; producers that went on writing were told by SIGPIPE.</param>
+/// <param name="ConsumersLeft">Whether every consumer had left before all of it was passed on. Producers that continued
+/// to write received SIGPIPE.</param>
 /// <param name="Troubles">What could not be passed on whole, one sentence each.</param>
 public sealed record FifoRelayReport(long Bytes, bool ConsumersLeft, IReadOnlyList<string> Troubles);

@@ -28,7 +28,7 @@ internal struct RelayFrames(FifoFraming? framing)
         return whole > bytes.Length ? 0 : (int)whole;
     }
 
-    /// <summary>Goes on behind bytes that were passed on: whole frames, or part of one.</summary>
+    /// <summary>Continues after bytes that were passed on: whole frames, or part of one.</summary>
     public void Pass(ReadOnlySpan<byte> bytes)
     {
         if (framing == FifoFraming.Lines) IsInside = bytes[^1] != (byte)'\n';

@@ -21,7 +21,8 @@ internal sealed class RelayInlet
     private volatile bool _programEnded;
 
     /// <param name="path">The FIFO.</param>
-    /// <param name="framing">How frames are told apart that must stay whole; null where bytes pass as they are.</param>
+    /// <param name="framing">How frames that must stay whole are separated; <see langword="null"/> if bytes pass
+    /// unchanged.</param>
     /// <param name="options">The relay's.</param>
     /// <param name="signal">What is set when there is something to read.</param>
     public RelayInlet(string path, FifoFraming? framing, FifoRelayOptions options, WakeSignal signal)
@@ -50,7 +51,7 @@ internal sealed class RelayInlet
     /// <summary>Whether a part of a frame was passed on whose rest will never come: nothing can follow it.</summary>
     public bool IsBroken { get; private set; }
 
-    /// <summary>Whether a part of a frame was passed on, so that nobody else's bytes may follow.</summary>
+    /// <summary>Whether part of a frame was passed on, so that bytes of another producer must not follow.</summary>
     public bool IsInFrame => _frames.IsInside;
 
     /// <summary>Whether everything was passed on.</summary>

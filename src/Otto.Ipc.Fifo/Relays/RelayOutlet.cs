@@ -20,7 +20,7 @@ internal sealed class RelayOutlet(string path, FifoRelayOptions options, WakeSig
     /// <summary>Whether the consumer reads.</summary>
     public bool IsOpen => _pipe.IsOpen;
 
-    /// <summary>Whether the consumer has left, or was told that nothing more comes.</summary>
+    /// <summary>Whether the consumer has left, or was notified that nothing more comes.</summary>
     public bool HasEnded { get; private set; }
 
     /// <summary>Whether the consumer has ended.</summary>
@@ -68,7 +68,7 @@ internal sealed class RelayOutlet(string path, FifoRelayOptions options, WakeSig
         return true;
     }
 
-    /// <summary>Has the signal set when there is room, or when the consumer leaves, which is always told.</summary>
+    /// <summary>Has the signal set when there is room, or when the consumer leaves, which is always reported.</summary>
     public void Arm(bool wantsRoom)
     {
         if (IsOpen) _registration.Arm(_pipe.Id, wantsRoom ? PollEvents.Writable : PollEvents.None);

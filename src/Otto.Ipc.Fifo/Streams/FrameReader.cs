@@ -37,8 +37,8 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
     /// <summary>Where the message that was found begins in what is unread.</summary>
     public int PayloadAt => _rules.Framing == FifoFraming.LengthPrefixed ? FrameRules.LengthBytes : 0;
 
-    /// <summary>What to sleep on while there is nothing. Half a frame may have lost its
-    /// sender, which only a look can tell.</summary>
+    /// <summary>Gets what to sleep on while there is no message. The sender of a partial frame may be gone, which only
+    /// a poll can detect.</summary>
     public SleepSource SleepSource => new(peeker.WaitId, PollEvents.Readable, peeker.Unread.IsEmpty ? 0 : SenderCheckInterval);
 
     /// <summary>Finds the next message.</summary>
@@ -66,7 +66,8 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
         }
     }
 
-    /// <summary>Throws what was found, once, unless nothing can be told apart any more.</summary>
+    /// <summary>Throws the error that was found. Throws it once, or on every call if messages can no longer be
+    /// separated.</summary>
     public void ThrowError()
     {
         Exception? error = _error;

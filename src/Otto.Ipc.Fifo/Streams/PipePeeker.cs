@@ -50,15 +50,16 @@ internal sealed class PipePeeker : IDisposable
     /// the last <see cref="Peek"/>.</summary>
     public int WaitId => _end == _start ? _pipe.Id : Arrivals().Id;
 
-    /// <summary>Whether no sender may be left, by the last look: it saw nothing, and nobody
-    /// to come; or it saw what one may have left.</summary>
+    /// <summary>Whether there may be no sender left. The last check found an empty pipe that no sender has open, or
+    /// bytes that a sender may have left.</summary>
     public bool MayHaveEnded { get; private set; }
 
     /// <summary>Whether no sender has the FIFO open any more. Before the first one came this is false.</summary>
     public bool HasEnded => _pipe.HasNoWriter;
 
-    /// <summary>Looks again.</summary>
-    /// <returns>Whether there is more to see than before.</returns>
+    /// <summary>Checks the pipe again.</summary>
+    /// <returns><see langword="true"/> if there is more to see than before; otherwise,
+    /// <see langword="false"/>.</returns>
     public bool Peek()
     {
         int before = _end - _start;
@@ -98,8 +99,8 @@ internal sealed class PipePeeker : IDisposable
         foreach (Pipe pipe in (ReadOnlySpan<Pipe>)[_nowhere, _keeper, _showIn, _showOut, _pipe]) pipe.Close();
     }
 
-    /// <summary>While half a frame lies in the pipe it is always readable: what counts is
-    /// that something came.</summary>
+    /// <summary>Gets a poller for new bytes. A pipe that contains a partial frame is always readable, so only arrivals
+    /// count.</summary>
     private ReadinessPoller Arrivals()
     {
         if (_arrivals is not null) return _arrivals;

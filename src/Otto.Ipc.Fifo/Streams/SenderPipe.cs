@@ -48,7 +48,8 @@ internal sealed class SenderPipe : IWaitHandler
     private int PayloadAt => _rules.Framing == FifoFraming.LengthPrefixed ? FrameRules.LengthBytes : 0;
 
     /// <summary>Sends a message, if there is room.</summary>
-    /// <returns><see langword="false"/> where there is none, or nobody to send to yet; nothing was sent then.</returns>
+    /// <returns><see langword="true"/> if the message was sent; <see langword="false"/> if there is no room or no
+    /// receiver yet, and nothing was sent.</returns>
     public bool TryWrite(ReadOnlySpan<byte> message)
     {
         lock (_gate)
@@ -96,8 +97,8 @@ internal sealed class SenderPipe : IWaitHandler
     /// <summary>What was written into reserved room so far.</summary>
     public ReadOnlySpan<byte> Reserved(int bytes) => _rest.AsSpan(PayloadAt, bytes);
 
-    /// <summary>Sends what was written into reserved room: now, or, where somebody else
-    /// took the room in the pipe, as soon as there is some.</summary>
+    /// <summary>Sends what was written into reserved room. Sends it now or, if another sender took the room in the
+    /// pipe, as soon as there is some.</summary>
     public void Commit(int bytes)
     {
         lock (_gate)
@@ -157,7 +158,7 @@ internal sealed class SenderPipe : IWaitHandler
     public void Fail(IOException failure) => Signal.Set();
 
     /// <summary>Closes the writing end, once what was sent is written.</summary>
-    /// <param name="tell">Whether a receiver that is not there yet should still hear of the end.</param>
+    /// <param name="tell">Whether a receiver that is not there yet should still be notified of the end.</param>
     public void Close(bool tell)
     {
         lock (_gate)
@@ -311,8 +312,8 @@ internal sealed class SenderPipe : IWaitHandler
         else Wait.CallAfter(RetryRest);
     }
 
-    /// <summary>The receiver has gone in the middle of a frame. What was written of it
-    /// stays marked as begun: the next receiver finds half of it, and is told.</summary>
+    /// <summary>Handles a receiver that left in the middle of a frame. The written part stays marked as begun: the next
+    /// receiver finds a partial frame, and is notified.</summary>
     private void LoseRest()
     {
         _restStart = _restEnd = 0;

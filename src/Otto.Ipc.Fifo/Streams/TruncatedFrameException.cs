@@ -2,8 +2,8 @@ namespace Otto.Ipc.Fifo;
 
 // What a receiver throws when a sender went away in the middle of a message.
 
-/// <summary>A stream's sender left or died in the middle of a message; this message was
-/// taken out, and the stream may go on.</summary>
+/// <summary>A stream's sender left or died in the middle of a message. This message was taken out, and the stream may
+/// continue.</summary>
 public sealed class TruncatedFrameException : IOException
 {
     /// <summary>Makes the exception.</summary>

@@ -31,7 +31,8 @@ internal sealed class WaitLoop(ExclusiveUse use, IWaitCondition condition, WakeS
     private readonly Timer _timer = new(static handler => ((IWaitHandler)handler!).OnReady(), handler, Timeout.Infinite, Timeout.Infinite);
 
     /// <summary>Blocks until ready.</summary>
-    /// <returns><see langword="false"/> where the time ran out.</returns>
+    /// <returns><see langword="true"/> if the condition is ready; <see langword="false"/> if the time ran
+    /// out.</returns>
     public bool Wait(TimeSpan timeout, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
@@ -89,7 +90,7 @@ internal sealed class WaitLoop(ExclusiveUse use, IWaitCondition condition, WakeS
     private CancellationTokenRegistration Register(CancellationToken cancellationToken) =>
         cancellationToken.CanBeCanceled ? cancellationToken.UnsafeRegister(static signal => ((WakeSignal)signal!).Set(), signal) : default;
 
-    /// <summary>Milliseconds left, rounded up; -1 for ever.</summary>
+    /// <summary>Gets the milliseconds left, rounded up; -1 to wait indefinitely.</summary>
     private static int Remaining(TimeSpan timeout, long start)
     {
         if (timeout == Timeout.InfiniteTimeSpan) return -1;

@@ -55,7 +55,7 @@ internal sealed class WakeSignal : IValueTaskSource, IWaitHandler
     /// <summary>Blocks until it is set, a pipe is ready, or the time is over.</summary>
     /// <param name="id">The pipe, or -1.</param>
     /// <param name="events">What it should be ready for.</param>
-    /// <param name="milliseconds">How long; -1 for ever.</param>
+    /// <param name="milliseconds">How long; -1 to wait indefinitely.</param>
     public void Block(int id, PollEvents events, int milliseconds)
     {
         WakeEvent sleep;
@@ -81,7 +81,7 @@ internal sealed class WakeSignal : IValueTaskSource, IWaitHandler
         }
     }
 
-    /// <summary>Gives the event back; nobody waits any more. May still be set.</summary>
+    /// <summary>Releases the event after the last wait has ended. The signal may still be set.</summary>
     public void Close()
     {
         lock (_gate)

@@ -28,7 +28,7 @@ public sealed record FilesQueueOptions
     /// <summary>The largest message in bytes: 1 to 256 MiB.</summary>
     public int? MaxMessageBytes { get; init; }
 
-    /// <summary>After how many counted attempts a message goes to the dead letters: 1 to 254.</summary>
+    /// <summary>The number of counted attempts after which a message goes to the dead letters: 1 to 254.</summary>
     public int? MaxAttempts { get; init; }
 
     internal void Validate()

@@ -6,8 +6,9 @@ namespace Otto.Ipc.Files;
 public sealed record FilesTransportOptions
 {
     /// <summary>
-    /// The directory of the run, which must belong to this user and be writable by nobody else; it is created where it
-    /// is missing. Left out: <c>OTTO_TASKS_DIR</c>, else <c>OTTO_HOME</c>, else <c>.otto</c> in the current directory.
+    /// The directory of the run. It must belong to this user, and no other user may be able to write to it. It is
+    /// created if it is missing. If not set: <c>OTTO_TASKS_DIR</c>, else <c>OTTO_HOME</c>, else <c>.otto</c> in the
+    /// current directory.
     /// </summary>
     public string? Directory { get; init; }
 
@@ -17,7 +18,8 @@ public sealed record FilesTransportOptions
     /// <summary>How a waiter learns of a change.</summary>
     public WatchMode Watching { get; init; }
 
-    /// <summary>How often a waiter looks where nothing tells it of changes: 1 ms to 1 minute, default 20 ms.</summary>
+    /// <summary>The interval at which a waiter polls if it gets no notifications of changes: 1 ms to 1 minute, default
+    /// 20 ms.</summary>
     public TimeSpan PollInterval { get; init; } = TimeSpan.FromMilliseconds(20);
 
     /// <summary>How long a writer waits for another one's lock before it throws

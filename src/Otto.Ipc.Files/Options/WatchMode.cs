@@ -5,8 +5,8 @@ namespace Otto.Ipc.Files;
 /// <summary>How a waiter learns of a change.</summary>
 public enum WatchMode
 {
-    /// <summary>The kernel tells, and once a second is looked nevertheless. Where the
-    /// kernel has no watch left: as <see cref="Poll"/>.</summary>
+    /// <summary>The kernel reports changes, and the waiter also polls once per second. If the kernel has no watch left,
+    /// the waiter polls as with <see cref="Poll"/>.</summary>
     /// <remarks>One <c>inotify</c> instance and one thread serve the whole process.</remarks>
     Notify,
 

@@ -18,7 +18,7 @@ internal sealed class LockFile(string path) : IDisposable
     /// <summary>The side file, while the lock is held.</summary>
     public SafeFileHandle File => _file ?? throw new InvalidOperationException($"the lock {path} is not held");
 
-    /// <summary>Takes the lock if nobody has it.</summary>
+    /// <summary>Acquires the lock if it is free.</summary>
     public bool TryAcquire()
     {
         for (int i = 0; i < MostReplacements; i++)

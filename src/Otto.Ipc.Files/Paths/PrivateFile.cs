@@ -25,8 +25,8 @@ internal static class PrivateFile
         Open(path, FileAccess.ReadWrite, append: false, mayCreate: true)
         ?? throw new DirectoryNotFoundException($"the directory of {path} does not exist");
 
-    /// <summary>Makes a file that did not exist.</summary>
-    /// <returns>Null where something of that name exists; it was not touched.</returns>
+    /// <summary>Creates a file that did not exist.</summary>
+    /// <returns>The file; <see langword="null"/> if something of that name exists. It was not touched.</returns>
     public static SafeFileHandle? TryCreate(string path, bool append = false)
     {
         SafeFileHandle? file = PrivateFiles.TryCreate(path, FileAccess.ReadWrite, out FileFailure failure, append);
@@ -96,8 +96,9 @@ internal static class PrivateFile
         return bytes;
     }
 
-    /// <summary>Moves a file to a name, over what stood there.</summary>
-    /// <returns>False where there was nothing to move: another was quicker.</returns>
+    /// <summary>Moves a file to a name, and replaces any file of that name.</summary>
+    /// <returns><see langword="true"/> if the file was moved; <see langword="false"/> if there was nothing to move
+    /// because another process was quicker.</returns>
     public static bool Move(string from, string to)
     {
         FileFailure failure = PrivateFiles.TryMove(from, to);
@@ -105,7 +106,7 @@ internal static class PrivateFile
     }
 
     /// <summary>Removes a file or a link.</summary>
-    /// <returns>False where there was none.</returns>
+    /// <returns><see langword="true"/> if it was removed; <see langword="false"/> if there was none.</returns>
     public static bool Remove(string path)
     {
         FileFailure failure = PrivateFiles.TryRemove(path);

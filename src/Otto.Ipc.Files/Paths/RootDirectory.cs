@@ -7,7 +7,7 @@ namespace Otto.Ipc.Files.Paths;
 
 internal static class RootDirectory
 {
-    /// <summary>Where the run's directory is or would be; nothing is looked at.</summary>
+    /// <summary>Gets the path that the run's directory has or would have. Does not check whether it exists.</summary>
     public static string PathOf(string? configured) => PrivateFiles.IsSupported
         ? Path.GetFullPath(configured ?? Variable("OTTO_TASKS_DIR") ?? Variable("OTTO_HOME") ?? ".otto")
         : throw new PlatformNotSupportedException("files as a transport need Linux on x64 or arm64");
@@ -46,7 +46,7 @@ internal static class RootDirectory
                 $"the directory {path} has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 700 it");
     }
 
-    /// <summary>The names in a directory; none where there is no directory.</summary>
+    /// <summary>Gets the names in a directory; none if there is no directory.</summary>
     public static string[] NamesIn(string path)
     {
         try

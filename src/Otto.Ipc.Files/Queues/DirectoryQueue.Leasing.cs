@@ -112,7 +112,7 @@ internal sealed partial class DirectoryQueue
         return true;
     });
 
-    /// <summary>Moves the next message into this handle's directory: of all who try, one succeeds.</summary>
+    /// <summary>Moves the next message into this handle's directory. Of all processes that try, one succeeds.</summary>
     private bool TryTake(out MessageName name)
     {
         lock (_taking)
@@ -126,8 +126,8 @@ internal sealed partial class DirectoryQueue
         return SweepNowAndThen() && TryTake(out name);
     }
 
-    /// <summary>Reads a message that was just taken; what is none is nobody's work, and is
-    /// put where a person looks.</summary>
+    /// <summary>Reads a message that was just taken. A file that is not a valid message is moved to the dead letters
+    /// for a person to inspect.</summary>
     private bool TryReadTaken(MessageName name, out ReadOnlyMemory<byte> payload)
     {
         string path = _me.PathOf(name);
@@ -227,7 +227,7 @@ internal sealed partial class DirectoryQueue
         return null;
     }
 
-    /// <summary>Tells one letter of a message from an earlier one.</summary>
+    /// <summary>Gets a number that distinguishes one letter of a message from an earlier one.</summary>
     private static int LetterIndex(MessageName letter) => (int)(letter.Time & int.MaxValue);
 
     private string ReasonPath(MessageName letter) => Path.Combine(_files.Dead, Path.ChangeExtension(letter.ToString(), ReasonExtension));
@@ -261,9 +261,9 @@ internal sealed partial class DirectoryQueue
     }
 
     /// <summary>Reads a message.</summary>
-    /// <param name="path">Where it lies.</param>
+    /// <param name="path">The path of its file.</param>
     /// <param name="payload">The message.</param>
-    /// <param name="problem">Why it cannot be read; null where it has gone.</param>
+    /// <param name="problem">Why it cannot be read; <see langword="null"/> if it has gone.</param>
     private bool TryRead(string path, out ReadOnlyMemory<byte> payload, out string? problem)
     {
         payload = default;

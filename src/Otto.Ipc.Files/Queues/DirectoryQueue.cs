@@ -126,8 +126,8 @@ internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWork
         }
     }
 
-    /// <summary>Gives back what the dead had, once a second at most.</summary>
-    /// <returns>Whether there was one.</returns>
+    /// <summary>Returns the messages of dead workers to the queue, at most once per second.</summary>
+    /// <returns><see langword="true"/> if there was a dead worker; otherwise, <see langword="false"/>.</returns>
     private bool SweepNowAndThen()
     {
         long now = Stopwatch.GetTimestamp(), before = Volatile.Read(ref _sweptAt);
@@ -135,7 +135,8 @@ internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWork
         return now - before >= SweepInterval && Interlocked.CompareExchange(ref _sweptAt, now, before) == before && SweepDead();
     }
 
-    /// <summary>This handle's directory; made anew where somebody removed it, and the leases in it.</summary>
+    /// <summary>Gets this handle's directory. Creates it again if it was removed together with the leases in
+    /// it.</summary>
     private WorkerDirectory Mine()
     {
         if (_me.IsThere) return _me;

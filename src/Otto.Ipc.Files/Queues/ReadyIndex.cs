@@ -29,8 +29,8 @@ internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
         return _next < _names.Count;
     }
 
-    /// <summary>The next message to try.</summary>
-    /// <returns>False where nothing is ready.</returns>
+    /// <summary>Gets the next message to try.</summary>
+    /// <returns><see langword="true"/> if a message is ready; otherwise, <see langword="false"/>.</returns>
     public bool TryNext(out MessageName name)
     {
         bool any = Any();
@@ -38,7 +38,7 @@ internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
         return any;
     }
 
-    /// <summary>Forgets what is known, because something was made ready.</summary>
+    /// <summary>Forgets what is known, because a message has become ready.</summary>
     public void Forget() => _freshUntil = 0;
 
     private void Look(long now)
@@ -55,7 +55,8 @@ internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
         _freshUntil = now + Math.Max((long)(LeastAge.TotalSeconds * Stopwatch.Frequency), AgeInLooks * took);
     }
 
-    /// <summary>Makes ready what is due. Several may do so at once: a rename succeeds for one of them.</summary>
+    /// <summary>Moves messages that are due to the ready ones. Several callers may do so at once: a rename succeeds for
+    /// one of them.</summary>
     public void PromoteDue()
     {
         _earliestDue = long.MaxValue;

@@ -40,7 +40,8 @@ internal sealed class SendSequencer : IDisposable
 
     /// <summary>Passes with the lock held.</summary>
     /// <param name="pass">What to do.</param>
-    /// <exception cref="TimeoutException">Another sender stood in it all the time; the message names it.</exception>
+    /// <exception cref="TimeoutException">Another sender held the lock for the whole time; the message names
+    /// it.</exception>
     public T Pass<T>(Func<T> pass)
     {
         lock (_threads)
@@ -83,8 +84,8 @@ internal sealed class SendSequencer : IDisposable
         text[field * (Digits + 1) + Digits] = (byte)end;
     }
 
-    /// <summary>Reads the numbers; null where the file is new. The first number stands
-    /// there again at the end: a copy made while it changes differs.</summary>
+    /// <summary>Reads the numbers; <see langword="null"/> if the file is new. The first number is stored again at the
+    /// end: in a copy made during a change, the two differ.</summary>
     private (long Id, long Time)? Read(SafeFileHandle file)
     {
         Span<byte> text = stackalloc byte[Bytes + 1];

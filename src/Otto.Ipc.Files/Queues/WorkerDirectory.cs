@@ -66,7 +66,7 @@ internal sealed class WorkerDirectory : IDisposable
     /// <summary>A name for a file that keeps room for a message.</summary>
     public string ReservedPath() => Unique(Reserved);
 
-    /// <summary>Says whether this worker takes work.</summary>
+    /// <summary>Records whether this worker takes work.</summary>
     public void SetTakesWork(bool works)
     {
         string path = Path.Combine(DirectoryPath, WorksName);
@@ -94,8 +94,9 @@ internal sealed class WorkerDirectory : IDisposable
         return file is not null && FileLock.IsHeld(file);
     }
 
-    /// <summary>Gives back what a dead worker had, and removes its directory; does nothing where it lives.</summary>
-    /// <returns>Whether it was dead.</returns>
+    /// <summary>Returns the messages of a dead worker, and removes its directory. Does nothing if the worker
+    /// lives.</summary>
+    /// <returns><see langword="true"/> if the worker was dead; otherwise, <see langword="false"/>.</returns>
     public static bool TrySweep(string directory, Action<string, MessageName> giveBack)
     {
         // Only who holds a directory's lock may empty it: what has no lock yet is being made, and its owner

@@ -65,7 +65,7 @@ internal sealed class StoreObject
         }
     }
 
-    /// <summary>The JSON of a key; null where there is none.</summary>
+    /// <summary>Gets the JSON of a key; <see langword="null"/> if there is none.</summary>
     public ReadOnlyMemory<byte>? Find(string key) =>
         _values.TryGetValue(key, out ReadOnlyMemory<byte> json) ? json : (ReadOnlyMemory<byte>?)null;
 
@@ -76,7 +76,7 @@ internal sealed class StoreObject
         return Compose(at >= 0 ? _keys : [.. _keys.AsSpan(0, ~at), key, .. _keys.AsSpan(~at)], key, json);
     }
 
-    /// <summary>The object without a key; null where it has none.</summary>
+    /// <summary>Gets the object without a key; <see langword="null"/> if it does not have the key.</summary>
     public StoreObject? Without(string key)
     {
         int at = Array.BinarySearch(_keys, key, StringComparer.Ordinal);

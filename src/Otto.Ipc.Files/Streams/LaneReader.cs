@@ -21,8 +21,8 @@ internal sealed class LaneReader : IDisposable
     private byte[] _buffer = [];
     private int _start, _end, _searched;
 
-    /// <summary>Goes on where the lane's last receiver ended. The caller is the stream's only receiver.</summary>
-    /// <exception cref="CorruptSegmentException">The position lies outside the log.</exception>
+    /// <summary>Continues where the lane's last receiver ended. The caller is the stream's only receiver.</summary>
+    /// <exception cref="CorruptSegmentException">The position is outside the log.</exception>
     public LaneReader(LaneFiles lane, int mostLine)
     {
         _lane = lane;
@@ -47,7 +47,7 @@ internal sealed class LaneReader : IDisposable
     /// <summary>Shows the next line, without its end.</summary>
     /// <param name="line">Valid until the next call here.</param>
     /// <param name="bytes">How many bytes of the log it takes.</param>
-    /// <returns>False where no whole line waits.</returns>
+    /// <returns><see langword="true"/> if a whole line is waiting; otherwise, <see langword="false"/>.</returns>
     /// <exception cref="CorruptSegmentException">A line is longer than any message may be.</exception>
     public bool TryPeek(out ReadOnlyMemory<byte> line, out int bytes)
     {
@@ -89,7 +89,8 @@ internal sealed class LaneReader : IDisposable
     }
 
     /// <summary>Reads more of the log.</summary>
-    /// <returns>False where there is no more now.</returns>
+    /// <returns><see langword="true"/> if more of the log was read; <see langword="false"/> if there is no more
+    /// now.</returns>
     private bool Fill()
     {
         if (_segment is null && !FindSegment()) return false;
@@ -117,7 +118,8 @@ internal sealed class LaneReader : IDisposable
         (_start, _end) = (0, kept);
     }
 
-    /// <summary>Opens the piece of the log in which the position lies, and removes those that were read.</summary>
+    /// <summary>Opens the segment of the log that contains the position, and removes the segments that were
+    /// read.</summary>
     private bool FindSegment()
     {
         long[] segments = _lane.Segments();

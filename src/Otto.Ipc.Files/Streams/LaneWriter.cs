@@ -17,7 +17,7 @@ internal sealed class LaneWriter : IDisposable
     private long _begin;
     private bool _unfinished;
 
-    /// <summary>Goes on where the lane's last sender ended. The caller holds the lane's lock.</summary>
+    /// <summary>Continues where the lane's last sender ended. The caller holds the lane's lock.</summary>
     public LaneWriter(LaneFiles lane, int segmentBytes, FlushLevel flush)
     {
         _lane = lane;

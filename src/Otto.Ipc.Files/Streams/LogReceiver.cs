@@ -206,8 +206,8 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
         return false;
     }
 
-    /// <summary>Takes in lanes that came since the last look.</summary>
-    /// <returns>Whether there were any.</returns>
+    /// <summary>Adds lanes that were created since the last check.</summary>
+    /// <returns><see langword="true"/> if there were any; otherwise, <see langword="false"/>.</returns>
     private bool FindLanes()
     {
         int known = _lanes.Count;

@@ -176,8 +176,8 @@ internal sealed class LogSender : MessageSender, IWaitCondition
         return length + 1;
     }
 
-    /// <summary>Whether this many bytes may be appended. What was read last is believed
-    /// while it suffices: the receiver only goes on.</summary>
+    /// <summary>Whether this many bytes may be appended. The position that was read last is used while it leaves enough
+    /// room, because the receiver only moves forward.</summary>
     private bool HasRoom(long bytes)
     {
         if (_log.Tail + bytes - _read <= _numbers.Capacity) return true;

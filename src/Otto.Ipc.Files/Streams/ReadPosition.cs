@@ -12,7 +12,7 @@ internal static class ReadPosition
 {
     private const int Digits = 20, Bytes = 2 * Digits + 2, MostAttempts = 1000;
 
-    /// <summary>The position; zero where no receiver ever came.</summary>
+    /// <summary>Reads the position; zero if the lane never had a receiver.</summary>
     /// <exception cref="CorruptSegmentException">The file holds no position.</exception>
     public static long Load(LaneFiles lane)
     {

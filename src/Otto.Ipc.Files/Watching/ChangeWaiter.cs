@@ -32,7 +32,7 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
     public void Wake() => _signal.Set();
 
     /// <summary>Blocks until there is an answer.</summary>
-    /// <returns>The answer; false where the time ran out.</returns>
+    /// <returns>The answer; <see langword="false"/> if the time ran out.</returns>
     public bool Wait(IWaitCondition condition, TimeSpan timeout, CancellationToken cancellationToken)
     {
         if (timeout < TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
@@ -83,8 +83,8 @@ internal sealed class ChangeWaiter(FilesTransportOptions options) : IDisposable
         DirectoryWatch.Forget(_signal);
     }
 
-    /// <summary>Asks to be told of changes.</summary>
-    /// <returns>How long to sleep at most.</returns>
+    /// <summary>Requests notifications of changes.</summary>
+    /// <returns>The longest time to sleep.</returns>
     private TimeSpan Arm(IWaitCondition condition)
     {
         bool watched = options.Watching == WatchMode.Notify;

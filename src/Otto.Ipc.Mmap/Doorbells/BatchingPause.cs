@@ -3,7 +3,7 @@ namespace Otto.Ipc.Mmap.Doorbells;
 // An end that follows the other message by message takes the line of its tail or head away for each, and both then wait for that line most
 // of the time. So after a burst it stays away for a moment: some microseconds, a tenth of what a sleep costs.
 
-/// <summary>Lets messages, or room for them, gather in a ring before an end looks again.</summary>
+/// <summary>Lets messages, or room for them, accumulate in a ring before an end polls again.</summary>
 internal readonly struct BatchingPause
 {
     private const int BurstMessages = 32;

@@ -20,23 +20,23 @@ namespace Otto.Ipc.Mmap.Doorbells;
 // F is set only after the barrier: a second waiter that finds it set passes none itself, and must not rely on one that is still to come.
 // F is what makes a busy stream free of fences and a sleepy one free of membarrier: docs/decisions/0002-the-waiter-pays-for-the-fence.md.
 
-/// <summary>One word that wakes those who wait on it, for the side that publishes.</summary>
+/// <summary>A word that wakes the waiters that wait on it. The publishing side uses it.</summary>
 internal sealed class Doorbell(SegmentMapping mapping, long offset)
 {
     /// <summary>Bits of the word, and what a ring adds to it.</summary>
     public const int Waiting = 1, Fencing = 2, Sequence = 4;
 
-    /// <summary>The word, for those who wait on many words at once.</summary>
+    /// <summary>Gets the word, for a waiter that waits on many words at once.</summary>
     public WaitTarget Target => mapping.WaitTarget(offset);
 
     public ref int Word => ref mapping.Int(offset);
 
     public int Value => Volatile.Read(ref Word);
 
-    /// <summary>Whether somebody waits. The caller has published and fenced.</summary>
+    /// <summary>Gets a value that indicates whether a waiter waits. The caller has published and fenced.</summary>
     public bool SomeoneWaits => (Volatile.Read(ref mapping.Int(offset)) & Waiting) != 0;
 
-    /// <summary>Tells who waits that something was published; called after publishing, without a fence.</summary>
+    /// <summary>Notifies the waiters that something was published. Call it after publishing, without a fence.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Signal()
     {
@@ -44,7 +44,7 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset)
         if ((Volatile.Read(ref mapping.Int(offset)) & (Waiting | Fencing)) != 0) SignalSlowly();
     }
 
-    /// <summary>Wakes everybody who waits, whether or not there is a reason.</summary>
+    /// <summary>Wakes all waiters, whether or not there is a reason.</summary>
     public void Ring()
     {
         int seen = Volatile.Read(ref Word);

@@ -20,7 +20,8 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
     public Doorbell Bell { get; } = new(mapping, offset);
 
     /// <summary>
-    /// Whether somebody waits through this object. The word cannot tell: a signaller may have cleared it and then died.
+    /// Gets a value that indicates whether a thread or task waits through this object. The word does not indicate it:
+    /// a signaller may have cleared the word and then died.
     /// </summary>
     public bool HasWaiters => Volatile.Read(ref _waiters) != 0;
 
@@ -31,7 +32,7 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
     }
 
     /// <summary>
-    /// The waiting side looked and was busy: after a while of that signallers need not fence any more.
+    /// Notes that the waiting side polled and was busy. After a while of that, signallers need not fence any more.
     /// </summary>
     public void NoteBusy()
     {
@@ -71,10 +72,12 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
         }
     }
 
-    /// <summary>Announces a waiter and takes the last look.</summary>
+    /// <summary>Announces a waiter and polls for the last time.</summary>
     /// <param name="seen">What the word must still hold for the sleep to be safe.</param>
     /// <param name="short">Whether other processes may miss the announcement, so that the sleep must be short.</param>
-    /// <returns><see langword="true"/> where there is nothing to wait for any more.</returns>
+    /// <returns>
+    /// <see langword="true"/> if there is nothing to wait for any more; otherwise, <see langword="false"/>.
+    /// </returns>
     public bool Announce(out int seen, out bool @short)
     {
         @short = false;
@@ -101,8 +104,8 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
     }
 
     /// <summary>Blocks until ready, for this long at most.</summary>
-    /// <param name="spin">How long to look first.</param>
-    /// <param name="timeout">How long in all; infinite for ever.</param>
+    /// <param name="spin">How long to poll before the first sleep.</param>
+    /// <param name="timeout">The longest time to wait in total. Infinite waits indefinitely.</param>
     /// <param name="stop">Ends the waiting early.</param>
     /// <param name="mode">How to sleep.</param>
     /// <returns>Whether it is ready.</returns>

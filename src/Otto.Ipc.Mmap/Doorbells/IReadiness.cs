@@ -1,10 +1,13 @@
 namespace Otto.Ipc.Mmap.Doorbells;
 
-/// <summary>Something that a waiter waits for, told from shared words alone; asked by any thread.</summary>
+/// <summary>
+/// A condition that a waiter waits for. It depends on shared words alone, and any thread may poll it.
+/// </summary>
 internal interface IReadiness
 {
     /// <summary>
-    /// Looks whether the waiting is over, and does first what would end it and has no one else to do it.
+    /// Checks whether the waiting is over. Before that, it does the work that would end the waiting and that no other
+    /// thread or process does.
     /// </summary>
     bool Poll();
 }

@@ -12,8 +12,8 @@ internal sealed class SpinBudget
     private readonly long _limit;
     private long _budget;
 
-    /// <param name="limit">The longest spin; zero never spins. On one core nobody spins:
-    /// the one waited for could not run.</param>
+    /// <param name="limit">The longest spin. Zero never spins. On one core no waiter spins, because the process that
+    /// it waits for could not run.</param>
     public SpinBudget(TimeSpan limit)
     {
         _limit = Environment.ProcessorCount == 1 ? 0 : limit.Ticks * Stopwatch.Frequency / TimeSpan.TicksPerSecond;

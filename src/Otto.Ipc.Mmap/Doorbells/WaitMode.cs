@@ -9,8 +9,8 @@ public enum WaitMode
     Auto,
 
     /// <summary>
-    /// Short sleeps that look again: needs nothing of the kernel, and costs a few hundred wake-ups a second while
-    /// waiting.
+    /// Short sleeps with a poll after each one. This mode needs nothing of the kernel, and costs a few hundred wake-ups
+    /// per second while waiting.
     /// </summary>
     Portable,
 }

@@ -54,8 +54,10 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
     /// <summary>This end's number among the participants.</summary>
     public int Me => _participants.Me;
 
-    /// <summary>What else to look after, on the housekeeper's thread, told whether somebody
-    /// was swept; never after the end was released.</summary>
+    /// <summary>
+    /// Other work to do on the maintenance thread. The argument is <see langword="true"/> if a dead participant was
+    /// swept; otherwise, <see langword="false"/>. Never called after the end was released.
+    /// </summary>
     public Action<bool>? Looking { get; init; }
 
     /// <summary>What to do before this participant leaves.</summary>
@@ -89,8 +91,10 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
         if (_closed) Release();
     }
 
-    /// <summary>Counts a message that passed. Two plain additions: the housekeeper tells
-    /// the meter once a second, and closing tells the rest.</summary>
+    /// <summary>
+    /// Counts a message that passed. This costs two plain additions. The maintenance thread reports the counts to the
+    /// meter once per second, and closing reports the rest.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Count(int bytes)
     {

@@ -3,12 +3,12 @@ namespace Otto.Ipc.Mmap;
 // Somebody took a segment's name away while it was open here: newcomers meet in another file, or in none.
 
 /// <summary>
-/// The channel's file was deleted, replaced or retired while it was open: nobody who comes from now on will meet this
-/// handle.
+/// The channel's file was deleted, replaced or retired while it was open. A process that opens the channel from now on
+/// does not reach this handle.
 /// </summary>
 /// <remarks>
-/// Noticed within two seconds. What was received before stays readable: receivers and workers are told once nothing is
-/// left. Dispose the handle and open it anew.
+/// The removal is noticed within two seconds. What was received before stays readable: receivers and workers get this
+/// exception once nothing is left. Dispose the handle and open it again.
 /// </remarks>
 public sealed class SegmentRemovedException : IOException
 {

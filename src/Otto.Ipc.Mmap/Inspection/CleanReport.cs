@@ -15,7 +15,7 @@ public sealed record CleanOptions
     public bool DryRun { get; init; }
 
     /// <summary>
-    /// Also remove what nobody has open but somebody may come back for: messages that were not read or done, lent
+    /// Also remove what no process has open but a process may come back for: messages that were not read or done, lent
     /// blocks, and files that fail a check.
     /// </summary>
     public bool IncludePending { get; init; }

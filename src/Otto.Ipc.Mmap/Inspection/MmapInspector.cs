@@ -5,24 +5,24 @@ namespace Otto.Ipc.Mmap.Inspection;
 
 // The way in for people and tools: what is there, and what of it nobody needs. Looking attaches to nothing, so it can be done at any time.
 
-/// <summary>Looks at the segments of a directory from outside, and removes those that nobody needs.</summary>
+/// <summary>Inspects the segments of a directory from outside, and removes those that no process needs.</summary>
 /// <remarks>
-/// Looking opens files for reading only: it takes no part, holds nothing up, and changes nothing. Whatever stands in a
-/// segment, a look ends with a report. Safe for any number of threads.
+/// An inspection opens files for reading only. It takes no part in a channel, delays no process and changes nothing.
+/// Whatever a segment contains, an inspection ends with a report. Safe for any number of threads.
 /// </remarks>
 public sealed class MmapInspector
 {
     private readonly string? _configured;
 
-    /// <summary>Makes the inspector; nothing is looked at yet.</summary>
+    /// <summary>Creates the inspector. Nothing is inspected yet.</summary>
     /// <param name="options">Where segments live; left out, the user's own directory in shared memory.</param>
     public MmapInspector(MmapTransportOptions? options = null) => _configured = options?.Directory;
 
-    /// <summary>The directory that is looked at; it may not exist yet.</summary>
+    /// <summary>Gets the directory that is inspected. It may not exist yet.</summary>
     public string Directory => SegmentDirectory.PathOf(_configured);
 
-    /// <summary>Looks at every segment, and at the regions that lie among them.</summary>
-    /// <returns>The reports by name; empty where there is no directory.</returns>
+    /// <summary>Inspects every segment, and the regions that are stored among them.</summary>
+    /// <returns>The reports by name; empty if there is no directory.</returns>
     /// <exception cref="UnauthorizedAccessException">The directory is not this user's alone.</exception>
     public IReadOnlyList<SegmentReport> List()
     {
@@ -46,22 +46,22 @@ public sealed class MmapInspector
         return [.. reports.OrderBy(report => report.Name, StringComparer.Ordinal).ThenBy(report => report.Kind)];
     }
 
-    /// <summary>Looks at the segments of one name.</summary>
+    /// <summary>Inspects the segments of one name.</summary>
     /// <param name="name">A channel's name, which can be that of a stream, a queue and a
     /// topic at once, or the name of a file.</param>
-    /// <returns>The reports; empty where there is none.</returns>
+    /// <returns>The reports; empty if there is none.</returns>
     /// <exception cref="UnauthorizedAccessException">The directory is not this user's alone.</exception>
     public IReadOnlyList<SegmentReport> Find(string name) =>
         [.. List().Where(report => report.Name == name || Path.GetFileName(report.Path) == name
         || (report.Contents is PoolContents pool && Path.GetFileNameWithoutExtension(pool.Channel) == name))];
 
-    /// <summary>Removes the segments that nobody has open and that hold nothing undone.</summary>
-    /// <param name="options">What to remove; left out, only what nobody can miss.</param>
+    /// <summary>Removes the segments that no process has open and that hold no pending work.</summary>
+    /// <param name="options">What to remove. If left out, only what no process can miss.</param>
     /// <returns>What was done with each segment, and why.</returns>
     /// <remarks>
-    /// Nobody has a segment open when nobody holds its lock; that is the kernel's word, not a guess by age. What a
-    /// segment holds is looked at again while nobody can come in. A topic's news counts as
-    /// nothing undone. Regions are left: no lock says whether their run is over.
+    /// No process has a segment open if no process holds its lock. The kernel reports this; it is not a guess by age.
+    /// What a segment holds is inspected again while no process can open it. A topic's messages do not count as pending
+    /// work. Regions are left: no lock indicates whether their run is over.
     /// </remarks>
     /// <exception cref="UnauthorizedAccessException">The directory is not this user's alone.</exception>
     public IReadOnlyList<CleanReport> Clean(CleanOptions? options = null)

@@ -32,7 +32,9 @@ internal static class PoolInspector
     public static string ChannelOf(string poolName) =>
         poolName.Length > IdentityLength && poolName[^IdentityLength] == '-' ? poolName[..^IdentityLength] : poolName;
 
-    /// <summary>The pool that a block's file belongs to; <see langword="null"/> where it is no block's.</summary>
+    /// <summary>
+    /// Gets the pool that a block's file belongs to; <see langword="null"/> if it is not a block's file.
+    /// </summary>
     public static string? PoolOf(string fileName)
     {
         if (!fileName.EndsWith(BlockSuffix, StringComparison.Ordinal)) return null;

@@ -11,8 +11,8 @@ internal static class RegionInspector
 {
     private const string Prefix = "otto-";
 
-    /// <summary>Takes a file's name apart.</summary>
-    /// <returns><see langword="false"/> where it is no region's.</returns>
+    /// <summary>Parses a file's name.</summary>
+    /// <returns><see langword="true"/> if it is a region's name; otherwise, <see langword="false"/>.</returns>
     public static bool TryParse(string fileName, out int pid, out string task)
     {
         pid = 0;

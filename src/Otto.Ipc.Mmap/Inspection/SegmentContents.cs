@@ -12,13 +12,13 @@ public abstract record SegmentContents
     /// <summary>What came in since the segment was made, in <see cref="Unit"/>.</summary>
     public abstract long TotalIn { get; }
 
-    /// <summary>What went again; <see langword="null"/> where that leaves no trace in the segment.</summary>
+    /// <summary>What went out again; <see langword="null"/> if that leaves no trace in the segment.</summary>
     public abstract long? TotalOut { get; }
 
     /// <summary>What is counted.</summary>
     public abstract string Unit { get; }
 
-    /// <summary>What would be lost with the segment, in words; <see langword="null"/> where nothing would.</summary>
+    /// <summary>What would be lost with the segment, in words; <see langword="null"/> if nothing would.</summary>
     public abstract string? PendingWork { get; }
 }
 
@@ -62,12 +62,12 @@ public sealed record StreamLaneContents(int Lane, long Tail, long UnreadBytes, b
 /// <param name="Cancelled">Messages taken back whose room is not free yet.</param>
 /// <param name="Free">Messages that could still be sent.</param>
 /// <param name="Slots">How many messages it holds in all.</param>
-/// <param name="SlotBytes">The largest message that lies in a slot.</param>
-/// <param name="OldestReadyAge">How long the oldest ready message has been ready for; zero where there is none.</param>
-/// <param name="OldestLeaseAge">How long the oldest lease has been held; zero where there is none.</param>
-/// <param name="Claims">Slots claimed since the queue was made: messages, and slots reserved in vain.</param>
-/// <param name="Releases">Slots released again: messages done, dropped or cancelled, and
-/// slots reserved in vain.</param>
+/// <param name="SlotBytes">The largest message that is stored in a slot.</param>
+/// <param name="OldestReadyAge">How long the oldest ready message has been ready for; zero if there is none.</param>
+/// <param name="OldestLeaseAge">How long the oldest lease has been held; zero if there is none.</param>
+/// <param name="Claims">Slots claimed since the queue was made: messages, and slots reserved but not used.</param>
+/// <param name="Releases">Slots released again: messages done, dropped or cancelled, and slots reserved but not
+/// used.</param>
 public sealed record QueueContents(
     int Ready, int Delayed, int Leased, int Dead, int Cancelled, int Free, int Slots, int SlotBytes,
     TimeSpan OldestReadyAge, TimeSpan OldestLeaseAge, long Claims, long Releases) : SegmentContents
@@ -87,7 +87,7 @@ public sealed record QueueContents(
         : null;
 }
 
-/// <summary>What a topic holds. News is kept until it is written over, so nothing is undone in it.</summary>
+/// <summary>What a topic holds. Messages are kept until they are overwritten, so a topic has no pending work.</summary>
 /// <param name="Published">Messages published since the topic was made.</param>
 /// <param name="KeptBytes">Bytes that a late subscriber can still read, with their frames.</param>
 /// <param name="LanesInUse">Lanes that ever had a publisher.</param>
@@ -134,7 +134,7 @@ public sealed record PoolContents(string Channel, int Lent, int Free, int Files,
 /// <summary>What a region holds.</summary>
 /// <param name="ValueBytes">Bytes of its JSON.</param>
 /// <param name="LimitBytes">The most bytes that it can hold.</param>
-/// <param name="Writes">How often our writers wrote it; zero where only foreign programs did.</param>
+/// <param name="Writes">How often our writers wrote it; zero if only foreign programs did.</param>
 /// <param name="RunPid">The process of its run, as its name says.</param>
 public sealed record RegionContents(long ValueBytes, long LimitBytes, long Writes, int RunPid) : SegmentContents
 {

@@ -22,8 +22,8 @@ internal static class SegmentInspector
         ((int)ParticipantRoles.Lends, "lends"),
     ];
 
-    /// <summary>Looks at a file.</summary>
-    /// <returns><see langword="null"/> where it is none of ours, or went away meanwhile.</returns>
+    /// <summary>Inspects a file.</summary>
+    /// <returns>The report; <see langword="null"/> if the file is not one of ours, or was removed meanwhile.</returns>
     public static SegmentReport? At(string path)
     {
         if (Identify(Path.GetFileName(path)) is not { } what) return null;
@@ -45,7 +45,7 @@ internal static class SegmentInspector
         }
     }
 
-    /// <summary>Looks at an open segment.</summary>
+    /// <summary>Inspects an open segment.</summary>
     /// <param name="report">What its name says.</param>
     /// <param name="file">Its file; nothing is taken or changed.</param>
     /// <param name="status">What the kernel said of the file when it was opened.</param>
@@ -79,8 +79,10 @@ internal static class SegmentInspector
         }
     }
 
-    /// <summary>What a file's name says; <see langword="null"/> where it is none of ours.
-    /// Blocks are told with their pool.</summary>
+    /// <summary>
+    /// Gets what a file's name indicates; <see langword="null"/> if the file is not one of ours. Blocks are reported
+    /// with their pool.
+    /// </summary>
     public static (string Name, SegmentKind Kind, int Pid)? Identify(string fileName)
     {
         foreach (SegmentShape shape in Enum.GetValues<SegmentShape>())

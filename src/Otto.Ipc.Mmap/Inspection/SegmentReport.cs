@@ -30,28 +30,28 @@ public sealed record SegmentReport
     /// <see cref="SegmentCondition.Ready"/>.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>Whether somebody has it open, by the kernel's word.</summary>
+    /// <summary>Whether a process has it open, as the kernel reports it.</summary>
     public bool InUse { get; init; }
 
-    /// <summary>Its random identity; empty where it has none.</summary>
+    /// <summary>Its random identity; empty if it has none.</summary>
     public Guid Id { get; init; }
 
     /// <summary>How many participants it can have.</summary>
     public int MaxParticipants { get; init; }
 
-    /// <summary>Who is attached, and who died attached and was not swept yet.</summary>
+    /// <summary>The participants that are attached, and those that died attached and were not swept yet.</summary>
     public IReadOnlyList<ParticipantReport> Participants { get; init; } = [];
 
-    /// <summary>What it holds; <see langword="null"/> where that could not be read.</summary>
+    /// <summary>What it holds; <see langword="null"/> if that could not be read.</summary>
     public SegmentContents? Contents { get; init; }
 
-    /// <summary>When it was looked at, as a <see cref="Stopwatch"/> timestamp.</summary>
+    /// <summary>When it was inspected, as a <see cref="Stopwatch"/> timestamp.</summary>
     public long Timestamp { get; init; } = Stopwatch.GetTimestamp();
 
-    /// <summary>What came and went between an earlier look and this one.</summary>
-    /// <param name="earlier">The earlier look at the same segment.</param>
-    /// <returns><see langword="null"/> where the two are not of the same segment, or no
-    /// time lies between them.</returns>
+    /// <summary>Calculates what came and went between an earlier report and this one.</summary>
+    /// <param name="earlier">The earlier report of the same segment.</param>
+    /// <returns>The rates; <see langword="null"/> if the two are not of the same segment, or no time passed between
+    /// them.</returns>
     public SegmentRates? RatesSince(SegmentReport earlier)
     {
         double seconds = Stopwatch.GetElapsedTime(earlier.Timestamp, Timestamp).TotalSeconds;
@@ -95,14 +95,14 @@ public enum SegmentCondition
     /// what such a removal left.</summary>
     Retired,
 
-    /// <summary>It is of another boot of the machine: whoever opens it replaces it.</summary>
+    /// <summary>It is of another boot of the machine. Any process that opens it replaces it.</summary>
     Stale,
 
-    /// <summary>It fails a check; <see cref="SegmentReport.Problem"/> says which.</summary>
+    /// <summary>It fails a check. <see cref="SegmentReport.Problem"/> describes the failure.</summary>
     Unreadable,
 }
 
-/// <summary>Somebody who is attached to a segment, or died so.</summary>
+/// <summary>A participant that is attached to a segment, or that died attached.</summary>
 /// <param name="Number">The number by which the segment's words name it.</param>
 /// <param name="Pid">The process, in its own pid namespace. For people: it proves nothing.</param>
 /// <param name="Role">What it does: <c>sends</c>, <c>receives</c>, <c>takes work</c>,
@@ -111,9 +111,9 @@ public enum SegmentCondition
 /// <param name="SameNamespace">Whether <paramref name="Pid"/> means the same process here.</param>
 public sealed record ParticipantReport(int Number, int Pid, string Role, bool Alive, bool SameNamespace);
 
-/// <summary>What came and went between two looks at a segment.</summary>
-/// <param name="InPerSecond">What came in, in <paramref name="Unit"/> a second.</param>
-/// <param name="OutPerSecond">What went; <see langword="null"/> where that leaves no trace in the segment.</param>
+/// <summary>What came and went between two reports of a segment.</summary>
+/// <param name="InPerSecond">What came in, in <paramref name="Unit"/> per second.</param>
+/// <param name="OutPerSecond">What went out; <see langword="null"/> if that leaves no trace in the segment.</param>
 /// <param name="Unit">What is counted: messages, bytes with their frames, loans or writes.</param>
-/// <param name="Over">The time between the looks.</param>
+/// <param name="Over">The time between the reports.</param>
 public sealed record SegmentRates(double InPerSecond, double? OutPerSecond, string Unit, TimeSpan Over);

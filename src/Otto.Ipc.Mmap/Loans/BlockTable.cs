@@ -12,7 +12,7 @@ internal sealed class BlockTable(SegmentFile segment)
 
     public ref long Word(int index) => ref _map.Long(At(index));
 
-    /// <summary>The size of a block's file; zero where it has none.</summary>
+    /// <summary>The size of a block's file; zero if it has none.</summary>
     public ref long Size(int index) => ref _map.Long(At(index) + PoolLayout.Size);
 
     /// <summary>The number of a block's file.</summary>

@@ -9,7 +9,7 @@ namespace Otto.Ipc.Mmap.Loans;
 
 internal sealed class LoanPool
 {
-    /// <summary>How many blocks a look asks the file system for.</summary>
+    /// <summary>The number of blocks that one check asks the file system for.</summary>
     private const int LooksAtFiles = 64;
 
     private readonly SegmentFile _segment;
@@ -42,7 +42,7 @@ internal sealed class LoanPool
 
     private uint MyBit => _seat.Bit;
 
-    /// <summary>Opens the pool of a channel, and makes it where there is none.</summary>
+    /// <summary>Opens the pool of a channel, and creates it if there is none.</summary>
     /// <param name="channel">The channel's segment.</param>
     /// <param name="blocks">How many blocks a new pool has.</param>
     /// <param name="references">What the channel's messages name.</param>
@@ -63,14 +63,14 @@ internal sealed class LoanPool
         }
     }
 
-    /// <summary>Whether somebody lends in this channel already.</summary>
+    /// <summary>Returns whether a process already lends in this channel.</summary>
     public static bool Exists(SegmentFile channel) => File.Exists(PoolLayout.PoolPath(PoolLayout.Prefix(channel.Path, channel.Id)));
 
     /// <inheritdoc cref="LenderSeat.IsTaken"/>
     public bool HasSeat => _seat.IsTaken;
 
     /// <summary>Borrows a block: Free → Writing(me).</summary>
-    /// <returns><see langword="false"/> where all blocks are lent.</returns>
+    /// <returns><see langword="false"/> if all blocks are lent; otherwise, <see langword="true"/>.</returns>
     /// <exception cref="IOException">There is no room for a block of this size, or no seat;
     /// the message has the numbers.</exception>
     /// <exception cref="SegmentRemovedException">The pool's file was deleted under its users.</exception>
@@ -136,7 +136,9 @@ internal sealed class LoanPool
     }
 
     /// <summary>Begins to send: Writing(me) → Sending(me). The message that names it is committed next.</summary>
-    /// <returns><see langword="false"/> where it is not this participant's to send.</returns>
+    /// <returns>
+    /// <see langword="true"/> if it is this participant's to send; otherwise, <see langword="false"/>.
+    /// </returns>
     public bool TryBeginSend(in BlockDescriptor block)
     {
         bool begun = TryChange(block, BlockState.Writing, BlockState.Sending, MyBit, MyBit);
@@ -154,8 +156,10 @@ internal sealed class LoanPool
         Leave();
     }
 
-    /// <summary>Gives a block back unsent: Writing(me) → Free.</summary>
-    /// <returns><see langword="false"/> where it is not this participant's to give back.</returns>
+    /// <summary>Returns a block unsent: Writing(me) → Free.</summary>
+    /// <returns>
+    /// <see langword="true"/> if it is this participant's to return; otherwise, <see langword="false"/>.
+    /// </returns>
     public bool GiveBack(in BlockDescriptor block)
     {
         // A copy of a loan that came back long ago may be disposed again after the pool was closed.
@@ -165,7 +169,7 @@ internal sealed class LoanPool
         return true;
     }
 
-    /// <summary>The block's bytes, for whoever holds the message that names it.</summary>
+    /// <summary>Gets the block's bytes, for a participant that holds the message that names it.</summary>
     /// <exception cref="CorruptSegmentException">There is no such block.</exception>
     public ReadOnlyMemory<byte> Read(in BlockDescriptor block)
     {
@@ -179,10 +183,10 @@ internal sealed class LoanPool
         return bytes.Memory[..block.Length];
     }
 
-    /// <summary>Copies a block's bytes. The caller looks afterwards whether its message was still there.</summary>
+    /// <summary>Copies a block's bytes. The caller checks afterwards whether its message was still there.</summary>
     /// <param name="block">Which.</param>
-    /// <param name="buffer">Where they go, from its beginning; grown where it is too small.</param>
-    /// <returns><see langword="false"/> where the block is gone.</returns>
+    /// <param name="buffer">Where they go, from its beginning; grown if it is too small.</param>
+    /// <returns><see langword="false"/> if the block is gone; otherwise, <see langword="true"/>.</returns>
     public bool TryCopy(in BlockDescriptor block, ref byte[] buffer)
     {
         try
@@ -199,7 +203,7 @@ internal sealed class LoanPool
     }
 
     /// <summary>The message that named the block has come to its end: Sent → Free, or Held
-    /// while somebody still reads.</summary>
+    /// while a participant still reads.</summary>
     public void End(in BlockDescriptor block)
     {
         while (Find(block, out long word))
@@ -222,9 +226,11 @@ internal sealed class LoanPool
     }
 
     /// <summary>Keeps a block beyond its message: sets this participant's bit. The caller
-    /// holds the message, or looks afterwards whether it was still there.</summary>
-    /// <returns><see langword="false"/> where the block is gone, or there is no seat:
-    /// <see cref="HasSeat"/> tells.</returns>
+    /// holds the message, or checks afterwards whether it was still there.</summary>
+    /// <returns>
+    /// <see langword="false"/> if the block is gone, or there is no seat; otherwise, <see langword="true"/>.
+    /// <see cref="HasSeat"/> distinguishes the two failures.
+    /// </returns>
     public bool TryHold(in BlockDescriptor block)
     {
         if (!HasSeat) return false;
@@ -247,7 +253,7 @@ internal sealed class LoanPool
         }
     }
 
-    /// <summary>Lets a block go that <see cref="TryHold"/> kept.</summary>
+    /// <summary>Releases a block that <see cref="TryHold"/> kept.</summary>
     public void LetGo(in BlockDescriptor block)
     {
         DropHold(block);
@@ -276,7 +282,7 @@ internal sealed class LoanPool
         }
     }
 
-    /// <summary>Looks for dead borrowers and holders, and for files that somebody has deleted.</summary>
+    /// <summary>Checks for dead borrowers and holders, and for files that were deleted.</summary>
     public void Look()
     {
         if (_participants.SweepDead() > 0) Collect();

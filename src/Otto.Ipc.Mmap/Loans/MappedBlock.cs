@@ -13,13 +13,13 @@ internal sealed class MappedBlock(int file, string path)
 
     public int File => file;
 
-    /// <summary>The block's bytes, for whoever received it.</summary>
+    /// <summary>Gets the block's bytes, for the participant that received it.</summary>
     public BlockMapping Readable(bool writable) => _readable ??= new BlockMapping(path, writable);
 
-    /// <summary>The block's bytes, for whoever borrowed it.</summary>
+    /// <summary>Gets the block's bytes, for the participant that borrowed it.</summary>
     public BlockMapping Writable() => _writable ??= new BlockMapping(path, writable: true);
 
-    /// <summary>Gives the block's memory back, and keeps its addresses readable for a
+    /// <summary>Releases the block's memory, and keeps its addresses readable for a
     /// while: <see cref="SegmentMapping.Retire"/>.</summary>
     public void Retire()
     {

@@ -71,7 +71,7 @@ internal readonly record struct BlockDescriptor(int Block, int File, long Genera
         map.Int(at + 16) = Length;
     }
 
-    /// <summary>Reads what nobody has vouched for; each field once.</summary>
+    /// <summary>Reads an unverified descriptor. Each field is read once.</summary>
     public static BlockDescriptor Read(SegmentMapping map, long at) =>
         new(Volatile.Read(ref map.Int(at)), Volatile.Read(ref map.Int(at + 4)), Volatile.Read(ref map.Long(at + 8)),
             Volatile.Read(ref map.Int(at + 16)));

@@ -36,7 +36,7 @@ public sealed record MmapQueueOptions
     /// for reading only, and a write to it ends the process.</summary>
     public bool WritableLoans { get; init; }
 
-    /// <summary>After how many counted attempts a message goes to the dead letters: 1 to 254.</summary>
+    /// <summary>The number of counted attempts after which a message goes to the dead letters: 1 to 254.</summary>
     public int? MaxAttempts { get; init; }
 
     /// <summary>How many handles, over all processes, can have the queue open at once;

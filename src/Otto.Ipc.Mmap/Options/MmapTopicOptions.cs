@@ -76,16 +76,18 @@ public sealed record MmapTopicOptions
     internal static bool IsCapacity(long bytes) => bytes is >= 4096 and <= 1 << 30 && BitOperations.IsPow2(bytes);
 }
 
-/// <summary>What happens to a subscriber that falls behind; the number stands in the topic's file.</summary>
+/// <summary>What happens to a subscriber that falls behind. The number is stored in the topic's file.</summary>
 public enum SlowSubscriberPolicy
 {
-    /// <summary>It loses the oldest messages, and is told how many. No subscriber can hold a publisher.</summary>
+    /// <summary>It loses the oldest messages, and learns how many. No subscriber can hold a publisher.</summary>
     Overwrite = 0,
 
-    /// <summary>The slowest live subscriber holds the publishers: nobody loses anything,
-    /// and a stopped subscriber stops them.</summary>
+    /// <summary>
+    /// The slowest live subscriber holds the publishers. No subscriber loses a message, and a stopped subscriber stops
+    /// the publishers.
+    /// </summary>
     Block = 1,
 
-    /// <summary>It is ejected, and told so: a subscriber hears everything or knows that it does not.</summary>
+    /// <summary>It is ejected and notified. A subscriber receives every message, or knows that it does not.</summary>
     Disconnect = 2,
 }

@@ -6,7 +6,7 @@ namespace Otto.Ipc.Mmap;
 public sealed record MmapTransportOptions
 {
     /// <summary>
-    /// The directory of the segments, which must belong to this user and be writable by nobody else.
+    /// The directory of the segments, which must belong to this user and be writable by no other user.
     /// Left out: <c>OTTO_SHM_DIR</c>, else <c>/dev/shm/otto-uid</c>, else a directory of
     /// that name under the temp directory.
     /// </summary>

@@ -40,8 +40,10 @@ internal sealed class DelayedSlots(SegmentMapping map, QueueLayout layout, long 
     /// <summary>The time at which a message sent now with this delay is due; never earlier than asked.</summary>
     public static long DueAfter(TimeSpan delay) => Math.Min(Now + 1 + (long)Math.Ceiling(delay.TotalMilliseconds), None - 1);
 
-    /// <summary>Has somebody look at <paramref name="time"/>, or before. The slot's word was stored before.</summary>
-    /// <returns>Whether nobody would have looked before.</returns>
+    /// <summary>Makes sure that the next check is at <paramref name="time"/> or earlier. Store the slot's word before
+    /// the call.</summary>
+    /// <returns><see langword="true"/> if the next check was due later than <paramref name="time"/>; otherwise,
+    /// <see langword="false"/>.</returns>
     public bool Lower(long time)
     {
         while (true)

@@ -53,13 +53,14 @@ internal sealed class IndexQueue
         _path = path;
     }
 
-    /// <summary>How often a loop may fail to make progress before the bytes are called
-    /// corrupt: each failure means that somebody else made some.</summary>
+    /// <summary>How often a loop may fail to make progress before the bytes are reported as corrupt. Each failure
+    /// means that another thread or process made progress.</summary>
     public const int MostTries = 1 << 20;
 
     private int Cells => 1 << _log2;
 
-    /// <summary>Whether there is a cell to look at; it may turn out to be one whose slot has moved on.</summary>
+    /// <summary>Whether there is no cell to read. A cell that is found may belong to a slot that has moved
+    /// on.</summary>
     public bool IsEmpty => !TryPeek(out _, out _);
 
     /// <summary>About how many entries there are: from two words that others move meanwhile.</summary>
@@ -105,7 +106,7 @@ internal sealed class IndexQueue
         return tail - _headSeen < Cells;
     }
 
-    /// <summary>Looks at the head's cell.</summary>
+    /// <summary>Reads the head's cell.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryPeek(out long head, out long cell)
     {

@@ -42,8 +42,8 @@ internal sealed class QueueLayout
 
     public int MaxAttempts { get; }
 
-    /// <summary>Cells of each index queue: more than slots, since a popped cell may linger
-    /// at the head until somebody steps over it.</summary>
+    /// <summary>The number of cells of each index queue. There are more cells than slots, because a popped cell may
+    /// stay at the head until a participant steps over it.</summary>
     public int Cells { get; }
 
     public long FreeCells { get; }

@@ -13,7 +13,7 @@ internal sealed class RoomReadiness(IndexQueue free, SegmentFile segment, int sl
     private static readonly long Longest = Stopwatch.Frequency / 200_000; // 5 µs
     private readonly long _enough = Math.Min(slots / 8, 64);
 
-    /// <summary>The protocol's steps; set once, before anybody waits.</summary>
+    /// <summary>The protocol's steps. Set once, before any thread waits.</summary>
     public SlotTransitions? Moves { private get; set; }
 
     public bool Poll() => !free.IsEmpty || segment.IsRetired || (Moves!.Reap() > 0 && !free.IsEmpty);
@@ -36,7 +36,7 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
     private long _wakeAt = DelayedSlots.None;
     private bool _disposed;
 
-    /// <summary>The protocol's steps; set once, before anybody waits.</summary>
+    /// <summary>The protocol's steps. Set once, before any thread waits.</summary>
     public SlotTransitions? Moves { private get; set; }
 
     public bool Poll()

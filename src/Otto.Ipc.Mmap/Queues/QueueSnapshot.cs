@@ -81,8 +81,8 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
     }
 
     /// <summary>Adds each block that a message in a slot names.</summary>
-    /// <returns><see langword="false"/> where a slot did not stand still for a look: then
-    /// nothing is known of blocks that were not added.</returns>
+    /// <returns><see langword="true"/> if every slot was read; otherwise, <see langword="false"/>: a slot kept
+    /// changing while it was read, and nothing is known about blocks that were not added.</returns>
     public bool AddReferences(HashSet<(int Block, long Generation)> references)
     {
         bool all = true;

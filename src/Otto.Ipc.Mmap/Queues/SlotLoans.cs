@@ -19,10 +19,8 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
     private BlockDescriptor[]? _reserved;
     private bool _lacksBlocks;
 
-    /// <summary>
-    /// Whether blocks were what the last sender lacked: no bell rings for those that somebody holds beyond their
-    /// message.
-    /// </summary>
+    /// <summary>Whether the last sender had no free block. No bell rings for the blocks that a participant holds
+    /// beyond their message.</summary>
     public bool LacksBlocks => Volatile.Read(ref _lacksBlocks);
 
     public LoanPool Pool
@@ -199,10 +197,8 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         return true;
     }
 
-    /// <summary>
-    /// The block of a reserved slot, taken from it: before the slot is given back, as its next owner has a place there
-    /// too.
-    /// </summary>
+    /// <summary>Takes the block of a reserved slot. Call it before the slot is released, because the slot's next owner
+    /// uses the same place.</summary>
     public BlockDescriptor TakeReserved(in SlotToken token)
     {
         // The word is exact: while it is this reservation's, so is what stands here.

@@ -119,8 +119,8 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
 
     public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken = default) => _workers.WaitAsync(cancellationToken);
 
-    /// <summary>Waits for a slot; and a moment longer where a slot is free and blocks are what
-    /// is missing: no bell rings for those that somebody holds beyond their message.</summary>
+    /// <summary>Waits for a slot. If a slot is free but blocks are missing, it waits a moment longer, because no bell
+    /// rings for the blocks that a participant holds beyond their message.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public override async ValueTask WaitToSendAsync(CancellationToken cancellationToken = default)
     {
@@ -179,8 +179,8 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
 
     public void RunMaintenance() => Look(wake: false);
 
-    /// <summary>Looks around, for the housekeeper or because a delayed message is due.</summary>
-    /// <param name="wake">Only wake who waits here; sweep nothing.</param>
+    /// <summary>Runs one round of checks, for the maintenance thread or because a delayed message is due.</summary>
+    /// <param name="wake"><see langword="true"/> to wake only the waiters of this handle and sweep nothing.</param>
     public void Look(bool wake)
     {
         lock (_closing)
@@ -230,8 +230,8 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
         MaintenanceThread.Unregister(this);
     }
 
-    /// <summary>Repairs what a dead participant left. It may have been a worker, so whoever
-    /// counts workers counts again.</summary>
+    /// <summary>Repairs what a dead participant left. It may have been a worker, so every process that counts workers
+    /// counts again.</summary>
     private void Repair(int dead, int me)
     {
         _sweep.Run(dead, me);

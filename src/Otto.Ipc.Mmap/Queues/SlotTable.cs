@@ -20,7 +20,8 @@ internal sealed class SlotTable(SegmentFile segment, QueueLayout layout, SlotTra
     public UseCounter Gate => gate;
 
     /// <summary>Claims a slot for a message to be sent.</summary>
-    /// <exception cref="SegmentRemovedException">Nobody who comes from now on would find the message.</exception>
+    /// <exception cref="SegmentRemovedException">A process that opens the queue from now on would not find the
+    /// message.</exception>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryClaim(out int slot, out long word)
     {

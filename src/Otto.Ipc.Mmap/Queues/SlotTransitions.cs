@@ -98,15 +98,18 @@ internal sealed class SlotTransitions
 
     /// <summary>Completes a lease, drops a dead letter, or aborts a claim: the exact word →
     /// Released, then a free cell.</summary>
-    /// <returns><see langword="false"/> where the word has moved on.</returns>
+    /// <returns><see langword="true"/> if the slot was released; otherwise, <see langword="false"/>: the word has
+    /// moved on.</returns>
     public bool TryRelease(in SlotToken token) => TryMove(token, SlotState.Released, 0, _free, _senderBell);
 
-    /// <summary>Gives a lease back, or requeues a dead letter: the exact word → Filled, then a ready cell.</summary>
-    /// <returns><see langword="false"/> where the word has moved on.</returns>
+    /// <summary>Returns a lease, or requeues a dead letter: the exact word → Filled, then a ready cell.</summary>
+    /// <returns><see langword="true"/> if the message was returned; otherwise, <see langword="false"/>: the word has
+    /// moved on.</returns>
     public bool TryReturn(in SlotToken token, int attempts) => TryMove(token, SlotState.Filled, attempts, _ready, _workerBell);
 
-    /// <summary>Gives a lease back for later: Leased → Ending, the time, → Delayed.</summary>
-    /// <returns><see langword="false"/> where the word has moved on.</returns>
+    /// <summary>Returns a lease with a delay: Leased → Ending, the time, → Delayed.</summary>
+    /// <returns><see langword="true"/> if the message was returned; otherwise, <see langword="false"/>: the word has
+    /// moved on.</returns>
     public bool TryReturnLater(in SlotToken token, int attempts, long notBefore)
     {
         if (!TryBeginEnd(token, out long ending)) return false;
@@ -120,7 +123,8 @@ internal sealed class SlotTransitions
     }
 
     /// <summary>Gives a message up: Leased → Ending, the note, → Dead.</summary>
-    /// <returns><see langword="false"/> where the word has moved on.</returns>
+    /// <returns><see langword="true"/> if the message was given up; otherwise, <see langword="false"/>: the word has
+    /// moved on.</returns>
     public bool TryGiveUp(in SlotToken token, int attempts, string reason)
     {
         if (!TryBeginEnd(token, out long ending)) return false;
@@ -133,8 +137,9 @@ internal sealed class SlotTransitions
         return true;
     }
 
-    /// <summary>Takes back a message that nobody has begun: Filled → Cancelled, or Delayed → Released.</summary>
-    /// <returns><see langword="false"/> where it was leased, done or given up.</returns>
+    /// <summary>Cancels a message that no worker has begun: Filled → Cancelled, or Delayed → Released.</summary>
+    /// <returns><see langword="true"/> if the message was cancelled; otherwise, <see langword="false"/>: it was
+    /// leased, done or given up.</returns>
     public bool TryCancel(int slot, long use)
     {
         for (int i = 0; i < IndexQueue.MostTries; i++)
@@ -182,8 +187,8 @@ internal sealed class SlotTransitions
         throw _ready.NoProgress("step over cancelled messages");
     }
 
-    /// <summary>Makes ready what is due.</summary>
-    /// <returns>How many messages.</returns>
+    /// <summary>Moves the delayed messages that are due to the ready messages.</summary>
+    /// <returns>The number of messages that were moved.</returns>
     public int PromoteDue() => _delayed.Promote(DelayedSlots.Now, _promote);
 
     private bool TryPromote(int slot, long word) =>
@@ -198,7 +203,8 @@ internal sealed class SlotTransitions
         if (earlier && _workerBell.SomeoneWaits) _workerBell.Ring();
     }
 
-    /// <summary>Leased → Ending: of those who end one lease at once, one may write into the slot.</summary>
+    /// <summary>Leased → Ending. If several callers end one lease at once, only one of them may write into the
+    /// slot.</summary>
     private bool TryBeginEnd(in SlotToken token, out long ending)
     {
         ending = SlotWord.Move(token.Word, SlotState.Ending, _me);

@@ -56,7 +56,7 @@ internal static class SlotWord
 
     public static long Lap(long word) => (long)((ulong)word >> 24);
 
-    /// <summary>The same slot on the same lap, moved by somebody else.</summary>
+    /// <summary>The same slot on the same lap, moved by another participant.</summary>
     public static long Move(long word, SlotState state, int owner) => (word & ~0xFFFFL) | (long)state | (long)owner << 4;
 
     /// <summary>The slot on its next lap: its owner now owes it a cell.</summary>

@@ -9,7 +9,7 @@ internal sealed class WorkerCount(SegmentMapping map, long wordOffset, Participa
 {
     private long _known = -1; // the membership word in the upper half, the count below: one word, so that both are of one moment
 
-    /// <summary>Says whether this participant takes work.</summary>
+    /// <summary>Publishes whether this participant takes work.</summary>
     public void Announce(bool takesWork)
     {
         participants.SetRoles(takesWork ? ParticipantRoles.Sends | ParticipantRoles.TakesWork : ParticipantRoles.Sends);

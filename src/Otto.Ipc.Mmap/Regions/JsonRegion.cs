@@ -98,7 +98,8 @@ public sealed class JsonRegion
 
     /// <summary>Reads one key.</summary>
     /// <param name="key">The key.</param>
-    /// <returns>The value, or null where the region does not have the key. JSON's <c>null</c> is a value.</returns>
+    /// <returns>The value, or <see langword="null"/> if the region does not have the key. JSON's <c>null</c> is a
+    /// value.</returns>
     public JsonElement? Get(string key)
     {
         RegionJson.CheckKey(key);
@@ -118,10 +119,11 @@ public sealed class JsonRegion
         Change(text => RegionJson.With(text, key, bytes), cancellationToken);
     }
 
-    /// <summary>Takes one key out.</summary>
+    /// <summary>Removes one key.</summary>
     /// <param name="key">The key.</param>
     /// <param name="cancellationToken">Ends the waiting for other writers.</param>
-    /// <returns>False where the region did not have it.</returns>
+    /// <returns><see langword="true"/> if the key was removed; otherwise, <see langword="false"/>: the region did not
+    /// have it.</returns>
     /// <exception cref="TimeoutException">Other writers held the lock longer than the options allow.</exception>
     public bool Remove(string key, CancellationToken cancellationToken = default)
     {
@@ -129,12 +131,12 @@ public sealed class JsonRegion
         return Change(text => RegionJson.With(text, key, []), cancellationToken);
     }
 
-    /// <summary>Changes any number of keys at once, from what they are: nobody else writes
+    /// <summary>Changes any number of keys at once, based on their current values. No other writer changes them
     /// between the reading and the writing.</summary>
     /// <param name="change">Changes the object it is given. It runs under the region's
     /// lock, so it should be short; what it throws leaves the region as it was.</param>
     /// <param name="cancellationToken">Ends the waiting for other writers.</param>
-    /// <returns>False where the object came out as it went in.</returns>
+    /// <returns><see langword="true"/> if the object was changed; otherwise, <see langword="false"/>.</returns>
     /// <exception cref="RegionFullException">The region would be too full; nothing was changed.</exception>
     /// <exception cref="TimeoutException">Other writers held the lock longer than the options allow.</exception>
     public bool Update(Action<JsonObject> change, CancellationToken cancellationToken = default)
@@ -156,13 +158,15 @@ public sealed class JsonRegion
 
     /// <summary>Waits until the region holds something else than it did.</summary>
     /// <param name="since">What it held.</param>
-    /// <param name="timeout">How long to wait at most; <see cref="Timeout.InfiniteTimeSpan"/> waits for ever.</param>
+    /// <param name="timeout">The longest time to wait. <see cref="Timeout.InfiniteTimeSpan"/> waits
+    /// indefinitely.</param>
     /// <param name="cancellationToken">Ends the waiting.</param>
-    /// <returns>What it holds now, or null where the time went by without a change.</returns>
+    /// <returns>What the region holds now, or <see langword="null"/> if the timeout elapsed without a
+    /// change.</returns>
     /// <remarks>
-    /// Sleeps in the kernel. A change by this class or by ordinary file writes wakes it at once; one that another
-    /// program stored through a mapping is seen after 10 ms at first and, when nothing happens
-    /// for long, after a second. Values that come and go between two looks are not seen.
+    /// Sleeps in the kernel. A change by this class or by ordinary file writes wakes it at once. A change that another
+    /// program stored through a mapping is seen after 10 ms at first and, when nothing happens for long, after a
+    /// second. A value that is set and changed back between two checks is not seen.
     /// </remarks>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public RegionSnapshot? WaitForChange(RegionSnapshot since, TimeSpan timeout, CancellationToken cancellationToken = default)
@@ -190,12 +194,14 @@ public sealed class JsonRegion
         }
     }
 
-    /// <summary>Waits as <see cref="WaitForChange"/> does, without holding a thread; it
-    /// looks at the times given there, since it is not woken.</summary>
+    /// <summary>Waits as <see cref="WaitForChange"/> does, without holding a thread. It polls at the times given
+    /// there, because it is not woken.</summary>
     /// <param name="since">What the region held.</param>
-    /// <param name="timeout">How long to wait at most; <see cref="Timeout.InfiniteTimeSpan"/> waits for ever.</param>
+    /// <param name="timeout">The longest time to wait. <see cref="Timeout.InfiniteTimeSpan"/> waits
+    /// indefinitely.</param>
     /// <param name="cancellationToken">Ends the waiting.</param>
-    /// <returns>What it holds now, or null where the time went by without a change.</returns>
+    /// <returns>What the region holds now, or <see langword="null"/> if the timeout elapsed without a
+    /// change.</returns>
     public async Task<RegionSnapshot?> WaitForChangeAsync(RegionSnapshot since, TimeSpan timeout,
         CancellationToken cancellationToken = default)
     {
@@ -253,7 +259,8 @@ public sealed class JsonRegion
     /// <summary>Changes the text, unless another writer holds the lock just now.</summary>
     /// <param name="change">As in <see cref="RegionWriter.Update"/>.</param>
     /// <param name="changed">Whether there was anything to change.</param>
-    /// <returns><see langword="false"/> where the lock was not had; nothing was done.</returns>
+    /// <returns><see langword="true"/> if the lock was taken; otherwise, <see langword="false"/>: nothing was
+    /// done.</returns>
     internal bool TryChange(Func<byte[], byte[]?> change, out bool changed)
     {
         changed = false;

@@ -32,7 +32,7 @@ internal sealed class RegionFile : IDisposable
     /// <summary>The open file, for its lock.</summary>
     public SafeFileHandle Handle => _handle;
 
-    /// <summary>Opens the region at a path; null where there is none.</summary>
+    /// <summary>Opens the region at a path. Returns <see langword="null"/> if there is none.</summary>
     /// <param name="path">A full path; a symbolic link at its end is refused.</param>
     /// <param name="forWriting">Whether writing is needed. A read asks for it too, to
     /// finish a dead writer's work, but does without.</param>
@@ -65,7 +65,8 @@ internal sealed class RegionFile : IDisposable
     }
 
     /// <summary>Makes a region of this capacity that holds <c>{}</c>, all of it or nothing.</summary>
-    /// <returns>False where a file of that name exists; it was not touched.</returns>
+    /// <returns><see langword="true"/> if the region was created; otherwise, <see langword="false"/>: a file of that
+    /// name exists, and it was not touched.</returns>
     public static bool TryCreate(string path, int capacity)
     {
         RequireSupported();

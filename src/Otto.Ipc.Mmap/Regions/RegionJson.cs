@@ -16,7 +16,8 @@ internal static class RegionJson
 
     public static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>What keeps the bytes from being a region's text; null where nothing does.</summary>
+    /// <summary>Gets the reason why the bytes are not a region's text, or <see langword="null"/> if they
+    /// are.</summary>
     public static string? Problem(ReadOnlySpan<byte> text)
     {
         if (!Utf8.IsValid(text)) return $"the {text.Length} bytes of JSON are not UTF-8";
@@ -37,7 +38,7 @@ internal static class RegionJson
     }
 
     /// <summary>Checks a key: it must be usable on a command line and print on one line.</summary>
-    /// <exception cref="ArgumentException">It is not; the message says why.</exception>
+    /// <exception cref="ArgumentException">The key is not usable. The message gives the reason.</exception>
     public static void CheckKey(string key)
     {
         ArgumentNullException.ThrowIfNull(key);
@@ -67,7 +68,7 @@ internal static class RegionJson
     /// <param name="text">A region's text, checked.</param>
     /// <param name="key">The key.</param>
     /// <param name="value">The value as JSON, or empty to take the key out.</param>
-    /// <returns>The new text, or null where there was nothing to take out.</returns>
+    /// <returns>The new text, or <see langword="null"/> if there was nothing to remove.</returns>
     public static byte[]? With(ReadOnlySpan<byte> text, string key, ReadOnlySpan<byte> value)
     {
         var result = new ArrayBufferWriter<byte>(text.Length + value.Length + key.Length + 16);
@@ -93,8 +94,8 @@ internal static class RegionJson
         return value.IsEmpty && !found ? null : result.WrittenSpan.ToArray();
     }
 
-    /// <summary>The name that the reader stands on; <see langword="null"/> where it is an
-    /// escaped half of a surrogate pair, which is no key of ours.</summary>
+    /// <summary>Gets the name at the current position of the reader, or <see langword="null"/> if it is an escaped
+    /// half of a surrogate pair. Such a name is not a key of a region.</summary>
     public static string? Name(ref Utf8JsonReader reader)
     {
         try

@@ -25,7 +25,8 @@ internal static class RegionLayout
 
     private const int PageBytes = 4096;
 
-    /// <summary>Where the trailer lies in a file of this size; negative where there is no room for one.</summary>
+    /// <summary>Gets the offset of the trailer in a file of this size. The offset is negative if there is no room for
+    /// a trailer.</summary>
     public static long TrailerOffset(long fileSize) => (fileSize & ~(TrailerBytes - 1L)) - TrailerBytes;
 
     /// <summary>How long a file of ours is whose values may have this many bytes.</summary>
@@ -43,7 +44,7 @@ internal static class RegionLayout
             RegionState.Settled(0));
     }
 
-    /// <summary>The trailer that a foreign file of this size can take; null where it would
+    /// <summary>Gets the trailer that a foreign file of this size can take, or <see langword="null"/> if it would
     /// leave slots too small to be of use.</summary>
     public static RegionTrailer? ForForeign(long fileSize)
     {
@@ -58,7 +59,7 @@ internal static class RegionLayout
     private static long Align(long value, long to) => (value + to - 1) / to * to;
 }
 
-/// <summary>The word that says whether the front or a slot holds the truth.</summary>
+/// <summary>The word that indicates whether the front or a slot holds the valid text.</summary>
 /// <param name="Word">generation shifted left by one, and the committed bit.</param>
 internal readonly record struct RegionState(ulong Word)
 {
@@ -134,7 +135,7 @@ internal readonly record struct RegionTrailer(long Offset, uint Flags, uint Limi
     }
 }
 
-/// <summary>What stands before a slot's bytes.</summary>
+/// <summary>The header before a slot's bytes.</summary>
 internal readonly record struct RegionSlotHeader(ulong Generation, uint Length, uint Checksum)
 {
     public static RegionSlotHeader For(ulong generation, ReadOnlySpan<byte> value)

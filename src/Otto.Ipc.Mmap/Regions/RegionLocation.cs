@@ -5,7 +5,8 @@ namespace Otto.Ipc.Mmap.Regions;
 
 // Where a task's region lies. The rules live here alone, so that a library call and a tool in a shell script find the same file.
 
-/// <summary>Says which region is meant: a task's name, and where needed its file or the process of its run.</summary>
+/// <summary>Describes which region is meant: a task's name and, if needed, its file or the process of its
+/// run.</summary>
 /// <remarks>
 /// The file is, in this order: <see cref="FilePath"/>; the one of <see cref="ProcessId"/>
 /// where that is set; the environment's
@@ -44,8 +45,8 @@ public sealed record RegionLocation
     public string? Directory { get; init; }
 
     /// <summary>Finds the file that a read means.</summary>
-    /// <returns>The path, where it is certain whether or not the file exists; null where
-    /// ancestors were searched and none has the region.</returns>
+    /// <returns>The path if it is certain, whether or not the file exists; <see langword="null"/> if the ancestors
+    /// were searched and none has the region.</returns>
     /// <exception cref="ArgumentException">A pid or path, given or in the environment, cannot be one.</exception>
     public string? Find()
     {
@@ -63,7 +64,7 @@ public sealed record RegionLocation
     /// <exception cref="ArgumentException">A pid or path, given or in the environment, cannot be one.</exception>
     public string FindOrName() => Find() ?? PathFor(ProcessIdentity.ParentId);
 
-    /// <summary>Says where was looked, for an error.</summary>
+    /// <summary>Describes the places that were searched, for an error message.</summary>
     internal string Describe() => $"{Path.Combine(DirectoryOrDefault(), $"otto-<pid>-{Task}")} for this process and its ancestors";
 
     private string? Certain()

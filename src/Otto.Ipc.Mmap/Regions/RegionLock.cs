@@ -8,7 +8,8 @@ namespace Otto.Ipc.Mmap.Regions;
 internal static class RegionLock
 {
     /// <summary>Opens the region, takes its lock and makes sure that the path still leads to the locked file.</summary>
-    /// <returns>Null where there is no region. The lock is dropped when the file is disposed.</returns>
+    /// <returns>The locked region, or <see langword="null"/> if there is no region. The lock is released when the file
+    /// is disposed.</returns>
     /// <exception cref="TimeoutException">Others held the lock all the time.</exception>
     public static RegionFile? Acquire(string path, TimeSpan timeout, CancellationToken cancellationToken)
     {
@@ -35,7 +36,7 @@ internal static class RegionLock
         return null;
     }
 
-    /// <summary>Takes the lock if nobody has it.</summary>
+    /// <summary>Takes the lock if it is free.</summary>
     public static bool TryAcquire(RegionFile file) => FileLock.TryAcquire(file.Handle, file.Path);
 
     /// <summary>Drops the lock now: closing alone leaves it with a child that was forked

@@ -17,9 +17,9 @@ internal static class RegionReader
         Damaged,
     }
 
-    /// <summary>The region's text, checked; null where there is no region.</summary>
+    /// <summary>Reads and checks the region's text. Returns <see langword="null"/> if there is no region.</summary>
     /// <param name="path">Where.</param>
-    /// <param name="settleTime">How long bytes that fail a check are looked at again.</param>
+    /// <param name="settleTime">How long to repeat the read while the bytes fail a check.</param>
     /// <param name="known">A text that was checked before: returned itself where it still is the text.</param>
     /// <exception cref="CorruptSegmentException">The bytes fail a check, and still did
     /// after the settle time.</exception>

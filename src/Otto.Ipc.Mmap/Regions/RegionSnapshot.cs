@@ -22,7 +22,7 @@ public sealed class RegionSnapshot
         }
     }
 
-    /// <summary>The region's text as it stands in the file: one JSON object in UTF-8.</summary>
+    /// <summary>The region's text as it is stored in the file: one JSON object in UTF-8.</summary>
     public ReadOnlyMemory<byte> Utf8 => _text;
 
     /// <summary>The region's object.</summary>
@@ -30,8 +30,8 @@ public sealed class RegionSnapshot
 
     /// <summary>The value of a key.</summary>
     /// <param name="key">The key.</param>
-    /// <returns>The value, or null where the region does not have the key. JSON's
-    /// <c>null</c> is a value; of a repeated key the last counts.</returns>
+    /// <returns>The value, or <see langword="null"/> if the region does not have the key. JSON's <c>null</c> is a
+    /// value. If a key is repeated, the last one counts.</returns>
     public JsonElement? this[string key]
     {
         get
@@ -46,7 +46,7 @@ public sealed class RegionSnapshot
 
     /// <summary>Whether both hold the same text, byte for byte.</summary>
     /// <param name="other">The other.</param>
-    /// <returns>False where a byte differs.</returns>
+    /// <returns><see langword="true"/> if all bytes are equal; otherwise, <see langword="false"/>.</returns>
     public bool SameAs(RegionSnapshot other)
     {
         ArgumentNullException.ThrowIfNull(other);

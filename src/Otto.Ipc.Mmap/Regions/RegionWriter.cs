@@ -13,7 +13,7 @@ internal static class RegionWriter
     /// <summary>Replaces the region's text by what <paramref name="change"/> makes of it.</summary>
     /// <param name="file">The region, locked.</param>
     /// <param name="change">Given the text, returns the new one, or null to leave it.</param>
-    /// <returns>False where nothing was changed.</returns>
+    /// <returns><see langword="true"/> if the text was changed; otherwise, <see langword="false"/>.</returns>
     public static bool Update(RegionFile file, Func<byte[], byte[]?> change)
     {
         byte[] last = Current(file, out RegionTrailer? trailer);
@@ -40,9 +40,9 @@ internal static class RegionWriter
         return true;
     }
 
-    /// <summary>Brings the front up to a committed slot that a dead writer left, if the
-    /// lock is free. Whoever opens a region calls it.</summary>
-    /// <returns>False where there is no region.</returns>
+    /// <summary>Brings the front up to a committed slot that a dead writer left, if the lock is free. Every caller
+    /// that opens a region calls it.</summary>
+    /// <returns><see langword="true"/> if there is a region; otherwise, <see langword="false"/>.</returns>
     public static bool FinishDeadWriter(string path)
     {
         using RegionFile? file = RegionFile.TryOpen(path, forWriting: false);

@@ -23,7 +23,7 @@ internal static class FaultPoints
     /// <summary>Whether a bug is planted. Asked where it would matter, never on a hot path.</summary>
     public static bool Plants(string bug) => Planted is not null && Planted == bug;
 
-    /// <summary>Signals this process if this is the point and the hit it was told.</summary>
+    /// <summary>Signals this process if this is the configured point and hit.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Reach(string point)
     {

@@ -23,10 +23,11 @@ internal readonly struct LaneTable(SegmentFile segment, long wordOffset, int lan
     }
 
     /// <summary>Takes a lane for as long as this process holds the segment open.</summary>
-    /// <returns><see langword="false"/> where a live process has it.</returns>
+    /// <returns><see langword="true"/> if the lane was taken; otherwise, <see langword="false"/>: a live process has
+    /// it.</returns>
     public bool TryLock(int lane) => segment.Locks.TryHoldRole(RoleOf(lane));
 
-    /// <summary>Takes the lowest lane that nobody has; -1 where there is none.</summary>
+    /// <summary>Takes the lowest free lane. Returns -1 if there is none.</summary>
     public int TakeLowest()
     {
         for (int lane = 0; lane < lanes; lane++)

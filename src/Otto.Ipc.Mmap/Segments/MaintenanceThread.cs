@@ -7,7 +7,7 @@ namespace Otto.Ipc.Mmap.Segments;
 
 internal interface IMaintained
 {
-    /// <summary>Looks around.</summary>
+    /// <summary>Runs one round of maintenance.</summary>
     void RunMaintenance();
 }
 

@@ -26,7 +26,7 @@ internal enum ParticipantRoles
 /// <summary>The entries that one kind of participant may take, so that one kind cannot crowd out another.</summary>
 /// <param name="First">The lowest.</param>
 /// <param name="Count">How many; negative for all.</param>
-/// <param name="Who">Whom the refused one is told of.</param>
+/// <param name="Who">The kind of participant, as named in the error message when all entries are taken.</param>
 /// <param name="Option">The option that sets how many there are.</param>
 internal readonly record struct ParticipantRange(int First, int Count, string Who, string Option)
 {
@@ -85,11 +85,12 @@ internal sealed class Participants
         }
     }
 
-    /// <summary>Looks at the others, and sweeps them, without an entry.</summary>
+    /// <summary>Checks the other participants, and sweeps them, without taking an entry.</summary>
     public static Participants Observe(SegmentFile segment, Action<int, int> sweep, ParticipantRange seats) => new(segment, sweep, seats);
 
     /// <summary>Takes an entry; for one thread, once.</summary>
-    /// <returns><see langword="false"/> where all are taken by live ones.</returns>
+    /// <returns><see langword="true"/> if an entry was taken; otherwise, <see langword="false"/>: live participants
+    /// have all of them.</returns>
     public bool TryJoin(ParticipantRoles roles)
     {
         long end = Environment.TickCount64 + LongestSweep;
@@ -131,7 +132,7 @@ internal sealed class Participants
         return dead;
     }
 
-    /// <summary>Frees the entry. What the entry's owner held has been given back before.</summary>
+    /// <summary>Frees the entry. The entry's owner has released what it held before.</summary>
     public void Leave()
     {
         if (Me < 0)
@@ -148,8 +149,8 @@ internal sealed class Participants
         _probe.Dispose();
     }
 
-    /// <summary>Whether an entry is kept by nobody but a sweeper, who will be gone in a
-    /// moment. Pauses that long if so.</summary>
+    /// <summary>Checks whether an entry is held only by a sweeper, which releases it in a moment. If so, pauses that
+    /// long.</summary>
     private bool SomeoneSweeps()
     {
         for (int i = _seats.First; i < _seats.First + _seats.Count; i++)

@@ -20,7 +20,7 @@ internal static class SegmentDirectory
         return path;
     }
 
-    /// <summary>Where the directory is or would be; nothing is looked at.</summary>
+    /// <summary>Gets the path where the directory is or would be. Does not access the directory.</summary>
     public static string PathOf(string? configured)
     {
         SegmentStore.RequireSupported();
@@ -29,6 +29,6 @@ internal static class SegmentDirectory
     }
 
     /// <summary>Refuses a directory that others could write to.</summary>
-    /// <returns><see langword="false"/> where there is none.</returns>
+    /// <returns><see langword="true"/> if the directory exists; otherwise, <see langword="false"/>.</returns>
     public static bool Check(string path) => PrivateFiles.CheckDirectory(path, Name, Variable);
 }

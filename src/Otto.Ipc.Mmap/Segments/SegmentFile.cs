@@ -60,12 +60,13 @@ internal sealed class SegmentFile
     /// <summary>Counts what passes here.</summary>
     public ChannelMeter Meter => _meter ??= new ChannelMeter(Path);
 
-    /// <summary>Whether the name was seen to lead elsewhere: whoever comes now meets in
-    /// another file. Set by <see cref="CheckStillLinked"/>, for good.</summary>
+    /// <summary>Whether the name was seen to lead elsewhere. A process that opens the segment now uses another file.
+    /// Set permanently by <see cref="CheckStillLinked"/>.</summary>
     public bool IsRetired => Volatile.Read(ref _retired);
 
-    /// <summary>Looks whether the name still leads to this file.</summary>
-    /// <returns>Whether it does not.</returns>
+    /// <summary>Checks whether the name still leads to this file.</summary>
+    /// <returns><see langword="true"/> if the name no longer leads to this file; otherwise,
+    /// <see langword="false"/>.</returns>
     public bool CheckStillLinked()
     {
         if (_retired) return true;
@@ -74,7 +75,7 @@ internal sealed class SegmentFile
         return retired;
     }
 
-    /// <summary>What to tell whoever uses a segment that was retired under it.</summary>
+    /// <summary>Creates the exception for a caller that uses a segment after it was retired.</summary>
     public SegmentRemovedException Retired() => new($"{Path} was deleted, replaced or retired while it was open here; whoever opens it "
         + $"now meets elsewhere: dispose this handle and open it anew");
 
@@ -103,16 +104,17 @@ internal sealed class SegmentFile
             + $"continue or kill that process, else look for what removes it in a loop");
     }
 
-    /// <summary>Removes a segment that nobody is attached to.</summary>
-    /// <returns><see langword="false"/> where there is none.</returns>
-    /// <exception cref="IOException">Somebody is attached.</exception>
+    /// <summary>Removes a segment that no process is attached to.</summary>
+    /// <returns><see langword="true"/> if the segment was removed; otherwise, <see langword="false"/>: there is
+    /// none.</returns>
+    /// <exception cref="IOException">A process is attached.</exception>
     public static bool Remove(string? directory, ChannelName name, SegmentShape shape) =>
         Remove(PathOf(SegmentDirectory.Ensure(directory), name, shape), static (_, _) => null) is { } removal
         && (removal.Objection is null ? true : throw new IOException($"{removal.Objection}; it was not removed"));
 
-    /// <summary>Removes a segment that nobody is attached to, unless somebody objects who
-    /// looks at it while nobody can come in.</summary>
-    /// <returns>What became of it; <see langword="null"/> where there is none.</returns>
+    /// <summary>Removes a segment that no process is attached to, unless <paramref name="objection"/> returns a reason
+    /// against it. No process can attach while <paramref name="objection"/> inspects the segment.</summary>
+    /// <returns>The result, or <see langword="null"/> if there is no segment.</returns>
     public static SegmentRemoval? Remove(string path, Func<SafeFileHandle, FileStatus, string?> objection)
     {
         using SafeFileHandle? file = SegmentStore.TryOpen(path, out FileStatus status);
@@ -280,5 +282,5 @@ internal sealed class SegmentFile
 }
 
 /// <summary>What became of a segment that was to be removed.</summary>
-/// <param name="Objection">Why it was left; <see langword="null"/> where it was removed.</param>
+/// <param name="Objection">Why the segment was left, or <see langword="null"/> if it was removed.</param>
 internal readonly record struct SegmentRemoval(string? Objection);

@@ -15,7 +15,7 @@ namespace Otto.Ipc.Mmap.Segments;
 //  +--------+--------+--------+--------+------------+---------+-------+----------------+------+-------+----------+----------+--
 //  58 reserved (zero)   78 crc32c of 00..77   80 state
 
-/// <summary>The shapes that a segment can hold; the number stands in the file.</summary>
+/// <summary>The shapes that a segment can hold. The number is stored in the file.</summary>
 internal enum SegmentShape
 {
     Stream = 1,
@@ -98,7 +98,7 @@ internal static class SegmentLayout
         return header;
     }
 
-    /// <summary>Reads a header that nobody has vouched for.</summary>
+    /// <summary>Reads a header that was not checked before.</summary>
     /// <exception cref="SegmentMismatchException">It is another version's, or another shape's.</exception>
     /// <exception cref="CorruptSegmentException">A field fails its check.</exception>
     public static FixedHeader Read(ReadOnlySpan<byte> h, long fileSize, SegmentShape shape, string path)

@@ -17,7 +17,8 @@ internal sealed unsafe class SegmentMapping
         Length = length;
     }
 
-    /// <summary>The identity of the segment; empty for a block, on whose words nobody waits.</summary>
+    /// <summary>The identity of the segment. It is empty for a block, because no process waits on the words of a
+    /// block.</summary>
     public Guid SegmentId { get; init; }
 
     public long Length { get; }
@@ -45,9 +46,9 @@ internal sealed unsafe class SegmentMapping
     public WaitTarget WaitTarget(long offset) => new(SegmentId, offset, Address(offset));
 
     /// <summary>
-    /// Takes the file's memory out of the address range, in one step: the memory goes, and a late look at a span that
-    /// was handed out reads zeros instead of ending the process. The range itself is given
-    /// back once many others have been retired.
+    /// Takes the file's memory out of the address range, in one step. The memory is released, and a late read of a
+    /// span that was handed out returns zeros instead of ending the process. The range itself is released after many
+    /// others have been retired.
     /// </summary>
     public void Retire()
     {

@@ -69,13 +69,15 @@ internal sealed class RegionChangeNotifier(JsonRegion region) : IDisposable
         _stop = null;
     }
 
-    /// <summary>Says what a watch found, after it asked for <see cref="NextChange"/>: from
-    /// here on, whatever differs from that is a change.</summary>
+    /// <summary>Records what a watch found after it asked for <see cref="NextChange"/>. From then on, every text that
+    /// differs is a change.</summary>
     /// <remarks>
-    /// So a key that came and went again between two looks of the thread is not missed by a watch that saw it come. Who
-    /// says something new wakes all, itself too: whoever waits has said what the thread compares with.
+    /// A key that was added and removed between two checks by the thread is therefore not missed by a watch that saw
+    /// it added. A watch that records a new text wakes all watches, including itself, because every watch that waits
+    /// has recorded the text that the thread compares with.
     /// </remarks>
-    /// <param name="text">Null where the region could not be read, which is always told.</param>
+    /// <param name="text">The text, or <see langword="null"/> if the region could not be read. That is always reported
+    /// as a change.</param>
     public void Found(byte[]? text)
     {
         TaskCompletionSource told;

@@ -22,14 +22,14 @@ internal sealed class LaneReader(SegmentFile segment, int index)
 
     public int Index => index;
 
-    /// <summary>Whether there is anything to look at, right or wrong. Asked by any thread.</summary>
+    /// <summary>Whether there is anything to read, valid or not. Any thread may call it.</summary>
     public bool HasFrames => Volatile.Read(ref _map.Long(_at.Tail)) != Volatile.Read(ref _head);
 
     /// <summary>Whether all was read, and the sender said that no more would come.</summary>
     // Acquire: pairs with the release in RingSender.Complete. Only a completion at this very position counts: all before it was read.
     public bool IsCompleted => Volatile.Read(ref _map.Long(_at.Completed)) == Volatile.Read(ref _head) + 1;
 
-    /// <summary>Goes on where the receiver before this one stopped.</summary>
+    /// <summary>Continues where the receiver before this one stopped.</summary>
     public void Resume()
     {
         // Acquire: pairs with the release in Consume of the receiver before this one.
@@ -71,7 +71,8 @@ internal sealed class LaneReader(SegmentFile segment, int index)
     }
 
     /// <summary>Finds the next message of the run, stepping over padding.</summary>
-    /// <returns><see langword="false"/> where the run is over.</returns>
+    /// <returns><see langword="true"/> if there is a message; otherwise, <see langword="false"/>: the run is
+    /// over.</returns>
     /// <exception cref="CorruptSegmentException">A frame fails its check.</exception>
     public bool TryNextSlowly(out long payloadAt, out int length, out bool isLoan)
     {

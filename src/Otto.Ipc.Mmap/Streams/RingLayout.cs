@@ -37,7 +37,7 @@ internal static class RingLayout
 
     public static long ReceiverBell(SegmentPlan plan) => plan.Control(0);
 
-    /// <summary>The control word that says how many lanes were ever in use.</summary>
+    /// <summary>The control word that holds the number of lanes that were ever in use.</summary>
     public static int LanesInUseWord(int lanes) => 1 + lanes * WordsPerLane;
 
     public static LaneTable Lanes(SegmentFile segment) =>

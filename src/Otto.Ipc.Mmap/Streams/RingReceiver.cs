@@ -59,7 +59,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         }
     }
 
-    /// <summary>Whether the present waiter has something to look at: a frame, or the end.</summary>
+    /// <summary>Checks whether the current waiter has something to read: a frame, or the end.</summary>
     public bool Poll() => HasFrames() || AllCompleted() || _end.IsRetired;
 
     public override bool IsCompleted

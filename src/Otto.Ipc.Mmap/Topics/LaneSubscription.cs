@@ -31,10 +31,10 @@ internal sealed class LaneSubscription
 
     /// <param name="segment">The topic.</param>
     /// <param name="index">Which lane.</param>
-    /// <param name="position">The word that tells the publisher how far this subscriber has
-    /// read; zero where nobody asks.</param>
-    /// <param name="ejectable">The place that this subscriber can be ejected from; zero
-    /// where the policy is another.</param>
+    /// <param name="position">The word that shows the publisher how far this subscriber has read, or zero if no
+    /// publisher needs it.</param>
+    /// <param name="ejectable">The place that this subscriber can be ejected from, or zero if the policy does not
+    /// eject.</param>
     /// <param name="loans">The topic's blocks.</param>
     public LaneSubscription(SegmentFile segment, int index, long position, long ejectable, RingLoans<TopicLoans> loans)
     {
@@ -58,16 +58,18 @@ internal sealed class LaneSubscription
     /// <summary>Messages lost in this lane so far.</summary>
     public long Lost { get; private set; }
 
-    /// <summary>Whether there is anything to look at, right or wrong. Asked by any thread.</summary>
+    /// <summary>Whether there is anything to read, valid or not. Any thread may call it.</summary>
     public bool HasFrames => Volatile.Read(ref _map.Long(_lane.Tail)) != Volatile.Read(ref _at);
 
     /// <summary>Whether the publisher has left behind what this lane's reading begins with.</summary>
     public bool IsOvertaken => Volatile.Read(ref _map.Long(_lane.Oldest)) > _at;
 
-    /// <summary>Goes to the tail, or to the oldest frame that was not heard yet, and tells the publisher so.</summary>
+    /// <summary>Goes to the tail, or to the oldest frame that was not read yet, and reports the position to the
+    /// publisher.</summary>
     /// <param name="startAt">Which of them.</param>
-    /// <param name="counts">Whether what is passed over is lost: who has just come loses nothing.</param>
-    /// <returns>How many messages were lost, with those that no message has told of yet.</returns>
+    /// <param name="counts">Whether the messages that are passed over count as lost. A new subscriber loses
+    /// nothing.</param>
+    /// <returns>The number of lost messages, including those that no message has reported yet.</returns>
     public long Begin(StartPosition startAt, bool counts)
     {
         for (int i = 0; i < MostTries; i++)
@@ -92,7 +94,8 @@ internal sealed class LaneSubscription
     /// <param name="buffer">Where it goes; grown where it is too small.</param>
     /// <param name="length">Its bytes.</param>
     /// <param name="lost">How many messages were lost right before it.</param>
-    /// <returns><see langword="false"/> where there is none now.</returns>
+    /// <returns><see langword="true"/> if a message was taken; otherwise, <see langword="false"/>: there is none
+    /// now.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryNext(ref byte[] buffer, out int length, out long lost)
     {
@@ -117,7 +120,7 @@ internal sealed class LaneSubscription
         return true;
     }
 
-    /// <summary>Tells the publisher how far this lane was read, and wakes it if it waits for that.</summary>
+    /// <summary>Reports to the publisher how far this lane was read, and wakes it if it waits for that.</summary>
     public void TellPosition()
     {
         if (_publisherBell is null || _told == _at) return;
@@ -210,10 +213,11 @@ internal sealed class LaneSubscription
         if (_publisherBell is not null && _at - _told >= _lane.Chunk) TellPosition();
     }
 
-    /// <summary>Goes on with the oldest message that is still there, or else with the next
-    /// one, and counts what lies between.</summary>
-    /// <returns><see langword="false"/> where it was ejected: what comes next is to be told
-    /// so, not a message from behind the gap.</returns>
+    /// <summary>Continues with the oldest message that is still there, or else with the next one, and counts the
+    /// messages between.</summary>
+    /// <returns><see langword="true"/> if reading can continue; otherwise, <see langword="false"/>: the subscriber was
+    /// ejected. The next call must then report the ejection and must not return a message from behind the
+    /// gap.</returns>
     private bool TryJump()
     {
         if (_ejectable != 0)
@@ -238,7 +242,7 @@ internal sealed class LaneSubscription
         return true;
     }
 
-    /// <summary>Counts as lost what lies between the next message and that number.</summary>
+    /// <summary>Counts the messages between the next message and that number as lost.</summary>
     private void CountTo(long number)
     {
         if (number < _next) throw Corrupt($"the frame at {_at:N0} has number {number:N0}, after {_next:N0}");

@@ -151,9 +151,10 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         }
     }
 
-    /// <summary>Gives up the oldest message of this lane that lies in a block, and what was
-    /// published before it.</summary>
-    /// <returns><see langword="false"/> where there is none, or a subscriber holds it.</returns>
+    /// <summary>Gives up the oldest message of this lane that is stored in a block, and what was published before
+    /// it.</summary>
+    /// <returns><see langword="true"/> if the message was given up; otherwise, <see langword="false"/>: there is none,
+    /// or a subscriber holds it.</returns>
     private bool TryForget()
     {
         for (long at = _oldest; at < _tail;)
@@ -252,8 +253,8 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         _end.Exit();
     }
 
-    /// <summary>Goes on where the lane's last publisher stopped or died: at the tail. What
-    /// it had begun behind that was never published.</summary>
+    /// <summary>Continues at the tail, where the lane's last publisher stopped or died. What it had begun behind the
+    /// tail was never published.</summary>
     private void Resume()
     {
         // Acquire: pairs with the release in Publish of the publisher before this one, which may have been another process.
@@ -290,8 +291,9 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         return _tail + padding + frame + TopicLayout.FrameHeader;
     }
 
-    /// <summary>Says what will be written over next, for this message and many more.</summary>
-    /// <returns><see langword="false"/> where a subscriber holds it.</returns>
+    /// <summary>Announces what will be written over next, for this message and many more.</summary>
+    /// <returns><see langword="true"/> if it was announced; otherwise, <see langword="false"/>: a subscriber holds
+    /// what would be written over.</returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryAnnounce(long end)
     {

@@ -79,7 +79,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         }
     }
 
-    /// <summary>Whether the present waiter has something to look at: a frame, or its ejection.</summary>
+    /// <summary>Checks whether the current waiter has something to read: a frame, or its ejection.</summary>
     public bool Poll()
     {
         int inUse = _table.InUse;

@@ -24,7 +24,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
 
     /// <summary>Whether every subscriber has read the lane up to <paramref name="position"/>.</summary>
     /// <param name="position">Up to where.</param>
-    /// <param name="tail">The lane's tail: nobody reads beyond it.</param>
+    /// <param name="tail">The lane's tail. No subscriber reads beyond it.</param>
     public bool HaveReadTo(long position, long tail)
     {
         for (int i = _plan.ParameterA; i < _plan.MaxParticipants; i++)
@@ -35,9 +35,10 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
         return true;
     }
 
-    /// <summary>Makes sure that nobody needs what lies before <paramref name="position"/>:
-    /// by the topic's policy.</summary>
-    /// <returns><see langword="false"/> where somebody does, and may hold the publisher.</returns>
+    /// <summary>Makes sure, by the topic's policy, that no subscriber needs the bytes before
+    /// <paramref name="position"/>.</summary>
+    /// <returns><see langword="true"/> if no subscriber needs them; otherwise, <see langword="false"/>: a subscriber
+    /// does, and it may block the publisher.</returns>
     public bool LetGo(long position, long tail)
     {
         if (Policy == SlowSubscriberPolicy.Overwrite || position <= 0) return true;
@@ -65,7 +66,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
         RingPublishers();
     }
 
-    /// <summary>Has publishers that wait for somebody to read on look again.</summary>
+    /// <summary>Wakes the publishers that wait for a subscriber to read further, so that they check again.</summary>
     public void RingPublishers()
     {
         for (int i = 0; i < _plan.ParameterA; i++) new Doorbell(_map, TopicLayout.Lane(_plan, i).PublisherBell).Ring();

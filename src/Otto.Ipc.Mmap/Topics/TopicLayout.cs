@@ -36,7 +36,7 @@ internal static class TopicLayout
 
     public static long SubscribersBell(SegmentPlan plan) => plan.Control(0);
 
-    /// <summary>The control word that says how many lanes were ever in use.</summary>
+    /// <summary>The control word that holds the number of lanes that were ever in use.</summary>
     public static int LanesInUseWord(int lanes) => 1 + lanes * WordsPerLane;
 
     public static LaneTable Lanes(SegmentFile segment) =>
@@ -86,7 +86,8 @@ internal static class TopicLayout
 /// <summary>Where a lane's words and bytes lie in the segment.</summary>
 internal readonly record struct TopicLane(long Tail, long Intent, long Oldest, long PublisherBell, long Data, long Capacity)
 {
-    /// <summary>How far ahead a publisher says what it will write over: once for many messages.</summary>
+    /// <summary>How far ahead a publisher announces what it will write over. One announcement covers many
+    /// messages.</summary>
     public long Chunk => Capacity / 16;
 
     public long At(long position) => Data + (position & (Capacity - 1));

@@ -3,7 +3,7 @@ namespace Otto.Ipc.Uds.Buffers;
 // The memory in which answers wait. It is not the collector's: what a crowd of readers that do not read has made the server hold is given
 // back to the system when they are gone, not whenever a collection comes by.
 
-/// <summary>Chunks for output. What is beyond a few slabs that nobody uses goes back to the system.</summary>
+/// <summary>Allocates chunks for output. Unused slabs beyond a small number are returned to the system.</summary>
 internal sealed class BufferPool(MemoryBudget budget) : IDisposable
 {
     // 4 MiB; what is beyond was for a crowd that has gone.
@@ -52,7 +52,7 @@ internal sealed class BufferPool(MemoryBudget budget) : IDisposable
         _slabs.AddLast(slab.Node);
     }
 
-    /// <summary>Gives back what nobody uses: everything, once every output is broken.</summary>
+    /// <summary>Frees every slab that no output uses. Once every output is broken, that is all of them.</summary>
     public void Dispose()
     {
         foreach (Slab slab in _slabs.Where(slab => slab.IsUnused).ToArray())

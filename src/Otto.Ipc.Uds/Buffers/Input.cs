@@ -48,7 +48,9 @@ internal struct Input
     /// <summary>Keeps what is left of what <see cref="Receive"/> or <see cref="Kept"/> showed.</summary>
     /// <param name="rest">The end of it.</param>
     /// <param name="budget">What all connections may keep.</param>
-    /// <returns><see langword="false"/> where there is no room; nothing is kept.</returns>
+    /// <returns>
+    /// <see langword="true"/> if there is room; otherwise, <see langword="false"/>, and nothing is kept.
+    /// </returns>
     public bool Keep(ReadOnlySpan<byte> rest, MemoryBudget budget)
     {
         if (rest.IsEmpty)

@@ -31,7 +31,9 @@ internal sealed class Output(BufferPool pool) : IReplyWriter
     /// <summary>Whether so many bytes may wait here, beside all that waits for all clients.</summary>
     public bool HasMemoryFor(long bytes) => pool.Budget.HasRoomFor(bytes);
 
-    /// <summary>Room for some bytes in one piece; they count once <see cref="Advance"/> says how many.</summary>
+    /// <summary>
+    /// Gets room for some bytes in one piece. The bytes count once <see cref="Advance"/> is called with their number.
+    /// </summary>
     public Span<byte> Reserve(int bytes)
     {
         if (_tail is null || _tail.Room < bytes) Link(pool.Rent());
@@ -56,7 +58,7 @@ internal sealed class Output(BufferPool pool) : IReplyWriter
         }
     }
 
-    /// <summary>Appends a value, which nobody will change.</summary>
+    /// <summary>Appends a value that must not change any more.</summary>
     public void AppendValue(byte[] value)
     {
         if (value.Length < SharedFrom)
@@ -69,15 +71,18 @@ internal sealed class Output(BufferPool pool) : IReplyWriter
         Unsent += value.Length;
     }
 
-    /// <summary>Says that what was appended last is the end of an answer.</summary>
+    /// <summary>Marks the end of an answer after the bytes that were appended last.</summary>
     public void EndAnswer()
     {
         _tail!.Answers++;
         Answers++;
     }
 
-    /// <summary>Gives the kernel what it takes.</summary>
-    /// <returns>Whether it took anything; <see cref="IsEmpty"/> says whether that was all.</returns>
+    /// <summary>Sends as many bytes as the kernel accepts.</summary>
+    /// <returns>
+    /// <see langword="true"/> if the kernel accepted any bytes; otherwise, <see langword="false"/>.
+    /// <see cref="IsEmpty"/> indicates whether it accepted all of them.
+    /// </returns>
     public bool Flush(UnixSocket socket)
     {
         bool took = false;

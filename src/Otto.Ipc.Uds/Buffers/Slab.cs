@@ -2,7 +2,7 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Uds.Buffers;
 
-/// <summary>A piece of output: memory of a slab, or a value that is sent from where it lies.</summary>
+/// <summary>A piece of output: memory of a slab, or a value that is sent without a copy.</summary>
 internal sealed unsafe class Chunk
 {
     private readonly byte[]? _value;

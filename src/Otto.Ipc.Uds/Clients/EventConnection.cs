@@ -8,7 +8,7 @@ namespace Otto.Ipc.Uds.Clients;
 
 // A connection that hears news: one pattern, asked for once, and then frames.
 
-/// <summary>What one frame tells.</summary>
+/// <summary>The content of one frame.</summary>
 internal readonly record struct WireEvent(EventKind Kind, string Name, ReadOnlyMemory<byte> Value)
 {
     /// <summary>How many messages were lost, where the kind is that.</summary>
@@ -27,10 +27,10 @@ internal sealed class EventConnection : IDisposable
         _frames = new FrameReader(socket);
     }
 
-    /// <summary>Subscribes; what happens after this completed is heard.</summary>
+    /// <summary>Subscribes. The connection receives every event that happens after this call completes.</summary>
     /// <param name="client">How to reach the server.</param>
     /// <param name="pattern">To what.</param>
-    /// <param name="interests">What to hear of.</param>
+    /// <param name="interests">The kinds of events to receive.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>The connection. Commands asked on it are answered behind a snapshot.</returns>
     public static async Task<EventConnection> OpenAsync(UdsClient client, byte[] pattern, Interests interests,
@@ -87,7 +87,9 @@ internal sealed class EventConnection : IDisposable
     }
 
     /// <summary>Waits for the next frame, event or answer.</summary>
-    /// <returns><see langword="false"/> where the server has closed.</returns>
+    /// <returns>
+    /// <see langword="true"/> if there is a frame; <see langword="false"/> if the server has closed the connection.
+    /// </returns>
     public ValueTask<bool> NextAsync(CancellationToken cancellationToken) => _frames.NextAsync(cancellationToken);
 
     /// <summary>Whether the next frame is here already.</summary>

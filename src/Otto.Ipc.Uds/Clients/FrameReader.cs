@@ -21,7 +21,7 @@ internal sealed class FrameReader(Socket socket)
     /// <summary>Its payload, valid until the next read.</summary>
     public ReadOnlyMemory<byte> Payload => _buffer.AsMemory(_start + Wire.HeaderBytes, _length - Wire.HeaderBytes);
 
-    /// <summary>Steps to the next frame, if it has come whole already.</summary>
+    /// <summary>Advances to the next frame if it has arrived completely.</summary>
     public bool TryNext()
     {
         if (!TryLength(_start + _length, out int length) || _end - _start - _length < length) return false;
@@ -30,8 +30,10 @@ internal sealed class FrameReader(Socket socket)
         return true;
     }
 
-    /// <summary>Steps to the next frame.</summary>
-    /// <returns><see langword="false"/> where the server has closed.</returns>
+    /// <summary>Advances to the next frame.</summary>
+    /// <returns>
+    /// <see langword="true"/> if there is a frame; <see langword="false"/> if the server has closed the connection.
+    /// </returns>
     public async ValueTask<bool> NextAsync(CancellationToken cancellationToken)
     {
         while (!TryNext())

@@ -2,7 +2,7 @@ namespace Otto.Ipc.Uds.Clients;
 
 // One connection for all ends of a transport, closed with the last of them: what several publishers of a process say keeps its order.
 
-/// <summary>A client that lives as long as somebody uses it.</summary>
+/// <summary>A client that is disposed when its last user releases it.</summary>
 internal sealed class SharedClient(UdsTransportOptions options)
 {
     private int _users = 1;

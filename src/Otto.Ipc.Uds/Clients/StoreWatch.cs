@@ -7,7 +7,7 @@ namespace Otto.Ipc.Uds.Clients;
 // A watch reads only when it is asked for more, so that the server knows when it is slow and leaves values out. When its connection was
 // lost, or it was too slow for too long, it takes a snapshot and goes on: values may be told twice, the last one always comes.
 
-/// <summary>News of keys, over a connection of its own.</summary>
+/// <summary>Receives events of keys over a connection of its own.</summary>
 internal sealed class StoreWatch : IStoreWatch
 {
     private readonly UdsClient _client;
@@ -32,7 +32,7 @@ internal sealed class StoreWatch : IStoreWatch
     /// <summary>Begins to watch.</summary>
     /// <param name="client">How to reach the server.</param>
     /// <param name="pattern">Which keys, as the server knows them.</param>
-    /// <param name="prefixLength">How much of each key is not told.</param>
+    /// <param name="prefixLength">The number of characters to remove from the start of each reported key.</param>
     /// <param name="snapshot">Whether the values of now come first.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     public static async Task<StoreWatch> OpenAsync(UdsClient client, byte[] pattern, int prefixLength, bool snapshot,
@@ -74,8 +74,8 @@ internal sealed class StoreWatch : IStoreWatch
         while (await StepAsync(cancellationToken, stop.Token).ConfigureAwait(false));
     }
 
-    /// <summary>Takes in one frame, or makes a lost connection anew.</summary>
-    /// <returns><see langword="false"/> where the watch was disposed.</returns>
+    /// <summary>Processes one frame, or replaces a lost connection.</summary>
+    /// <returns><see langword="true"/> if the watch continues; <see langword="false"/> if it was disposed.</returns>
     private async ValueTask<bool> StepAsync(CancellationToken asked, CancellationToken stop)
     {
         try
@@ -120,7 +120,7 @@ internal sealed class StoreWatch : IStoreWatch
         await connection.AskAsync(WireCommand.Ping, [], stop).ConfigureAwait(false);
     }
 
-    /// <summary>Learns which keys there are; what changes meanwhile is kept to be told.</summary>
+    /// <summary>Reads the list of keys. Changes that happen meanwhile are kept and reported later.</summary>
     private async Task ListAsync(EventConnection connection, CancellationToken cancellationToken)
     {
         await connection.AskAsync(WireCommand.List, _pattern, cancellationToken).ConfigureAwait(false);

@@ -17,8 +17,11 @@ namespace Otto.Ipc.Uds;
 /// <remarks>
 /// <para>Safe for any number of threads; what they ask at the same time goes out together.
 /// A cancelled call stops waiting; its command may be run nevertheless.</para>
-/// <para>Where the connection is lost, what only reads is asked again on a new one. What changes something fails with
-/// an <see cref="IOException"/> that says so, unless it was not sent yet: whether it was run is not known.</para>
+/// <para>
+/// If the connection is lost, a command that only reads is sent again on a new connection. A command that changes
+/// something fails with an <see cref="IOException"/> if it was sent before. The message indicates that it is not known
+/// whether the server ran the command.
+/// </para>
 /// </remarks>
 public sealed class UdsClient : IAsyncDisposable
 {
@@ -47,8 +50,8 @@ public sealed class UdsClient : IAsyncDisposable
     /// <summary>Reads a value.</summary>
     /// <param name="key">Which one.</param>
     /// <param name="cancellationToken">Gives up waiting for it.</param>
-    /// <returns>The value, <see langword="null"/> where there is no such key.</returns>
-    /// <exception cref="ArgumentException">The key is none; the message says why.</exception>
+    /// <returns>The value; <see langword="null"/> if there is no such key.</returns>
+    /// <exception cref="ArgumentException">The key is not valid. The message describes the reason.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<ReadOnlyMemory<byte>?> GetAsync(string key, CancellationToken cancellationToken = default)
     {
@@ -61,7 +64,7 @@ public sealed class UdsClient : IAsyncDisposable
     /// <param name="value">The bytes; may be empty.</param>
     /// <param name="cancellationToken">Gives up waiting; the value may have been set nevertheless.</param>
     /// <returns>Completes when every reader sees it.</returns>
-    /// <exception cref="ArgumentException">The key is none; the message says why.</exception>
+    /// <exception cref="ArgumentException">The key is not valid. The message describes the reason.</exception>
     /// <exception cref="ServerRefusedException">The value exceeds the server's limits; the
     /// message has the numbers.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
@@ -71,8 +74,10 @@ public sealed class UdsClient : IAsyncDisposable
     /// <summary>Removes a key.</summary>
     /// <param name="key">Which one.</param>
     /// <param name="cancellationToken">Gives up waiting; the key may be gone nevertheless.</param>
-    /// <returns><see langword="false"/> where there was none.</returns>
-    /// <exception cref="ArgumentException">The key is none; the message says why.</exception>
+    /// <returns>
+    /// <see langword="true"/> if the key was removed; <see langword="false"/> if there was no such key.
+    /// </returns>
+    /// <exception cref="ArgumentException">The key is not valid. The message describes the reason.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<bool> DeleteAsync(string key, CancellationToken cancellationToken = default) =>
         (await WriteAsync(WireCommand.Delete, Key(key), default, isNamed: false, cancellationToken).ConfigureAwait(false)).Status
@@ -82,7 +87,7 @@ public sealed class UdsClient : IAsyncDisposable
     /// <param name="pattern">Which ones, as <see cref="KeyPattern"/> understands it.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>The keys in ordinal order.</returns>
-    /// <exception cref="ArgumentException">The pattern is none; the message says why.</exception>
+    /// <exception cref="ArgumentException">The pattern is not valid. The message describes the reason.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<IReadOnlyList<string>> ListAsync(string pattern = "*", CancellationToken cancellationToken = default)
     {
@@ -95,42 +100,42 @@ public sealed class UdsClient : IAsyncDisposable
     /// <summary>Watches keys from now on, over a connection of its own.</summary>
     /// <param name="pattern">Which ones.</param>
     /// <param name="snapshot">Whether the values of now come first.</param>
-    /// <param name="cancellationToken">Gives up waiting for the watch to stand.</param>
-    /// <returns>The watch, standing: every change after this is told. Dispose it to end it.</returns>
-    /// <exception cref="ArgumentException">The pattern is none; the message says why.</exception>
+    /// <param name="cancellationToken">Gives up waiting for the watch to become active.</param>
+    /// <returns>The active watch. It reports every change from now on. Dispose it to end it.</returns>
+    /// <exception cref="ArgumentException">The pattern is not valid. The message describes the reason.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<IStoreWatch> WatchAsync(string pattern = "*", bool snapshot = false,
         CancellationToken cancellationToken = default) =>
         await StoreWatch.OpenAsync(this, Pattern(pattern), prefixLength: 0, snapshot, cancellationToken).ConfigureAwait(false);
 
-    /// <summary>Publishes a message to whoever is subscribed to a topic now.</summary>
+    /// <summary>Publishes a message to the current subscribers of a topic.</summary>
     /// <param name="topic">Which one; what may be a key may be a topic.</param>
     /// <param name="message">The bytes; may be empty.</param>
     /// <param name="cancellationToken">Gives up waiting; the message may be published nevertheless.</param>
     /// <returns>Completes when the server has it.</returns>
-    /// <exception cref="ArgumentException">The topic's name is none; the message says why.</exception>
+    /// <exception cref="ArgumentException">The topic's name is not valid. The message describes the reason.</exception>
     /// <exception cref="ServerRefusedException">The message exceeds the server's limits;
     /// the message has the numbers.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask PublishAsync(string topic, ReadOnlyMemory<byte> message, CancellationToken cancellationToken = default) =>
         await WriteAsync(WireCommand.Publish, Key(topic), message, isNamed: true, cancellationToken).ConfigureAwait(false);
 
-    /// <summary>Hears messages from now on, over a connection of its own.</summary>
+    /// <summary>Subscribes to the messages from now on, over a connection of its own.</summary>
     /// <param name="pattern">Of which topics.</param>
-    /// <param name="cancellationToken">Gives up waiting for the subscription to stand.</param>
+    /// <param name="cancellationToken">Gives up waiting for the subscription to become active.</param>
     /// <returns>The messages. Dispose it to end it.</returns>
-    /// <exception cref="ArgumentException">The pattern is none; the message says why.</exception>
+    /// <exception cref="ArgumentException">The pattern is not valid. The message describes the reason.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<UdsSubscription> SubscribeAsync(string pattern, CancellationToken cancellationToken = default) =>
         await UdsSubscription.OpenAsync(this, Pattern(pattern), cancellationToken).ConfigureAwait(false);
 
-    /// <summary>Tells how far a task is; kept as the key <c>task.progress</c>.</summary>
+    /// <summary>Reports the progress of a task. The server keeps it as the key <c>task.progress</c>.</summary>
     /// <param name="task">The task.</param>
     /// <param name="current">How much is done.</param>
-    /// <param name="total">Of how much; <see langword="null"/> where that is not known.</param>
+    /// <param name="total">The total amount; <see langword="null"/> if it is not known.</param>
     /// <param name="text">What is being done, for people, on one line.</param>
     /// <param name="cancellationToken">Gives up waiting; the server may have it nevertheless.</param>
-    /// <returns>Completes when the server has it; watchers are told within a tenth of a second.</returns>
+    /// <returns>Completes when the server has it. Watchers are notified within a tenth of a second.</returns>
     /// <exception cref="ArgumentException">The numbers are not finite, or the text has a line break.</exception>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask ProgressAsync(ChannelName task, double current, double? total = null, string? text = null,
@@ -146,15 +151,16 @@ public sealed class UdsClient : IAsyncDisposable
             cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Asks the server who it is.</summary>
+    /// <summary>Gets the identity of the server.</summary>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <returns>Name, version and limits, as one line of JSON.</returns>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>
     public async ValueTask<string> HelloAsync(CancellationToken cancellationToken = default) =>
         Encoding.UTF8.GetString((await ReadAsync(WireCommand.Hello, default, cancellationToken).ConfigureAwait(false)).Payload);
 
-    /// <summary>Closes the connection. Calls in flight fail; watches and subscriptions go
-    /// on until they are disposed.</summary>
+    /// <summary>
+    /// Closes the connection. Calls in flight fail. Watches and subscriptions stay active until they are disposed.
+    /// </summary>
     /// <returns>Completes at once.</returns>
     public ValueTask DisposeAsync()
     {
@@ -163,8 +169,9 @@ public sealed class UdsClient : IAsyncDisposable
         return default;
     }
 
-    /// <summary>Takes nothing more, and closes the connection once what is on its way was
-    /// answered, or after a while.</summary>
+    /// <summary>
+    /// Accepts no more calls, and closes the connection once every call in flight was answered, or after a timeout.
+    /// </summary>
     internal async Task CloseGentlyAsync()
     {
         _disposed = true;

@@ -153,7 +153,7 @@ internal sealed class UdsSubscriber : MessageSubscriber
         _shared.Release();
     }
 
-    /// <summary>Waits until everything that the server told before now has come.</summary>
+    /// <summary>Waits until every event that the server sent before now has arrived.</summary>
     private void Fence()
     {
         Task passed;
@@ -198,7 +198,7 @@ internal sealed class UdsSubscriber : MessageSubscriber
         }
     }
 
-    /// <summary>Tells the owner of the gap, and goes on trying until there is a connection again.</summary>
+    /// <summary>Reports the gap to the owner, and retries until there is a connection again.</summary>
     private async Task<bool> JoinAnewAsync(Exception reason)
     {
         lock (_gate)
@@ -293,6 +293,6 @@ internal sealed class UdsSubscriber : MessageSubscriber
 
     private void Exit() => Volatile.Write(ref _busy, 0);
 
-    /// <summary>A message with what was lost before it, or a gap of which nobody knows what it was.</summary>
+    /// <summary>A message with the number of messages lost before it, or a gap of unknown size.</summary>
     private readonly record struct Arrived(byte[]? Message, long Lost, Exception? Gap);
 }

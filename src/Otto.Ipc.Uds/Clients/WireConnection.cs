@@ -16,8 +16,10 @@ internal readonly record struct WireAnswer(WireStatus Status, byte[] Payload)
     public WireAnswer Checked() => Status == WireStatus.Error ? throw WireSocket.Error(Payload) : this;
 }
 
-/// <summary>A pipelined connection. It ends with the first thing that goes wrong; whoever
-/// waits for an answer is told so.</summary>
+/// <summary>
+/// A pipelined connection. It ends with the first failure. Every call that waits for an answer then fails with that
+/// failure.
+/// </summary>
 internal sealed class WireConnection : IDisposable
 {
     /// <summary>How many commands may wait for their answers: far below what a server allows.</summary>
@@ -73,11 +75,13 @@ internal sealed class WireConnection : IDisposable
 
     /// <summary>Asks, if there is room.</summary>
     /// <param name="command">The command.</param>
-    /// <param name="name">A key or topic, with its length before it where <paramref name="isNamed"/>.</param>
+    /// <param name="name">A key or topic, with its length before it if <paramref name="isNamed"/>.</param>
     /// <param name="payload">What follows.</param>
     /// <param name="isNamed">Whether the name has its length before it.</param>
     /// <param name="answer">Completes with the answer.</param>
-    /// <returns><see langword="false"/> where too much is on its way.</returns>
+    /// <returns>
+    /// <see langword="true"/> if the command was queued; <see langword="false"/> if too much is in flight.
+    /// </returns>
     public bool TryAsk(WireCommand command, ReadOnlySpan<byte> name, ReadOnlySpan<byte> payload, bool isNamed,
         out TaskCompletionSource<WireAnswer>? answer)
     {

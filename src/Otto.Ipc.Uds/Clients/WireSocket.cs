@@ -15,8 +15,10 @@ internal static class WireSocket
     /// <summary>How long to wait before another attempt.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Connects, and goes on trying while nobody listens; a server with more
-    /// callers than it has taken in yet is waited for like an answer.</summary>
+    /// <summary>
+    /// Connects, and retries while no server listens. If a server has not accepted all its callers yet, the call waits
+    /// for it as for an answer.
+    /// </summary>
     public static async Task<Socket> ConnectAsync(string path, UdsTransportOptions options, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
@@ -60,8 +62,10 @@ internal static class WireSocket
         };
     }
 
-    /// <summary>Whoever made the socket could answer anything, and is told everything: it
-    /// must be this user's or root's, root's own no less.</summary>
+    /// <summary>
+    /// Checks the owner of the socket. The owner receives every command and can send any answer, so it must be this
+    /// user or root. For root, it must be root.
+    /// </summary>
     private static void CheckServer(Socket socket, string path, bool allowOther)
     {
         if (!UnixSocket.TryGetPeerUser(socket, out uint owner)) throw new IOException($"the kernel does not say who listens at {path}");

@@ -11,7 +11,7 @@ internal static class WaitLoop
     private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
 
     /// <summary>Blocks until <paramref name="ready"/>.</summary>
-    /// <returns><see langword="false"/> where the time ran out.</returns>
+    /// <returns><see langword="true"/> if it is ready; <see langword="false"/> if the time ran out.</returns>
     public static bool Wait(ExclusiveUse use, Func<bool> ready, Func<Task> change, TimeSpan timeout, CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();

@@ -31,8 +31,8 @@ internal sealed class SocketLock : IDisposable
     public UnixSocket Listener => _listener;
 
     /// <summary>Takes the path.</summary>
-    /// <exception cref="SocketInUseException">Somebody listens there.</exception>
-    /// <exception cref="IOException">Something else lies there.</exception>
+    /// <exception cref="SocketInUseException">A process listens there.</exception>
+    /// <exception cref="IOException">The path exists and is not a socket.</exception>
     public static SocketLock Take(string path)
     {
         SafeFileHandle held = TakeLock(path + ".lock", path);
@@ -115,7 +115,7 @@ internal sealed class SocketLock : IDisposable
             : failure.ToException("open", lockPath);
     }
 
-    /// <summary>Makes way, where what lies there is a socket that nobody listens on.</summary>
+    /// <summary>Removes a socket at the path if no process listens on it.</summary>
     private static void ClearStale(string path)
     {
         if (PrivateFiles.Status(path) is not { } status) return;

@@ -10,7 +10,7 @@ internal static class SocketPaths
 {
     private const int StickyBit = 0x200, WritableByOthers = 0x12, WritableByAnybody = 2;
 
-    /// <summary>The path as it was given, or where everybody looks.</summary>
+    /// <summary>Gets the configured path, or the default path that servers and clients share.</summary>
     public static string PathOf(string? configured)
     {
         if (!PrivateFiles.IsSupported) throw new PlatformNotSupportedException("sockets of Otto.Ipc need Linux on x64 or arm64");

@@ -18,8 +18,10 @@ public sealed record UdsServerOptions
     /// </summary>
     public string? SocketPath { get; init; }
 
-    /// <summary>How many clients may be connected at once: 1 to 1,000,000, default 16,384.
-    /// One more is told BUSY and closed.</summary>
+    /// <summary>
+    /// How many clients may be connected at once: 1 to 1,000,000, default 16,384. The server sends BUSY to one more and
+    /// closes it.
+    /// </summary>
     public int MaxConnections { get; init; } = 16_384;
 
     /// <summary>The largest value and the largest message in bytes: 1 to 15 MiB, default 1
@@ -49,21 +51,28 @@ public sealed record UdsServerOptions
     /// <summary>Patterns that one connection may be subscribed to: default 1,024.</summary>
     public int MaxPatterns { get; init; } = 1_024;
 
-    /// <summary>How many changed keys may wait for one subscriber: default 1,000,000. One
-    /// that stays behind further is told SLOW and closed.</summary>
+    /// <summary>
+    /// How many changed keys may wait for one subscriber: default 1,000,000. If more keys wait, the server sends SLOW
+    /// to the subscriber and closes it.
+    /// </summary>
     public int MaxPendingKeys { get; init; } = 1_000_000;
 
-    /// <summary>How many messages of topics may wait for one subscriber: default 16,384.
-    /// Beyond, it loses the oldest and is told how many.</summary>
+    /// <summary>
+    /// How many messages of topics may wait for one subscriber: default 16,384. If more messages wait, it loses the
+    /// oldest, and the server reports how many were lost.
+    /// </summary>
     public int MaxPendingMessages { get; init; } = 16_384;
 
-    /// <summary>How many bytes of messages may wait for one subscriber: default 8 MiB.
-    /// Beyond, it loses the oldest and is told how many.</summary>
+    /// <summary>
+    /// How many bytes of messages may wait for one subscriber: default 8 MiB. If more bytes wait, it loses the oldest
+    /// messages, and the server reports how many were lost.
+    /// </summary>
     public int MaxPendingBytes { get; init; } = 8 << 20;
 
     /// <summary>
-    /// How long a subscriber for whom something waits may read nothing at all: default 10 s. Then it is told SLOW and
-    /// closed. Other clients may take their time, but for when memory is short: see <see cref="MaxBufferedBytes"/>.
+    /// How long a subscriber may read nothing at all while something waits for it: default 10 s. Then the server sends
+    /// SLOW to it and closes it. Other clients have no such limit, except when memory is short: see
+    /// <see cref="MaxBufferedBytes"/>.
     /// </summary>
     public TimeSpan SlowSubscriberTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -14,8 +14,9 @@ public sealed record UdsTransportOptions
     public string? SocketPath { get; init; }
 
     /// <summary>
-    /// How long to go on trying while no server listens: zero to 1 day, default 2 s. Zero tries once. A server that has
-    /// not taken in all who call it yet is there: it is waited for as an answer is, as long as the call may take.
+    /// How long to retry while no server listens: zero to 1 day, default 2 s. Zero tries once. A server that has not
+    /// accepted all its callers yet counts as listening: the client waits for it as for an answer, as long as the call
+    /// may take.
     /// </summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
@@ -28,9 +29,9 @@ public sealed record UdsTransportOptions
     public long SubscriberBytes { get; init; } = 64L << 20;
 
     /// <summary>
-    /// Whether a server, or a stream's other end, may be another user's. What a client sends is theirs to read then,
-    /// and what it is told theirs to make up. Default no, for root as for anyone; root's own are
-    /// always allowed. <c>OTTO_SOCKET_TRUST_OWNER=1</c> in the environment makes the default yes.
+    /// Whether a server, or a stream's other end, may be another user's. That user can then read everything that a
+    /// client sends, and can forge everything that the client receives. Default no, also for root. Servers and ends of
+    /// root are always allowed. <c>OTTO_SOCKET_TRUST_OWNER=1</c> in the environment makes the default yes.
     /// </summary>
     public bool AllowOtherOwner { get; init; } = Environment.GetEnvironmentVariable(TrustVariable) == "1";
 

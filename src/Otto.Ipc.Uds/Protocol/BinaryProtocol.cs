@@ -11,7 +11,7 @@ internal sealed class BinaryProtocol(ProtocolLimits limits, ICommandHandler comm
     private readonly int _longestFrame = limits.ValueBytes + Wire.CommandBytes;
     private readonly byte[] _hello = HelloReply.Of(limits);
 
-    /// <summary>Runs every command that has come whole.</summary>
+    /// <summary>Runs every command that has arrived completely.</summary>
     /// <returns>How many bytes were used.</returns>
     public int Run(ProtocolSession session, ReadOnlySpan<byte> data)
     {

@@ -1,6 +1,6 @@
 namespace Otto.Ipc.Uds.Protocol;
 
-/// <summary>What a client speaks, decided by its first four bytes for good.</summary>
+/// <summary>The protocol that a client uses. The first four bytes of the client determine it permanently.</summary>
 internal enum Dialect : byte
 {
     Unknown,

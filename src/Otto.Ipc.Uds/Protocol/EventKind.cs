@@ -1,6 +1,6 @@
 namespace Otto.Ipc.Uds.Protocol;
 
-/// <summary>What an event tells, as the binary protocol numbers it.</summary>
+/// <summary>The kind of an event, with its number in the binary protocol.</summary>
 internal enum EventKind : byte
 {
     /// <summary>A key has a new value.</summary>
@@ -16,7 +16,9 @@ internal enum EventKind : byte
     Lost = 4,
 }
 
-/// <summary>What a subscription wants to hear of; flags of the binary protocol's WATCH.</summary>
+/// <summary>
+/// The kinds of events that a subscription receives. These are the flags of the binary protocol's WATCH.
+/// </summary>
 [Flags]
 internal enum Interests : byte
 {

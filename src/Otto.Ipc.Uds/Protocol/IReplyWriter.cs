@@ -12,7 +12,9 @@ internal interface IReplyWriter
     /// <summary>Whether so many bytes may wait here, beside all that waits for all clients.</summary>
     bool HasMemoryFor(long bytes);
 
-    /// <summary>Room for some bytes in one piece; they count once <see cref="Advance"/> says how many.</summary>
+    /// <summary>
+    /// Gets room for some bytes in one piece. The bytes count once <see cref="Advance"/> is called with their number.
+    /// </summary>
     Span<byte> Reserve(int bytes);
 
     /// <summary>Appends what was written into the reserved room.</summary>

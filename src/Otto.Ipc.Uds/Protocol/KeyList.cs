@@ -42,8 +42,8 @@ internal static class KeyList
         }
     }
 
-    /// <summary>The pattern that bytes stand for.</summary>
-    /// <returns><see langword="null"/> where they stand for none.</returns>
+    /// <summary>Parses a pattern.</summary>
+    /// <returns>The pattern; <see langword="null"/> if the bytes are not a pattern.</returns>
     public static KeyPattern? Pattern(ReadOnlySpan<byte> glob, out string problem)
     {
         problem = "";

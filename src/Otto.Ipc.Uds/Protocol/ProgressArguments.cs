@@ -11,7 +11,7 @@ internal ref struct ProgressArguments
     /// <summary>How much is done, a JSON number.</summary>
     public ReadOnlySpan<byte> Current;
 
-    /// <summary>Of how much, a JSON number; empty where that is not known.</summary>
+    /// <summary>The total amount, as a JSON number; empty if it is not known.</summary>
     public ReadOnlySpan<byte> Total;
 
     /// <summary>What is being done; may be empty.</summary>

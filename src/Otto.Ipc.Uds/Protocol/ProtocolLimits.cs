@@ -1,6 +1,6 @@
 namespace Otto.Ipc.Uds.Protocol;
 
-/// <summary>What a server allows, as HELLO tells it.</summary>
+/// <summary>The limits of a server, as HELLO reports them.</summary>
 /// <param name="ValueBytes">The largest value and the largest message.</param>
 /// <param name="TotalBytes">The most bytes of keys and values together.</param>
 /// <param name="Connections">The most clients at once.</param>

@@ -39,7 +39,7 @@ internal sealed class Value
 
     /// <summary>A value of a text client.</summary>
     /// <param name="json">The JSON, without white space around it.</param>
-    /// <returns><see langword="null"/> where it is not JSON.</returns>
+    /// <returns>The value; <see langword="null"/> if the text is not JSON.</returns>
     public static Value? FromText(ReadOnlySpan<byte> json)
     {
         if (!StoredJson.IsJson(json)) return null;

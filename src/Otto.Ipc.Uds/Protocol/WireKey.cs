@@ -10,8 +10,8 @@ internal static class WireKey
     /// <summary>The longest key: what <see cref="StoreKey"/> allows, behind a store's name and a dot.</summary>
     public const int MaxBytes = StoreKey.MaxBytes + ChannelName.MaxLength + 1;
 
-    /// <summary>Why bytes cannot be a key.</summary>
-    /// <returns><see langword="null"/> where they can.</returns>
+    /// <summary>Gets the reason why bytes cannot be a key.</summary>
+    /// <returns>The reason; <see langword="null"/> if they can be a key.</returns>
     public static string? Describe(ReadOnlySpan<byte> key)
     {
         if (IsPlain(key)) return null;

@@ -29,20 +29,26 @@ internal sealed class Subscriber(ISubscriberSink sink, UdsServerOptions options,
 
     public IReadOnlyList<Subscription> Subscriptions => _subscriptions;
 
-    /// <summary>Whether values of a snapshot are still to be told. Commands wait for that,
-    /// so that an answer says that the snapshot is complete.</summary>
+    /// <summary>
+    /// Whether values of a snapshot were not sent yet. Commands wait for them, so that an answer indicates that the
+    /// snapshot is complete.
+    /// </summary>
     public bool HasSnapshot => _snapshots.Count > 0;
 
     /// <summary>Whether anything waits.</summary>
     public bool IsBehind => _changes.Count > 0 || _messages.Count > 0 || _snapshots.Count > 0 || _lost > 0;
 
-    /// <summary>Whether more than may wait would have had to: it is to be told so, and closed.</summary>
+    /// <summary>
+    /// Whether more events would wait than the limit allows. The subscriber is then notified and closed.
+    /// </summary>
     public bool IsTooSlow { get; private set; }
 
     public void Add(Subscription subscription) => _subscriptions.Add(subscription);
 
-    /// <summary>Ends a subscription. What waits and nobody is subscribed to any more is
-    /// left out when its turn comes.</summary>
+    /// <summary>
+    /// Ends a subscription. Waiting events that no other subscription of this client matches are skipped when their
+    /// turn comes.
+    /// </summary>
     /// <param name="subscription">Which one.</param>
     /// <param name="sequence">The number of the last event.</param>
     public void Remove(Subscription subscription, long sequence)
@@ -56,8 +62,11 @@ internal sealed class Subscriber(ISubscriberSink sink, UdsServerOptions options,
     /// <summary>Puts a subscription in the place of one with the same pattern.</summary>
     public void Replace(Subscription before, Subscription now) => _subscriptions[_subscriptions.IndexOf(before)] = now;
 
-    /// <summary>Takes in the values of now, to be told before anything that comes.</summary>
-    /// <returns><see langword="false"/> where they are more than may wait.</returns>
+    /// <summary>Adds the current values, which are sent before any later event.</summary>
+    /// <returns>
+    /// <see langword="true"/> if the values were added; <see langword="false"/> if they exceed the limit of what may
+    /// wait.
+    /// </returns>
     public bool TryAddSnapshot(IEnumerable<Entry> entries)
     {
         (byte[] Key, Value Value, long Sequence)[] values = [.. entries.Select(e => (e.Key, e.Value, e.Sequence))];

@@ -20,8 +20,9 @@ internal sealed class Connection(UnixSocket socket, int generation, ServerState 
 
     public UnixSocket Socket { get; } = socket;
 
-    /// <summary>What comes back with its events; tells it from an earlier connection whose
-    /// socket had the same number.</summary>
+    /// <summary>
+    /// The tag of its events. It distinguishes this connection from an earlier one whose socket had the same number.
+    /// </summary>
     public long Tag => (long)generation << 32 | (uint)Socket.Id;
 
     public Output Output { get; } = new(server.Pool);
@@ -62,7 +63,9 @@ internal sealed class Connection(UnixSocket socket, int generation, ServerState 
     /// <summary>When the kernel last took something of its output, as a time stamp.</summary>
     public long LastTaken { get; set; }
 
-    /// <summary>Whether it was told that it is too slow; then it has a limited time to read that.</summary>
+    /// <summary>
+    /// Whether the client was notified that it is too slow. It then has a limited time to read the notification.
+    /// </summary>
     public bool IsEvicted { get; set; }
 
     /// <summary>Whether its commands waited for its reading when it was last served.</summary>

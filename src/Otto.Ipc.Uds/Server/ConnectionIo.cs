@@ -211,8 +211,10 @@ internal sealed class ConnectionIo(
         connection.Scanned = 0;
     }
 
-    /// <summary>Tells a subscriber that it is too slow, and closes it once it has read so,
-    /// or does not read at all.</summary>
+    /// <summary>
+    /// Notifies a subscriber that it is too slow. The connection is closed once the subscriber has read the
+    /// notification, or if it does not read at all.
+    /// </summary>
     private void Evict(Connection connection)
     {
         Evicted++;

@@ -12,7 +12,7 @@ internal enum SilenceAction
 {
     None,
 
-    /// <summary>What it sent is a line of text, though too short to tell by itself.</summary>
+    /// <summary>The client sent a line of text that is too short to identify the protocol by itself.</summary>
     RunAsText,
 
     /// <summary>What it sent is a command whose newline does not come: run it, then close.</summary>
@@ -28,7 +28,7 @@ internal enum ReadingAction
 
     Close,
 
-    /// <summary>It is subscribed and stays behind: tell it so, then close.</summary>
+    /// <summary>The client is subscribed and too slow: notify it, then close.</summary>
     Evict,
 
     /// <summary>Others need the memory that it holds.</summary>

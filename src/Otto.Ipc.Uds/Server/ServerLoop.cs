@@ -104,7 +104,7 @@ internal sealed class ServerLoop : IDisposable
         _poller.Dispose();
     }
 
-    /// <summary>How long to sleep at most, in milliseconds; -1 for ever.</summary>
+    /// <summary>The longest time to sleep, in milliseconds; -1 for no limit.</summary>
     private int UntilDue()
     {
         if (_pending.Ready.Count > 0 || (_pending.ShortOfMemory.Count > 0 && !Budget.IsUnderPressure)) return 0;

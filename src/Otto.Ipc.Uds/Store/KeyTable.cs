@@ -50,7 +50,7 @@ internal sealed class KeyTable
     /// <param name="key">A key that was checked.</param>
     /// <param name="value">Its value.</param>
     /// <param name="problem">Why there is no room.</param>
-    /// <returns><see langword="null"/> where there is no room; the old value stays.</returns>
+    /// <returns><see langword="null"/> if there is no room. The old value is then kept.</returns>
     public Entry? Set(ReadOnlySpan<byte> key, Value value, out string? problem)
     {
         problem = null;

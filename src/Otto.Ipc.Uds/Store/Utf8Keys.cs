@@ -6,8 +6,10 @@ namespace Otto.Ipc.Uds.Store;
 
 // Keys are looked up as bytes, without making text or arrays of them.
 
-/// <summary>Compares keys by their bytes, and finds them by a span. The hash is seeded, so
-/// that nobody can prepare keys that all fall together.</summary>
+/// <summary>
+/// Compares keys by their bytes, and finds them by a span. The hash is seeded, so that a client cannot prepare keys
+/// that all collide.
+/// </summary>
 internal sealed class Utf8Keys : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
 {
     public static readonly Utf8Keys Comparer = new();

@@ -24,7 +24,10 @@ internal sealed class InboundConnection(UnixSocket socket, long tag, Action<Inbo
 
     public long Tag { get; } = tag;
 
-    /// <summary>Whether it is a sender's: it said so. Until then it may be anybody's, and counts for nothing.</summary>
+    /// <summary>
+    /// Whether the other end has identified itself as a sender. Until then, the other end is unknown, and the
+    /// connection does not count.
+    /// </summary>
     public bool HasBegun { get; private set; }
 
     /// <summary>Whether its sender said that no more will come.</summary>
@@ -39,7 +42,7 @@ internal sealed class InboundConnection(UnixSocket socket, long tag, Action<Inbo
     /// <summary>Whether its sender is not there any more, though what it sent may not have been received yet.</summary>
     public bool HasPeerLeft => HasEnded || Socket.HasHungUp;
 
-    /// <summary>The next message, where it has come whole.</summary>
+    /// <summary>Gets the next message if it has arrived completely.</summary>
     /// <param name="message">Its bytes, untouched until it is consumed.</param>
     public bool TryPeek(out ReadOnlySpan<byte> message)
     {

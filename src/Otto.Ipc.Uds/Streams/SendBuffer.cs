@@ -38,7 +38,7 @@ internal sealed class SendBuffer : IWaitHandler
     /// <summary>Whether its last sender said that no more will come.</summary>
     public bool IsCompleted { get; private set; }
 
-    /// <summary>Whether nothing is left to be done: nobody has it, and all was read.</summary>
+    /// <summary>Whether no sender has it and all messages were read.</summary>
     public bool IsFinished
     {
         get
@@ -82,8 +82,10 @@ internal sealed class SendBuffer : IWaitHandler
         }
     }
 
-    /// <summary>Nobody could be given it after all; a new one holds nothing then that a
-    /// receiver should ever see.</summary>
+    /// <summary>
+    /// Cancels the hold because no sender could be opened. A new buffer is cleared: a receiver must not see its
+    /// content.
+    /// </summary>
     public void CancelHold(bool isNew)
     {
         lock (_gate)
@@ -137,8 +139,9 @@ internal sealed class SendBuffer : IWaitHandler
 
     /// <summary>Sends a message if there is room.</summary>
     /// <param name="message">The message.</param>
-    /// <param name="reserved">Whether its room was reserved before: then it is kept where
-    /// the kernel takes nothing now.</param>
+    /// <param name="reserved">
+    /// Whether its room was reserved before. The message is then kept if the kernel accepts no bytes now.
+    /// </param>
     public bool TrySend(ReadOnlySpan<byte> message, bool reserved)
     {
         lock (_gate)
@@ -191,7 +194,7 @@ internal sealed class SendBuffer : IWaitHandler
         }
     }
 
-    /// <summary>Wakes whoever waits.</summary>
+    /// <summary>Wakes all waiting callers.</summary>
     public void Wake()
     {
         lock (_gate) NotifyChanged();
@@ -275,7 +278,7 @@ internal sealed class SendBuffer : IWaitHandler
         _connection.Arm(read | write);
     }
 
-    /// <summary>What went wrong where nobody could be told is its sender's to know, once.</summary>
+    /// <summary>Throws a failure that could not be reported when it happened. The sender gets it once.</summary>
     private void ThrowFailure()
     {
         if (_failure is not { } failure) return;
@@ -289,8 +292,10 @@ internal sealed class SendBuffer : IWaitHandler
         _change = null;
     }
 
-    /// <summary>Says that a sender begins or ends; where nobody could have heard the last
-    /// such word, the new one replaces it.</summary>
+    /// <summary>
+    /// Appends a frame that marks that a sender begins or ends. If no receiver can have received the last such frame,
+    /// the new one replaces it.
+    /// </summary>
     private void AppendControl(FrameType type)
     {
         bool unheard = _lastFrame < _end && _lastFrame >= _sent && _end - _lastFrame == StreamWire.HeaderBytes;

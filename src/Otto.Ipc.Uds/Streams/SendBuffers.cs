@@ -43,7 +43,7 @@ internal static class SendBuffers
         foreach (SendBuffer buffer in buffers) buffer.ConnectNow();
     }
 
-    /// <summary>Forgets a buffer that nobody has and whose messages were all read.</summary>
+    /// <summary>Removes a buffer that no sender has and whose messages were all read.</summary>
     public static void RemoveIfFinished(SendBuffer buffer)
     {
         if (!buffer.IsFinished) return;

@@ -24,7 +24,7 @@ internal sealed class SenderConnection(string path, IWaitHandler owner)
 
     /// <summary>Connects to the receiver, if there is one.</summary>
     /// <param name="allowOther">Whether it may be another user's.</param>
-    /// <param name="failure">What is wrong, if it is more than that nobody listens now.</param>
+    /// <param name="failure">The failure, unless the only reason is that no receiver listens now.</param>
     public bool TryOpen(bool allowOther, out IOException? failure)
     {
         _socket = StreamSocket.TryConnect(path, allowOther, out failure);
@@ -70,7 +70,7 @@ internal sealed class SenderConnection(string path, IWaitHandler owner)
         if (IsFull) IsFull = IsOpen && !_socket.IsWritable;
     }
 
-    /// <summary>Reads the next receipt that has come whole.</summary>
+    /// <summary>Reads the next receipt that has arrived completely.</summary>
     /// <param name="more">How many bytes the receiver has read since the last one.</param>
     public SocketResult ReadReceipt(out long more)
     {

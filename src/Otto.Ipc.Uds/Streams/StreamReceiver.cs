@@ -179,7 +179,10 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
         }
     }
 
-    /// <summary>Whose turn it is, of those that have a message; each has one before anybody has too many.</summary>
+    /// <summary>
+    /// Selects the next connection among those that have a message. Each connection gets its turn after a limited
+    /// number of messages of another.
+    /// </summary>
     private InboundConnection? Next()
     {
         if (++_run > LongestRun)
@@ -272,7 +275,9 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
         connection.Socket.CloseBothWays();
     }
 
-    /// <summary>Whether there was a sender, each of them completed, and nothing waits; after a look.</summary>
+    /// <summary>
+    /// Whether there was a sender, every sender has completed, and no message waits. Poll before this call.
+    /// </summary>
     private bool AllCompleted() =>
         _hadSender && _abandoned == 0
         && _connections.TrueForAll(connection => !connection.HasBegun || (connection.IsCompleted && !connection.TryPeek(out _)));

@@ -18,7 +18,7 @@ internal static class StreamSocket
     /// <summary>Connects to the receiver, if there is one.</summary>
     /// <param name="path">Where it would be.</param>
     /// <param name="allowOther">Whether it may be another user's.</param>
-    /// <param name="failure">What is wrong, if it is more than that nobody listens now.</param>
+    /// <param name="failure">The failure, unless the only reason is that no receiver listens now.</param>
     /// <returns>The socket; none if there is no receiver.</returns>
     public static UnixSocket TryConnect(string path, bool allowOther, out IOException? failure)
     {
@@ -29,7 +29,7 @@ internal static class StreamSocket
         return default;
     }
 
-    /// <summary>Whether the other end is this user's or root's, or may be anybody's.</summary>
+    /// <summary>Whether the other end belongs to this user or root, or may belong to any user.</summary>
     public static bool IsTrusted(UnixSocket socket, bool allowOther)
     {
         try

@@ -43,7 +43,7 @@ internal static class StreamWire
     }
 
     /// <summary>Reads a header.</summary>
-    /// <returns><see langword="false"/> where it cannot be one.</returns>
+    /// <returns><see langword="true"/> if the bytes can be a header; otherwise, <see langword="false"/>.</returns>
     public static bool TryReadHeader(ReadOnlySpan<byte> at, out FrameType type, out int length)
     {
         length = BinaryPrimitives.ReadInt32LittleEndian(at);

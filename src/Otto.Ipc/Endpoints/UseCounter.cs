@@ -29,7 +29,10 @@ internal sealed class UseCounter(Action close) : IClosableEnd
     /// <summary>
     /// Enters for ending a slot or a lease, which may happen after the handle was closed, or may have happened before.
     /// </summary>
-    /// <returns><see langword="false"/> where the handle's memory is gone, so that whatever it was has ended.</returns>
+    /// <returns>
+    /// <see langword="true"/> if the call may continue; <see langword="false"/> if the handle's memory is released, so
+    /// that the slot or lease has ended.
+    /// </returns>
     public bool TryEnterLate()
     {
         // What is still open counts itself, so for it the release lies ahead; a stale copy may come at any time, and must touch nothing
@@ -50,7 +53,9 @@ internal sealed class UseCounter(Action close) : IClosableEnd
     }
 
     /// <summary>Refuses new calls.</summary>
-    /// <returns><see langword="false"/> where that was done before.</returns>
+    /// <returns>
+    /// <see langword="true"/> if this call closed the handle; <see langword="false"/> if it was closed before.
+    /// </returns>
     public bool Close()
     {
         // Counts itself as in flight, so that the handle closes once, and not before this returns to its caller.

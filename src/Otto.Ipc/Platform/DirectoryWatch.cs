@@ -13,8 +13,8 @@ internal static class DirectoryWatch
 
     /// <summary>Calls the waiter once, at the next change in a directory.</summary>
     /// <returns>
-    /// <see langword="false"/> if the system cannot report changes, or <c>OTTO_PLATFORM=portable</c>: then the caller
-    /// looks by itself.
+    /// <see langword="false"/> if the system cannot report changes, or <c>OTTO_PLATFORM=portable</c> is set. The caller
+    /// then polls.
     /// </returns>
     public static bool Arm(string directory, IDirectoryWaiter waiter) => HostSystem.UsesLinux && InotifyDirectories.Arm(directory, waiter);
 

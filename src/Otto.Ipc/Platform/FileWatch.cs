@@ -10,8 +10,8 @@ internal static class FileWatch
 {
     /// <summary>Begins to watch.</summary>
     /// <returns>
-    /// <see langword="null"/> if the system cannot report changes, or <c>OTTO_PLATFORM=portable</c>: then the caller
-    /// looks by itself.
+    /// <see langword="null"/> if the system cannot report changes, or <c>OTTO_PLATFORM=portable</c> is set. The caller
+    /// then polls.
     /// </returns>
     public static IFileWatch? TryOpen(string path, CancellationToken cancellationToken) =>
         HostSystem.UsesLinux ? InotifyFileWatch.TryOpen(path, cancellationToken) : null;

@@ -73,11 +73,12 @@ internal static class PrivateFiles
     /// </summary>
     public static FileStatus? Status(string path) => IsSupported ? Libc.Status(path) : throw NotServed();
 
-    /// <summary>Whether an exception of the runtime says that the file system is full, or
-    /// the user's quota used up.</summary>
+    /// <summary>
+    /// Whether an exception of the runtime indicates that the file system is full or the user's quota is used up.
+    /// </summary>
     public static bool IsFull(IOException failure) => failure.HResult is Libc.ENOSPC or Libc.EDQUOT;
 
-    /// <summary>Bytes that are free where a path lies; negative where that cannot be known.</summary>
+    /// <summary>Gets the number of free bytes on the file system of a path; negative if it is not known.</summary>
     public static long FreeBytes(string path)
     {
         try

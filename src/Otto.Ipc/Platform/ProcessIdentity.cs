@@ -11,8 +11,8 @@ internal static class ProcessIdentity
     public static uint UserId => HostSystem.IsLinux ? Libc.GetEuid() : 0;
 
     /// <summary>
-    /// What this process's pid counts in: two processes with the same number here may signal each other by pid. 0 where
-    /// it is not known.
+    /// Identifies the namespace of this process's pid: two processes with the same number here may signal each other by
+    /// pid. The value is 0 if it is not known.
     /// </summary>
     public static ulong PidNamespace => HostSystem.IsLinux ? LinuxProcess.PidNamespace : 0;
 

@@ -79,7 +79,7 @@ internal sealed unsafe class ReadinessPoller : IDisposable
     }
 
     /// <summary>Sleeps until something happens.</summary>
-    /// <param name="milliseconds">At most this long; -1 for ever.</param>
+    /// <param name="milliseconds">The longest time to sleep; -1 for no limit.</param>
     /// <returns>How many events there are; none if the time ran out or a signal came.</returns>
     public int Wait(int milliseconds)
     {

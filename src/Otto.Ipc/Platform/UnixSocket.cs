@@ -31,7 +31,7 @@ internal enum AcceptResult
     OutOfFiles,
 }
 
-/// <summary>A non-blocking Unix-domain socket. A copy is the same socket; whoever owns it closes it once.</summary>
+/// <summary>A non-blocking Unix-domain socket. A copy is the same socket. Its owner closes it once.</summary>
 internal readonly unsafe record struct UnixSocket
 {
     private const int Backlog = 4096, DrainBytes = 4096, DrainsAtMost = 256;
@@ -50,7 +50,7 @@ internal readonly unsafe record struct UnixSocket
     public static int LongestPath => Libc.LongestSocketPath;
 
     /// <summary>The effective user at the other end, as the kernel noted it when they connected or listened.</summary>
-    /// <exception cref="IOException">The kernel does not tell.</exception>
+    /// <exception cref="IOException">The kernel does not report the user.</exception>
     public uint PeerUser => Libc.PeerOf(Id).Uid;
 
     /// <summary>Whether the other end has gone, though what it sent may not have been received yet.</summary>
@@ -74,7 +74,7 @@ internal readonly unsafe record struct UnixSocket
     }
 
     /// <summary>The effective user at the other end of a socket of the runtime's.</summary>
-    /// <exception cref="IOException">The kernel does not tell.</exception>
+    /// <exception cref="IOException">The kernel does not report the user.</exception>
     public static bool TryGetPeerUser(System.Net.Sockets.Socket socket, out uint user)
     {
         Span<byte> raw = stackalloc byte[sizeof(PeerCredentials)];
@@ -83,9 +83,9 @@ internal readonly unsafe record struct UnixSocket
         return known;
     }
 
-    /// <summary>Who listens at a path, by the kernel's word.</summary>
-    /// <returns>The pid, 0 if it cannot be asked now; <see langword="null"/> if nobody listens.</returns>
-    /// <exception cref="IOException">It cannot be known whether somebody listens.</exception>
+    /// <summary>Gets the process that listens at a path, as the kernel reports it.</summary>
+    /// <returns>The pid; 0 if it cannot be read now; <see langword="null"/> if no process listens.</returns>
+    /// <exception cref="IOException">It cannot be determined whether a process listens.</exception>
     public static int? ListenerOf(string path)
     {
         int fd = Libc.Socket(Libc.AF_UNIX, Libc.SOCK_STREAM | Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC, 0);
@@ -107,7 +107,7 @@ internal readonly unsafe record struct UnixSocket
     /// <summary>Connects to the process that listens at a path.</summary>
     /// <param name="path">Where.</param>
     /// <param name="socket">The socket; none if there is no listener, or not one that this process may reach.</param>
-    /// <param name="failure">What is wrong, if it is more than that nobody can be reached there now.</param>
+    /// <param name="failure">The failure, unless the only reason is that no process can be reached there now.</param>
     public static bool TryConnect(string path, out UnixSocket socket, out IOException? failure)
     {
         socket = default;
@@ -235,8 +235,10 @@ internal readonly unsafe record struct UnixSocket
         _ = Libc.Close(Id);
     }
 
-    /// <summary>Closes it so that the client reads all that was sent: what it sent itself
-    /// and nobody read would turn the end into an error.</summary>
+    /// <summary>
+    /// Closes the socket so that the client can read all that was sent. Reads and drops what the client sent, because
+    /// unread bytes would turn the end of the stream into an error.
+    /// </summary>
     public void CloseAfterDraining()
     {
         _ = Libc.Shutdown(Id, Libc.SHUT_WR);

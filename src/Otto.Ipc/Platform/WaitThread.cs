@@ -21,8 +21,8 @@ internal sealed class WaitThread
     private WaitThread() => new Thread(Run) { IsBackground = true, Name = "otto waits" }.Start();
 
     /// <summary>
-    /// The one of this process. Where it could not be made, for want of descriptors say, the next who needs it tries
-    /// again.
+    /// Gets the wait thread of this process. If it could not be created, for example because there is no free
+    /// descriptor, the next caller tries again.
     /// </summary>
     private static WaitThread Shared
     {

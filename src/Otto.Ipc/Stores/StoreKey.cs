@@ -20,9 +20,9 @@ public static class StoreKey
         return problem is null;
     }
 
-    /// <summary>Refuses what may not be a key.</summary>
+    /// <summary>Throws if a text is not a valid key.</summary>
     /// <param name="key">The text to check.</param>
-    /// <exception cref="ArgumentException">It may not be a key; the message says why.</exception>
+    /// <exception cref="ArgumentException">The text is not a valid key. The message describes the reason.</exception>
     public static void Check(string? key)
     {
         if (Describe(key) is { } problem) throw new ArgumentException(problem, nameof(key));

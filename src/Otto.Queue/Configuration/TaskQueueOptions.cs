@@ -166,7 +166,7 @@ public sealed class TaskQueueOptions
         where TTask : notnull
         => Declare(new TaskDeclaration<TTask>(name, Configure(configure)));
 
-    /// <summary>Says how tasks travel within this process.</summary>
+    /// <summary>Configures how tasks travel within this process.</summary>
     /// <param name="configure">The bounds.</param>
     /// <returns>These options.</returns>
     public TaskQueueOptions UseInProcess(Action<InProcessOptions> configure)
@@ -232,7 +232,7 @@ public sealed class TaskQueueOptions
            ?? (BytesTaskSerializer.Fits(declaration.TaskType) ? BytesTaskSerializer.Instance
            : Serializer ?? (_defaultSerializer ??= JsonTaskSerializer.CreateDefault()));
 
-    /// <summary>Checks everything once, and takes no more changes.</summary>
+    /// <summary>Checks everything once, and rejects further changes.</summary>
     internal void Freeze()
     {
         if (_frozen) return;

@@ -39,8 +39,8 @@ internal sealed class QueueClock
         }
     }
 
-    /// <summary>The same to within some milliseconds, at a fifth of the cost: an exact look at the clock is a good part
-    /// of what a task costs in process.</summary>
+    /// <summary>Gets the same time to within some milliseconds, at a fifth of the cost. Reading the exact clock is a
+    /// good part of what a task costs in process.</summary>
     internal long CoarseNow => _system ? _startMicroseconds + ((Environment.TickCount64 - _startTick) * 1000) : Now;
 
     internal long TimestampAfter(TimeSpan delay) => Timestamp + ToTicks(delay);

@@ -8,7 +8,7 @@ public enum CancelOutcome
     /// <summary>No such task is pending or running: it has ended, or was never there.</summary>
     NotFound,
 
-    /// <summary>Nobody had begun the task, and nobody will.</summary>
+    /// <summary>No worker had begun the task, and no worker will.</summary>
     Removed,
 
     /// <summary>The task is running: its handler's token fires, here or wherever it runs. Whether the handler gives way

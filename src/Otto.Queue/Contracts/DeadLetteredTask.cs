@@ -5,7 +5,7 @@ namespace Otto.Queue;
 // A task that was given up, as far as its bytes can be read.
 
 /// <summary>A task that was given up.</summary>
-/// <param name="Queue">The queue it lies in.</param>
+/// <param name="Queue">The queue that contains it.</param>
 /// <param name="Route">The route whose list it is on.</param>
 /// <param name="Name">The task's name; empty if its envelope cannot be read.</param>
 /// <param name="Id">The task's id; default where its envelope cannot be read.</param>

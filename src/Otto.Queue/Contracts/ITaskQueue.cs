@@ -43,8 +43,8 @@ public interface ITaskQueue
     /// <param name="options">Promises beyond the default, for each.</param>
     /// <param name="cancellationToken">Stops waiting for room; tasks that were accepted stay accepted.</param>
     /// <returns>A receipt for each, in order.</returns>
-    /// <exception cref="AggregateException">A task was refused; the message says how many were accepted
-    /// before.</exception>
+    /// <exception cref="AggregateException">A task was refused. The message contains the number of tasks that were
+    /// accepted before.</exception>
     ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null,
         CancellationToken cancellationToken = default)
         where TTask : notnull;

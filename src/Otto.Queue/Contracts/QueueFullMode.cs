@@ -5,7 +5,7 @@ namespace Otto.Queue;
 /// <summary>What a producer meets where a route is full.</summary>
 public enum QueueFullMode
 {
-    /// <summary>The task goes by the next route that can take it; where there is none, the producer waits for
+    /// <summary>The task takes the next route that has room for it. If there is none, the producer waits for
     /// room.</summary>
     Overflow,
 

@@ -15,5 +15,5 @@ public sealed record RouteExplanation(string Queue, RouteName Route, string Reas
 /// <param name="Route">Which.</param>
 /// <param name="Error">Why it cannot be used now; <see langword="null"/> while it can.</param>
 /// <param name="Workers">Live workers known there, other than this process; in process, the places of its own.</param>
-/// <param name="Counts">What its queue holds; <see langword="null"/> if that cannot be told.</param>
+/// <param name="Counts">What its queue holds; <see langword="null"/> if that cannot be determined.</param>
 public sealed record RouteStatus(RouteName Route, string? Error, int Workers, WorkQueueCounts? Counts);

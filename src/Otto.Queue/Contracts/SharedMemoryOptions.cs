@@ -23,8 +23,8 @@ public sealed class SharedMemoryOptions
     /// <see langword="null"/> for what an existing segment says, else 512.</summary>
     public int? SlotBytes { get; set; }
 
-    /// <summary>How large a task may be at all: beyond <see cref="SlotBytes"/> it lies in a block of its own. 0 for
-    /// none, at most 1 GiB; default 64 MiB.</summary>
+    /// <summary>The largest size of a task. A task beyond <see cref="SlotBytes"/> is stored in a block of its own. 0
+    /// for none, at most 1 GiB; default 64 MiB.</summary>
     public int MaxLoanBytes { get; set; } = MmapQueueOptions.DefaultMaxLoanBytes;
 
     /// <summary>How many attempts a segment counts before it gives a task up by itself; <see langword="null"/> for what

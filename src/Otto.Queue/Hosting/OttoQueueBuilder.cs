@@ -30,8 +30,8 @@ public sealed class OttoQueueBuilder
         return this;
     }
 
-    /// <summary>Adds a health check: unhealthy while a configured route is out of reach, degraded while a queue's
-    /// oldest task has waited for too long.</summary>
+    /// <summary>Adds a health check: unhealthy while a configured route is unavailable, degraded while a queue's oldest
+    /// task has waited for too long.</summary>
     /// <param name="name">The check's name.</param>
     /// <param name="oldest">How long a task may wait; 5 minutes by default.</param>
     /// <returns>This builder.</returns>

@@ -10,8 +10,8 @@ public interface ITaskConsumer
     /// claimed at a time, and one where a worker asks.</summary>
     int AvailableWorkers { get; }
 
-    /// <summary>Tells that a lease passed to somebody else while it was held here: its handler's token fires, since
-    /// another may be running the task.</summary>
+    /// <summary>Reports that a lease passed to another worker while it was held here. Its handler's token fires,
+    /// because the other worker may be running the task.</summary>
     /// <param name="id">The task.</param>
     void OnLeaseLost(TaskId id);
 }

@@ -77,8 +77,8 @@ internal sealed class RouteConnection : IAsyncDisposable
     /// <summary>Why another route was taken.</summary>
     internal string PassedOverReason => _wasDown ? _downReason : _fullReason;
 
-    /// <summary>Whether a look is worth its while; only hints, but never false where something waits and nobody would
-    /// be told.</summary>
+    /// <summary>Whether polling this route is worthwhile. This is only a hint, but it is never <see langword="false"/>
+    /// while a message waits and no worker would be notified.</summary>
     internal bool MayHaveWork => _consuming && !_paused && Volatile.Read(ref _mayHaveWork) != 0;
 
     /// <summary>Announces this process as a worker and starts taking.</summary>
@@ -97,7 +97,8 @@ internal sealed class RouteConnection : IAsyncDisposable
         _stop.Cancel();
     }
 
-    /// <summary>How many messages wait; <see langword="null"/> if that cannot be told any more.</summary>
+    /// <summary>Gets the number of waiting messages; <see langword="null"/> if it can no longer be
+    /// determined.</summary>
     internal int? CountReady()
     {
         try
@@ -110,7 +111,8 @@ internal sealed class RouteConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>How many other workers are known; <see langword="null"/> if that cannot be told any more.</summary>
+    /// <summary>Gets the number of other known workers; <see langword="null"/> if it can no longer be
+    /// determined.</summary>
     internal int? CountOthers()
     {
         try
@@ -223,8 +225,8 @@ internal sealed class RouteConnection : IAsyncDisposable
     /// <summary>Notes that a message was taken for which a handler is here.</summary>
     internal void OnTaken() => _returnedInARow = 0;
 
-    /// <summary>Gives back a message that nobody here can handle, and looks away for a while: it would be the next to
-    /// come again.</summary>
+    /// <summary>Returns a message that no handler here can handle, and pauses for a while: otherwise, the same message
+    /// would be the next one to be delivered.</summary>
     internal void Return(in WorkLease lease)
     {
         lease.Abandon(countAttempt: false);
@@ -247,8 +249,8 @@ internal sealed class RouteConnection : IAsyncDisposable
         _onReady();
     }
 
-    /// <summary>Closes the queue once nobody waits in it any more, so that its participant is gone when this ends
-    /// (leases aside).</summary>
+    /// <summary>Closes the queue after the last wait in it has ended, so that its participant is gone when this method
+    /// ends (leases aside).</summary>
     public async ValueTask DisposeAsync()
     {
         StopConsuming();

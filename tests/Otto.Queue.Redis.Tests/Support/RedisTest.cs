@@ -3,32 +3,6 @@ using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Redis.Tests.Support;
 
-// One server for all tests that leave it alive; each test has queues of its own name.
-
-[SetUpFixture]
-internal sealed class SharedServer
-{
-    private static readonly SemaphoreSlim Starting = new(1, 1);
-    private static RedisServer? s_server;
-
-    /// <summary>The server, started by the first who asks; the test counts as skipped where there is none.</summary>
-    internal static async Task<RedisServer> GetAsync()
-    {
-        await Starting.WaitAsync();
-        try
-        {
-            return s_server ??= await RedisServer.StartAsync();
-        }
-        finally
-        {
-            Starting.Release();
-        }
-    }
-
-    [OneTimeTearDown]
-    public void Stop() => s_server?.Dispose();
-}
-
 /// <summary>A test with a server, a queue name of its own, and a check that nothing of that queue is left.</summary>
 internal abstract class RedisTest : QueueTest
 {

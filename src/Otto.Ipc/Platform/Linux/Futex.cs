@@ -16,7 +16,8 @@ internal static unsafe class Futex
     public static bool HasWaitVector { get; } = ProbeWaitVector();
 
     /// <summary>
-    /// Sleeps while the word holds <paramref name="expected"/>. Returns for any reason; the caller looks again.
+    /// Sleeps while the word holds <paramref name="expected"/>. May return for any reason. The caller checks the word
+    /// again.
     /// </summary>
     public static void Wait(nint word, int expected, TimeSpan? timeout)
     {
@@ -33,7 +34,9 @@ internal static unsafe class Futex
     /// <summary>Wakes every process that sleeps on the word.</summary>
     public static void WakeAll(nint word) => Libc.Syscall(Abi.FutexCall, word, WakeOperation, int.MaxValue, 0, 0, 0);
 
-    /// <summary>Sleeps while every word holds its value. Returns for any reason; the caller looks again.</summary>
+    /// <summary>
+    /// Sleeps while every word holds its value. May return for any reason. The caller checks the words again.
+    /// </summary>
     public static void WaitAny(ReadOnlySpan<WaitEntry> entries)
     {
         fixed (WaitEntry* first = entries) Libc.Syscall(Abi.FutexWaitVector, (nint)first, entries.Length, 0, 0, 0, 0);

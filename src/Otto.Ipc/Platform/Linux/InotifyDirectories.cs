@@ -26,8 +26,11 @@ internal static unsafe class InotifyDirectories
         }
     }
 
-    /// <summary>Rings once, at the next change in a directory.</summary>
-    /// <returns>False where the kernel will not tell, so that the caller looks by itself.</returns>
+    /// <summary>Calls the waiter once, at the next change in a directory.</summary>
+    /// <returns>
+    /// <see langword="true"/> if the kernel reports the change; <see langword="false"/> if it cannot, so that the
+    /// caller must poll.
+    /// </returns>
     public static bool Arm(string directory, IDirectoryWaiter waiter)
     {
         if (Inotify is null) return false;

@@ -23,7 +23,8 @@ internal sealed class InotifyFileWatch : IFileWatch
     }
 
     /// <summary>
-    /// Begins to watch; null where the system's watches are used up, so that the caller falls back to looking.
+    /// Begins to watch. The result is <see langword="null"/> if the system has no watches left, so that the caller must
+    /// poll.
     /// </summary>
     public static InotifyFileWatch? TryOpen(string path, CancellationToken cancellationToken)
     {

@@ -76,7 +76,7 @@ internal static unsafe partial class Libc
         return Bind(fd, address, WriteAddress(path, address));
     }
 
-    /// <summary>Connects a socket to whoever listens at a path.</summary>
+    /// <summary>Connects a socket to the process that listens at a path.</summary>
     /// <returns>0, or -1 with the last error set.</returns>
     public static int Connect(int fd, string path)
     {

@@ -69,7 +69,8 @@ internal static unsafe partial class Libc
     }
 
     /// <summary>
-    /// What the kernel knows of a path, without following a link at its end; null where there is nothing.
+    /// Gets the status of a path, without following a link at its end; <see langword="null"/> if the path does not
+    /// exist.
     /// </summary>
     public static FileStatus? Status(string path)
     {

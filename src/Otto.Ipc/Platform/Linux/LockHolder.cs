@@ -6,7 +6,7 @@ namespace Otto.Ipc.Platform.Linux;
 
 internal static class LockHolder
 {
-    /// <summary>Names the process that has a file locked, and says where that is stopped or gone.</summary>
+    /// <summary>Names the process that has a file locked, and reports if that process is stopped or gone.</summary>
     public static string Describe(FileStatus file)
     {
         try

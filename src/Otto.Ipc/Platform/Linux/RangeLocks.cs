@@ -31,7 +31,9 @@ internal static class RangeLocks
     /// <summary>Drops every lock of the description. A length of 0 is everything from there on.</summary>
     public static void ReleaseAll(SafeFileHandle file) => TrySet(file, 0, Libc.F_UNLCK, length: 0);
 
-    /// <summary>Whether no other holder has the byte in any way. Takes nothing; an error counts as held.</summary>
+    /// <summary>
+    /// Whether no other holder has the byte in any way. Does not take a lock. An error counts as held.
+    /// </summary>
     public static bool IsFree(SafeFileHandle file, long offset) => Probe(file, offset) == Libc.F_UNLCK;
 
     /// <summary>Whether the byte is held for writing.</summary>

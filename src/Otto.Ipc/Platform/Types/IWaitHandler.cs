@@ -8,7 +8,7 @@ internal interface IWaitHandler
     void OnReady();
 
     /// <summary>Some time has passed.</summary>
-    /// <returns>After how many milliseconds to come again; 0 for not at all.</returns>
+    /// <returns>The number of milliseconds until the next call; 0 for no further call.</returns>
     int OnTime() => 0;
 
     /// <summary>A call of this handler failed unexpectedly.</summary>

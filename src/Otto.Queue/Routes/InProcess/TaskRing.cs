@@ -134,7 +134,8 @@ internal sealed class TaskRing
 
     /// <summary>Takes a task out of a sealed ring, waiting for producers that are in the middle of putting theirs
     /// in.</summary>
-    /// <returns><see langword="false"/> if the ring is empty for good.</returns>
+    /// <returns><see langword="true"/> if a task was taken; <see langword="false"/> if the ring is permanently
+    /// empty.</returns>
     internal bool TryDequeueSealed(out QueuedTask task)
     {
         SpinWait spin = default;

@@ -7,7 +7,7 @@ namespace Otto.Queue;
 
 internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRoute
 {
-    /// <summary>The route, or none where it is switched off or this system has no shared memory for it.</summary>
+    /// <summary>Gets the route; none if it is switched off or this system has no shared memory for it.</summary>
     public static IEnumerable<SharedMemoryRoute> For(SharedMemoryOptions options) =>
         options.Enabled && !IsMissing(options) ? [new SharedMemoryRoute(options)] : [];
 

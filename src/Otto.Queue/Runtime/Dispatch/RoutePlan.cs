@@ -32,7 +32,7 @@ internal readonly record struct LocalState
     /// <summary>Whether the task's handler is in this process, and its queue takes tasks.</summary>
     internal bool Accepts { get; init; }
 
-    /// <summary>Whether a task that goes by reference alone finds room.</summary>
+    /// <summary>Whether there is room for a task that is passed only by reference.</summary>
     internal bool HasRoom { get; init; }
 
     /// <summary>Whether a task that a route has as well finds room.</summary>

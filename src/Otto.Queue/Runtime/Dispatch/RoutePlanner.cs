@@ -47,7 +47,7 @@ internal static class RoutePlanner
             : new RoutePlan(PlanAction.Send, best, overflowed ? local.OverflowReason : Reason(request, local, routes[best]), overflowed);
     }
 
-    /// <summary>Whether a task may go by a route although another was chosen and is full or out of reach.</summary>
+    /// <summary>Whether a task may take a route although another was chosen and is full or unavailable.</summary>
     internal static bool IsAlternative(in PlanRequest request, Durability durability)
         => request.Pin is null && !request.HasKey && durability >= request.Durability;
 

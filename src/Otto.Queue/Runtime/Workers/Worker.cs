@@ -115,8 +115,8 @@ internal sealed class Worker : IThreadPoolWorkItem
     private bool TryTake(bool poll) => _source.TryTake(Run, ref _turn, poll);
 
     /// <summary>Runs the loaded task.</summary>
-    /// <returns><see langword="false"/> if it goes on by itself: the worker is scheduled again when it has
-    /// ended.</returns>
+    /// <returns><see langword="false"/> if the task continues by itself: the worker is scheduled again when the task
+    /// has ended.</returns>
     private bool RunOne()
     {
         ValueTask run;

@@ -138,7 +138,7 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
         }
     }
 
-    /// <summary>Makes a worker that ran out of work the one that looks round a little longer.</summary>
+    /// <summary>Makes a worker that ran out of work the one that polls a little longer.</summary>
     /// <returns><see langword="false"/> if another does already.</returns>
     internal bool TryBeginSearch() => Interlocked.CompareExchange(ref _hot.Searching, 1, 0) == 0;
 
