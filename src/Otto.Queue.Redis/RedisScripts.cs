@@ -11,6 +11,7 @@ internal static class RedisScripts
     // clock. Each script starts with what it needs of these.
     private const string Begin = "if redis.replicate_commands then redis.replicate_commands() end\n";
 
+    // The clock is cut to whole milliseconds, so a due time is one more than the sum: it would come up to a millisecond too early.
     private const string Clock = """
         local function clock() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end
 
@@ -91,7 +92,7 @@ internal static class RedisScripts
             if delay > 0 then
               now = now or clock()
               local p = pack(m, 0, key)
-              redis.call('ZADD', KEYS[2], now + delay, p)
+              redis.call('ZADD', KEYS[2], now + delay + 1, p)
               if redis.call('ZRANK', KEYS[2], p) == 0 then sooner = true end
             else
               add(KEYS[1], m, 0, key)
@@ -213,7 +214,7 @@ internal static class RedisScripts
               redis.call('XADD', KEYS[3], '*', 'm', m, 'a', number, 'r', text, 'k', k)
             elseif m and tonumber(number) > 0 then
               local p = pack(m, text, k)
-              redis.call('ZADD', KEYS[2], clock() + number, p)
+              redis.call('ZADD', KEYS[2], clock() + number + 1, p)
               if redis.call('ZRANK', KEYS[2], p) == 0 then ready = ready + 1 end
             elseif m then
               add(KEYS[1], m, text, k)
