@@ -68,7 +68,7 @@ internal static class SegmentStore
         string directory = Path.GetDirectoryName(path)!;
         long free = new DriveInfo(directory).AvailableFreeSpace;
         throw new IOException(
-            $"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, remove what nobody needs there, "
+            $"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, remove unused files there, "
             + "or name another directory in OTTO_SHM_DIR",
             failure.Number);
     }
