@@ -48,7 +48,7 @@ internal sealed class Workshop : IDisposable
     /// <summary>Starts something that accepts connections and never answers.</summary>
     public void ServeSilence()
     {
-        Start("socat", ["UNIX-LISTEN:" + SocketPath + ",fork", "SYSTEM:sleep 60"]);
+        Start("socat", ["UNIX-LISTEN:" + SocketPath + ",fork", "SYSTEM:cat > /dev/null"]);
         // The path is there before anybody listens at it.
         Watch.Until(Accepts, "socat to listen");
     }

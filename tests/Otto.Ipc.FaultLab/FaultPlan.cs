@@ -79,8 +79,8 @@ internal static class FaultPlan
         new("topic", "topic.publish.tail", 30, "topic-publish 3 40 Overwrite", Fate.Done),
         new("topic", "topic.publish.oldest", 3, "topic-publish 3 30 Block", Fate.NeverSeen),
         new("topic", "topic.publish.tail", 30, "topic-publish 3 40 Block", Fate.Done),
-        new("topic", "topic.eject.before", 1, "topic-publish 3 9999 Eject", Fate.NeverSeen),
-        new("topic", "topic.eject.place", 1, "topic-publish 3 9999 Eject", Fate.NeverSeen),
+        new("topic", "topic.eject.before", 1, "topic-publish 3 9999 Disconnect", Fate.NeverSeen),
+        new("topic", "topic.eject.place", 1, "topic-publish 3 9999 Disconnect", Fate.NeverSeen),
         new("topic", "topic.enter.positions", 1, "topic-hear Block"),
         new("topic", "topic.enter.place", 1, "topic-hear Block"),
         // The first hits are the positions that it tells, one a lane, before it enters.
@@ -93,7 +93,7 @@ internal static class FaultPlan
         new("topic", "topic.leave.place", 1, "topic-hear Block"),
         new("topic", "topic.read.header", 10, "topic-hear Overwrite"),
         new("topic", "topic.read.copied", 10, "topic-hear Overwrite"),
-        new("topic", "topic.read.position", 6, "topic-hear Eject"),
+        new("topic", "topic.read.position", 6, "topic-hear Disconnect"),
         new("topic", "join.described", 1, "topic-hear Overwrite"),
 
         new("loan", "loan.make.taken", 1, "queue-send 1 5 loan", Fate.NeverSeen),

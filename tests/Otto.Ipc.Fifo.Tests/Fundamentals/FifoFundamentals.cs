@@ -34,14 +34,8 @@ internal sealed class FifoFundamentals
         Task listening = Task.Run(async () =>
         {
             using MessageReceiver receiver = transport.OpenReceiver("events", new FifoStreamOptions { KeepOpen = true });
-            while (await receiver.WaitToReceiveAsync(stop))
-            {
-                while (receiver.TryReceive(out ReadLease lease))
-                {
-                    Handle(Encoding.UTF8.GetString(lease.Bytes)); // a line, without its end
-                    lease.Dispose();                              // now it leaves the pipe
-                }
-            }
+            await foreach (ReadOnlyMemory<byte> line in receiver.ReadAllAsync(stop))
+                Handle(Encoding.UTF8.GetString(line.Span)); // a line, without its end
         });
         Watch.Until(() => File.Exists(_place.PathOf("events")), "the FIFO to be made");
         _place.Bash("echo started > events.fifo; echo 'and done' > events.fifo").Output();

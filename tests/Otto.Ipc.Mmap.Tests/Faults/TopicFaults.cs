@@ -155,7 +155,7 @@ public sealed class TopicFaults
         PeerProcess slow = room.Subscriber();
         slow.Signal(19);
         Watch.Until(() => slow.IsStopped, "the slow subscriber to stop");
-        PeerProcess victim = room.Victim($"{point}:1:{signal}", "news-publish", "news", "2", "80", "Eject");
+        PeerProcess victim = room.Victim($"{point}:1:{signal}", "news-publish", "news", "2", "80", "Disconnect");
         Watch.Until(() => victim.HasExited || victim.IsStopped, "the publisher to go down");
         PeerProcess subscriber = room.Subscriber(), other = room.Publisher(1);
         room.MustGoOn(other, subscriber);
