@@ -16,6 +16,7 @@ internal sealed record ProgramResult(int Code, string Output, string Errors)
 internal sealed class Workshop : IDisposable
 {
     private static int _count;
+    private Socket? _silent;
     private readonly List<Process> _started = [];
     private Process? _server;
 
@@ -45,26 +46,12 @@ internal sealed class Workshop : IDisposable
         _server.WaitForExit();
     }
 
-    /// <summary>Starts something that accepts connections and never answers.</summary>
+    /// <summary>Listens, so that connections are accepted by the system, and never answers.</summary>
     public void ServeSilence()
     {
-        Start("socat", ["UNIX-LISTEN:" + SocketPath + ",fork", "SYSTEM:cat > /dev/null"]);
-        // The path is there before anybody listens at it.
-        Watch.Until(Accepts, "socat to listen");
-    }
-
-    private bool Accepts()
-    {
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            socket.Connect(new UnixDomainSocketEndPoint(SocketPath));
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
+        _silent = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        _silent.Bind(new UnixDomainSocketEndPoint(SocketPath));
+        _silent.Listen();
     }
 
     /// <summary>Runs a script that has loaded otto.sh.</summary>
@@ -132,6 +119,7 @@ internal sealed class Workshop : IDisposable
 
     public void Dispose()
     {
+        _silent?.Dispose();
         lock (_started)
         {
             foreach (Process process in _started)
