@@ -93,7 +93,8 @@ internal sealed class CompletionToolTests : ToolTest
         using var silent = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         silent.Bind(new UnixDomainSocketEndPoint(path));
         silent.Listen();
-        Assert.That(Bash($"OTTO_COMPLETION_MS=200 OTTO_SOCKET='{path}' otto '[suggest:9]' 'otto get '").ToString(), Is.EqualTo("exit 0\n\n"));
+        string script = $"OTTO_COMPLETION_MS=200 OTTO_SOCKET='{path}' otto '[suggest:9]' 'otto get '";
+        Assert.That(Bash(script).ToString(), Is.EqualTo("exit 0\n\n"));
     }
 
     [TestCase("otto que\tst\tph\t", "otto queue stat photos")]

@@ -12,8 +12,8 @@ internal static class Suggestions
 
     // A slow machine may need more than the usual 200 ms.
     private static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(
-        int.TryParse(Environment.GetEnvironmentVariable("OTTO_COMPLETION_MS"), NumberStyles.None, CultureInfo.InvariantCulture, out int limit)
-        && limit > 0 ? limit : 200);
+        int.TryParse(Environment.GetEnvironmentVariable("OTTO_COMPLETION_MS"), NumberStyles.None, CultureInfo.InvariantCulture,
+            out int limit) && limit > 0 ? limit : 200);
 
     /// <summary>Whether the arguments ask for suggestions.</summary>
     public static bool IsAsked(string[] args) =>
