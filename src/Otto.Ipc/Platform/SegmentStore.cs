@@ -55,10 +55,22 @@ internal static class SegmentStore
     /// <returns><see langword="false"/> if something of that name is there.</returns>
     public static bool TryName(SafeFileHandle file, string path)
     {
-        if (!HostSystem.UsesLinux) return TemporaryFiles.TryName(file, path);
+        if (!HostSystem.UsesLinux) return TryNameTemporary(TemporaryFiles.PathOf(file), path);
         FileFailure failure = PrivateFiles.TryName(file, path);
         if (!failure.Failed) return true;
         return failure.Kind == FileFailureKind.Exists ? false : throw failure.ToException("linkat", path);
+    }
+
+    /// <summary>Gives a file with a temporary name its own, in one step.</summary>
+    public static bool TryNameTemporary(string temporary, string path)
+    {
+        if (OperatingSystem.IsWindows()) return TemporaryFiles.TryMove(temporary, path);
+        FileFailure failure = PrivateFiles.TryLink(temporary, path);
+        // Not found: another creator took it for abandoned.
+        if (failure.Failed)
+            return failure.Kind is FileFailureKind.Exists or FileFailureKind.NotFound ? false : throw failure.ToException("link", path);
+        _ = PrivateFiles.TryRemove(temporary);
+        return true;
     }
 
     /// <summary>

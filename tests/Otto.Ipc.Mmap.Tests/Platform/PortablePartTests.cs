@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 using Otto.Ipc.Platform.Portable;
 
 namespace Otto.Ipc.Mmap.Tests.Platform;
@@ -52,7 +53,7 @@ public sealed class PortablePartTests
                 using SafeFileHandle file = TemporaryFiles.Create(_place.Directory);
                 RandomAccess.Write(file, [(byte)creator], 0);
                 together.SignalAndWait();
-                if (!TemporaryFiles.TryName(file, path)) return;
+                if (!SegmentStore.TryNameTemporary(TemporaryFiles.PathOf(file), path)) return;
                 Interlocked.Increment(ref named);
                 Assert.That(RandomAccess.GetLength(file), Is.EqualTo(1));
             });

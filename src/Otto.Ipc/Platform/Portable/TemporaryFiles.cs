@@ -45,23 +45,14 @@ internal static class TemporaryFiles
         }
     }
 
-    /// <summary>Gives a file its own name, in one step.</summary>
-    /// <returns><see langword="false"/> if something of that name is there, or the file was
-    /// taken for abandoned.</returns>
-    /// <exception cref="IOException">The file system refused.</exception>
-    public static bool TryName(SafeFileHandle file, string path)
-    {
-        if (!s_paths.TryGetValue(file, out string? temporary)) throw new ArgumentException("not a file of TemporaryFiles", nameof(file));
-        if (OperatingSystem.IsWindows()) return TryMove(temporary, path);
-        // On Unix File.Move looks whether the target exists and then renames over it: two creators would both succeed.
-        FileFailure failure = PrivateFiles.TryLink(temporary, path);
-        if (failure.Failed)
-            return failure.Kind is FileFailureKind.Exists or FileFailureKind.NotFound ? false : throw failure.ToException("link", path);
-        File.Delete(temporary);
-        return true;
-    }
+    /// <summary>The temporary name of a file that <see cref="Create"/> made.</summary>
+    public static string PathOf(SafeFileHandle file) =>
+        s_paths.TryGetValue(file, out string? path) ? path : throw new ArgumentException("not a temporary file", nameof(file));
 
-    private static bool TryMove(string temporary, string path)
+    /// <summary>Moves a file to its own name, in one step on Windows alone: on Unix File.Move checks whether the target
+    /// exists and then renames over what came meanwhile.</summary>
+    /// <returns><see langword="false"/> if something of that name is there.</returns>
+    public static bool TryMove(string temporary, string path)
     {
         try
         {
