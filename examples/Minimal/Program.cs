@@ -13,7 +13,7 @@ await using var queue = new TaskQueue(new TaskQueueOptions()
         if (Interlocked.Increment(ref tries) == 1) throw new IOException("the mail server is busy");
         Console.WriteLine($"mail to {task.To} sent on attempt {context.Attempt}");
         return default;
-    }, static h => h.Retry(3).Backoff(TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(1))));
+    }, static h => { h.Retries = 3; h.FirstDelay = TimeSpan.FromMilliseconds(10); h.MaxDelay = TimeSpan.FromSeconds(1); }));
 await queue.StartAsync();
 
 TaskReceipt counting = await queue.EnqueueAsync(new CountWords("the same object when the worker lives here"), new() { TrackResult = true });

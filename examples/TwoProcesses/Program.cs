@@ -19,7 +19,7 @@ builder.Logging.SetMinimumLevel(LogLevel.Warning);
 builder.Services.AddOttoQueue(builder.Configuration.GetSection("Otto:Queue"), queue =>
 {
     if (role == "kitchen")
-        queue.AddHandler<Cook, string, CookHandler>("kitchen.cook", static h => h.Concurrency(2).Timeout(TimeSpan.FromSeconds(30)));
+        queue.AddHandler<Cook, string, CookHandler>("kitchen.cook", static h => { h.Concurrency = 2; h.Timeout = TimeSpan.FromSeconds(30); });
     else queue.AddProducer<Cook>("kitchen.cook");
 });
 if (role == "kitchen") builder.Services.AddSingleton<Stove>();
