@@ -27,6 +27,53 @@ public abstract partial class TaskConformance
     }
 
     [Test]
+    public async Task One_call_sends_a_task_and_returns_its_result()
+    {
+        TaskCompletionSource started = new();
+        TaskQueue worker = await StartWorkerWithResultAsync(async (job, _, cancellationToken) =>
+        {
+            if (job.Number == 0) throw new IOException("no such file");
+            if (job.Number > 0) return $"{job.Number * 2}";
+            started.TrySetResult();
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+            return "";
+        });
+        TaskQueue producer = Harness.JoinsProcesses ? MakeProducer() : worker;
+        string[] results = await Task.WhenAll(Enumerable.Range(1, 50).Select(i => producer.InvokeAsync<string>(new Job(i))))
+            .WaitAsync(Watchdog);
+        Assert.That(results, Is.EqualTo(Enumerable.Range(1, 50).Select(static i => $"{i * 2}")));
+
+        Assert.That(async () => await producer.InvokeAsync<string>(new Job(0)).WaitAsync(Watchdog),
+            Throws.TypeOf<TaskFailedException>().With.Message.Contains("attempt 2 of 2: IOException: no such file"));
+        Assert.That(async () => await producer.InvokeAsync<string>("text"),
+            Throws.InvalidOperationException.With.Message.Contains("no task is declared with the type System.String"));
+
+        using CancellationTokenSource stop = new();
+        Task<string> endless = producer.InvokeAsync<string>(new Job(-1), cancellationToken: stop.Token);
+        await started.Task.WaitAsync(Watchdog);
+        await stop.CancelAsync();
+        Assert.That(async () => await endless.WaitAsync(Watchdog),
+            Throws.InstanceOf<OperationCanceledException>().With.Property("CancellationToken").EqualTo(stop.Token));
+    }
+
+    [Test]
+    public async Task A_drain_ends_when_every_task_has_ended()
+    {
+        Tally done = new();
+        (TaskQueue producer, TaskQueue worker) = await StartAsync((job, context, _) =>
+        {
+            if (job.Number % 100 == 0 && context.Attempt == 1) throw new IOException("once more");
+            done.Add(job.Number);
+            return default;
+        }, static h => h.Concurrency = 4);
+
+        await producer.EnqueueManyAsync(Enumerable.Range(0, 2000).Select(static i => new Job(i)));
+        await Task.WhenAll(producer.DrainAsync(), worker.DrainAsync()).WaitAsync(Watchdog);
+
+        Assert.That(done.Seen.Order(), Is.EqualTo(Enumerable.Range(0, 2000)));
+    }
+
+    [Test]
     public async Task A_result_larger_than_a_slot_arrives_whole()
     {
         string large = new('ü', 100_000);
