@@ -206,7 +206,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <param name="cancellationToken">Ends the watching.</param>
     /// <returns>What their handlers report, at most ten times per second for each that runs in another process; the
     /// oldest reports are passed over where you are slow.</returns>
-    /// <exception cref="InvalidOperationException">There is no such queue here; the message lists those there are.</exception>
+    /// <exception cref="InvalidOperationException">There is no such queue here; the message lists those there
+    /// are.</exception>
     public async IAsyncEnumerable<TaskProgress> ProgressAsync(string queue,
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -249,8 +250,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         foreach (QueueRuntime queue in _queues) await queue.StartAsync(_options.Services, filters, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Waits until there is nothing left to do: every task that was enqueued here before the call has ended, and
-    /// so have the tasks that those enqueued.</summary>
+    /// <summary>Waits until there is nothing left to do: every task that was enqueued here before the call has ended,
+    /// and so have the tasks that those enqueued.</summary>
     /// <remarks>
     /// <para>Completes at a moment at which, in each queue of this object, no task waits in this process, no handler
     /// runs here, no task that failed here waits for its next attempt, and on no other route a task is ready or leased.
@@ -291,7 +292,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         if (!Array.TrueForAll(_queues, static queue => queue.Idle.IsQuiet)) return false;
         foreach (QueueRuntime queue in _queues)
             if (!await queue.Idle.AreRoutesEmptyAsync(cancellationToken).ConfigureAwait(false)) return false;
-        return Array.TrueForAll(_queues, static queue => queue.Idle.IsQuiet) && attempts == _queues.Sum(static queue => queue.Idle.Attempts);
+        return Array.TrueForAll(_queues, static queue => queue.Idle.IsQuiet)
+            && attempts == _queues.Sum(static queue => queue.Idle.Attempts);
     }
 
     /// <summary>Stops gracefully: refuses new tasks, hands over what was not started, lets running handlers finish, and

@@ -29,13 +29,13 @@ public abstract partial class TaskConformance
     [Test]
     public async Task One_call_sends_a_task_and_returns_its_result()
     {
-        TaskCompletionSource started = new();
-        TaskQueue worker = await StartWorkerWithResultAsync(async (job, _, cancellationToken) =>
+        TaskCompletionSource started = new(), finish = new();
+        TaskQueue worker = await StartWorkerWithResultAsync(async (job, _, _) =>
         {
             if (job.Number == 0) throw new IOException("no such file");
             if (job.Number > 0) return $"{job.Number * 2}";
             started.TrySetResult();
-            await Task.Delay(Timeout.Infinite, cancellationToken);
+            await finish.Task;
             return "";
         });
         TaskQueue producer = Harness.JoinsProcesses ? MakeProducer() : worker;
@@ -54,6 +54,9 @@ public abstract partial class TaskConformance
         await stop.CancelAsync();
         Assert.That(async () => await endless.WaitAsync(Watchdog),
             Throws.InstanceOf<OperationCanceledException>().With.Property("CancellationToken").EqualTo(stop.Token));
+        finish.SetResult();
+        await producer.DrainAsync().WaitAsync(Watchdog);
+        Assert.That(worker.GetStatistics()[0].Completed, Is.EqualTo(51), "the task itself was left alone");
     }
 
     [Test]
@@ -264,7 +267,7 @@ public abstract partial class TaskConformance
     {
         TaskQueue worker = Keep(
             new TaskQueue(Harness.MakeOptions().AddHandler(Name, handler,
-                static h => { h.Concurrency = 1; h.Retries = 1; h.FirstDelay = TimeSpan.FromMilliseconds(1); h.MaxDelay = TimeSpan.FromMilliseconds(1); })));
+                static h => { h.Concurrency = 1; h.Retries = 1; h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(1); })));
         await worker.StartAsync();
         return worker;
     }

@@ -77,7 +77,7 @@ public abstract partial class TaskConformance
             failed.TrySetResult();
             if (context.Attempt > 1) await refused.Task;
             throw new IOException("no");
-        }, static h => { h.Retries = 1; h.FirstDelay = TimeSpan.FromMilliseconds(500); h.MaxDelay = TimeSpan.FromMilliseconds(500); h.Jitter = 0; });
+        }, static h => { h.Retries = 1; h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(500); h.Jitter = 0; });
         await producer.EnqueueAsync(new Job(1), Keyed);
         await failed.Task.WaitAsync(Watchdog);
         await Until(() => worker.GetStatistics()[0].Retried == 1, "the back-off to begin");

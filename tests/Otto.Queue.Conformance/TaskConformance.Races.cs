@@ -46,7 +46,7 @@ public abstract partial class TaskConformance
         {
             failed.TrySetResult();
             throw new IOException("no");
-        }, static h => { h.Retries = 5; h.FirstDelay = TimeSpan.FromSeconds(3); h.MaxDelay = TimeSpan.FromSeconds(3); h.Jitter = 0; });
+        }, static h => { h.Retries = 5; h.FirstDelay = h.MaxDelay = TimeSpan.FromSeconds(3); h.Jitter = 0; });
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), Wanted);
         await failed.Task.WaitAsync(Watchdog);
         await patient.StopAsync();

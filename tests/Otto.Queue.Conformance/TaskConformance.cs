@@ -70,8 +70,7 @@ public abstract partial class TaskConformance
         TaskQueueOptions options = Harness.MakeOptions().AddHandler(Name, handler, h =>
         {
             h.Concurrency = 1;
-            h.FirstDelay = TimeSpan.FromMilliseconds(1);
-            h.MaxDelay = TimeSpan.FromMilliseconds(1);
+            h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(1);
             configure?.Invoke(h);
         });
         foreach (Action<TaskQueueOptions> more in _toDeclare) more(options);
@@ -167,7 +166,7 @@ public abstract partial class TaskConformance
         {
             attempts.Enqueue((context.Attempt, Stopwatch.GetTimestamp(), context.Id));
             return context.Attempt < 4 ? throw new IOException("not yet") : default;
-        }, static h => { h.Retries = 3; h.FirstDelay = TimeSpan.FromMilliseconds(50); h.MaxDelay = TimeSpan.FromSeconds(1); h.Jitter = 0; });
+        }, static h => { h.FirstDelay = TimeSpan.FromMilliseconds(50); h.MaxDelay = TimeSpan.FromSeconds(1); h.Jitter = 0; });
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1));
         await Until(() => attempts.Count == 4, "four attempts");
         (int Attempt, long At, TaskId Id)[] all = [.. attempts];

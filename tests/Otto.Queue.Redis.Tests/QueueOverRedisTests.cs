@@ -73,7 +73,7 @@ internal sealed class QueueOverRedisTests : RedisTest
         {
             lock (attempts) attempts.Add((context.Attempt, context.Route));
             throw new IOException("no");
-        }, static h => { h.Retries = 2; h.FirstDelay = TimeSpan.FromMilliseconds(1); h.MaxDelay = TimeSpan.FromMilliseconds(1); }));
+        }, static h => { h.Retries = 2; h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(1); }));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(7), new() { Durability = Durability.Cluster });
 
         await Eventually.Holds(() => queue.DeadLetters.ListAsync().AsTask().Result.Count == 1);

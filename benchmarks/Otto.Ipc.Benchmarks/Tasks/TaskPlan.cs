@@ -39,7 +39,8 @@ internal sealed record TaskPlan(string Route, string Format, bool Scope)
         {
             "json" => options.AddHandler<BenchTask>(Queue, (task, _, _) => sink.Take(task.SentAt, task.Payload),
                 static h => { h.Scope = false; h.Concurrency = Places; }),
-            "bytes" => options.AddHandler<byte[]>(Queue, (task, _, _) => sink.Take(task), static h => { h.Scope = false; h.Concurrency = Places; }),
+            "bytes" => options.AddHandler<byte[]>(Queue, (task, _, _) => sink.Take(task),
+                static h => { h.Scope = false; h.Concurrency = Places; }),
             _ => options.AddHandler<ReadOnlyMemory<byte>>(Queue, (task, _, _) => sink.Take(task.Span),
                 static h => { h.Scope = false; h.Concurrency = Places; }),
         };

@@ -16,7 +16,8 @@ public sealed partial class TaskQueueOptions
     /// <remarks>
     /// The name of the task is that of the handler's <see cref="TaskNameAttribute"/>, or of the task type's, or else
     /// the name of the task type without its namespace, such as <c>Photo</c>. In a native program, use
-    /// <see cref="AddHandler{TTask, THandler}(string?, Action{HandlerOptions}?)"/>, which needs no reflection for the task's type.
+    /// <see cref="AddHandler{TTask, THandler}(string?, Action{HandlerOptions}?)"/>, which needs no reflection for the
+    /// task's type.
     /// </remarks>
     /// <exception cref="ArgumentException">The type handles no task, or several, or its task has no usable
     /// name.</exception>

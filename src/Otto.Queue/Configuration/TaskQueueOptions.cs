@@ -60,8 +60,8 @@ public sealed partial class TaskQueueOptions
     /// would not survive another route fails here and not on overflow.</summary>
     public bool RoundTripEveryTask { get; set; }
 
-    /// <summary>For tests: a task that is pinned to a route by <see cref="EnqueueOptions.Route"/> goes where it would go
-    /// without the pin, so that one route can replace all others.</summary>
+    /// <summary>For tests: a task that is pinned to a route by <see cref="EnqueueOptions.Route"/> goes where it would
+    /// go without the pin, so that one route can replace all others.</summary>
     public bool IgnorePinnedRoutes { get; set; }
 
     internal IReadOnlyList<TaskDeclaration> Declarations => _declarations;

@@ -63,7 +63,8 @@ public sealed record EnqueueOptions
             throw new ArgumentException($"UniqueKey must have 1 to {MaxKeyBytes} bytes as UTF-8: {bytes:N0}");
         if (RepeatInterval is { } every && (every < TimeSpan.FromMilliseconds(1) || every > WorkQueue.MaxDelay))
             throw new ArgumentException($"RepeatInterval must be 1 ms to {WorkQueue.MaxDelay.TotalDays:N0} days: {every}");
-        if (RepeatInterval is not null && TrackResult) throw new ArgumentException("a task that recurs has no end, and so no result: set RepeatInterval or TrackResult");
+        if (RepeatInterval is not null && TrackResult)
+            throw new ArgumentException("a task that recurs has no end, and so no result: set RepeatInterval or TrackResult");
         if (Delay < TimeSpan.Zero || Delay > WorkQueue.MaxDelay)
             throw new ArgumentException($"Delay must be 0 to {WorkQueue.MaxDelay.TotalDays:N0} days: {Delay}");
         if (NotBefore is not null && Delay != TimeSpan.Zero)

@@ -86,7 +86,8 @@ public interface ITaskQueue
     /// <param name="id">The task.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Whether it was taken back, or is running and its token fires, or is over.</returns>
-    /// <exception cref="InvalidOperationException">There is no such queue here; the message lists those there are.</exception>
+    /// <exception cref="InvalidOperationException">There is no such queue here; the message lists those there
+    /// are.</exception>
     ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default);
 
     /// <summary>Waits for the result of a task that was enqueued here with <see cref="EnqueueOptions.TrackResult"/>. A

@@ -14,6 +14,6 @@ internal static class TaskNames
         string? named = handler?.GetCustomAttribute<TaskNameAttribute>()?.Name ?? task.GetCustomAttribute<TaskNameAttribute>()?.Name;
         if (named is not null) return named;
         return ChannelName.TryParse(task.Name, out _) ? task.Name : throw new ArgumentException(
-            $"'{task.Name}' cannot be the name of a task; give {task} a name, or put [TaskName(\"...\")] on the task's or the handler's type");
+            $"'{task.Name}' cannot be the name of a task; give {task} a name, or put [TaskName] on the task's or the handler's type");
     }
 }

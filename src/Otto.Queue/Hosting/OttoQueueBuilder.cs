@@ -24,7 +24,8 @@ public sealed class OttoQueueBuilder
         return this;
     }
 
-    /// <summary>Adds a handler by its type alone, and registers the type as transient if it is not registered.</summary>
+    /// <summary>Adds a handler by its type alone, and registers the type as transient if it is not
+    /// registered.</summary>
     /// <typeparam name="THandler">The handler's type.</typeparam>
     /// <param name="configure">Sets the options of its tasks.</param>
     /// <returns>This builder.</returns>

@@ -11,8 +11,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Adds the task queue to a program's services.</summary>
 /// <remarks>
 /// <para>Each call adds to the program's one queue: modules of a program can each call
-/// <see cref="AddOttoQueue(IServiceCollection, Action{TaskQueueOptions}?)"/> for their own tasks. The options follow the
-/// options pattern, so <c>services.Configure&lt;TaskQueueOptions&gt;</c> adds to them too.</para>
+/// <see cref="AddOttoQueue(IServiceCollection, Action{TaskQueueOptions}?)"/> for their own tasks. The options follow
+/// the options pattern, so <c>services.Configure&lt;TaskQueueOptions&gt;</c> adds to them too.</para>
 /// <para>Options are checked when the host starts: a mistake is an <see cref="OptionsValidationException"/> that names
 /// the option, its value and its range.</para>
 /// </remarks>

@@ -62,7 +62,8 @@ internal sealed class DeadLetterTests : QueueTest
     {
         TaskQueue worker = await StartAsync(
             Options().AddHandler<Job>("jobs",
-                static (_, context, _) => context.Route == RouteName.InProcess ? throw new IOException("no") : default, h => h.Retries = 0));
+                static (_, context, _) => context.Route == RouteName.InProcess ? throw new IOException("no") : default,
+                h => h.Retries = 0));
         await worker.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => worker.GetStatistics()[0].DeadLettered == 1);
         TaskQueue inspector = Make(Options().AddProducer<Job>("jobs"));

@@ -11,7 +11,8 @@ internal sealed class HandlerTypeTests : QueueTest
     [Test]
     public void A_name_is_the_handlers_or_the_tasks_or_the_types()
     {
-        TaskQueueOptions options = Options().AddHandler<NamedHandler>().AddHandler<LetterHandler>().AddHandler<Parcel, int, ParcelHandler>();
+        TaskQueueOptions options = Options().AddHandler<NamedHandler>().AddHandler<LetterHandler>()
+            .AddHandler<Parcel, int, ParcelHandler>();
         Assert.That(options.Tasks.Keys, Is.EquivalentTo(new[] { "the.handlers", "letters", "Parcel" }));
         Assert.That(Options().AddHandler<Parcel, int, ParcelHandler>("parcels").Tasks.Keys, Is.EqualTo(new[] { "parcels" }));
         Assert.That(Options().AddProducer<Letter>().AddProducer<Parcel>().Tasks.Keys, Is.EquivalentTo(new[] { "letters", "Parcel" }));
@@ -82,7 +83,8 @@ internal sealed class HandlerTypeTests : QueueTest
         await host.StartAsync();
 
         TaskQueueOptions options = host.Services.GetRequiredService<IOptions<TaskQueueOptions>>().Value;
-        Assert.That((options.DrainTimeout, options.InProcess.Capacity, options.Tasks["parcels"].Retries, options.Tasks["parcels"].Concurrency),
+        HandlerOptions parcel = options.Tasks["parcels"];
+        Assert.That((options.DrainTimeout, options.InProcess.Capacity, parcel.Retries, parcel.Concurrency),
             Is.EqualTo((TimeSpan.FromSeconds(3), 16, 1, 2)));
         Assert.That(options.Tasks.Keys, Is.EquivalentTo(new[] { "letters", "parcels" }));
         Assert.That(host.Services.GetServices<IHostedService>().Count(), Is.EqualTo(1));

@@ -21,10 +21,14 @@ internal sealed class OptionsTests : QueueTest
             Assert.That(() => new TaskQueue(Options().AddHandler<Job>("jobs", Done, h => h.Timeout = TimeSpan.Zero)),
                 Throws.ArgumentException.With.Message.Contains("Timeout must be 1 ms to 24 days: 00:00:00"));
             Assert.That(() => new TaskQueue(
-                Options().AddHandler<Job>("jobs", Done, h => { h.FirstDelay = TimeSpan.FromSeconds(2); h.MaxDelay = TimeSpan.FromSeconds(1); })),
+                Options().AddHandler<Job>("jobs", Done, static h =>
+                {
+                    h.FirstDelay = TimeSpan.FromSeconds(2);
+                    h.MaxDelay = TimeSpan.FromSeconds(1);
+                })),
                 Throws.ArgumentException.With.Message.Contains("FirstDelay must be 0 to MaxDelay (00:00:01): 00:00:02"));
             Assert.That(() => new TaskQueue(
-                Options().AddHandler<Job>("jobs", Done, h => { h.FirstDelay = TimeSpan.Zero; h.MaxDelay = TimeSpan.Zero; h.Jitter = 2; })),
+                Options().AddHandler<Job>("jobs", Done, h => { h.FirstDelay = h.MaxDelay = TimeSpan.Zero; h.Jitter = 2; })),
                 Throws.ArgumentException.With.Message.Contains("Jitter must be 0 to 1: 2"));
             Assert.That(() => new TaskQueue(Options().AddHandler<Job>("jobs", Done, h => h.Retries = 20)),
                 Throws.ArgumentException.With.Message.Contains("Retries of 20 makes 21 attempts, more than the 10"));

@@ -169,7 +169,7 @@ internal sealed class DrainTests : QueueTest
     {
         TaskQueue first = await StartAsync(
             Options(Time).AddHandler<Job>("jobs", static (_, _, _) => throw new IOException("not here"),
-                h => { h.Retries = 5; h.FirstDelay = TimeSpan.FromHours(1); h.MaxDelay = TimeSpan.FromHours(1); }));
+                h => { h.Retries = 5; h.FirstDelay = h.MaxDelay = TimeSpan.FromHours(1); }));
         await first.EnqueueAsync(new Job(1));
         await Eventually.Holds(
             () => first.GetStatistics()[0].Waiting == 1 && first.GetStatistics()[0].Retried == 1 && Time.NextTimer is not null);

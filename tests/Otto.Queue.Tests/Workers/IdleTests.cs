@@ -115,11 +115,11 @@ internal sealed class IdleTests : QueueTest
     public async Task A_queue_that_cannot_get_there_says_so()
     {
         TaskCompletionSource<Exception?> inHandler = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        TaskQueue queue = Make(InProcessOnly().AddHandler<Job>("jobs", async (_, context, _) =>
+        TaskQueue queue = Make(InProcessOnly().AddHandler<Job>("jobs", async (_, context, cancellationToken) =>
         {
             try
             {
-                await ((TaskQueue)context.TaskQueue).DrainAsync();
+                await ((TaskQueue)context.TaskQueue).DrainAsync(cancellationToken);
             }
             catch (InvalidOperationException e)
             {

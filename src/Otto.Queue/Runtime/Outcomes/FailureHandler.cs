@@ -18,8 +18,8 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
 
     internal long Lost => Volatile.Read(ref _lost);
 
-    /// <summary>When the last task that a route keeps for its next attempt is due, by the clock's timestamp; 0 if none
-    /// was given back.</summary>
+    /// <summary>When the last task that a route keeps for its next attempt is due, by the clock's timestamp; 0 if
+    /// there was none.</summary>
     internal long LastRetryDue => Volatile.Read(ref _lastRetryDue);
 
     /// <summary>Decides about a failed attempt. Ends at once unless a route must be asked, or too many tasks are
