@@ -43,5 +43,5 @@ internal sealed class IdleCheck(QueueContext context, LocalQueue local, DelayedT
         return true;
     }
 
-    private bool MayRetry => context.Clock.Timestamp - failures.LastRetryDue < context.Clock.ToTicks(LatestRetry);
+    private bool MayRetry => failures.LastRetryDue is > 0 and var due && context.Clock.Timestamp - due < context.Clock.ToTicks(LatestRetry);
 }
