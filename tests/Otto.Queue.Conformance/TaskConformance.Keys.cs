@@ -50,7 +50,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task Of_many_who_enqueue_the_same_key_at_once_one_is_accepted()
+    public async Task Of_many_enqueues_of_the_same_key_at_once_one_is_accepted()
     {
         TaskCompletionSource finish = new();
         (TaskQueue producer, _) = await StartAsync(async (_, _, _) => await finish.Task);
@@ -88,7 +88,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_task_that_nobody_has_begun_is_taken_back_and_its_key_is_free([Values] bool delayed)
+    public async Task A_task_that_no_worker_has_begun_is_removed_and_its_key_is_free([Values] bool delayed)
     {
         TaskCompletionSource started = new(), finish = new();
         Tally done = new();
@@ -114,7 +114,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_running_task_that_is_cancelled_is_told_and_not_tried_again()
+    public async Task A_running_task_that_is_cancelled_is_notified_and_not_retried()
     {
         TaskCompletionSource started = new();
         TaskCompletionSource<bool> told = new();
@@ -145,7 +145,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task Beside_a_worker_every_task_is_either_done_or_taken_back_or_told()
+    public async Task Beside_a_worker_every_task_is_completed_removed_or_notified()
     {
         Tally done = new();
         (TaskQueue producer, TaskQueue worker) = await StartAsync(async (job, _, _) =>

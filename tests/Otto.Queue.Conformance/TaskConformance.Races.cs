@@ -7,7 +7,7 @@ public abstract partial class TaskConformance
     private static readonly EnqueueOptions Wanted = new() { TrackResult = true };
 
     [Test]
-    public async Task A_producer_that_waits_is_told_when_another_process_takes_its_task_back()
+    public async Task A_waiting_producer_gets_an_exception_when_another_process_cancels_its_task()
     {
         if (!Harness.JoinsProcesses) Assert.Ignore("there is no other process");
         TaskQueue producer = MakeProducer(), other = MakeProducer();
@@ -38,7 +38,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_producer_that_waits_is_told_when_its_task_has_no_attempts_left_for_a_worker()
+    public async Task A_waiting_producer_gets_an_exception_when_its_task_has_no_attempts_left()
     {
         if (!Harness.JoinsProcesses) Assert.Ignore("a message is only judged where it is read");
         TaskCompletionSource failed = new();
@@ -81,7 +81,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_result_that_nobody_asked_for_is_no_other_tasks_result()
+    public async Task A_result_that_was_not_requested_is_no_other_tasks_result()
     {
         OddOnly filter = new();
         TaskQueue worker = Keep(new TaskQueue(Harness.MakeOptions().AddFilter(_ => filter)

@@ -178,7 +178,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_task_that_takes_too_long_is_told_and_its_attempt_failed()
+    public async Task A_task_that_takes_too_long_is_cancelled_and_its_attempt_fails()
     {
         Tally attempts = new();
         (TaskQueue producer, TaskQueue worker) = await StartAsync(async (_, context, cancellationToken) =>
@@ -211,7 +211,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_delayed_task_keeps_nobody_behind_it()
+    public async Task A_delayed_task_blocks_no_task_behind_it()
     {
         Tally done = new();
         (TaskQueue producer, _) = await StartAsync((job, _, _) =>
@@ -226,7 +226,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_recurring_task_comes_again_after_each_end_and_failure_until_it_is_cancelled()
+    public async Task A_recurring_task_repeats_after_each_end_and_failure_until_it_is_cancelled()
     {
         ConcurrentQueue<(long At, int Attempt)> times = new();
         (TaskQueue producer, _) = await StartAsync((_, context, _) =>
@@ -280,7 +280,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_trace_goes_on_from_the_producer_to_the_worker()
+    public async Task A_trace_continues_from_the_producer_to_the_worker()
     {
         ConcurrentQueue<Activity> ended = new();
         using ActivityListener listener = new()

@@ -16,7 +16,7 @@ using Otto.Queue;
 
 if (args[0] == "maps")
 {
-    await Maps.ShowAsync(args[1], args[2]);
+    await MappedLibraries.ShowAsync(args[1], args[2]);
     return;
 }
 

@@ -64,7 +64,7 @@ internal sealed class LostServerTests : RedisTest
     }
 
     [Test]
-    public async Task A_server_that_came_back_empty_takes_new_tasks_and_its_workers_go_on()
+    public async Task A_server_that_restarted_empty_takes_new_tasks_and_its_workers_continue()
     {
         ConcurrentDictionary<int, int> done = new();
         await StartAsync(RedisOnly().AddHandler<Job>(Name, (job, _, _) =>
@@ -135,7 +135,7 @@ internal sealed class LostServerTests : RedisTest
     }
 
     [Test]
-    public async Task A_result_that_could_not_be_told_is_told_when_the_server_is_back()
+    public async Task A_result_that_could_not_be_reported_is_reported_when_the_server_is_back()
     {
         TaskCompletionSource started = new(), finish = new();
         TaskQueue worker = Make(RedisOnly().AddHandler<Job, string>(Name, async (_, _, _) =>

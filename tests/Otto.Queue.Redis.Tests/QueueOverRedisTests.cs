@@ -9,7 +9,7 @@ internal sealed class QueueOverRedisTests : RedisTest
     private static ValueTask Done(Job job, TaskContext context, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     [Test]
-    public async Task With_nobody_on_this_machine_a_task_goes_to_redis_and_a_worker_there_runs_it()
+    public async Task Without_a_worker_on_this_machine_a_task_goes_to_redis_and_a_worker_there_runs_it()
     {
         TaskQueue producer = Make(AllRoutes().AddProducer<Job>(Name));
         TaskReceipt kept = await producer.EnqueueAsync(new Job(1));
@@ -21,7 +21,7 @@ internal sealed class QueueOverRedisTests : RedisTest
     }
 
     [Test]
-    public async Task A_program_that_blocks_where_an_await_has_left_it_holds_up_nobody()
+    public async Task A_program_that_blocks_after_an_await_blocks_no_other()
     {
         using ManualResetEventSlim done = new();
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
@@ -125,7 +125,7 @@ internal sealed class QueueOverRedisTests : RedisTest
     }
 
     [Test]
-    public async Task A_name_without_a_handler_here_is_given_back_for_others()
+    public async Task A_name_without_a_handler_here_is_released_for_others()
     {
         TaskQueue half = await StartAsync(RedisOnly().AddHandler<Job>("a", Done, h => h.Queue = Name));
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>("b", h => h.Queue = Name));

@@ -51,7 +51,7 @@ internal sealed class WorkerFaultTests : RedisTest
     {
         TaskQueue producer = Make(RedisOnly().AddProducer<byte[]>(Name));
         await producer.EnqueueManyAsync(Enumerable.Range(0, 1000).Select(BitConverter.GetBytes));
-        Assert.That(await MassacreOfWorkers.RunAsync(Redis, Name, 1000,
+        Assert.That(await WorkerKiller.RunAsync(Redis, Name, 1000,
             () => Server.AskAsync($"XLEN otto:{{{Name}}}:stream").Result == ":0"), Is.GreaterThan(800));
     }
 

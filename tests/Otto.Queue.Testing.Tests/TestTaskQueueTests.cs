@@ -13,7 +13,7 @@ internal sealed class TestTaskQueueTests
     private static readonly DateTimeOffset Start = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Test]
-    public async Task Nothing_runs_before_the_test_says_so_and_follow_ups_run_after_what_was_there()
+    public async Task Nothing_runs_before_the_test_asks_and_follow_ups_run_after_earlier_tasks()
     {
         List<string> ran = [];
         await using TestTaskQueue queue = new(new TaskQueueOptions()

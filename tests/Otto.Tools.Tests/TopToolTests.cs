@@ -85,7 +85,7 @@ internal sealed class TopToolTests : ToolTest
     }
 
     [Test]
-    public async Task What_scripts_tell_the_server_of_sockets_is_seen_too()
+    public async Task What_scripts_report_to_the_socket_server_is_seen_too()
     {
         string socket = Path.Combine(Folder, "s");
         using Process server = Start("otto", "serve", "--socket", socket);

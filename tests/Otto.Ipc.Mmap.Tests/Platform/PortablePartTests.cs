@@ -15,10 +15,10 @@ public sealed class PortablePartTests
 {
     private static readonly (string, string)[] s_portable = [("OTTO_PLATFORM", "portable")];
 
-    private readonly TestPlace _place = new();
+    private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _place.Dispose();
+    public void GiveBack() => _workspace.Dispose();
 
     [Test]
     public void Messages_of_a_killed_worker_are_done_by_another_none_lost_and_none_twice()
@@ -45,12 +45,12 @@ public sealed class PortablePartTests
     {
         for (int round = 0; round < 200; round++)
         {
-            string path = Path.Combine(_place.Directory, "raced");
+            string path = Path.Combine(_workspace.Directory, "raced");
             using var together = new Barrier(4);
             int named = 0;
             Parallel.For(0, 4, new ParallelOptions { MaxDegreeOfParallelism = 4 }, creator =>
             {
-                using SafeFileHandle file = TemporaryFiles.Create(_place.Directory);
+                using SafeFileHandle file = TemporaryFiles.Create(_workspace.Directory);
                 RandomAccess.Write(file, [(byte)creator], 0);
                 together.SignalAndWait();
                 if (!SegmentStore.TryNameTemporary(TemporaryFiles.PathOf(file), path)) return;
@@ -58,7 +58,7 @@ public sealed class PortablePartTests
                 Assert.That(RandomAccess.GetLength(file), Is.EqualTo(1));
             });
             Assert.That(named, Is.EqualTo(1), $"round {round}");
-            Assert.That(Directory.GetFiles(_place.Directory), Is.EqualTo(new[] { path }), "temporary names are gone");
+            Assert.That(Directory.GetFiles(_workspace.Directory), Is.EqualTo(new[] { path }), "temporary names are gone");
             File.Delete(path);
         }
     }
@@ -66,16 +66,16 @@ public sealed class PortablePartTests
     [Test]
     public void What_a_killed_creator_left_is_removed_by_the_next_one()
     {
-        string left = Path.Combine(_place.Directory, ".new-left"), busy = Path.Combine(_place.Directory, ".new-busy");
+        string left = Path.Combine(_workspace.Directory, ".new-left"), busy = Path.Combine(_workspace.Directory, ".new-busy");
         File.WriteAllText(left, "");
         using (File.OpenHandle(busy, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite))
         {
-            TemporaryFiles.Create(_place.Directory).Dispose();
-            Assert.That(Directory.GetFiles(_place.Directory), Is.EqualTo(new[] { busy }));
+            TemporaryFiles.Create(_workspace.Directory).Dispose();
+            Assert.That(Directory.GetFiles(_workspace.Directory), Is.EqualTo(new[] { busy }));
         }
 
-        TemporaryFiles.Create(_place.Directory).Dispose();
-        Assert.That(Directory.GetFiles(_place.Directory), Is.Empty);
+        TemporaryFiles.Create(_workspace.Directory).Dispose();
+        Assert.That(Directory.GetFiles(_workspace.Directory), Is.Empty);
     }
 
     [Test]
@@ -88,8 +88,8 @@ public sealed class PortablePartTests
         foreach (PeerProcess peer in peers) Finish(peer);
 
         Assert.That(inodes.Distinct().Count(), Is.EqualTo(1), string.Join(", ", inodes));
-        Assert.That(Directory.GetFiles(_place.Directory, ".new-*"), Is.Empty);
-        Assert.That(File.Exists(_place.PathOf("race", SegmentShape.Queue)), Is.True);
+        Assert.That(Directory.GetFiles(_workspace.Directory, ".new-*"), Is.Empty);
+        Assert.That(File.Exists(_workspace.PathOf("race", SegmentShape.Queue)), Is.True);
     }
 
     [Test]
@@ -99,16 +99,16 @@ public sealed class PortablePartTests
         user.WaitFor("ready");
         using PeerProcess refused = Start("segment-remove", "jobs");
         refused.WaitForExit();
-        Assert.That(File.Exists(_place.PathOf("jobs", SegmentShape.Queue)), Is.True);
+        Assert.That(File.Exists(_workspace.PathOf("jobs", SegmentShape.Queue)), Is.True);
 
         user.Kill();
 
         using PeerProcess remover = Start("segment-remove", "jobs");
         Assert.That(remover.WaitForExit(), Is.Zero, remover.Errors);
-        Assert.That(Directory.GetFiles(_place.Directory), Is.Empty);
+        Assert.That(Directory.GetFiles(_workspace.Directory), Is.Empty);
     }
 
-    private PeerProcess Start(params string[] arguments) => _place.StartWith(s_portable, arguments);
+    private PeerProcess Start(params string[] arguments) => _workspace.StartWith(s_portable, arguments);
 
     private static void Finish(PeerProcess peer)
     {

@@ -27,7 +27,7 @@ internal sealed class DeadLetterTests : QueueTest
     }
 
     [Test]
-    public async Task Who_waits_for_a_task_that_the_segment_gave_up_by_itself_is_told()
+    public async Task A_producer_that_waits_for_a_task_that_the_segment_gave_up_gets_an_exception()
     {
         using WorkQueue segment = OpenSegment("jobs", new MmapQueueOptions { MaxAttempts = 1 });
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs"));
@@ -58,7 +58,7 @@ internal sealed class DeadLetterTests : QueueTest
     }
 
     [Test]
-    public async Task Another_process_can_look_and_requeue()
+    public async Task Another_process_can_list_and_requeue()
     {
         TaskQueue worker = await StartAsync(
             Options().AddHandler<Job>("jobs",
@@ -107,7 +107,7 @@ internal sealed class DeadLetterTests : QueueTest
     }
 
     [Test]
-    public async Task Bytes_that_are_no_envelope_are_given_up_with_a_reason_and_the_worker_goes_on()
+    public async Task Bytes_that_are_no_envelope_become_a_dead_letter_and_the_worker_continues()
     {
         using WorkQueue segment = OpenSegment("jobs");
         byte[] good = new TestEnvelope { Name = "jobs", Payload = """{"Number":1}""" }.ToArray();

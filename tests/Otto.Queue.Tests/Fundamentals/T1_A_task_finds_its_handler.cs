@@ -28,7 +28,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
     }
 
     [Test]
-    public async Task The_context_tells_the_handler_about_its_task()
+    public async Task The_context_describes_the_task_to_its_handler()
     {
         TaskCompletionSource<(TaskId Id, string Name, int Attempt, RouteName Route, DateTimeOffset At)> seen = new();
         TaskQueue queue = await StartAsync(Options(Time).AddHandler<ResizePhoto>("photos.resize", (_, context, _) =>

@@ -27,7 +27,7 @@ internal sealed class T3_A_task_fails : QueueTest
     }
 
     [Test]
-    public async Task A_task_that_fails_too_often_lies_among_the_dead_letters_with_its_error()
+    public async Task A_task_that_fails_too_often_becomes_a_dead_letter_with_its_error()
     {
         bool mended = false;
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", (_, _, _)

@@ -38,7 +38,7 @@ internal sealed class SharedQueueTests : QueueTest
     }
 
     [Test]
-    public async Task A_worker_that_gives_back_does_not_spin_on_it()
+    public async Task A_worker_that_releases_a_task_does_not_spin_on_it()
     {
         TaskQueue photosOnly =
             await StartAsync(Options(Time).AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default,

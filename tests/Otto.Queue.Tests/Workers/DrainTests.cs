@@ -108,7 +108,7 @@ internal sealed class DrainTests : QueueTest
     }
 
     [Test]
-    public async Task When_time_is_up_running_handlers_are_told_and_what_no_route_takes_is_reported_lost()
+    public async Task When_time_is_up_running_handlers_are_cancelled_and_what_no_route_takes_is_reported_lost()
     {
         TaskCompletionSource started = new();
         TaskQueue queue = await StartAsync(InProcessOnly().AddHandler<Job>("jobs", async (_, _, cancellationToken) =>

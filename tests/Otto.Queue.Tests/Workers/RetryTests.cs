@@ -86,7 +86,7 @@ internal sealed class RetryTests : QueueTest
     }
 
     [Test]
-    public async Task A_timeout_counts_as_a_failure_and_says_so()
+    public async Task A_timeout_counts_as_a_failure_and_is_named()
     {
         TaskQueue queue = await StartAsync(Options(Time).AddHandler<Job>("jobs", async (_, _, cancellationToken)
             => await Task.Delay(Timeout.Infinite, cancellationToken), h => { h.Retries = 0; h.Timeout = TimeSpan.FromSeconds(30); }));

@@ -14,7 +14,7 @@ internal static class Agents
     private static readonly TimeSpan WhileFull = TimeSpan.FromMilliseconds(5);
 
     /// <summary>The orchestrator and the indexer.</summary>
-    public static TaskQueueOptions WithOrchestrator(this TaskQueueOptions options, Ledger ledger) => options
+    public static TaskQueueOptions WithOrchestrator(this TaskQueueOptions options, ResultTally ledger) => options
         .AddHandler<Result>("demo.result", (result, _, _) =>
         {
             ledger.Record(result);
@@ -86,7 +86,7 @@ internal static class Agents
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
         ITaskQueue tasks = context.TaskQueue;
-        Result result = Try(Ledger.Vision, task.Id, overhead, task.Path,
+        Result result = Try(ResultTally.Vision, task.Id, overhead, task.Path,
             () => FileAnalysis.Describe(Path.Combine(directory, task.Path), cancellationToken));
         await EnqueueAsync(tasks, new ListenToFile(task.Id, task.Path, Stopwatch.GetTimestamp()), cancellationToken);
         await EnqueueAsync(tasks, result, cancellationToken);
@@ -96,14 +96,14 @@ internal static class Agents
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
         return EnqueueAsync(context.TaskQueue,
-            Try(Ledger.Voice, task.Id, overhead, task.Path, () => Spectrum.Describe(Path.Combine(directory, task.Path))),
+            Try(ResultTally.Voice, task.Id, overhead, task.Path, () => Spectrum.Describe(Path.Combine(directory, task.Path))),
             cancellationToken);
     }
 
     private static ValueTask ProbeAsync(Probe task, TaskContext context, CancellationToken cancellationToken)
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
-        return EnqueueAsync(context.TaskQueue, new Result(Ledger.ProbeAgent, task.Id, overhead, ""), cancellationToken);
+        return EnqueueAsync(context.TaskQueue, new Result(ResultTally.ProbeAgent, task.Id, overhead, ""), cancellationToken);
     }
 
     /// <summary>A file that cannot be read is a result too: trying it again would not help,
