@@ -125,7 +125,7 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
     {
         EnvelopeBuffer buffer = EnvelopeBuffer.Rent();
         header.Format = Serializer.Format;
-        header.Write(buffer, NameUtf8);
+        EnvelopeWriter.Write(header, buffer, NameUtf8);
         try
         {
             Serializer.Serialize(task, buffer);
@@ -136,7 +136,7 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
             throw new TaskSerializationException($"task '{Name}' ({typeof(TTask)}) cannot be serialised: {e.Message}", e);
         }
 
-        EnvelopeHeader.Seal(buffer.Written);
+        EnvelopeWriter.Seal(buffer.Written);
         return buffer;
     }
 

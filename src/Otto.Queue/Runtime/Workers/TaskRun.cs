@@ -18,7 +18,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     private ReadOnlyMemory<byte> _payload;
     private WorkLease _lease;
     private bool _leased;
-    private IHeldMessage? _held;
+    private HeldMessage? _held;
     private TaskMetadata? _metadata;
 
     internal long Completed => Volatile.Read(ref _completed);
