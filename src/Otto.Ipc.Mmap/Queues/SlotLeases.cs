@@ -49,7 +49,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
         bool kept = false;
         try
         {
-            if (!slots.TryClaim(out int slot, out long word)) return false;
+            if (!_moves.TryClaim(out int slot, out long word)) return false;
             _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             long leased = _moves.Keep(slot, word, message.Length);
@@ -68,7 +68,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
         int count = 0;
         foreach (ref readonly WorkLease lease in leases)
         {
-            if (lease.TryGetToken(this, out SlotToken token) && slots.End(token, Ending.Released)) count++;
+            if (lease.TryGetToken(this, out SlotToken token) && End(token, Ending.Released)) count++;
         }
 
         return count;
@@ -82,7 +82,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
         _gate.Enter();
         try
         {
-            return slots.Move(token, ending, attempts: 0, "", notBefore: 0);
+            return Move(token, ending, attempts: 0, "", notBefore: 0);
         }
         finally
         {
@@ -92,14 +92,14 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
 
     PayloadRetention IWorkLeaseOwner.Retain(in SlotToken token, ReadOnlyMemory<byte> payload) => loans.Hold(token, payload);
 
-    bool IWorkLeaseOwner.Complete(in SlotToken token) => slots.End(token, Ending.Released);
+    bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, Ending.Released);
 
     bool IWorkLeaseOwner.Abandon(in SlotToken token, bool countAttempt, TimeSpan delay)
     {
         SlotTable.CheckDelay(delay);
         int attempts = SlotWord.Attempts(token.Word) + (countAttempt ? 1 : 0);
         if (countAttempt && attempts >= _layout.MaxAttempts)
-            return slots.End(token, Ending.GivenUp, attempts, $"given back {attempts} times, the queue's limit");
+            return End(token, Ending.GivenUp, attempts, $"given back {attempts} times, the queue's limit");
         return Return(token, attempts, delay);
     }
 
@@ -110,11 +110,34 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
     }
 
     bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason) =>
-        slots.End(token, Ending.GivenUp, SlotWord.Attempts(token.Word) + 1, reason);
+        End(token, Ending.GivenUp, SlotWord.Attempts(token.Word) + 1, reason);
+
+    /// <summary>Ends a lease. Allowed after a dispose, which waits for it.</summary>
+    private bool End(in SlotToken token, Ending ending, int attempts = 0, string reason = "", long notBefore = 0)
+    {
+        if (!_gate.TryEnterLate()) return false;
+        bool ended = false;
+        try
+        {
+            return ended = Move(token, ending, attempts, reason, notBefore);
+        }
+        finally
+        {
+            _gate.Exit(ended ? 2 : 1); // the call, and the lease
+        }
+    }
+
+    private bool Move(in SlotToken token, Ending ending, int attempts, string reason, long notBefore) => ending switch
+    {
+        Ending.Released => _moves.TryRelease(token),
+        Ending.Returned => _moves.TryReturn(token, attempts),
+        Ending.ReturnedLater => _moves.TryReturnLater(token, attempts, notBefore),
+        _ => _moves.TryGiveUp(token, attempts, reason),
+    };
 
     private bool Return(in SlotToken token, int attempts, TimeSpan delay) => delay == TimeSpan.Zero
-        ? slots.End(token, Ending.Returned, attempts)
-        : slots.End(token, Ending.ReturnedLater, attempts, notBefore: DelayedSlots.DueAfter(delay));
+        ? End(token, Ending.Returned, attempts)
+        : End(token, Ending.ReturnedLater, attempts, notBefore: DelayedSlots.DueAfter(delay));
 
     private WorkLease LeaseOf(int slot, long word, int length)
     {
@@ -148,4 +171,13 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
         {
         }
     }
+}
+
+/// <summary>How a lease ends, or a dead letter.</summary>
+internal enum Ending
+{
+    Released,
+    Returned,
+    ReturnedLater,
+    GivenUp,
 }

@@ -53,8 +53,8 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
         try
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
-            var moves = new SlotTransitions(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep,
-                block => _loans!.End(block), segment.Path, _participants.Me);
+            var moves = new SlotTransitions(segment, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep,
+                block => _loans!.End(block), _participants.Me);
             _work.Moves = room.Moves = moves;
             _slots = new SlotTable(segment, _layout, moves, _gate, options.MaxLoanBytes);
             _loans = new SlotLoans(_slots, options, _view);

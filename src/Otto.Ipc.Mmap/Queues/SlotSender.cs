@@ -21,7 +21,7 @@ internal sealed class SlotSender(SlotTable slots, SlotLoans loans) : IWriteSlotO
         _gate.Enter();
         try
         {
-            if (!slots.TryClaim(out int slot, out long word)) return false;
+            if (!_moves.TryClaim(out int slot, out long word)) return false;
             _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             _moves.Fill(slot, word, message.Length);
@@ -42,7 +42,7 @@ internal sealed class SlotSender(SlotTable slots, SlotLoans loans) : IWriteSlotO
         _gate.Enter();
         try
         {
-            if (!slots.TryClaim(out int slot, out long word)) return false;
+            if (!_moves.TryClaim(out int slot, out long word)) return false;
             _segment.Meter.Sent(message.Length);
             message.CopyTo(_map.Bytes(_layout.Slot(slot) + QueueLayout.Payload, message.Length));
             id = WorkId.FromToken(new SlotToken(SlotWord.Lap(word), slot));
@@ -80,7 +80,7 @@ internal sealed class SlotSender(SlotTable slots, SlotLoans loans) : IWriteSlotO
         bool reserved = false;
         try
         {
-            if (!slots.TryClaim(out int index, out long word)) return false;
+            if (!_moves.TryClaim(out int index, out long word)) return false;
             reserved = true; // what is in flight now ends with commit or abort
             slot = new WriteSlot(this, new SlotToken(word, index), _map.Bytes(_layout.Slot(index) + QueueLayout.Payload, maxBytes));
             return true;
@@ -115,7 +115,8 @@ internal sealed class SlotSender(SlotTable slots, SlotLoans loans) : IWriteSlotO
     {
         if (!_gate.TryEnterLate()) return;
         BlockDescriptor block = loans.TakeReserved(token);
-        if (slots.End(token, Ending.Released) && block.File != 0) loans.Pool.GiveBack(block);
-        _gate.Exit();
+        bool released = _moves.TryRelease(token);
+        if (released && block.File != 0) loans.Pool.GiveBack(block);
+        _gate.Exit(released ? 2 : 1); // the call, and the reserved slot
     }
 }

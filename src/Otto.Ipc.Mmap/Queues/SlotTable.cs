@@ -23,42 +23,6 @@ internal sealed class SlotTable(SegmentFile segment, QueueLayout layout, SlotTra
     /// <summary>Counts what is in flight on the handle.</summary>
     public UseCounter Gate => gate;
 
-    /// <summary>Claims a slot for a message to be sent.</summary>
-    /// <exception cref="SegmentRemovedException">A process that opens the queue from now on would not find the
-    /// message.</exception>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryClaim(out int slot, out long word)
-    {
-        if (segment.IsRetired) throw segment.Retired();
-        if (moves.TryClaim(out slot, out word)) return true;
-        segment.Meter.Full();
-        return false;
-    }
-
-    /// <summary>Ends what is in flight: a reserved slot or a lease. Allowed after a
-    /// dispose, which waits for it.</summary>
-    public bool End(in SlotToken token, Ending ending, int attempts = 0, string reason = "", long notBefore = 0)
-    {
-        if (!gate.TryEnterLate()) return false;
-        bool ended = false;
-        try
-        {
-            return ended = Move(token, ending, attempts, reason, notBefore);
-        }
-        finally
-        {
-            gate.Exit(ended ? 2 : 1);
-        }
-    }
-
-    public bool Move(in SlotToken token, Ending ending, int attempts, string reason, long notBefore) => ending switch
-    {
-        Ending.Released => moves.TryRelease(token),
-        Ending.Returned => moves.TryReturn(token, attempts),
-        Ending.ReturnedLater => moves.TryReturnLater(token, attempts, notBefore),
-        _ => moves.TryGiveUp(token, attempts, reason),
-    };
-
     /// <summary>Sets a slot aside that fails a check, so that the next lease does not meet it again.</summary>
     [DoesNotReturn]
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -81,13 +45,4 @@ internal sealed class SlotTable(SegmentFile segment, QueueLayout layout, SlotTra
         if (delay < TimeSpan.Zero || delay > WorkQueue.MaxDelay)
             throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {WorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
     }
-}
-
-/// <summary>How a slot or lease ends.</summary>
-internal enum Ending
-{
-    Released,
-    Returned,
-    ReturnedLater,
-    GivenUp,
 }

@@ -6,7 +6,11 @@ internal sealed class RouteConnection : IAsyncDisposable
 {
     internal RouteConnection(ITaskRoute route, TaskChannel channel, QueueContext context, Action onReady)
     {
-        Route = route;
+        Name = route.Name;
+        Reach = route.Reach;
+        Durability = route.Durability;
+        FullMode = route.FullMode;
+        NoWorkerReason = route.NoWorkerReason;
         Channel = channel;
         Holding = channel as IHoldingChannel;
         Cancelable = channel as ICancelableChannel;
@@ -17,9 +21,15 @@ internal sealed class RouteConnection : IAsyncDisposable
         Receiver = new RouteReceiver(route, channel, context, onReady);
     }
 
-    internal ITaskRoute Route { get; }
+    internal RouteName Name { get; }
 
-    internal RouteName Name => Route.Name;
+    internal RouteReach Reach { get; }
+
+    internal Durability Durability { get; }
+
+    internal QueueFullMode FullMode { get; }
+
+    internal string NoWorkerReason { get; }
 
     internal TaskChannel Channel { get; }
 

@@ -53,7 +53,7 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
             UsesNetwork = routes.Exists(static r => r.Channel.UsesNetwork);
             _open = true;
             // A segment alone is never lost, and has nowhere to move to.
-            if (routes.Exists(static r => r.Route.Reach != RouteReach.Machine))
+            if (routes.Exists(static r => r.Reach != RouteReach.Machine))
                 (_monitor = new RouteMonitor(context, _all, handlesAny)).Start();
         }
         finally

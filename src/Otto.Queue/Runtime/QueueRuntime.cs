@@ -27,15 +27,15 @@ internal sealed class QueueRuntime : IAsyncDisposable
     internal QueueRuntime(QueueContext context, TaskRegistrations tasks, QueueSettings settings, SharedParts shared)
     {
         (_context, _tasks, _settings, _shared) = (context, tasks, settings, shared);
-        _local = new LocalQueue(settings.InProcess, context.Clock, tasks.HandlesAny, settings.Routes.Count > 0, Signal);
-        _routes = new RouteConnections(context, settings.Routes, tasks.HandlesAny, Signal);
+        _workers = new WorkerPool(context, shared.Handlers);
+        _local = new LocalQueue(settings.InProcess, context.Clock, tasks.HandlesAny, settings.Routes.Count > 0, _workers.Signal);
+        _routes = new RouteConnections(context, settings.Routes, tasks.HandlesAny, _workers.Signal);
         _events = new TaskEventPublisher(context, _routes);
         _progress = new ProgressHub(_events, shared.Results);
         _handOff = new HandOff(context, _routes);
         _completion = new TaskCompletion(context, shared.Results, _events, _progress, _local);
         _failures = new FailureHandler(context, _completion, _local, _routes, _handOff);
         _source = new TaskSource(context, tasks, _local, _routes, _failures);
-        _workers = new WorkerPool(context, _source, shared.Handlers);
         _drain = new QueueDrain(context, new UnstartedTasks(context, _local, _handOff, _completion, _cancelRequests), _workers, _source);
 
         LocalCanceller localCanceller = new(context, _workers, _local, _cancelRequests);
@@ -99,7 +99,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
         {
             await _receiver.ListenAsync().ConfigureAwait(false); // Before anything runs that could be cancelled.
             _local.OnWorkersStarted();
-            _workers.Start(_tasks.Handled[0].Concurrency, CreateRun);
+            _workers.Start(_source, _tasks.Handled[0].Concurrency, CreateRun);
             _routes.StartConsuming(_workers);
             _source.Start();
             if (_settings.InProcess.Enabled) _local.Accept();
@@ -194,8 +194,6 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _context.Lifetime.CancelStopping();
         _local.Space.ReleaseAll();
     }
-
-    private void Signal() => _workers.Signal();
 
     /// <summary>Closes everything; a route's participant lives on until its last lease has ended.</summary>
     public async ValueTask DisposeAsync()

@@ -30,9 +30,9 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
             RouteConnection route = all[i];
             states[i] = new RouteState
             {
-                Name = route.Name, Reach = route.Route.Reach, Durability = route.Route.Durability,
+                Name = route.Name, Reach = route.Reach, Durability = route.Durability,
                 IsPassedOver = route.Sender.IsPassedOver, OtherWorkers = route.Channel.OtherWorkers,
-                CanHold = route.Holding is not null, NoWorkerReason = route.Route.NoWorkerReason,
+                CanHold = route.Holding is not null, NoWorkerReason = route.NoWorkerReason,
             };
         }
 
@@ -41,7 +41,8 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
 
     /// <summary>The one route, if it takes an envelope at once and a worker is known there.</summary>
     internal RouteConnection? Direct =>
-        routes.IsOpen && routes.All is [{ Channel: { CanSendNow: true, OtherWorkers: > 0 }, Sender.IsPassedOver: false } only] ? only : null;
+        routes.IsOpen && routes.All is [{ Channel: { CanSendNow: true, OtherWorkers: > 0 }, Sender.IsPassedOver: false } only]
+            ? only : null;
 
     /// <summary>Writes the envelope and sends it, if there is room now.</summary>
     internal bool TrySendNow<TTask>(TaskRegistration<TTask> registration, TTask task, RouteConnection route, TaskId id)
@@ -112,7 +113,7 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
             for (int i = -1; i < all.Length; i++)
             {
                 RouteConnection route = i < 0 ? best : all[i];
-                if (i >= 0 && (ReferenceEquals(route, best) || !RoutePlanner.IsAlternative(request, route.Route.Durability))) continue;
+                if (i >= 0 && (ReferenceEquals(route, best) || !RoutePlanner.IsAlternative(request, route.Durability))) continue;
                 largest = Math.Max(largest, route.Channel.MaxMessageBytes);
                 if (message.Length > route.Channel.MaxMessageBytes) continue;
                 fits ??= route;

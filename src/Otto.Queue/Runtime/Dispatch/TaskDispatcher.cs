@@ -39,7 +39,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
                     TaskId id = context.Ids.At(context.Ids.NextNumber());
                     if (remote.TrySendNow(registration, task, route, id))
                         return new ValueTask<TaskReceipt>(
-                            new TaskReceipt(id, route.Name, RouteReason.Attached(route.Route.Reach)) { Queue = context.Name });
+                            new TaskReceipt(id, route.Name, RouteReason.Attached(route.Reach)) { Queue = context.Name });
                 }
             }
             catch (Exception e) when (e is TaskSerializationException or IOException)
@@ -179,7 +179,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
     {
         DispatchResult result = await remote.SendAsync(registration, task, header, request, plan, cancellationToken).ConfigureAwait(false);
         // A handler that waited for room could be waiting for itself.
-        if (result.Reason is null && (request.IsInsideHandler || remote.Routes[plan.Route].Route.FullMode == QueueFullMode.Reject))
+        if (result.Reason is null && (request.IsInsideHandler || remote.Routes[plan.Route].FullMode == QueueFullMode.Reject))
             throw RoutingErrors.Full(context.Name, local, remote.Routes);
         return result;
     }

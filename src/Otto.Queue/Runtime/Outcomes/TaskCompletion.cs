@@ -70,7 +70,7 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
         EnvelopeBuffer buffer = EnvelopeBuffer.Rent();
         try
         {
-            if (value is not null) registration.WriteResult(value, buffer);
+            if (value is not null) registration.Invoker.WriteResult(value, buffer);
             events.Publish(TaskEvent.Result(id, ResultStatus.Done, registration.Serializer.Format, buffer.Written), id, route);
         }
         catch (Exception e)
