@@ -31,7 +31,7 @@ public sealed class ChartTests
     }
 
     [Test]
-    public void Everybody_who_was_measured_is_drawn_and_named()
+    public void Every_measured_subject_is_drawn_and_named()
     {
         MatrixRun run = ResultFiles.All(Checkout.Results)[^1].Run;
         foreach (string picture in (string[])[MatrixCharts.Throughput(run), MatrixCharts.Latency(run)])

@@ -36,7 +36,7 @@ public sealed class VerdictTests
     [TestCase(205, "slow", null)]
     [TestCase(195, "slow", "(that alone would be 'fast', but within a factor of 1.5 of the border it confirms what is expected)")]
     [TestCase(120, "fast", null)]
-    public void A_word_that_is_owed_to_the_tolerance_says_so(double p50, string word, string? said)
+    public void A_verdict_within_tolerance_is_marked(double p50, string word, string? said)
     {
         var result = new SpeedResult
         {

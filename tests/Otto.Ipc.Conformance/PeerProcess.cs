@@ -34,7 +34,7 @@ public sealed partial class PeerProcess : IDisposable
         foreach ((string name, string value) in environment) start.Environment[name] = value;
         _process = Process.Start(start) ?? throw new InvalidOperationException("no process was started");
         _id = _process.Id;
-        _reading = Task.WhenAll(Watch.OnThread(ReadLines), Watch.OnThread(() => _errors = _process.StandardError.ReadToEnd()));
+        _reading = Task.WhenAll(Watchdog.RunOnThread(ReadLines), Watchdog.RunOnThread(() => _errors = _process.StandardError.ReadToEnd()));
     }
 
     public int Id => _id;
@@ -58,7 +58,7 @@ public sealed partial class PeerProcess : IDisposable
     public string WaitFor(string beginning, TimeSpan? limit = null)
     {
         string? found = null;
-        Watch.Until(
+        Watchdog.Until(
             () =>
             {
                 lock (_lines) found = _lines.Find(line => line.StartsWith(beginning, StringComparison.Ordinal));
@@ -93,8 +93,8 @@ public sealed partial class PeerProcess : IDisposable
     /// <returns>The exit code; 128 and the signal where a signal ended it.</returns>
     public int WaitForExit(TimeSpan? limit = null)
     {
-        if (!_process.WaitForExit(limit ?? Watch.Limit)) Assert.Fail($"'{_what}' does not end; it said: {Tail()}");
-        _reading.Wait(Watch.Limit);
+        if (!_process.WaitForExit(limit ?? Watchdog.Limit)) Assert.Fail($"'{_what}' does not end; it said: {Tail()}");
+        _reading.Wait(Watchdog.Limit);
         return _process.ExitCode;
     }
 
@@ -102,7 +102,7 @@ public sealed partial class PeerProcess : IDisposable
     {
         Signal(9);
         _process.WaitForExit();
-        _reading.Wait(Watch.Limit);
+        _reading.Wait(Watchdog.Limit);
     }
 
     public void Signal(int number)
@@ -132,7 +132,7 @@ public sealed partial class PeerProcess : IDisposable
         if (_disposed) return;
         Signal(18); // a stopped process dies of SIGKILL too, but its parent should not find it stopped
         if (!HasExited) Kill();
-        _reading.Wait(Watch.Limit);
+        _reading.Wait(Watchdog.Limit);
         _process.Dispose();
         _disposed = true;
     }

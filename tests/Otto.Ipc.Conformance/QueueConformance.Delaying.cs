@@ -16,14 +16,14 @@ public abstract partial class QueueConformance
         long start = Stopwatch.GetTimestamp();
         Assert.That(Queue.TrySend("later"u8, Short, out _), Is.True);
         WorkLease lease = default;
-        Watch.Until(() => Queue.TryLease(out lease), "the message to be due");
+        Watchdog.Until(() => Queue.TryLease(out lease), "the message to be due");
         Assert.That(Stopwatch.GetElapsedTime(start), Is.GreaterThanOrEqualTo(Short));
         Assert.That(lease.Payload.ToArray(), Is.EqualTo("later"u8.ToArray()));
         Assert.That((lease.Attempt, lease.Complete()), Is.EqualTo((1, true)));
     }
 
     [Test]
-    public void A_message_that_is_repeated_comes_again_as_new([Values] bool later)
+    public void A_repeated_message_is_delivered_as_new([Values] bool later)
     {
         TimeSpan delay = later ? Short : TimeSpan.Zero;
         WorkLease lease = default;
@@ -32,7 +32,7 @@ public abstract partial class QueueConformance
         Assert.That(lease.Attempt, Is.EqualTo(2));
         long start = Stopwatch.GetTimestamp();
         Assert.That((lease.Repeat(delay), lease.Repeat(delay), lease.Complete()), Is.EqualTo((true, false, false)));
-        Watch.Until(() => Queue.TryLease(out lease), "the message to come again");
+        Watchdog.Until(() => Queue.TryLease(out lease), "the message to come again");
         Assert.That(Stopwatch.GetElapsedTime(start), Is.GreaterThanOrEqualTo(delay));
         Assert.That((lease.Attempt, lease.Complete()), Is.EqualTo((1, true)));
         Assert.That(() => lease.Repeat(TimeSpan.FromTicks(-1)), Throws.TypeOf<ArgumentOutOfRangeException>());
@@ -43,9 +43,9 @@ public abstract partial class QueueConformance
     {
         if (sentBefore) OpenOther().TrySend("later"u8, Short, out _);
         long start = Stopwatch.GetTimestamp();
-        Task waiting = blocks ? Watch.OnThread(() => Queue.WaitToLease(Timeout.InfiniteTimeSpan)) : Queue.WaitToLeaseAsync().AsTask();
+        Task waiting = blocks ? Watchdog.RunOnThread(() => Queue.WaitToLease(Timeout.InfiniteTimeSpan)) : Queue.WaitToLeaseAsync().AsTask();
         if (!sentBefore) OpenOther().TrySend("later"u8, Short, out _);
-        await Watch.Over(waiting);
+        await Watchdog.WaitAsync(waiting);
         if (!sentBefore) Assert.That(Stopwatch.GetElapsedTime(start), Is.GreaterThanOrEqualTo(Short));
         Assert.That(Work(), Is.EqualTo("later"u8.ToArray()));
     }
@@ -56,40 +56,40 @@ public abstract partial class QueueConformance
         Queue.TrySend("late"u8, Long, out _);
         ValueTask<WorkLease> waiting = Queue.LeaseAsync();
         OpenOther().TrySend("early"u8, Short, out _);
-        WorkLease lease = await Watch.Over(waiting);
+        WorkLease lease = await Watchdog.WaitAsync(waiting);
         Assert.That(lease.Payload.ToArray(), Is.EqualTo("early"u8.ToArray()));
         lease.Complete();
         Assert.That(Queue.TryLease(out _), Is.False, "the other is for later");
     }
 
     [Test]
-    public void Delayed_messages_come_in_the_order_of_their_times_and_keep_nobody()
+    public void Delayed_messages_come_in_the_order_of_their_times_and_block_no_other()
     {
         SendLatestFirst(TimeSpan.FromMilliseconds(200));
         Queue.TrySend("now"u8);
         Assert.That(Work(), Is.EqualTo("now"u8.ToArray()));
         for (int i = 4; i >= 0; i--)
         {
-            Assert.That(Queue.WaitToLease(Watch.Limit), Is.True);
+            Assert.That(Queue.WaitToLease(Watchdog.Limit), Is.True);
             Assert.That(Work(), Is.EqualTo(new[] { (byte)i }));
         }
     }
 
     [Test]
-    public void Messages_that_fell_due_while_nobody_looked_come_in_the_order_of_their_times()
+    public void Messages_that_fell_due_while_no_worker_ran_come_in_the_order_of_their_times()
     {
         SendLatestFirst(TimeSpan.FromMilliseconds(20));
         long start = Stopwatch.GetTimestamp();
-        Watch.Until(() => Stopwatch.GetElapsedTime(start) > TimeSpan.FromMilliseconds(120), "all to be due");
+        Watchdog.Until(() => Stopwatch.GetElapsedTime(start) > TimeSpan.FromMilliseconds(120), "all to be due");
         Assert.That(Enumerable.Range(0, 5).Select(_ => Work()[0]), Is.EqualTo(new byte[] { 4, 3, 2, 1, 0 }));
     }
 
     [Test]
-    public void Messages_of_one_delay_that_fell_due_while_nobody_looked_come_in_the_order_of_sending()
+    public void Messages_of_one_delay_that_fell_due_while_no_worker_ran_come_in_the_order_of_sending()
     {
         for (int i = 0; i < Queue.Capacity; i++) Assert.That(Queue.TrySend([(byte)i], Short, out _), Is.True);
         long start = Stopwatch.GetTimestamp();
-        Watch.Until(() => Stopwatch.GetElapsedTime(start) > Short * 2, "all to be due");
+        Watchdog.Until(() => Stopwatch.GetElapsedTime(start) > Short * 2, "all to be due");
         Assert.That(Enumerable.Range(0, Queue.Capacity).Select(_ => Work()[0]),
             Is.EqualTo(Enumerable.Range(0, Queue.Capacity).Select(static i => (byte)i)));
     }
@@ -112,7 +112,7 @@ public abstract partial class QueueConformance
     }
 
     [Test]
-    public void Counts_tell_the_delayed_from_the_ready()
+    public void Counts_distinguish_delayed_from_ready()
     {
         Queue.TrySend("x"u8, Long, out _);
         Queue.TrySend("y"u8);
@@ -126,26 +126,26 @@ public abstract partial class QueueConformance
         Queue.TrySend("x"u8);
         Assert.That(Queue.GetCounts().OldestLeaseAge, Is.EqualTo(TimeSpan.Zero));
         WorkLease lease = Lease();
-        Watch.Until(() => Queue.GetCounts().OldestLeaseAge > TimeSpan.FromMilliseconds(20), "the age to grow");
-        Assert.That(Queue.GetCounts().OldestLeaseAge, Is.LessThan(Watch.Limit));
+        Watchdog.Until(() => Queue.GetCounts().OldestLeaseAge > TimeSpan.FromMilliseconds(20), "the age to grow");
+        Assert.That(Queue.GetCounts().OldestLeaseAge, Is.LessThan(Watchdog.Limit));
         lease.Complete();
         Assert.That(Queue.GetCounts().OldestLeaseAge, Is.EqualTo(TimeSpan.Zero));
     }
 
     [Test]
-    public void A_message_given_back_for_later_is_delivered_later_and_counted()
+    public void A_message_released_with_a_delay_is_delivered_later_and_counted()
     {
         Queue.TrySend("again"u8);
         long start = Stopwatch.GetTimestamp();
         Assert.That(Lease().Abandon(countAttempt: true, Short), Is.True);
-        Assert.That(Queue.WaitToLease(Watch.Limit), Is.True);
+        Assert.That(Queue.WaitToLease(Watchdog.Limit), Is.True);
         WorkLease again = Lease();
         Assert.That(Stopwatch.GetElapsedTime(start), Is.GreaterThanOrEqualTo(Short));
         Assert.That((again.Attempt, again.Complete()), Is.EqualTo((2, true)));
     }
 
     [Test]
-    public void A_message_given_back_for_much_later_is_counted_as_delayed()
+    public void A_message_released_with_a_long_delay_is_counted_as_delayed()
     {
         Queue.TrySend("again"u8);
         Assert.That(Lease().Abandon(countAttempt: true, Long), Is.True);
@@ -153,7 +153,7 @@ public abstract partial class QueueConformance
     }
 
     [Test]
-    public void A_lease_that_ended_cannot_be_given_back_for_later()
+    public void A_lease_that_ended_cannot_be_released_with_a_delay()
     {
         Queue.TrySend("x"u8);
         WorkLease lease = Lease();
@@ -163,12 +163,12 @@ public abstract partial class QueueConformance
     }
 
     [Test]
-    public void A_message_given_back_for_later_too_often_is_given_up()
+    public void A_message_released_with_a_delay_too_often_becomes_a_dead_letter()
     {
         Queue.TrySend("x"u8);
         for (int i = 0; i < Harness.MaxAttempts; i++)
         {
-            Queue.WaitToLease(Watch.Limit);
+            Queue.WaitToLease(Watchdog.Limit);
             Lease().Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1));
         }
 
@@ -188,7 +188,7 @@ public abstract partial class QueueConformance
     }
 
     [Test]
-    public void Only_what_nobody_has_begun_can_be_cancelled()
+    public void Only_a_message_that_no_worker_has_begun_can_be_cancelled()
     {
         Queue.TrySend("x"u8, TimeSpan.Zero, out WorkId id);
         WorkLease lease = Lease();
@@ -238,14 +238,14 @@ public abstract partial class QueueConformance
     {
         WorkId[] ids = new WorkId[Queue.Capacity];
         for (int i = 0; i < ids.Length; i++) Queue.TrySend([(byte)i], TimeSpan.Zero, out ids[i]);
-        Task<bool> waiting = Watch.OnThread(() => Queue.WaitToSend(Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => Queue.WaitToSend(Timeout.InfiniteTimeSpan));
         foreach (WorkId id in ids.Reverse()) Assert.That(Queue.Cancel(id), Is.True);
-        Assert.That(await Watch.Over(waiting), Is.True);
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
         Assert.That(FillUp(), Is.EqualTo(Queue.Capacity));
     }
 
     [Test]
-    public void Sending_and_cancelling_for_ever_runs_out_of_nothing()
+    public void Sending_and_cancelling_repeatedly_exhausts_nothing()
     {
         Queue.TrySend("first"u8);
         for (int i = 0; i < Queue.Capacity * 500; i++)
@@ -266,12 +266,12 @@ public abstract partial class QueueConformance
         const int Messages = 4_000;
         int[] done = new int[Messages], cancelled = new int[Messages];
         using var stop = new CancellationTokenSource();
-        Task[] workers = [.. Enumerable.Range(0, 2).Select(_ => Watch.OnThread(Take))];
-        Task[] senders = [.. Enumerable.Range(0, 2).Select(sender => Watch.OnThread(() => Send(sender)))];
-        await Watch.Over(Task.WhenAll(senders), Watch.BulkLimit);
-        Watch.Until(() => Queue.GetCounts().Free + Queue.GetCounts().Cancelled == Queue.Capacity, "the queue to be empty");
+        Task[] workers = [.. Enumerable.Range(0, 2).Select(_ => Watchdog.RunOnThread(Take))];
+        Task[] senders = [.. Enumerable.Range(0, 2).Select(sender => Watchdog.RunOnThread(() => Send(sender)))];
+        await Watchdog.WaitAsync(Task.WhenAll(senders), Watchdog.BulkLimit);
+        Watchdog.Until(() => Queue.GetCounts().Free + Queue.GetCounts().Cancelled == Queue.Capacity, "the queue to be empty");
         await stop.CancelAsync();
-        await Watch.Over(Task.WhenAll(workers));
+        await Watchdog.WaitAsync(Task.WhenAll(workers));
         Assert.That(done.Zip(cancelled, (d, c) => d + c), Is.All.EqualTo(1));
         Assert.That((done.Sum(), cancelled.Sum()), Is.Not.EqualTo((0, 0)));
 
@@ -339,7 +339,7 @@ public abstract partial class QueueConformance
     }
 
     [Test]
-    public void Leases_that_are_held_for_ever_leave_the_other_slots_usable()
+    public void Leases_that_are_never_released_leave_the_other_slots_usable()
     {
         for (int i = 0; i < Queue.Capacity; i++) Queue.TrySend(Payload.Make(0, i, 20));
         var held = new WorkLease[Queue.Capacity - 3];

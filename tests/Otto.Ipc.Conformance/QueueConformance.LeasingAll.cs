@@ -11,7 +11,7 @@ public abstract partial class QueueConformance
         for (int i = 0; i < 3; i++) Queue.TrySend(Payload.Make(1, i, 30));
         for (int i = 0; i < 3; i++)
         {
-            Assert.That(await Watch.Over(leases.MoveNextAsync()), Is.True);
+            Assert.That(await Watchdog.WaitAsync(leases.MoveNextAsync()), Is.True);
             Assert.That(leases.Current.Payload.ToArray(), Is.EqualTo(Payload.Make(1, i, 30)));
             Assert.That(Queue.GetCounts().Leased, Is.EqualTo(1), "one at a time");
             Assert.That(leases.Current.Complete(), Is.True);
@@ -20,7 +20,7 @@ public abstract partial class QueueConformance
         ValueTask<bool> waiting = leases.MoveNextAsync();
         Assert.That(waiting.IsCompleted, Is.False);
         OpenOther().TrySend("more"u8);
-        Assert.That(await Watch.Over(waiting), Is.True);
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
         Assert.That(leases.Current.Complete(), Is.True);
     }
 
@@ -60,7 +60,7 @@ public abstract partial class QueueConformance
         await using IAsyncEnumerator<WorkLease> leases = Queue.LeaseAllAsync().GetAsyncEnumerator();
         for (int i = 2; i < 6; i++)
         {
-            Assert.That(await Watch.Over(leases.MoveNextAsync()), Is.True);
+            Assert.That(await Watchdog.WaitAsync(leases.MoveNextAsync()), Is.True);
             Assert.That(leases.Current.Payload.ToArray(), Is.EqualTo(Payload.Make(1, i, 30)));
             leases.Current.Complete();
         }
@@ -79,7 +79,7 @@ public abstract partial class QueueConformance
             WorkLease lease;
             try
             {
-                Assert.That(await Watch.Over(waiting), Is.True);
+                Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
                 lease = leases.Current;
             }
             catch (OperationCanceledException)
@@ -101,11 +101,11 @@ public abstract partial class QueueConformance
         WorkQueue other = OpenOther();
         Queue.TrySend("held"u8);
         await using IAsyncEnumerator<WorkLease> leases = other.LeaseAllAsync().GetAsyncEnumerator();
-        Assert.That(await Watch.Over(leases.MoveNextAsync()), Is.True);
+        Assert.That(await Watchdog.WaitAsync(leases.MoveNextAsync()), Is.True);
         WorkLease held = leases.Current;
         ValueTask<bool> waiting = leases.MoveNextAsync();
         other.Dispose();
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<ObjectDisposedException>());
         Assert.That(held.Complete(), Is.True, "a lease outlives its handle's dispose");
         Assert.That(Queue.GetCounts().Free, Is.EqualTo(Queue.Capacity));
     }
@@ -133,8 +133,8 @@ public abstract partial class QueueConformance
             {
             }
         }))];
-        for (int i = 0; i < Messages; i++) await Watch.Over(Queue.SendAsync(Payload.Make(1, i, 30)));
-        await Watch.Over(Task.WhenAll(loops), Watch.BulkLimit);
+        for (int i = 0; i < Messages; i++) await Watchdog.WaitAsync(Queue.SendAsync(Payload.Make(1, i, 30)));
+        await Watchdog.WaitAsync(Task.WhenAll(loops), Watchdog.BulkLimit);
         Assert.That(done, Is.All.EqualTo(1));
     }
 

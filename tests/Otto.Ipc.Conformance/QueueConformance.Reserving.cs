@@ -109,7 +109,7 @@ public abstract partial class QueueConformance
     }
 
     [Test]
-    public void A_lease_that_ended_says_so_after_its_handle_was_disposed()
+    public void A_lease_that_ended_reports_it_after_its_handle_was_disposed()
     {
         Queue.TrySend("x"u8);
         WorkLease lease = Lease();
@@ -139,14 +139,14 @@ public abstract partial class QueueConformance
             handle.TrySend("x"u8);
             Assert.That(handle.TryLease(out WorkLease lease), Is.True);
             using var start = new Barrier(3);
-            Task<bool>[] ends = [.. Enumerable.Range(0, 2).Select(_ => Watch.OnThread(() =>
+            Task<bool>[] ends = [.. Enumerable.Range(0, 2).Select(_ => Watchdog.RunOnThread(() =>
             {
                 start.SignalAndWait();
                 return lease.Complete();
             }))];
             start.SignalAndWait();
             handle.Dispose();
-            await Watch.Over(Task.WhenAll(ends));
+            await Watchdog.WaitAsync(Task.WhenAll(ends));
             Assert.That(ends.Count(end => end.Result), Is.EqualTo(1));
         }
     }

@@ -10,9 +10,9 @@ public abstract partial class QueueConformance
     [Test]
     public async Task A_blocked_worker_wakes_for_a_message()
     {
-        Task<bool> waiting = Watch.OnThread(() => Queue.WaitToLease(Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => Queue.WaitToLease(Timeout.InfiniteTimeSpan));
         OpenOther().TrySend("x"u8);
-        Assert.That(await Watch.Over(waiting), Is.True);
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
         Work();
     }
 
@@ -21,7 +21,7 @@ public abstract partial class QueueConformance
     {
         ValueTask<WorkLease> waiting = Queue.LeaseAsync();
         OpenOther().TrySend("x"u8);
-        WorkLease lease = await Watch.Over(waiting);
+        WorkLease lease = await Watchdog.WaitAsync(waiting);
         Assert.That(lease.Complete(), Is.True);
     }
 
@@ -30,7 +30,7 @@ public abstract partial class QueueConformance
     {
         Task<bool>[] workers = [.. Enumerable.Range(0, 6).Select(_ => Task.Run(async () => (await Queue.LeaseAsync()).Complete()))];
         for (int i = 0; i < workers.Length; i++) Queue.TrySend("x"u8);
-        await Watch.Over(Task.WhenAll(workers));
+        await Watchdog.WaitAsync(Task.WhenAll(workers));
         Assert.That(Queue.GetCounts().Free, Is.EqualTo(Queue.Capacity));
     }
 
@@ -50,9 +50,9 @@ public abstract partial class QueueConformance
     public async Task A_blocked_sender_wakes_for_room()
     {
         FillUp();
-        Task<bool> waiting = Watch.OnThread(() => Queue.WaitToSend(Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => Queue.WaitToSend(Timeout.InfiniteTimeSpan));
         Work();
-        Assert.That(await Watch.Over(waiting), Is.True);
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
         Assert.That(Queue.TrySend("x"u8), Is.True);
     }
 
@@ -63,7 +63,7 @@ public abstract partial class QueueConformance
         ValueTask sending = Queue.SendAsync("last"u8.ToArray());
         Assert.That(sending.IsCompleted, Is.False);
         Work();
-        await Watch.Over(sending);
+        await Watchdog.WaitAsync(sending);
         for (int i = 1; i < sent; i++) Work();
         Assert.That(Work(), Is.EqualTo("last"u8.ToArray()));
     }
@@ -72,11 +72,11 @@ public abstract partial class QueueConformance
     public async Task Cancelling_ends_waits()
     {
         using var stop = new CancellationTokenSource();
-        Task<bool> blocked = Watch.OnThread(() => Queue.WaitToLease(Timeout.InfiniteTimeSpan, stop.Token));
+        Task<bool> blocked = Watchdog.RunOnThread(() => Queue.WaitToLease(Timeout.InfiniteTimeSpan, stop.Token));
         ValueTask<WorkLease> waiting = Queue.LeaseAsync(stop.Token);
         await stop.CancelAsync();
-        Assert.That(async () => await Watch.Over(blocked), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await Watchdog.WaitAsync(blocked), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(async () => await Queue.SendAsync("x"u8.ToArray(), stop.Token), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(Queue.GetCounts().Ready, Is.Zero);
     }
@@ -93,7 +93,7 @@ public abstract partial class QueueConformance
             WorkLease lease;
             try
             {
-                lease = await Watch.Over(waiting);
+                lease = await Watchdog.WaitAsync(waiting);
             }
             catch (OperationCanceledException)
             {
@@ -110,19 +110,19 @@ public abstract partial class QueueConformance
     public async Task Waits_end_when_their_handle_is_disposed()
     {
         FillUp();
-        Task<bool> sender = Watch.OnThread(() => Queue.WaitToSend(Timeout.InfiniteTimeSpan));
+        Task<bool> sender = Watchdog.RunOnThread(() => Queue.WaitToSend(Timeout.InfiniteTimeSpan));
         ValueTask asyncSender = Queue.SendAsync("x"u8.ToArray());
         Queue.Dispose();
-        Assert.That(async () => await Watch.Over(sender), Throws.InstanceOf<ObjectDisposedException>());
-        Assert.That(async () => await Watch.Over(asyncSender), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(sender), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(asyncSender), Throws.InstanceOf<ObjectDisposedException>());
 
         WorkQueue other = OpenOther();
         while (other.TryLease(out WorkLease lease)) lease.Complete();
-        Task<bool> worker = Watch.OnThread(() => other.WaitToLease(Timeout.InfiniteTimeSpan));
+        Task<bool> worker = Watchdog.RunOnThread(() => other.WaitToLease(Timeout.InfiniteTimeSpan));
         ValueTask<WorkLease> asyncWorker = other.LeaseAsync();
         await other.DisposeAsync();
-        Assert.That(async () => await Watch.Over(worker), Throws.InstanceOf<ObjectDisposedException>());
-        Assert.That(async () => await Watch.Over(asyncWorker), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(worker), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(asyncWorker), Throws.InstanceOf<ObjectDisposedException>());
     }
 
     [Test]
@@ -146,17 +146,17 @@ public abstract partial class QueueConformance
         for (int i = 0; i < 100; i++)
         {
             WorkQueue handle = OpenOther();
-            Task sending = Watch.OnThread(() => UntilDisposed(() =>
+            Task sending = Watchdog.RunOnThread(() => UntilDisposed(() =>
             {
                 if (handle.TrySend("beside"u8)) Interlocked.Increment(ref sent);
             }));
-            Task working = Watch.OnThread(() => UntilDisposed(() =>
+            Task working = Watchdog.RunOnThread(() => UntilDisposed(() =>
             {
                 if (handle.TryLease(out WorkLease lease) && lease.Complete()) Interlocked.Increment(ref done);
             }));
             Thread.SpinWait(i * 200);
             handle.Dispose();
-            await Watch.Over(Task.WhenAll(sending, working));
+            await Watchdog.WaitAsync(Task.WhenAll(sending, working));
         }
 
         while (Queue.TryLease(out WorkLease lease))
@@ -176,7 +176,7 @@ public abstract partial class QueueConformance
         int each = MessagesOfEach;
         var seen = new ConcurrentDictionary<(int, int), int>();
         int left = Senders * each;
-        Task[] workers = [.. Enumerable.Range(0, Workers).Select(w => Watch.OnThread(() =>
+        Task[] workers = [.. Enumerable.Range(0, Workers).Select(w => Watchdog.RunOnThread(() =>
         {
             WorkQueue handle = w % 2 == 0 ? Queue : OpenOther();
             int[] last = [-1, -1, -1, -1];
@@ -203,7 +203,7 @@ public abstract partial class QueueConformance
                 Interlocked.Decrement(ref left);
             }
         }))];
-        Task[] senders = [.. Enumerable.Range(0, Senders).Select(s => Watch.OnThread(() =>
+        Task[] senders = [.. Enumerable.Range(0, Senders).Select(s => Watchdog.RunOnThread(() =>
         {
             byte[] buffer = new byte[200];
             for (int i = 0; i < each; i++)
@@ -213,7 +213,7 @@ public abstract partial class QueueConformance
                 while (!Queue.TrySend(message)) Queue.WaitToSend(TimeSpan.FromMilliseconds(20));
             }
         }))];
-        await Watch.Over(Task.WhenAll([.. senders, .. workers]), Watch.BulkLimit);
+        await Watchdog.WaitAsync(Task.WhenAll([.. senders, .. workers]), Watchdog.BulkLimit);
         Assert.That(seen, Has.Count.EqualTo(Senders * each));
         Assert.That(seen.Values, Is.All.EqualTo(1));
         Assert.That(Queue.GetCounts().Free, Is.EqualTo(Queue.Capacity));

@@ -161,7 +161,7 @@ public abstract partial class QueueConformance
     }
 
     [Test]
-    public void An_abandoned_message_comes_again_with_its_attempt_counted()
+    public void An_abandoned_message_is_redelivered_with_its_attempt_counted()
     {
         Queue.TrySend("x"u8);
         Lease().Abandon();
@@ -260,7 +260,7 @@ public abstract partial class QueueConformance
     }
 
     [Test]
-    public void Held_leases_take_room_and_stop_nobody()
+    public void Held_leases_take_room_and_stop_no_other_worker()
     {
         FillUp();
         WorkLease[] held = [Lease(), Lease(), Lease()];
@@ -276,7 +276,7 @@ public abstract partial class QueueConformance
     }
 
     [Test]
-    public void Counts_tell_what_the_queue_holds()
+    public void Counts_show_what_the_queue_holds()
     {
         for (int i = 0; i < 5; i++) Queue.TrySend("x"u8);
         WorkLease lease = Lease();
@@ -291,7 +291,7 @@ public abstract partial class QueueConformance
     {
         Assert.That(Queue.GetCounts().OldestReadyAge, Is.EqualTo(TimeSpan.Zero));
         Queue.TrySend("x"u8);
-        Watch.Until(() => Queue.GetCounts().OldestReadyAge > TimeSpan.Zero, "the age to grow");
+        Watchdog.Until(() => Queue.GetCounts().OldestReadyAge > TimeSpan.Zero, "the age to grow");
     }
 
     [Test]

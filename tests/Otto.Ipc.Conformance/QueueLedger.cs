@@ -4,7 +4,7 @@ using System.Globalization;
 namespace Otto.Ipc.Conformance;
 
 // What everybody said they did with every message, and whether it adds up. It is trusted because it catches planted bugs
-// (Otto.Ipc.Mmap.Tests, SweepFaults). What a killed process was about to do and could not report is the only thing that it leaves open.
+// (Otto.Ipc.Mmap.Tests, SweepFaultTests). What a killed process was about to do and could not report is the only thing that it leaves open.
 
 /// <summary>The checker of the queue.</summary>
 public sealed class QueueLedger

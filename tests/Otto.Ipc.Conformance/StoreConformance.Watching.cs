@@ -7,7 +7,7 @@ namespace Otto.Ipc.Conformance;
 public abstract partial class StoreConformance
 {
     [Test]
-    public async Task A_watch_tells_what_is_set_and_deleted_after_it_stands()
+    public async Task A_watch_reports_what_is_set_and_deleted_after_it_began()
     {
         await Store.SetAsync("before", "0"u8.ToArray());
         await using IStoreWatch watch = await Store.WatchAsync();
@@ -33,7 +33,7 @@ public abstract partial class StoreConformance
     }
 
     [Test]
-    public async Task A_watch_tells_only_of_keys_that_match()
+    public async Task A_watch_reports_only_keys_that_match()
     {
         await using IStoreWatch watch = await Store.WatchAsync("task.*");
         await using IAsyncEnumerator<StoreChange> news = watch.GetAsyncEnumerator();
@@ -43,7 +43,7 @@ public abstract partial class StoreConformance
     }
 
     [Test]
-    public async Task Whoever_watches_slowly_is_told_the_last_value_of_each_key()
+    public async Task A_slow_watch_receives_the_last_value_of_each_key()
     {
         await using IStoreWatch watch = await Store.WatchAsync();
         for (int i = 0; i < 200; i++)
@@ -56,7 +56,7 @@ public abstract partial class StoreConformance
         await using IAsyncEnumerator<StoreChange> news = watch.GetAsyncEnumerator();
         while (last.GetValueOrDefault("a") != "199" || last.GetValueOrDefault("b") != "199")
         {
-            Assert.That(await Watch.Over(news.MoveNextAsync()), Is.True);
+            Assert.That(await Watchdog.WaitAsync(news.MoveNextAsync()), Is.True);
             string value = Encoding.UTF8.GetString(news.Current.Value.Span);
             if (last.TryGetValue(news.Current.Key, out string? before))
                 Assert.That(int.Parse(value, System.Globalization.CultureInfo.InvariantCulture),
@@ -67,7 +67,7 @@ public abstract partial class StoreConformance
     }
 
     [Test]
-    public async Task Several_watches_each_hear_everything()
+    public async Task Each_of_several_watches_receives_everything()
     {
         IStoreWatch[] watches = [await Store.WatchAsync(), await (await OpenAsync()).WatchAsync(),
             await (await OpenAsync()).WatchAsync("k")];
@@ -88,18 +88,18 @@ public abstract partial class StoreConformance
         await using IAsyncEnumerator<StoreChange> news = watch.GetAsyncEnumerator(stop.Token);
         ValueTask<bool> next = news.MoveNextAsync();
         await stop.CancelAsync();
-        Assert.That(async () => await Watch.Over(next), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await Watchdog.WaitAsync(next), Throws.InstanceOf<OperationCanceledException>());
 
         IStoreWatch second = await Store.WatchAsync();
         await using IAsyncEnumerator<StoreChange> more = second.GetAsyncEnumerator();
         ValueTask<bool> waiting = more.MoveNextAsync();
         await second.DisposeAsync();
-        Assert.That(await Watch.Over(waiting), Is.False, "a disposed watch ends");
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.False, "a disposed watch ends");
     }
 
     private static async Task<string> NextAsync(IAsyncEnumerator<StoreChange> news)
     {
-        Assert.That(await Watch.Over(news.MoveNextAsync()), Is.True);
+        Assert.That(await Watchdog.WaitAsync(news.MoveNextAsync()), Is.True);
         StoreChange change = news.Current;
         return $"{change.Kind} {change.Key} {Encoding.UTF8.GetString(change.Value.Span)}";
     }

@@ -188,7 +188,7 @@ public abstract partial class StoreConformance
     }
 
     [Test]
-    public async Task A_disposed_handle_refuses_and_the_others_go_on()
+    public async Task A_disposed_handle_throws_and_the_others_continue()
     {
         IKeyValueStore other = await OpenAsync();
         await other.DisposeAsync();
@@ -214,7 +214,7 @@ public abstract partial class StoreConformance
             reads++;
         }
 
-        await Watch.Over(Task.WhenAll(writers));
+        await Watchdog.WaitAsync(Task.WhenAll(writers));
 
         async Task WriteAsync(IKeyValueStore store, int first)
         {
@@ -229,7 +229,7 @@ public abstract partial class StoreConformance
     {
         const int Keys = 60;
         IKeyValueStore[] stores = [await OpenAsync(), await OpenAsync(), await OpenAsync()];
-        await Watch.Over(Task.WhenAll(stores.Select((store, s) => Task.Run(async () =>
+        await Watchdog.WaitAsync(Task.WhenAll(stores.Select((store, s) => Task.Run(async () =>
         {
             for (int i = s; i < Keys; i += stores.Length) await store.SetAsync($"key.{i:00}", Utf8($"{i}"));
         }))));

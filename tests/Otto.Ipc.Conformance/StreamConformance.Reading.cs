@@ -14,9 +14,9 @@ public abstract partial class StreamConformance
         ValueTask<ReadOnlyMemory<byte>> receiving = Receiver.ReceiveAsync();
         Assert.That(receiving.IsCompleted, Is.False);
         Sender.TrySend("first"u8);
-        ReadOnlyMemory<byte> first = await Watch.Over(receiving);
+        ReadOnlyMemory<byte> first = await Watchdog.WaitAsync(receiving);
         Sender.TrySend("other"u8);
-        ReadOnlyMemory<byte> second = await Watch.Over(Receiver.ReceiveAsync());
+        ReadOnlyMemory<byte> second = await Watchdog.WaitAsync(Receiver.ReceiveAsync());
         Assert.That(first.ToArray(), Is.EqualTo("first"u8.ToArray()), "a copy, which the next message does not change");
         Assert.That(second.ToArray(), Is.EqualTo("other"u8.ToArray()));
         Assert.That(TryReceive(), Is.Null, "both count as read");
@@ -27,9 +27,10 @@ public abstract partial class StreamConformance
     {
         Sender.TrySend("last"u8);
         Sender.Complete();
-        Assert.That((await Watch.Over(Receiver.ReceiveAsync())).ToArray(), Is.EqualTo("last"u8.ToArray()));
-        Assert.That(async () => await Watch.Over(Receiver.ReceiveAsync()), Throws.InstanceOf<ChannelClosedException>());
-        Assert.That(async () => await Watch.Over(Receiver.ReceiveAsync()), Throws.InstanceOf<ChannelClosedException>(), "and again");
+        Assert.That((await Watchdog.WaitAsync(Receiver.ReceiveAsync())).ToArray(), Is.EqualTo("last"u8.ToArray()));
+        Assert.That(async () => await Watchdog.WaitAsync(Receiver.ReceiveAsync()), Throws.InstanceOf<ChannelClosedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(Receiver.ReceiveAsync()), Throws.InstanceOf<ChannelClosedException>(),
+            "and again");
     }
 
     [Test]
@@ -37,7 +38,7 @@ public abstract partial class StreamConformance
     {
         ValueTask<ReadOnlyMemory<byte>> receiving = Receiver.ReceiveAsync();
         Sender.Complete();
-        Assert.That(async () => await Watch.Over(receiving), Throws.InstanceOf<ChannelClosedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(receiving), Throws.InstanceOf<ChannelClosedException>());
         Assert.That(Receiver.IsCompleted, Is.True);
     }
 
@@ -53,7 +54,7 @@ public abstract partial class StreamConformance
             byte[] message;
             try
             {
-                message = (await Watch.Over(receiving)).ToArray();
+                message = (await Watchdog.WaitAsync(receiving)).ToArray();
             }
             catch (OperationCanceledException)
             {
@@ -94,7 +95,7 @@ public abstract partial class StreamConformance
                 next++;
             }
         });
-        await Watch.Over(Task.WhenAll(sending, reading), Watch.BulkLimit);
+        await Watchdog.WaitAsync(Task.WhenAll(sending, reading), Watchdog.BulkLimit);
         Assert.That(next, Is.EqualTo(Messages));
         Assert.That(Receiver.IsCompleted, Is.True);
     }
@@ -143,7 +144,7 @@ public abstract partial class StreamConformance
         await using IAsyncEnumerator<ReadOnlyMemory<byte>> messages = Receiver.ReadAllAsync(stop.Token).GetAsyncEnumerator();
         ValueTask<bool> waiting = messages.MoveNextAsync();
         await stop.CancelAsync();
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<OperationCanceledException>());
         Sender.TrySend("after"u8);
         Assert.That(await ReceiveSoonAsync(), Is.EqualTo("after"u8.ToArray()));
     }
@@ -153,10 +154,10 @@ public abstract partial class StreamConformance
     {
         Sender.TrySend("x"u8);
         await using IAsyncEnumerator<ReadOnlyMemory<byte>> messages = Receiver.ReadAllAsync().GetAsyncEnumerator();
-        Assert.That(await Watch.Over(messages.MoveNextAsync()), Is.True);
+        Assert.That(await Watchdog.WaitAsync(messages.MoveNextAsync()), Is.True);
         ValueTask<bool> waiting = messages.MoveNextAsync();
         Receiver.Dispose();
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<ObjectDisposedException>());
         Assert.That(async () => await Receiver.ReceiveAsync(), Throws.InstanceOf<ObjectDisposedException>());
     }
 
@@ -192,15 +193,15 @@ public abstract partial class StreamConformance
         using var stop = new CancellationTokenSource();
         ValueTask<ConformanceOrder> receiving = Receiver.ReceiveAsync(ConformanceJson.Default.ConformanceOrder, stop.Token);
         await stop.CancelAsync();
-        Assert.That(async () => await Watch.Over(receiving), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await Watchdog.WaitAsync(receiving), Throws.InstanceOf<OperationCanceledException>());
         await Sender.SendAsync(new ConformanceOrder(1, "", 0), ConformanceJson.Default.ConformanceOrder);
-        Assert.That((await Watch.Over(Receiver.ReceiveAsync(ConformanceJson.Default.ConformanceOrder))).Number, Is.EqualTo(1));
+        Assert.That((await Watchdog.WaitAsync(Receiver.ReceiveAsync(ConformanceJson.Default.ConformanceOrder))).Number, Is.EqualTo(1));
     }
 
     private async Task<ConformanceOrder> ReceiveOrderAsync() =>
-        await Watch.Over(Receiver.ReceiveAsync(ConformanceJson.Default.ConformanceOrder));
+        await Watchdog.WaitAsync(Receiver.ReceiveAsync(ConformanceJson.Default.ConformanceOrder));
 
-    private async Task<byte[]> ReceiveSoonAsync() => (await Watch.Over(Receiver.ReceiveAsync())).ToArray();
+    private async Task<byte[]> ReceiveSoonAsync() => (await Watchdog.WaitAsync(Receiver.ReceiveAsync())).ToArray();
 }
 
 /// <summary>What the typed tests send.</summary>

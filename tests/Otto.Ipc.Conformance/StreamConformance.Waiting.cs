@@ -9,9 +9,9 @@ public abstract partial class StreamConformance
     [Test]
     public async Task A_blocked_receiver_wakes_for_a_message()
     {
-        Task<bool> waiting = Watch.OnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
         Sender.TrySend("x"u8);
-        Assert.That(await Watch.Over(waiting), Is.True);
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
         Assert.That(Receive(), Is.EqualTo("x"u8.ToArray()));
     }
 
@@ -20,7 +20,7 @@ public abstract partial class StreamConformance
     {
         ValueTask<bool> waiting = Receiver.WaitToReceiveAsync();
         Sender.TrySend("x"u8);
-        Assert.That(await Watch.Over(waiting), Is.True);
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
         Assert.That(Receive(), Is.EqualTo("x"u8.ToArray()));
     }
 
@@ -46,9 +46,9 @@ public abstract partial class StreamConformance
     public async Task A_blocked_sender_wakes_for_room()
     {
         int sent = FillUp();
-        Task<bool> waiting = Watch.OnThread(() => Sender.WaitToSend(1000, Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => Sender.WaitToSend(1000, Timeout.InfiniteTimeSpan));
         for (int i = 0; i < sent; i++) Receive();
-        Assert.That(await Watch.Over(waiting), Is.True);
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
         Assert.That(Sender.TrySend(Payload.Make(1, 1, 1000)), Is.True);
     }
 
@@ -59,27 +59,27 @@ public abstract partial class StreamConformance
         ValueTask sending = Sender.SendAsync(Payload.Make(1, sent, 1000));
         Assert.That(sending.IsCompleted, Is.False);
         for (int i = 0; i < sent; i++) Receive();
-        await Watch.Over(sending);
+        await Watchdog.WaitAsync(sending);
         Assert.That(Receive(), Is.EqualTo(Payload.Make(1, sent, 1000)));
     }
 
     [Test]
     public async Task A_flush_ends_once_the_senders_process_is_not_needed()
     {
-        await Sender.FlushAsync().AsTask().WaitAsync(Watch.Limit);
+        await Sender.FlushAsync().AsTask().WaitAsync(Watchdog.Limit);
         Assert.That(Sender.TrySend("kept"u8), Is.True);
-        await Sender.FlushAsync().AsTask().WaitAsync(Watch.Limit);
+        await Sender.FlushAsync().AsTask().WaitAsync(Watchdog.Limit);
         Sender.Complete();
-        await Sender.FlushAsync().AsTask().WaitAsync(Watch.Limit);
+        await Sender.FlushAsync().AsTask().WaitAsync(Watchdog.Limit);
         Assert.That(Receive(), Is.EqualTo("kept"u8.ToArray()));
     }
 
     [Test]
     public async Task Completing_ends_a_wait()
     {
-        Task<bool> waiting = Watch.OnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
         Sender.Complete();
-        Assert.That(await Watch.Over(waiting), Is.False);
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.False);
         Assert.That(Receiver.IsCompleted, Is.True);
     }
 
@@ -87,9 +87,9 @@ public abstract partial class StreamConformance
     public async Task Cancelling_ends_a_blocked_wait()
     {
         using var stop = new CancellationTokenSource();
-        Task<bool> waiting = Watch.OnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan, stop.Token));
+        Task<bool> waiting = Watchdog.RunOnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan, stop.Token));
         await stop.CancelAsync();
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<OperationCanceledException>());
     }
 
     [Test]
@@ -113,7 +113,7 @@ public abstract partial class StreamConformance
             Sender.TrySend(Payload.Make(1, i, 20));
             try
             {
-                await Watch.Over(waiting);
+                await Watchdog.WaitAsync(waiting);
             }
             catch (OperationCanceledException)
             {
@@ -127,9 +127,9 @@ public abstract partial class StreamConformance
     [Test]
     public async Task A_blocked_wait_ends_when_its_receiver_is_disposed()
     {
-        Task<bool> waiting = Watch.OnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => Receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
         Receiver.Dispose();
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<ObjectDisposedException>());
     }
 
     [Test]
@@ -137,16 +137,16 @@ public abstract partial class StreamConformance
     {
         ValueTask<bool> waiting = Receiver.WaitToReceiveAsync();
         Receiver.Dispose();
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<ObjectDisposedException>());
     }
 
     [Test]
     public async Task A_blocked_wait_for_room_ends_when_its_sender_is_disposed()
     {
         FillUp();
-        Task<bool> waiting = Watch.OnThread(() => Sender.WaitToSend(1000, Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => Sender.WaitToSend(1000, Timeout.InfiniteTimeSpan));
         Sender.Dispose();
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<ObjectDisposedException>());
     }
 
     [Test]
@@ -170,15 +170,15 @@ public abstract partial class StreamConformance
             using IStreamHarness harness = CreateHarness();
             MessageSender sender = harness.OpenSender();
             MessageReceiver receiver = harness.OpenReceiver();
-            Task sending = Watch.OnThread(() => UntilDisposed(() => sender.TrySend("beside"u8)));
-            Task receiving = Watch.OnThread(() => UntilDisposed(() =>
+            Task sending = Watchdog.RunOnThread(() => UntilDisposed(() => sender.TrySend("beside"u8)));
+            Task receiving = Watchdog.RunOnThread(() => UntilDisposed(() =>
             {
                 if (receiver.TryReceive(out ReadLease lease)) lease.Dispose();
             }));
             Thread.SpinWait(i * 200);
             sender.Dispose();
             receiver.Dispose();
-            await Watch.Over(Task.WhenAll(sending, receiving));
+            await Watchdog.WaitAsync(Task.WhenAll(sending, receiving));
         }
     }
 
@@ -186,11 +186,11 @@ public abstract partial class StreamConformance
     public async Task A_sender_and_a_receiver_on_two_threads_pass_every_message_in_order()
     {
         int count = MessagesInARow;
-        Task receiving = Watch.OnThread(() =>
+        Task receiving = Watchdog.RunOnThread(() =>
         {
             for (int i = 0; i < count; i++)
             {
-                if (!Receiver.WaitToReceive(Watch.Limit)) Assert.Fail($"message {i} never came");
+                if (!Receiver.WaitToReceive(Watchdog.Limit)) Assert.Fail($"message {i} never came");
                 byte[] message = Receive();
                 if (!Payload.TryRead(message, out _, out int sequence) || sequence != i)
                     Assert.Fail($"expected message {i}, got {sequence}");
@@ -201,10 +201,10 @@ public abstract partial class StreamConformance
         {
             Span<byte> message = buffer.AsSpan(0, Payload.HeaderBytes + i % 300);
             Payload.Fill(message, 1, i);
-            while (!Sender.TrySend(message)) Assert.That(Sender.WaitToSend(message.Length, Watch.Limit), Is.True);
+            while (!Sender.TrySend(message)) Assert.That(Sender.WaitToSend(message.Length, Watchdog.Limit), Is.True);
         }
 
-        await Watch.Over(receiving);
+        await Watchdog.WaitAsync(receiving);
     }
 
     [Test]
@@ -221,7 +221,7 @@ public abstract partial class StreamConformance
             }
         });
         for (int i = 0; i < Count; i++) await Sender.SendAsync(Payload.Make(1, i, 200));
-        await Watch.Over(receiving);
+        await Watchdog.WaitAsync(receiving);
     }
 
     private static void UntilDisposed(Action call)

@@ -201,7 +201,7 @@ public abstract partial class StreamConformance
     }
 
     [Test]
-    public void A_completed_stream_says_so_once_all_was_read()
+    public void A_completed_stream_reports_it_once_all_was_read()
     {
         Sender.TrySend("last"u8);
         Sender.Complete();

@@ -49,7 +49,7 @@ public abstract class StreamSendersConformance
     }
 
     [Test]
-    public void Every_sender_is_heard()
+    public void Messages_of_every_sender_are_received()
     {
         MessageSender a = OpenSender(), b = OpenSender(), c = OpenSender();
         Assert.That(c.TrySend("c"u8) && a.TrySend("a"u8) && b.TrySend("b"u8), Is.True);
@@ -94,7 +94,7 @@ public abstract class StreamSendersConformance
     }
 
     [Test]
-    public void A_receiver_hears_a_sender_that_came_after_it_found_nothing()
+    public void A_receiver_receives_from_a_sender_that_opened_after_it_found_nothing()
     {
         MessageSender first = OpenSender();
         first.TrySend("1"u8);
@@ -109,10 +109,10 @@ public abstract class StreamSendersConformance
     {
         // Opened here: opened on the other thread, it could be another stream's, since each side would make one.
         MessageReceiver receiver = Receiver;
-        Task<bool> waiting = Watch.OnThread(() => receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => receiver.WaitToReceive(Timeout.InfiniteTimeSpan));
         OpenSender();
         OpenSender().TrySend("later"u8);
-        Assert.That(await Watch.Over(waiting), Is.True);
+        Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
         Assert.That(Receive(), Is.EqualTo("later"u8.ToArray()));
     }
 
@@ -233,7 +233,7 @@ public abstract class StreamSendersConformance
     public async Task Senders_that_come_and_go_beside_the_receiver_lose_nothing_and_keep_their_order()
     {
         const int Threads = 3, Lives = 40, MessagesALife = 500;
-        Task[] sending = [.. Enumerable.Range(0, Threads).Select(thread => Watch.OnThread(() =>
+        Task[] sending = [.. Enumerable.Range(0, Threads).Select(thread => Watchdog.RunOnThread(() =>
         {
             for (int life = 0; life < Lives; life++)
             {
@@ -241,7 +241,7 @@ public abstract class StreamSendersConformance
                 for (int i = 0; i < MessagesALife; i++)
                 {
                     byte[] message = Payload.Make(thread * Lives + life, i, 20 + i % 100);
-                    while (!sender.TrySend(message)) Assert.That(sender.WaitToSend(message.Length, Watch.Limit), Is.True);
+                    while (!sender.TrySend(message)) Assert.That(sender.WaitToSend(message.Length, Watchdog.Limit), Is.True);
                 }
             }
         }))];
@@ -251,7 +251,7 @@ public abstract class StreamSendersConformance
         {
             // Between two lives of each sender there may be none, which is an end where leaving is one.
             bool allSent = all.IsCompleted;
-            while (!Receiver.WaitToReceive(Watch.Limit))
+            while (!Receiver.WaitToReceive(Watchdog.Limit))
             {
                 if (allSent || !LeavingCompletes) Assert.Fail($"message {read} never came");
                 allSent = all.IsCompleted;
@@ -262,7 +262,7 @@ public abstract class StreamSendersConformance
                 Assert.Fail($"sender {sender} sent {sequence} out of order, or torn");
         }
 
-        await Watch.Over(all);
+        await Watchdog.WaitAsync(all);
         Assert.That(next, Is.All.EqualTo(MessagesALife));
     }
 

@@ -11,9 +11,9 @@ public abstract partial class TopicConformance
         MessagePublisher publisher = Publisher();
         ValueTask<TopicMessage> receiving = subscriber.ReceiveAsync();
         publisher.TryPublish("first"u8);
-        TopicMessage first = await Watch.Over(receiving);
+        TopicMessage first = await Watchdog.WaitAsync(receiving);
         publisher.TryPublish("other"u8);
-        TopicMessage second = await Watch.Over(subscriber.ReceiveAsync());
+        TopicMessage second = await Watchdog.WaitAsync(subscriber.ReceiveAsync());
         Assert.That(first.Payload.ToArray(), Is.EqualTo("first"u8.ToArray()), "a copy, which the next message does not change");
         Assert.That(second.Payload.ToArray(), Is.EqualTo("other"u8.ToArray()));
         Assert.That(first.Lost + second.Lost, Is.Zero);
@@ -42,7 +42,7 @@ public abstract partial class TopicConformance
         MessagePublisher publisher = Publisher();
         for (int i = 0; i < TooMany; i++) publisher.TryPublish(Payload.Make(1, i, 100));
         long expected = 0, lost = 0;
-        using var stop = new CancellationTokenSource(Watch.Limit);
+        using var stop = new CancellationTokenSource(Watchdog.Limit);
         await foreach (TopicMessage message in slow.ReadAllAsync(stop.Token))
         {
             Assert.That(Payload.TryRead(message.Payload.Span, out _, out int sequence), Is.True, "a torn message");
@@ -93,7 +93,7 @@ public abstract partial class TopicConformance
             byte[] message;
             try
             {
-                message = (await Watch.Over(receiving)).Payload.ToArray();
+                message = (await Watchdog.WaitAsync(receiving)).Payload.ToArray();
             }
             catch (OperationCanceledException)
             {
@@ -114,7 +114,7 @@ public abstract partial class TopicConformance
         await using IAsyncEnumerator<TopicMessage> messages = subscriber.ReadAllAsync().GetAsyncEnumerator();
         ValueTask<bool> waiting = messages.MoveNextAsync();
         subscriber.Dispose();
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<ObjectDisposedException>());
         Assert.That(async () => await subscriber.ReceiveAsync(), Throws.InstanceOf<ObjectDisposedException>());
     }
 
@@ -127,13 +127,13 @@ public abstract partial class TopicConformance
         await using (IAsyncEnumerator<TopicMessage> messages = transport.SubscribeAsync("prices", stop.Token).GetAsyncEnumerator())
         {
             ValueTask<bool> waiting = messages.MoveNextAsync();
-            await Watch.Over(transport.Opened);
+            await Watchdog.WaitAsync(transport.Opened);
             publisher.TryPublish("one"u8);
-            Assert.That(await Watch.Over(waiting), Is.True);
+            Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
             Assert.That(messages.Current.Payload.ToArray(), Is.EqualTo("one"u8.ToArray()));
             waiting = messages.MoveNextAsync();
             await stop.CancelAsync();
-            Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<OperationCanceledException>());
+            Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<OperationCanceledException>());
         }
 
         MessageSubscriber subscriber = await transport.Opened;
@@ -141,7 +141,7 @@ public abstract partial class TopicConformance
     }
 
     [Test]
-    public async Task SubscribeAsync_starts_where_it_is_told()
+    public async Task SubscribeAsync_starts_at_the_given_position()
     {
         if (!KeepsMessages)
         {

@@ -44,7 +44,7 @@ public abstract partial class TopicConformance
     }
 
     [Test]
-    public void Every_subscriber_hears_every_message_in_order()
+    public void Every_subscriber_receives_every_message_in_order()
     {
         MessagePublisher publisher = Publisher();
         MessageSubscriber[] subscribers = [Subscriber(), Subscriber(), Subscriber()];
@@ -59,14 +59,14 @@ public abstract partial class TopicConformance
     }
 
     [Test]
-    public void A_topic_without_subscribers_takes_messages_for_ever()
+    public void A_topic_without_subscribers_is_never_full()
     {
         MessagePublisher publisher = Publisher();
         for (int i = 0; i < TooMany; i++) Assert.That(publisher.TryPublish(Payload.Make(1, i, 100)), Is.True);
     }
 
     [Test]
-    public void A_subscriber_that_begins_now_hears_nothing_from_before()
+    public void A_subscriber_that_begins_now_receives_nothing_from_before()
     {
         MessagePublisher publisher = Publisher();
         for (int i = 0; i < 5; i++) publisher.TryPublish(Payload.Make(1, i, 30));
@@ -99,7 +99,7 @@ public abstract partial class TopicConformance
     }
 
     [Test]
-    public void A_lapped_subscriber_is_told_exactly_how_many_it_lost()
+    public void A_lapped_subscriber_learns_exactly_how_many_it_lost()
     {
         MessagePublisher publisher = Publisher();
         MessageSubscriber slow = Subscriber();
@@ -109,7 +109,7 @@ public abstract partial class TopicConformance
         {
             for (int i = 0; i < TooMany / 7 * (1 + round % 9); i++) publisher.TryPublish(Payload.Make(1, expected + i, 20 + i % 200));
             int published = expected + TooMany / 7 * (1 + round % 9);
-            Watch.Until(
+            Watchdog.Until(
                 () =>
                 {
                     while (slow.TryReceive(out TopicFrame message))
@@ -131,7 +131,7 @@ public abstract partial class TopicConformance
     }
 
     [Test]
-    public void Who_skips_what_has_piled_up_is_told_how_much_that_was()
+    public void Skipping_the_backlog_returns_the_number_of_skipped_messages()
     {
         MessagePublisher publisher = Publisher();
         MessageSubscriber subscriber = Subscriber();
@@ -164,7 +164,7 @@ public abstract partial class TopicConformance
     }
 
     [Test]
-    public void A_publisher_that_comes_later_is_heard_from_its_first_message()
+    public void A_publisher_that_opens_later_is_received_from_its_first_message()
     {
         MessageSubscriber subscriber = Subscriber();
         Publisher().TryPublish("one"u8);
@@ -173,7 +173,7 @@ public abstract partial class TopicConformance
     }
 
     [Test]
-    public void A_publishers_successor_goes_on_where_it_stopped()
+    public void A_publishers_successor_continues_where_it_stopped()
     {
         MessageSubscriber subscriber = Subscriber();
         for (int i = 0; i < 30; i++)
@@ -187,7 +187,7 @@ public abstract partial class TopicConformance
     }
 
     [Test]
-    public void Messages_of_no_bytes_and_of_exactly_the_limit_are_heard_with_every_byte_value()
+    public void Messages_of_no_bytes_and_of_exactly_the_limit_arrive_with_every_byte_value()
     {
         MessagePublisher publisher = Publisher();
         MessageSubscriber subscriber = Subscriber();
@@ -204,7 +204,7 @@ public abstract partial class TopicConformance
     }
 
     [Test]
-    public void What_is_written_in_place_is_heard_once_it_is_committed()
+    public void A_message_written_in_place_is_received_once_it_is_committed()
     {
         MessagePublisher publisher = Publisher();
         MessageSubscriber subscriber = Subscriber();
@@ -250,22 +250,23 @@ public abstract partial class TopicConformance
         MessagePublisher publisher = Publisher();
         for (int i = 0; i < 20; i++)
         {
-            Task waiting = blocks ? Watch.OnThread(() => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan))
+            Task waiting = blocks ? Watchdog.RunOnThread(() => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan))
                 : subscriber.WaitToReceiveAsync().AsTask();
             publisher.TryPublish(Payload.Make(1, i, 20));
-            await Watch.Over(waiting);
+            await Watchdog.WaitAsync(waiting);
             Assert.That(Next(subscriber, out _), Is.EqualTo(Payload.Make(1, i, 20)));
         }
     }
 
     [Test]
-    public async Task Everyone_who_waits_is_woken_by_one_message()
+    public async Task One_message_wakes_every_waiting_subscriber()
     {
         MessageSubscriber[] subscribers = [.. Enumerable.Range(0, 8).Select(_ => Subscriber())];
         Task[] waiting = [.. subscribers.Select(
-            (s, i) => i % 2 == 0 ? Watch.OnThread(() => s.WaitToReceive(Timeout.InfiniteTimeSpan)) : s.WaitToReceiveAsync().AsTask())];
+            (s, i) => i % 2 == 0 ? Watchdog.RunOnThread(() => s.WaitToReceive(Timeout.InfiniteTimeSpan))
+            : s.WaitToReceiveAsync().AsTask())];
         Publisher().TryPublish("all"u8);
-        await Watch.Over(Task.WhenAll(waiting));
+        await Watchdog.WaitAsync(Task.WhenAll(waiting));
         foreach (MessageSubscriber subscriber in subscribers) Assert.That(Text(subscriber), Is.EqualTo("all"));
     }
 
@@ -292,7 +293,7 @@ public abstract partial class TopicConformance
             publisher.TryPublish(Payload.Make(1, i, 20));
             try
             {
-                await Watch.Over(waiting);
+                await Watchdog.WaitAsync(waiting);
             }
             catch (OperationCanceledException)
             {
@@ -308,10 +309,10 @@ public abstract partial class TopicConformance
     public async Task Disposing_beside_a_wait_ends_it()
     {
         MessageSubscriber subscriber = _harness.OpenSubscriber();
-        Task<bool> waiting = Watch.OnThread(() => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan));
+        Task<bool> waiting = Watchdog.RunOnThread(() => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan));
         subscriber.Dispose();
         subscriber.Dispose();
-        Assert.That(async () => await Watch.Over(waiting), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await Watchdog.WaitAsync(waiting), Throws.InstanceOf<ObjectDisposedException>());
         Assert.Throws<ObjectDisposedException>(() => subscriber.TryReceive(out _));
         MessagePublisher publisher = _harness.OpenPublisher();
         publisher.Dispose();
@@ -324,23 +325,23 @@ public abstract partial class TopicConformance
     {
         const int Messages = 200_000;
         MessageSubscriber[] subscribers = [Subscriber(), Subscriber()];
-        Task publishing = Watch.OnThread(() =>
+        Task publishing = Watchdog.RunOnThread(() =>
         {
             MessagePublisher publisher = Publisher();
             for (int i = 0; i < Messages; i++)
             {
                 byte[] message = Payload.Make(1, i, 16 + i % 300);
-                while (!publisher.TryPublish(message)) publisher.WaitToPublish(message.Length, Watch.Limit);
+                while (!publisher.TryPublish(message)) publisher.WaitToPublish(message.Length, Watchdog.Limit);
             }
         });
-        Task[] hearing = [.. subscribers.Select(subscriber => Watch.OnThread(() =>
+        Task[] hearing = [.. subscribers.Select(subscriber => Watchdog.RunOnThread(() =>
         {
             int expected = 0;
             while (expected < Messages)
             {
                 if (!subscriber.TryReceive(out TopicFrame message))
                 {
-                    Assert.That(subscriber.WaitToReceive(Watch.Limit), Is.True);
+                    Assert.That(subscriber.WaitToReceive(Watchdog.Limit), Is.True);
                     continue;
                 }
 
@@ -349,7 +350,7 @@ public abstract partial class TopicConformance
                 expected = sequence + 1;
             }
         }))];
-        await Watch.Over(Task.WhenAll([publishing, .. hearing]), Watch.BulkLimit);
+        await Watchdog.WaitAsync(Task.WhenAll([publishing, .. hearing]), Watchdog.BulkLimit);
     }
 
     protected MessagePublisher Publisher() => Keep(_harness.OpenPublisher());
@@ -360,7 +361,7 @@ public abstract partial class TopicConformance
     {
         byte[]? bytes = null;
         long found = 0;
-        Watch.Until(
+        Watchdog.Until(
             () =>
             {
                 if (!subscriber.TryReceive(out TopicFrame message)) return false;

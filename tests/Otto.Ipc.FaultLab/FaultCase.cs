@@ -3,7 +3,7 @@ namespace Otto.Ipc.FaultLab;
 // One victim and the instruction at which it is stopped, and what the others found.
 
 /// <summary>What must become of the message that the victim was at, if it is killed there.</summary>
-internal enum Fate
+internal enum ExpectedOutcome
 {
     /// <summary>The victim was at no message in particular, or it may go either way.</summary>
     Open,
@@ -28,7 +28,7 @@ internal enum Fate
 /// <param name="Victim">What the victim does, in words for Otto.Ipc.Peer; the channel's
 /// name comes after the first.</param>
 /// <param name="Fate">What must become of its message if it is killed.</param>
-internal sealed record FaultCase(string Scene, string Point, int Hit, string Victim, Fate Fate = Fate.Open)
+internal sealed record FaultCase(string Scene, string Point, int Hit, string Victim, ExpectedOutcome Fate = ExpectedOutcome.Open)
 {
     public override string ToString() => $"{Scene}: {Victim} at {Point}:{Hit}";
 }

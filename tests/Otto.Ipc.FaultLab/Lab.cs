@@ -116,7 +116,7 @@ internal sealed class Lab(int seed, TextWriter? json, int atOnce)
         Parallel.For(0, batches.Length, new ParallelOptions { MaxDegreeOfParallelism = 2 }, i =>
         {
             (string shape, int first) = batches[i];
-            using var place = new Place();
+            using SegmentWorkspace place = new SegmentWorkspace();
             using var peer = new PeerProcess(place.Directory, [],
                 ["hostile", shape, Text(seed * 1_000 + first), Text(Math.Min(Batch, casesAShape - first))]);
             bool hung = false, crashed = false;

@@ -13,7 +13,7 @@ internal sealed class Victim : IDisposable
     private readonly bool _kill;
     private readonly bool _onTheWayOut;
 
-    public Victim(Place place, FaultCase fault, bool kill, string name)
+    public Victim(SegmentWorkspace workspace, FaultCase fault, bool kill, string name)
     {
         _kill = kill;
         _onTheWayOut = fault.Point.Contains("leave.", StringComparison.Ordinal)
@@ -22,7 +22,7 @@ internal sealed class Victim : IDisposable
         string at = string.Create(CultureInfo.InvariantCulture, $"{fault.Point}:{fault.Hit}:{(kill ? "KILL" : "STOP")}");
         // A bug of a sweep or an end is the others'; one that publishes wrongly must be the victim's.
         string plant = Lab.Planted is { } bug && bug.StartsWith("stream.", StringComparison.Ordinal) ? bug : "";
-        _peer = new PeerProcess(place.Directory, [("OTTO_FAULT_AT", at), ("OTTO_FAULT_PLANT", plant)], [words[0], name, .. words[1..]]);
+        _peer = new PeerProcess(workspace.Directory, [("OTTO_FAULT_AT", at), ("OTTO_FAULT_PLANT", plant)], [words[0], name, .. words[1..]]);
     }
 
     public IReadOnlyList<string> Lines => _peer.Lines;
@@ -92,12 +92,12 @@ internal sealed class Victim : IDisposable
 }
 
 /// <summary>A directory of segments for one run, removed with all that is in it.</summary>
-internal sealed class Place : IDisposable
+internal sealed class SegmentWorkspace : IDisposable
 {
     private static readonly string Prefix = $"/dev/shm/otto-faults-{Environment.ProcessId}-";
     private static int _count;
 
-    public Place()
+    public SegmentWorkspace()
     {
         Directory = Prefix + Interlocked.Increment(ref _count).ToString(CultureInfo.InvariantCulture);
         System.IO.Directory.CreateDirectory(Directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -129,7 +129,7 @@ internal sealed class Place : IDisposable
 }
 
 /// <summary>Notes how long somebody goes without success, from a moment on.</summary>
-internal sealed class Pulse
+internal sealed class StallTimer
 {
     private readonly Lock _gate = new();
     private long _last = Stopwatch.GetTimestamp();

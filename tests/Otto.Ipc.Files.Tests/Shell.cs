@@ -16,7 +16,7 @@ internal static class Shell
         using Process process = Start(directory, script);
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         process.StandardInput.Close();
-        if (!process.WaitForExit(Watch.BulkLimit))
+        if (!process.WaitForExit(Watchdog.BulkLimit))
         {
             process.Kill(entireProcessTree: true);
             Assert.Fail($"a script did not end: {script}");

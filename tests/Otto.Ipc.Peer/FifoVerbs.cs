@@ -14,15 +14,15 @@ internal static class FifoVerbs
     {
         int limit = Number(arguments[1]), me = Number(arguments[2]), count = Number(arguments[3]), bytes = Number(arguments[4]);
         using MessageSender sender = new FifoTransport().OpenSender(arguments[0], Options(limit));
-        Talk.Say("ready");
+        PeerConsole.WriteLine("ready");
         for (int i = 0; i < count; i++)
         {
             byte[] message = Payload.Make(me, i, bytes);
             while (!sender.TrySend(message)) sender.WaitToSend(bytes, Timeout.InfiniteTimeSpan);
-            Talk.Say($"sent {i}");
+            PeerConsole.WriteLine($"sent {i}");
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
@@ -31,20 +31,20 @@ internal static class FifoVerbs
     public static int Receive(string[] arguments)
     {
         using MessageReceiver receiver = new FifoTransport().OpenReceiver(arguments[0], Options(Number(arguments[1])));
-        Talk.Say("ready");
+        PeerConsole.WriteLine("ready");
         int hold = arguments.Length > 3 ? Number(arguments[3]) : -1;
         bool async = arguments[2] == "async";
         while (async ? receiver.WaitToReceiveAsync().AsTask().GetAwaiter().GetResult() : receiver.WaitToReceive(Timeout.InfiniteTimeSpan))
         {
             if (!receiver.TryReceive(out ReadLease lease)) continue;
-            Talk.Say(Payload.TryRead(lease.Bytes, out int sender, out int sequence) ? $"got {sender} {sequence}"
+            PeerConsole.WriteLine(Payload.TryRead(lease.Bytes, out int sender, out int sequence) ? $"got {sender} {sequence}"
                 : $"torn {sender} {sequence}");
-            if (sequence == hold) Talk.AwaitOrder();
+            if (sequence == hold) PeerConsole.WaitForFinish();
             lease.Dispose();
-            Talk.Say($"read {sequence}");
+            PeerConsole.WriteLine($"read {sequence}");
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 

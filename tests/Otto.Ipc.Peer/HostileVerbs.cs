@@ -22,13 +22,14 @@ internal static class HostileVerbs
         int first = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture), refused = 0;
         for (int i = first; i < first + count; i++)
         {
-            Talk.Say($"case {i}");
+            PeerConsole.WriteLine($"case {i}");
             long start = Stopwatch.GetTimestamp();
             refused += arguments[0] switch { "stream" => Stream(i), "topic" => Topic(i), "loan" => Loans(i), _ => Queue(i) };
-            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(2) + Slack) Talk.Say($"slow {i} {Stopwatch.GetElapsedTime(start)}");
+            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(2) + Slack)
+                PeerConsole.WriteLine($"slow {i} {Stopwatch.GetElapsedTime(start)}");
         }
 
-        Talk.Say($"survived {count} refused {refused}");
+        PeerConsole.WriteLine($"survived {count} refused {refused}");
         return 0;
     }
 
@@ -359,7 +360,8 @@ internal static class HostileVerbs
         }
         finally
         {
-            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(1) + Slack) Talk.Say($"slow call {Stopwatch.GetElapsedTime(start)}");
+            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(1) + Slack)
+                PeerConsole.WriteLine($"slow call {Stopwatch.GetElapsedTime(start)}");
         }
     }
 

@@ -18,14 +18,14 @@ internal static class IdleVerbs
         queue.TrySend("later"u8, TimeSpan.FromDays(1), out _);
         Task[] waiting =
         [
-            queue.WaitToLeaseAsync(Talk.Finish).AsTask(),
-            receiver.WaitToReceiveAsync(Talk.Finish).AsTask(),
-            subscriber.WaitToReceiveAsync(Talk.Finish).AsTask(),
-            Task.Factory.StartNew(() => Talk.UntilTold(stop => blocked.WaitToLease(Timeout.InfiniteTimeSpan, stop)),
+            queue.WaitToLeaseAsync(PeerConsole.Finish).AsTask(),
+            receiver.WaitToReceiveAsync(PeerConsole.Finish).AsTask(),
+            subscriber.WaitToReceiveAsync(PeerConsole.Finish).AsTask(),
+            Task.Factory.StartNew(() => PeerConsole.RunUntilFinish(stop => blocked.WaitToLease(Timeout.InfiniteTimeSpan, stop)),
                 TaskCreationOptions.LongRunning),
         ];
-        Talk.Say("ready");
-        Talk.AwaitOrder();
+        PeerConsole.WriteLine("ready");
+        PeerConsole.WaitForFinish();
         foreach (Task wait in waiting)
         {
             try

@@ -26,11 +26,11 @@ internal static class LoanVerbs
     public static int Hear(string[] arguments)
     {
         using MessageSubscriber subscriber = new MmapTransport().OpenSubscriber(arguments[0]);
-        Talk.Say("ready");
-        while (!Talk.ToldToFinish)
+        PeerConsole.WriteLine("ready");
+        while (!PeerConsole.IsFinishRequested)
         {
-            if (subscriber.TryReceive(out TopicFrame message)) Talk.Say($"got {message.Bytes.Length} {message.Bytes[0]}");
-            else Talk.UntilTold(stop => subscriber.WaitToReceive(TimeSpan.FromSeconds(1), stop));
+            if (subscriber.TryReceive(out TopicFrame message)) PeerConsole.WriteLine($"got {message.Bytes.Length} {message.Bytes[0]}");
+            else PeerConsole.RunUntilFinish(stop => subscriber.WaitToReceive(TimeSpan.FromSeconds(1), stop));
         }
 
         return 0;
@@ -40,17 +40,17 @@ internal static class LoanVerbs
     public static int Receive(string[] arguments)
     {
         using MessageReceiver receiver = new MmapTransport().OpenReceiver(arguments[0]);
-        Talk.Say("ready");
-        while (!Talk.ToldToFinish)
+        PeerConsole.WriteLine("ready");
+        while (!PeerConsole.IsFinishRequested)
         {
             if (receiver.TryReceive(out ReadLease lease))
             {
-                Talk.Say($"got {lease.Bytes.Length} {lease.Bytes[0]}");
+                PeerConsole.WriteLine($"got {lease.Bytes.Length} {lease.Bytes[0]}");
                 lease.Dispose();
             }
             else
             {
-                Talk.UntilTold(stop => receiver.WaitToReceive(TimeSpan.FromSeconds(1), stop));
+                PeerConsole.RunUntilFinish(stop => receiver.WaitToReceive(TimeSpan.FromSeconds(1), stop));
             }
         }
 
@@ -59,15 +59,15 @@ internal static class LoanVerbs
 
     private static int Each(string count, Func<int, bool> trySend)
     {
-        Talk.Say("ready");
+        PeerConsole.WriteLine("ready");
         for (int i = 0; i < int.Parse(count, InvariantCulture); i++)
         {
-            Talk.Say($"intent {i}");
+            PeerConsole.WriteLine($"intent {i}");
             while (!trySend(i)) Thread.Sleep(1);
-            Talk.Say($"sent {i}");
+            PeerConsole.WriteLine($"sent {i}");
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 

@@ -12,14 +12,14 @@ internal static class QueueVerbs
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
         string mode = arguments.Length > 3 ? arguments[3] : "send";
-        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
-        Talk.Say("ready");
-        for (int i = 0; i < count || !Talk.ToldToFinish; i++)
+        using WorkQueue queue = PeerTransport.OpenQueue(arguments[0]);
+        PeerConsole.WriteLine("ready");
+        for (int i = 0; i < count || !PeerConsole.IsFinishRequested; i++)
         {
             int bytes = Payload.HeaderBytes + i * 7 % 100 + (mode == "loan" ? 20_000 : 0);
             bool abort = mode == "abort" && i % 2 == 0;
-            Talk.Say(abort ? $"abort {sender}:{i}" : $"intent {sender}:{i}");
-            if (mode is "delay" or "cancel") Talk.Say($"delayed {sender}:{i}");
+            PeerConsole.WriteLine(abort ? $"abort {sender}:{i}" : $"intent {sender}:{i}");
+            if (mode is "delay" or "cancel") PeerConsole.WriteLine($"delayed {sender}:{i}");
             WorkId id = default;
             while (!(mode switch
             {
@@ -29,17 +29,17 @@ internal static class QueueVerbs
                         out id),
                 _ => TryInPlace(queue, sender, i, bytes, abort),
             })) queue.WaitToSend(Timeout.InfiniteTimeSpan);
-            if (!abort) Talk.Say($"sent {sender}:{i}");
+            if (!abort) PeerConsole.WriteLine($"sent {sender}:{i}");
             if (mode == "cancel" && i % 2 == 0)
             {
-                Talk.Say($"drop {sender}:{i}");
-                if (queue.Cancel(id)) Talk.Say($"dropped {sender}:{i}");
+                PeerConsole.WriteLine($"drop {sender}:{i}");
+                if (queue.Cancel(id)) PeerConsole.WriteLine($"dropped {sender}:{i}");
             }
 
             if (i >= 20) Thread.Sleep(1); // a trickle, so that two cores suffice for all
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
@@ -48,45 +48,47 @@ internal static class QueueVerbs
     public static int Work(string[] arguments)
     {
         string mode = arguments.Length > 1 ? arguments[1] : "complete";
-        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
+        using WorkQueue queue = PeerTransport.OpenQueue(arguments[0]);
         queue.SetConsumer(true);
-        Talk.Say("ready");
+        PeerConsole.WriteLine("ready");
         int count = 0;
         while (true)
         {
             if (!queue.TryLease(out WorkLease lease))
             {
-                if (Talk.ToldToFinish) break;
+                if (PeerConsole.IsFinishRequested) break;
                 // Without a time limit, so that a wake-up that gets lost is seen as a stall.
-                if (mode == "async") Talk.UntilTold(stop => queue.WaitToLeaseAsync(stop).AsTask().GetAwaiter().GetResult());
-                else Talk.UntilTold(stop => queue.WaitToLease(Timeout.InfiniteTimeSpan, stop));
+                if (mode == "async") PeerConsole.RunUntilFinish(stop => queue.WaitToLeaseAsync(stop).AsTask().GetAwaiter().GetResult());
+                else PeerConsole.RunUntilFinish(stop => queue.WaitToLease(Timeout.InfiniteTimeSpan, stop));
                 continue;
             }
 
             bool whole = Payload.TryRead(lease.Payload.Span, out int sender, out int sequence);
-            Talk.Say($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
+            PeerConsole.WriteLine($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
             using RetainedPayload? hold = mode == "hold" ? lease.Retain() : null;
-            if (mode == "abandon" && lease.Attempt == 1) Talk.Say($"{(lease.Abandon() ? "abandoned" : "lost")} {sender}:{sequence}");
+            if (mode == "abandon" && lease.Attempt == 1)
+                PeerConsole.WriteLine($"{(lease.Abandon() ? "abandoned" : "lost")} {sender}:{sequence}");
             else if (mode == "later" && lease.Attempt == 1)
-                Talk.Say($"{(lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)) ? "abandoned" : "lost")} {sender}:{sequence}");
+                PeerConsole.WriteLine(
+                    $"{(lease.Abandon(countAttempt: true, TimeSpan.FromMilliseconds(1)) ? "abandoned" : "lost")} {sender}:{sequence}");
             else if (mode == "give-up" && ++count % 4 == 0)
-                Talk.Say($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
-            else Talk.Say($"{(lease.Complete() ? "done" : "lost")} {sender}:{sequence}");
-            if (hold is not null && !Payload.TryRead(hold.Payload.Span, out _, out _)) Talk.Say($"torn {sender}:{sequence}");
+                PeerConsole.WriteLine($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
+            else PeerConsole.WriteLine($"{(lease.Complete() ? "done" : "lost")} {sender}:{sequence}");
+            if (hold is not null && !Payload.TryRead(hold.Payload.Span, out _, out _)) PeerConsole.WriteLine($"torn {sender}:{sequence}");
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
     /// <summary>NAME: borrows three blocks and holds them until it is told to finish.</summary>
     public static int Borrow(string[] arguments)
     {
-        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
+        using WorkQueue queue = PeerTransport.OpenQueue(arguments[0]);
         Loan[] loans = new Loan[3];
         foreach (ref Loan loan in loans.AsSpan()) queue.TryLoan(10_000, out loan);
-        Talk.Say("holding");
-        Talk.AwaitOrder();
+        PeerConsole.WriteLine("holding");
+        PeerConsole.WaitForFinish();
         foreach (Loan loan in loans) loan.Dispose();
         return 0;
     }
@@ -96,8 +98,8 @@ internal static class QueueVerbs
     public static int Hold(string[] arguments)
     {
         int count = int.Parse(arguments[1], InvariantCulture);
-        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
-        Talk.Say("ready");
+        using WorkQueue queue = PeerTransport.OpenQueue(arguments[0]);
+        PeerConsole.WriteLine("ready");
         var held = new List<(WorkLease Lease, string Id)>();
         while (held.Count < count)
         {
@@ -108,14 +110,14 @@ internal static class QueueVerbs
             }
 
             bool whole = Payload.TryRead(lease.Payload.Span, out int sender, out int sequence);
-            Talk.Say($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
+            PeerConsole.WriteLine($"{(whole ? "lease" : "torn")} {sender}:{sequence} {lease.Attempt}");
             held.Add((lease, $"{sender}:{sequence}"));
         }
 
-        Talk.Say("holding");
-        Talk.AwaitOrder();
-        foreach ((WorkLease lease, string id) in held) Talk.Say($"{(lease.Complete() ? "done" : "lost")} {id}");
-        Talk.Say("finished");
+        PeerConsole.WriteLine("holding");
+        PeerConsole.WaitForFinish();
+        foreach ((WorkLease lease, string id) in held) PeerConsole.WriteLine($"{(lease.Complete() ? "done" : "lost")} {id}");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
@@ -123,64 +125,64 @@ internal static class QueueVerbs
     public static int Keep(string[] arguments)
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
-        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
-        Talk.Say("ready");
-        for (int i = 0; i < count || !Talk.ToldToFinish; i++)
+        using WorkQueue queue = PeerTransport.OpenQueue(arguments[0]);
+        PeerConsole.WriteLine("ready");
+        for (int i = 0; i < count || !PeerConsole.IsFinishRequested; i++)
         {
-            Talk.Say($"intent {sender}:{i}");
+            PeerConsole.WriteLine($"intent {sender}:{i}");
             WorkLease lease;
             while (!queue.TrySendAndLease(Payload.Make(sender, i, 50), out lease)) queue.WaitToSend(Timeout.InfiniteTimeSpan);
-            Talk.Say($"sent {sender}:{i}");
-            Talk.Say($"lease {sender}:{i} {lease.Attempt}");
-            Talk.Say($"{(lease.Complete() ? "done" : "lost")} {sender}:{i}");
+            PeerConsole.WriteLine($"sent {sender}:{i}");
+            PeerConsole.WriteLine($"lease {sender}:{i} {lease.Attempt}");
+            PeerConsole.WriteLine($"{(lease.Complete() ? "done" : "lost")} {sender}:{i}");
             if (i >= 20) Thread.Sleep(1);
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
     /// <summary>NAME: requeues and drops dead letters by turns, until told to finish.</summary>
     public static int Letters(string[] arguments)
     {
-        using WorkQueue queue = Channels.OpenQueue(arguments[0]);
-        Talk.Say("ready");
+        using WorkQueue queue = PeerTransport.OpenQueue(arguments[0]);
+        PeerConsole.WriteLine("ready");
         int count = 0;
-        while (!Talk.ToldToFinish)
+        while (!PeerConsole.IsFinishRequested)
         {
             foreach (DeadLetter letter in queue.GetDeadLetters())
             {
                 Payload.TryRead(letter.Payload.Span, out int sender, out int sequence);
                 if (count++ % 2 == 0)
                 {
-                    Talk.Say($"requeue {sender}:{sequence}");
-                    if (queue.RequeueDeadLetter(letter.Id)) Talk.Say($"requeued {sender}:{sequence}");
+                    PeerConsole.WriteLine($"requeue {sender}:{sequence}");
+                    if (queue.RequeueDeadLetter(letter.Id)) PeerConsole.WriteLine($"requeued {sender}:{sequence}");
                 }
                 else
                 {
-                    Talk.Say($"drop {sender}:{sequence}");
-                    if (queue.DeleteDeadLetter(letter.Id)) Talk.Say($"dropped {sender}:{sequence}");
+                    PeerConsole.WriteLine($"drop {sender}:{sequence}");
+                    if (queue.DeleteDeadLetter(letter.Id)) PeerConsole.WriteLine($"dropped {sender}:{sequence}");
                 }
             }
 
             Thread.Sleep(1);
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
     /// <summary>NAME: opens the queue, says how many others work, and stays until it is told to finish.</summary>
     public static int Stay(string[] arguments)
     {
-        using (WorkQueue queue = Channels.OpenQueue(arguments[0]))
+        using (WorkQueue queue = PeerTransport.OpenQueue(arguments[0]))
         {
             if (arguments.Contains("worker")) queue.SetConsumer(true);
-            Talk.Say("ready");
-            Talk.AwaitOrder();
+            PeerConsole.WriteLine("ready");
+            PeerConsole.WaitForFinish();
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 

@@ -8,11 +8,11 @@ internal static class SegmentVerbs
     /// and stays until it is told to finish.</summary>
     public static int Open(string[] arguments)
     {
-        Talk.Say("ready");
-        Talk.AwaitOrder();
+        PeerConsole.WriteLine("ready");
+        PeerConsole.WaitForFinish();
         using WorkQueue queue = new MmapTransport().OpenQueue(arguments[0]);
-        Talk.Say($"inode {Inode()}");
-        Talk.AwaitSecondOrder();
+        PeerConsole.WriteLine($"inode {Inode()}");
+        PeerConsole.WaitForSecondLine();
         return 0;
     }
 
@@ -22,16 +22,16 @@ internal static class SegmentVerbs
         using WorkQueue queue =
             new MmapTransport().OpenQueue(arguments[0],
                 new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 });
-        Talk.Say("ready");
-        Talk.AwaitOrder();
+        PeerConsole.WriteLine("ready");
+        PeerConsole.WaitForFinish();
         return 0;
     }
 
     /// <summary>NAME: removes the queue.</summary>
     public static int Remove(string[] arguments)
     {
-        Talk.Say("ready");
-        Talk.Say(new MmapTransport().RemoveQueue(arguments[0]) ? "removed" : "absent");
+        PeerConsole.WriteLine("ready");
+        PeerConsole.WriteLine(new MmapTransport().RemoveQueue(arguments[0]) ? "removed" : "absent");
         return 0;
     }
 

@@ -16,31 +16,31 @@ internal static class StoreVerbs
         IKeyValueStore store =
             OttoTransport.Open(arguments[0]).Require<IStoreTransport>().OpenStoreAsync(new ChannelName(arguments[1])).AsTask().GetAwaiter()
             .GetResult();
-        Talk.Say("ready");
+        PeerConsole.WriteLine("ready");
         var random = new Random(Environment.ProcessId);
-        for (int i = 0; count == 0 ? !Talk.ToldToFinish : i < count; i++)
+        for (int i = 0; count == 0 ? !PeerConsole.IsFinishRequested : i < count; i++)
         {
             Set(store, arguments[2], "\"" + new string((char)('a' + i % 26), random.Next(1, most)) + "\"");
-            if (i == 0) Talk.Say("first");
+            if (i == 0) PeerConsole.WriteLine("first");
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
     /// <summary>NAME PREFIX COUNT: sets COUNT keys that begin so, each to its number.</summary>
     public static int Set(string[] arguments)
     {
-        IKeyValueStore store = Channels.OpenStore(arguments[0]);
-        Talk.Say("ready");
+        IKeyValueStore store = PeerTransport.OpenStore(arguments[0]);
+        PeerConsole.WriteLine("ready");
         for (int i = 0; i < int.Parse(arguments[2], InvariantCulture); i++)
         {
             string number = i.ToString(InvariantCulture);
             Set(store, arguments[1] + number, number);
-            Talk.Say($"set {i}");
+            PeerConsole.WriteLine($"set {i}");
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 

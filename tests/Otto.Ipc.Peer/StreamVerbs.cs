@@ -15,12 +15,12 @@ internal static class StreamVerbs
         int first = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
         bool complete = count < 0;
         count = Math.Abs(count);
-        using MessageSender sender = Channels.OpenSender(arguments[0], Options);
-        Talk.Say("ready");
-        for (int i = first; i < first + count || (!complete && !Talk.ToldToFinish); i++)
+        using MessageSender sender = PeerTransport.OpenSender(arguments[0], Options);
+        PeerConsole.WriteLine("ready");
+        for (int i = first; i < first + count || (!complete && !PeerConsole.IsFinishRequested); i++)
         {
             int bytes = Payload.HeaderBytes + i % 180;
-            Talk.Say($"intent {i}");
+            PeerConsole.WriteLine($"intent {i}");
             while (true)
             {
                 if (i % 2 == 0)
@@ -37,54 +37,54 @@ internal static class StreamVerbs
                 sender.WaitToSend(200, Timeout.InfiniteTimeSpan);
             }
 
-            Talk.Say($"sent {i}");
+            PeerConsole.WriteLine($"sent {i}");
             if (i >= first + count) Thread.Sleep(1); // a trickle, until the test has seen enough
         }
 
         if (complete)
         {
-            Talk.AwaitOrder();
+            PeerConsole.WaitForFinish();
             sender.Complete();
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
     /// <summary>NAME: receives until it is told to finish and the stream is empty, or the stream completes.</summary>
     public static int Receive(string[] arguments)
     {
-        using MessageReceiver receiver = Channels.OpenReceiver(arguments[0], Options);
-        Talk.Say("ready");
+        using MessageReceiver receiver = PeerTransport.OpenReceiver(arguments[0], Options);
+        PeerConsole.WriteLine("ready");
         while (true)
         {
             if (!receiver.TryReceive(out ReadLease lease))
             {
-                if (receiver.IsCompleted || Talk.ToldToFinish) break;
+                if (receiver.IsCompleted || PeerConsole.IsFinishRequested) break;
                 // Without a time limit, so that a wake-up that gets lost is seen as a stall.
-                Talk.UntilTold(stop => receiver.WaitToReceive(Timeout.InfiniteTimeSpan, stop));
+                PeerConsole.RunUntilFinish(stop => receiver.WaitToReceive(Timeout.InfiniteTimeSpan, stop));
                 continue;
             }
 
-            Talk.Say(Payload.TryRead(lease.Bytes, out _, out int sequence) ? $"got {sequence}" : $"torn {sequence}");
+            PeerConsole.WriteLine(Payload.TryRead(lease.Bytes, out _, out int sequence) ? $"got {sequence}" : $"torn {sequence}");
             lease.Dispose();
-            Talk.Say($"read {sequence}");
+            PeerConsole.WriteLine($"read {sequence}");
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
     /// <summary>NAME: opens the receiving end and stays until it is told to finish.</summary>
     public static int Stay(string[] arguments)
     {
-        using (Channels.OpenReceiver(arguments[0]))
+        using (PeerTransport.OpenReceiver(arguments[0]))
         {
-            Talk.Say("ready");
-            Talk.AwaitOrder();
+            PeerConsole.WriteLine("ready");
+            PeerConsole.WaitForFinish();
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 }

@@ -12,44 +12,45 @@ internal static class TopicVerbs
     {
         int me = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
         using MessagePublisher publisher = new MmapTransport().OpenPublisher(arguments[0]);
-        Talk.Say("ready");
-        for (int i = 0; i < count || !Talk.ToldToFinish; i++)
+        PeerConsole.WriteLine("ready");
+        for (int i = 0; i < count || !PeerConsole.IsFinishRequested; i++)
         {
             byte[] message = Payload.Make(me, i, Payload.HeaderBytes + i * 7 % 300);
-            Talk.Say($"intent {i}");
+            PeerConsole.WriteLine($"intent {i}");
             while (!publisher.TryPublish(message)) publisher.WaitToPublish(message.Length, Timeout.InfiniteTimeSpan);
-            Talk.Say($"sent {i}");
-            if (Talk.ToldToFinish) break;
+            PeerConsole.WriteLine($"sent {i}");
+            if (PeerConsole.IsFinishRequested) break;
             if (i >= 20) Thread.Sleep(1); // a trickle, until the test has seen enough
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 
     /// <summary>NAME POLICY: subscribes and listens until it is told to finish.</summary>
-    public static int Hear(string[] arguments)
+    public static int Subscribe(string[] arguments)
     {
         using MessageSubscriber subscriber = new MmapTransport().OpenSubscriber(arguments[0]);
-        Talk.Say("ready");
+        PeerConsole.WriteLine("ready");
         try
         {
-            while (!Talk.ToldToFinish)
+            while (!PeerConsole.IsFinishRequested)
             {
                 while (subscriber.TryReceive(out TopicFrame message))
                 {
-                    if (!Payload.TryRead(message.Bytes, out int publisher, out int sequence)) Talk.Say($"torn {publisher} {sequence}");
+                    if (!Payload.TryRead(message.Bytes, out int publisher, out int sequence))
+                        PeerConsole.WriteLine($"torn {publisher} {sequence}");
                 }
 
-                Talk.UntilTold(stop => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan, stop));
+                PeerConsole.RunUntilFinish(stop => subscriber.WaitToReceive(Timeout.InfiniteTimeSpan, stop));
             }
         }
         catch (SubscriberDisconnectedException)
         {
-            Talk.Say("ejected");
+            PeerConsole.WriteLine("ejected");
         }
 
-        Talk.Say("finished");
+        PeerConsole.WriteLine("finished");
         return 0;
     }
 }

@@ -40,7 +40,7 @@ internal sealed class ServerProcess : IDisposable
     public string? ReadLine()
     {
         Task<string?> line = _process.StandardOutput.ReadLineAsync();
-        return line.Wait(Watch.Limit) ? line.Result : throw new TimeoutException($"process {Id} said nothing for {Watch.Limit}");
+        return line.Wait(Watchdog.Limit) ? line.Result : throw new TimeoutException($"process {Id} said nothing for {Watchdog.Limit}");
     }
 
     /// <summary>Writes a line to its standard input, and reads one of its output.</summary>
@@ -68,7 +68,7 @@ internal sealed class ServerProcess : IDisposable
 
     public int WaitForExit()
     {
-        if (!_process.WaitForExit(Watch.Limit)) throw new TimeoutException($"process {Id} ran for more than {Watch.Limit}");
+        if (!_process.WaitForExit(Watchdog.Limit)) throw new TimeoutException($"process {Id} ran for more than {Watchdog.Limit}");
         return _process.ExitCode;
     }
 
@@ -78,7 +78,7 @@ internal sealed class ServerProcess : IDisposable
         if (!_process.HasExited)
         {
             _process.StandardInput.Close();
-            if (!_process.WaitForExit(Watch.Limit)) _process.Kill();
+            if (!_process.WaitForExit(Watchdog.Limit)) _process.Kill();
         }
 
         _process.Dispose();
@@ -86,7 +86,7 @@ internal sealed class ServerProcess : IDisposable
 }
 
 /// <summary>A server that is killed and has successors.</summary>
-internal sealed class MortalServer(string path) : IDisposable
+internal sealed class RestartableServer(string path) : IDisposable
 {
     private ServerProcess? _process = ServerProcess.Serve(path);
 
@@ -109,7 +109,7 @@ internal sealed class MortalServer(string path) : IDisposable
 }
 
 /// <summary>A program of another's, run to its end.</summary>
-internal static class Programs
+internal static class ExternalProgram
 {
     /// <summary>Runs a shell script with the socket's path in OTTO_SOCKET.</summary>
     public static Outcome Bash(string socket, string script) => Run(socket, "bash", "-c", script);

@@ -38,9 +38,9 @@ internal sealed class TestServer : IDisposable
     public void Dispose()
     {
         foreach (WireClient client in _clients) client.Dispose();
-        Watch.Until(() => Server.Connections == 0, "every connection was given back");
+        Watchdog.Until(() => Server.Connections == 0, "every connection was given back");
         Assert.That(Server.Loop.LastFailure, Is.Null);
-        Watch.Until(() => Server.Loop.Budget.Used == 0, "every buffer was given back");
+        Watchdog.Until(() => Server.Loop.Budget.Used == 0, "every buffer was given back");
         Server.Dispose();
         _directory.Dispose();
     }

@@ -50,7 +50,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task Of_many_who_enqueue_the_same_key_at_once_one_is_accepted()
+    public async Task Of_many_enqueues_of_the_same_key_at_once_one_is_accepted()
     {
         TaskCompletionSource finish = new();
         (TaskQueue producer, _) = await StartAsync(async (_, _, _) => await finish.Task);
@@ -77,7 +77,7 @@ public abstract partial class TaskConformance
             failed.TrySetResult();
             if (context.Attempt > 1) await refused.Task;
             throw new IOException("no");
-        }, static h => h.Retry(1).Backoff(TimeSpan.FromMilliseconds(500), TimeSpan.FromMilliseconds(500), jitter: 0));
+        }, static h => { h.Retries = 1; h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(500); h.Jitter = 0; });
         await producer.EnqueueAsync(new Job(1), Keyed);
         await failed.Task.WaitAsync(Watchdog);
         await Until(() => worker.GetStatistics()[0].Retried == 1, "the back-off to begin");
@@ -88,7 +88,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_task_that_nobody_has_begun_is_taken_back_and_its_key_is_free([Values] bool delayed)
+    public async Task A_task_that_no_worker_has_begun_is_removed_and_its_key_is_free([Values] bool delayed)
     {
         TaskCompletionSource started = new(), finish = new();
         Tally done = new();
@@ -114,7 +114,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_running_task_that_is_cancelled_is_told_and_not_tried_again()
+    public async Task A_running_task_that_is_cancelled_is_notified_and_not_retried()
     {
         TaskCompletionSource started = new();
         TaskCompletionSource<bool> told = new();
@@ -145,14 +145,14 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task Beside_a_worker_every_task_is_either_done_or_taken_back_or_told()
+    public async Task Beside_a_worker_every_task_is_completed_removed_or_notified()
     {
         Tally done = new();
         (TaskQueue producer, TaskQueue worker) = await StartAsync(async (job, _, _) =>
         {
             await Task.Yield();
             done.Add(job.Number);
-        }, static h => h.Concurrency(2));
+        }, static h => h.Concurrency = 2);
         int removed = 0, requested = 0;
         for (int i = 0; i < 300; i++)
         {

@@ -69,7 +69,8 @@ public abstract partial class TaskConformance
     {
         TaskQueueOptions options = Harness.MakeOptions().AddHandler(Name, handler, h =>
         {
-            h.Concurrency(1).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1));
+            h.Concurrency = 1;
+            h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(1);
             configure?.Invoke(h);
         });
         foreach (Action<TaskQueueOptions> more in _toDeclare) more(options);
@@ -147,7 +148,7 @@ public abstract partial class TaskConformance
         {
             await Task.Yield();
             done.Add(job.Number);
-        }, static h => h.Concurrency(4));
+        }, static h => h.Concurrency = 4);
         await Task.WhenAll(Enumerable.Range(0, 4).Select(p => Task.Run(async () =>
         {
             for (int i = 0; i < 250; i++) await producer.EnqueueAsync(new Job(p * 250 + i));
@@ -165,7 +166,7 @@ public abstract partial class TaskConformance
         {
             attempts.Enqueue((context.Attempt, Stopwatch.GetTimestamp(), context.Id));
             return context.Attempt < 4 ? throw new IOException("not yet") : default;
-        }, static h => h.Retry(3).Backoff(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(1), jitter: 0));
+        }, static h => { h.FirstDelay = TimeSpan.FromMilliseconds(50); h.MaxDelay = TimeSpan.FromSeconds(1); h.Jitter = 0; });
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1));
         await Until(() => attempts.Count == 4, "four attempts");
         (int Attempt, long At, TaskId Id)[] all = [.. attempts];
@@ -177,14 +178,14 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_task_that_takes_too_long_is_told_and_its_attempt_failed()
+    public async Task A_task_that_takes_too_long_is_cancelled_and_its_attempt_fails()
     {
         Tally attempts = new();
         (TaskQueue producer, TaskQueue worker) = await StartAsync(async (_, context, cancellationToken) =>
         {
             attempts.Add(context.Attempt);
             if (context.Attempt == 1) await Task.Delay(Timeout.Infinite, cancellationToken);
-        }, static h => h.Timeout(TimeSpan.FromMilliseconds(50)));
+        }, static h => h.Timeout = TimeSpan.FromMilliseconds(50));
         await producer.EnqueueAsync(new Job(1));
         await attempts.Reaches(2);
         Assert.That(attempts.Seen, Is.EqualTo(new[] { 1, 2 }));
@@ -210,7 +211,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_delayed_task_keeps_nobody_behind_it()
+    public async Task A_delayed_task_blocks_no_task_behind_it()
     {
         Tally done = new();
         (TaskQueue producer, _) = await StartAsync((job, _, _) =>
@@ -225,7 +226,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_recurring_task_comes_again_after_each_end_and_failure_until_it_is_cancelled()
+    public async Task A_recurring_task_repeats_after_each_end_and_failure_until_it_is_cancelled()
     {
         ConcurrentQueue<(long At, int Attempt)> times = new();
         (TaskQueue producer, _) = await StartAsync((_, context, _) =>
@@ -279,7 +280,7 @@ public abstract partial class TaskConformance
     }
 
     [Test]
-    public async Task A_trace_goes_on_from_the_producer_to_the_worker()
+    public async Task A_trace_continues_from_the_producer_to_the_worker()
     {
         ConcurrentQueue<Activity> ended = new();
         using ActivityListener listener = new()

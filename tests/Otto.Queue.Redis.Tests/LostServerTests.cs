@@ -28,7 +28,7 @@ internal sealed class LostServerTests : RedisTest
         {
             done.AddOrUpdate(job.Number, 1, static (_, times) => times + 1);
             return default;
-        }, static h => h.Concurrency(4)));
+        }, static h => h.Concurrency = 4));
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         using CancellationTokenSource stop = new();
         int sent = 0;
@@ -64,7 +64,7 @@ internal sealed class LostServerTests : RedisTest
     }
 
     [Test]
-    public async Task A_server_that_came_back_empty_takes_new_tasks_and_its_workers_go_on()
+    public async Task A_server_that_restarted_empty_takes_new_tasks_and_its_workers_continue()
     {
         ConcurrentDictionary<int, int> done = new();
         await StartAsync(RedisOnly().AddHandler<Job>(Name, (job, _, _) =>
@@ -135,7 +135,7 @@ internal sealed class LostServerTests : RedisTest
     }
 
     [Test]
-    public async Task A_result_that_could_not_be_told_is_told_when_the_server_is_back()
+    public async Task A_result_that_could_not_be_reported_is_reported_when_the_server_is_back()
     {
         TaskCompletionSource started = new(), finish = new();
         TaskQueue worker = Make(RedisOnly().AddHandler<Job, string>(Name, async (_, _, _) =>
@@ -143,7 +143,7 @@ internal sealed class LostServerTests : RedisTest
             started.TrySetResult();
             await finish.Task;
             return "found";
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         await worker.StartAsync();
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
@@ -165,7 +165,7 @@ internal sealed class LostServerTests : RedisTest
         {
             started.TrySetResult();
             await Task.Delay(Timeout.Infinite, cancellationToken);
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         for (int i = 0; i < 3; i++) await worker.EnqueueAsync(new Job(i));
         await started.Task.Soon();
         Server.Pause();

@@ -9,7 +9,7 @@ internal sealed class QueueOverRedisTests : RedisTest
     private static ValueTask Done(Job job, TaskContext context, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     [Test]
-    public async Task With_nobody_on_this_machine_a_task_goes_to_redis_and_a_worker_there_runs_it()
+    public async Task Without_a_worker_on_this_machine_a_task_goes_to_redis_and_a_worker_there_runs_it()
     {
         TaskQueue producer = Make(AllRoutes().AddProducer<Job>(Name));
         TaskReceipt kept = await producer.EnqueueAsync(new Job(1));
@@ -21,7 +21,7 @@ internal sealed class QueueOverRedisTests : RedisTest
     }
 
     [Test]
-    public async Task A_program_that_blocks_where_an_await_has_left_it_holds_up_nobody()
+    public async Task A_program_that_blocks_after_an_await_blocks_no_other()
     {
         using ManualResetEventSlim done = new();
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
@@ -73,7 +73,7 @@ internal sealed class QueueOverRedisTests : RedisTest
         {
             lock (attempts) attempts.Add((context.Attempt, context.Route));
             throw new IOException("no");
-        }, static h => h.Retry(2).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1))));
+        }, static h => { h.Retries = 2; h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(1); }));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(7), new() { Durability = Durability.Cluster });
 
         await Eventually.Holds(() => queue.DeadLetters.ListAsync().AsTask().Result.Count == 1);
@@ -93,7 +93,7 @@ internal sealed class QueueOverRedisTests : RedisTest
         {
             started.TrySetResult();
             await finish.Task;
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         for (int i = 0; i < 50; i++) await first.EnqueueAsync(new Job(i));
         await started.Task.Soon();
 
@@ -125,13 +125,13 @@ internal sealed class QueueOverRedisTests : RedisTest
     }
 
     [Test]
-    public async Task A_name_without_a_handler_here_is_given_back_for_others()
+    public async Task A_name_without_a_handler_here_is_released_for_others()
     {
-        TaskQueue half = await StartAsync(RedisOnly().AddHandler<Job>("a", Done, h => h.Queue(Name)));
-        TaskQueue producer = Make(RedisOnly().AddProducer<Job>("b", h => h.Queue(Name)));
+        TaskQueue half = await StartAsync(RedisOnly().AddHandler<Job>("a", Done, h => h.Queue = Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>("b", h => h.Queue = Name));
         await producer.EnqueueNamedAsync("b", new Job(1));
         await Eventually.Holds(() => half.GetStatistics()[0].Returned > 0);
-        TaskQueue whole = await StartAsync(RedisOnly().AddHandler<Job>("b", Done, h => h.Queue(Name)));
+        TaskQueue whole = await StartAsync(RedisOnly().AddHandler<Job>("b", Done, h => h.Queue = Name));
         await Eventually.Holds(() => whole.GetStatistics()[0].Completed == 1);
     }
 

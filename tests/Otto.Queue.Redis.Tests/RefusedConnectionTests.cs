@@ -13,7 +13,7 @@ internal sealed class RefusedConnectionTests : RedisTest
     private const string Brief = ",connectTimeout=1000,connectRetry=1";
 
     [Test]
-    public async Task A_wrong_password_is_named_as_the_trouble([Values] bool none)
+    public async Task A_wrong_password_is_named_as_the_error([Values] bool none)
     {
         TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").AddProducer<Job>(Name));
         await SaysAsync(queue, "refuses the password");
@@ -39,7 +39,7 @@ internal sealed class RefusedConnectionTests : RedisTest
     }
 
     [Test]
-    public async Task A_password_that_becomes_right_ends_the_trouble()
+    public async Task A_password_that_becomes_right_ends_the_error()
     {
         using RedisServer server = await RedisServer.StartAsync();
         TaskQueue queue = Make(InProcessOnly().UseRedis($"127.0.0.1:{server.Port},password=later{Brief}").AddProducer<Job>(Name));

@@ -61,14 +61,14 @@ internal sealed class CompletionToolTests : ToolTest
     [TestCase("otto no such command ", "")]
     [TestCase("otto get ", "")]
     [TestCase("otto \"unfinished ", "")]
-    public void A_line_may_go_on_with_what_exists(string line, string words)
+    public void A_line_may_continue_with_what_exists(string line, string words)
     {
         Result result = Bash($"{Channels}export OTTO_SOCKET=$OTTO_MMAP_DIR/none; line='{line}'; otto \"[suggest:${{#line}}]\" \"$line\"");
         Assert.That((result.Code, result.Output.TrimEnd().Replace('\n', ' '), result.Errors), Is.EqualTo((0, words, "")));
     }
 
     [Test]
-    public void Only_what_stands_before_the_cursor_counts() =>
+    public void Only_what_is_before_the_cursor_counts() =>
         Assert.That(Bash("otto '[suggest:8]' 'otto comp --whatever'").ToString(), Is.EqualTo("exit 0\ncompletion\n\n"));
 
     [Test]

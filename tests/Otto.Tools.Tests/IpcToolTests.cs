@@ -30,7 +30,7 @@ internal sealed class IpcToolTests : ToolTest
     }
 
     [Test]
-    public void Ls_in_an_empty_place_says_so_on_stderr_and_is_done()
+    public void Ls_in_an_empty_directory_reports_it_on_stderr_and_succeeds()
     {
         Assert.That(Ipc("ls").ToString(), Is.EqualTo($"exit 0\n\notto: no segments in {Folder}\n"));
         Assert.That(Ipc("ls", "--json").Output, Is.Empty);
@@ -77,7 +77,7 @@ internal sealed class IpcToolTests : ToolTest
     }
 
     [Test]
-    public void Clean_removes_what_nobody_holds_and_says_of_the_rest_why_not()
+    public void Clean_removes_what_no_process_holds_and_reports_why_the_rest_stays()
     {
         using WorkQueue held = Transport.OpenQueue("held");
         using (WorkQueue undone = Transport.OpenQueue("undone")) undone.TrySend("x"u8);
@@ -106,7 +106,7 @@ internal sealed class IpcToolTests : ToolTest
     [TestCase("ipc clean extra", 2)]
     [TestCase("ipc ls --dir /etc/passwd", 1)]
     [TestCase("ipc", 2)]
-    public void The_exit_code_tells_what_happened(string command, int code)
+    public void The_exit_code_shows_what_happened(string command, int code)
     {
         Result result = Bash($"export OTTO_SHM_DIR=$OTTO_MMAP_DIR; otto {command}");
         Assert.That(result.Code, Is.EqualTo(code), result.ToString());

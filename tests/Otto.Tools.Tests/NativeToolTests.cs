@@ -39,7 +39,7 @@ internal sealed class NativeToolTests : ToolTest
     }
 
     [Test]
-    public void A_tool_runs_where_there_is_no_dotnet()
+    public void A_tool_runs_without_dotnet()
     {
         RequireNative();
         string tools = ToolFolder();

@@ -58,7 +58,7 @@ internal sealed class QueueToolTests : ToolTest
     }
 
     [Test]
-    public void What_a_command_says_on_its_standard_error_goes_by_and_only_its_end_is_kept()
+    public void The_standard_error_of_a_command_is_passed_through_and_only_its_end_is_kept()
     {
         Queue("send", "jobs", "x");
         // With a heap of 64 MiB.
@@ -124,7 +124,7 @@ internal sealed class QueueToolTests : ToolTest
     }
 
     [Test]
-    public async Task A_running_command_is_killed_when_its_task_is_cancelled_and_the_worker_goes_on()
+    public async Task A_running_command_is_killed_when_its_task_is_cancelled_and_the_worker_continues()
     {
         string id = Queue("send", "jobs", "600").Output[..32];
         Queue("send", "jobs", "0");
@@ -140,7 +140,7 @@ internal sealed class QueueToolTests : ToolTest
     }
 
     [Test]
-    public async Task A_worker_that_is_told_to_stop_finishes_what_it_runs_and_leaves_the_rest()
+    public async Task A_worker_that_is_asked_to_stop_finishes_what_it_runs_and_leaves_the_rest()
     {
         Bash($"printf '1\\n2\\n3\\n' | otto queue send jobs --dir {Folder}");
         string go = Path.Combine(Folder, "go");

@@ -75,7 +75,7 @@ internal sealed class RedisQueueToolTests : ToolTest
 
     [TestCase("{0},password=wrong")]
     [TestCase("127.0.0.1:1,connectTimeout=300")]
-    public async Task A_worker_says_what_it_waits_for_where_a_server_cannot_be_used(string server)
+    public async Task A_worker_reports_what_it_waits_for_if_a_server_cannot_be_used(string server)
     {
         using Process worker =
             Start("otto", "queue", "work", "far", "--dir", Folder, "--redis",

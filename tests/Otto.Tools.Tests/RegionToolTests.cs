@@ -101,7 +101,7 @@ internal sealed class RegionToolTests : ToolTest
     [TestCase("ln -s $OTTO_MMAP_DIR/there $OTTO_MMAP_DIR/link; otto-mmap-write t key x --path $OTTO_MMAP_DIR/link", 4)]
     [TestCase("otto-mmap-read t --path $OTTO_MMAP_DIR", 4)]
     [TestCase("printf '\\377\\377\\377\\377' > $OTTO_MMAP_DIR/bad; otto-mmap-read t --path $OTTO_MMAP_DIR/bad", 1)]
-    public void The_exit_code_tells_what_happened(string command, int code)
+    public void The_exit_code_shows_what_happened(string command, int code)
     {
         Result result = Bash($"otto-mmap-write t there 1\n{command}");
         Assert.That(result.Code, Is.EqualTo(code), result.ToString());

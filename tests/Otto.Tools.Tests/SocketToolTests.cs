@@ -75,7 +75,7 @@ internal sealed class SocketToolTests : ToolTest
     }
 
     [Test]
-    public void A_second_server_ends_with_4_and_names_the_first_which_goes_on()
+    public void A_second_server_ends_with_4_and_names_the_first_which_continues()
     {
         Serve();
         Result second = Run("otto", ["serve", "--socket", Socket]);
@@ -104,7 +104,7 @@ internal sealed class SocketToolTests : ToolTest
     [TestCase("otto progress 1 2 --task t", 0)]
     [TestCase("otto-progress half 2", 2)]
     [TestCase("otto-progress", 2)]
-    public void Without_a_server_the_exit_code_says_so_and_progress_is_silent(string command, int code)
+    public void Without_a_server_the_exit_code_shows_it_and_progress_is_silent(string command, int code)
     {
         Result result = Script(command);
         Assert.That(result.Code, Is.EqualTo(code), result.ToString());
@@ -144,7 +144,7 @@ internal sealed class SocketToolTests : ToolTest
     [TestCase("otto serve --socket $OTTO_MMAP_DIR/file", 1)]
     [TestCase("kill -STOP $SERVER; otto get k --timeout 0.1; code=$?; kill -CONT $SERVER; exit $code", 124)]
     [TestCase("kill -STOP $SERVER; otto-progress 1 2 --task t --timeout 0.1; code=$?; kill -CONT $SERVER; exit $code", 124)]
-    public void The_exit_code_tells_what_happened(string command, int code)
+    public void The_exit_code_shows_what_happened(string command, int code)
     {
         File.WriteAllText(Path.Combine(Folder, "file"), "no socket");
         Serve();
@@ -260,7 +260,7 @@ internal sealed class SocketToolTests : ToolTest
     }
 
     [Test]
-    public void Who_is_turned_away_is_told_why()
+    public void A_rejected_command_reports_the_reason()
     {
         Result result = Bash($$"""
             export OTTO_SOCKET={{Folder}}/p.sock PYTHONPATH=$(dirname "$(command -v otto)")/../../clients/python
@@ -286,7 +286,7 @@ internal sealed class SocketToolTests : ToolTest
     }
 
     [Test]
-    public void Progress_reaches_whoever_watches_and_the_last_update_is_never_lost()
+    public void Progress_reaches_every_watcher_and_the_last_update_is_never_lost()
     {
         Serve();
         Result result = Script("""
@@ -327,7 +327,7 @@ internal sealed class SocketToolTests : ToolTest
     }
 
     [Test]
-    public void A_final_update_waits_while_another_has_the_only_place_and_others_are_told()
+    public void A_final_update_waits_while_another_has_the_only_connection()
     {
         Serve("--max-connections", "1");
         // The place is taken until somebody was turned away, twice.
@@ -370,7 +370,7 @@ internal sealed class SocketToolTests : ToolTest
     }
 
     [Test]
-    public void A_final_update_waits_for_no_server_where_there_is_no_socket_and_not_for_long_where_one_lies()
+    public void A_final_update_does_not_wait_without_a_socket_and_only_briefly_for_a_stale_one()
     {
         TimeSpan without = TimeSpan.MaxValue;
         long start;

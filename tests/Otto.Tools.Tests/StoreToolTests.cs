@@ -34,7 +34,7 @@ internal sealed class StoreToolTests : ToolTest
     }
 
     [Test]
-    public void Changes_are_heard_by_their_whole_keys([Values("mmap", "files")] string scheme)
+    public void Changes_are_received_by_their_whole_keys([Values("mmap", "files")] string scheme)
     {
         Result result = Bash(
             $$"""
@@ -50,7 +50,7 @@ internal sealed class StoreToolTests : ToolTest
     }
 
     [Test]
-    public void The_environment_names_the_transport_where_no_option_does()
+    public void The_environment_names_the_transport_if_no_option_does()
     {
         Result result = Bash(
             $$"""

@@ -10,7 +10,7 @@ internal sealed class StreamToolTests : ToolTest
     public void MakePrivate() => File.SetUnixFileMode(Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
 
     [Test]
-    public void Lines_go_in_and_come_out_and_the_end_is_heard([Values("mmap", "files", "uds")] string scheme)
+    public void Lines_go_in_and_come_out_and_the_end_is_received([Values("mmap", "files", "uds")] string scheme)
     {
         Result result = Bash(
             $$"""

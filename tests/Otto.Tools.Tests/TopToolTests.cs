@@ -37,7 +37,7 @@ internal sealed class TopToolTests : ToolTest
                 context.ReportProgress(3, 10, text);
                 await Task.WhenAny(go.Task, Task.Delay(50, cancellationToken));
             }
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         await worker.StartAsync();
         await using TaskQueue producer =
             new(over(new TaskQueueOptions().UseSharedMemory(o => o.Directory = Folder)).AddProducer<string>("slow"));
@@ -85,7 +85,7 @@ internal sealed class TopToolTests : ToolTest
     }
 
     [Test]
-    public async Task What_scripts_tell_the_server_of_sockets_is_seen_too()
+    public async Task What_scripts_report_to_the_socket_server_is_seen_too()
     {
         string socket = Path.Combine(Folder, "s");
         using Process server = Start("otto", "serve", "--socket", socket);

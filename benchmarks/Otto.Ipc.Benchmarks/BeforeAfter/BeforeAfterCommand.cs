@@ -91,13 +91,13 @@ internal static class BeforeAfterCommand
         var tally = new Tally();
         Func<Variant>[] ways =
         [
-            .. RedisPlace.IsInstalled
+            .. RedisWorkspace.IsInstalled
             ? (Func<Variant>[])[() => new RedisVariant(batched: false), () => new RedisVariant(batched: true),
                 () => new QueueVariant(RouteName.Redis, null)] : [],
             () => new QueueVariant(RouteName.SharedMemory, null),
             () => new QueueVariant(RouteName.InProcess, tally),
         ];
-        if (!RedisPlace.IsInstalled)
+        if (!RedisWorkspace.IsInstalled)
             Console.Error.WriteLine("  redis-server is not installed, so its three ways are left out: sudo apt-get install redis-server");
         List<BeforeAfterRun> all = [];
         var draw = new Random(Seed);

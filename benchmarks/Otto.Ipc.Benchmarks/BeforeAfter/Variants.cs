@@ -70,14 +70,14 @@ internal sealed class RedisVariant(bool batched) : Variant
 {
     private static readonly LinkOptions Options = new(256);
 
-    private readonly RedisPlace _place = new(keep: false);
+    private readonly RedisWorkspace _workspace = new(keep: false);
     private Outlet? _outlet;
 
     public override string Name => batched ? "redis-batched" : "redis-single";
 
     public override string Title => batched ? "Redis, batched by hand" : "Redis, one round trip at a time";
 
-    public override string Address => _place.Address;
+    public override string Address => _workspace.Address;
 
     public override Task StartAsync()
     {
@@ -114,7 +114,7 @@ internal sealed class RedisVariant(bool batched) : Variant
     public override ValueTask DisposeAsync()
     {
         _outlet?.Dispose();
-        _place.Dispose();
+        _workspace.Dispose();
         return default;
     }
 }
@@ -131,7 +131,7 @@ internal sealed class QueueVariant : Variant
 
     private readonly RouteName _route;
     private readonly ScratchDirectory? _directory;
-    private readonly RedisPlace? _redis;
+    private readonly RedisWorkspace? _redis;
     private readonly TaskQueue _queue;
 
     /// <param name="route">Which.</param>
@@ -140,7 +140,7 @@ internal sealed class QueueVariant : Variant
     {
         _route = route;
         _directory = route == RouteName.SharedMemory ? ScratchDirectory.InSharedMemory() : null;
-        _redis = route == RouteName.Redis ? new RedisPlace(keep: false) : null;
+        _redis = route == RouteName.Redis ? new RedisWorkspace(keep: false) : null;
         _queue = new TaskQueue(Options(route, Address ?? "", route == RouteName.InProcess ? tally : null));
     }
 
@@ -191,7 +191,7 @@ internal sealed class QueueVariant : Variant
         TaskQueueOptions options = new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }.UseJson(SmallTaskJson.Default);
         _ = tally is null ? options.AddProducer<SmallTask>(Queue)
             : options.AddHandler<SmallTask>(Queue, tally.HandleAsync,
-                h => h.Scope(false).Concurrency(route == RouteName.Redis ? Hands : 1));
+                h => { h.Scope = false; h.Concurrency = route == RouteName.Redis ? Hands : 1; });
         options.UseInProcess(o => (o.Enabled, o.FullMode) = (route == RouteName.InProcess, QueueFullMode.Wait));
         options.UseSharedMemory(o => (o.Enabled, o.Directory, o.FullMode) = (route == RouteName.SharedMemory, address, QueueFullMode.Wait));
         return route == RouteName.Redis ? options.UseRedis(address, o => o.FullMode = QueueFullMode.Wait) : options;

@@ -22,7 +22,8 @@ internal static class LoanScenarios
         using MessageSender sender = transport.OpenSender("out", options);
         using MessageReceiver answers = transport.OpenReceiver("back", options);
         int warm = Math.Max(4, handovers / 10);
-        using var peer = new Peer("loan-read", directory.Path, Text((long)(runs + 1) * Sizes.Length * (handovers + warm)));
+        using BenchmarkProcess peer =
+            new BenchmarkProcess("loan-read", directory.Path, Text((long)(runs + 1) * Sizes.Length * (handovers + warm)));
 
         var medians = Sizes.ToDictionary(size => size, _ => new List<double>());
         var p99 = Sizes.ToDictionary(size => size, _ => new List<double>());
@@ -100,7 +101,7 @@ internal static class LoanScenarios
         }
     }
 
-    private static long Answer(MessageReceiver answers, Peer peer)
+    private static long Answer(MessageReceiver answers, BenchmarkProcess peer)
     {
         while (true)
         {

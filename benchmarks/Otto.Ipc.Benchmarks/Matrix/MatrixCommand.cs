@@ -94,14 +94,14 @@ internal static class MatrixCommand
         foreach ((string program, string what) in (ReadOnlySpan<(string, string)>)[("strace", "the count of all system calls"),
             ("jq", "looks with it"), ("nc", "looks and scripts with it"), ("redis-cli", "looks and scripts with it")])
         {
-            if (!Programs.Has(program)) leftOut.Add($"{what}: {program} is not installed");
+            if (!InstalledPrograms.Has(program)) leftOut.Add($"{what}: {program} is not installed");
         }
 
         foreach (string reason in leftOut) Say($"left out: {reason}");
 
         Subject[] columns = [.. subjects.Where(s => s.IsColumn)];
         bool measured = rows.Contains(Row.Speed) || rows.Contains(Row.Overhead);
-        using IdleWatch? idle = measured ? new IdleWatch(columns) : null;
+        using IdleWakeups? idle = measured ? new IdleWakeups(columns) : null;
         List<Cell> cells = [];
         foreach (Probe probe in (Probe[])[new StreamingProbe(), new PersistenceProbe(), new DebuggableProbe(), new ShellProbe(),
             new BidirectionalProbe(), new SetUpProbe(), new SizeProbe(), new PlatformProbe()])

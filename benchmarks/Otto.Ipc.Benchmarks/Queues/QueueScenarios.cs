@@ -20,7 +20,8 @@ internal static class QueueScenarios
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });
         using WorkQueue queue = transport.OpenQueue("work", new MmapQueueOptions { Slots = 1024, SlotBytes = 512 });
         using WorkQueue done = transport.OpenQueue("done", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
-        Peer[] peers = [.. Enumerable.Range(0, workers).Select(_ => new Peer("queue-work", directory.Path, Text(bytes)))];
+        BenchmarkProcess[] peers =
+            [.. Enumerable.Range(0, workers).Select(_ => new BenchmarkProcess("queue-work", directory.Path, Text(bytes)))];
         while (queue.OtherConsumers < workers)
         {
             if (peers.Any(p => !p.IsRunning)) throw new InvalidOperationException("a worker ended early; its message is above");
@@ -62,7 +63,7 @@ internal static class QueueScenarios
 
         // Longer than any task: the workers' end.
         for (int w = 0; w < workers; w++) Send(queue, new byte[bytes + 1]);
-        foreach (Peer peer in peers) peer.Dispose();
+        foreach (BenchmarkProcess peer in peers) peer.Dispose();
         report.Add(new Result
         {
             Scenario = "queue.throughput",

@@ -59,12 +59,12 @@ internal abstract class StoreServer : IDisposable
 /// <summary>The server of this repository, in a process of its own.</summary>
 internal sealed class OttoServer : StoreServer
 {
-    private readonly Peer _peer;
+    private readonly BenchmarkProcess _peer;
 
     public OttoServer(string directory)
     {
         Path = System.IO.Path.Combine(directory, "otto.sock");
-        _peer = new Peer("store-serve", Path, Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
+        _peer = new BenchmarkProcess("store-serve", Path, Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
         AwaitListening(() => _peer.IsRunning);
     }
 

@@ -16,7 +16,7 @@ internal static class FifoScenarios
     {
         using var directory = ScratchDirectory.InSharedMemory();
         using FifoDuplex talk = Open(directory.Path, DuplexSide.Client, bytes);
-        using var peer = new Peer("fifo-drain", directory.Path, Text(bytes), Text(messages), Text(runs + 1));
+        using BenchmarkProcess peer = new BenchmarkProcess("fifo-drain", directory.Path, Text(bytes), Text(messages), Text(runs + 1));
         byte[] payload = new byte[bytes];
         var rates = new List<double>();
         for (int run = 0; run <= runs; run++)
@@ -48,7 +48,7 @@ internal static class FifoScenarios
     {
         using var directory = ScratchDirectory.InSharedMemory();
         using FifoDuplex talk = Open(directory.Path, DuplexSide.Client, bytes);
-        using var peer = new Peer("fifo-echo", directory.Path, Text(bytes), Text(trips), Text(runs + 1));
+        using BenchmarkProcess peer = new BenchmarkProcess("fifo-echo", directory.Path, Text(bytes), Text(trips), Text(runs + 1));
         byte[] payload = new byte[bytes];
         long[] samples = new long[trips];
         List<double> p50 = [], p99 = [], peers = [];

@@ -21,7 +21,7 @@ internal static class StreamScenarios
         var options = new MmapStreamOptions { Capacity = Capacity };
         using MessageSender sender = transport.OpenSender("out", options);
         using MessageReceiver answers = transport.OpenReceiver("back", options);
-        using var peer = new Peer("stream-drain", directory.Path, Text(bytes), Text(messages), Text(runs + 1));
+        using BenchmarkProcess peer = new BenchmarkProcess("stream-drain", directory.Path, Text(bytes), Text(messages), Text(runs + 1));
 
         byte[][] payloads = Numbered(bytes);
         var rates = new List<double>();
@@ -64,7 +64,8 @@ internal static class StreamScenarios
         var options = Options(spin);
         using MessageSender sender = transport.OpenSender("out", options);
         using MessageReceiver answers = transport.OpenReceiver("back", options);
-        using var peer = new Peer("stream-echo", directory.Path, Text(bytes), Text(trips), Text(runs + 1), spin ? "spin" : "block");
+        using BenchmarkProcess peer =
+            new BenchmarkProcess("stream-echo", directory.Path, Text(bytes), Text(trips), Text(runs + 1), spin ? "spin" : "block");
 
         byte[] payload = new byte[bytes], copy = new byte[bytes];
         long[] samples = new long[trips];
@@ -183,7 +184,7 @@ internal static class StreamScenarios
         lease.Dispose();
     }
 
-    private static void Expect(MessageReceiver answers, Peer peer)
+    private static void Expect(MessageReceiver answers, BenchmarkProcess peer)
     {
         while (true)
         {

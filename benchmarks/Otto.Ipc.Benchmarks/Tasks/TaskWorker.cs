@@ -15,13 +15,13 @@ internal sealed class TaskWorker : IDisposable
     private readonly ScratchDirectory _directory = ScratchDirectory.InSharedMemory();
     private readonly MmapTransport _transport;
     private readonly WorkQueue _news;
-    private readonly Peer _peer;
+    private readonly BenchmarkProcess _peer;
 
     public TaskWorker(string role, TaskPlan plan, int tasks)
     {
         _transport = new MmapTransport(new MmapTransportOptions { Directory = _directory.Path });
         _news = _transport.OpenQueue("news", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
-        _peer = new Peer(role, _directory.Path, plan.Route, plan.Format, plan.Scope ? "scope" : "",
+        _peer = new BenchmarkProcess(role, _directory.Path, plan.Route, plan.Format, plan.Scope ? "scope" : "",
             tasks.ToString(CultureInfo.InvariantCulture));
         Hear(spin: false); // It is ready.
     }

@@ -22,8 +22,8 @@ internal static class TopicScenarios
         var transport = new MmapTransport(new MmapTransportOptions { Directory = directory.Path });
         using MessagePublisher publisher = transport.OpenPublisher("news", new MmapTopicOptions { Capacity = Capacity, Policy = policy });
         using WorkQueue answers = transport.OpenQueue("answers", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
-        Peer[] peers = [.. Enumerable.Range(0, subscribers).Select(
-            _ => new Peer("topic-hear", directory.Path, Text(messages), Text(runs + 1)))];
+        BenchmarkProcess[] peers = [.. Enumerable.Range(0, subscribers).Select(
+            _ => new BenchmarkProcess("topic-hear", directory.Path, Text(messages), Text(runs + 1)))];
 
         byte[][] payloads = Numbered(bytes);
         byte[] last = new byte[bytes];
@@ -46,7 +46,7 @@ internal static class TopicScenarios
             if (floor.RingRate(bytes, messages) is { } bare) floors.Add(bare);
         }
 
-        foreach (Peer peer in peers) peer.Dispose();
+        foreach (BenchmarkProcess peer in peers) peer.Dispose();
         Console.Error.WriteLine($"  the slowest subscriber lost {Result.Median(lost):F1} % in the median run");
         report.Add(new Result
         {
@@ -113,7 +113,7 @@ internal static class TopicScenarios
         }
     }
 
-    private static long Answer(WorkQueue answers, Peer[] peers)
+    private static long Answer(WorkQueue answers, BenchmarkProcess[] peers)
     {
         WorkLease lease;
         while (!answers.TryLease(out lease))

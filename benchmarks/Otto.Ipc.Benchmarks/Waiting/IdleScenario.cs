@@ -15,8 +15,8 @@ internal static class IdleScenario
     public static void Cost(Report report, int runs)
     {
         using var directory = ScratchDirectory.InSharedMemory();
-        using var waiting = new Peer("idle-wait", directory.Path);
-        using var bare = new Peer("idle-bare");
+        using BenchmarkProcess waiting = new BenchmarkProcess("idle-wait", directory.Path);
+        using BenchmarkProcess bare = new BenchmarkProcess("idle-bare");
         Thread.Sleep(Settling); // the runtime's own start: tiered compilation, the finalizer
         List<double> cpu = [], wakes = [], bareCpu = [], bareWakes = [];
         for (int run = 0; run < runs; run++)

@@ -32,7 +32,7 @@ internal sealed class TaskInvoker<TTask>(TaskDeclaration<TTask> declaration, ITa
         if (!declaration.Handles) return;
         _services = services;
         _filters = filters;
-        _scopes = declaration.Options.ScopeEach ? services?.GetService<IServiceScopeFactory>() : null;
+        _scopes = declaration.Options.Scope ? services?.GetService<IServiceScopeFactory>() : null;
         _invoke = declaration.Invoke;
         if (_invoke is not null) return;
         if (_scopes is not null) _resolve = declaration.Resolve;

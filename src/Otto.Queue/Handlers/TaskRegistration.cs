@@ -22,11 +22,15 @@ internal abstract class TaskRegistration(TaskDeclaration declaration, ITaskSeria
 
     internal RetryPolicy Retry { get; } = new(declaration.Options);
 
-    internal TimeSpan? Timeout { get; } = declaration.Options.TimeoutAfter;
+    internal TimeSpan? Timeout { get; } = declaration.Options.Timeout;
 
-    internal int Concurrency { get; } = declaration.Options.ConcurrencyLimit ?? Environment.ProcessorCount;
+    internal int Concurrency { get; } = declaration.Options.Concurrency ?? Environment.ProcessorCount;
 
     internal KeyValuePair<string, object?> NameTag { get; } = new("otto.task.name", declaration.Name);
+
+    /// <summary>Enqueues a task of which only the object's own type is known.</summary>
+    internal abstract ValueTask<TaskReceipt> EnqueueAsync(ITaskDispatcher dispatcher, object task, EnqueueOptions? options,
+        CancellationToken cancellationToken);
 
     /// <summary>Writes a whole envelope. The caller returns the buffer.</summary>
     internal abstract EnvelopeBuffer Write(object task, in EnvelopeHeader header);
@@ -39,10 +43,22 @@ internal abstract class TaskRegistration(TaskDeclaration declaration, ITaskSeria
     internal abstract object Reread(byte[] payload);
 }
 
+/// <summary>Takes in tasks by their registration.</summary>
+internal interface ITaskDispatcher
+{
+    ValueTask<TaskReceipt> EnqueueAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions? options,
+        CancellationToken cancellationToken)
+        where TTask : notnull;
+}
+
 internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration, ITaskSerializer serializer)
     : TaskRegistration(declaration, serializer, new TaskInvoker<TTask>(declaration, serializer))
     where TTask : notnull
 {
+    internal override ValueTask<TaskReceipt> EnqueueAsync(ITaskDispatcher dispatcher, object task, EnqueueOptions? options,
+        CancellationToken cancellationToken)
+        => dispatcher.EnqueueAsync(this, (TTask)task, options, cancellationToken);
+
     internal override EnvelopeBuffer Write(object task, in EnvelopeHeader header) => WriteTyped((TTask)task, header);
 
     internal EnvelopeBuffer WriteTyped(TTask task, EnvelopeHeader header)

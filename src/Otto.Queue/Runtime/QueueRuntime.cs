@@ -40,6 +40,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
 
         LocalCanceller localCanceller = new(context, _workers, _local, _cancelRequests);
         Canceller = new TaskCanceller(context, localCanceller, _routes, _events, _completion);
+        Idle = new IdleCheck(context, _local, _routes, _workers, _source, _failures);
         _receiver = new TaskEventReceiver(context, _routes, shared.Results, _progress, localCanceller.OnRequested);
         LocalDispatcher localDispatcher = new(_local, _workers, settings.RoundTripEveryTask);
         RemoteDispatcher remoteDispatcher = new(context, _routes, _receiver, localDispatcher, settings.IgnorePins);
@@ -71,6 +72,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
 
     internal TaskCanceller Canceller { get; }
 
+    internal IdleCheck Idle { get; }
+
     /// <summary>How many tasks can run here at the same time; 0 before the start, and where nothing is
     /// handled.</summary>
     internal int Concurrency => _workers.Size;
@@ -85,8 +88,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
     {
         foreach (QueueRuntime runtime in queues)
             if (runtime.Name == queue) return runtime;
-        throw new ArgumentException($"there is no queue '{queue}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}",
-            nameof(queue));
+        throw new InvalidOperationException(
+            $"there is no queue '{queue}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}");
     }
 
     internal ValueTask OpenAsync(CancellationToken cancellationToken) => _routes.OpenAsync(cancellationToken);

@@ -13,7 +13,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
 {
     private const string Name = "jobs", Us = "the others' worker";
     private readonly MessageLedger _ledger = new();
-    private readonly Pulse _sends = new(), _works = new();
+    private readonly StallTimer _sends = new(), _works = new();
     // What is given up keeps its slot.
     private readonly int _slots = mustReach ? 8 : fault.Victim.Contains("give-up", StringComparison.Ordinal) ? 512 : random.Next(6, 65);
     private readonly int _mostBytes = mustReach ? 100 : random.Next(13, 240);
@@ -25,13 +25,13 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     protected override void Play()
     {
         var options = new MmapQueueOptions { Slots = _slots, SlotBytes = slotBytes, MaxAttempts = 10, MaxParticipants = 16 };
-        _sender = Place.Transport.OpenQueue(Name, options);
-        _worker = Place.Transport.OpenQueue(Name);
+        _sender = Workspace.Transport.OpenQueue(Name, options);
+        _worker = Workspace.Transport.OpenQueue(Name);
         _worker.SetConsumer(true);
         if (Fault.Victim.StartsWith("queue-letters", StringComparison.Ordinal)) Bury(2);
         OnThread(Send);
         OnThread(Work);
-        _victim = new Victim(Place, Fault, Kill, Name);
+        _victim = new Victim(Workspace, Fault, Kill, Name);
         if (!_victim.AwaitDown(Findings, MustReach))
         {
             _victim.Finish();
@@ -65,14 +65,14 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         string? intent = _victim.Last("intent"), lease = _victim.Last("lease");
         switch (Fault.Fate)
         {
-            case Fate.Done:
+            case ExpectedOutcome.Done:
                 _ledger.Sent(intent!);
                 break;
-            case Fate.Redelivered:
+            case ExpectedOutcome.Redelivered:
                 // Killed before it could say what it took, the victim leaves that open.
                 Soon(() => _ledger.HasRedelivery, "what the victim held to be delivered again (I3)");
                 break;
-            case Fate.Ended:
+            case ExpectedOutcome.Ended:
                 _ledger.Over(lease!);
                 break;
         }
@@ -80,9 +80,9 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         // Whatever else it held comes back by itself, or is swept; both show in the slots at the end.
         Soon(() => !IsListed(_victim.Id), "somebody to sweep the victim");
         Judge(Stopwatch.GetElapsedTime(_victim.EndedAt), "whoever waits for the sweep");
-        if (Fault.Fate == Fate.NeverSeen && _ledger.Leases(intent!) != 0)
+        if (Fault.Fate == ExpectedOutcome.NeverSeen && _ledger.Leases(intent!) != 0)
             Findings.Add($"I2: {intent} was seen, although it was not committed");
-        if (Fault.Fate == Fate.Ended && _ledger.Leases(lease!) != 1)
+        if (Fault.Fate == ExpectedOutcome.Ended && _ledger.Leases(lease!) != 1)
         {
             Findings.Duplicated++;
             Findings.Add($"I4: {lease} was delivered again after it was completed");
@@ -174,7 +174,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
     private bool IsListed(int pid)
     {
         byte[] entries = new byte[16 * SegmentLayout.ParticipantBytes];
-        using var file = new FileStream(SegmentFile.PathOf(Place.Directory, Name, SegmentShape.Queue), FileMode.Open, FileAccess.Read,
+        using var file = new FileStream(SegmentFile.PathOf(Workspace.Directory, Name, SegmentShape.Queue), FileMode.Open, FileAccess.Read,
             FileShare.ReadWrite, bufferSize: 0);
         file.Position = SegmentLayout.ParticipantsOffset;
         file.ReadExactly(entries);
@@ -198,6 +198,6 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         while (_sender.TryLease(out WorkLease lease) && lease.Complete()) done++;
         if (sent != _sender.Capacity || done != sent)
             Findings.Add($"slots: of {_sender.Capacity} slots {sent} could be filled and {done} emptied");
-        Soon(() => Place.LentBlocks(Name + ".queue") == 0, "every block to be free again");
+        Soon(() => Workspace.LentBlocks(Name + ".queue") == 0, "every block to be free again");
     }
 }

@@ -15,11 +15,11 @@ internal sealed class RegionScene(FaultCase fault, bool kill, Random random, boo
     protected override void Play()
     {
         RegionWriteStep step = Enum.Parse<RegionWriteStep>(Fault.Point["region.".Length..]);
-        string path = Path.Combine(Place.Directory, "region");
+        string path = Path.Combine(Workspace.Directory, "region");
         var location = new RegionLocation("lab") { FilePath = path };
         JsonRegion region = JsonRegion.Create(location);
         region.Set("key", Old);
-        var reads = new Pulse();
+        StallTimer reads = new StallTimer();
         OnThread(() =>
         {
             while (!Stopping)
@@ -33,7 +33,8 @@ internal sealed class RegionScene(FaultCase fault, bool kill, Random random, boo
         reads.Watch();
         string[] fates = Lab.Planted is { } bug && bug.StartsWith("region.skip-", StringComparison.Ordinal)
             ? ["skip", bug["region.skip-".Length..]] : [];
-        _writer = new PeerProcess(Place.Directory, [], ["region-set", path, "key", New, Kill ? "kill" : "stop", step.ToString(), .. fates]);
+        _writer = new PeerProcess(Workspace.Directory, [],
+            ["region-set", path, "key", New, Kill ? "kill" : "stop", step.ToString(), .. fates]);
         Soon(() => _writer.HasExited || (!Kill && _writer.IsStopped), "the writer to come to its step");
         long down = Stopwatch.GetTimestamp();
         bool committed = step > RegionWriteStep.Commit;

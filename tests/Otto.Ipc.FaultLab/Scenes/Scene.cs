@@ -15,7 +15,7 @@ internal abstract class Scene(FaultCase fault, bool kill, Random random, bool mu
     private readonly List<Thread> _threads = [];
     private volatile bool _stop;
 
-    protected Place Place { get; } = new();
+    protected SegmentWorkspace Workspace { get; } = new();
 
     public Findings Findings { get; } = new();
 
@@ -55,7 +55,7 @@ internal abstract class Scene(FaultCase fault, bool kill, Random random, bool mu
     public void Dispose()
     {
         Close();
-        Place.Dispose();
+        Workspace.Dispose();
     }
 
     protected abstract void Play();

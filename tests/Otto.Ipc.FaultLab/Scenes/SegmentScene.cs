@@ -20,8 +20,8 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
         var options = new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = Fault.Point == "queue.sweep.taken-over" ? 1 : 10,
             MaxParticipants = 16 };
         if (sweeps) LeaveSomething(options);
-        if (removes) Place.Transport.OpenQueue(Name, options).Dispose();
-        _victim = new Victim(Place, Fault, Kill, Name);
+        if (removes) Workspace.Transport.OpenQueue(Name, options).Dispose();
+        _victim = new Victim(Workspace, Fault, Kill, Name);
         if (!_victim.AwaitDown(Findings, MustReach))
         {
             _victim.Finish();
@@ -39,7 +39,7 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
             _victim.AwaitEnd(Findings);
         }
 
-        _queue = Place.Transport.OpenQueue(Name, sweeps ? null : options);
+        _queue = Workspace.Transport.OpenQueue(Name, sweeps ? null : options);
         if (!removes) Judge(Stopwatch.GetElapsedTime(down), "whoever opens the segment next");
         int dead = options.MaxAttempts == 1 ? Held : 0;
         // What a stopped sweeper has in its hands stays there until it goes on: one message at most.
@@ -70,7 +70,7 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
         int sent = 0;
         Soon(() => _queue.GetCounts().Free == _queue.Capacity, "every slot to be free");
         while (sent <= _queue.Capacity && _queue.TrySend([1])) sent++;
-        Soon(() => Place.LentBlocks(Name + ".queue") == 0, "every block to be free again");
+        Soon(() => Workspace.LentBlocks(Name + ".queue") == 0, "every block to be free again");
         if (sent != _queue.Capacity) Findings.Add($"slots: of {_queue.Capacity} slots {sent} could be filled");
     }
 
@@ -83,14 +83,14 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
     /// <summary>Six messages, three of them in the hands of one that was killed.</summary>
     private void LeaveSomething(MmapQueueOptions options)
     {
-        using (WorkQueue queue = Place.Transport.OpenQueue(Name, options))
+        using (WorkQueue queue = Workspace.Transport.OpenQueue(Name, options))
         {
             for (int i = 0; i < Messages; i++) queue.TrySend(Payload.Make(9, i, 40));
         }
 
-        using var holder = new PeerProcess(Place.Directory, [], ["queue-hold", Name, "3"]);
+        using var holder = new PeerProcess(Workspace.Directory, [], ["queue-hold", Name, "3"]);
         holder.WaitFor("holding");
-        using var borrower = Fault.Point == "loan.sweep.before" ? new PeerProcess(Place.Directory, [], ["loan-borrow", Name]) : null;
+        using var borrower = Fault.Point == "loan.sweep.before" ? new PeerProcess(Workspace.Directory, [], ["loan-borrow", Name]) : null;
         borrower?.WaitFor("holding");
         // Both at once, as near as can be: one that lived a second longer would sweep the other.
         borrower?.Signal(9);
@@ -103,7 +103,7 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
     {
         try
         {
-            Place.Transport.OpenQueue(Name, options).Dispose();
+            Workspace.Transport.OpenQueue(Name, options).Dispose();
             return false;
         }
         catch (IOException)

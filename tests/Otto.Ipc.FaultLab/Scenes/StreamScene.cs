@@ -13,7 +13,7 @@ internal sealed class StreamScene(FaultCase fault, bool kill, Random random, boo
     private const string Name = "frames";
     private static readonly MmapStreamOptions Options = new() { Capacity = 4096, MaxSenders = 3 };
     private readonly Dictionary<int, int> _next = [];
-    private readonly Pulse _sends = new(), _reads = new();
+    private readonly StallTimer _sends = new(), _reads = new();
     private readonly int _mostBytes = mustReach ? 190 : random.Next(13, 1000);
     private MessageSender? _sender;
     private MessageReceiver? _receiver;
@@ -25,12 +25,12 @@ internal sealed class StreamScene(FaultCase fault, bool kill, Random random, boo
     protected override void Play()
     {
         bool receives = Fault.Victim.StartsWith("lane-receive", StringComparison.Ordinal);
-        _sender = Place.Transport.OpenSender(Name, Options);
+        _sender = Workspace.Transport.OpenSender(Name, Options);
         if (!receives) StartReceiving();
         // Its lane is in use before the victim looks for one.
         _sender.TrySend(Payload.Make(1, _sent++, 20));
         OnThread(Send);
-        _victim = new Victim(Place, Fault, Kill, Name);
+        _victim = new Victim(Workspace, Fault, Kill, Name);
         if (!_victim.AwaitDown(Findings, MustReach))
         {
             if (receives) _victim.Dispose();
@@ -60,12 +60,12 @@ internal sealed class StreamScene(FaultCase fault, bool kill, Random random, boo
         if (Kill)
         {
             int intended = Numbers(_victim!.Lines, "intent").LastOrDefault(-1), said = Numbers(_victim.Lines, "sent").LastOrDefault(-1);
-            committed = (Fault.Fate == Fate.Done ? intended : said) + 1;
+            committed = (Fault.Fate == ExpectedOutcome.Done ? intended : said) + 1;
             Soon(() => Next(3) >= committed, "what the dead one published (I1)");
             Judge(_sends.Stop(), "the other sender");
             Judge(_reads.Stop(), "the receiver");
             // Its successor goes on in its lane, and ends it.
-            using MessageSender successor = Place.Transport.OpenSender(Name, Options);
+            using MessageSender successor = Workspace.Transport.OpenSender(Name, Options);
             for (int i = 0; i < 20; i++) Send(successor, 4, i);
             successor.Complete();
             Soon(() => Next(4) == 20, "what its successor sent");
@@ -99,7 +99,7 @@ internal sealed class StreamScene(FaultCase fault, bool kill, Random random, boo
                 Hear(int.Parse(words[1], CultureInfo.InvariantCulture), int.Parse(words[2], CultureInfo.InvariantCulture));
             }
 
-            if (Fault.Fate == Fate.Redelivered) _leftOver = Next(1) - 1;
+            if (Fault.Fate == ExpectedOutcome.Redelivered) _leftOver = Next(1) - 1;
             _sends.Watch();
             StartReceiving();
             int sent = _sends.Count;
@@ -126,7 +126,7 @@ internal sealed class StreamScene(FaultCase fault, bool kill, Random random, boo
 
     private void StartReceiving()
     {
-        _receiver = Place.Transport.OpenReceiver(Name, Options);
+        _receiver = Workspace.Transport.OpenReceiver(Name, Options);
         OnThread(() =>
         {
             while (!Stopping)

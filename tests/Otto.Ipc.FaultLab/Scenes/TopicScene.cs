@@ -12,7 +12,7 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
 {
     private const string Name = "news";
     private readonly SlowSubscriberPolicy _policy = Enum.Parse<SlowSubscriberPolicy>(fault.Victim.Split(' ')[^1]);
-    private readonly Pulse _publishes = new();
+    private readonly StallTimer _publishes = new();
     private readonly List<Listener> _listeners = [];
     private MessagePublisher? _publisher;
     private Victim? _victim;
@@ -25,13 +25,14 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
         bool ejects = Fault.Point is "topic.eject.before" or "topic.eject.place";
         int capacity = ejects ? 1 << 15 : _policy == SlowSubscriberPolicy.Disconnect ? 1 << 22 : MustReach ? 4096 : 4096 << Random.Next(4);
         var options = new MmapTopicOptions { Capacity = capacity, MaxPublishers = 3, MaxSubscribers = 8, Policy = _policy };
-        _publisher = Place.Transport.OpenPublisher(Name, options);
+        _publisher = Workspace.Transport.OpenPublisher(Name, options);
         // Under Eject one that never reads is there to be ejected; it is told so.
-        for (int i = 0; i < 2; i++) _listeners.Add(new Listener(start => Place.Transport.OpenSubscriber(Name, startAt: start), Findings));
-        MessageSubscriber? idle = _policy == SlowSubscriberPolicy.Disconnect ? Place.Transport.OpenSubscriber(Name) : null;
+        for (int i = 0; i < 2; i++)
+            _listeners.Add(new Listener(start => Workspace.Transport.OpenSubscriber(Name, startAt: start), Findings));
+        MessageSubscriber? idle = _policy == SlowSubscriberPolicy.Disconnect ? Workspace.Transport.OpenSubscriber(Name) : null;
         foreach (Listener listener in _listeners) OnThread(() => listener.Listen(() => Stopping));
         if (!ejects) OnThread(Publish);
-        _victim = new Victim(Place, Fault, Kill, Name);
+        _victim = new Victim(Workspace, Fault, Kill, Name);
         if (!_victim.AwaitDown(Findings, MustReach))
         {
             idle?.Dispose();
@@ -86,12 +87,12 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
     private void JudgePublisher()
     {
         int intended = Numbers("intent").LastOrDefault(-1), said = Numbers("sent").LastOrDefault(-1);
-        int committed = (Kill && Fault.Fate == Fate.Done ? intended : said) + 1;
+        int committed = (Kill && Fault.Fate == ExpectedOutcome.Done ? intended : said) + 1;
         Soon(() => _listeners.All(l => l.Next(3) >= committed), "what the victim published (I1)");
         if (Kill)
         {
             // Its successor's numbers follow its own, so that nobody counts a loss that was none.
-            using MessagePublisher successor = Place.Transport.OpenPublisher(Name);
+            using MessagePublisher successor = Workspace.Transport.OpenPublisher(Name);
             for (int i = 0; i < 20; i++) Publish(successor, Payload.Make(3, committed + i, 40));
             committed += 20;
             Soon(() => _listeners.All(l => l.Next(3) == committed), "what its successor published");
@@ -137,7 +138,7 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
         private readonly HashSet<int> _unknown = [];
         private MessageSubscriber _subscriber = open(StartPosition.Now);
 
-        public Pulse Pulse { get; } = new();
+        public StallTimer Pulse { get; } = new();
 
         public int Next(int publisher)
         {

@@ -13,15 +13,15 @@ namespace Otto.Ipc.Fifo.Tests.Fundamentals;
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal sealed class FifoFundamentals
 {
-    private readonly FifoPlace _place = new();
+    private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _place.Dispose();
+    public void GiveBack() => _workspace.Dispose();
 
     [Test]
-    public async Task Page_1_Hear_what_shells_say()
+    public async Task Page_1_Receive_what_shells_send()
     {
-        FifoTransport transport = _place.Transport;
+        FifoTransport transport = _workspace.Transport;
         using var done = new CancellationTokenSource();
         CancellationToken stop = done.Token;
         List<string> heard = [];
@@ -37,19 +37,19 @@ internal sealed class FifoFundamentals
             await foreach (ReadOnlyMemory<byte> line in receiver.ReadAllAsync(stop))
                 Handle(Encoding.UTF8.GetString(line.Span)); // a line, without its end
         });
-        Watch.Until(() => File.Exists(_place.PathOf("events")), "the FIFO to be made");
-        _place.Bash("echo started > events.fifo; echo 'and done' > events.fifo").Output();
-        Assert.That(async () => await Watch.Over(listening), Throws.InstanceOf<OperationCanceledException>());
+        Watchdog.Until(() => File.Exists(_workspace.PathOf("events")), "the FIFO to be made");
+        _workspace.Bash("echo started > events.fifo; echo 'and done' > events.fifo").Output();
+        Assert.That(async () => await Watchdog.WaitAsync(listening), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(heard, Is.EqualTo(new[] { "started", "and done" }));
     }
 
     [Test]
     public async Task Page_2_Say_something_to_a_shell()
     {
-        FifoTransport transport = _place.Transport;
+        FifoTransport transport = _workspace.Transport;
         CancellationToken stop = CancellationToken.None;
         using MessageSender sender = transport.OpenSender("events");
-        Program shell = _place.Bash("cat events.fifo");
+        ExternalProgram shell = _workspace.Bash("cat events.fifo");
         await sender.SendAsync("one line"u8.ToArray(), stop); // waits until somebody reads
         sender.Complete();
         Assert.That(shell.Output(), Is.EqualTo("one line\n"));
@@ -58,10 +58,10 @@ internal sealed class FifoFundamentals
     [Test]
     public async Task Page_3_Ask_and_answer()
     {
-        FifoTransport transport = _place.Transport;
+        FifoTransport transport = _workspace.Transport;
         CancellationToken stop = CancellationToken.None;
         using FifoDuplex server = transport.OpenDuplex("questions", DuplexSide.Server);
-        Program shell = _place.Bash(
+        ExternalProgram shell = _workspace.Bash(
             "exec 3> questions.to-server.fifo 4< questions.to-client.fifo; echo 'is it there' >&3; read -r answer <&4; echo \"$answer\"");
         string question = Encoding.UTF8.GetString(await NextAsync(server.Receiver));
         await server.Sender.SendAsync(Encoding.UTF8.GetBytes($"{question}? yes"), stop);
@@ -71,7 +71,7 @@ internal sealed class FifoFundamentals
     [Test]
     public async Task Page_4_Stand_a_relay_between_programs()
     {
-        FifoTransport transport = _place.Transport;
+        FifoTransport transport = _workspace.Transport;
         CancellationToken stop = CancellationToken.None;
         await using var relay = new FifoRelay();
         using Process producer = Start("bash", "-c", "seq 3 > \"$OTTO_OUTPUT_PIPE\"", "OTTO_OUTPUT_PIPE", relay.OutputPipes[0]);
@@ -105,7 +105,7 @@ internal sealed class FifoFundamentals
 
     private static async Task<byte[]> NextAsync(MessageReceiver receiver)
     {
-        Assert.That(await Watch.Over(receiver.WaitToReceiveAsync()), Is.True);
+        Assert.That(await Watchdog.WaitAsync(receiver.WaitToReceiveAsync()), Is.True);
         return receiver.NextBytes();
     }
 

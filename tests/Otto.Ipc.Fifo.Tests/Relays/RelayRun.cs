@@ -7,14 +7,14 @@ namespace Otto.Ipc.Fifo.Tests.Relays;
 
 internal sealed class RelayRun : IDisposable
 {
-    private readonly FifoPlace _place;
+    private readonly TestWorkspace _workspace;
     private readonly List<Task> _following = [];
     private int _producers, _consumers;
 
-    public RelayRun(FifoPlace place, FifoRelayOptions? options = null)
+    public RelayRun(TestWorkspace workspace, FifoRelayOptions? options = null)
     {
-        _place = place;
-        Relay = new FifoRelay((options ?? new FifoRelayOptions()) with { Directory = place.Directory });
+        _workspace = workspace;
+        Relay = new FifoRelay((options ?? new FifoRelayOptions()) with { Directory = workspace.Directory });
         Running = Relay.RunAsync();
     }
 
@@ -23,30 +23,31 @@ internal sealed class RelayRun : IDisposable
     public Task<FifoRelayReport> Running { get; }
 
     /// <summary>Starts a shell script as the next producer.</summary>
-    public Program Produce(string script) =>
-        Followed(_place.Bash(script, ("OTTO_OUTPUT_PIPE", Relay.OutputPipes[_producers])), Relay.ProducerEnded, _producers++);
+    public ExternalProgram Produce(string script) =>
+        Followed(_workspace.Bash(script, ("OTTO_OUTPUT_PIPE", Relay.OutputPipes[_producers])), Relay.ProducerEnded, _producers++);
 
     /// <summary>Starts a shell script as the next consumer.</summary>
-    public Program Consume(string script) =>
-        Followed(_place.Bash(script, ("OTTO_INPUT_PIPE", Relay.InputPipes[_consumers])), Relay.ConsumerEnded, _consumers++);
+    public ExternalProgram Consume(string script) =>
+        Followed(_workspace.Bash(script, ("OTTO_INPUT_PIPE", Relay.InputPipes[_consumers])), Relay.ConsumerEnded, _consumers++);
 
-    public Program ProducePython(string script) =>
-        Followed(_place.Python(script, ("OTTO_OUTPUT_PIPE", Relay.OutputPipes[_producers])), Relay.ProducerEnded, _producers++);
+    public ExternalProgram ProducePython(string script) =>
+        Followed(_workspace.Python(script, ("OTTO_OUTPUT_PIPE", Relay.OutputPipes[_producers])), Relay.ProducerEnded, _producers++);
 
-    public Program ConsumePython(string script) =>
-        Followed(_place.Python(script, ("OTTO_INPUT_PIPE", Relay.InputPipes[_consumers])), Relay.ConsumerEnded, _consumers++);
+    public ExternalProgram ConsumePython(string script) =>
+        Followed(_workspace.Python(script, ("OTTO_INPUT_PIPE", Relay.InputPipes[_consumers])), Relay.ConsumerEnded, _consumers++);
 
     /// <summary>Waits until the relay has passed on everything, or everybody has left.</summary>
-    public FifoRelayReport Report() => Watch.Over(Running).GetAwaiter().GetResult();
+    public FifoRelayReport Report() => Watchdog.WaitAsync(Running).GetAwaiter().GetResult();
 
     public void Dispose()
     {
-        Watch.Over(Relay.DisposeAsync().AsTask()).GetAwaiter().GetResult();
-        Assert.That(Directory.GetDirectories(_place.Directory, "pipe-*").Where(path => path == Path.GetDirectoryName(Relay.InputPipes[0])),
+        Watchdog.WaitAsync(Relay.DisposeAsync().AsTask()).GetAwaiter().GetResult();
+        Assert.That(Directory.GetDirectories(_workspace.Directory, "pipe-*").Where(
+            path => path == Path.GetDirectoryName(Relay.InputPipes[0])),
             Is.Empty, "its FIFOs are gone");
     }
 
-    private Program Followed(Program program, Action<int> ended, int index)
+    private ExternalProgram Followed(ExternalProgram program, Action<int> ended, int index)
     {
         _following.Add(program.Ended.ContinueWith(_ => ended(index), TaskScheduler.Default));
         return program;

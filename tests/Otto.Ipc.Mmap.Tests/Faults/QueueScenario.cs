@@ -4,7 +4,7 @@ namespace Otto.Ipc.Mmap.Tests.Faults;
 
 // What the named fault tests of the queue share; the fault lab (eng/faults) runs every point of every shape.
 
-internal sealed class QueueScenario(TestPlace place)
+internal sealed class QueueScenario(TestWorkspace workspace)
 {
     public const string Name = "jobs";
     public const int Slots = 8;
@@ -23,7 +23,7 @@ internal sealed class QueueScenario(TestPlace place)
     /// <summary>Whether every slot can be used, which the counts alone cannot tell.</summary>
     public IReadOnlyList<string> CheckSlots()
     {
-        using WorkQueue queue = place.Transport.OpenQueue(Name);
+        using WorkQueue queue = workspace.Transport.OpenQueue(Name);
         foreach (DeadLetter letter in queue.GetDeadLetters()) queue.DeleteDeadLetter(letter.Id);
         WorkQueueCounts counts = queue.GetCounts();
         if (counts.Free != queue.Capacity) _problems.Add($"slots: at the end there are {counts}");

@@ -6,16 +6,16 @@ namespace Otto.Ipc.Mmap.Tests.Fundamentals;
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class LoanFundamentals
 {
-    private readonly TestPlace _place = new();
+    private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _place.Dispose();
+    public void GiveBack() => _workspace.Dispose();
 
     [Test]
     public void Page_1_Borrow_a_block_write_it_in_place_and_send_it()
     {
-        using MessageSender camera = _place.Transport.OpenSender("frames");
-        using MessageReceiver screen = _place.Transport.OpenReceiver("frames");
+        using MessageSender camera = _workspace.Transport.OpenSender("frames");
+        using MessageReceiver screen = _workspace.Transport.OpenReceiver("frames");
 
         Assert.That(camera.TryLoan(8_000_000, out Loan frame), Is.True); // false: all blocks are lent; try again
         frame.Span.Fill(0x7F);
@@ -28,7 +28,7 @@ public sealed class LoanFundamentals
     [Test]
     public void Page_2_A_queue_lends_by_itself_what_is_larger_than_its_slots()
     {
-        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { SlotBytes = 256 });
+        using WorkQueue queue = _workspace.Transport.OpenQueue("jobs", new MmapQueueOptions { SlotBytes = 256 });
 
         queue.TrySend(new byte[1_000_000]);
 
@@ -40,7 +40,7 @@ public sealed class LoanFundamentals
     [Test]
     public void Page_3_Keep_the_bytes_when_the_task_is_done()
     {
-        using WorkQueue queue = _place.Transport.OpenQueue("jobs", new MmapQueueOptions { SlotBytes = 256 });
+        using WorkQueue queue = _workspace.Transport.OpenQueue("jobs", new MmapQueueOptions { SlotBytes = 256 });
         queue.TrySend(new byte[1_000_000]);
         queue.TryLease(out WorkLease lease);
 
@@ -51,9 +51,9 @@ public sealed class LoanFundamentals
     }
 
     [Test]
-    public void Page_4_What_is_not_sent_is_given_back()
+    public void Page_4_A_loan_that_is_not_sent_is_returned()
     {
-        using MessageSender camera = _place.Transport.OpenSender("frames");
+        using MessageSender camera = _workspace.Transport.OpenSender("frames");
 
         camera.TryLoan(8_000_000, out Loan frame);
         using (frame)

@@ -8,15 +8,15 @@ namespace Otto.Ipc.Mmap.Tests.Fundamentals;
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class QueueFundamentals
 {
-    private readonly TestPlace _place = new();
+    private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _place.Dispose();
+    public void GiveBack() => _workspace.Dispose();
 
     [Test]
     public void Page_1_Send_work_lease_it_complete_it()
     {
-        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails");
+        using WorkQueue queue = _workspace.Transport.OpenQueue("thumbnails");
 
         queue.TrySend("photo-1.jpg"u8);
 
@@ -28,7 +28,7 @@ public sealed class QueueFundamentals
     [Test]
     public async Task Page_2_Wait_for_work_without_holding_a_thread()
     {
-        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails");
+        using WorkQueue queue = _workspace.Transport.OpenQueue("thumbnails");
         ValueTask<WorkLease> next = queue.LeaseAsync();
 
         await queue.SendAsync("photo-1.jpg"u8.ToArray());
@@ -40,7 +40,7 @@ public sealed class QueueFundamentals
     [Test]
     public void Page_3_Give_back_what_did_not_work_out()
     {
-        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails");
+        using WorkQueue queue = _workspace.Transport.OpenQueue("thumbnails");
         queue.TrySend("photo-1.jpg"u8);
 
         queue.TryLease(out WorkLease first);
@@ -54,7 +54,7 @@ public sealed class QueueFundamentals
     [Test]
     public void Page_4_What_can_never_work_out_becomes_a_dead_letter()
     {
-        using WorkQueue queue = _place.Transport.OpenQueue("thumbnails");
+        using WorkQueue queue = _workspace.Transport.OpenQueue("thumbnails");
         queue.TrySend("photo-1.jpg"u8);
         queue.TryLease(out WorkLease lease);
         lease.DeadLetter("not a photo");
@@ -71,9 +71,9 @@ public sealed class QueueFundamentals
     public void Page_5_A_worker_that_dies_gives_its_work_back()
     {
         using WorkQueue queue =
-            _place.Transport.OpenQueue("thumbnails", new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10 });
+            _workspace.Transport.OpenQueue("thumbnails", new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxAttempts = 10 });
         queue.TrySend("photo-1.jpg"u8);
-        using PeerProcess worker = _place.Start("queue-hold", "thumbnails", "1"); // another process leases it
+        using PeerProcess worker = _workspace.Start("queue-hold", "thumbnails", "1"); // another process leases it
         worker.WaitFor("holding");
 
         worker.Kill(); // as the kernel would when memory runs out

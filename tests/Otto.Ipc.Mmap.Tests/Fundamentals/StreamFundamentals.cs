@@ -6,16 +6,16 @@ namespace Otto.Ipc.Mmap.Tests.Fundamentals;
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class StreamFundamentals
 {
-    private readonly TestPlace _place = new();
+    private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _place.Dispose();
+    public void GiveBack() => _workspace.Dispose();
 
     [Test]
     public void Page_1_One_process_sends_and_another_receives()
     {
         // Both name the stream; whoever comes first creates it.
-        MmapTransport transport = _place.Transport;
+        MmapTransport transport = _workspace.Transport;
         using MessageSender sender = transport.OpenSender("greetings");
         using MessageReceiver receiver = transport.OpenReceiver("greetings");
 
@@ -29,8 +29,8 @@ public sealed class StreamFundamentals
     [Test]
     public void Page_2_Write_in_place_where_the_receiver_will_read()
     {
-        using MessageSender sender = _place.Transport.OpenSender("greetings");
-        using MessageReceiver receiver = _place.Transport.OpenReceiver("greetings");
+        using MessageSender sender = _workspace.Transport.OpenSender("greetings");
+        using MessageReceiver receiver = _workspace.Transport.OpenReceiver("greetings");
 
         if (sender.TryReserve(maxBytes: 100, out WriteSlot slot))
         {
@@ -49,8 +49,8 @@ public sealed class StreamFundamentals
     [Test]
     public async Task Page_3_Wait_when_there_is_nothing_to_read_or_no_room_to_write()
     {
-        using MessageSender sender = _place.Transport.OpenSender("numbers", new MmapStreamOptions { Capacity = 4096 });
-        using MessageReceiver receiver = _place.Transport.OpenReceiver("numbers");
+        using MessageSender sender = _workspace.Transport.OpenSender("numbers", new MmapStreamOptions { Capacity = 4096 });
+        using MessageReceiver receiver = _workspace.Transport.OpenReceiver("numbers");
         Task<int> adding = Task.Run(async () =>
         {
             int sum = 0;
@@ -75,14 +75,14 @@ public sealed class StreamFundamentals
     [Test]
     public void Page_4_What_was_sent_outlives_its_sender()
     {
-        using (MessageSender sender = _place.Transport.OpenSender("notes")) sender.TrySend("kept"u8);
+        using (MessageSender sender = _workspace.Transport.OpenSender("notes")) sender.TrySend("kept"u8);
 
-        using MessageReceiver receiver = _place.Transport.OpenReceiver("notes");
+        using MessageReceiver receiver = _workspace.Transport.OpenReceiver("notes");
         Assert.That(receiver.TryReceive(out ReadLease lease), Is.True);
         lease.Dispose();
         receiver.Dispose();
 
         // The file stays until the machine restarts, or until it is removed.
-        Assert.That(_place.Transport.RemoveStream("notes"), Is.True);
+        Assert.That(_workspace.Transport.RemoveStream("notes"), Is.True);
     }
 }

@@ -6,16 +6,16 @@ namespace Otto.Ipc.Mmap.Tests.Fundamentals;
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class TopicFundamentals
 {
-    private readonly TestPlace _place = new();
+    private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _place.Dispose();
+    public void GiveBack() => _workspace.Dispose();
 
     [Test]
-    public void Page_1_Everybody_who_subscribes_hears_what_is_published()
+    public void Page_1_Every_subscriber_receives_what_is_published()
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("weather");
-        using MessageSubscriber one = _place.Transport.OpenSubscriber("weather"), two = _place.Transport.OpenSubscriber("weather");
+        using MessagePublisher publisher = _workspace.Transport.OpenPublisher("weather");
+        using MessageSubscriber one = _workspace.Transport.OpenSubscriber("weather"), two = _workspace.Transport.OpenSubscriber("weather");
 
         publisher.TryPublish("rain"u8);
 
@@ -25,10 +25,10 @@ public sealed class TopicFundamentals
     }
 
     [Test]
-    public void Page_2_Whoever_falls_behind_is_told_how_much_it_lost()
+    public void Page_2_A_slow_subscriber_learns_how_much_it_lost()
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("ticks", new MmapTopicOptions { Capacity = 4096 });
-        using MessageSubscriber slow = _place.Transport.OpenSubscriber("ticks");
+        using MessagePublisher publisher = _workspace.Transport.OpenPublisher("ticks", new MmapTopicOptions { Capacity = 4096 });
+        using MessageSubscriber slow = _workspace.Transport.OpenSubscriber("ticks");
 
         for (int i = 0; i < 1000; i++) publisher.TryPublish(BitConverter.GetBytes(i)); // never waits for anybody
 
@@ -40,21 +40,21 @@ public sealed class TopicFundamentals
     [Test]
     public void Page_3_A_late_subscriber_may_ask_for_what_is_still_there()
     {
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("weather");
+        using MessagePublisher publisher = _workspace.Transport.OpenPublisher("weather");
         publisher.TryPublish("rain"u8);
 
-        using MessageSubscriber late = _place.Transport.OpenSubscriber("weather", startAt: StartPosition.Oldest);
+        using MessageSubscriber late = _workspace.Transport.OpenSubscriber("weather", startAt: StartPosition.Oldest);
 
         Assert.That(late.TryReceive(out TopicFrame message), Is.True);
         Assert.That(message.Bytes.SequenceEqual("rain"u8), Is.True);
     }
 
     [Test]
-    public void Page_4_Where_nothing_may_be_lost_the_slowest_subscriber_holds_the_publisher()
+    public void Page_4_Under_Block_the_slowest_subscriber_holds_the_publisher()
     {
         var options = new MmapTopicOptions { Capacity = 4096, Policy = SlowSubscriberPolicy.Block };
-        using MessagePublisher publisher = _place.Transport.OpenPublisher("orders", options);
-        using MessageSubscriber slow = _place.Transport.OpenSubscriber("orders");
+        using MessagePublisher publisher = _workspace.Transport.OpenPublisher("orders", options);
+        using MessageSubscriber slow = _workspace.Transport.OpenSubscriber("orders");
 
         while (publisher.TryPublish(new byte[100])) { } // false: somebody has not read far enough
 

@@ -117,7 +117,7 @@ internal sealed class RegionForeignTests : RegionTest
     }
 
     [Test]
-    public void A_foreign_value_that_lies_over_slots_and_trailer_is_read_and_replaced()
+    public void A_foreign_value_over_slots_and_trailer_is_read_and_replaced()
     {
         JsonRegion region = JsonRegion.Create(Location, new RegionOptions { CapacityBytes = 64 });
         string text = new('x', 4060);

@@ -48,7 +48,7 @@ internal sealed class RegionHostileTests : RegionTest
     }
 
     [Test]
-    public void Damage_is_told_by_field_and_number()
+    public void Damage_is_reported_by_field_and_number()
     {
         byte[] settled = Settled();
         int trailer = (int)RegionLayout.TrailerOffset(settled.Length);

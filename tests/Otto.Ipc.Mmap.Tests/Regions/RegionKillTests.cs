@@ -29,7 +29,7 @@ internal sealed class RegionKillTests : RegionTest
     }
 
     [TestCaseSource(nameof(Steps))]
-    public void The_next_writer_goes_on_from_what_a_killed_one_left(RegionWriteStep step)
+    public void The_next_writer_continues_from_what_a_killed_one_left(RegionWriteStep step)
     {
         JsonRegion next = Prepare();
         KillWriterAt(step);

@@ -10,7 +10,7 @@ internal sealed class RegionWatchTests : RegionTest
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(30);
 
     [Test]
-    public void News_from_another_process_ends_the_waiting()
+    public void A_change_by_another_process_ends_the_wait()
     {
         RegionSnapshot now = Waited(() =>
         {
@@ -21,7 +21,7 @@ internal sealed class RegionWatchTests : RegionTest
     }
 
     [Test]
-    public void News_stored_through_a_foreign_mapping_ends_the_waiting()
+    public void A_change_through_a_foreign_mapping_ends_the_wait()
     {
         RegionSnapshot now = Waited(() =>
         {

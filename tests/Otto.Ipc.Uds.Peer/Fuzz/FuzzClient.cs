@@ -15,27 +15,27 @@ internal static class FuzzClient
     /// <param name="input">What to send.</param>
     /// <param name="stay">Takes a connection that is to stay open.</param>
     /// <returns>How many bytes were answered.</returns>
-    public static int Play(string path, Input input, Action<Socket> stay)
+    public static int Play(string path, FuzzInput input, Action<Socket> stay)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = Patience };
         // Whoever does not read its answers is not read in the end, and may wait for ever.
-        socket.SendTimeout = input.Ending == Ending.Reads ? Patience : 1_000;
+        socket.SendTimeout = input.Ending == ConnectionEnding.Reads ? Patience : 1_000;
         bool stays = false;
         try
         {
             socket.Connect(new UnixDomainSocketEndPoint(path));
             // Answers are read beside the sending: some of these clients send more than a socket holds, and are answered by as much.
-            Task<byte[]>? reading = input.Ending == Ending.Reads
+            Task<byte[]>? reading = input.Ending == ConnectionEnding.Reads
                 ? Task.Factory.StartNew(() => ReadAll(socket), TaskCreationOptions.LongRunning) : null;
             bool sent = TrySend(socket, input);
-            if (input.Ending == Ending.Stays)
+            if (input.Ending == ConnectionEnding.Stays)
             {
                 stay(socket);
                 stays = true;
                 return 0;
             }
 
-            if (input.Ending == Ending.ReadsALittle && sent) return ReadSome(socket);
+            if (input.Ending == ConnectionEnding.ReadsALittle && sent) return ReadSome(socket);
             if (reading is null) return 0;
             if (sent) socket.Shutdown(SocketShutdown.Send);
             byte[] answers = reading.GetAwaiter().GetResult();
@@ -48,7 +48,7 @@ internal static class FuzzClient
         }
     }
 
-    private static bool TrySend(Socket socket, Input input)
+    private static bool TrySend(Socket socket, FuzzInput input)
     {
         long start = Stopwatch.GetTimestamp();
         try
@@ -57,7 +57,7 @@ internal static class FuzzClient
                 at += socket.Send(input.Bytes, at, Math.Min(input.Piece, input.Bytes.Length - at), SocketFlags.None);
             return true;
         }
-        catch (SocketException) when (input.Ending != Ending.Reads
+        catch (SocketException) when (input.Ending != ConnectionEnding.Reads
             || (input is { Lines: < 0, Frames: < 0 } && Stopwatch.GetElapsedTime(start).TotalMilliseconds < Patience / 2))
         {
             // The server may close on what can be understood no further. (The runtime calls that a time-out where a part was sent before.)
@@ -93,7 +93,7 @@ internal static class FuzzClient
         }
     }
 
-    private static void Check(Input input, byte[] answers)
+    private static void Check(FuzzInput input, byte[] answers)
     {
         if (input.Lines >= 0)
         {

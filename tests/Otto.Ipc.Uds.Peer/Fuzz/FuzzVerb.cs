@@ -76,7 +76,7 @@ internal static class FuzzVerb
 
     private static int PlayOne(string path, int seed, ConcurrentQueue<Socket> staying, ref string? failure)
     {
-        Input input = new InputMaker(new Random(seed)).Next();
+        FuzzInput input = new FuzzInputGenerator(new Random(seed)).Next();
         try
         {
             return FuzzClient.Play(path, input, socket =>

@@ -62,14 +62,14 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
     }
 
     [Test]
-    public async Task A_graceful_stop_hands_over_what_nobody_has_started()
+    public async Task A_graceful_stop_hands_over_tasks_that_no_worker_has_started()
     {
         TaskCompletionSource started = new();
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", async (_, _, cancellationToken) =>
         {
             started.TrySetResult();
             await Task.Delay(Timeout.Infinite, cancellationToken);
-        }, h => h.Concurrency(1)));
+        }, h => h.Concurrency = 1));
         for (int i = 0; i < 10; i++) await queue.EnqueueAsync(new Job(i));
         await started.Task.Soon();
 

@@ -78,7 +78,7 @@ internal sealed class KilledWorkerTests : QueueTest
         TaskQueue producer = Make(Options().UseSharedMemory(static s => { s.Slots = 1024; s.MaxAttempts = 20;
         }).AddProducer<byte[]>("jobs"));
         for (int i = 0; i < 1000; i++) await producer.EnqueueAsync(BitConverter.GetBytes(i));
-        Assert.That(await MassacreOfWorkers.RunAsync(Segments, "jobs", 1000, () => Inspect("jobs") is { Ready: 0, Leased: 0, Dead: 0 }),
+        Assert.That(await WorkerKiller.RunAsync(Segments, "jobs", 1000, () => Inspect("jobs") is { Ready: 0, Leased: 0, Dead: 0 }),
             Is.EqualTo(1000));
     }
 

@@ -44,7 +44,7 @@ internal sealed partial class TaskFlowTests : QueueTest
     }
 
     private static string[] Listed(string block) =>
-        [.. Documents.Blocks("docs/message-flow.md").Where(b => b.Language == block).SelectMany(static b => b.Text.Split('\n'))
+        [.. DocumentExamples.Blocks("docs/message-flow.md").Where(b => b.Language == block).SelectMany(static b => b.Text.Split('\n'))
             .Select(static line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
             .Where(static words => words is [_, _] && words[1].EndsWith(".cs", StringComparison.Ordinal)).Select(static words => words[1])];
 
@@ -53,7 +53,7 @@ internal sealed partial class TaskFlowTests : QueueTest
     // Full names of the types that are not nested, and the files that declare them.
     private static ILookup<string, string> FilesByType() =>
         (from project in Projects
-         let folder = Path.Combine(Documents.Root, "src", project)
+         let folder = Path.Combine(DocumentExamples.Root, "src", project)
          from path in Directory.EnumerateFiles(folder, "*.cs", SearchOption.AllDirectories)
          let file = $"{project}/{Path.GetRelativePath(folder, path)}"
          where !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/bin/", StringComparison.Ordinal)

@@ -18,7 +18,7 @@ internal sealed class MissingSharedMemoryTests : QueueTest
     public void GiveSharedMemoryBack() => AppContext.SetSwitch(Disabled, false);
 
     [Test]
-    public async Task A_queue_with_default_options_works_in_process_and_says_so_once()
+    public async Task A_queue_with_default_options_works_in_process_and_logs_it_once()
     {
         Assert.That(MmapTransport.IsSupported, Is.False);
         using var log = new Messages();

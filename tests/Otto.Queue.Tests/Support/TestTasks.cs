@@ -9,21 +9,21 @@ public sealed record ResizePhoto(string File, int Width = 100);
 public sealed record Job(int Number);
 
 /// <summary>Does not survive JSON: its number is not a property.</summary>
-public sealed class Forgetful
+public sealed class LossyJsonTask
 {
     private readonly int _number;
 
-    public Forgetful()
+    public LossyJsonTask()
     {
     }
 
-    public Forgetful(int number) => _number = number;
+    public LossyJsonTask(int number) => _number = number;
 
     public int Number() => _number;
 }
 
 /// <summary>Changes each time it is written.</summary>
-public sealed class Restless
+public sealed class UnstableJsonTask
 {
     public int Count
     {

@@ -22,7 +22,7 @@ internal sealed class GuideTests
     {
         string document = $"docs/guides/{guide}.md";
         if (!File.Exists(Repository.PathOf("artifacts/bin/otto"))) Assert.Fail("there are no tools in artifacts/bin; run eng/build first");
-        IReadOnlyList<DocumentBlock> blocks = Ipc.Conformance.Documents.Blocks(document);
+        IReadOnlyList<DocumentBlock> blocks = Ipc.Conformance.DocumentExamples.Blocks(document);
         bool needsRedis = blocks.Any(static block => block.Text.Contains("REDIS", StringComparison.Ordinal));
         using RedisServer? redis = needsRedis ? await RedisServer.StartAsync() : null;
         using var run = new GuideRun(redis?.Configuration ?? "");
@@ -48,7 +48,7 @@ internal sealed class GuideTests
                 "python" => run.Run("python3", "-W", "error", "-c", block.Text),
                 _ => run.Run("bash", "-c", block.Text),
             };
-            bool shows = Ipc.Conformance.Documents.Shows(expected, output);
+            bool shows = Ipc.Conformance.DocumentExamples.Shows(expected, output);
             Assert.That(shows, Is.True, $"{at} shows\n{expected}\nbut it prints\n{output}\n{errors}");
             shown++;
             i++;

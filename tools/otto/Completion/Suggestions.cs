@@ -51,7 +51,7 @@ internal static class Suggestions
         // What follows -- is another program's.
         if (typed.AsSpan(0, typed.Length - (current.Length > 0 ? 1 : 0)).Contains("--")) return [];
 
-        Names.Attach(root, cancellation);
+        CompletionNames.Attach(root, cancellation);
         ParseResult parsed = root.Parse(line, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
         if (parsed.UnmatchedTokens.Any(token => token != current)) return [];
         return

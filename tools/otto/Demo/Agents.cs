@@ -14,35 +14,35 @@ internal static class Agents
     private static readonly TimeSpan WhileFull = TimeSpan.FromMilliseconds(5);
 
     /// <summary>The orchestrator and the indexer.</summary>
-    public static TaskQueueOptions WithOrchestrator(this TaskQueueOptions options, Ledger ledger) => options
+    public static TaskQueueOptions WithOrchestrator(this TaskQueueOptions options, ResultTally ledger) => options
         .AddHandler<Result>("demo.result", (result, _, _) =>
         {
             ledger.Record(result);
             return default;
-        }, h => h.Queue(OrchestratorQueue).Concurrency(1))
+        }, h => { h.Queue = OrchestratorQueue; h.Concurrency = 1; })
         .AddHandler<FilesFound>("demo.found", (found, _, _) =>
         {
             ledger.Record(found);
             return default;
-        }, h => h.Queue(OrchestratorQueue).Concurrency(1))
-        .AddHandler<IndexFolder>("demo.index", IndexAsync, h => h.Queue(IndexQueue).Retry(0).Concurrency(1));
+        }, h => { h.Queue = OrchestratorQueue; h.Concurrency = 1; })
+        .AddHandler<IndexFolder>("demo.index", IndexAsync, h => { h.Queue = IndexQueue; h.Retries = 0; h.Concurrency = 1; });
 
     /// <summary>Vision and voice.</summary>
     public static TaskQueueOptions WithVisionAndVoice(this TaskQueueOptions options, string directory) => options
         .AddHandler<AnalyseFile>("demo.analyse",
-            (task, context, cancellationToken) => AnalyseAsync(directory, task, context, cancellationToken), h => h.Queue(VisionQueue))
+            (task, context, cancellationToken) => AnalyseAsync(directory, task, context, cancellationToken), h => h.Queue = VisionQueue)
         .AddHandler<ListenToFile>("demo.listen",
-            (task, context, cancellationToken) => ListenAsync(directory, task, context, cancellationToken), h => h.Queue(VoiceQueue))
-        .AddHandler<Probe>("demo.probe", ProbeAsync, h => h.Queue(ProbeQueue).Concurrency(1));
+            (task, context, cancellationToken) => ListenAsync(directory, task, context, cancellationToken), h => h.Queue = VoiceQueue)
+        .AddHandler<Probe>("demo.probe", ProbeAsync, h => { h.Queue = ProbeQueue; h.Concurrency = 1; });
 
     /// <summary>What the orchestrator's process sends to vision and voice when they live elsewhere.</summary>
     public static TaskQueueOptions SendingWork(this TaskQueueOptions options) => options
-        .AddProducer<AnalyseFile>("demo.analyse", h => h.Queue(VisionQueue))
-        .AddProducer<Probe>("demo.probe", h => h.Queue(ProbeQueue));
+        .AddProducer<AnalyseFile>("demo.analyse", h => h.Queue = VisionQueue)
+        .AddProducer<Probe>("demo.probe", h => h.Queue = ProbeQueue);
 
     /// <summary>What vision and voice send back when the orchestrator lives elsewhere.</summary>
     public static TaskQueueOptions SendingResults(this TaskQueueOptions options) => options
-        .AddProducer<Result>("demo.result", h => h.Queue(OrchestratorQueue));
+        .AddProducer<Result>("demo.result", h => h.Queue = OrchestratorQueue);
 
     /// <summary>Enqueues from inside a handler, where waiting for room is the handler's own
     /// decision: the agents form no circle.</summary>
@@ -86,7 +86,7 @@ internal static class Agents
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
         ITaskQueue tasks = context.TaskQueue;
-        Result result = Try(Ledger.Vision, task.Id, overhead, task.Path,
+        Result result = Try(ResultTally.Vision, task.Id, overhead, task.Path,
             () => FileAnalysis.Describe(Path.Combine(directory, task.Path), cancellationToken));
         await EnqueueAsync(tasks, new ListenToFile(task.Id, task.Path, Stopwatch.GetTimestamp()), cancellationToken);
         await EnqueueAsync(tasks, result, cancellationToken);
@@ -96,14 +96,14 @@ internal static class Agents
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
         return EnqueueAsync(context.TaskQueue,
-            Try(Ledger.Voice, task.Id, overhead, task.Path, () => Spectrum.Describe(Path.Combine(directory, task.Path))),
+            Try(ResultTally.Voice, task.Id, overhead, task.Path, () => Spectrum.Describe(Path.Combine(directory, task.Path))),
             cancellationToken);
     }
 
     private static ValueTask ProbeAsync(Probe task, TaskContext context, CancellationToken cancellationToken)
     {
         long overhead = Stopwatch.GetTimestamp() - task.SentAt;
-        return EnqueueAsync(context.TaskQueue, new Result(Ledger.ProbeAgent, task.Id, overhead, ""), cancellationToken);
+        return EnqueueAsync(context.TaskQueue, new Result(ResultTally.ProbeAgent, task.Id, overhead, ""), cancellationToken);
     }
 
     /// <summary>A file that cannot be read is a result too: trying it again would not help,

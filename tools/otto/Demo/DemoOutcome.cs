@@ -23,7 +23,7 @@ internal sealed record DemoOutcome(
     [JsonIgnore]
     public IReadOnlyList<string> Failures { get; init; } = [];
 
-    public static DemoOutcome Of(string route, Ledger ledger, TimeSpan elapsed, int warmUps)
+    public static DemoOutcome Of(string route, ResultTally ledger, TimeSpan elapsed, int warmUps)
     {
         long[] overheads = ledger.ProbeOverheads()[Math.Min(warmUps, ledger.ProbeOverheads().Length)..];
         Array.Sort(overheads);

@@ -9,13 +9,13 @@ internal static class DemoProgress
     private static readonly TimeSpan BarPeriod = TimeSpan.FromMilliseconds(100), LinePeriod = TimeSpan.FromSeconds(1);
 
     /// <summary>Shows progress until <paramref name="work"/> ends.</summary>
-    public static Task ShowAsync(string title, Ledger ledger, Task work)
+    public static Task ShowAsync(string title, ResultTally ledger, Task work)
     {
         bool plain = Console.IsErrorRedirected || Environment.GetEnvironmentVariable("TERM") is null or "" or "dumb";
         return plain ? LinesAsync(title, ledger, work) : BarsAsync(title, ledger, work);
     }
 
-    private static async Task LinesAsync(string title, Ledger ledger, Task work)
+    private static async Task LinesAsync(string title, ResultTally ledger, Task work)
     {
         Console.Error.WriteLine($"{title} …");
         while (await Task.WhenAny(work, Task.Delay(LinePeriod)) != work) Console.Error.WriteLine(Line(ledger));
@@ -23,7 +23,7 @@ internal static class DemoProgress
         await work;
     }
 
-    private static async Task BarsAsync(string title, Ledger ledger, Task work)
+    private static async Task BarsAsync(string title, ResultTally ledger, Task work)
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         console.WriteLine(title);
@@ -43,7 +43,7 @@ internal static class DemoProgress
         await work;
     }
 
-    private static string Line(Ledger ledger) => ledger.Files < 0
+    private static string Line(ResultTally ledger) => ledger.Files < 0
         ? $"  indexing; vision {ledger.VisionDone:N0}, voice {ledger.VoiceDone:N0}"
         : $"  {ledger.Files:N0} files; vision {ledger.VisionDone:N0}, voice {ledger.VoiceDone:N0}";
 }

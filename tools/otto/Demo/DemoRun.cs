@@ -22,7 +22,7 @@ internal static class DemoRun
     public static async Task<DemoOutcome> InOneProcessAsync(DemoSettings settings, CancellationToken cancellationToken)
     {
         using var scratch = new ScratchSegments();
-        var ledger = new Ledger();
+        ResultTally ledger = new ResultTally();
         TaskQueueOptions options = Options(scratch.Path).WithOrchestrator(ledger).WithVisionAndVoice(settings.Directory);
         return await RunAsync("inprocess", "all agents in this process", options, ledger, settings, null, cancellationToken);
     }
@@ -30,7 +30,7 @@ internal static class DemoRun
     public static async Task<DemoOutcome> InTwoProcessesAsync(DemoSettings settings, CancellationToken cancellationToken)
     {
         using var scratch = new ScratchSegments();
-        var ledger = new Ledger();
+        ResultTally ledger = new ResultTally();
         using var agents = AgentProcess.Start(scratch.Path, settings.Directory);
         TaskQueueOptions options = Options(scratch.Path).WithOrchestrator(ledger).SendingWork();
         return await RunAsync("mmap", "vision and voice in a second process", options, ledger, settings, agents, cancellationToken);
@@ -39,7 +39,7 @@ internal static class DemoRun
     /// <summary>The same two processes as if they were on two machines: Redis is all they share.</summary>
     public static async Task<DemoOutcome> ThroughRedisAsync(DemoSettings settings, string server, CancellationToken cancellationToken)
     {
-        var ledger = new Ledger();
+        ResultTally ledger = new ResultTally();
         TaskQueueOptions options = RedisOptions(server).WithOrchestrator(ledger).SendingWork();
         await CheckAloneAsync(server, cancellationToken);
         using var agents = AgentProcess.Start("", settings.Directory, server);
@@ -89,7 +89,7 @@ internal static class DemoRun
         .UseRedis(server);
 
     private static async Task<DemoOutcome> RunAsync(
-        string route, string title, TaskQueueOptions options, Ledger ledger, DemoSettings settings, AgentProcess? agents,
+        string route, string title, TaskQueueOptions options, ResultTally ledger, DemoSettings settings, AgentProcess? agents,
         CancellationToken cancellationToken)
     {
         await using var queue = new TaskQueue(options);
@@ -114,7 +114,7 @@ internal static class DemoRun
 
     /// <summary>Waits for news, as long as there is any: what does not come is then counted
     /// as lost instead of waited for.</summary>
-    private static async Task UntilDoneAsync(Task done, Ledger ledger, AgentProcess? agents, CancellationToken cancellationToken)
+    private static async Task UntilDoneAsync(Task done, ResultTally ledger, AgentProcess? agents, CancellationToken cancellationToken)
     {
         while (true)
         {

@@ -93,13 +93,13 @@ internal sealed class Session : IDisposable
                 Outlet.Complete();
                 return "";
             case "call":
-                return Runs.Call(Outlet, Inlet, TimeSpan.FromMilliseconds(Number(1)), words[2] == "awake", Number(3));
+                return MeasurementLoops.Call(Outlet, Inlet, TimeSpan.FromMilliseconds(Number(1)), words[2] == "awake", Number(3));
             case "echo":
-                return Runs.Echo(Outlet, Inlet, words[1] == "awake");
+                return MeasurementLoops.Echo(Outlet, Inlet, words[1] == "awake");
             case "pour":
-                return Runs.Pour(Outlet, TimeSpan.FromMilliseconds(Number(1)), Number(2));
+                return MeasurementLoops.Pour(Outlet, TimeSpan.FromMilliseconds(Number(1)), Number(2));
             case "drain":
-                return Runs.Drain(Inlet);
+                return MeasurementLoops.Drain(Inlet);
             case "wait":
                 Inlet waiting = Inlet;
                 waiting.Patience = TimeSpan.FromHours(1);

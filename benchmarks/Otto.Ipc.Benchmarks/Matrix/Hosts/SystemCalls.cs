@@ -27,7 +27,7 @@ internal sealed class SystemCalls : IDisposable
 
     public static SystemCalls Start(IReadOnlyList<int> processes)
     {
-        if (!Programs.Has("strace")) return new SystemCalls(processes, null, null);
+        if (!InstalledPrograms.Has("strace")) return new SystemCalls(processes, null, null);
         string summary = Interruption.NewPath(Path.GetTempPath());
         var start = new ProcessStartInfo("strace",
             ["-f", "-c", "-o", summary, .. processes.SelectMany(static p => (string[])["-p", p.ToString(CultureInfo.InvariantCulture)])])

@@ -13,15 +13,15 @@ internal sealed class BidirectionalProbe : Probe
 
     public override Cell Try(Subject subject)
     {
-        using Place place = subject.OpenPlace();
-        using var pair = new Pair(subject, place);
+        using Workspace workspace = subject.OpenWorkspace();
+        using EndpointPair pair = new EndpointPair(subject, workspace);
         var options = new LinkOptions(1024);
-        pair.Receiver.Tell(Pair.Verb("only answerer", "talk", options));
-        string opened = AnswerOf(pair.Receiver.Hear, out bool works);
+        pair.Receiver.Request(EndpointPair.Verb("only answerer", "talk", options));
+        string opened = AnswerOf(pair.Receiver.ReadAnswer, out bool works);
         string problem = works ? "" : $"one channel was not opened both ways: {opened}";
         if (works)
         {
-            opened = AnswerOf(() => pair.Sender.Ask(Pair.Verb("only caller", "talk", options)), out works);
+            opened = AnswerOf(() => pair.Sender.Ask(EndpointPair.Verb("only caller", "talk", options)), out works);
             if (!works) problem = $"one channel was not opened both ways from the second side: {opened}";
         }
 
@@ -29,7 +29,7 @@ internal sealed class BidirectionalProbe : Probe
         string evidence = $"{Requests} requests were answered over the channel they came by";
         if (right < Requests)
         {
-            string? served = subject.ConverseWithServer(place.Address, Requests);
+            string? served = subject.ConverseWithServer(workspace.Address, Requests);
             if (served is not null) right = Requests;
             evidence = served is null ? problem : $"{Requests} {served}";
         }
@@ -39,19 +39,19 @@ internal sealed class BidirectionalProbe : Probe
             subject.Traits is { } t ? Verdicts.Word(t.Bidirectional) : null);
     }
 
-    private static int Converse(Pair pair, ref string problem)
+    private static int Converse(EndpointPair pair, ref string problem)
     {
-        pair.Receiver.Tell($"serve {Requests}");
+        pair.Receiver.Request($"serve {Requests}");
         for (int i = 0; i < Requests; i++)
         {
             string request = $"request {i}", answer = AnswerOf(() => pair.Sender.Ask("ask " + request), out bool heard);
             if (heard && answer == "reply to " + request) continue;
             problem = heard ? $"who asked '{request}' heard '{answer}'" : $"who asked '{request}' heard nothing: {answer}";
-            _ = AnswerOf(pair.Receiver.Hear, out _);
+            _ = AnswerOf(pair.Receiver.ReadAnswer, out _);
             return i;
         }
 
-        problem = AnswerOf(pair.Receiver.Hear, out bool served);
+        problem = AnswerOf(pair.Receiver.ReadAnswer, out bool served);
         return served ? Requests : 0;
     }
 }

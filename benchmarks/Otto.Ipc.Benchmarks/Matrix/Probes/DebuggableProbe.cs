@@ -13,14 +13,14 @@ internal sealed class DebuggableProbe : Probe
 
     public override Cell Try(Subject subject)
     {
-        using Place place = subject.OpenPlace();
-        using var pair = new Pair(subject, place);
+        using Workspace workspace = subject.OpenWorkspace();
+        using EndpointPair pair = new EndpointPair(subject, workspace);
         pair.OpenShown("looked-at");
         List<string> seen = [];
         Toolbox least = Toolbox.None;
-        List<Look> missing = [];
+        List<DebugCommand> missing = [];
         int i = 0;
-        foreach (Look look in subject.Looks(place.Address, "looked-at"))
+        foreach (DebugCommand look in subject.Looks(workspace.Address, "looked-at"))
         {
             string marker = $"marker-{++i}-{Guid.NewGuid():N}";
             pair.Sender.Ask($"say {{\"probe\":\"{marker}\"}}");

@@ -5,7 +5,7 @@ using Otto.Ipc.Benchmarks.Matrix.Subjects;
 namespace Otto.Ipc.Benchmarks.Matrix.Probes;
 
 /// <summary>What a message of a busy run costs all processes that it passes, and what waiting costs.</summary>
-internal sealed class OverheadProbe(IReadOnlyList<SpeedResult> results, IdleWatch idle) : Probe
+internal sealed class OverheadProbe(IReadOnlyList<SpeedResult> results, IdleWakeups idle) : Probe
 {
     private const int WindowMilliseconds = 300;
 
@@ -28,15 +28,15 @@ internal sealed class OverheadProbe(IReadOnlyList<SpeedResult> results, IdleWatc
 
     private static string SystemCallsOf(Subject subject, int bytes)
     {
-        using Place place = subject.OpenPlace();
-        using var pair = new Pair(subject, place);
+        using Workspace workspace = subject.OpenWorkspace();
+        using EndpointPair pair = new EndpointPair(subject, workspace);
         pair.Open("counted", new LinkOptions(bytes));
-        int[] processes = [.. pair.Hosts.Select(h => h.Id), .. place.ServerId is { } server ? new[] { server } : []];
+        int[] processes = [.. pair.Hosts.Select(h => h.Id), .. workspace.ServerId is { } server ? new[] { server } : []];
         using SystemCalls calls = SystemCalls.Start(processes);
-        pair.Receiver.Tell("drain");
-        pair.Sender.Tell($"pour {WindowMilliseconds} {bytes}");
-        double messages = double.Parse(pair.Sender.Hear().Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
-        pair.Receiver.Hear();
+        pair.Receiver.Request("drain");
+        pair.Sender.Request($"pour {WindowMilliseconds} {bytes}");
+        double messages = double.Parse(pair.Sender.ReadAnswer().Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+        pair.Receiver.ReadAnswer();
         return $"{Text(calls.Stop() / messages, "0.###")} {calls.What} a message";
     }
 }

@@ -17,7 +17,7 @@ internal sealed class PersistenceProbe : Probe
     {
         int afterWriter = subject.InProcess ? 0 : AfterWriter(subject);
         (int afterAll, string? fileSystem, string? server) = AfterEverybody(subject);
-        bool onDisk = fileSystem is not null && !ScratchPlace.IsInMemory(fileSystem);
+        bool onDisk = fileSystem is not null && !DirectoryWorkspace.IsInMemory(fileSystem);
         TransportPersistence verdict = Verdicts.Persistent(afterAll == Messages, onDisk);
         string evidence = subject.InProcess
             ? $"the one process was killed with {Messages} messages in the channel: {afterAll} were there for the next"
@@ -31,8 +31,8 @@ internal sealed class PersistenceProbe : Probe
 
     private static int AfterWriter(Subject subject)
     {
-        using Place place = subject.OpenPlace(keep: true);
-        using var pair = new Pair(subject, place);
+        using Workspace workspace = subject.OpenWorkspace(keep: true);
+        using EndpointPair pair = new EndpointPair(subject, workspace);
         Fill(pair);
         pair.Sender.Host.Kill();
         return Count(pair.Receiver);
@@ -40,21 +40,21 @@ internal sealed class PersistenceProbe : Probe
 
     private static (int Count, string? FileSystem, string? Server) AfterEverybody(Subject subject)
     {
-        using Place place = subject.OpenPlace(keep: true);
-        using (var pair = new Pair(subject, place))
+        using Workspace workspace = subject.OpenWorkspace(keep: true);
+        using (EndpointPair pair = new EndpointPair(subject, workspace))
         {
             Fill(pair);
-            foreach (Host host in pair.Hosts) host.Kill();
+            foreach (SubjectProcess host in pair.Hosts) host.Kill();
         }
 
-        string? server = place.KillServer();
-        using var next = new Pair(subject, place);
+        string? server = workspace.KillServer();
+        using EndpointPair next = new EndpointPair(subject, workspace);
         // Where nobody sends, some ends cannot even be opened; then nothing was kept.
-        _ = AnswerOf(() => next.Receiver.Ask(Pair.Verb("inlet", "kept", Options)), out bool opened);
-        return (opened ? Count(next.Receiver) : 0, place.FileSystem, server);
+        _ = AnswerOf(() => next.Receiver.Ask(EndpointPair.Verb("inlet", "kept", Options)), out bool opened);
+        return (opened ? Count(next.Receiver) : 0, workspace.FileSystem, server);
     }
 
-    private static void Fill(Pair pair)
+    private static void Fill(EndpointPair pair)
     {
         pair.Open("kept", Options);
         pair.Sender.Ask($"send {Messages} {Bytes}");

@@ -44,7 +44,7 @@ internal abstract class Probe
         Verdict = verdict,
         Number = number,
         Unit = unit,
-        Evidence = Place.Forget(evidence),
+        Evidence = Workspace.Forget(evidence),
         Usual = subject.Usual?.Of(Row),
         Claim = subject.Traits is null ? null : claim,
         Objection = objection,
@@ -53,7 +53,8 @@ internal abstract class Probe
     /// <summary>That a word is owed to the tolerance, for whoever holds the number against
     /// the rules; nothing where it is not.</summary>
     protected static string Leaned(Subject subject, string alone, string verdict) => alone == verdict
-        ? "" : string.Create(CultureInfo.InvariantCulture, $" (that alone would be '{alone}', but within a factor of {Verdicts.Tolerance} of the border "
+        ? "" : string.Create(CultureInfo.InvariantCulture,
+            $" (that alone would be '{alone}', but within a factor of {Verdicts.Tolerance} of the border "
         + $"it confirms what is {(subject.Traits is null ? "expected" : "claimed")})");
 
     protected static string Text(IFormattable number, string format = "N0") => number.ToString(format, CultureInfo.InvariantCulture);

@@ -35,14 +35,14 @@ internal sealed class SetUpProbe : Probe
     {
         // The start of the two programs is everybody's; what a server needs is its transport's own.
         long start = Stopwatch.GetTimestamp();
-        using Place place = subject.OpenPlace();
+        using Workspace workspace = subject.OpenWorkspace();
         TimeSpan opening = Stopwatch.GetElapsedTime(start);
-        using var pair = new Pair(subject, place);
+        using EndpointPair pair = new EndpointPair(subject, workspace);
         start = Stopwatch.GetTimestamp();
         pair.Open("first", new LinkOptions(1024));
-        pair.Receiver.Tell("hear");
-        pair.Sender.Tell("say hello");
-        pair.Receiver.Hear();
+        pair.Receiver.Request("hear");
+        pair.Sender.Request("say hello");
+        pair.Receiver.ReadAnswer();
         return (opening + Stopwatch.GetElapsedTime(start)).TotalMilliseconds;
     }
 }

@@ -19,13 +19,13 @@ internal sealed class ShellProbe : Probe
     public override Cell Try(Subject subject)
     {
         List<string> tried = [];
-        using Place place = subject.OpenPlace();
+        using Workspace workspace = subject.OpenWorkspace();
         int attempt = 0;
         string? missing = null;
-        foreach (ShellScript script in Scripts(subject, place).OrderBy(s => s.Toolbox))
+        foreach (ShellScript script in Scripts(subject, workspace).OrderBy(s => s.Toolbox))
         {
             string channel = $"shell{++attempt}";
-            ShellScript mine = subject.Scripts(place.Address, channel).Single(
+            ShellScript mine = subject.Scripts(workspace.Address, channel).Single(
                 s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
             if (mine.Programs.Split(' ', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault(
                 static p => !ProgramDirectory.Has(p)) is { } program)
@@ -34,7 +34,7 @@ internal sealed class ShellProbe : Probe
                 continue;
             }
 
-            string? problem = TryScript(subject, place, channel, mine);
+            string? problem = TryScript(subject, workspace, channel, mine);
             int lines = Lines(mine.Send) + Lines(mine.Receive);
             string with = mine.Programs.Length == 0 ? "the programs of every system" : mine.Programs;
             if (problem is not null)
@@ -54,35 +54,35 @@ internal sealed class ShellProbe : Probe
             tried.Count == 0 ? "a script has no way into another process's objects" : string.Join("; ", tried), claim: Claim(subject));
     }
 
-    private static IEnumerable<ShellScript> Scripts(Subject subject, Place place) => subject.Scripts(place.Address, "shell");
+    private static IEnumerable<ShellScript> Scripts(Subject subject, Workspace workspace) => subject.Scripts(workspace.Address, "shell");
 
     private static string? Claim(Subject subject) => subject.Traits is { } t ? Verdicts.Word(t.ShellFriendly) : null;
 
     /// <returns>What went wrong; <see langword="null"/> where it worked both ways.</returns>
-    private static string? TryScript(Subject subject, Place place, string channel, ShellScript script)
+    private static string? TryScript(Subject subject, Workspace workspace, string channel, ShellScript script)
     {
         using var path = new ProgramDirectory([.. BasePrograms, .. script.Programs.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
-        using var pair = new Pair(subject, place);
+        using EndpointPair pair = new EndpointPair(subject, workspace);
         string sent = $"{{\"from\":\"bash\",\"n\":\"{Guid.NewGuid():N}\"}}", back = $"{{\"from\":\"dotnet\",\"n\":\"{Guid.NewGuid():N}\"}}";
 
         pair.Receiver.Ask($"shown-inlet {channel}");
-        pair.Receiver.Tell("hear 10000");
+        pair.Receiver.Request("hear 10000");
         ShellRun sending = Shell.Run(script.Send, TimeSpan.FromSeconds(10), path.Path, message: sent);
-        string heard = AnswerOf(pair.Receiver.Hear, out bool worked);
+        string heard = AnswerOf(pair.Receiver.ReadAnswer, out bool worked);
         pair.Receiver.Ask("close");
         if (!worked || heard != sent) return $"sending: {(sending.Errors.Length > 0 ? sending.Errors.Trim() : heard)}";
 
         // A channel of its own, and an end of it that a sender may wait for.
         string other = channel + "-back";
         ShellScript returning =
-            subject.Scripts(place.Address, other).Single(s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
+            subject.Scripts(workspace.Address, other).Single(s => s.Toolbox == script.Toolbox && s.Programs == script.Programs);
         bool kept = !subject.SendsOnlyToAReceiver;
         if (subject.Traits is null) pair.Receiver.Ask($"shown-inlet {other}");
         pair.Sender.Ask($"shown-outlet {other}");
-        pair.Sender.Tell($"say {back}");
-        if (kept) pair.Sender.Hear();
+        pair.Sender.Request($"say {back}");
+        if (kept) pair.Sender.ReadAnswer();
         ShellRun receiving = Shell.Run(returning.Receive, TimeSpan.FromSeconds(10), path.Path);
-        if (!kept) _ = AnswerOf(pair.Sender.Hear, out _);
+        if (!kept) _ = AnswerOf(pair.Sender.ReadAnswer, out _);
         return receiving.Output.Contains(back, StringComparison.Ordinal) ? null
             : $"receiving: {(receiving.Errors.Length > 0 ? receiving.Errors.Trim() : $"'{receiving.Output.Trim()}'")}";
     }
@@ -113,5 +113,6 @@ internal sealed class ProgramDirectory : IDisposable
     public void Dispose() => Interruption.Remove(_directory);
 
     private static string? PathOf(string program) =>
-        System.IO.Path.Combine(BuiltTools.Directory, program) is var built && File.Exists(built) ? built : Programs.PathOf(program);
+        System.IO.Path.Combine(BuiltTools.Directory, program) is var built && File.Exists(built) ? built
+        : InstalledPrograms.PathOf(program);
 }

@@ -36,27 +36,27 @@ internal sealed class SizeProbe : Probe
     /// <returns>How much came whole; <see langword="null"/> where that did not work.</returns>
     private static string? Through(Subject subject, long bytes, out string? problem)
     {
-        using Place place = subject.OpenPlace();
-        using var pair = new Pair(subject, place, withoutPrivileges: true);
+        using Workspace workspace = subject.OpenWorkspace();
+        using EndpointPair pair = new EndpointPair(subject, workspace, withoutPrivileges: true);
         problem = AnswerOf(
             () =>
             {
                 pair.Open("large", new LinkOptions((int)bytes));
-                pair.Receiver.Tell("check");
-                pair.Sender.Tell($"whole {bytes}");
-                return pair.Sender.Hear();
+                pair.Receiver.Request("check");
+                pair.Sender.Request($"whole {bytes}");
+                return pair.Sender.ReadAnswer();
             },
             out bool sent);
         if (!sent) return null;
-        problem = AnswerOf(pair.Receiver.Hear, out bool came);
+        problem = AnswerOf(pair.Receiver.ReadAnswer, out bool came);
         return came ? problem : null;
     }
 
     /// <returns>The error; <see langword="null"/> where it went through.</returns>
     private static string? Beyond(Subject subject, long limit)
     {
-        using Place place = subject.OpenPlace();
-        using var pair = new Pair(subject, place, withoutPrivileges: true);
+        using Workspace workspace = subject.OpenWorkspace();
+        using EndpointPair pair = new EndpointPair(subject, workspace, withoutPrivileges: true);
         string answer = AnswerOf(
             () =>
             {

@@ -85,7 +85,7 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
             }
             catch (Exception e) when (ProbeException.Covers(e))
             {
-                Failures.Add(new Failure(subject.Title, Place.Forget($"{_now}: {e.Message}"), subject.Traits is not null));
+                Failures.Add(new Failure(subject.Title, Workspace.Forget($"{_now}: {e.Message}"), subject.Traits is not null));
                 say($"failed: {subject.Title}, {Failures[^1].What}");
             }
         }
@@ -96,17 +96,17 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
     private IEnumerable<(int Bytes, Turn Turn)> TakeTurn(Subject subject, int[] sizes)
     {
         _now = "starting";
-        using Place place = subject.OpenPlace();
-        using var pair = new Pair(subject, place);
+        using Workspace workspace = subject.OpenWorkspace();
+        using EndpointPair pair = new EndpointPair(subject, workspace);
         // The runtime compiles what runs often once more, and better.
-        Pour(subject, place, pair, "warm-pour", 64, WarmUp);
+        Pour(subject, workspace, pair, "warm-pour", 64, WarmUp);
         Call(subject, pair, "warm-call", 64, WarmUp, WaitStyle.Asleep);
         if (subject.CanStayAwake) Call(subject, pair, "warm-awake", 64, WarmUp, WaitStyle.Awake);
         foreach (int bytes in sizes)
         {
             int sent = Math.Min(bytes, subject.MostMeasuredBytes);
             string channel = string.Create(CultureInfo.InvariantCulture, $"s{bytes}");
-            yield return (bytes, Pour(subject, place, pair, channel + "-pour", sent, plan.Window) with
+            yield return (bytes, Pour(subject, workspace, pair, channel + "-pour", sent, plan.Window) with
             {
                 Awake = subject.CanStayAwake ? Call(subject, pair, channel + "-awake", sent, plan.Window, WaitStyle.Awake) : Trips.None,
                 Asleep = Call(subject, pair, channel + "-asleep", sent, plan.Window, WaitStyle.Asleep),
@@ -114,17 +114,17 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         }
     }
 
-    private Turn Pour(Subject subject, Place place, Pair pair, string channel, int bytes, TimeSpan window)
+    private Turn Pour(Subject subject, Workspace workspace, EndpointPair pair, string channel, int bytes, TimeSpan window)
     {
         _now = string.Create(CultureInfo.InvariantCulture, $"{bytes:N0} B, a busy run ({channel})");
         pair.Open(channel, new LinkOptions(bytes));
-        double server = place.ServerId is { } id ? ProcessCounters.Of(id).CpuSeconds : 0;
-        pair.Receiver.Tell("drain");
-        pair.Sender.Tell(string.Create(CultureInfo.InvariantCulture, $"pour {window.TotalMilliseconds:0} {bytes}"));
-        (string sender, string receiver) = pair.HearBoth();
+        double server = workspace.ServerId is { } id ? ProcessCounters.Of(id).CpuSeconds : 0;
+        pair.Receiver.Request("drain");
+        pair.Sender.Request(string.Create(CultureInfo.InvariantCulture, $"pour {window.TotalMilliseconds:0} {bytes}"));
+        (string sender, string receiver) = pair.ReadBothAnswers();
         long[] sent = Numbers(sender), read = Numbers(receiver);
         if (sent[0] != read[0]) throw new ProbeException($"{sent[0]:N0} were sent and {read[0]:N0} read");
-        double others = place.ServerId is { } same ? (ProcessCounters.Of(same).CpuSeconds - server) * 1e6 : 0;
+        double others = workspace.ServerId is { } same ? (ProcessCounters.Of(same).CpuSeconds - server) * 1e6 : 0;
         pair.Close();
         // Of two threads of one process either knows what both cost.
         long cpu = subject.InProcess ? read[2] : sent[2] + read[2], allocated = subject.InProcess ? read[3] : sent[3] + read[3];
@@ -132,14 +132,14 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
         return new Turn(sent[0] / seconds, (cpu + others) / sent[0], allocated / (double)sent[0]);
     }
 
-    private Trips Call(Subject subject, Pair pair, string channel, int bytes, TimeSpan window, WaitStyle waiting)
+    private Trips Call(Subject subject, EndpointPair pair, string channel, int bytes, TimeSpan window, WaitStyle waiting)
     {
         _now = string.Create(CultureInfo.InvariantCulture, $"{bytes:N0} B, round trips ({channel})");
-        pair.OpenTalk(channel, new LinkOptions(bytes, waiting));
+        pair.OpenDuplex(channel, new LinkOptions(bytes, waiting));
         string how = waiting == WaitStyle.Awake ? "awake" : "asleep";
-        pair.Receiver.Tell($"echo {how}");
-        pair.Sender.Tell(string.Create(CultureInfo.InvariantCulture, $"call {window.TotalMilliseconds:0} {how} {bytes}"));
-        string[] answer = pair.HearBoth().Sender.Split(' ');
+        pair.Receiver.Request($"echo {how}");
+        pair.Sender.Request(string.Create(CultureInfo.InvariantCulture, $"call {window.TotalMilliseconds:0} {how} {bytes}"));
+        string[] answer = pair.ReadBothAnswers().Sender.Split(' ');
         pair.Close();
         return new Trips(Parse(answer[0]),
             [.. answer[1..].Select(static p => p.Split(':')).Select(static p => new Percentile(Parse(p[0]), Parse(p[1])))]);
@@ -164,7 +164,7 @@ internal sealed class SpeedMeasurement(SpeedPlan plan)
 
     private static IReadOnlyList<Percentile> Medians(List<IReadOnlyList<Percentile>> distributions) =>
     [
-        .. Runs.Percentiles.Where(p => distributions.TrueForAll(d => d.Any(q => q.Percent == p)))
+        .. MeasurementLoops.Percentiles.Where(p => distributions.TrueForAll(d => d.Any(q => q.Percent == p)))
             .Select(p => new Percentile(p,
                 Math.Round(Result.Median(distributions.Select(d => d.First(q => q.Percent == p).Microseconds)), 3))),
     ];

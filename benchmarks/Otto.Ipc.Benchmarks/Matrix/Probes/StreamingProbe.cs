@@ -15,20 +15,20 @@ internal sealed class StreamingProbe : Probe
 
     public override Cell Try(Subject subject)
     {
-        using Place place = subject.OpenPlace();
-        using var pair = new Pair(subject, place);
+        using Workspace workspace = subject.OpenWorkspace();
+        using EndpointPair pair = new EndpointPair(subject, workspace);
         pair.Open("run", new LinkOptions(Frame));
 
-        pair.Receiver.Tell("take 1");
-        pair.Sender.Tell($"send 1 {Frame}");
-        pair.Sender.Hear();
-        (int first, long firstRead) = Taken(pair.Receiver.Hear());
+        pair.Receiver.Request("take 1");
+        pair.Sender.Request($"send 1 {Frame}");
+        pair.Sender.ReadAnswer();
+        (int first, long firstRead) = Taken(pair.Receiver.ReadAnswer());
         bool alive = pair.Sender.Host.IsRunning;
 
-        pair.Receiver.Tell($"take {Frames}");
-        pair.Sender.Tell($"send {Frames} {Frame}");
-        long sent = long.Parse(pair.Sender.Hear(), System.Globalization.CultureInfo.InvariantCulture);
-        int rest = Taken(pair.Receiver.Hear()).Count;
+        pair.Receiver.Request($"take {Frames}");
+        pair.Sender.Request($"send {Frames} {Frame}");
+        long sent = long.Parse(pair.Sender.ReadAnswer(), System.Globalization.CultureInfo.InvariantCulture);
+        int rest = Taken(pair.Receiver.ReadAnswer()).Count;
         pair.Sender.Ask("complete");
 
         bool early = first == 1 && alive && firstRead < sent, whole = rest == Frames;

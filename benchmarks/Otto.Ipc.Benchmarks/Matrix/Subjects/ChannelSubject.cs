@@ -24,7 +24,7 @@ internal sealed class ChannelSubject : Subject
 
     public override string Platforms => "wherever .NET runs";
 
-    public override Place OpenPlace(bool keep) => new NoPlace();
+    public override Workspace OpenWorkspace(bool keep) => new EmptyWorkspace();
 
     public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
         new WriterOutlet(Open(address, channel, options), Capacity(options), options.MaxMessageBytes);
@@ -39,7 +39,7 @@ internal sealed class ChannelSubject : Subject
         static (_, capacity) => Channel.CreateBounded<ArraySegment<byte>>(new BoundedChannelOptions(capacity) { SingleWriter = true }),
         Capacity(options));
 
-    private sealed class NoPlace : Place
+    private sealed class EmptyWorkspace : Workspace
     {
         public override string Address { get; } = Guid.NewGuid().ToString("N");
 

@@ -26,7 +26,7 @@ internal sealed class FifoSubject : Subject
     public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
         new ReceiverInlet(Transport(address).OpenReceiver(channel, Options(options)));
 
-    public override IEnumerable<Look> Looks(string address, string channel) =>
+    public override IEnumerable<DebugCommand> Looks(string address, string channel) =>
     [
         new(Toolbox.Base, "cat", $"timeout 1 cat {Quote(address)}/{channel}.fifo"),
         new(Toolbox.General, "jq", $"timeout 1 jq -c --unbuffered . {Quote(address)}/{channel}.fifo"),

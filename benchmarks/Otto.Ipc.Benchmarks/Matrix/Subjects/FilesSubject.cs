@@ -15,7 +15,7 @@ internal sealed class FilesSubject : Subject
 
     public override UsualClaims Usual { get; } = new("slow", "no", "yes", "easy", "easy", "yes", "low", "medium", "no", "excellent");
 
-    public override Place OpenPlace(bool keep) => new ScratchPlace(disk: true);
+    public override Workspace OpenWorkspace(bool keep) => new DirectoryWorkspace(disk: true);
 
     public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
         new SenderOutlet(Transport(address).OpenSender(channel, Options(options)));
@@ -23,7 +23,7 @@ internal sealed class FilesSubject : Subject
     public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
         new ReceiverInlet(Transport(address).OpenReceiver(channel, Options(options)));
 
-    public override IEnumerable<Look> Looks(string address, string channel) =>
+    public override IEnumerable<DebugCommand> Looks(string address, string channel) =>
     [
         new(Toolbox.Base, "cat", $"cat {Quote(address)}/streams/{channel}/lanes/*/*.jsonl"),
         new(Toolbox.General, "jq", $"jq -c . {Quote(address)}/streams/{channel}/lanes/*/*.jsonl"),

@@ -24,7 +24,7 @@ internal sealed class MmapSubject : Subject
     public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
         new ReceiverInlet(Transport(address).OpenReceiver(channel, Options(options)));
 
-    public override IEnumerable<Look> Looks(string address, string channel) =>
+    public override IEnumerable<DebugCommand> Looks(string address, string channel) =>
     [
         new(Toolbox.Base, "cat", $"cat {Quote(address)}/{channel}*"),
         new(Toolbox.General, "jq", $"jq . {Quote(address)}/{channel}*"),

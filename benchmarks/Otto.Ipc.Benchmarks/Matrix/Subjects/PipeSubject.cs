@@ -19,21 +19,21 @@ internal sealed class PipeSubject : Subject
     public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
         OpenTalk(address, channel, caller: false, options).Inlet;
 
-    public override Talk OpenTalk(string address, string channel, bool caller, LinkOptions options)
+    public override DuplexEndpoint OpenTalk(string address, string channel, bool caller, LinkOptions options)
     {
         string path = Path.Combine(address, channel + ".pipe");
         if (caller)
         {
             var client = new NamedPipeClientStream(".", path, PipeDirection.InOut);
             client.Connect(20_000);
-            return new Talk(new PipeOutlet(client, null), new PipeInlet(client, null));
+            return new DuplexEndpoint(new PipeOutlet(client, null), new PipeInlet(client, null));
         }
 
         var server = new NamedPipeServerStream(path, PipeDirection.InOut, 1);
-        return new Talk(new PipeOutlet(server, server), new PipeInlet(server, server));
+        return new DuplexEndpoint(new PipeOutlet(server, server), new PipeInlet(server, server));
     }
 
-    public override Talk OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options) =>
+    public override DuplexEndpoint OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options) =>
         OpenTalk(address, channel, caller, options);
 
     private sealed class PipeOutlet(PipeStream pipe, NamedPipeServerStream? server) : FramedOutlet

@@ -22,7 +22,8 @@ internal sealed class RedisSubject(bool batched) : Subject
 
     public override bool IsColumn => batched;
 
-    public override string? Missing => RedisPlace.IsInstalled ? null : "redis-server is not installed: sudo apt-get install redis-server";
+    public override string? Missing =>
+        RedisWorkspace.IsInstalled ? null : "redis-server is not installed: sudo apt-get install redis-server";
 
     // A round trip is four commands: 205 µs at best, and 425 on a busy machine.
     public override (TransportSpeed Speed, TransportLevel Overhead)? Leaning => (TransportSpeed.Slow, TransportLevel.High);
@@ -38,21 +39,21 @@ internal sealed class RedisSubject(bool batched) : Subject
     // A bulk string's limit.
     public override long? MaxMessageBytes => 512L << 20;
 
-    public override Place OpenPlace(bool keep) => new RedisPlace(keep);
+    public override Workspace OpenWorkspace(bool keep) => new RedisWorkspace(keep);
 
     public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
         new StreamOutlet(Connect(address), channel, batched, options);
 
     public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
-        new InboundConnection(Connect(address), channel,
+        new StreamInlet(Connect(address), channel,
             batched ? Math.Clamp((int)(RoomBytes / 4 / Math.Max(options.MaxMessageBytes, 1)), 1, Batch) : 1);
 
-    public override IEnumerable<Look> Looks(string address, string channel) =>
+    public override IEnumerable<DebugCommand> Looks(string address, string channel) =>
     [
-        new(Toolbox.General, "redis-cli", $"{RedisPlace.CliOf(address)} XRANGE {channel} - +"),
+        new(Toolbox.General, "redis-cli", $"{RedisWorkspace.CliOf(address)} XRANGE {channel} - +"),
         new(Toolbox.General, "nc",
-            $"printf 'AUTH %s\\nXRANGE {channel} - +\\nQUIT\\n' {RedisPlace.PasswordOf(address)} | nc 127.0.0.1 "
-            + $"{RedisPlace.PortOf(address)}"),
+            $"printf 'AUTH %s\\nXRANGE {channel} - +\\nQUIT\\n' {RedisWorkspace.PasswordOf(address)} | nc 127.0.0.1 "
+            + $"{RedisWorkspace.PortOf(address)}"),
     ];
 
     public override IEnumerable<ShellScript> Scripts(string address, string channel) =>
@@ -60,9 +61,9 @@ internal sealed class RedisSubject(bool batched) : Subject
         new(
             Toolbox.General,
             "redis-cli",
-            $"{RedisPlace.CliOf(address)} XADD {channel} '*' m \"$MESSAGE\" > /dev/null && {RedisPlace.CliOf(address)} PUBLISH "
+            $"{RedisWorkspace.CliOf(address)} XADD {channel} '*' m \"$MESSAGE\" > /dev/null && {RedisWorkspace.CliOf(address)} PUBLISH "
             + $"{channel}:nudge 1 > /dev/null",
-            $"{RedisPlace.CliOf(address)} XREADGROUP GROUP {Group} script COUNT 1 STREAMS {channel} '>' | tail -n 1"),
+            $"{RedisWorkspace.CliOf(address)} XREADGROUP GROUP {Group} script COUNT 1 STREAMS {channel} '>' | tail -n 1"),
     ];
 
     // One connection a process, as the client is meant to be used.
@@ -131,7 +132,7 @@ internal sealed class RedisSubject(bool batched) : Subject
         }
     }
 
-    private sealed class InboundConnection : Inlet
+    private sealed class StreamInlet : Inlet
     {
         private readonly IDatabase _database;
         private readonly string _stream;
@@ -141,7 +142,7 @@ internal sealed class RedisSubject(bool batched) : Subject
         private readonly SemaphoreSlim _nudged = new(0);
         private readonly ISubscriber _subscriber;
 
-        public InboundConnection(ConnectionMultiplexer connection, string stream, int count)
+        public StreamInlet(ConnectionMultiplexer connection, string stream, int count)
         {
             (_stream, _count, _database, _subscriber) = (stream, count, connection.GetDatabase(), connection.GetSubscriber());
             try

@@ -19,13 +19,13 @@ internal abstract class SocketSubject : Subject
     public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
         new SocketInlet(Accept(address, channel), options.Waiting == WaitStyle.Awake);
 
-    public override Talk OpenTalk(string address, string channel, bool caller, LinkOptions options)
+    public override DuplexEndpoint OpenTalk(string address, string channel, bool caller, LinkOptions options)
     {
         Connection connection = caller ? Connect(address, channel) : Accept(address, channel);
-        return new Talk(new SocketOutlet(connection), new SocketInlet(connection, options.Waiting == WaitStyle.Awake));
+        return new DuplexEndpoint(new SocketOutlet(connection), new SocketInlet(connection, options.Waiting == WaitStyle.Awake));
     }
 
-    public override Talk OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options) =>
+    public override DuplexEndpoint OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options) =>
         OpenTalk(address, channel, caller, options);
 
     private Connection Connect(string address, string channel)

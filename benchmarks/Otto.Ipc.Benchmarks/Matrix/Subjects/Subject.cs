@@ -53,7 +53,7 @@ internal sealed record UsualClaims(
 /// <param name="Toolbox">Where the tool comes from.</param>
 /// <param name="Tool">Its name, for the evidence.</param>
 /// <param name="Command">What is run, by bash.</param>
-internal sealed record Look(Toolbox Toolbox, string Tool, string Command);
+internal sealed record DebugCommand(Toolbox Toolbox, string Tool, string Command);
 
 /// <summary>How a bash script takes part.</summary>
 /// <param name="Toolbox">Which programs it may use, and no others.</param>
@@ -123,7 +123,7 @@ internal abstract class Subject
     /// <summary>Makes the place where the channels live.</summary>
     /// <param name="keep">Whether it is to keep as much as it can be made to; else it is as
     /// quick as it is usually made.</param>
-    public virtual Place OpenPlace(bool keep = false) => new ScratchPlace(disk: false);
+    public virtual Workspace OpenWorkspace(bool keep = false) => new DirectoryWorkspace(disk: false);
 
     public abstract Outlet OpenOutlet(string address, string channel, LinkOptions options);
 
@@ -138,20 +138,20 @@ internal abstract class Subject
 
     /// <summary>Opens one side of a talk. The caller speaks first.</summary>
     /// <remarks>Two channels, where one does not go both ways.</remarks>
-    public virtual Talk OpenTalk(string address, string channel, bool caller, LinkOptions options)
+    public virtual DuplexEndpoint OpenTalk(string address, string channel, bool caller, LinkOptions options)
     {
         (string mine, string theirs) = caller ? (channel + ".back", channel + ".out") : (channel + ".out", channel + ".back");
         Inlet inlet = OpenInlet(address, mine, options);
-        return new Talk(OpenOutlet(address, theirs, options), inlet);
+        return new DuplexEndpoint(OpenOutlet(address, theirs, options), inlet);
     }
 
     /// <summary>Opens one side of a talk over one channel and no second one, however that ends.</summary>
-    public virtual Talk OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options)
+    public virtual DuplexEndpoint OpenTalkOverOne(string address, string channel, bool caller, LinkOptions options)
     {
         Outlet outlet = OpenOutlet(address, channel, options);
         try
         {
-            return new Talk(outlet, OpenInlet(address, channel, options));
+            return new DuplexEndpoint(outlet, OpenInlet(address, channel, options));
         }
         catch
         {
@@ -165,7 +165,7 @@ internal abstract class Subject
     public virtual string? ConverseWithServer(string address, int requests) => null;
 
     /// <summary>Ways to look at a message that waits in a channel.</summary>
-    public virtual IEnumerable<Look> Looks(string address, string channel) => [];
+    public virtual IEnumerable<DebugCommand> Looks(string address, string channel) => [];
 
     /// <summary>Ways for a script to take part, each tried with its programs alone.</summary>
     public virtual IEnumerable<ShellScript> Scripts(string address, string channel) => [];

@@ -25,7 +25,7 @@ internal sealed class UdsSubject : Subject
 
     public override Server Server => Server.Own;
 
-    public override Place OpenPlace(bool keep) => new UdsPlace();
+    public override Workspace OpenWorkspace(bool keep) => new UdsWorkspace();
 
     public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
         new SenderOutlet(Transport(address).OpenSender(channel,
@@ -38,7 +38,7 @@ internal sealed class UdsSubject : Subject
 
     public override Inlet OpenShownInlet(string address, string channel) => new StoreInlet(OpenStore(address), channel);
 
-    public override IEnumerable<Look> Looks(string address, string channel) =>
+    public override IEnumerable<DebugCommand> Looks(string address, string channel) =>
     [
         new(Toolbox.Base, "cat", $"cat {Quote(address)}/{Socket}"),
         new(Toolbox.General, "jq", $"jq . {Quote(address)}/{Socket}"),
@@ -80,12 +80,12 @@ internal sealed class UdsSubject : Subject
     private static IKeyValueStore OpenStore(string address) => Transport(address).OpenStoreAsync(Store).AsTask().GetAwaiter().GetResult();
 
     /// <summary>A directory, and the server in a process of its own.</summary>
-    private sealed class UdsPlace : Place
+    private sealed class UdsWorkspace : Workspace
     {
-        private readonly ScratchPlace _directory = new(disk: false);
-        private Host _server;
+        private readonly DirectoryWorkspace _directory = new(disk: false);
+        private SubjectProcess _server;
 
-        public UdsPlace() => _server = Serve();
+        public UdsWorkspace() => _server = Serve();
 
         public override string Address => _directory.Address;
 
@@ -107,9 +107,9 @@ internal sealed class UdsSubject : Subject
             _directory.Dispose();
         }
 
-        private Host Serve()
+        private SubjectProcess Serve()
         {
-            var server = new Host();
+            SubjectProcess server = new SubjectProcess();
             new Side(server, 0, "the server of sockets").Ask($"serve-sockets {Path.Combine(_directory.Address, Socket)}");
             return server;
         }

@@ -38,7 +38,7 @@ internal static class RoutingErrors
 
         if (options.Durability != Durability.None) return NotDurable(task, options, routes);
         return new($"task '{task}' has no way to go: no worker for it runs in this process, and no other route is on; start the queue, "
-            + $"or call SharedMemory()");
+            + $"or call UseSharedMemory()");
     }
 
     internal static InvalidOperationException NotDurable(string task, EnqueueOptions options, RouteConnection[] routes)

@@ -57,14 +57,14 @@ internal sealed class PendingResults(QueueClock clock)
     internal async Task<TResult> WaitAsync<TResult>(TaskId id, CancellationToken cancellationToken)
     {
         if (!_pending.TryGetValue(id, out Pending? pending))
-            throw new InvalidOperationException($"task {id} was not enqueued here with Result = true, or its result was collected, or "
+            throw new InvalidOperationException($"task {id} was not enqueued here with TrackResult = true, or its result was collected, or "
                 + $"is older than {Kept.TotalMinutes} minutes");
         TaskResult result = await pending.Came.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         _pending.TryRemove(id, out _);
+        if (result.Status == ResultStatus.Cancelled)
+            throw new TaskCanceledException($"task '{pending.Registration.Name}' {id} was cancelled");
         if (result.Status != ResultStatus.Done)
-            throw new TaskFailedException($"task '{pending.Registration.Name}' {id} "
-                + $"{(result.Status == ResultStatus.Cancelled ? "was cancelled" : $"was given up: {result.Error}")}")
-                { Cancelled = result.Status == ResultStatus.Cancelled };
+            throw new TaskFailedException($"task '{pending.Registration.Name}' {id} was given up: {result.Error}");
         if (result.Payload is not { } payload)
             return result.Value is TResult value ? value
                 : result.Value is null ? default! : throw Mismatch(pending, result.Value.GetType().ToString());
