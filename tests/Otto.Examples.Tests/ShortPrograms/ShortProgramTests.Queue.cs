@@ -10,7 +10,7 @@ namespace Otto.Examples.Tests.ShortPrograms;
 
 // Tasks: request and response, handlers found by type, a host, and a program without one.
 
-internal sealed partial class ShortPrograms
+internal sealed partial class ShortProgramTests
 {
     private TaskQueueOptions Here => new TaskQueueOptions().UseSharedMemory(o => o.Directory = _directory);
 
