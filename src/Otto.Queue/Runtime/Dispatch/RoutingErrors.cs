@@ -30,8 +30,12 @@ internal static class RoutingErrors
     internal static InvalidOperationException NoRoute(string task, EnqueueOptions options, RouteConnection[] routes)
     {
         if (options.Route is { } pin && (pin == RouteName.InProcess || !routes.Any(r => r.Name == pin)))
-            return new($"task '{task}' is pinned to {pin}, but "
-                + $"{(pin == RouteName.InProcess ? "no worker for it runs in this process" : $"that route is not configured; configured: {Configured(routes)}")}");
+        {
+            string why = pin == RouteName.InProcess ? "no worker for it runs in this process"
+                : $"that route is not configured; configured: {Configured(routes)}";
+            return new($"task '{task}' is pinned to {pin}, but {why}");
+        }
+
         if (options.Durability != Durability.None) return NotDurable(task, options, routes);
         return new($"task '{task}' has no way to go: no worker for it runs in this process, and no other route is on; start the queue, "
             + $"or call UseSharedMemory()");
