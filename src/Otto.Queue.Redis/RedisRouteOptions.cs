@@ -67,7 +67,7 @@ public sealed record RedisRouteOptions
             }
             catch (Exception e) when (e is FormatException or OverflowException or ArgumentException)
             {
-                throw new ArgumentException($"{child.Path} is '{child.Value}', which cannot be read: {e.Message}", e);
+                throw new ArgumentException($"{child.Path} is '{child.Value}', which is not valid: {e.Message}", e);
             }
         }
     }

@@ -114,7 +114,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
             }
 
             if (failure is not null)
-                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was refused", failure);
+                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was rejected", failure);
         }
 
         return receipts;
@@ -132,7 +132,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     public async Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default)
     {
         if (receipt.Outcome == EnqueueOutcome.Duplicate)
-            throw new InvalidOperationException($"task {receipt.Id} was enqueued by somebody else, who has its result");
+            throw new InvalidOperationException($"task {receipt.Id} was enqueued by another producer, which receives its result");
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task polling = QueueRuntime.Find(_queues, receipt.Queue).PollResultAsync(receipt.Id, stop.Token);
         try
@@ -199,7 +199,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         lock (_lifecycle)
         {
             if (_started || _stopping is not null)
-                throw new InvalidOperationException("this queue was started or stopped before; a queue starts once");
+                throw new InvalidOperationException("this queue was already started or stopped; a queue can be started only once");
             _started = true;
         }
 
@@ -245,9 +245,9 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
             parameter);
 
     private ArgumentException UnknownType(Type type, Entry[]? entries) => new(entries is null
-        ? $"no task is declared with the type {type}; declare it with Handle or Send; declared: "
+        ? $"no task is declared with the type {type}; declare it with AddHandler or AddProducer; declared: "
         + $"{string.Join(", ", _byType.Keys.Select(static t => t.Name).Order(StringComparer.Ordinal))}"
-        : $"{entries.Length} tasks are declared with the type {type}; say which: "
+        : $"{entries.Length} tasks are declared with the type {type}; pass the name of one of them: "
         + $"{string.Join(", ", entries.Select(static e => e.Task.Name))}");
 
     private IEnumerable<Measurement<int>> ObserveWorkers()

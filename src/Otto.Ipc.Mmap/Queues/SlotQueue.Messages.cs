@@ -167,7 +167,7 @@ internal sealed partial class SlotQueue
     {
         if (!_gate.TryEnterLate()) return;
         BlockDescriptor block = _loans.TakeReserved(token);
-        if (End(token, Ending.Released) && block.File != 0) _loans.Pool.GiveBack(block);
+        if (End(token, Ending.Released) && block.File != 0) _loans.Pool.ReturnBlock(block);
         _gate.Exit();
     }
 
@@ -180,17 +180,17 @@ internal sealed partial class SlotQueue
         CheckDelay(delay);
         int attempts = SlotWord.Attempts(token.Word) + (countAttempt ? 1 : 0);
         if (countAttempt && attempts >= _layout.MaxAttempts)
-            return End(token, Ending.GivenUp, attempts, $"given back {attempts} times, the queue's limit");
-        return GiveBack(token, attempts, delay);
+            return End(token, Ending.GivenUp, attempts, $"released {attempts} times, the queue's limit");
+        return ReleaseSlot(token, attempts, delay);
     }
 
     bool IWorkLeaseOwner.Repeat(in SlotToken token, TimeSpan delay)
     {
         CheckDelay(delay);
-        return GiveBack(token, attempts: 0, delay);
+        return ReleaseSlot(token, attempts: 0, delay);
     }
 
-    private bool GiveBack(in SlotToken token, int attempts, TimeSpan delay) => delay == TimeSpan.Zero
+    private bool ReleaseSlot(in SlotToken token, int attempts, TimeSpan delay) => delay == TimeSpan.Zero
         ? End(token, Ending.Returned, attempts)
         : End(token, Ending.ReturnedLater, attempts, notBefore: DelayedSlots.DueAfter(delay));
 

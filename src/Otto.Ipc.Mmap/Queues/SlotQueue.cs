@@ -46,7 +46,7 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
         var ready = new IndexQueue(_map, plan.Control(2), plan.Control(3), _layout.ReadyCells, _layout.Cells, segment.Path);
         _gate = new UseCounter(Release);
         var delayed = new DelayedSlots(_map, _layout, plan.Control(7));
-        _work = new WorkReadiness(ready, delayed, segment, () => Look(wake: true));
+        _work = new WorkReadiness(ready, delayed, segment, () => RunMaintenance(wake: true));
         var room = new RoomReadiness(free, segment, _layout.Slots);
         _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);
         _senders = new QueueDoorbell(_map, plan.Control(5), room, _gate, options);
@@ -144,7 +144,7 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
     public override bool TryFindDead(WorkMatch match, out int attempts, out string reason) =>
         _search.TryFindDead(match, out attempts, out reason);
 
-    public override bool TryEnterExclusive(TimeSpan patience, out IDisposable? turn) => _search.TryEnterExclusive(patience, out turn);
+    public override bool TryEnterExclusive(TimeSpan timeout, out IDisposable? turn) => _search.TryEnterExclusive(timeout, out turn);
 
     public override WorkQueueCounts GetCounts()
     {
@@ -177,11 +177,11 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
 
     public override bool DeleteDeadLetter(DeadLetterId id) => MoveDead(id, Ending.Released);
 
-    public void RunMaintenance() => Look(wake: false);
+    public void RunMaintenance() => RunMaintenance(wake: false);
 
     /// <summary>Runs one round of checks, for the maintenance thread or because a delayed message is due.</summary>
     /// <param name="wake"><see langword="true"/> to wake only the waiters of this handle and sweep nothing.</param>
-    public void Look(bool wake)
+    public void RunMaintenance(bool wake)
     {
         lock (_closing)
         {
@@ -195,9 +195,9 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
                 _senders.Bell.Ring();
             }
 
-            _loans.Look(swept: false);
+            _loans.RunMaintenance(swept: false);
             if (_participants.SweepDead() == 0) return;
-            _loans.Look(swept: true);
+            _loans.RunMaintenance(swept: true);
             _workers.Bell.Ring();
             _senders.Bell.Ring();
         }

@@ -43,7 +43,8 @@ internal static class SegmentStore
     {
         if (PrivateFiles.TryCreateUnnamed(directory, out FileFailure failure) is { } file) return file;
         throw failure.Kind is FileFailureKind.Unsupported or FileFailureKind.Directory
-            ? new IOException($"the file system of {directory} has no unnamed files (O_TMPFILE); name a directory on tmpfs, ext4 or xfs in OTTO_SHM_DIR")
+            ? new IOException($"the file system of {directory} has no unnamed files (O_TMPFILE); "
+                + $"name a directory on tmpfs, ext4 or xfs in OTTO_SHM_DIR")
             : failure.ToException("open(O_TMPFILE)", directory);
     }
 

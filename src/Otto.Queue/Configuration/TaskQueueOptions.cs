@@ -244,7 +244,8 @@ public sealed class TaskQueueOptions
         Routes = [.. _added.Concat(SharedMemoryRoute.For(SharedMemory)).OrderBy(static r => r.Reach)];
         for (int i = 0; i < Routes.Count; i++)
         {
-            Check(Routes[i].Name != RouteName.InProcess, "a route that was added says it is InProcess; it must lead beyond this process");
+            Check(Routes[i].Name != RouteName.InProcess,
+                "an added route has the name InProcess; an added route must lead to other processes");
             Check(!Routes.Take(i).Any(r => r.Name == Routes[i].Name), $"route {Routes[i].Name} is added twice");
             CheckRange($"{Routes[i].Name}.Weight", Routes[i].Weight, 1, 10_000);
         }
@@ -263,10 +264,11 @@ public sealed class TaskQueueOptions
         CheckRange(of + "Retry", o.Retries, 0, 1000);
         int attempts = SharedMemory.MaxAttempts ?? Ipc.Mmap.MmapQueueOptions.DefaultMaxAttempts;
         Check(!task.Handles || !SharedMemory.Enabled || o.Retries < attempts,
-            $"{of}Retry({o.Retries}) makes {o.Retries + 1} attempts, more than the {attempts} after which its segment gives a task up; "
+            $"{of}Retry({o.Retries}) makes {o.Retries + 1} attempts, more than the {attempts} after which its segment moves a task to "
+            + $"the dead letters; "
             + $"raise SharedMemory.MaxAttempts");
         Check(o.FirstDelay >= TimeSpan.Zero && o.FirstDelay <= o.MaxDelay,
-            $"{of}Backoff from {o.FirstDelay} up to {o.MaxDelay}: the first must be 0 or more and not above the last");
+            $"{of}Backoff from {o.FirstDelay} up to {o.MaxDelay}: the first delay must be 0 or more and at most the maximum");
         Check(o.MaxDelay <= TimeSpan.FromDays(1), $"{of}Backoff of {o.MaxDelay} is longer than a day");
         Check(o.BackoffFactor is >= 1 and <= 100,
             string.Create(CultureInfo.InvariantCulture, $"{of}Backoff's factor must be 1 to 100: {o.BackoffFactor}"));
@@ -309,7 +311,7 @@ public sealed class TaskQueueOptions
 
     private void ThrowIfFrozen()
     {
-        if (_frozen) throw new InvalidOperationException("these options were used to make a queue and take no more changes");
+        if (_frozen) throw new InvalidOperationException("the options cannot be modified after a TaskQueue has been created from them");
     }
 
     private static void CheckRange(string what, int value, int low, int high)

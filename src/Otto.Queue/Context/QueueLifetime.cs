@@ -2,7 +2,8 @@ namespace Otto.Queue;
 
 // Where a queue is in its life, for all its parts: they ask, and only QueueRuntime moves it on.
 
-#pragma warning disable CA1001 // Not disposed: handlers that would not end still hold the tokens, and without a timer there is nothing to free.
+// Not disposed: handlers that would not end still hold the tokens, and without a timer there is nothing to free.
+#pragma warning disable CA1001
 internal sealed class QueueLifetime
 #pragma warning restore CA1001
 {

@@ -91,7 +91,8 @@ internal sealed class RouteReasonTests : QueueTest
     {
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs").AddProducer<byte[]>("a").AddProducer<byte[]>("b"));
         Assert.That(async () => await queue.EnqueueAsync("text"), Throws.ArgumentException.With.Message.Contains("declared: Byte[], Job"));
-        Assert.That(async () => await queue.EnqueueAsync(new byte[1]), Throws.ArgumentException.With.Message.Contains("say which: a, b"));
+        Assert.That(async () => await queue.EnqueueAsync(new byte[1]),
+            Throws.ArgumentException.With.Message.Contains("pass the name of one of them: a, b"));
         Assert.That(async () => await queue.EnqueueNamedAsync("c", new byte[1]),
             Throws.ArgumentException.With.Message.Contains("declared: a, b, jobs"));
         Assert.That(async () => await queue.EnqueueNamedAsync("jobs", new byte[1]),
@@ -121,7 +122,7 @@ internal sealed class RouteReasonTests : QueueTest
         await StartAsync(Options().AddHandler<Job>("jobs", Done));
         TaskReceipt near = await queue.EnqueueAsync(new Job(3));
 
-        Assert.That((nobody.Route, nobody.Reason), Is.EqualTo((RouteName.Redis, "nobody is known nearer")));
+        Assert.That((nobody.Route, nobody.Reason), Is.EqualTo((RouteName.Redis, "no worker is known nearer")));
         Assert.That(cluster.Route, Is.EqualTo(RouteName.Redis));
         Assert.That((near.Route, near.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.WorkerAttached)));
     }
@@ -138,7 +139,7 @@ internal sealed class RouteReasonTests : QueueTest
 
         public QueueFullMode FullMode => QueueFullMode.Wait;
 
-        public string NoWorkerReason => "nobody is known nearer";
+        public string NoWorkerReason => "no worker is known nearer";
 
         public ValueTask<TaskChannel> OpenAsync(ChannelName name, CancellationToken cancellationToken) => new(TaskChannels.Over(queue));
     }

@@ -20,7 +20,7 @@ internal sealed class LocalQueue
         HandlesAny = handlesAny;
         Space = new SpaceAvailableSignal(options.Capacity);
         FullMode = options.FullMode;
-        OverflowReason = RouteReason.Spilled(options.Capacity);
+        OverflowReason = RouteReason.Overflowed(options.Capacity);
         _enoughRoomBelow = options.Capacity - (options.Capacity / 4);
         _overflows = options.FullMode == QueueFullMode.Overflow && hasOtherRoutes;
     }

@@ -25,8 +25,8 @@ internal sealed class PendingResults(QueueClock clock)
     {
         if (++_opened % 1024 == 0) Sweep();
         if (_pending.Count >= MostResults)
-            throw new QueueFullException($"{MostResults:N0} results are outstanding or uncollected; wait for them with WaitAsync, or do "
-                + $"not ask for results that nobody needs");
+            throw new QueueFullException($"{MostResults:N0} results are outstanding or uncollected; wait for them with WaitAsync, or "
+                + $"set TrackResult only for tasks whose results are needed");
         _pending[id] = new Pending(registration, clock.Timestamp);
     }
 
@@ -57,13 +57,13 @@ internal sealed class PendingResults(QueueClock clock)
     internal async Task<TResult> WaitAsync<TResult>(TaskId id, CancellationToken cancellationToken)
     {
         if (!_pending.TryGetValue(id, out Pending? pending))
-            throw new InvalidOperationException($"task {id} was not enqueued here with Result = true, or its result was collected, or "
+            throw new InvalidOperationException($"task {id} was not enqueued here with TrackResult = true, or its result was collected, or "
                 + $"is older than {Kept.TotalMinutes} minutes");
         TaskResult result = await pending.Came.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         _pending.TryRemove(id, out _);
         if (result.Status != ResultStatus.Done)
             throw new TaskFailedException($"task '{pending.Registration.Name}' {id} "
-                + $"{(result.Status == ResultStatus.Cancelled ? "was cancelled" : $"was given up: {result.Error}")}")
+                + $"{(result.Status == ResultStatus.Cancelled ? "was cancelled" : $"failed: {result.Error}")}")
                 { Cancelled = result.Status == ResultStatus.Cancelled };
         if (result.Payload is not { } payload)
             return result.Value is TResult value ? value

@@ -26,7 +26,7 @@ internal sealed class ResultReporter(QueueContext context, PendingResults result
         }
         catch (Exception e)
         {
-            Failed(id, ResultStatus.Failed, $"it was done, but its result cannot be serialised: {e.Message}", route);
+            Failed(id, ResultStatus.Failed, $"the task completed, but its result cannot be serialised: {e.Message}", route);
         }
         finally
         {

@@ -4,7 +4,8 @@ namespace Otto.Queue;
 // can fire.
 // Running a task costs it two plain stores and two looks; whoever fires pays for the fence.
 
-#pragma warning disable CA1001 // Not disposed: handlers that would not end still hold the tokens, and a source whose timer is not set holds nothing.
+// Not disposed: handlers that would not end still hold the tokens, and a source whose timer is not set holds nothing.
+#pragma warning disable CA1001
 internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet requests)
 #pragma warning restore CA1001
 {
