@@ -4,7 +4,7 @@ using Otto.Queue;
 // in shared memory take what it has not.
 
 int tries = 0;
-await using var queue = new TaskQueue(new TaskQueueOptions()
+await using var queue = TaskQueue.Create(options => options
     .AddHandler<CountWords, int>("words.count",
         static (task, _, _) => new(task.Text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length))
     .AddHandler<SendMail>("mail.send", (task, context, _) =>
@@ -13,15 +13,15 @@ await using var queue = new TaskQueue(new TaskQueueOptions()
         if (Interlocked.Increment(ref tries) == 1) throw new IOException("the mail server is busy");
         Console.WriteLine($"mail to {task.To} sent on attempt {context.Attempt}");
         return default;
-    }, static h => h.Retry(3).Backoff(TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(1))));
+    }, static h => { h.Retries = 3; h.FirstDelay = TimeSpan.FromMilliseconds(10); }));
 await queue.StartAsync();
 
 TaskReceipt counting = await queue.EnqueueAsync(new CountWords("the same object when the worker lives here"), new() { TrackResult = true });
 Console.WriteLine($"{counting.Route}: {counting.Reason}");
 Console.WriteLine($"{await queue.WaitAsync<int>(counting)} words");
 
-TaskReceipt mail = await queue.EnqueueAsync(new SendMail("ada@example.org"), new() { TrackResult = true });
-await queue.WaitAsync(mail);
+await queue.EnqueueAsync(new SendMail("ada@example.org"));
+await queue.DrainAsync();
 
 DrainReport report = await queue.StopAsync();
 Console.WriteLine($"stopped with {report.Lost} tasks lost");

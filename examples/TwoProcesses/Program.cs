@@ -19,8 +19,8 @@ builder.Logging.SetMinimumLevel(LogLevel.Warning);
 builder.Services.AddOttoQueue(builder.Configuration.GetSection("Otto:Queue"), queue =>
 {
     if (role == "kitchen")
-        queue.AddHandler<Cook, string, CookHandler>("kitchen.cook", static h => h.Concurrency(2).Timeout(TimeSpan.FromSeconds(30)));
-    else queue.AddProducer<Cook>("kitchen.cook");
+        queue.AddHandler<Cook, string, CookHandler>(configure: static h => { h.Concurrency = 2; h.Timeout = TimeSpan.FromSeconds(30); });
+    else queue.AddProducer<Cook>();
 });
 if (role == "kitchen") builder.Services.AddSingleton<Stove>();
 else builder.Services.AddHostedService(
@@ -32,6 +32,7 @@ host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStarted.
 await host.RunAsync();
 return 0;
 
+[TaskName("kitchen.cook")]
 internal sealed record Cook(string Dish);
 
 /// <summary>One for each task, from the services of a scope of its own.</summary>

@@ -16,7 +16,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <para>A program has at most one transport without a name, which <c>OTTO_TRANSPORT</c> in the environment overrides,
 /// and any number with names. Those are keyed services: resolve them with
 /// <c>[FromKeyedServices("name")]</c>. The environment does not change them.</para>
-/// <para>Options are checked when the host starts. Transports are disposed with the container, which has to be disposed
+/// <para>Options are checked when the host starts: a mistake is an <see cref="OptionsValidationException"/>.
+/// Transports are disposed with the container, which has to be disposed
 /// asynchronously, as hosts do.</para>
 /// </remarks>
 public static class OttoIpcServiceCollectionExtensions
@@ -34,7 +35,7 @@ public static class OttoIpcServiceCollectionExtensions
         this IServiceCollection services, IConfiguration configuration, Action<OttoIpcOptions>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(configuration);
-        return Add(services, name: null, options => Apply(options, configure, configuration));
+        return Add(services, name: null, configure, configuration);
     }
 
     /// <summary>Adds the program's transport, as code chooses it.</summary>
@@ -75,7 +76,7 @@ public static class OttoIpcServiceCollectionExtensions
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(configuration);
-        return Add(services, name, options => Apply(options, configure, configuration));
+        return Add(services, name, configure, configuration);
     }
 
     /// <summary>Adds a transport with a name, as code chooses it.</summary>
@@ -91,13 +92,8 @@ public static class OttoIpcServiceCollectionExtensions
         return Add(services, name, configure);
     }
 
-    private static void Apply(OttoIpcOptions options, Action<OttoIpcOptions>? configure, IConfiguration configuration)
-    {
-        configure?.Invoke(options);
-        IpcConfiguration.Apply(options, configuration);
-    }
-
-    private static IServiceCollection Add(IServiceCollection services, string? name, Action<OttoIpcOptions> configure)
+    private static IServiceCollection Add(
+        IServiceCollection services, string? name, Action<OttoIpcOptions>? configure, IConfiguration? configuration = null)
     {
         ArgumentNullException.ThrowIfNull(services);
         if (services.Any(s => s.ServiceType == typeof(ITransport) && Equals(s.ServiceKey, name)))
@@ -107,8 +103,16 @@ public static class OttoIpcServiceCollectionExtensions
                 : $"AddOttoIpc was called before with the name '{name}'; each transport has a name of its own");
         }
 
-        services.AddOptions<OttoIpcOptions>(name).Configure(configure).Validate(options => Open(name, options) is not null)
-            .ValidateOnStart();
+        services.AddOptions<OttoIpcOptions>(name).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<OttoIpcOptions>>(
+            new OttoIpcOptionsValidator(name ?? Options.Options.DefaultName, options => Open(name, options)));
+        if (configure is not null) services.Configure(name, configure);
+        if (configuration is not null)
+        {
+            services.AddSingleton<IPostConfigureOptions<OttoIpcOptions>>(
+                new OttoIpcSection(name ?? Options.Options.DefaultName, configuration));
+        }
+
         // A null key is a service without one.
         services.AddKeyedSingleton(name,
             (provider, _) => Open(name, provider.GetRequiredService<IOptionsMonitor<OttoIpcOptions>>().Get(name)));

@@ -5,38 +5,41 @@ namespace Otto.Queue.Redis;
 
 // The bounds and times of the route through Redis.
 
-/// <summary>How tasks travel through Redis.</summary>
-public sealed record RedisRouteOptions
+/// <summary>Options of the route through Redis.</summary>
+public sealed class RedisRouteOptions
 {
-    /// <summary>Where the server is, in StackExchange.Redis's words, such as
-    /// <c>localhost:6379,password=...</c>. Not used where a connection was passed in.</summary>
+    /// <summary>Gets or sets the server, as StackExchange.Redis writes it, such as
+    /// <c>localhost:6379,password=...</c>. Not used if a connection was passed in.</summary>
     public string Configuration { get; set; } = "localhost:6379";
 
-    /// <summary>How many tasks a queue holds at most, ready, leased, delayed and dead together; 1 to
-    /// 1,000,000,000, default 1,000,000. Beyond it producers meet <see cref="FullMode"/>.</summary>
+    /// <summary>Gets or sets how many tasks a queue holds at most, ready, leased, delayed and dead together, 1 to
+    /// 1,000,000,000. The default is 1,000,000. <see cref="FullMode"/> describes what happens beyond it.</summary>
     public long Capacity { get; set; } = 1_000_000;
 
-    /// <summary>How large a task may be, in bytes with its envelope; 1,024 to 64 MiB, default 1 MiB.</summary>
+    /// <summary>Gets or sets how large a task may be, in bytes with its envelope, 1,024 to 64 MiB. The default is 1
+    /// MiB.</summary>
     public int MaxMessageBytes { get; set; } = 1 << 20;
 
-    /// <summary>How long a task stays with a worker that gives no sign of life, 1 s to 1 hour;
-    /// default 30 s. A live worker renews what it holds, so a task may take longer.</summary>
+    /// <summary>Gets or sets how long a task stays with a worker that gives no sign of life, 1 s to 1 hour. The default
+    /// is 30 s. A live worker renews what it holds, so a task may take longer.</summary>
     /// <remarks>Redis can only measure time: a worker that was stopped for longer loses what it held, and its
     /// completion then has no effect.</remarks>
     public TimeSpan LeaseTime { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How often a waiting worker polls, in case a nudge was lost; 50 ms to 1 minute, default 1 s.</summary>
+    /// <summary>Gets or sets how often a waiting worker polls, in case a nudge was lost, 50 ms to 1 minute. The default
+    /// is 1 s.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a command may take before the server counts as unavailable, 100 ms to 1 minute; default 5
-    /// s.</summary>
+    /// <summary>Gets or sets how long a command may take before the server counts as unavailable, 100 ms to 1 minute.
+    /// The default is 5 s.</summary>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>What a producer meets where Redis is full and no further route takes the task.</summary>
+    /// <summary>Gets or sets what happens to a task if Redis is full and no further route takes it. The default is
+    /// <see cref="QueueFullMode.Overflow"/>.</summary>
     public QueueFullMode FullMode { get; set; } = QueueFullMode.Overflow;
 
-    /// <summary>How many consecutive tasks a worker takes from here before other routes have their turn, 1 to
-    /// 10,000.</summary>
+    /// <summary>Gets or sets how many consecutive tasks a worker takes from here before other routes have their turn, 1
+    /// to 10,000. The default is 16.</summary>
     public int Weight { get; set; } = 16;
 
     /// <summary>How often presence is announced and leases are renewed.</summary>

@@ -1,7 +1,7 @@
 using Otto.Queue.Redis;
 using StackExchange.Redis;
 
-// In this namespace, so that Redis(...) is found wherever a queue is configured.
+// In this namespace, so that UseRedis is found wherever a queue is configured.
 namespace Otto.Queue;
 
 /// <summary>Adds Redis to a queue's routes.</summary>
@@ -40,5 +40,30 @@ public static class RedisTaskQueueOptionsExtensions
         configure?.Invoke(route);
         route.Check();
         return options.AddRoute(new RedisRoute(route, o => Task.FromResult(new RedisClient(connection, owned: false, o.CommandTimeout))));
+    }
+
+    /// <summary>Uses Redis for work that leaves the machine: 6.2 or later, tested with 7.0.15.</summary>
+    /// <param name="builder">The hosted queue.</param>
+    /// <param name="configuration">The server, as StackExchange.Redis writes it.</param>
+    /// <param name="configure">Sets bounds and times.</param>
+    /// <returns>The builder.</returns>
+    /// <inheritdoc cref="UseRedis(TaskQueueOptions, string, Action{RedisRouteOptions})" path="/remarks"/>
+    public static OttoQueueBuilder UseRedis(this OttoQueueBuilder builder, string configuration,
+        Action<RedisRouteOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        return builder.Configure(options => options.UseRedis(configuration, configure));
+    }
+
+    /// <summary>Uses Redis over a connection that the program has already.</summary>
+    /// <param name="builder">The hosted queue.</param>
+    /// <param name="connection">The connection; never disposed here.</param>
+    /// <param name="configure">Sets bounds and times.</param>
+    /// <returns>The builder.</returns>
+    public static OttoQueueBuilder UseRedis(this OttoQueueBuilder builder, IConnectionMultiplexer connection,
+        Action<RedisRouteOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        return builder.Configure(options => options.UseRedis(connection, configure));
     }
 }

@@ -5,21 +5,11 @@ namespace Otto.Queue.Redis;
 /// <summary>Redis could not be reached, or refused.</summary>
 public sealed class RedisUnavailableException : IOException
 {
-    /// <summary>Makes the exception without words.</summary>
-    public RedisUnavailableException()
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
+    /// <summary>Creates the exception.</summary>
     /// <param name="message">What is wrong.</param>
-    public RedisUnavailableException(string message) : base(message)
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">What is wrong.</param>
-    /// <param name="innerException">What the client said.</param>
-    public RedisUnavailableException(string message, Exception? innerException) : base(message, innerException)
+    /// <param name="innerException">The error of the client, if there is one.</param>
+    public RedisUnavailableException(string message, Exception? innerException = null)
+        : base(message, innerException)
     {
     }
 

@@ -4,7 +4,8 @@ namespace Otto.Queue.Testing;
 
 // One queue in memory. A worker gets a message only when the test gives it out, so that what runs when is the test's decision.
 
-internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChannel, ICancelableChannel, IDeadLetterChannel, IWorkLeaseOwner
+internal sealed class MemoryChannel(MemoryRoute route, string queue, IReadOnlyList<TaskRegistration> tasks)
+    : TaskChannel, ICancelableChannel, IDeadLetterChannel, IWorkLeaseOwner
 {
     private const int Most = 100_000;
 
@@ -41,9 +42,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     /// <summary>Whether a worker here would run it.</summary>
     internal bool Takes(MemoryMessage message) => _taker is not null && (!message.Readable || Handled(message));
 
-    internal bool Handled(MemoryMessage message) => Tasks.Any(t => t.HandledHere && t.Name == message.Name);
-
-    private IReadOnlyList<TaskRegistration> Tasks => QueueRuntime.Find(route.Queue.Queues, queue).Tasks;
+    internal bool Handled(MemoryMessage message) => tasks.Any(t => t.HandledHere && t.Name == message.Name);
 
     /// <summary>Gives a message to the worker.</summary>
     /// <returns>Ends when the attempt has, and the worker has come back for more.</returns>
@@ -67,7 +66,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue) : TaskChann
     {
         MemoryMessage sent = new(0, message.ToArray(), terms.Key, route.Clock.Passed + terms.Delay);
         // Before it is there: a task that cannot make the trip is the producer's mistake.
-        if (route.RoundTrip) Tasks.Single(t => t.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
+        if (route.RoundTrip) tasks.Single(t => t.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
         lock (route.Lock)
         {
             if (terms.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other)

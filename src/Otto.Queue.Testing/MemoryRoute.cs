@@ -15,8 +15,8 @@ internal sealed class MemoryRoute(TestClock clock, bool roundTrip) : ITaskRoute
 
     internal bool RoundTrip { get; } = roundTrip;
 
-    /// <summary>The queue under test, once it is made.</summary>
-    internal TaskQueue Queue { get; set; } = null!;
+    /// <summary>The options of the queue under test.</summary>
+    internal TaskQueueOptions Options { get; set; } = null!;
 
     public RouteName Name => RouteName.SharedMemory;
 
@@ -32,7 +32,8 @@ internal sealed class MemoryRoute(TestClock clock, bool roundTrip) : ITaskRoute
 
     public ValueTask<TaskChannel> OpenAsync(ChannelName queue, CancellationToken cancellationToken)
     {
-        MemoryChannel channel = new(this, queue.Value);
+        MemoryChannel channel = new(this, queue.Value, [.. Options.Declarations.Where(d => d.QueueName == queue.Value).Select(
+            d => d.Register(Options.SerializerOf(d)))]);
         lock (Lock) _channels.Add(channel);
         return new ValueTask<TaskChannel>(channel);
     }

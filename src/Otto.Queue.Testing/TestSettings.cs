@@ -19,17 +19,19 @@ internal sealed class TestSettings
 
     internal void Apply(TaskQueueOptions options)
     {
-        options.KeepRoutes([]);
-        options.AddRoute(Route).UseInProcess(static o => o.Enabled = false).UseSharedMemory(static o => o.Enabled = false);
-        options.IgnoresPins = true;
+        Route.Options = options;
+        options.AddedRoutes.Clear();
+        options.AddedRoutes.Add(Route);
+        options.InProcess.Enabled = options.SharedMemory.Enabled = false;
+        options.IgnorePinnedRoutes = true;
         options.TimeProvider = Route.Clock;
-        options.FilterFirst(_ => Recorder);
+        options.Filters.Insert(0, _ => Recorder);
         SameObjectSerializer? same = _roundTrip ? null : new();
-        foreach (TaskDeclaration declaration in options.Declarations)
+        foreach (HandlerOptions task in options.Tasks.Values)
         {
-            declaration.Options.Concurrency(1);
-            declaration.Options.JitterPart = 0;
-            if (same is not null) declaration.Options.Serializer(same);
+            task.Concurrency = 1;
+            task.Jitter = 0;
+            if (same is not null) task.Serializer = same;
         }
     }
 }

@@ -36,14 +36,14 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
         settings.Apply(options);
         _owned = true;
         (_route, _recorder) = (settings.Route, settings.Recorder);
-        _queue = _route.Queue = new TaskQueue(options);
+        _queue = new TaskQueue(options);
     }
 
     /// <summary>For a queue that a host makes and starts.</summary>
     internal TestTaskQueue(TestSettings settings, TaskQueue queue)
     {
         (_route, _recorder) = (settings.Route, settings.Recorder);
-        _queue = _route.Queue = queue;
+        _queue = queue;
     }
 
     /// <summary>The clock by which delays, back-offs and timeouts go.</summary>
@@ -156,6 +156,11 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
         CancellationToken cancellationToken = default)
         where TTask : notnull
         => _queue.EnqueueNamedAsync(name, task, options, cancellationToken);
+
+    /// <inheritdoc/>
+    /// <remarks>Completes once the test has run the task.</remarks>
+    public Task<TResult> InvokeAsync<TResult>(object task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+        => _queue.InvokeAsync<TResult>(task, options, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null,

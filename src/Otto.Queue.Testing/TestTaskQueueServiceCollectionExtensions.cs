@@ -21,7 +21,7 @@ public static class TestTaskQueueServiceCollectionExtensions
         TestSettings settings = new(roundTripEveryTask, new TestClock());
         services.Replace(ServiceDescriptor.Singleton<TimeProvider>(settings.Route.Clock));
         services.AddSingleton(settings.Route.Clock);
-        services.AddSingleton(new TaskQueueAdjustment(settings.Apply, queue => settings.Route.Queue = queue));
+        services.PostConfigure<TaskQueueOptions>(settings.Apply);
         services.AddSingleton(provider => new TestTaskQueue(settings, provider.GetRequiredService<TaskQueue>()));
         return services;
     }

@@ -17,12 +17,15 @@ namespace Otto.Queue;
 /// </remarks>
 public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
 {
+    private static readonly TimeSpan LongestDrainPause = TimeSpan.FromMilliseconds(16);
+
     private readonly TaskQueueOptions _options;
     private readonly FrozenDictionary<Type, Entry[]> _byType;
     private readonly FrozenDictionary<string, Entry> _byName;
     private readonly QueueRuntime[] _queues;
     private readonly QueueTelemetry _telemetry;
     private readonly PendingResults _results;
+    private readonly HandlerScope _handlers = new();
     private Task<DrainReport>? _stopping;
     private readonly Lock _lifecycle = new();
     private bool _started;
@@ -34,16 +37,16 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     public TaskQueue(TaskQueueOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        options.Freeze();
+        options.MakeReadOnly();
         _options = options;
         QueueClock clock = new(options.TimeProvider);
         QueueLog log = new((ILogger?)options.LoggerFactory?.CreateLogger(QueueTelemetry.SourceName) ?? NullLogger.Instance);
         if (SharedMemoryRoute.IsMissing(options.SharedMemory)) log.SharedMemoryMissing();
         _telemetry = new QueueTelemetry(ObserveDepth, ObserveWorkers);
         _results = new PendingResults(clock);
-        SharedParts shared = new(this, _results, new HandlerScope());
+        SharedParts shared = new(this, _results, _handlers);
         TaskIdSource ids = new();
-        QueueSettings settings = new(options.InProcess, options.Routes, options.RoundTripEveryTask, options.IgnoresPins);
+        QueueSettings settings = new(options.InProcess, options.Routes, options.RoundTripEveryTask, options.IgnorePinnedRoutes);
 
         List<TaskRegistration> registrations = [.. options.Declarations.Select(d => d.Register(options.SerializerOf(d)))];
         _queues = [.. registrations.GroupBy(static r => r.QueueName).Select(tasks => new QueueRuntime(
@@ -53,6 +56,18 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         _byType = options.Declarations.GroupBy(static d => d.TaskType).ToFrozenDictionary(static g => g.Key,
             g => g.Select(d => _byName[d.Name]).ToArray());
         DeadLetters = new QueueDeadLetters(_queues);
+    }
+
+    /// <summary>Creates a queue.</summary>
+    /// <param name="configure">Adds tasks and routes, and sets options.</param>
+    /// <returns>The queue. Nothing is opened before <see cref="StartAsync"/> or the first task.</returns>
+    /// <inheritdoc cref="TaskQueue(TaskQueueOptions)" path="/exception"/>
+    public static TaskQueue Create(Action<TaskQueueOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(configure);
+        TaskQueueOptions options = new();
+        configure(options);
+        return new TaskQueue(options);
     }
 
     /// <inheritdoc/>
@@ -79,10 +94,37 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(task);
-        Entry entry = FindTask(name, nameof(name));
+        Entry entry = FindTask(name);
         if (entry.Task is not TaskRegistration<TTask> registration)
             throw new ArgumentException($"task '{name}' was not declared with the type {typeof(TTask)}", nameof(task));
         return entry.Queue.Dispatcher.EnqueueAsync(registration, task, options, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public Task<TResult> InvokeAsync<TResult>(object task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(task);
+        Entry[]? entries = null;
+        // Declared with its own type, or with one that it derives from.
+        for (Type? type = task.GetType(); entries is null && type is not null; type = type.BaseType) _byType.TryGetValue(type, out entries);
+        if (entries is not [Entry entry]) throw UnknownType(task.GetType(), entries);
+        return InvokeAsync<TResult>(entry, task, options, cancellationToken);
+    }
+
+    private async Task<TResult> InvokeAsync<TResult>(Entry entry, object task, EnqueueOptions? options, CancellationToken cancellationToken)
+    {
+        options = options is null ? EnqueueOptions.Tracked : options with { TrackResult = true };
+        TaskReceipt receipt =
+            await entry.Task.EnqueueAsync(entry.Queue.Dispatcher, task, options, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await WaitAsync<TResult>(receipt, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // No other caller has the receipt, so a wait that was cancelled leaves nothing behind.
+            if (receipt.Outcome == EnqueueOutcome.Accepted) _results.Forget(receipt.Id);
+        }
     }
 
     /// <inheritdoc/>
@@ -164,7 +206,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <param name="cancellationToken">Ends the watching.</param>
     /// <returns>What their handlers report, at most ten times per second for each that runs in another process; the
     /// oldest reports are passed over where you are slow.</returns>
-    /// <exception cref="ArgumentException">There is no such queue here; the message lists those there are.</exception>
+    /// <exception cref="InvalidOperationException">There is no such queue here; the message lists those there
+    /// are.</exception>
     public async IAsyncEnumerable<TaskProgress> ProgressAsync(string queue,
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -179,13 +222,12 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <param name="options">What would be asked for it.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The way, the reason, and the routes.</returns>
-    /// <exception cref="ArgumentException">No task of that name is declared.</exception>
-    /// <exception cref="InvalidOperationException">No configured route could take such a task. The message describes
-    /// what is missing.</exception>
+    /// <exception cref="InvalidOperationException">No task of that name is declared, or no configured route could take
+    /// such a task. The message describes what is missing.</exception>
     public ValueTask<RouteExplanation> ExplainRouteAsync(string task, EnqueueOptions? options = null,
         CancellationToken cancellationToken = default)
     {
-        Entry entry = FindTask(task, nameof(task));
+        Entry entry = FindTask(task);
         (options ??= EnqueueOptions.Default).Check();
         return entry.Queue.ExplainAsync(entry.Task, options, cancellationToken);
     }
@@ -206,6 +248,52 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         ITaskFilter[] filters = _queues.Any(static q => q.HandlesAny) ? [.. _options.Filters.Select(create => create(_options.Services))]
             : [];
         foreach (QueueRuntime queue in _queues) await queue.StartAsync(_options.Services, filters, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Waits until there is nothing left to do: every task that was enqueued here before the call has ended,
+    /// and so have the tasks that those enqueued.</summary>
+    /// <remarks>
+    /// <para>Completes at a moment at which, in each queue of this object, no task waits in this process, no handler
+    /// runs here, no task that failed here waits for its next attempt, and on no other route a task is ready or leased.
+    /// A task that another process enqueued, or works on, is waited for too: while others keep a shared queue busy,
+    /// this does not complete.</para>
+    /// <para>Not waited for: a task that may not begin yet because of its <see cref="EnqueueOptions.Delay"/>,
+    /// <see cref="EnqueueOptions.NotBefore"/> or <see cref="EnqueueOptions.RepeatInterval"/>, and a task that was given
+    /// up. A task without a handler in any process never ends: pass a token. Tasks can be enqueued at any time, before
+    /// and after: the queue does not stop. Not to be called in a handler, which would wait for itself.</para>
+    /// </remarks>
+    /// <param name="cancellationToken">Stops the waiting; the tasks continue.</param>
+    /// <returns>A task that completes when all is done.</returns>
+    /// <exception cref="InvalidOperationException">The queue has handlers and was not started, or a handler of this
+    /// queue calls this, which would wait for itself.</exception>
+    /// <exception cref="QueueStoppedException">The queue is stopping or has stopped.</exception>
+    public async Task DrainAsync(CancellationToken cancellationToken = default)
+    {
+        if (_queues.Any(static queue => queue is { HandlesAny: true, State: QueueState.Created }))
+            throw new InvalidOperationException("the queue was not started, so nothing that waits here would end; call StartAsync first");
+        if (_handlers.IsInside) throw new InvalidOperationException("DrainAsync was called in a handler, which would wait for itself");
+        // A task of one queue may enqueue into another, so all of them must be idle at the same time.
+        TimeSpan pause = TimeSpan.FromMilliseconds(1);
+        while (true)
+        {
+            if (Array.Find(_queues, static queue => queue.State >= QueueState.Draining) is { } stopped)
+                throw new QueueStoppedException($"queue '{stopped.Name}' is stopping, which hands its tasks over instead of ending them");
+            if (await AreIdleAsync(cancellationToken).ConfigureAwait(false)) return;
+            await Task.Delay(pause, cancellationToken).ConfigureAwait(false);
+            if (pause < LongestDrainPause) pause *= 2;
+        }
+    }
+
+    // True of one moment: nothing ran when the routes were counted, since nothing runs before or after, or has ended in between.
+    private async ValueTask<bool> AreIdleAsync(CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        long attempts = _queues.Sum(static queue => queue.Idle.Attempts);
+        if (!Array.TrueForAll(_queues, static queue => queue.Idle.IsQuiet)) return false;
+        foreach (QueueRuntime queue in _queues)
+            if (!await queue.Idle.AreRoutesEmptyAsync(cancellationToken).ConfigureAwait(false)) return false;
+        return Array.TrueForAll(_queues, static queue => queue.Idle.IsQuiet)
+            && attempts == _queues.Sum(static queue => queue.Idle.Attempts);
     }
 
     /// <summary>Stops gracefully: refuses new tasks, hands over what was not started, lets running handlers finish, and
@@ -239,15 +327,14 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <returns>One entry a queue, in the order of their declaration.</returns>
     public IReadOnlyList<QueueStatistics> GetStatistics() => [.. _queues.Select(static queue => queue.GetStatistics())];
 
-    private Entry FindTask(string name, string parameter) => _byName.TryGetValue(name, out Entry? entry) ? entry
-        : throw new ArgumentException(
-            $"no task is declared with the name '{name}'; declared: {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}",
-            parameter);
+    private Entry FindTask(string name) => _byName.TryGetValue(name, out Entry? entry) ? entry
+        : throw new InvalidOperationException(
+            $"no task is declared with the name '{name}'; declared: {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}");
 
-    private ArgumentException UnknownType(Type type, Entry[]? entries) => new(entries is null
+    private InvalidOperationException UnknownType(Type type, Entry[]? entries) => new(entries is null
         ? $"no task is declared with the type {type}; declare it with AddHandler or AddProducer; declared: "
         + $"{string.Join(", ", _byType.Keys.Select(static t => t.Name).Order(StringComparer.Ordinal))}"
-        : $"{entries.Length} tasks are declared with the type {type}; pass the name of one of them: "
+        : $"{entries.Length} tasks are declared with the type {type}; pass the name of one of them to EnqueueNamedAsync: "
         + $"{string.Join(", ", entries.Select(static e => e.Task.Name))}");
 
     private IEnumerable<Measurement<int>> ObserveWorkers()

@@ -1,5 +1,5 @@
 using Otto.Queue;
-await using var queue = new TaskQueue(new TaskQueueOptions().AddHandler<Photo>("photos.resize",
+await using var queue = TaskQueue.Create(options => options.AddHandler<Photo>("photos.resize",
     async (photo, context, cancellationToken) =>
         await Console.Out.WriteLineAsync($"{photo.Path}, attempt {context.Attempt}, came by {context.Route}")));
 await queue.StartAsync();

@@ -2,6 +2,7 @@ using Otto.Queue;
 
 namespace OttoWorker;
 
+[TaskName("greetings")]
 public sealed record Greeting(string Name);
 
 /// <summary>Works on one task; what the constructor asks for comes from the services.</summary>

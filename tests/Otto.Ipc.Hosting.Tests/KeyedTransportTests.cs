@@ -105,7 +105,9 @@ public sealed class KeyedTransportTests
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Services.AddOttoIpc("log", "pigeon:");
         using IHost host = builder.Build();
-        Assert.That(async () => await host.StartAsync(), Throws.ArgumentException.With.Message.Contains("there is no transport 'pigeon'"));
+        Assert.That(
+            async () => await host.StartAsync(),
+            Throws.TypeOf<OptionsValidationException>().With.Message.Contains("there is no transport 'pigeon'"));
     }
 
     [Test]

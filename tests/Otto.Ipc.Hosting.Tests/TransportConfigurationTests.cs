@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 
 namespace Otto.Ipc.Hosting.Tests;
 
@@ -124,7 +125,7 @@ public sealed class TransportConfigurationTests
         {
             await host.StartAsync();
         }
-        catch (ArgumentException e)
+        catch (OptionsValidationException e)
         {
             return e.Message;
         }

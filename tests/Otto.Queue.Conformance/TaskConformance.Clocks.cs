@@ -18,7 +18,7 @@ public abstract partial class TaskConformance
             attempts.Enqueue((job.Number, context.Attempt, Stopwatch.GetTimestamp()));
             if (job.Number == 2 && context.Attempt == 1) throw new IOException("once more, later");
             if (job.Number == 3 && context.Attempt == 1) await Task.Delay(Timeout.Infinite, cancellationToken);
-        }, h => h.Concurrency(4).Backoff(delay, delay, jitter: 0).Timeout(TimeSpan.FromMinutes(5)))));
+        }, h => { h.Concurrency = 4; h.FirstDelay = h.MaxDelay = delay; h.Jitter = 0; h.Timeout = TimeSpan.FromMinutes(5); })));
         await worker.StartAsync();
         TaskQueue producer = Harness.JoinsProcesses ? Keep(new TaskQueue(Timed(clock).AddProducer<Job>(Name))) : worker;
 

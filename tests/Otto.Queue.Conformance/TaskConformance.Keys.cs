@@ -77,7 +77,7 @@ public abstract partial class TaskConformance
             failed.TrySetResult();
             if (context.Attempt > 1) await refused.Task;
             throw new IOException("no");
-        }, static h => h.Retry(1).Backoff(TimeSpan.FromMilliseconds(500), TimeSpan.FromMilliseconds(500), jitter: 0));
+        }, static h => { h.Retries = 1; h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(500); h.Jitter = 0; });
         await producer.EnqueueAsync(new Job(1), Keyed);
         await failed.Task.WaitAsync(Watchdog);
         await Until(() => worker.GetStatistics()[0].Retried == 1, "the back-off to begin");
@@ -152,7 +152,7 @@ public abstract partial class TaskConformance
         {
             await Task.Yield();
             done.Add(job.Number);
-        }, static h => h.Concurrency(2));
+        }, static h => h.Concurrency = 2);
         int removed = 0, requested = 0;
         for (int i = 0; i < 300; i++)
         {

@@ -69,7 +69,8 @@ public abstract partial class TaskConformance
     {
         TaskQueueOptions options = Harness.MakeOptions().AddHandler(Name, handler, h =>
         {
-            h.Concurrency(1).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1));
+            h.Concurrency = 1;
+            h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(1);
             configure?.Invoke(h);
         });
         foreach (Action<TaskQueueOptions> more in _toDeclare) more(options);
@@ -147,7 +148,7 @@ public abstract partial class TaskConformance
         {
             await Task.Yield();
             done.Add(job.Number);
-        }, static h => h.Concurrency(4));
+        }, static h => h.Concurrency = 4);
         await Task.WhenAll(Enumerable.Range(0, 4).Select(p => Task.Run(async () =>
         {
             for (int i = 0; i < 250; i++) await producer.EnqueueAsync(new Job(p * 250 + i));
@@ -165,7 +166,7 @@ public abstract partial class TaskConformance
         {
             attempts.Enqueue((context.Attempt, Stopwatch.GetTimestamp(), context.Id));
             return context.Attempt < 4 ? throw new IOException("not yet") : default;
-        }, static h => h.Retry(3).Backoff(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(1), jitter: 0));
+        }, static h => { h.FirstDelay = TimeSpan.FromMilliseconds(50); h.MaxDelay = TimeSpan.FromSeconds(1); h.Jitter = 0; });
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1));
         await Until(() => attempts.Count == 4, "four attempts");
         (int Attempt, long At, TaskId Id)[] all = [.. attempts];
@@ -184,7 +185,7 @@ public abstract partial class TaskConformance
         {
             attempts.Add(context.Attempt);
             if (context.Attempt == 1) await Task.Delay(Timeout.Infinite, cancellationToken);
-        }, static h => h.Timeout(TimeSpan.FromMilliseconds(50)));
+        }, static h => h.Timeout = TimeSpan.FromMilliseconds(50));
         await producer.EnqueueAsync(new Job(1));
         await attempts.Reaches(2);
         Assert.That(attempts.Seen, Is.EqualTo(new[] { 1, 2 }));

@@ -36,21 +36,21 @@ switch (mode)
         {
             Say($"done {BitConverter.ToInt32(task)} attempt {context.Attempt}");
             return default;
-        }, static h => h.Concurrency(1));
+        }, static h => h.Concurrency = 1);
         break;
     case "hang" or "keep":
         options.AddHandler<byte[]>(queue, async (task, context, _) =>
         {
             Say($"started {BitConverter.ToInt32(task)} attempt {context.Attempt}");
             await never.Task;
-        }, static h => h.Concurrency(1));
+        }, static h => h.Concurrency = 1);
         break;
     case "die":
         options.AddHandler<byte[]>(queue, async (task, context, _) =>
         {
             Say($"{(context.Attempt == 1 ? "started" : "done")} {BitConverter.ToInt32(task)} attempt {context.Attempt}");
             if (context.Attempt == 1) await never.Task;
-        }, h => h.Concurrency(count).Retry(8));
+        }, h => { h.Concurrency = count; h.Retries = 8; });
         break;
     case "slow":
         options.AddHandler<byte[]>(queue, async (task, context, _) =>
@@ -58,7 +58,7 @@ switch (mode)
             Say($"started {BitConverter.ToInt32(task)} attempt {context.Attempt}");
             await Task.Delay(count, CancellationToken.None);
             Say($"done {BitConverter.ToInt32(task)} attempt {context.Attempt}");
-        }, static h => h.Concurrency(1));
+        }, static h => h.Concurrency = 1);
         break;
     default:
         options.AddProducer<byte[]>(queue);

@@ -30,7 +30,7 @@ internal sealed class FairnessTests : RedisTest
             if (job.Number == 0) Interlocked.Increment(ref near);
             else if (Interlocked.Increment(ref far) == farTasks) nearAtTheEnd = Volatile.Read(ref near);
             return default;
-        }, static h => h.Concurrency(2)));
+        }, static h => h.Concurrency = 2));
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(name));
         await producer.EnqueueManyAsync(Enumerable.Repeat(new Job(1), farTasks));
         using CancellationTokenSource stop = new();

@@ -28,7 +28,7 @@ internal sealed class LostServerTests : RedisTest
         {
             done.AddOrUpdate(job.Number, 1, static (_, times) => times + 1);
             return default;
-        }, static h => h.Concurrency(4)));
+        }, static h => h.Concurrency = 4));
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         using CancellationTokenSource stop = new();
         int sent = 0;
@@ -143,7 +143,7 @@ internal sealed class LostServerTests : RedisTest
             started.TrySetResult();
             await finish.Task;
             return "found";
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         await worker.StartAsync();
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
@@ -165,7 +165,7 @@ internal sealed class LostServerTests : RedisTest
         {
             started.TrySetResult();
             await Task.Delay(Timeout.Infinite, cancellationToken);
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         for (int i = 0; i < 3; i++) await worker.EnqueueAsync(new Job(i));
         await started.Task.Soon();
         Server.Pause();

@@ -73,7 +73,7 @@ internal sealed class QueueOverRedisTests : RedisTest
         {
             lock (attempts) attempts.Add((context.Attempt, context.Route));
             throw new IOException("no");
-        }, static h => h.Retry(2).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1))));
+        }, static h => { h.Retries = 2; h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(1); }));
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(7), new() { Durability = Durability.Cluster });
 
         await Eventually.Holds(() => queue.DeadLetters.ListAsync().AsTask().Result.Count == 1);
@@ -93,7 +93,7 @@ internal sealed class QueueOverRedisTests : RedisTest
         {
             started.TrySetResult();
             await finish.Task;
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         for (int i = 0; i < 50; i++) await first.EnqueueAsync(new Job(i));
         await started.Task.Soon();
 
@@ -127,11 +127,11 @@ internal sealed class QueueOverRedisTests : RedisTest
     [Test]
     public async Task A_name_without_a_handler_here_is_released_for_others()
     {
-        TaskQueue half = await StartAsync(RedisOnly().AddHandler<Job>("a", Done, h => h.Queue(Name)));
-        TaskQueue producer = Make(RedisOnly().AddProducer<Job>("b", h => h.Queue(Name)));
+        TaskQueue half = await StartAsync(RedisOnly().AddHandler<Job>("a", Done, h => h.Queue = Name));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>("b", h => h.Queue = Name));
         await producer.EnqueueNamedAsync("b", new Job(1));
         await Eventually.Holds(() => half.GetStatistics()[0].Returned > 0);
-        TaskQueue whole = await StartAsync(RedisOnly().AddHandler<Job>("b", Done, h => h.Queue(Name)));
+        TaskQueue whole = await StartAsync(RedisOnly().AddHandler<Job>("b", Done, h => h.Queue = Name));
         await Eventually.Holds(() => whole.GetStatistics()[0].Completed == 1);
     }
 

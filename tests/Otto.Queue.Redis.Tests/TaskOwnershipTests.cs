@@ -27,7 +27,7 @@ internal sealed class TaskOwnershipTests : RedisTest
             await Task.Delay(20, CancellationToken.None);
             if (job.Number < 0) ghosts.TrySetResult(context.Attempt);
             else Interlocked.Increment(ref others);
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
 
         Assert.That(await ghosts.Task.Soon(), Is.EqualTo(2));
         Assert.That(Volatile.Read(ref others), Is.LessThan(450), "not only when there was nothing else to do");
@@ -44,7 +44,7 @@ internal sealed class TaskOwnershipTests : RedisTest
             // By then many have ended quickly, and the next are at hand.
             if (job.Number == 300) await Task.Delay(TimeSpan.FromSeconds(10), CancellationToken.None);
             done.Enqueue(job.Number);
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         await Eventually.Holds(() => done.Count >= 600);
         Assert.That(done, Is.EqualTo(Enumerable.Range(0, 600)));
     }
@@ -65,7 +65,7 @@ internal sealed class TaskOwnershipTests : RedisTest
             }
 
             done.Enqueue(job.Number);
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         await reached.Task.Soon();
         List<int> told = [];
         for (int i = 301; i < 600; i++)
@@ -90,7 +90,7 @@ internal sealed class TaskOwnershipTests : RedisTest
             await using CancellationTokenRegistration registration = cancellationToken.Register(told.SetResult);
             await told.Task;
             throw new IOException("too late");
-        }, static h => h.Concurrency(1).Retry(0)));
+        }, static h => { h.Concurrency = 1; h.Retries = 0; }));
         TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
         await started.Task.Soon();

@@ -68,7 +68,7 @@ internal sealed class WorkerFaultTests : RedisTest
 
         TaskQueue heir = await StartAsync(
             RedisOnly(static o => o.LeaseTime = TimeSpan.FromSeconds(1.5)).AddHandler<byte[]>(Name, static (_, _, _) => default,
-                static h => h.Concurrency(1)));
+                static h => h.Concurrency = 1));
 
         // One each heartbeat of half a second would take two and a half minutes.
         await Eventually.Holds(() => heir.GetStatistics()[0].Completed >= Held);

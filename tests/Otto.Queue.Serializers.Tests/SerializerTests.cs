@@ -96,7 +96,7 @@ internal sealed class SerializerTests(int format) : QueueTest
         {
             lock (seen) seen.Add((photo.Path, context.Attempt));
             return Volatile.Read(ref fails) ? throw new IOException("no") : default;
-        }, static h => h.Retry(1).Backoff(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1))));
+        }, static h => { h.Retries = 1; h.FirstDelay = h.MaxDelay = TimeSpan.FromMilliseconds(1); }));
         await worker.EnqueueAsync(new ResizePhoto("a.jpg", 7, Size.Small));
         await Eventually.Holds(() => worker.DeadLetters.ListAsync().AsTask().Result.Count == 1);
         Volatile.Write(ref fails, false);

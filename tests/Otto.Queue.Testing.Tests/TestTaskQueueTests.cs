@@ -49,7 +49,7 @@ internal sealed class TestTaskQueueTests
         {
             await Task.Yield();
             ran.Add(order.Number); // Not guarded: no two attempts overlap.
-        }, static h => h.Concurrency(16)));
+        }, static h => h.Concurrency = 16));
         await queue.EnqueueManyAsync(Enumerable.Range(0, 1000).Select(static n => new Order(n)));
         await queue.RunAsync();
         Assert.That(ran, Is.EqualTo(Enumerable.Range(0, 1000)));
@@ -61,7 +61,7 @@ internal sealed class TestTaskQueueTests
         await using TestTaskQueue queue =
             new(new TaskQueueOptions().AddHandler<Order>("orders",
                 static (_, context, _) => throw new InvalidOperationException($"no {context.Attempt}"),
-            static h => h.Retry(2).Backoff(TimeSpan.FromMinutes(1), TimeSpan.FromHours(1))));
+            static h => { h.Retries = 2; h.FirstDelay = TimeSpan.FromMinutes(1); h.MaxDelay = TimeSpan.FromHours(1); }));
         TaskReceipt receipt = await queue.EnqueueAsync(new Order(1), new() { TrackResult = true });
 
         Assert.That(await queue.RunAsync(), Is.EqualTo(1));
@@ -102,7 +102,7 @@ internal sealed class TestTaskQueueTests
         {
             begun.TrySetResult();
             await Task.Delay(Timeout.Infinite, stop);
-        }, static h => h.Retry(0).Timeout(TimeSpan.FromMinutes(5))));
+        }, static h => { h.Retries = 0; h.Timeout = TimeSpan.FromMinutes(5); }));
         await queue.EnqueueAsync(new Order(1));
         Task<int> running = queue.RunAsync();
         await begun.Task;

@@ -84,7 +84,8 @@ internal sealed class QueueToolTests : ToolTest
         Assert.That((dead.GetProperty("attempts").GetInt32(), dead.GetProperty("reason").GetString()),
             Is.EqualTo((2, "attempt 2 of 2: InvalidOperationException: sh ended with code 7: no such file")));
         string id = dead.GetProperty("id").GetString()!;
-        Assert.That(Queue("requeue", "jobs", new string('0', 32)).ToString(), Does.StartWith("exit 1\n0\n").And.Contain("no dead letter 0000"));
+        Assert.That(Queue("requeue", "jobs", new string('0', 32)).ToString(),
+            Does.StartWith("exit 1\n0\n").And.Contain("no dead letter 0000"));
         Assert.That(Queue("requeue", "jobs", id).Output, Is.EqualTo("1\n"));
         Assert.That(Bash($"otto queue work jobs --dir {Folder} --count 1 -- cat").Output, Is.EqualTo("bad"));
         Assert.That(Queue("drop", "jobs", "--all").Output, Is.EqualTo("0\n"));

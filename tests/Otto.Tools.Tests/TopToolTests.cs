@@ -37,7 +37,7 @@ internal sealed class TopToolTests : ToolTest
                 context.ReportProgress(3, 10, text);
                 await Task.WhenAny(go.Task, Task.Delay(50, cancellationToken));
             }
-        }, static h => h.Concurrency(1)));
+        }, static h => h.Concurrency = 1));
         await worker.StartAsync();
         await using TaskQueue producer =
             new(over(new TaskQueueOptions().UseSharedMemory(o => o.Directory = Folder)).AddProducer<string>("slow"));

@@ -191,7 +191,7 @@ internal sealed class QueueVariant : Variant
         TaskQueueOptions options = new TaskQueueOptions { DrainTimeout = TimeSpan.FromSeconds(1) }.UseJson(SmallTaskJson.Default);
         _ = tally is null ? options.AddProducer<SmallTask>(Queue)
             : options.AddHandler<SmallTask>(Queue, tally.HandleAsync,
-                h => h.Scope(false).Concurrency(route == RouteName.Redis ? Hands : 1));
+                h => { h.Scope = false; h.Concurrency = route == RouteName.Redis ? Hands : 1; });
         options.UseInProcess(o => (o.Enabled, o.FullMode) = (route == RouteName.InProcess, QueueFullMode.Wait));
         options.UseSharedMemory(o => (o.Enabled, o.Directory, o.FullMode) = (route == RouteName.SharedMemory, address, QueueFullMode.Wait));
         return route == RouteName.Redis ? options.UseRedis(address, o => o.FullMode = QueueFullMode.Wait) : options;

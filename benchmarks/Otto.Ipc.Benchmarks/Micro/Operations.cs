@@ -207,7 +207,7 @@ internal sealed class HandlerOperation : Operation
     public HandlerOperation()
     {
         _queue = new TaskQueue(
-            new TaskQueueOptions().AddHandler<object>("object", HandleAsync, h => h.Scope(false).Concurrency(1)).UseSharedMemory(
+            new TaskQueueOptions().AddHandler<object>("object", HandleAsync, h => { h.Scope = false; h.Concurrency = 1; }).UseSharedMemory(
                 o => o.Enabled = false));
         _queue.StartAsync().GetAwaiter().GetResult();
     }

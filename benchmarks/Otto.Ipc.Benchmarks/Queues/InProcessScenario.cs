@@ -15,7 +15,7 @@ internal static class InProcessScenario
     {
         var counter = new Counter();
         await using var queue = new TaskQueue(new TaskQueueOptions()
-            .AddHandler<Work>("bench.work", counter.HandleAsync, h => h.Scope(false).Concurrency(1))
+            .AddHandler<Work>("bench.work", counter.HandleAsync, h => { h.Scope = false; h.Concurrency = 1; })
             .UseInProcess(o =>
             {
                 o.Capacity = Capacity;

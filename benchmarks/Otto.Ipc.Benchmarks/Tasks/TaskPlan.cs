@@ -29,19 +29,20 @@ internal sealed record TaskPlan(string Route, string Format, bool Scope)
                 .AddScoped<BytesTaskHandler>().BuildServiceProvider();
             return Format switch
             {
-                "json" => options.AddHandler<BenchTask, JsonTaskHandler>(Queue, static h => h.Concurrency(Places)),
-                "bytes" => options.AddHandler<byte[], BytesTaskHandler>(Queue, static h => h.Concurrency(Places)),
-                _ => options.AddHandler<ReadOnlyMemory<byte>, RawTaskHandler>(Queue, static h => h.Concurrency(Places)),
+                "json" => options.AddHandler<BenchTask, JsonTaskHandler>(Queue, static h => h.Concurrency = Places),
+                "bytes" => options.AddHandler<byte[], BytesTaskHandler>(Queue, static h => h.Concurrency = Places),
+                _ => options.AddHandler<ReadOnlyMemory<byte>, RawTaskHandler>(Queue, static h => h.Concurrency = Places),
             };
         }
 
         return Format switch
         {
             "json" => options.AddHandler<BenchTask>(Queue, (task, _, _) => sink.Take(task.SentAt, task.Payload),
-                static h => h.Scope(false).Concurrency(Places)),
-            "bytes" => options.AddHandler<byte[]>(Queue, (task, _, _) => sink.Take(task), static h => h.Scope(false).Concurrency(Places)),
+                static h => { h.Scope = false; h.Concurrency = Places; }),
+            "bytes" => options.AddHandler<byte[]>(Queue, (task, _, _) => sink.Take(task),
+                static h => { h.Scope = false; h.Concurrency = Places; }),
             _ => options.AddHandler<ReadOnlyMemory<byte>>(Queue, (task, _, _) => sink.Take(task.Span),
-                static h => h.Scope(false).Concurrency(Places)),
+                static h => { h.Scope = false; h.Concurrency = Places; }),
         };
     }
 

@@ -51,7 +51,7 @@ internal static class SegmentInspector
     /// <param name="status">What the kernel said of the file when it was opened.</param>
     public static SegmentReport Segment(SegmentReport report, SafeFileHandle file, FileStatus status)
     {
-        using ParticipantLocks probe = ParticipantLocks.Open(file, writable: false);
+        using ParticipantLocks probe = SegmentFile.OpenLocks(file, report.Path, writable: false);
         SegmentFileReader bytes = new SegmentFileReader(file, report.Path);
         report = report with { Bytes = status.Size, InUse = probe.IsAnyoneAttached };
         try

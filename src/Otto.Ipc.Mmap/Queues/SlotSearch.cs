@@ -87,7 +87,7 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
             ParticipantLocks? held = null;
             try
             {
-                held = ParticipantLocks.Open(slots.Segment.File);
+                held = slots.Segment.OpenLocks();
                 SpinWait spin = default;
                 while (!held.TryHoldTurn())
                 {

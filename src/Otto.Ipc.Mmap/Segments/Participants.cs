@@ -51,7 +51,7 @@ internal sealed class Participants
         _segment = segment;
         _sweep = sweep;
         _seats = seats.Count < 0 ? seats with { Count = segment.Plan.MaxParticipants } : seats;
-        _probe = ParticipantLocks.Open(segment.File);
+        _probe = segment.OpenLocks();
     }
 
     /// <summary>This participant's number: what shared words name it by. Negative for who only looks.</summary>
@@ -210,7 +210,7 @@ internal sealed class Participants
     {
         // A descriptor of its own: the lock proves the death, lasts as long as the sweep, and keeps the number from being used again.
         // Only a read lock, since every step of a sweep may be taken by several at once: a sweeper that is stopped stops nobody.
-        using ParticipantLocks proof = ParticipantLocks.Open(_segment.File);
+        using ParticipantLocks proof = _segment.OpenLocks();
         if (!proof.TryProveDead(dead)) return false;
         long seen = Volatile.Read(ref Ctl(dead));
         if ((seen & StateMask) != Active) return false;

@@ -120,7 +120,7 @@ internal sealed class SegmentFile
     {
         using SafeFileHandle? file = SegmentStore.TryOpen(path, out FileStatus status);
         if (file is null) return null;
-        using ParticipantLocks remover = ParticipantLocks.Open(file);
+        using ParticipantLocks remover = OpenLocks(file, path);
         if (!remover.TryHoldForRemoval()) return new SegmentRemoval($"{path} is in use");
         if (objection(file, status) is { } reason) return new SegmentRemoval(reason);
         Retire(file, path);
@@ -168,19 +168,24 @@ internal sealed class SegmentFile
             if (status.Size < SegmentLayout.DataAlignment)
                 throw new CorruptSegmentException(
                     $"{path}: {status.Size:N0} bytes cannot be a segment, which has at least {SegmentLayout.DataAlignment:N0}");
-            locks = ParticipantLocks.Open(file);
+            locks = OpenLocks(file, path);
             // The lock comes before the look at state and link count: a remover that has the write lock has not yet retired it, or has.
             if (!locks.TryAttach()) return null;
             Span<byte> bytes = stackalloc byte[SegmentLayout.HeaderBytes];
             if (RandomAccess.Read(file, bytes, 0) < bytes.Length)
                 throw new CorruptSegmentException($"{path}: the header could not be read");
             FixedHeader header = SegmentLayout.Read(bytes, status.Size, spec.Shape, path);
-            if (PrivateFiles.Status(file).HasNoName) return null;
+            if (PrivateFiles.Status(file).HasNoName)
+            {
+                locks.Discard();
+                return null;
+            }
+
             if (header.State == SegmentLayout.StateRetired)
             {
                 // Retired but still named: its remover died in between. Whoever comes next takes the name away.
                 locks.Detach();
-                if (locks.TryHoldForRemoval()) Retire(file, path);
+                RetireIfAlone(file, path, locks);
                 return null;
             }
 
@@ -190,7 +195,7 @@ internal sealed class SegmentFile
             {
                 // Its locks and its processes are another boot's. Whoever gets the write lock clears it away; everybody tries again.
                 locks.Detach();
-                if (locks.TryHoldForRemoval()) Retire(file, path);
+                RetireIfAlone(file, path, locks);
                 return null;
             }
 
@@ -228,16 +233,21 @@ internal sealed class SegmentFile
         SegmentMapping? mapping = null;
         try
         {
-            ParticipantLocks.RequireConflicts(file, directory);
-            SegmentStore.Allocate(file, plan.FileSize, path);
             Guid id = Guid.NewGuid();
+            ParticipantLocks.RequireConflicts(file, CompanionPrefix(path, id), directory);
+            SegmentStore.Allocate(file, plan.FileSize, path);
             mapping = new SegmentMapping(file, plan.FileSize) { SegmentId = id };
             spec.Initialise(mapping, plan);
             SegmentLayout.Write(plan, id, ProcessIdentity.BootId).CopyTo(mapping.Bytes(0, SegmentLayout.HeaderBytes));
             if (FaultPoints.On) FaultPoints.Reach("create.initialised");
-            locks = ParticipantLocks.Open(file);
+            locks = ParticipantLocks.Open(file, CompanionPrefix(path, id));
             locks.Attach(path);
-            if (!SegmentStore.TryName(file, path)) return null; // somebody was quicker: open theirs
+            if (!SegmentStore.TryName(file, path))
+            {
+                locks.Discard();
+                return null; // another process was quicker: open its file
+            }
+
             if (FaultPoints.On) FaultPoints.Reach("create.linked");
             var created = new SegmentFile(file, locks, mapping, plan, id, path);
             file = null;
@@ -251,6 +261,13 @@ internal sealed class SegmentFile
             file?.Dispose();
             locks?.Dispose();
         }
+    }
+
+    private static void RetireIfAlone(SafeFileHandle file, string path, ParticipantLocks locks)
+    {
+        if (!locks.TryHoldForRemoval()) return;
+        Retire(file, path);
+        locks.Discard();
     }
 
     private static void Retire(SafeFileHandle file, string path)
@@ -269,13 +286,26 @@ internal sealed class SegmentFile
     /// another one of that name is touched.</summary>
     private static void RemoveCompanions(SafeFileHandle file, string path)
     {
-        Span<byte> id = stackalloc byte[16];
-        if (RandomAccess.Read(file, id, SegmentLayout.IdOffset) < id.Length) return;
-        string prefix = CompanionPrefix(path, new Guid(id, bigEndian: true)) + ".";
+        if (IdOf(file) is not { } id) return;
+        string prefix = CompanionPrefix(path, id) + ".";
         foreach (string companion in Directory.EnumerateFiles(System.IO.Path.GetDirectoryName(path)!))
         {
             if (companion.StartsWith(prefix, StringComparison.Ordinal)) System.IO.File.Delete(companion);
         }
+    }
+
+    /// <summary>Opens the locks of a segment that is not mapped, and need not be whole.</summary>
+    public static ParticipantLocks OpenLocks(SafeFileHandle file, string path, bool writable = true) =>
+        ParticipantLocks.Open(file, CompanionPrefix(path, IdOf(file) ?? Guid.Empty), writable);
+
+    /// <summary>Opens locks of this segment for another holder in this process.</summary>
+    public ParticipantLocks OpenLocks() => ParticipantLocks.Open(File, CompanionPrefix(Path, Id));
+
+    /// <summary>The identity in a header; <see langword="null"/> if the file is too short for one.</summary>
+    private static Guid? IdOf(SafeFileHandle file)
+    {
+        Span<byte> id = stackalloc byte[16];
+        return RandomAccess.Read(file, id, SegmentLayout.IdOffset) == id.Length ? new Guid(id, bigEndian: true) : null;
     }
 
     /// <summary>What the names of files begin with that belong to a segment, before a dot.</summary>

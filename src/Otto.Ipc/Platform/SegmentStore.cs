@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Platform.Linux;
+using Otto.Ipc.Platform.Portable;
 using Otto.Ipc.Platform.Windows;
 
 namespace Otto.Ipc.Platform;
@@ -36,15 +37,17 @@ internal static class SegmentStore
     }
 
     /// <summary>
-    /// Makes a file that has no name yet, and vanishes with its handle unless <see cref="TryName"/> gives it one.
+    /// Makes a file that does not have its name yet, and vanishes with its handle unless
+    /// <see cref="TryName"/> gives it one.
     /// </summary>
     /// <exception cref="IOException">The file system has no such files; the message describes what to do.</exception>
     public static SafeFileHandle CreateUnnamed(string directory)
     {
+        if (!HostSystem.UsesLinux) return TemporaryFiles.Create(directory);
         if (PrivateFiles.TryCreateUnnamed(directory, out FileFailure failure) is { } file) return file;
         throw failure.Kind is FileFailureKind.Unsupported or FileFailureKind.Directory
             ? new IOException($"the file system of {directory} has no unnamed files (O_TMPFILE); "
-                + $"name a directory on tmpfs, ext4 or xfs in OTTO_SHM_DIR")
+                + "name a directory on tmpfs, ext4 or xfs in OTTO_SHM_DIR")
             : failure.ToException("open(O_TMPFILE)", directory);
     }
 
@@ -52,9 +55,22 @@ internal static class SegmentStore
     /// <returns><see langword="false"/> if something of that name is there.</returns>
     public static bool TryName(SafeFileHandle file, string path)
     {
+        if (!HostSystem.UsesLinux) return TryNameTemporary(TemporaryFiles.PathOf(file), path);
         FileFailure failure = PrivateFiles.TryName(file, path);
         if (!failure.Failed) return true;
         return failure.Kind == FileFailureKind.Exists ? false : throw failure.ToException("linkat", path);
+    }
+
+    /// <summary>Gives a file with a temporary name its own, in one step.</summary>
+    public static bool TryNameTemporary(string temporary, string path)
+    {
+        if (OperatingSystem.IsWindows()) return TemporaryFiles.TryMove(temporary, path);
+        FileFailure failure = PrivateFiles.TryLink(temporary, path);
+        // Not found: another creator took it for abandoned.
+        if (failure.Failed)
+            return failure.Kind is FileFailureKind.Exists or FileFailureKind.NotFound ? false : throw failure.ToException("link", path);
+        _ = PrivateFiles.TryRemove(temporary);
+        return true;
     }
 
     /// <summary>
@@ -63,15 +79,32 @@ internal static class SegmentStore
     /// <exception cref="IOException">There is no room; the message has the numbers.</exception>
     public static void Allocate(SafeFileHandle file, long bytes, string path)
     {
+        if (!HostSystem.UsesLinux)
+        {
+            try
+            {
+                TemporaryFiles.Allocate(file, bytes);
+                return;
+            }
+            catch (IOException e) when (PrivateFiles.IsFull(e))
+            {
+                throw NoRoom(bytes, path, e.HResult);
+            }
+        }
+
         FileFailure failure = PrivateFiles.TryAllocate(file, bytes);
         if (!failure.Failed) return;
-        if (failure.Kind != FileFailureKind.Full) throw failure.ToException("posix_fallocate", path);
+        throw failure.Kind == FileFailureKind.Full ? NoRoom(bytes, path, failure.Number) : failure.ToException("posix_fallocate", path);
+    }
+
+    private static IOException NoRoom(long bytes, string path, int number)
+    {
         string directory = Path.GetDirectoryName(path)!;
         long free = new DriveInfo(directory).AvailableFreeSpace;
-        throw new IOException(
+        return new IOException(
             $"{path} needs {bytes:N0} bytes and {directory} has {free:N0} free; make it smaller, remove unused files there, "
             + "or name another directory in OTTO_SHM_DIR",
-            failure.Number);
+            number);
     }
 
     /// <summary>Opens a file that is this user's alone, and nothing else.</summary>
@@ -114,15 +147,24 @@ internal static class SegmentStore
     public static void RemoveName(string path) => _ = PrivateFiles.TryRemove(path);
 
     /// <summary>Maps a file whole.</summary>
-    public static nint Map(SafeFileHandle file, long length, bool writable) => MemoryCalls.Map(file, length, writable);
+    public static nint Map(SafeFileHandle file, long length, bool writable) =>
+        HostSystem.UsesLinux ? MemoryCalls.Map(file, length, writable) : MappedViews.Map(file, length, writable);
 
     /// <summary>Gives an address range back. Nothing may use it any more.</summary>
-    public static void Unmap(nint address, long length) => MemoryCalls.Unmap(address, length);
+    public static void Unmap(nint address, long length)
+    {
+        if (HostSystem.UsesLinux) MemoryCalls.Unmap(address, length);
+        else MappedViews.Unmap(address);
+    }
 
     /// <summary>
-    /// Takes a file's memory out of an address range that may still be read: a late look meets zeros instead of
-    /// ending the process. The
-    /// range itself is released once many others have been quarantined.
+    /// Releases a file's memory while a late reader may still use the address range, without ending the process: the
+    /// reader finds zeros, or, with the portable part, what was there. The range itself is released once many others
+    /// have been quarantined.
     /// </summary>
-    public static void Quarantine(nint address, long length) => MemoryCalls.Quarantine(address, length);
+    public static void Quarantine(nint address, long length)
+    {
+        if (HostSystem.UsesLinux) MemoryCalls.Quarantine(address, length);
+        else MappedViews.Quarantine(address, length);
+    }
 }

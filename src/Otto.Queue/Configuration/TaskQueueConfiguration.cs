@@ -72,15 +72,15 @@ internal static class TaskQueueConfiguration
     private static void Apply(HandlerOptions options, IConfigurationSection section)
     {
         Keys keys = new(section);
-        keys.On("Queue", s => options.QueueName = new Ipc.ChannelName(s.Value ?? "").Value);
+        keys.On("Queue", s => options.Queue = new Ipc.ChannelName(s.Value ?? "").Value);
         keys.On("Retries", s => options.Retries = Number(s));
         keys.On("FirstDelay", s => options.FirstDelay = Time(s));
         keys.On("MaxDelay", s => options.MaxDelay = Time(s));
-        keys.On("Factor", s => options.BackoffFactor = Fraction(s));
-        keys.On("Jitter", s => options.JitterPart = Fraction(s));
-        keys.On("Timeout", s => options.TimeoutAfter = Time(s));
-        keys.On("Concurrency", s => options.ConcurrencyLimit = Number(s));
-        keys.On("Scope", s => options.ScopeEach = Flag(s));
+        keys.On("Factor", s => options.Factor = Fraction(s));
+        keys.On("Jitter", s => options.Jitter = Fraction(s));
+        keys.On("Timeout", s => options.Timeout = Time(s));
+        keys.On("Concurrency", s => options.Concurrency = Number(s));
+        keys.On("Scope", s => options.Scope = Flag(s));
         keys.Run();
     }
 

@@ -11,6 +11,8 @@ public sealed record EnqueueOptions
 {
     internal static readonly EnqueueOptions Default = new();
 
+    internal static readonly EnqueueOptions Tracked = new() { TrackResult = true };
+
     // A key and its length share a byte of the envelope.
     private const int MaxKeyBytes = byte.MaxValue;
 

@@ -1,97 +1,57 @@
 namespace Otto.Queue;
 
-// How one kind of task is worked on. Fluent, since it is written inline where the handler is named.
+// How one kind of task is worked on. Each property is a key of the configuration, under Tasks and the task's name.
 
-/// <summary>How tasks of one name are queued and worked on.</summary>
+/// <summary>Options for the tasks of one name: their queue, retries, time limit and concurrency.</summary>
+/// <remarks>The queue checks them when it is created. Configuration can set each of them but
+/// <see cref="Serializer"/>, under <c>Tasks:&lt;name&gt;</c>.</remarks>
 public sealed class HandlerOptions
 {
-    /// <summary>How often a task is tried again unless said otherwise.</summary>
+    /// <summary>The default of <see cref="Retries"/>.</summary>
     public const int DefaultRetries = 3;
 
-    internal string? QueueName { get; set; }
-    internal int Retries { get; set; } = DefaultRetries;
-    internal TimeSpan FirstDelay { get; set; } = TimeSpan.FromMilliseconds(200);
-    internal TimeSpan MaxDelay { get; set; } = TimeSpan.FromSeconds(30);
-    internal double BackoffFactor { get; set; } = 2;
-    internal double JitterPart { get; set; } = 0.5;
-    internal TimeSpan? TimeoutAfter { get; set; }
-    internal int? ConcurrencyLimit { get; set; }
-    internal bool ScopeEach { get; set; } = true;
-    internal ITaskSerializer? OwnSerializer { get; set; }
+    /// <summary>Gets or sets the queue that holds these tasks; <see langword="null"/>, the default, for a queue with
+    /// the task's own name.</summary>
+    /// <remarks>Tasks of several names can share a queue and its workers. It names a segment, so it must be a valid
+    /// channel name.</remarks>
+    public string? Queue { get; set; }
 
-    /// <summary>Puts this task into the queue of that name, together with others; without it a task's name is its
-    /// queue.</summary>
-    /// <param name="name">The queue. It names a segment, so it must be a valid channel name.</param>
-    /// <returns>These options.</returns>
-    public HandlerOptions Queue(string name)
-    {
-        QueueName = name;
-        return this;
-    }
+    /// <summary>Gets or sets how often a failed task is tried again before it is given up, 0 to 1,000. The default is
+    /// 3.</summary>
+    /// <remarks>An attempt that ended with its process's death counts as failed.</remarks>
+    public int Retries { get; set; } = DefaultRetries;
 
-    /// <summary>How often a failed task is tried again before it is given up; attempts that ended with their process's
-    /// death count as failed.</summary>
-    /// <param name="retries">How often after the first attempt, 0 to 1,000. 3 by default.</param>
-    /// <returns>These options.</returns>
-    public HandlerOptions Retry(int retries)
-    {
-        Retries = retries;
-        return this;
-    }
+    /// <summary>Gets or sets the delay before the first retry. The default is 200 ms.</summary>
+    public TimeSpan FirstDelay { get; set; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>How long to wait before a failed task is tried again.</summary>
-    /// <param name="first">Before the first retry; 200 ms by default.</param>
-    /// <param name="max">Never longer than this; 30 s by default.</param>
-    /// <param name="factor">How much longer each time, 1 or more.</param>
-    /// <param name="jitter">Which part of each delay is random, 0 to 1, so that tasks that failed together do not
-    /// return together.</param>
-    /// <returns>These options.</returns>
-    public HandlerOptions Backoff(TimeSpan first, TimeSpan max, double factor = 2, double jitter = 0.5)
-    {
-        FirstDelay = first;
-        MaxDelay = max;
-        BackoffFactor = factor;
-        JitterPart = jitter;
-        return this;
-    }
+    /// <summary>Gets or sets the longest delay before a retry, at most a day. The default is 30 s.</summary>
+    public TimeSpan MaxDelay { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long one attempt may take; then its cancellation token fires, and the attempt counts as failed once
-    /// the handler gives way.</summary>
-    /// <param name="timeout">How long, 1 ms or more. Without it an attempt may take as long as it likes.</param>
-    /// <returns>These options.</returns>
-    /// <remarks>A handler that ignores its token keeps its place until it returns: .NET cannot stop it.</remarks>
-    public HandlerOptions Timeout(TimeSpan timeout)
-    {
-        TimeoutAfter = timeout;
-        return this;
-    }
+    /// <summary>Gets or sets the factor by which each delay is longer than the one before, 1 to 100. The default is
+    /// 2.</summary>
+    public double Factor { get; set; } = 2;
 
-    /// <summary>How many tasks of the queue run at the same time in this process; 1 gives order. The number of
-    /// processors by default.</summary>
-    /// <param name="tasks">How many, 1 to 10,000. Names in one queue share its workers, so they must agree.</param>
-    /// <returns>These options.</returns>
-    public HandlerOptions Concurrency(int tasks)
-    {
-        ConcurrencyLimit = tasks;
-        return this;
-    }
+    /// <summary>Gets or sets the random part of each delay, 0 to 1. The default is 0.5.</summary>
+    /// <remarks>Because of it, tasks that failed together are not all tried again at the same time.</remarks>
+    public double Jitter { get; set; } = 0.5;
 
-    /// <summary>Whether each task gets a dependency-injection scope of its own. On by default; off, one handler
-    /// instance serves every task, at no cost a task.</summary>
-    /// <param name="each">Whether each task gets one.</param>
-    /// <returns>These options.</returns>
-    public HandlerOptions Scope(bool each)
-    {
-        ScopeEach = each;
-        return this;
-    }
+    /// <summary>Gets or sets how long one attempt may take, 1 ms to 24 days; <see langword="null"/>, the default, for
+    /// no limit.</summary>
+    /// <remarks>The handler's cancellation token then fires, and the attempt has failed once the handler has ended. A
+    /// handler that ignores its token keeps its place until it returns: .NET cannot stop it.</remarks>
+    public TimeSpan? Timeout { get; set; }
 
-    /// <summary>Serialises this task in another way than the queue's other tasks.</summary>
-    /// <param name="serializer">The serialiser.</param>
-    /// <returns>These options.</returns>
-    public HandlerOptions Serializer(ITaskSerializer serializer)
-    {
-        OwnSerializer = serializer;
-        return this;
-    }
+    /// <summary>Gets or sets how many tasks of the queue run at the same time in this process, 1 to 10,000;
+    /// <see langword="null"/>, the default, for the number of processors.</summary>
+    /// <remarks>1 keeps the order of the tasks. Names in one queue share its workers, so they must agree.</remarks>
+    public int? Concurrency { get; set; }
+
+    /// <summary>Gets or sets whether each task gets a dependency-injection scope of its own. The default is
+    /// <see langword="true"/>.</summary>
+    /// <remarks>Without scopes, one handler instance serves every task, at no cost per task.</remarks>
+    public bool Scope { get; set; } = true;
+
+    /// <summary>Gets or sets the serializer of these tasks; <see langword="null"/>, the default, for the
+    /// queue's.</summary>
+    public ITaskSerializer? Serializer { get; set; }
 }

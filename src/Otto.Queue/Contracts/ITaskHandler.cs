@@ -3,7 +3,7 @@ namespace Otto.Queue;
 // What a user writes to do work of one kind.
 
 /// <summary>Does the work of one kind of task. Register it with
-/// <see cref="TaskQueueOptions.AddHandler{TTask, THandler}(string, Action{HandlerOptions})"/>.</summary>
+/// <see cref="TaskQueueOptions.AddHandler{TTask, THandler}(string?, Action{HandlerOptions}?)"/>.</summary>
 /// <typeparam name="TTask">The task's type; on the in-process route the very object that the producer holds
 /// arrives.</typeparam>
 public interface ITaskHandler<in TTask>

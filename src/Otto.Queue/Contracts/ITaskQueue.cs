@@ -8,15 +8,15 @@ namespace Otto.Queue;
 public interface ITaskQueue
 {
     /// <summary>Hands over a task whose name follows from its type.</summary>
-    /// <typeparam name="TTask">The type it was declared with, by <c>Handle</c> or <c>Send</c>.</typeparam>
+    /// <typeparam name="TTask">The type it was declared with, by <c>AddHandler</c> or <c>AddProducer</c>.</typeparam>
     /// <param name="task">The task. On the in-process route the handler gets this very object: do not change it
     /// afterwards.</param>
     /// <param name="options">Promises beyond the default; an instance may be kept and used again.</param>
     /// <param name="cancellationToken">Stops waiting for room; a task that was accepted stays accepted.</param>
     /// <returns>Where the task went and why. Completes at once, without allocating, while the task's queue in this
     /// process has room.</returns>
-    /// <exception cref="ArgumentException">No task, or more than one, is declared for this type; the message lists
-    /// them.</exception>
+    /// <exception cref="InvalidOperationException">No task, or more than one, is declared for this type; the message
+    /// lists them.</exception>
     /// <exception cref="QueueFullException">No route had room, and the queue rejects when full or the caller is itself
     /// a handler.</exception>
     /// <exception cref="QueueStoppedException">The queue is stopping.</exception>
@@ -32,9 +32,35 @@ public interface ITaskQueue
     /// <param name="task">The task.</param>
     /// <param name="options">Promises beyond the default.</param>
     /// <param name="cancellationToken">Stops waiting for room.</param>
+    /// <exception cref="ArgumentException">The task of this name is declared with another type.</exception>
     ValueTask<TaskReceipt> EnqueueNamedAsync<TTask>(string name, TTask task, EnqueueOptions? options = null,
         CancellationToken cancellationToken = default)
         where TTask : notnull;
+
+    /// <summary>Hands over a task and waits for its result: <see cref="EnqueueAsync{TTask}"/> with
+    /// <see cref="EnqueueOptions.TrackResult"/>, then <see cref="WaitAsync{TResult}"/>.</summary>
+    /// <typeparam name="TResult">The type that its handler returns.</typeparam>
+    /// <param name="task">The task. It is found by the type of the object, or the nearest base type that a task is
+    /// declared with, so that only the result's type has to be written:
+    /// <c>long n = await queue.InvokeAsync&lt;long&gt;(new Square(3));</c></param>
+    /// <param name="options">Promises beyond the default; <see cref="EnqueueOptions.TrackResult"/> is set in any
+    /// case.</param>
+    /// <param name="cancellationToken">Stops waiting for room, or for the result. A task that was accepted continues,
+    /// and its result is dropped.</param>
+    /// <returns>The result; default if the handler returns none.</returns>
+    /// <exception cref="InvalidOperationException">No task, or more than one, is declared for this type, or its
+    /// <see cref="EnqueueOptions.UniqueKey"/> belongs to another task.</exception>
+    /// <exception cref="QueueFullException">No route had room, and the queue rejects when full or the caller is itself
+    /// a handler.</exception>
+    /// <exception cref="QueueStoppedException">The queue is stopping.</exception>
+    /// <exception cref="TaskSerializationException">The task had to leave the process and cannot be serialised, or is
+    /// larger than its route's slot.</exception>
+    /// <exception cref="TaskFailedException">The task was given up: its last attempt failed. The message has the
+    /// error.</exception>
+    /// <exception cref="TaskCanceledException">The task was cancelled.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled; the exception
+    /// has that token.</exception>
+    Task<TResult> InvokeAsync<TResult>(object task, EnqueueOptions? options = null, CancellationToken cancellationToken = default);
 
     /// <summary>Hands over many tasks of one type; on a route with round trips they share some.</summary>
     /// <typeparam name="TTask">The type it was declared with.</typeparam>
@@ -60,7 +86,8 @@ public interface ITaskQueue
     /// <param name="id">The task.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Whether it was taken back, or is running and its token fires, or is over.</returns>
-    /// <exception cref="ArgumentException">There is no such queue here; the message lists those there are.</exception>
+    /// <exception cref="InvalidOperationException">There is no such queue here; the message lists those there
+    /// are.</exception>
     ValueTask<CancelOutcome> CancelAsync(string queue, TaskId id, CancellationToken cancellationToken = default);
 
     /// <summary>Waits for the result of a task that was enqueued here with <see cref="EnqueueOptions.TrackResult"/>. A
@@ -69,7 +96,12 @@ public interface ITaskQueue
     /// <param name="receipt">The task.</param>
     /// <param name="cancellationToken">Stops the waiting; the task continues.</param>
     /// <returns>The result.</returns>
-    /// <exception cref="TaskFailedException">The task was given up or cancelled.</exception>
+    /// <exception cref="TaskFailedException">The task was given up: its last attempt failed. The message has the
+    /// error.</exception>
+    /// <exception cref="TaskCanceledException">The task was cancelled by
+    /// <see cref="CancelAsync(TaskReceipt, CancellationToken)"/>.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled; the exception
+    /// has that token.</exception>
     /// <exception cref="InvalidOperationException">It was enqueued without <see cref="EnqueueOptions.TrackResult"/>, or
     /// its result was collected.</exception>
     Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default);
@@ -85,6 +117,6 @@ public interface ITaskQueue
     /// <returns>What its handler reports; for one in another process at most ten times per second.</returns>
     IAsyncEnumerable<TaskProgress> ProgressAsync(TaskReceipt receipt, CancellationToken cancellationToken = default);
 
-    /// <summary>The tasks that were given up: list, requeue, drop.</summary>
+    /// <summary>The tasks that were given up: list, requeue, delete.</summary>
     TaskDeadLetters DeadLetters { get; }
 }

@@ -5,21 +5,11 @@ namespace Otto.Queue;
 /// <summary>A task was refused because no route that could take it had room. The task was not enqueued.</summary>
 public sealed class QueueFullException : InvalidOperationException
 {
-    /// <summary>Makes the exception without words.</summary>
-    public QueueFullException()
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
+    /// <summary>Creates the exception.</summary>
     /// <param name="message">Which queue is full, with its numbers and the way out.</param>
-    public QueueFullException(string message) : base(message)
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">Which queue is full, with its numbers and the way out.</param>
-    /// <param name="innerException">What caused it.</param>
-    public QueueFullException(string message, Exception innerException) : base(message, innerException)
+    /// <param name="innerException">The cause, if there is one.</param>
+    public QueueFullException(string message, Exception? innerException = null)
+        : base(message, innerException)
     {
     }
 }

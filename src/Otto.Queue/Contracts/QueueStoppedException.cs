@@ -5,21 +5,11 @@ namespace Otto.Queue;
 /// <summary>A task was refused because the queue is stopping or has stopped. The task was not enqueued.</summary>
 public sealed class QueueStoppedException : InvalidOperationException
 {
-    /// <summary>Makes the exception without words.</summary>
-    public QueueStoppedException()
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
+    /// <summary>Creates the exception.</summary>
     /// <param name="message">Which queue stopped.</param>
-    public QueueStoppedException(string message) : base(message)
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">Which queue stopped.</param>
-    /// <param name="innerException">What caused it.</param>
-    public QueueStoppedException(string message, Exception innerException) : base(message, innerException)
+    /// <param name="innerException">The cause, if there is one.</param>
+    public QueueStoppedException(string message, Exception? innerException = null)
+        : base(message, innerException)
     {
     }
 }

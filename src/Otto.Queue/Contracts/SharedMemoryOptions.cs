@@ -5,42 +5,43 @@ namespace Otto.Queue;
 
 // The embedded default beyond this process: no server to run, and tasks survive a crashed process.
 
-/// <summary>How tasks travel between the processes of this machine.</summary>
+/// <summary>Options of the route through shared memory, between the processes of this machine.</summary>
 public sealed class SharedMemoryOptions
 {
-    /// <summary>Whether shared memory is used. On unless switched off.</summary>
+    /// <summary>Gets or sets whether shared memory is used. The default is <see langword="true"/>.</summary>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>Where the segments lie; <see langword="null"/> for <c>$OTTO_SHM_DIR</c>, else
-    /// <c>/dev/shm/otto-&lt;uid&gt;</c>.</summary>
+    /// <summary>Gets or sets the directory of the segments; <see langword="null"/>, the default, for
+    /// <c>$OTTO_SHM_DIR</c>, else <c>/dev/shm/otto-&lt;uid&gt;</c>.</summary>
     public string? Directory { get; set; }
 
-    /// <summary>How many tasks a segment holds; <see langword="null"/> for what an existing segment says, else
-    /// 1,024.</summary>
+    /// <summary>Gets or sets how many tasks a segment holds; <see langword="null"/>, the default, for the number of the
+    /// existing segment, else 1,024.</summary>
     public int? Slots { get; set; }
 
-    /// <summary>How large a task may be to lie in the segment itself, in bytes with its envelope;
-    /// <see langword="null"/> for what an existing segment says, else 512.</summary>
+    /// <summary>Gets or sets how large a task may be to be stored in the segment itself, in bytes with its envelope;
+    /// <see langword="null"/>, the default, for the size of the existing segment, else 512.</summary>
     public int? SlotBytes { get; set; }
 
-    /// <summary>The largest size of a task. A task beyond <see cref="SlotBytes"/> is stored in a block of its own. 0
-    /// for none, at most 1 GiB; default 64 MiB.</summary>
+    /// <summary>Gets or sets the largest size of a task, at most 1 GiB. The default is 64 MiB. A task beyond
+    /// <see cref="SlotBytes"/> is stored in a block of its own; 0 allows none.</summary>
     public int MaxLoanBytes { get; set; } = MmapQueueOptions.DefaultMaxLoanBytes;
 
-    /// <summary>How many attempts a segment counts before it gives a task up by itself; <see langword="null"/> for what
-    /// an existing segment says, else its default.</summary>
-    /// <remarks>A backstop for tasks that kill their worker where no handler's own limit
-    /// (<see cref="HandlerOptions.Retry"/>) is reached first.</remarks>
+    /// <summary>Gets or sets how many attempts a segment counts before it gives a task up by itself;
+    /// <see langword="null"/>, the default, for the number of the existing segment, else its default.</summary>
+    /// <remarks>A backstop for tasks that kill their worker, if no handler's own limit
+    /// (<see cref="HandlerOptions.Retries"/>) is reached first.</remarks>
     public int? MaxAttempts { get; set; }
 
-    /// <summary>What a producer meets where the segment is full and no further route takes the task.</summary>
+    /// <summary>Gets or sets what happens to a task if the segment is full and no further route takes it. The default
+    /// is <see cref="QueueFullMode.Overflow"/>.</summary>
     public QueueFullMode FullMode { get; set; } = QueueFullMode.Overflow;
 
-    /// <summary>How many tasks in a row each worker takes from here before other routes have their turn, 1 to
-    /// 10,000.</summary>
+    /// <summary>Gets or sets how many tasks in a row each worker takes from here before other routes have their turn, 1
+    /// to 10,000. The default is 16.</summary>
     public int Weight { get; set; } = 16;
 
-    /// <summary>Another transport to carry the tasks instead of shared memory; used as given and never
-    /// disposed.</summary>
+    /// <summary>Gets or sets another transport that carries the tasks instead of shared memory. It is used as given and
+    /// never disposed.</summary>
     public IQueueTransport? Transport { get; set; }
 }

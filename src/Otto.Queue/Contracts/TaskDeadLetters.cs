@@ -16,7 +16,8 @@ public abstract class TaskDeadLetters
     /// <param name="max">The most from each list.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The letters.</returns>
-    /// <exception cref="ArgumentException">There is no such queue; the message lists those there are.</exception>
+    /// <exception cref="InvalidOperationException">There is no such queue; the message lists those there
+    /// are.</exception>
     public abstract ValueTask<IReadOnlyList<DeadLetteredTask>> ListAsync(string? queue = null, int max = 100,
         CancellationToken cancellationToken = default);
 

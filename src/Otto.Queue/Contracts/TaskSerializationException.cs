@@ -5,21 +5,11 @@ namespace Otto.Queue;
 /// <summary>A task could not be turned into bytes, or back, or does not fit its route.</summary>
 public sealed class TaskSerializationException : Exception
 {
-    /// <summary>Makes the exception without words.</summary>
-    public TaskSerializationException()
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
+    /// <summary>Creates the exception.</summary>
     /// <param name="message">Which task, and what is wrong with it.</param>
-    public TaskSerializationException(string message) : base(message)
-    {
-    }
-
-    /// <summary>Makes the exception.</summary>
-    /// <param name="message">Which task, and what is wrong with it.</param>
-    /// <param name="innerException">What the serialiser threw.</param>
-    public TaskSerializationException(string message, Exception innerException) : base(message, innerException)
+    /// <param name="innerException">What the serializer threw, if it did.</param>
+    public TaskSerializationException(string message, Exception? innerException = null)
+        : base(message, innerException)
     {
     }
 }

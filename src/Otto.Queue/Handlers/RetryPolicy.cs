@@ -6,8 +6,8 @@ internal sealed class RetryPolicy(HandlerOptions options)
 {
     private readonly TimeSpan _first = options.FirstDelay;
     private readonly TimeSpan _max = options.MaxDelay;
-    private readonly double _factor = options.BackoffFactor;
-    private readonly double _jitter = options.JitterPart;
+    private readonly double _factor = options.Factor;
+    private readonly double _jitter = options.Jitter;
 
     internal int MaxAttempts { get; } = options.Retries + 1;
 

@@ -1,5 +1,3 @@
-using Microsoft.Extensions.DependencyInjection;
-
 namespace Otto.Queue;
 
 // What a program said about one task name, kept until the queue is built: the generic type argument must survive until then without
@@ -13,12 +11,12 @@ internal abstract class TaskDeclaration(string name, Type taskType, HandlerOptio
 
     internal HandlerOptions Options { get; } = options;
 
-    internal string QueueName => Options.QueueName ?? Name;
+    internal string QueueName => Options.Queue ?? Name;
 
     internal abstract bool Handles { get; }
 
-    /// <summary>Registers the handler's type; <see langword="null"/> if there is none to register.</summary>
-    internal Action<IServiceCollection>? RegisterHandler { get; init; }
+    /// <summary>Makes the handlers; <see langword="null"/> if the program gave a function or an object.</summary>
+    internal HandlerActivator? Activator { get; init; }
 
     /// <summary>Makes a queue's registration of the task.</summary>
     internal abstract TaskRegistration Register(ITaskSerializer serializer);

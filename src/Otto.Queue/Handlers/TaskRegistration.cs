@@ -21,14 +21,18 @@ internal abstract class TaskRegistration(TaskDeclaration declaration, ITaskSeria
 
     internal RetryPolicy Retry { get; } = new(declaration.Options);
 
-    internal TimeSpan? Timeout { get; } = declaration.Options.TimeoutAfter;
+    internal TimeSpan? Timeout { get; } = declaration.Options.Timeout;
 
-    internal int Concurrency { get; } = declaration.Options.ConcurrencyLimit ?? Environment.ProcessorCount;
+    internal int Concurrency { get; } = declaration.Options.Concurrency ?? Environment.ProcessorCount;
 
     internal KeyValuePair<string, object?> NameTag { get; } = new("otto.task.name", declaration.Name);
 
     /// <summary>Prepares to run tasks: resolves the handler where one instance serves them all.</summary>
     internal abstract void Prepare(IServiceProvider? services, ITaskFilter[] filters);
+
+    /// <summary>Enqueues a task of which only the object's own type is known.</summary>
+    internal abstract ValueTask<TaskReceipt> EnqueueAsync(ITaskDispatcher dispatcher, object task, EnqueueOptions? options,
+        CancellationToken cancellationToken);
 
     internal abstract ValueTask RunAsync(object task, TaskContext context, CancellationToken cancellationToken);
 
@@ -48,6 +52,14 @@ internal abstract class TaskRegistration(TaskDeclaration declaration, ITaskSeria
     internal abstract object Reread(byte[] payload);
 }
 
+/// <summary>Takes in tasks by their registration.</summary>
+internal interface ITaskDispatcher
+{
+    ValueTask<TaskReceipt> EnqueueAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions? options,
+        CancellationToken cancellationToken)
+        where TTask : notnull;
+}
+
 internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration, ITaskSerializer serializer)
     : TaskRegistration(declaration, serializer)
     where TTask : notnull
@@ -58,12 +70,16 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
     private IServiceProvider? _services;
     private ITaskFilter[] _filters = [];
 
+    internal override ValueTask<TaskReceipt> EnqueueAsync(ITaskDispatcher dispatcher, object task, EnqueueOptions? options,
+        CancellationToken cancellationToken)
+        => dispatcher.EnqueueAsync(this, (TTask)task, options, cancellationToken);
+
     internal override void Prepare(IServiceProvider? services, ITaskFilter[] filters)
     {
         if (!HandledHere) return;
         _services = services;
         _filters = filters;
-        _scopes = declaration.Options.ScopeEach ? services?.GetService<IServiceScopeFactory>() : null;
+        _scopes = declaration.Options.Scope ? services?.GetService<IServiceScopeFactory>() : null;
         _invoke = declaration.Invoke;
         if (_invoke is not null) return;
         if (_scopes is not null) _resolve = declaration.Resolve;

@@ -45,6 +45,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
 
         LocalCanceller localCanceller = new(context, _workers, _local, _delayed, _cancelRequests);
         Canceller = new TaskCanceller(context, localCanceller, _routes, _events, _completion);
+        Idle = new IdleCheck(context, _local, _delayed, _routes, _workers, _source, _failures);
         _receiver = new TaskEventReceiver(localCanceller, shared.Results, _progress);
         LocalDispatcher localDispatcher = new(_local, _workers, _delayed, settings.RoundTripEveryTask);
         Dispatcher = new TaskDispatcher(
@@ -77,6 +78,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
 
     internal TaskCanceller Canceller { get; }
 
+    internal IdleCheck Idle { get; }
+
     /// <summary>How many tasks can run here at the same time; 0 before the start, and where nothing is
     /// handled.</summary>
     internal int Concurrency => _workers.Size;
@@ -91,8 +94,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
     {
         foreach (QueueRuntime runtime in queues)
             if (runtime.Name == queue) return runtime;
-        throw new ArgumentException($"there is no queue '{queue}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}",
-            nameof(queue));
+        throw new InvalidOperationException(
+            $"there is no queue '{queue}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}");
     }
 
     internal ValueTask OpenAsync(CancellationToken cancellationToken) => _routes.OpenAsync(cancellationToken);

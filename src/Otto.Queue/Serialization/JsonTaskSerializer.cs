@@ -56,8 +56,8 @@ public sealed class JsonTaskSerializer : ITaskSerializer
     /// <inheritdoc/>
     public string? Refuses(Type task)
         => _options.TryGetTypeInfo(task, out _) ? null
-        : $"no JSON contract for {task}; add [JsonSerializable(typeof({task.Name}))] to a JsonSerializerContext "
-        + $"and pass it to UseJson(...)";
+        : $"no JSON contract for {task}; add [JsonSerializable(typeof({task.Name}))] to a JsonSerializerContext and pass it to "
+        + "UseJson(...)";
 
     /// <inheritdoc/>
     public void Serialize<TTask>(TTask task, IBufferWriter<byte> output)

@@ -205,7 +205,7 @@ public sealed partial class SegmentLifetimeTests
         using WorkQueue one = _workspace.Transport.OpenQueue("jobs", options);
         using var file = File.OpenHandle(_workspace.PathOf("jobs", SegmentShape.Queue), FileMode.Open, FileAccess.ReadWrite,
             FileShare.ReadWrite);
-        using ParticipantLocks sweeper = ParticipantLocks.Open(file);
+        using ParticipantLocks sweeper = SegmentFile.OpenLocks(file, _workspace.PathOf("jobs", SegmentShape.Queue));
         Assert.That(sweeper.TryProveDead(1), Is.True);
         using var joining = new ManualResetEventSlim();
         Task join = Watchdog.RunOnThread(() =>

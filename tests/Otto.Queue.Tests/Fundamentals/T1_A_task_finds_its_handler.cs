@@ -47,7 +47,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
     {
         TaskQueue queue = await StartAsync(
             Options().AddHandler<ResizePhoto, CountingHandler>("photos.resize",
-                h => h.Retry(5).Timeout(TimeSpan.FromSeconds(30)).Concurrency(8)));
+                h => { h.Retries = 5; h.Timeout = TimeSpan.FromSeconds(30); h.Concurrency = 8; }));
         int before = CountingHandler.Seen;
 
         for (int i = 0; i < 10; i++) await queue.EnqueueAsync(new ResizePhoto($"{i}.jpg"));
@@ -63,7 +63,7 @@ internal sealed class T1_A_task_finds_its_handler : QueueTest
         {
             order.Add(job.Number);
             return ValueTask.CompletedTask;
-        }, h => h.Concurrency(1)));
+        }, h => h.Concurrency = 1));
 
         for (int i = 0; i < 1000; i++) await queue.EnqueueAsync(new Job(i));
         await queue.StopAsync();

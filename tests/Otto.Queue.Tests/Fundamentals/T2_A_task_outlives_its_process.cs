@@ -69,7 +69,7 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
         {
             started.TrySetResult();
             await Task.Delay(Timeout.Infinite, cancellationToken);
-        }, h => h.Concurrency(1)));
+        }, h => h.Concurrency = 1));
         for (int i = 0; i < 10; i++) await queue.EnqueueAsync(new Job(i));
         await started.Task.Soon();
 

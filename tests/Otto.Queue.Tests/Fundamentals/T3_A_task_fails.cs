@@ -13,7 +13,7 @@ internal sealed class T3_A_task_fails : QueueTest
         {
             lock (attempts) attempts.Add(context.Attempt);
             return context.Attempt < 3 ? throw new IOException("not yet") : ValueTask.CompletedTask;
-        }, h => h.Retry(3).Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30), factor: 2, jitter: 0)));
+        }, h => { h.Retries = 3; h.FirstDelay = TimeSpan.FromSeconds(1); h.Factor = 2; h.Jitter = 0; }));
 
         await queue.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => Time.NextTimer == TimeSpan.FromSeconds(1));
@@ -32,7 +32,7 @@ internal sealed class T3_A_task_fails : QueueTest
         bool mended = false;
         TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", (_, _, _)
             => Volatile.Read(ref mended) ? ValueTask.CompletedTask : throw new IOException("disk on fire"),
-            h => h.Retry(1).Backoff(TimeSpan.Zero, TimeSpan.Zero)));
+            h => { h.Retries = 1; h.FirstDelay = h.MaxDelay = TimeSpan.Zero; }));
 
         TaskReceipt receipt = await queue.EnqueueAsync(new Job(7));
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);

@@ -15,7 +15,12 @@ internal sealed class T4_The_queue_in_a_host : QueueTest
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["Otto:Queue:SharedMemory:Directory"] = Segments });
         builder.Services.AddSingleton<Album>();
         builder.Services.AddOttoQueue(builder.Configuration.GetSection("Otto:Queue"), queue => queue
-            .AddHandler<ResizePhoto, ResizePhotoHandler>("photos.resize", h => h.Retry(5).Timeout(TimeSpan.FromSeconds(30)).Concurrency(8))
+            .AddHandler<ResizePhoto, ResizePhotoHandler>("photos.resize", h =>
+            {
+                h.Retries = 5;
+                h.Timeout = TimeSpan.FromSeconds(30);
+                h.Concurrency = 8;
+            })
             .UseInProcess(o => o.Capacity = 8192)
             .UseSharedMemory());
         using IHost host = builder.Build();

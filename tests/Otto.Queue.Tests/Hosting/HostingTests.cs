@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Tests.Hosting;
@@ -27,7 +28,7 @@ internal sealed class HostingTests : QueueTest
     [TestCase(false, 1)]
     public async Task Each_task_has_a_scope_of_its_own_unless_switched_off(bool scope, int units)
     {
-        using IHost host = Build(q => q.AddHandler<Job, ScopedHandler>("jobs", h => h.Scope(scope).Concurrency(1)), null, s =>
+        using IHost host = Build(q => q.AddHandler<Job, ScopedHandler>("jobs", h => { h.Scope = scope; h.Concurrency = 1; }), null, s =>
         {
             s.AddSingleton<Units>();
             if (scope) s.AddScoped<Unit>();
@@ -88,11 +89,11 @@ internal sealed class HostingTests : QueueTest
     [TestCase("InProcess:FullMode", "Drop", "Otto:Queue:InProcess:FullMode is 'Drop', not one of Overflow, Wait, Reject")]
     [TestCase("Routes:0", "Rdis", "unknown route 'Rdis' in Otto:Queue:Routes; known: InProcess, SharedMemory")]
     [TestCase("Tasks:jbos:Retries", "1", "unknown key 'Otto:Queue:Tasks:jbos'; known: jobs")]
-    [TestCase("Tasks:jobs:Retries", "-1", "task 'jobs': Retry must be 0 to 1,000: -1")]
+    [TestCase("Tasks:jobs:Retries", "-1", "task 'jobs': Retries must be 0 to 1,000: -1")]
     public void A_mistake_in_the_configuration_stops_the_host_from_starting_and_is_named(string key, string value, string message)
     {
         using IHost host = Build(q => q.AddHandler<Job>("jobs", static (_, _, _) => default), new() { [$"Otto:Queue:{key}"] = value });
-        Assert.That(async () => await host.StartAsync(), Throws.ArgumentException.With.Message.Contains(message));
+        Assert.That(async () => await host.StartAsync(), Throws.TypeOf<OptionsValidationException>().With.Message.Contains(message));
     }
 
     [Test]
@@ -102,12 +103,13 @@ internal sealed class HostingTests : QueueTest
         OttoQueueBuilder queue =
             builder.Services.AddOttoQueue(q => q.UseSharedMemory(s => s.Directory = Segments).AddProducer<Job>("jobs"));
         queue.Configure(static q => q.AddProducer<ResizePhoto>("photos.resize"));
-        Assert.That(() => builder.Services.AddOttoQueue(static _ => { }), Throws.InvalidOperationException);
+        builder.Services.AddOttoQueue(static q => q.AddProducer<string>("lines"));
+        builder.Services.Configure<TaskQueueOptions>(static o => o.AddProducer<byte[]>("bytes"));
         using IHost host = builder.Build();
         await host.StartAsync();
 
         Assert.That(host.Services.GetRequiredService<TaskQueue>().GetStatistics().Select(static s => s.Queue),
-            Is.EqualTo(new[] { "jobs", "photos.resize" }));
+            Is.EqualTo(new[] { "jobs", "photos.resize", "lines", "bytes" }));
         await host.StopAsync();
     }
 

@@ -15,7 +15,7 @@ internal sealed class AllocationTests : QueueTest
         {
             Interlocked.Increment(ref done);
             return default;
-        }, h => h.Concurrency(1)));
+        }, h => h.Concurrency = 1));
         Assert.That(await MeasureAsync(queue, new Job(1), () => Volatile.Read(ref done)), Is.LessThan(0.5));
     }
 
@@ -27,7 +27,7 @@ internal sealed class AllocationTests : QueueTest
         {
             Interlocked.Increment(ref done);
             return default;
-        }, h => h.Concurrency(1).Timeout(TimeSpan.FromMinutes(5))));
+        }, h => { h.Concurrency = 1; h.Timeout = TimeSpan.FromMinutes(5); }));
         Assert.That(await MeasureAsync(queue, new Job(1), () => Volatile.Read(ref done)), Is.LessThan(0.5));
     }
 
@@ -39,7 +39,7 @@ internal sealed class AllocationTests : QueueTest
         {
             Interlocked.Increment(ref done);
             return default;
-        }, h => h.Concurrency(1)));
+        }, h => h.Concurrency = 1));
         TaskQueue producer = Make(Options().AddProducer<ReadOnlyMemory<byte>>("bytes"));
         // The transport's sleeping and waking included, which the pace decides.
         Assert.That(await MeasureAsync<ReadOnlyMemory<byte>>(producer, new byte[200], () => Volatile.Read(ref done)), Is.LessThan(100));

@@ -25,7 +25,7 @@ internal sealed class QueueFullTests : QueueTest
     private async Task<TaskQueue> MakeFullAsync(TaskQueueOptions options, QueueFullMode whenFull)
     {
         TaskQueue queue = await StartAsync(options.UseInProcess(o => { o.Capacity = 4; o.FullMode = whenFull;
-        }).AddHandler<Job>("jobs", WaitAtTheGate, h => h.Concurrency(1)));
+        }).AddHandler<Job>("jobs", WaitAtTheGate, h => h.Concurrency = 1));
         await queue.EnqueueAsync(new Job(0));
         await _started.Task.Soon();
         for (int i = 1; i <= 4; i++) Assert.That((await queue.EnqueueAsync(new Job(i))).Route, Is.EqualTo(RouteName.InProcess));
@@ -136,7 +136,7 @@ internal sealed class QueueFullTests : QueueTest
                 await Task.Yield();
                 await context.TaskQueue.EnqueueAsync(new Job(1), null, cancellationToken);
                 follow.TrySetResult(await context.TaskQueue.EnqueueAsync(new Job(2), null, cancellationToken));
-            }, h => h.Concurrency(1)));
+            }, h => h.Concurrency = 1));
 
         await queue.EnqueueAsync(new Job(0));
 
@@ -162,7 +162,7 @@ internal sealed class QueueFullTests : QueueTest
                 {
                     refused.TrySetResult(e);
                 }
-            }, h => h.Concurrency(1)));
+            }, h => h.Concurrency = 1));
 
         await queue.EnqueueAsync(new Job(0));
 

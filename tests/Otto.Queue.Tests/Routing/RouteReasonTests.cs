@@ -90,11 +90,12 @@ internal sealed class RouteReasonTests : QueueTest
     public void A_type_or_name_that_was_not_declared_lists_those_that_were()
     {
         TaskQueue queue = Make(Options().AddProducer<Job>("jobs").AddProducer<byte[]>("a").AddProducer<byte[]>("b"));
-        Assert.That(async () => await queue.EnqueueAsync("text"), Throws.ArgumentException.With.Message.Contains("declared: Byte[], Job"));
+        Assert.That(async () => await queue.EnqueueAsync("text"),
+            Throws.InvalidOperationException.With.Message.Contains("declared: Byte[], Job"));
         Assert.That(async () => await queue.EnqueueAsync(new byte[1]),
-            Throws.ArgumentException.With.Message.Contains("pass the name of one of them: a, b"));
+            Throws.InvalidOperationException.With.Message.Contains("pass the name of one of them to EnqueueNamedAsync: a, b"));
         Assert.That(async () => await queue.EnqueueNamedAsync("c", new byte[1]),
-            Throws.ArgumentException.With.Message.Contains("declared: a, b, jobs"));
+            Throws.InvalidOperationException.With.Message.Contains("declared: a, b, jobs"));
         Assert.That(async () => await queue.EnqueueNamedAsync("jobs", new byte[1]),
             Throws.ArgumentException.With.Message.Contains("not declared with the type"));
     }

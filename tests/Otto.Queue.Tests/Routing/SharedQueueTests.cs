@@ -9,8 +9,8 @@ internal sealed class SharedQueueTests : QueueTest
     public async Task Several_names_share_one_queue_and_one_segment()
     {
         TaskQueue producer =
-            Make(Options().AddProducer<ResizePhoto>("photos.resize", h => h.Queue("media")).AddProducer<Job>("video.cut",
-                h => h.Queue("media")));
+            Make(Options().AddProducer<ResizePhoto>("photos.resize", h => h.Queue = "media").AddProducer<Job>("video.cut",
+                h => h.Queue = "media"));
         await producer.EnqueueAsync(new ResizePhoto("a.jpg"));
         await producer.EnqueueAsync(new Job(1));
 
@@ -22,8 +22,8 @@ internal sealed class SharedQueueTests : QueueTest
     public async Task A_worker_without_the_handler_gives_the_task_back_uncounted_and_another_does_it()
     {
         TaskQueue photosOnly =
-            await StartAsync(Options().AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue("media")));
-        TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue("media")));
+            await StartAsync(Options().AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue = "media"));
+        TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue = "media"));
         await producer.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => photosOnly.GetStatistics()[0].Returned >= 2);
 
@@ -32,7 +32,7 @@ internal sealed class SharedQueueTests : QueueTest
         {
             attempt.TrySetResult(context.Attempt);
             return default;
-        }, h => h.Queue("media")));
+        }, h => h.Queue = "media"));
 
         Assert.That(await attempt.Task.Soon(), Is.EqualTo(1));
     }
@@ -42,8 +42,8 @@ internal sealed class SharedQueueTests : QueueTest
     {
         TaskQueue photosOnly =
             await StartAsync(Options(Time).AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default,
-                h => h.Queue("media").Concurrency(1)));
-        TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue("media")));
+                h => { h.Queue = "media"; h.Concurrency = 1; }));
+        TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue = "media"));
         await producer.EnqueueAsync(new Job(1));
 
         // The clock stands still, and so does the worker: each time it looks away for twice as long.
@@ -70,7 +70,7 @@ internal sealed class SharedQueueTests : QueueTest
             {
                 order.Add(context.Route);
                 await open.Task;
-            }, h => h.Concurrency(1)));
+            }, h => h.Concurrency = 1));
         for (int i = 0; i < 200; i++)
         {
             await queue.EnqueueAsync(new Job(i), new() { Route = RouteName.InProcess });
@@ -98,7 +98,7 @@ internal sealed class SharedQueueTests : QueueTest
             InterlockedMax(ref most, now);
             await Task.Yield();
             Interlocked.Decrement(ref running);
-        }, h => h.Concurrency(3)));
+        }, h => h.Concurrency = 3));
         for (int i = 0; i < 300; i++)
             await queue.EnqueueAsync(new Job(i), new() { Route = i % 2 == 0 ? RouteName.InProcess : RouteName.SharedMemory });
 
@@ -110,7 +110,7 @@ internal sealed class SharedQueueTests : QueueTest
     public async Task A_worker_claims_no_more_than_it_can_run()
     {
         TaskCompletionSource open = new();
-        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", async (_, _, _) => await open.Task, h => h.Concurrency(2)));
+        TaskQueue queue = await StartAsync(Options().AddHandler<Job>("jobs", async (_, _, _) => await open.Task, h => h.Concurrency = 2));
         TaskQueue producer = Make(Options().AddProducer<Job>("jobs"));
         for (int i = 0; i < 10; i++) await producer.EnqueueAsync(new Job(i));
 

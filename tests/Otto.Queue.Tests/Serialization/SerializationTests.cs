@@ -120,8 +120,8 @@ internal sealed class SerializationTests : QueueTest
         {
             arrived.TrySetResult(task);
             return default;
-        }, h => h.Serializer(new NumberSerializer())));
-        TaskQueue producer = Make(Options().AddProducer<Job>("jobs", h => h.Serializer(new NumberSerializer())));
+        }, h => h.Serializer = new NumberSerializer()));
+        TaskQueue producer = Make(Options().AddProducer<Job>("jobs", h => h.Serializer = new NumberSerializer()));
 
         await producer.EnqueueAsync(new Job(77));
 

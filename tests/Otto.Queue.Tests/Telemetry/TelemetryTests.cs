@@ -57,7 +57,7 @@ internal sealed class TelemetryTests : QueueTest
         {
             started.TrySetResult();
             await open.Task;
-        }, h => h.Concurrency(1)));
+        }, h => h.Concurrency = 1));
 
         await queue.EnqueueAsync(new Job(1));
         await started.Task.Soon();

@@ -11,7 +11,7 @@ internal sealed class RetryTests : QueueTest
     public void Pauses_double_up_to_their_limit()
     {
         RetryPolicy policy =
-            new(new HandlerOptions().Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(1), factor: 2, jitter: 0));
+            new(new HandlerOptions { FirstDelay = TimeSpan.FromMilliseconds(200), MaxDelay = TimeSpan.FromSeconds(1), Jitter = 0 });
         Assert.That(Enumerable.Range(1, 5).Select(n => policy.DelayAfter(n, 0.5).TotalMilliseconds),
             Is.EqualTo(new double[] { 200, 400, 800, 1000, 1000 }));
     }
@@ -19,7 +19,8 @@ internal sealed class RetryTests : QueueTest
     [Test]
     public void Jitter_takes_off_up_to_its_part()
     {
-        RetryPolicy policy = new(new HandlerOptions().Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), jitter: 0.25));
+        TimeSpan second = TimeSpan.FromSeconds(1);
+        RetryPolicy policy = new(new HandlerOptions { FirstDelay = second, MaxDelay = second, Jitter = 0.25 });
         Assert.That(policy.DelayAfter(1, 0).TotalMilliseconds, Is.EqualTo(1000));
         Assert.That(policy.DelayAfter(1, 1).TotalMilliseconds, Is.EqualTo(750));
     }
@@ -27,7 +28,8 @@ internal sealed class RetryTests : QueueTest
     [Test]
     public void A_thousandth_pause_does_not_overflow()
     {
-        RetryPolicy policy = new(new HandlerOptions().Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromDays(1), factor: 100));
+        RetryPolicy policy =
+            new(new HandlerOptions { FirstDelay = TimeSpan.FromSeconds(1), MaxDelay = TimeSpan.FromDays(1), Factor = 100 });
         Assert.That(policy.DelayAfter(1000, 0), Is.EqualTo(TimeSpan.FromDays(1)));
     }
 
@@ -39,7 +41,7 @@ internal sealed class RetryTests : QueueTest
         {
             lock (attempts) attempts.Add((context.Attempt, context.Route));
             return context.Attempt < 3 ? throw new IOException("not yet") : default;
-        }, h => h.Concurrency(1).Backoff(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(2), jitter: 0)));
+        }, h => { h.Concurrency = 1; h.FirstDelay = h.MaxDelay = TimeSpan.FromSeconds(2); h.Jitter = 0; }));
 
         long start = Stopwatch.GetTimestamp();
         await queue.EnqueueAsync(new Job(1), new() { Durability = Durability.Process });
@@ -61,7 +63,7 @@ internal sealed class RetryTests : QueueTest
             if (context.Attempt > 1) return default;
             Interlocked.Increment(ref failures);
             throw new IOException("not yet");
-        }, h => h.Concurrency(1).Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), jitter: 0)));
+        }, h => { h.Concurrency = 1; h.FirstDelay = h.MaxDelay = TimeSpan.FromSeconds(1); h.Jitter = 0; }));
 
         // Two wait in the room, the third keeps the worker, the next two fill the ring: a sixth has to wait.
         for (int i = 0; i < 3; i++)
@@ -87,7 +89,7 @@ internal sealed class RetryTests : QueueTest
     public async Task A_timeout_counts_as_a_failure_and_is_named()
     {
         TaskQueue queue = await StartAsync(Options(Time).AddHandler<Job>("jobs", async (_, _, cancellationToken)
-            => await Task.Delay(Timeout.Infinite, cancellationToken), h => h.Retry(0).Timeout(TimeSpan.FromSeconds(30))));
+            => await Task.Delay(Timeout.Infinite, cancellationToken), h => { h.Retries = 0; h.Timeout = TimeSpan.FromSeconds(30); }));
 
         await queue.EnqueueAsync(new Job(1));
         await Eventually.Holds(() => Time.NextTimer == TimeSpan.FromSeconds(30));
@@ -107,7 +109,7 @@ internal sealed class RetryTests : QueueTest
         {
             await release.Task;
             lock (cancelled) cancelled.Add(cancellationToken.IsCancellationRequested);
-        }, h => h.Timeout(TimeSpan.FromHours(1)).Concurrency(1)));
+        }, h => { h.Timeout = TimeSpan.FromHours(1); h.Concurrency = 1; }));
 
         for (int i = 0; i < 100; i++) await queue.EnqueueAsync(new Job(i));
         release.SetResult();
@@ -120,12 +122,12 @@ internal sealed class RetryTests : QueueTest
     public async Task A_handler_that_throws_at_once_and_one_that_throws_later_are_treated_alike()
     {
         TaskQueue queue = await StartAsync(Options()
-            .AddHandler<Job>("at-once", static (_, _, _) => throw new IOException("no"), h => h.Retry(0))
+            .AddHandler<Job>("at-once", static (_, _, _) => throw new IOException("no"), h => h.Retries = 0)
             .AddHandler<ResizePhoto>("later", static async (_, _, _) =>
             {
                 await Task.Yield();
                 throw new IOException("no");
-            }, h => h.Retry(0)));
+            }, h => h.Retries = 0));
 
         await queue.EnqueueAsync(new Job(1));
         await queue.EnqueueAsync(new ResizePhoto("a"));
@@ -139,7 +141,7 @@ internal sealed class RetryTests : QueueTest
     {
         TaskQueue queue = await StartAsync(
             Options(Time).AddHandler<Job>("jobs", static (job, _, _) => job.Number == 0 ? throw new IOException("never") : default,
-            h => h.Concurrency(1).Backoff(TimeSpan.FromHours(1), TimeSpan.FromHours(1))));
+            h => { h.Concurrency = 1; h.FirstDelay = h.MaxDelay = TimeSpan.FromHours(1); }));
 
         await queue.EnqueueAsync(new Job(0));
         for (int i = 1; i <= 100; i++) await queue.EnqueueAsync(new Job(i));

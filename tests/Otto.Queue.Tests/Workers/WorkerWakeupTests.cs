@@ -15,7 +15,7 @@ internal sealed class WorkerWakeupTests : QueueTest
         {
             Interlocked.Increment(ref done);
             return default;
-        }, h => h.Concurrency(concurrency)));
+        }, h => h.Concurrency = concurrency));
         Random random = new(1);
         await Task.Run(() =>
         {
@@ -56,7 +56,7 @@ internal sealed class WorkerWakeupTests : QueueTest
                 }
 
                 return default;
-            }, h => h.Concurrency(2)));
+            }, h => h.Concurrency = 2));
 
             for (int i = 1; i <= 2000; i++)
             {
@@ -84,7 +84,7 @@ internal sealed class WorkerWakeupTests : QueueTest
             seen.Add(local.Value);
             local.Value = "left behind";
             return default;
-        }, h => h.Concurrency(1)));
+        }, h => h.Concurrency = 1));
         local.Value = "the producer's";
 
         for (int i = 0; i < 10; i++) await queue.EnqueueAsync(new Job(i));
@@ -109,7 +109,7 @@ internal sealed class WorkerWakeupTests : QueueTest
             }
 
             if (Environment.CurrentManagedThreadId == producer) onProducer++;
-        }, h => h.Concurrency(1)));
+        }, h => h.Concurrency = 1));
 
         Thread thread = new(() =>
         {

@@ -19,30 +19,30 @@ internal static class Agents
         {
             ledger.Record(result);
             return default;
-        }, h => h.Queue(OrchestratorQueue).Concurrency(1))
+        }, h => { h.Queue = OrchestratorQueue; h.Concurrency = 1; })
         .AddHandler<FilesFound>("demo.found", (found, _, _) =>
         {
             ledger.Record(found);
             return default;
-        }, h => h.Queue(OrchestratorQueue).Concurrency(1))
-        .AddHandler<IndexFolder>("demo.index", IndexAsync, h => h.Queue(IndexQueue).Retry(0).Concurrency(1));
+        }, h => { h.Queue = OrchestratorQueue; h.Concurrency = 1; })
+        .AddHandler<IndexFolder>("demo.index", IndexAsync, h => { h.Queue = IndexQueue; h.Retries = 0; h.Concurrency = 1; });
 
     /// <summary>Vision and voice.</summary>
     public static TaskQueueOptions WithVisionAndVoice(this TaskQueueOptions options, string directory) => options
         .AddHandler<AnalyseFile>("demo.analyse",
-            (task, context, cancellationToken) => AnalyseAsync(directory, task, context, cancellationToken), h => h.Queue(VisionQueue))
+            (task, context, cancellationToken) => AnalyseAsync(directory, task, context, cancellationToken), h => h.Queue = VisionQueue)
         .AddHandler<ListenToFile>("demo.listen",
-            (task, context, cancellationToken) => ListenAsync(directory, task, context, cancellationToken), h => h.Queue(VoiceQueue))
-        .AddHandler<Probe>("demo.probe", ProbeAsync, h => h.Queue(ProbeQueue).Concurrency(1));
+            (task, context, cancellationToken) => ListenAsync(directory, task, context, cancellationToken), h => h.Queue = VoiceQueue)
+        .AddHandler<Probe>("demo.probe", ProbeAsync, h => { h.Queue = ProbeQueue; h.Concurrency = 1; });
 
     /// <summary>What the orchestrator's process sends to vision and voice when they live elsewhere.</summary>
     public static TaskQueueOptions SendingWork(this TaskQueueOptions options) => options
-        .AddProducer<AnalyseFile>("demo.analyse", h => h.Queue(VisionQueue))
-        .AddProducer<Probe>("demo.probe", h => h.Queue(ProbeQueue));
+        .AddProducer<AnalyseFile>("demo.analyse", h => h.Queue = VisionQueue)
+        .AddProducer<Probe>("demo.probe", h => h.Queue = ProbeQueue);
 
     /// <summary>What vision and voice send back when the orchestrator lives elsewhere.</summary>
     public static TaskQueueOptions SendingResults(this TaskQueueOptions options) => options
-        .AddProducer<Result>("demo.result", h => h.Queue(OrchestratorQueue));
+        .AddProducer<Result>("demo.result", h => h.Queue = OrchestratorQueue);
 
     /// <summary>Enqueues from inside a handler, where waiting for room is the handler's own
     /// decision: the agents form no circle.</summary>

@@ -52,7 +52,11 @@ internal sealed class QueueTarget
 
     /// <summary>A queue that only sends and looks.</summary>
     public TaskQueue Open(ParseResult parsed, string queue, string? task = null)
-        => new(Options(parsed).AddProducer<ReadOnlyMemory<byte>>(task ?? queue, h => h.Queue(queue).Serializer(Serializer(parsed))));
+        => new(Options(parsed).AddProducer<ReadOnlyMemory<byte>>(task ?? queue, h =>
+        {
+            h.Queue = queue;
+            h.Serializer = Serializer(parsed);
+        }));
 
     /// <summary>Whether the queue is on a route that can be looked at; looking must not make a segment.</summary>
     public bool Exists(ParseResult parsed, string queue)

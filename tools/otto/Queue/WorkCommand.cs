@@ -75,8 +75,11 @@ internal static class WorkCommand
                 }
             }, h =>
             {
-                h.Queue(queueName).Concurrency(places).Retry(retry).Serializer(place.Serializer(parsed));
-                if (limit is { } time) h.Timeout(time);
+                h.Queue = queueName;
+                h.Concurrency = places;
+                h.Retries = retry;
+                h.Serializer = place.Serializer(parsed);
+                if (limit is { } time) h.Timeout = time;
             });
             await using var queue = new TaskQueue(options);
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop),

@@ -13,9 +13,9 @@ internal static class HostSystem
 
     /// <summary>
     /// Whether <c>OTTO_PLATFORM=portable</c> asks for the portable part wherever there is one: the wait word, the
-    /// fence, and the watches of files
-    /// and directories. Every process of a run must be given the same value, since a portable process wakes no process
-    /// that sleeps in the kernel.
+    /// fence, the locks of participants, segment files, and the watches of files and directories. Every process that
+    /// uses a segment must be given the same value: a portable process wakes no process that sleeps in the kernel, and
+    /// does not see the locks of the Linux part.
     /// </summary>
     public static readonly bool PrefersPortable = Environment.GetEnvironmentVariable("OTTO_PLATFORM") == "portable";
 

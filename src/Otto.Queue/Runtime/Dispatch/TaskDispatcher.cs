@@ -6,14 +6,14 @@ namespace Otto.Queue;
 // Takes a task in: the fast paths first, else it asks the planner and carries out what that says, again until the task has a place.
 
 internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local, RemoteDispatcher remote, ResultTracker results,
-    HandlerScope handlers)
+    HandlerScope handlers) : ITaskDispatcher
 {
     // More routes than this cost an array for each task that is planned.
     private const int UsualRoutes = 4;
 
     private readonly QueueTelemetry _telemetry = context.Telemetry;
 
-    internal ValueTask<TaskReceipt> EnqueueAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions? options,
+    public ValueTask<TaskReceipt> EnqueueAsync<TTask>(TaskRegistration<TTask> registration, TTask task, EnqueueOptions? options,
         CancellationToken cancellationToken)
         where TTask : notnull
     {

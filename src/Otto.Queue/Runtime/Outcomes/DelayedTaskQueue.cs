@@ -37,6 +37,15 @@ internal sealed class DelayedTaskQueue : IDisposable
         }
     }
 
+    /// <summary>Whether a task waits for its next attempt, and not for a delay or an interval.</summary>
+    internal bool HasRetries
+    {
+        get
+        {
+            lock (_lock) return _ready.Count > 0 || _later.UnorderedItems.Any(static t => !t.Element.MustWait);
+        }
+    }
+
     /// <summary>Lets a task wait.</summary>
     /// <returns><see langword="false"/> if it is full: the worker must sit out the delay itself, which bounds what can
     /// pile up.</returns>

@@ -10,12 +10,17 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
     private long _retried;
     private long _deadLettered;
     private long _lost;
+    private long _lastRetryDue;
 
     internal long Retried => Volatile.Read(ref _retried);
 
     internal long DeadLettered => Volatile.Read(ref _deadLettered);
 
     internal long Lost => Volatile.Read(ref _lost);
+
+    /// <summary>When the last task that a route keeps for its next attempt is due, by the clock's timestamp; 0 if
+    /// there was none.</summary>
+    internal long LastRetryDue => Volatile.Read(ref _lastRetryDue);
 
     /// <summary>Decides about a failed attempt. Ends at once unless a route must be asked, or too many tasks are
     /// delayed: then the worker waits here.</summary>
@@ -57,6 +62,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         TimeSpan delay = task.Registration.Retry.DelayAfter(task.AttemptsMade, Random.Shared.NextDouble());
         if (task.Held is { } held)
         {
+            NoteRetry(delay);
             // Given back, not before: its route counts the attempt and keeps the time, so neither depends on this process.
             if (held.Abandon(countAttempt: true, delay)) Retrying(task, delay, error);
             else completion.LeaseEnded(task.Registration.Name, task.Id);
@@ -67,6 +73,14 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         // A stop does not wait for back-offs.
         if (context.Lifetime.State != QueueState.Running) return PassOnAsync(task);
         return delayed.TryAdd(task, delay) ? ValueTask.CompletedTask : SitOutAsync(task, delay);
+    }
+
+    private void NoteRetry(TimeSpan delay)
+    {
+        long due = context.Clock.TimestampAfter(delay), last;
+        while (due > (last = LastRetryDue) && Interlocked.CompareExchange(ref _lastRetryDue, due, last) != last)
+        {
+        }
     }
 
     private void Retrying(DelayedTask task, TimeSpan delay, Exception error)

@@ -61,10 +61,10 @@ internal sealed class PendingResults(QueueClock clock)
                 + $"is older than {Kept.TotalMinutes} minutes");
         TaskResult result = await pending.Came.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         _pending.TryRemove(id, out _);
+        if (result.Status == ResultStatus.Cancelled)
+            throw new TaskCanceledException($"task '{pending.Registration.Name}' {id} was cancelled");
         if (result.Status != ResultStatus.Done)
-            throw new TaskFailedException($"task '{pending.Registration.Name}' {id} "
-                + $"{(result.Status == ResultStatus.Cancelled ? "was cancelled" : $"failed: {result.Error}")}")
-                { Cancelled = result.Status == ResultStatus.Cancelled };
+            throw new TaskFailedException($"task '{pending.Registration.Name}' {id} failed: {result.Error}");
         if (result.Payload is not { } payload)
             return result.Value is TResult value ? value
                 : result.Value is null ? default! : throw Mismatch(pending, result.Value.GetType().ToString());
