@@ -63,7 +63,8 @@ var root = new RootCommand("Measures Otto.Ipc. Machines are noisy: results are m
     Scenario("loan", "Blocks of 64 B to 100 MiB handed over by reference",
         (report, _, n, scale) => LoanScenarios.Handover(report, 2_000 / scale, n)),
     Scenario("idle", "What a process costs that waits and gets nothing", (report, _, n, _) => IdleScenario.Cost(report, n)),
-    Scenario("store", "GET and SET: the server of sockets on 64 busy connections, redis-server beside it; shared memory and files by one caller", (report, _, n, scale) =>
+    Scenario("store", "GET and SET: the socket server on 64 busy connections, redis-server beside it; shared memory and files by "
+        + "one caller", (report, _, n, scale) =>
     {
         StoreScenarios.GetAndSet(report, operations: 4_000_000 / scale, depth: 16, n);
         StoreScenarios.GetAndSet(report, operations: 1_000_000 / scale, depth: 1, n);

@@ -168,7 +168,7 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     {
         _ = name.Value;
         if (startAt != StartPosition.Now)
-            throw new NotSupportedException("the server of sockets keeps no messages; start at now, or use the mmap transport");
+            throw new NotSupportedException("the socket server keeps no messages; use StartPosition.Now, or the mmap transport");
         SharedClient shared = Use();
         try
         {

@@ -24,13 +24,13 @@ internal sealed class QueueKeys(string queue)
     internal string Workers { get; } = $"otto:{{{queue}}}:workers";
 
     /// <summary>Which workers sleep and want a nudge: a set.</summary>
-    internal string Sleepers { get; } = $"otto:{{{queue}}}:sleepers";
+    internal string IdleWorkers { get; } = $"otto:{{{queue}}}:sleepers";
 
     /// <summary>Gets the channel for events that concern every process on the queue.</summary>
     internal string Events { get; } = $"otto:{{{queue}}}:events";
 
     /// <summary>Where a sleeping worker is nudged: a channel.</summary>
-    internal string Nudge(string worker) => $"otto:{{{Queue}}}:nudge:{worker}";
+    internal string WakeUp(string worker) => $"otto:{{{Queue}}}:nudge:{worker}";
 
     /// <summary>Gets the key of a task's result, for processes that missed its notice.</summary>
     internal string Result(TaskId id) => $"otto:{{{Queue}}}:result:{id}";

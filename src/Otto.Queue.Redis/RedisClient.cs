@@ -27,12 +27,12 @@ internal sealed class RedisClient : IAsyncDisposable
     /// <summary>Raised after a connection came back: what was said to sleepers meanwhile is lost.</summary>
     internal event Action? Restored;
 
-    private string RefusesPassword => $"{Servers} refuses the password, or asks for one; set password= in the configuration";
+    private string RefusesPassword => $"{Servers} rejects the password, or requires one; set password= in the configuration";
 
     private string Servers => string.Join(", ", _multiplexer.GetEndPoints().Select(static e => e.ToString()));
 
     /// <summary>Why the server cannot be reached; <see langword="null"/> while it can.</summary>
-    internal string? Trouble => _multiplexer.IsConnected ? null : _failure ?? $"not connected to {Servers}";
+    internal string? Error => _multiplexer.IsConnected ? null : _failure ?? $"not connected to {Servers}";
 
     internal static async Task<RedisClient> ConnectAsync(string configuration, TimeSpan timeout)
     {
@@ -43,7 +43,7 @@ internal sealed class RedisClient : IAsyncDisposable
         options.BacklogPolicy = BacklogPolicy.FailFast;
         if (string.IsNullOrEmpty(options.ClientName)) options.ClientName = $"otto-{Environment.ProcessId}";
         var client = new RedisClient(await ConnectionMultiplexer.ConnectAsync(options).ConfigureAwait(false), owned: true, timeout);
-        if (client.Trouble is not null) await client.FindReasonAsync().ConfigureAwait(false);
+        if (client.Error is not null) await client.FindReasonAsync().ConfigureAwait(false);
         return client;
     }
 
@@ -162,7 +162,7 @@ internal sealed class RedisClient : IAsyncDisposable
         RedisServerException server => OfServer(server),
         RedisConnectionException connection => OfConnection(connection),
         RedisTimeoutException or ObjectDisposedException or OperationCanceledException
-            => new RedisUnavailableException(Trouble ?? e.Message, e),
+            => new RedisUnavailableException(Error ?? e.Message, e),
         TimeoutException => new RedisUnavailableException($"no answer from {Servers} within {_timeout.TotalSeconds:0.###} s", e),
         _ => null,
     };
@@ -173,7 +173,7 @@ internal sealed class RedisClient : IAsyncDisposable
     private RedisUnavailableException OfConnection(RedisConnectionException e)
     {
         if (!_multiplexer.IsConnected && ReasonOf(e) is { } reason) _failure = reason;
-        return new RedisUnavailableException(Trouble ?? e.Message, e);
+        return new RedisUnavailableException(Error ?? e.Message, e);
     }
 
     // The client says AuthenticationFailure of a TLS handshake, of a missing permission and of a refused password alike.

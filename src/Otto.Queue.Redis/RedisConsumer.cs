@@ -11,9 +11,9 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly string[] _takeKeys = [keys.Stream, keys.Delayed, keys.Sleepers];
+    private readonly string[] _takeKeys = [keys.Stream, keys.Delayed, keys.IdleWorkers];
     private readonly long _freshMilliseconds = (long)options.LeaseTime.TotalMilliseconds / 2;
-    private readonly string _nudge = keys.Nudge("");
+    private readonly string _nudge = keys.WakeUp("");
     private readonly Lock _lock = new();
     private readonly Queue<(HeldEntry Entry, WorkLease Lease)> _taken = new();
     private volatile TaskCompletionSource _nudged = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -42,7 +42,7 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     internal void Stop()
     {
         _for = null;
-        GiveBackTaken();
+        ReleaseTaken();
     }
 
     /// <summary>Looks now: something may have come.</summary>
@@ -159,10 +159,10 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     {
         lock (_lock)
             foreach (HeldEntry entry in entries) _taken.Enqueue((entry, leases.Hold(entry)));
-        if (_for is null) GiveBackTaken();
+        if (_for is null) ReleaseTaken();
     }
 
-    private void GiveBackTaken()
+    private void ReleaseTaken()
     {
         lock (_lock)
             while (_taken.TryDequeue(out (HeldEntry Entry, WorkLease Lease) next)) next.Lease.Abandon(countAttempt: false);

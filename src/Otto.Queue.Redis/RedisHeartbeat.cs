@@ -38,7 +38,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
 
     /// <summary>Gets the number of other workers that were alive at the last beat; none while the server is
     /// unavailable.</summary>
-    internal int OtherWorkers => _client.Trouble is null ? _others : 0;
+    internal int OtherWorkers => _client.Error is null ? _others : 0;
 
     internal WorkQueueCounts LastCounts => _counts.Value;
 

@@ -12,7 +12,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     private static readonly TimeSpan BatchPause = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
-    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.Sleepers];
+    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers];
     private readonly Lock _lock = new();
     private readonly List<HeldEntry?> _places = [];
     private readonly Stack<int> _free = new();
@@ -77,11 +77,11 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     }
 
     public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) =>
-        GiveBack(token, delay, entry => entry.AttemptsMade + (countAttempt ? 1 : 0));
+        Release(token, delay, entry => entry.AttemptsMade + (countAttempt ? 1 : 0));
 
-    public bool Repeat(in SlotToken token, TimeSpan delay) => GiveBack(token, delay, static _ => 0);
+    public bool Repeat(in SlotToken token, TimeSpan delay) => Release(token, delay, static _ => 0);
 
-    private bool GiveBack(in SlotToken token, TimeSpan delay, Func<HeldEntry, int> attempts)
+    private bool Release(in SlotToken token, TimeSpan delay, Func<HeldEntry, int> attempts)
     {
         if (delay < TimeSpan.Zero || delay > WorkQueue.MaxDelay)
             throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {WorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
@@ -181,7 +181,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
 
         object[] arguments =
         [
-            keys.Nudge(""), worker, batch.MinBy(static s => s.Entry.Order).Entry.Id, batch.MaxBy(static s => s.Entry.Order).Entry.Id,
+            keys.WakeUp(""), worker, batch.MinBy(static s => s.Entry.Order).Entry.Id, batch.MaxBy(static s => s.Entry.Order).Entry.Id,
             new string([.. batch.Select(static s => s.What)]), .. entries,
         ];
         bool again = false;

@@ -15,7 +15,7 @@ public static class RedisQueues
     public static async Task<IReadOnlyList<string>> ListAsync(string configuration, CancellationToken cancellationToken = default)
     {
         await using RedisClient client = await RedisClient.ConnectAsync(configuration, TimeSpan.FromSeconds(5)).ConfigureAwait(false);
-        if (client.Trouble is { } trouble) throw new RedisUnavailableException(trouble);
+        if (client.Error is { } error) throw new RedisUnavailableException(error);
         HashSet<string> names = [];
         foreach (string kind in (string[])["stream", "delayed", "dead", "workers"])
             foreach (string key in await client.FindKeysAsync($"otto:{{*}}:{kind}", cancellationToken).ConfigureAwait(false))

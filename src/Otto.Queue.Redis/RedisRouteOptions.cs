@@ -70,7 +70,7 @@ public sealed class RedisRouteOptions
             }
             catch (Exception e) when (e is FormatException or OverflowException or ArgumentException)
             {
-                throw new ArgumentException($"{child.Path} is '{child.Value}', which cannot be read: {e.Message}", e);
+                throw new ArgumentException($"{child.Path} is '{child.Value}', which is not valid: {e.Message}", e);
             }
         }
     }

@@ -22,7 +22,7 @@ internal static class RedisScripts
         local function pack(m, a, k) return string.format('%d:%d:', a, #k) .. k .. m end
         local function unpacked(p)
           local _, e, a, l = string.find(p, '^(%d+):(%d+):')
-          if not e then return p, '0', '' end -- Somebody else's: no envelope, as whoever takes it will find.
+          if not e then return p, '0', '' end -- Written by another program: no envelope, as the worker that takes it will find.
           return string.sub(p, e + 1 + l), a, string.sub(p, e + 1, e + l)
         end
         local function add(stream, m, a, k)
@@ -254,7 +254,8 @@ internal static class RedisScripts
         end
         local pending = redis.pcall('XPENDING', KEYS[1], 'workers')
         local leased = (not pending.err) and pending[1] or 0
-        return {others, redis.call('XLEN', KEYS[1]) - leased, leased, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]), unpack(lost)}
+        local ready = redis.call('XLEN', KEYS[1]) - leased
+        return {others, ready, leased, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]), unpack(lost)}
         """);
 
     /// <summary>
@@ -264,7 +265,7 @@ internal static class RedisScripts
     /// </summary>
     internal static readonly RedisScript Reclaim = new(Begin + Pack + """
         local got, at, looks = nil, ARGV[3], 0
-        repeat -- Each looks at ten times what it may take, and most of what is held is alive.
+        repeat -- Each inspects ten times what it may take, and most of what is held is alive.
           got = redis.pcall('XAUTOCLAIM', KEYS[1], 'workers', ARGV[1], ARGV[2], at, 'COUNT', ARGV[4])
           if got.err then
             if string.find(got.err, 'NOGROUP', 1, true) or string.find(got.err, 'no such key', 1, true) then return {'0-0'} end

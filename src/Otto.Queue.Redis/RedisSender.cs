@@ -15,8 +15,8 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
-    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.Sleepers, keys.Sent(name)];
-    private readonly string _nudge = keys.Nudge("");
+    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Sent(name)];
+    private readonly string _nudge = keys.WakeUp("");
     private readonly string _capacity = options.Capacity.ToString(CultureInfo.InvariantCulture);
     private readonly Lock _lock = new();
     private readonly List<Pending> _waiting = [];
@@ -28,7 +28,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     internal ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(closing.IsCancellationRequested, typeof(TaskChannel));
-        if (client.Trouble is not null) return new(SendOutcome.Unavailable);
+        if (client.Error is not null) return new(SendOutcome.Unavailable);
         if (IsFull(message.Length)) return new(SendOutcome.Full); // A glance, before it is copied; judged again under the lock.
         Pending pending = new(message.ToArray(), terms);
         bool start;
@@ -70,14 +70,14 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
             lock (_lock)
             {
                 if (_waiting.Remove(pending)) _waitingBytes -= pending.Message.Length; // Not on its way yet: then it is never sent.
-                TellIfHalfEmpty();
+                NotifyIfHalfEmpty();
             }
 
             throw;
         }
     }
 
-    private void TellIfHalfEmpty()
+    private void NotifyIfHalfEmpty()
     {
         if (!IsHalfEmpty) return;
         _halfEmpty?.TrySetResult();
@@ -107,7 +107,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
 
                 _waiting.RemoveRange(0, batch.Count);
                 _waitingBytes -= batch.Sum(static p => (long)p.Message.Length);
-                TellIfHalfEmpty();
+                NotifyIfHalfEmpty();
             }
 
             try
@@ -151,7 +151,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
             {
                 if (closing.IsCancellationRequested)
                     throw new ObjectDisposedException(nameof(TaskChannel),
-                        $"the queue was closed while Redis was out of reach ({e.Message}); the task may have been enqueued");
+                        $"the queue was closed while Redis was unavailable ({e.Message}); the task may have been enqueued");
                 await client.WaitForChangeAsync(RetryPause, closing).ConfigureAwait(false);
             }
         }

@@ -8,11 +8,11 @@ namespace Otto.Queue.Redis;
 internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
 {
     // How long a close waits for acknowledgements to arrive; what does not arrive runs again elsewhere.
-    private static readonly TimeSpan ClosePatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
-    private const int LookedAtAtOnce = 1000;
+    private const int SearchBatch = 1000;
     private const int SecondsResultsAreKept = 600;
 
     private readonly RedisClient _client;
@@ -28,7 +28,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _subscribing = new(1, 1);
     private readonly List<Func<Task>> _subscriptions = [];
-    private volatile Action<ReadOnlyMemory<byte>>? _heard;
+    private volatile Action<ReadOnlyMemory<byte>>? _onEvent;
     private Task? _disposing;
 
     private RedisTaskChannel(RedisClient client, ChannelName queue, RedisRouteOptions options, Func<ValueTask> closed)
@@ -50,7 +50,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     public override bool UsesNetwork => true;
 
-    public override string? Status => _client.Trouble;
+    public override string? Status => _client.Error;
 
     public override WorkQueueCounts LastCounts => _pulse.LastCounts;
 
@@ -107,9 +107,9 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         }
     }
 
-    public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason) => BuryAsync(message.ToArray(), reason);
+    public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason) => AddDeadLetterAsync(message.ToArray(), reason);
 
-    private async ValueTask<bool> BuryAsync(byte[] message, string reason)
+    private async ValueTask<bool> AddDeadLetterAsync(byte[] message, string reason)
     {
         RedisReply reply = await _client.RunAsync(RedisDeadLetterScripts.Bury, [_keys.Stream, _keys.Delayed, _keys.Dead],
             [_options.Capacity, reason, message]).ConfigureAwait(false);
@@ -147,7 +147,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         string at = "";
         while (true)
         {
-            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [id, at, LookedAtAtOnce])
+            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [id, at, SearchBatch])
                 .WaitAsync(cancellationToken).ConfigureAwait(false)).Text;
             if (at is "0" or "1" or "2")
                 return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
@@ -158,7 +158,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     public ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received)
     {
-        _heard = received; // The channel is subscribed to from the start.
+        _onEvent = received; // The channel is subscribed to from the start.
         return default;
     }
 
@@ -218,8 +218,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         MoveDeadAsync(letter, requeue: false, cancellationToken);
 
     private async ValueTask<bool> MoveDeadAsync(DeadLetterId letter, bool requeue, CancellationToken cancellationToken)
-        => (await _client.RunAsync(RedisDeadLetterScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.Sleepers],
-            [_keys.Nudge(""), LetterText(letter), requeue ? "1" : "0"])
+        => (await _client.RunAsync(RedisDeadLetterScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.IdleWorkers],
+            [_keys.WakeUp(""), LetterText(letter), requeue ? "1" : "0"])
             .WaitAsync(cancellationToken).ConfigureAwait(false)).Number == 1;
 
     private static string LetterText(DeadLetterId letter)
@@ -241,7 +241,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     private async Task SubscribeAsync()
     {
-        (string Channel, Action<byte[]> Heard)[] wanted = [(_keys.Nudge(_worker), _ => _taker.Nudge()), (_keys.Events, OnEvent)];
+        (string Channel, Action<byte[]> Heard)[] wanted = [(_keys.WakeUp(_worker), _ => _taker.Nudge()), (_keys.Events, OnEvent)];
         await _subscribing.WaitAsync(_closing.Token).ConfigureAwait(false);
         try
         {
@@ -259,7 +259,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     private void OnEvent(byte[] message)
     {
         if (message is [(byte)'w']) _pulse.BeatNow();
-        else if (message is [(byte)'n', ..]) _heard?.Invoke(message.AsMemory(1));
+        else if (message is [(byte)'n', ..]) _onEvent?.Invoke(message.AsMemory(1));
     }
 
     private void OnRestored()
@@ -292,14 +292,14 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         {
             _client.Restored -= OnRestored;
             StopConsuming();
-            await _leases.FlushAsync(_client.Trouble is null ? ClosePatience : TimeSpan.Zero).ConfigureAwait(false);
+            await _leases.FlushAsync(_client.Error is null ? CloseTimeout : TimeSpan.Zero).ConfigureAwait(false);
             await _pulse.DisposeAsync().ConfigureAwait(false);
             await _closing.CancelAsync().ConfigureAwait(false);
-            if (_client.Trouble is not null) return;
-            await _subscribing.WaitAsync(ClosePatience).ConfigureAwait(false); // For good: nobody listens any more.
+            if (_client.Error is not null) return;
+            await _subscribing.WaitAsync(CloseTimeout).ConfigureAwait(false); // For good: nobody listens any more.
             // All at once: of a server that hangs, one patience is enough.
             await Task.WhenAll([.. _subscriptions.Select(static unsubscribe => unsubscribe()),
-                _client.RunAsync(RedisScripts.Leave, [_keys.Stream, _keys.Workers, _keys.Sleepers], [_keys.Events, _worker])])
+                _client.RunAsync(RedisScripts.Leave, [_keys.Stream, _keys.Workers, _keys.IdleWorkers], [_keys.Events, _worker])])
                 .ConfigureAwait(false);
         }
         catch (RedisUnavailableException)

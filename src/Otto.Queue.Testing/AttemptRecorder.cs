@@ -15,12 +15,12 @@ internal sealed class AttemptRecorder(TestClock clock) : ITaskFilter
         }
     }
 
-    public async ValueTask InvokeAsync(object task, TaskContext context, TaskContinuation onward, CancellationToken cancellationToken)
+    public async ValueTask InvokeAsync(object task, TaskContext context, TaskContinuation continuation, CancellationToken cancellationToken)
     {
         TaskAttempt attempt = new(context.Id, context.Queue, context.Name, context.Attempt, task, clock.GetUtcNow(), null);
         try
         {
-            await onward(cancellationToken).ConfigureAwait(false);
+            await continuation(cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {

@@ -51,20 +51,20 @@ internal sealed class MemoryRoute(TestClock clock, bool roundTrip) : ITaskRoute
     /// <summary>Gives out the next task that may run, and waits until its attempt has ended
     /// and its worker waits again.</summary>
     /// <returns>Whether there was one.</returns>
-    internal async Task<bool> RunNextAsync(TimeSpan patience, CancellationToken cancellationToken)
+    internal async Task<bool> RunNextAsync(TimeSpan timeout, CancellationToken cancellationToken)
     {
         (MemoryChannel channel, MemoryMessage message) =
             Pending().FirstOrDefault(p => p.Message.Due <= Clock.Passed && !p.Message.Leased && p.Channel.Takes(p.Message));
         if (message is null) return false;
         try
         {
-            await channel.RunAsync(message).WaitAsync(patience, cancellationToken).ConfigureAwait(false);
+            await channel.RunAsync(message).WaitAsync(timeout, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
             throw new TimeoutException(
                 $"attempt {message.AttemptsBefore + message.Attempts} of task '{message.Name}' {message.Id} did not end within "
-                + $"{patience.TotalSeconds:0.###} s; does its handler wait for the clock, or for another task? Tasks run one at a time: "
+                + $"{timeout.TotalSeconds:0.###} s; does its handler wait for the clock, or for another task? Tasks run one at a time: "
                 + $"move the clock, or wait for the other in the test");
         }
 

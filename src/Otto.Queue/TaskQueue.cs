@@ -156,7 +156,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
             }
 
             if (failure is not null)
-                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was refused", failure);
+                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was rejected", failure);
         }
 
         return receipts;
@@ -174,7 +174,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     public async Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default)
     {
         if (receipt.Outcome == EnqueueOutcome.Duplicate)
-            throw new InvalidOperationException($"task {receipt.Id} was enqueued by another caller, which has its result");
+            throw new InvalidOperationException($"task {receipt.Id} was enqueued by another producer, which receives its result");
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task polling = QueueRuntime.Find(_queues, receipt.Queue).PollResultAsync(receipt.Id, stop.Token);
         try
@@ -241,7 +241,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         lock (_lifecycle)
         {
             if (_started || _stopping is not null)
-                throw new InvalidOperationException("this queue was started or stopped before; a queue starts once");
+                throw new InvalidOperationException("this queue was already started or stopped; a queue can be started only once");
             _started = true;
         }
 
@@ -334,7 +334,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     private InvalidOperationException UnknownType(Type type, Entry[]? entries) => new(entries is null
         ? $"no task is declared with the type {type}; declare it with AddHandler or AddProducer; declared: "
         + $"{string.Join(", ", _byType.Keys.Select(static t => t.Name).Order(StringComparer.Ordinal))}"
-        : $"{entries.Length} tasks are declared with the type {type}; pass the name to EnqueueNamedAsync, to say which: "
+        : $"{entries.Length} tasks are declared with the type {type}; pass the name of one of them to EnqueueNamedAsync: "
         + $"{string.Join(", ", entries.Select(static e => e.Task.Name))}");
 
     private IEnumerable<Measurement<int>> ObserveWorkers()

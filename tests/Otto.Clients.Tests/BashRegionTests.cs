@@ -20,7 +20,7 @@ public sealed class BashRegionTests
     private (string, string) Here => ("OTTO_MMAP_PATH", FilePath);
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_script_makes_a_region_and_the_library_reads_it()

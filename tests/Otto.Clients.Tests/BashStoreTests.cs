@@ -13,7 +13,7 @@ public sealed class BashStoreTests(string netcat)
     private readonly ClientWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_script_sets_gets_lists_and_deletes()

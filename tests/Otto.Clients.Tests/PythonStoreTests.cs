@@ -12,7 +12,7 @@ public sealed class PythonStoreTests
     private readonly ClientWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Another_users_server_is_handed_nothing()

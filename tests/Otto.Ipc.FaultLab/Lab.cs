@@ -26,9 +26,9 @@ internal sealed class Lab(int seed, TextWriter? json, int atOnce)
 
     public IEnumerable<PointResult> Results => _results.Values;
 
-    public static Findings Play(FaultCase fault, bool kill, Random random, bool mustReach, TimeSpan? patience = null)
+    public static Findings Play(FaultCase fault, bool kill, Random random, bool mustReach, TimeSpan? timeout = null)
     {
-        TimeSpan wait = patience ?? TimeSpan.FromSeconds(20);
+        TimeSpan wait = timeout ?? TimeSpan.FromSeconds(20);
         using Scene scene = fault.Scene switch
         {
             "queue" => new QueueScene(fault, kill, random, mustReach) { Patience = wait },

@@ -41,12 +41,12 @@ internal sealed class Victim : IDisposable
     public bool AwaitDown(Findings findings, bool mustReach)
     {
         long start = Stopwatch.GetTimestamp();
-        TimeSpan patience = mustReach ? TimeSpan.FromSeconds(20) : TimeSpan.FromSeconds(4);
+        TimeSpan timeout = mustReach ? TimeSpan.FromSeconds(20) : TimeSpan.FromSeconds(4);
         bool told = false;
         while (!IsDown)
         {
             // Where it is to be killed, having ended is being down; how it ended is asked below.
-            if ((!_kill && _peer.HasExited) || Stopwatch.GetElapsedTime(start) > patience)
+            if ((!_kill && _peer.HasExited) || Stopwatch.GetElapsedTime(start) > timeout)
             {
                 findings.Reached = false;
                 if (mustReach) findings.Add($"the victim never came to its point: {_peer} {_peer.Errors}");
@@ -54,7 +54,7 @@ internal sealed class Victim : IDisposable
             }
 
             // Points on the way out are reached once it is told to finish. One that has to come to its point before is not hurried past it.
-            if (!told && (mustReach ? _onTheWayOut : Stopwatch.GetElapsedTime(start) > patience / 10))
+            if (!told && (mustReach ? _onTheWayOut : Stopwatch.GetElapsedTime(start) > timeout / 10))
             {
                 told = true;
                 _peer.Say("finish");

@@ -20,7 +20,7 @@ public sealed class MmapAllocationTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_message_through_a_stream_allocates_nothing()

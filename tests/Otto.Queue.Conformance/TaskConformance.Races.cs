@@ -125,7 +125,7 @@ public abstract partial class TaskConformance
     // Passes over the even.
     private sealed class OddOnly : ITaskFilter
     {
-        public ValueTask InvokeAsync(object task, TaskContext context, TaskContinuation onward, CancellationToken cancellationToken)
-            => ((Job)task).Number % 2 == 0 ? default : onward(cancellationToken);
+        public ValueTask InvokeAsync(object task, TaskContext context, TaskContinuation continuation, CancellationToken cancellationToken)
+            => ((Job)task).Number % 2 == 0 ? default : continuation(cancellationToken);
     }
 }

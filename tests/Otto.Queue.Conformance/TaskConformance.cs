@@ -271,10 +271,11 @@ public abstract partial class TaskConformance
 
     private sealed class Recording(string name, ConcurrentQueue<string> steps) : ITaskFilter
     {
-        public async ValueTask InvokeAsync(object task, TaskContext context, TaskContinuation onward, CancellationToken cancellationToken)
+        public async ValueTask InvokeAsync(
+            object task, TaskContext context, TaskContinuation continuation, CancellationToken cancellationToken)
         {
             steps.Enqueue($"{name} before {((Job)task).Number}");
-            await onward(cancellationToken);
+            await continuation(cancellationToken);
             steps.Enqueue($"{name} after {((Job)task).Number}");
         }
     }

@@ -16,7 +16,7 @@ internal sealed class RefusedConnectionTests : RedisTest
     public async Task A_wrong_password_is_named_as_the_error([Values] bool none)
     {
         TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{Server.Port}{(none ? "" : ",password=wrong")}").AddProducer<Job>(Name));
-        await SaysAsync(queue, "refuses the password");
+        await SaysAsync(queue, "rejects the password");
         Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.SharedMemory), "and tasks that may go elsewhere do");
     }
 
@@ -24,7 +24,7 @@ internal sealed class RefusedConnectionTests : RedisTest
     public async Task A_wrong_user_is_named_like_a_wrong_password()
     {
         TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{Server.Port},user=nobody,password=wrong").AddProducer<Job>(Name));
-        await SaysAsync(queue, "refuses the password");
+        await SaysAsync(queue, "rejects the password");
     }
 
     [Test]
@@ -35,7 +35,7 @@ internal sealed class RefusedConnectionTests : RedisTest
             $"127.0.0.1:{Server.Port},password=wrong,abortConnect=false,syncTimeout=300,asyncTimeout=300{Brief}");
         TaskQueue queue = Make(Options()
             .UseRedis(own, static o => o.CommandTimeout = TimeSpan.FromMilliseconds(200)).AddProducer<Job>(Name));
-        await SaysAsync(queue, "refuses the password");
+        await SaysAsync(queue, "rejects the password");
     }
 
     [Test]
@@ -43,9 +43,9 @@ internal sealed class RefusedConnectionTests : RedisTest
     {
         using RedisServer server = await RedisServer.StartAsync();
         TaskQueue queue = Make(InProcessOnly().UseRedis($"127.0.0.1:{server.Port},password=later{Brief}").AddProducer<Job>(Name));
-        await SaysAsync(queue, "refuses the password");
+        await SaysAsync(queue, "rejects the password");
         Assert.That(await server.AskAsync("CONFIG SET requirepass later"), Is.EqualTo("+OK"));
-        await Eventually.Holds(() => TroubleAsync(queue).Result is null);
+        await Eventually.Holds(() => ErrorAsync(queue).Result is null);
         Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.Redis));
     }
 
@@ -95,12 +95,12 @@ internal sealed class RefusedConnectionTests : RedisTest
     private async Task<string> SaysAsync(TaskQueue queue, string part)
     {
         string? said = null;
-        await Eventually.Holds(() => (said = TroubleAsync(queue).Result)?.Contains(part, StringComparison.Ordinal) == true
+        await Eventually.Holds(() => (said = ErrorAsync(queue).Result)?.Contains(part, StringComparison.Ordinal) == true
             || said?.StartsWith("not connected", StringComparison.Ordinal) != true, part);
         Assert.That(said, Does.Contain(part));
         return said!;
     }
 
-    private async Task<string?> TroubleAsync(TaskQueue queue)
+    private async Task<string?> ErrorAsync(TaskQueue queue)
         => (await queue.ExplainRouteAsync(Name)).Routes.Single(static r => r.Route == RouteName.Redis).Error;
 }

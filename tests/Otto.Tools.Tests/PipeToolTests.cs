@@ -23,7 +23,10 @@ internal sealed partial class PipeToolTests : ToolTest
     public void Yes_with_a_consumer_that_leaves_after_ten_lines_ends_quietly()
     {
         Result result = Pipe(
-            """otto pipe -- bash -c 'yes > "$OTTO_OUTPUT_PIPE"' ::: bash -c 'for i in 1 2 3 4 5 6 7 8 9 10; do read -r line; echo "$line"; done < "$OTTO_INPUT_PIPE"'""");
+            """
+            otto pipe -- bash -c 'yes > "$OTTO_OUTPUT_PIPE"' \
+                     ::: bash -c 'for i in {1..10}; do read -r line; echo "$line"; done < "$OTTO_INPUT_PIPE"'
+            """);
         Assert.That((result.Code, result.Output, result.Errors), Is.EqualTo((0, string.Concat(Enumerable.Repeat("y\n", 10)), "")));
     }
 
@@ -44,7 +47,13 @@ internal sealed partial class PipeToolTests : ToolTest
     {
         // The consumer opens its pipe only when the producer's process is gone.
         Result result = Pipe(
-            """otto pipe -- bash -c 'echo $$ > pid; seq 5000 > "$OTTO_OUTPUT_PIPE"' ::: bash -c 'until [ -s pid ]; do :; done; while kill -0 $(cat pid) 2> /dev/null; do :; done; rm pid; tail -n 1 "$OTTO_INPUT_PIPE"'""");
+            """
+            otto pipe -- bash -c 'echo $$ > pid; seq 5000 > "$OTTO_OUTPUT_PIPE"' ::: bash -c '
+                until [ -s pid ]; do :; done
+                while kill -0 $(cat pid) 2> /dev/null; do :; done
+                rm pid
+                tail -n 1 "$OTTO_INPUT_PIPE"'
+            """);
         Assert.That((result.Code, result.Output, result.Errors), Is.EqualTo((0, "5000\n", "")));
     }
 
@@ -52,7 +61,10 @@ internal sealed partial class PipeToolTests : ToolTest
     public void A_hundred_megabytes_pass_unchanged()
     {
         Result result = Pipe(
-            """otto pipe -- bash -c 'head -c 100000000 /dev/urandom | tee "$OTTO_OUTPUT_PIPE" | md5sum' ::: bash -c 'md5sum < "$OTTO_INPUT_PIPE"'""");
+            """
+            otto pipe -- bash -c 'head -c 100000000 /dev/urandom | tee "$OTTO_OUTPUT_PIPE" | md5sum' \
+                     ::: bash -c 'md5sum < "$OTTO_INPUT_PIPE"'
+            """);
         Assert.That(result.Code, Is.Zero, result.ToString());
         string[] sums = result.Output.TrimEnd().Split('\n');
         Assert.That(sums, Has.Length.EqualTo(2));
@@ -74,8 +86,8 @@ internal sealed partial class PipeToolTests : ToolTest
     }
 
     [TestCase("otto pipe", 2, "COMMANDS is missing")]
-    [TestCase("otto pipe -- cat", 2, "here it stands 0 times")]
-    [TestCase("otto pipe -- a ::: b ::: c", 2, "here it stands 2 times")]
+    [TestCase("otto pipe -- cat", 2, "exactly once, not 0 times")]
+    [TestCase("otto pipe -- a ::: b ::: c", 2, "exactly once, not 2 times")]
     [TestCase("otto pipe -- ::: cat", 2, "a command is missing")]
     [TestCase("otto pipe -- a :+: ::: cat", 2, "a command is missing")]
     [TestCase("otto pipe echo -n x ::: cat", 2, "'-n'; put --")]
@@ -97,7 +109,11 @@ internal sealed partial class PipeToolTests : ToolTest
     public void A_program_in_the_current_directory_is_not_taken_for_one_in_the_path()
     {
         Result result = Pipe(
-            """printf '#!/bin/sh\necho wrong\n' > cat; chmod +x cat; otto pipe -- bash -c 'echo right > "$OTTO_OUTPUT_PIPE"' ::: sh -c 'exec cat < "$OTTO_INPUT_PIPE"'; rm cat""");
+            """
+            printf '#!/bin/sh\necho wrong\n' > cat; chmod +x cat
+            otto pipe -- bash -c 'echo right > "$OTTO_OUTPUT_PIPE"' ::: sh -c 'exec cat < "$OTTO_INPUT_PIPE"'
+            rm cat
+            """);
         Assert.That(result.Output, Is.EqualTo("right\n"));
     }
 
@@ -105,7 +121,10 @@ internal sealed partial class PipeToolTests : ToolTest
     public void Arguments_arrive_as_they_were_given()
     {
         Result result = Pipe(
-            """otto pipe -- bash -c 'printf "%s\n" "$@" > "$OTTO_OUTPUT_PIPE"' bash 'a b' '' '*' -- --json @x '$HOME' ::: bash -c 'cat "$OTTO_INPUT_PIPE"'""");
+            """
+            otto pipe -- bash -c 'printf "%s\n" "$@" > "$OTTO_OUTPUT_PIPE"' bash 'a b' '' '*' -- --json @x '$HOME' \
+                     ::: bash -c 'cat "$OTTO_INPUT_PIPE"'
+            """);
         Assert.That((result.Code, result.Output), Is.EqualTo((0, "a b\n\n*\n--\n--json\n@x\n$HOME\n")), result.ToString());
     }
 
@@ -113,7 +132,11 @@ internal sealed partial class PipeToolTests : ToolTest
     public void A_side_gets_its_own_variable_and_leaves_the_others_as_it_was()
     {
         Result result = Pipe(
-            """OTTO_INPUT_PIPE=outer otto pipe -- bash -c 'echo "$OTTO_INPUT_PIPE"; test -p "$OTTO_OUTPUT_PIPE" && echo fifo' ::: bash -c 'test -p "$OTTO_INPUT_PIPE" && cat "$OTTO_INPUT_PIPE"; echo "${OTTO_OUTPUT_PIPE-none}"' | sort""");
+            """
+            OTTO_INPUT_PIPE=outer otto pipe \
+                -- bash -c 'echo "$OTTO_INPUT_PIPE"; test -p "$OTTO_OUTPUT_PIPE" && echo fifo' \
+                ::: bash -c 'test -p "$OTTO_INPUT_PIPE" && cat "$OTTO_INPUT_PIPE"; echo "${OTTO_OUTPUT_PIPE-none}"' | sort
+            """);
         Assert.That(result.Output, Is.EqualTo("fifo\nnone\nouter\n"));
     }
 
@@ -122,7 +145,8 @@ internal sealed partial class PipeToolTests : ToolTest
     {
         // One ::: is the outer one's, so the inner command stands in a shell's.
         Result result = Pipe("""
-            inner='otto pipe -- bash -c "while read -r n; do echo \$((n * n)) > \"\$OTTO_OUTPUT_PIPE\"; done < \"\$OTTO_INPUT_PIPE\"" ::: bash -c "paste -sd+ \"\$OTTO_INPUT_PIPE\""'
+            inner='otto pipe -- bash -c "while read -r n; do echo \$((n * n)) > \"\$OTTO_OUTPUT_PIPE\"; done < \"\$OTTO_INPUT_PIPE\"" \
+                ::: bash -c "paste -sd+ \"\$OTTO_INPUT_PIPE\""'
             otto pipe -- bash -c 'seq 3 > "$OTTO_OUTPUT_PIPE"' ::: bash -c "$inner"
             """);
         Assert.That((result.Code, result.Output, result.Errors), Is.EqualTo((0, "1+4+9\n", "")));
@@ -151,7 +175,9 @@ internal sealed partial class PipeToolTests : ToolTest
                 for i in 1 2 3 4; do
                     (for n in 1 2 3 4 5; do flock "$OTTO_OUTPUT_PIPE.lock" bash -c "line $i > \$OTTO_OUTPUT_PIPE"; done) &
                 done
-                wait' ::: bash -c 'while read -r line; do echo "${#line} $(tr -s "${line:0:1}" <<< "$line")"; done < "$OTTO_INPUT_PIPE" | sort | uniq -c | tr -s " "'
+                wait' ::: bash -c '
+                while read -r line; do echo "${#line} $(tr -s "${line:0:1}" <<< "$line")"; done < "$OTTO_INPUT_PIPE" \
+                    | sort | uniq -c | tr -s " "'
             """);
         Assert.That((result.Code, result.Output, result.Errors),
             Is.EqualTo((0, " 5 100001 1\n 5 100001 2\n 5 100001 3\n 5 100001 4\n", "")));
@@ -161,9 +187,12 @@ internal sealed partial class PipeToolTests : ToolTest
     public void A_cut_frame_of_several_producers_is_said_and_is_a_failure()
     {
         Result result = Pipe(
-            """otto pipe --frames length-prefixed -- bash -c 'printf "\5\0\0\0ab" > "$OTTO_OUTPUT_PIPE"' :+: true ::: bash -c 'wc -c < "$OTTO_INPUT_PIPE"'""");
+            """
+            otto pipe --frames length-prefixed -- bash -c 'printf "\5\0\0\0ab" > "$OTTO_OUTPUT_PIPE"' :+: true \
+                     ::: bash -c 'wc -c < "$OTTO_INPUT_PIPE"'
+            """);
         Assert.That((result.Code, result.Output), Is.EqualTo((1, "0\n")), result.ToString());
-        Assert.That(result.Errors, Does.Match("otto: the last frame in .* is cut: only 6 bytes of it came"));
+        Assert.That(result.Errors, Does.Match("otto: the last frame in .* is truncated: only 6 bytes of it arrived"));
     }
 
     [TestCase(15)]
@@ -174,7 +203,8 @@ internal sealed partial class PipeToolTests : ToolTest
         // Without a terminal nobody else tells the children.
         using Process process = Start("setsid", "bash", "-c", $$"""
             cd "$OTTO_MMAP_DIR"; export OTTO_FIFO_DIR=$PWD
-            exec otto pipe -- bash -c 'trap "echo producer; exit 5" {{signal}}; : > a; while :; do sleep 0.01; done' ::: bash -c 'trap "echo consumer; exit 6" {{signal}}; : > b; while :; do sleep 0.01; done'
+            exec otto pipe -- bash -c 'trap "echo producer; exit 5" {{signal}}; : > a; while :; do sleep 0.01; done' \
+                          ::: bash -c 'trap "echo consumer; exit 6" {{signal}}; : > b; while :; do sleep 0.01; done'
             """);
         WaitUntil(() => File.Exists(Path.Combine(Folder, "a")) && File.Exists(Path.Combine(Folder, "b")), "both to run");
         foreach (string file in (string[])["a", "b"]) File.Delete(Path.Combine(Folder, file));
@@ -196,7 +226,8 @@ internal sealed partial class PipeToolTests : ToolTest
             if child == 0:
                 os.execvp("otto", ["otto", "pipe",
                     "--", "bash", "-c", """trap "echo producer" INT; echo ready; until [ -e go ]; do sleep 0.01; done; rm go""",
-                    ":::", "bash", "-c", """trap "echo consumer" INT; echo ready; cat "$OTTO_INPUT_PIPE"; cat "$OTTO_INPUT_PIPE"; echo done"""])
+                    ":::", "bash", "-c",
+                    """trap "echo consumer" INT; echo ready; cat "$OTTO_INPUT_PIPE"; cat "$OTTO_INPUT_PIPE"; echo done"""])
             said = b""
             while True:
                 try: said += os.read(terminal, 1000)
@@ -215,7 +246,8 @@ internal sealed partial class PipeToolTests : ToolTest
     {
         using Process process = Start("bash", "-c", """
             cd "$OTTO_MMAP_DIR"; export OTTO_FIFO_DIR=$PWD
-            exec otto pipe -- bash -c 'yes > "$OTTO_OUTPUT_PIPE"; echo "producer ${PIPESTATUS[0]}"' ::: bash -c 'read -r line < "$OTTO_INPUT_PIPE"; : > a; cat "$OTTO_INPUT_PIPE" > /dev/null; exec 3< /dev/null'
+            exec otto pipe -- bash -c 'yes > "$OTTO_OUTPUT_PIPE"; echo "producer ${PIPESTATUS[0]}"' \
+                ::: bash -c 'read -r line < "$OTTO_INPUT_PIPE"; : > a; cat "$OTTO_INPUT_PIPE" > /dev/null; exec 3< /dev/null'
             """);
         WaitUntil(() => File.Exists(Path.Combine(Folder, "a")), "data to flow");
         File.Delete(Path.Combine(Folder, "a"));

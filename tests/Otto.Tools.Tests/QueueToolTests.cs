@@ -27,10 +27,13 @@ internal sealed class QueueToolTests : ToolTest
         Result sent = Bash($"printf 'one\\ntwo\\nthree\\n' | otto queue send words --dir {Folder}");
         Assert.That(sent.Code, Is.Zero, sent.ToString());
         string[] lines = sent.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.That(lines, Has.Length.EqualTo(3).And.All.Match("^[0-9a-f]{32} SharedMemory: nobody is known: the segment keeps it$"));
+        Assert.That(lines, Has.Length.EqualTo(3).And.All.Match("^[0-9a-f]{32} SharedMemory: no worker is known: the segment keeps it$"));
 
         Result worked = Bash(
-            $$"""otto queue work words --dir {{Folder}} --count 3 -- sh -c 'echo "$OTTO_TASK_ID $OTTO_TASK_NAME $OTTO_TASK_QUEUE $OTTO_TASK_ATTEMPT $(cat)"'""");
+            $$"""
+            otto queue work words --dir {{Folder}} --count 3 \
+                -- sh -c 'echo "$OTTO_TASK_ID $OTTO_TASK_NAME $OTTO_TASK_QUEUE $OTTO_TASK_ATTEMPT $(cat)"'
+            """);
 
         Assert.That(worked.Code, Is.Zero, worked.ToString());
         Assert.That(worked.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries),
@@ -81,7 +84,8 @@ internal sealed class QueueToolTests : ToolTest
         Assert.That((dead.GetProperty("attempts").GetInt32(), dead.GetProperty("reason").GetString()),
             Is.EqualTo((2, "attempt 2 of 2: InvalidOperationException: sh ended with code 7: no such file")));
         string id = dead.GetProperty("id").GetString()!;
-        Assert.That(Queue("requeue", "jobs", new string('0', 32)).ToString(), Does.StartWith("exit 1\n0\n").And.Contain("no task 0000"));
+        Assert.That(Queue("requeue", "jobs", new string('0', 32)).ToString(),
+            Does.StartWith("exit 1\n0\n").And.Contain("no dead letter 0000"));
         Assert.That(Queue("requeue", "jobs", id).Output, Is.EqualTo("1\n"));
         Assert.That(Bash($"otto queue work jobs --dir {Folder} --count 1 -- cat").Output, Is.EqualTo("bad"));
         Assert.That(Queue("drop", "jobs", "--all").Output, Is.EqualTo("0\n"));
@@ -101,7 +105,7 @@ internal sealed class QueueToolTests : ToolTest
         Assert.That(Queue("stat", "jobs").Output,
             Does.Match("^SharedMemory: 1 ready, 0 leased, 1 delayed, 0 dead, oldest [0-9.]+ s; 0 workers\n$"));
 
-        Assert.That(Queue("route", "jobs").Output, Does.StartWith("SharedMemory: nobody is known: the segment keeps it\n"));
+        Assert.That(Queue("route", "jobs").Output, Does.StartWith("SharedMemory: no worker is known: the segment keeps it\n"));
         using WorkQueue worker = new MmapTransport(new MmapTransportOptions { Directory = Folder }).OpenQueue("jobs");
         worker.SetConsumer(true);
         Assert.That(Queue("route", "jobs").Output,

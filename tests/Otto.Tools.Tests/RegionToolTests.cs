@@ -25,7 +25,8 @@ internal sealed class RegionToolTests : ToolTest
             """);
         Assert.That(result.Code, Is.Zero, result.Errors);
         Assert.That(result.Output,
-            Is.EqualTo("compile\nof 10\ntwo\nlines\n{\"step\":\"compile\",\"progress\":{\"done\":3,\"of\":10},\"count\":17,\"text\":\"two\\nlines\",\"list\":[1,2.50]}\n1\n"));
+            Is.EqualTo("compile\nof 10\ntwo\nlines\n{\"step\":\"compile\",\"progress\":{\"done\":3,\"of\":10},\"count\":17,"
+                + "\"text\":\"two\\nlines\",\"list\":[1,2.50]}\n1\n"));
     }
 
     [Test]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Text.Json;
 
 namespace Otto.Tools.Tests;
@@ -71,7 +72,26 @@ internal sealed class SocketToolTests : ToolTest
     {
         Assert.That(Serve(), Is.EqualTo(Socket));
         Assert.That(Run("otto", ["get", "k", "--socket", Socket]).Code, Is.EqualTo(1));
-        Assert.That(Script("otto set k 1; env -u OTTO_SOCKET XDG_RUNTIME_DIR=/nowhere otto get k; echo $?; otto get k --socket $OTTO_SOCKET").Output, Is.EqualTo("3\n1\n"));
+        Result others = Script("otto set k 1; env -u OTTO_SOCKET XDG_RUNTIME_DIR=/nowhere otto get k; echo $?; "
+            + "otto get k --socket $OTTO_SOCKET");
+        Assert.That(others.Output, Is.EqualTo("3\n1\n"));
+    }
+
+    [Test]
+    public void Serve_reports_a_rejected_client_on_standard_error()
+    {
+        Serve("--max-connections", "1");
+        using (var first = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            first.Connect(new UnixDomainSocketEndPoint(Socket));
+            first.Send("PING\n"u8);
+            Assert.That(first.Receive(new byte[16]), Is.EqualTo("PONG\n".Length));
+            Assert.That(Run("otto", ["get", "k", "--socket", Socket]).Code, Is.Not.Zero);
+        }
+
+        Task<string?> line = _server!.StandardError.ReadLineAsync();
+        Assert.That(line.Wait(TimeSpan.FromSeconds(30)), Is.True);
+        Assert.That(line.Result, Is.EqualTo("otto: A client was rejected: BUSY 1 clients are connected, the most there may be"));
     }
 
     [Test]
@@ -227,7 +247,8 @@ internal sealed class SocketToolTests : ToolTest
             """);
         Assert.That(
             result.Output,
-            Is.EqualTo("tool 0\nscript 0\n{\"current\":2,\"total\":2,\"text\":\"done\"}\n{\"current\":3,\"total\":3,\"text\":\"done\"}\ntool 0\n5\n"),
+            Is.EqualTo("tool 0\nscript 0\n{\"current\":2,\"total\":2,\"text\":\"done\"}\n"
+                + "{\"current\":3,\"total\":3,\"text\":\"done\"}\ntool 0\n5\n"),
             result.ToString());
     }
 

@@ -82,7 +82,7 @@ internal sealed class StoreToolTests : ToolTest
     [TestCase("otto watch '*.step' --transport files:", 2, "write TASK.GLOB, such as 'build.*'")]
     [TestCase("otto get build.k --transport fifo:", 1, "offers no store, it offers: stream")]
     [TestCase("otto get build.k --transport pigeon:", 2, "there is no transport 'pigeon'")]
-    [TestCase("otto get build.k --transport files: --socket /tmp/s", 2, "give either --socket or --transport")]
+    [TestCase("otto get build.k --transport files: --socket /tmp/s", 2, "pass either --socket or --transport, not both")]
     public void Mistakes_say_what_would_be_right(string script, int code, string words)
     {
         Result result = Bash($"export OTTO_SHM_DIR={Folder}; {script}");

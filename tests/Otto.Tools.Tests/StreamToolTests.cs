@@ -75,15 +75,15 @@ internal sealed class StreamToolTests : ToolTest
             """);
         Assert.That(
             result.ToString(),
-            Is.EqualTo("exit 0\nexit 124\n1\n2\n3\n4\n5\n\notto: no receiver came for what was sent in 0.2 s, and this transport keeps "
-            + "nothing without its sender\n"));
+            Is.EqualTo("exit 0\nexit 124\n1\n2\n3\n4\n5\n\notto: no receiver read what was sent within 0.2 s, and this transport keeps "
+            + "no message without its sender\n"));
     }
 
     [Test]
     public void Waiting_ends_with_the_time_that_was_given()
     {
         Result result = Bash($"otto recv nothing --transport {Address("mmap")} --timeout 0.2");
-        Assert.That(result.ToString(), Is.EqualTo("exit 124\n\notto: no message came in 0.2 s\n"));
+        Assert.That(result.ToString(), Is.EqualTo("exit 124\n\notto: no message arrived within 0.2 s\n"));
     }
 
     [TestCase("otto recv lines --transport pigeon:", "there is no transport 'pigeon'; there are mmap")]

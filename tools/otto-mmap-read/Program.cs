@@ -22,7 +22,7 @@ var command = new RootCommand(
       otto-mmap-read build progress --follow
     """);
 RegionOption choice = new RegionOption(command, "Wait this long for the region and the key to appear, and with --follow for each next "
-    + "change (default: no waiting, --follow waits for ever).");
+    + "change (default: no waiting, --follow waits indefinitely).");
 command.Add(key);
 command.Add(follow);
 command.Add(fallback);

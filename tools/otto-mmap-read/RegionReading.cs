@@ -82,8 +82,8 @@ internal sealed class RegionReading(RegionLocation location, string? key, TimeSp
             }
 
             if (region is not null && snapshot is not null && StillThere(region, snapshot, left)) continue;
-            TimeSpan look = TimeSpan.FromMilliseconds(20);
-            Thread.Sleep(left < look ? left : look);
+            TimeSpan pause = TimeSpan.FromMilliseconds(20);
+            Thread.Sleep(left < pause ? left : pause);
         }
     }
 

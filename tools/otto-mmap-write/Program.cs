@@ -46,7 +46,7 @@ command.SetAction(parsed =>
     bool isJson = parsed.GetResult(json) is not null;
     string? given = parsed.GetValue(json);
     if (given is not null && parsed.GetValue(value) is not null)
-        throw new ArgumentException("two values: give either VALUE or --json-value JSON");
+        throw new ArgumentException("pass either VALUE or --json-value JSON, not both");
     byte[] bytes = (given ?? parsed.GetValue(value)) is { } argument and not "-" ? Encoding.UTF8.GetBytes(argument) : ReadInput();
     JsonNode? node = isJson ? ParseJson(bytes) : JsonValue.Create(Encoding.UTF8.GetString(bytes));
 

@@ -14,8 +14,12 @@ internal sealed class RegionOption
     // All strings: the parser's generic code over numbers would have to be compiled at each start.
     private readonly Argument<string> _task = new("TASK") { Description = "The task's name: letters, digits, '.', '_', '-'." };
     private readonly Option<string?> _path =
-        new("--path") { Description = "The region's file. Default: OTTO_MMAP_PATH, else otto-<pid>-TASK in OTTO_MMAP_DIR or /dev/shm.",
-            HelpName = "FILE" };
+        new("--path")
+        {
+            Description = "The region's file. Default: OTTO_MMAP_PATH, else otto-<pid>-TASK in OTTO_MMAP_DIR or "
+                + $"{SystemPaths.SharedMemory}.",
+            HelpName = "FILE",
+        };
     private readonly Option<string?> _pid =
         new("--pid") { Description =
         "The pid of the run. Default: OTTO_PID, else the nearest ancestor that has the region, else (to make it) the parent.",

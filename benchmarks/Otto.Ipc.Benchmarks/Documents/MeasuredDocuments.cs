@@ -81,7 +81,8 @@ internal sealed partial class MeasuredDocuments
         var text = new StringBuilder(MatrixMarkdown.Table(run)).AppendLine();
         text.AppendLine($"{run.Head.Machine}; {run.Head.Kernel}; .NET SDK {run.Head.Sdk}; commit `{run.Head.Commit}`; "
             + $"`{run.Head.Command}`, {run.Head.Date}.");
-        text.AppendLine($"[The report]({at}.md) has the evidence for each cell, and all figures.{(run.Noise is { } noise ? $" **{noise}**" : "")}").AppendLine();
+        string warning = run.Noise is { } noise ? $" **{noise}**" : "";
+        text.AppendLine($"[The report]({at}.md) has the evidence for each cell, and all figures.{warning}").AppendLine();
         text.AppendLine($"![Messages a second by size, log axes]({at}{MatrixMarkdown.ThroughputSuffix})").AppendLine();
         text.AppendLine($"![Round trips of 64 B by percentile, log axes]({at}{MatrixMarkdown.LatencySuffix})");
         return text.ToString();

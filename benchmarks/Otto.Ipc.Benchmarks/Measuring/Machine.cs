@@ -26,8 +26,7 @@ internal static class Machine
     public static string ShortName =>
         string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessorCount}-{(IsVirtual ? "virtual-" : "")}cores");
 
-    public static string Kernel =>
-        $"{(File.Exists("/proc/sys/kernel/osrelease") ? "Linux " + File.ReadAllText("/proc/sys/kernel/osrelease").Trim() : RuntimeInformation.OSDescription)} {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
+    public static string Kernel => $"{SystemRelease()} {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
 
     public static string Sdk => Output("dotnet", "--version") ?? "unknown";
 
@@ -95,5 +94,11 @@ internal static class Machine
         {
             return null;
         }
+    }
+
+    private static string SystemRelease()
+    {
+        const string Release = "/proc/sys/kernel/osrelease";
+        return File.Exists(Release) ? "Linux " + File.ReadAllText(Release).Trim() : RuntimeInformation.OSDescription;
     }
 }

@@ -38,7 +38,7 @@ internal static class FifoDirectory
     public static void Check(string path)
     {
         FileStatus status = PrivateFiles.Status(path)
-            ?? throw new DirectoryNotFoundException($"the directory {path} for FIFOs is not there");
+            ?? throw new DirectoryNotFoundException($"the directory {path} for FIFOs does not exist");
         uint me = ProcessIdentity.UserId;
         if (!status.IsDirectory) throw new IOException($"{path}, the directory for FIFOs, is not a directory (links are not followed)");
         if (status.Owner != me)

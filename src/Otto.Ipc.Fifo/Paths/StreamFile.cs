@@ -84,7 +84,8 @@ internal sealed class StreamFile : IDisposable
             LockPause.After(attempt);
         }
 
-        throw new IOException($"{path} stayed locked by somebody who decides nothing; remove it if no program uses the FIFO");
+        throw new IOException(
+            $"{path} stayed locked by another process, which stored no stream options in it; remove it if no program uses the FIFO");
     }
 
     /// <summary>Takes the receiver's place.</summary>
@@ -106,7 +107,7 @@ internal sealed class StreamFile : IDisposable
         if (PrivateFiles.Status(fifoPath) is null) return false;
         FifoFile.Check(fifoPath);
         using var file = new StreamFile(OpenFile(fifoPath + Suffix), fifoPath);
-        if (!file._locks.TryBeAlone()) throw new IOException($"somebody has {fifoPath} open; it was left alone");
+        if (!file._locks.TryBeAlone()) throw new IOException($"{fifoPath} is open in a process and was not removed; close it there first");
         FifoFile.Remove(fifoPath);
         PrivateFiles.TryRemove(fifoPath + Suffix);
         return true;
@@ -186,8 +187,8 @@ internal sealed class StreamFile : IDisposable
             || limit is < 1 or > FifoStreamOptions.MostMessageBytes)
         {
             throw new InvalidDataException(
-                $"{FifoPath}{Suffix} holds no rules of a stream ({read} of {HeaderBytes} bytes, framing {framing}, limit {limit}); "
-                + $"remove it while nobody uses the FIFO");
+                $"{FifoPath}{Suffix} holds no stream options ({read} of {HeaderBytes} bytes, framing {framing}, limit {limit}); "
+                + $"remove it while no process uses the FIFO");
         }
 
         return new FrameRules((FifoFraming)framing, limit);

@@ -84,7 +84,7 @@ internal static class FifoFile
     {
         uint me = Libc.GetEuid();
         if (status.IsLink) throw new IOException($"{path} is a symbolic link; links are not followed");
-        if (!status.IsFifo) throw new IOException($"{path} is not a FIFO; remove it, or take another name");
+        if (!status.IsFifo) throw new IOException($"{path} is not a FIFO; remove it, or choose another name");
         if (status.Uid != me) throw new UnauthorizedAccessException($"the FIFO {path} belongs to uid {status.Uid}, not to {me}");
         if (status.OthersMayUse)
             throw new UnauthorizedAccessException(

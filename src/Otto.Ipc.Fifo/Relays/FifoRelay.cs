@@ -124,7 +124,7 @@ public sealed class FifoRelay : IAsyncDisposable
         {
             for (int steps = 1; !IsOver(); steps++)
             {
-                if (_stopping) throw new OperationCanceledException("the relay was disposed before its end");
+                if (_stopping) throw new OperationCanceledException("the relay was disposed while it was running");
                 if (Step())
                 {
                     if (steps % StepsInARow == 0) await Task.Yield();

@@ -55,5 +55,5 @@ public sealed record FifoRelayOptions
 /// <param name="Bytes">How many bytes the producers handed over.</param>
 /// <param name="ConsumersLeft">Whether every consumer had left before all of it was passed on. Producers that continued
 /// to write received SIGPIPE.</param>
-/// <param name="Troubles">What could not be passed on whole, one sentence each.</param>
-public sealed record FifoRelayReport(long Bytes, bool ConsumersLeft, IReadOnlyList<string> Troubles);
+/// <param name="Errors">What could not be passed on whole, one sentence each.</param>
+public sealed record FifoRelayReport(long Bytes, bool ConsumersLeft, IReadOnlyList<string> Errors);

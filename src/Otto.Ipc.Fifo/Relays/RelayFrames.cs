@@ -29,7 +29,7 @@ internal struct RelayFrames(FifoFraming? framing)
     }
 
     /// <summary>Continues after bytes that were passed on: whole frames, or part of one.</summary>
-    public void Pass(ReadOnlySpan<byte> bytes)
+    public void Forward(ReadOnlySpan<byte> bytes)
     {
         if (framing == FifoFraming.Lines) IsInside = bytes[^1] != (byte)'\n';
         if (framing != FifoFraming.LengthPrefixed) return;

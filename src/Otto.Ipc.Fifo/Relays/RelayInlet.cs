@@ -99,7 +99,7 @@ internal sealed class RelayInlet
     /// <summary>Forgets what was passed on.</summary>
     public void Consume(int bytes)
     {
-        _frames.Pass(First(bytes));
+        _frames.Forward(First(bytes));
         _buffer.AsSpan(bytes, _filled - bytes).CopyTo(_buffer);
         _filled -= bytes;
     }
@@ -146,8 +146,8 @@ internal sealed class RelayInlet
 
         IsBroken = _frames.IsInside;
         Error = IsBroken
-            ? $"the last frame in {Path} is cut in its middle, of which a part was passed on already: nothing can follow it"
-            : $"the last frame in {Path} is cut: only {open:N0} bytes of it came, and they were dropped";
+            ? $"the last frame in {Path} is truncated, and a part of it was already passed on: nothing can follow it"
+            : $"the last frame in {Path} is truncated: only {open:N0} bytes of it arrived, and they were dropped";
         _filled -= open;
         return true;
     }

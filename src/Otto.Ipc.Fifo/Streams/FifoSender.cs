@@ -149,7 +149,7 @@ internal sealed class FifoSender : MessageSender, IWaitCondition
         _use.Enter();
         if (!_completed) return;
         Exit();
-        throw new InvalidOperationException("this sender was completed; open another to go on");
+        throw new InvalidOperationException("this sender was completed; open another one to send more");
     }
 
     private void Exit() => _use.Exit();

@@ -92,8 +92,9 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
         uint length = BinaryPrimitives.ReadUInt32LittleEndian(unread);
         if (length > (uint)_rules.MaxMessageBytes)
         {
-            Break($"a message in {file.FifoPath} says that it has {length:N0} bytes, over the limit of {_rules.MaxMessageBytes:N0}; "
-                + $"its length is {Show(unread[..FrameRules.LengthBytes])}. Raise MaxMessageBytes, or see who writes without lengths");
+            Break($"the length before a message in {file.FifoPath} is {length:N0} bytes, over the limit of {_rules.MaxMessageBytes:N0}; "
+                + $"its bytes are {Show(unread[..FrameRules.LengthBytes])}. Raise MaxMessageBytes, or find the program that writes no "
+                + $"length prefixes");
             return false;
         }
 
@@ -142,8 +143,8 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
 
         if (!FifoFile.IsFull(file.FifoPath)) return false;
         if (_rules.Framing == FifoFraming.Lines) SkipLine(peeker.Unread);
-        else Break($"{peeker.Unread.Length:N0} bytes of a message fill the pipe of {file.FifoPath}, in pieces too small for the rest to "
-            + $"come; have its writer write larger ones");
+        else Break($"{peeker.Unread.Length:N0} bytes of an unfinished message fill the pipe of {file.FifoPath}, because they were "
+            + $"written in small pieces; write messages in larger pieces");
         return true;
     }
 
@@ -152,13 +153,13 @@ internal sealed class FrameReader(StreamFile file, PipePeeker peeker)
         byte[] received = peeker.Unread.ToArray();
         string path = file.FifoPath;
         string what = _rules.Framing == FifoFraming.Lines
-            ? $"the last line in {path} is cut: {received.Length:N0} bytes came without a line feed"
+            ? $"the last line in {path} is truncated: {received.Length:N0} bytes arrived without a line feed"
             : received.Length < FrameRules.LengthBytes
-            ? $"the last message in {path} is cut: {received.Length} of {FrameRules.LengthBytes} bytes of its length came"
-            : $"the last message in {path} is cut: {received.Length - FrameRules.LengthBytes:N0} of its "
-            + $"{BinaryPrimitives.ReadUInt32LittleEndian(received):N0} bytes came";
+            ? $"the last message in {path} is truncated: {received.Length} of {FrameRules.LengthBytes} bytes of its length arrived"
+            : $"the last message in {path} is truncated: {received.Length - FrameRules.LengthBytes:N0} of its "
+            + $"{BinaryPrimitives.ReadUInt32LittleEndian(received):N0} bytes arrived";
         Drop(received.Length);
-        if (!_skipping) _error = new TruncatedFrameException($"{what} before its sender went: {Show(received)}", received);
+        if (!_skipping) _error = new TruncatedFrameException($"{what} before its sender closed: {Show(received)}", received);
         _skipping = false;
         if (!locked) return;
         file.IsFrameBegun = false;

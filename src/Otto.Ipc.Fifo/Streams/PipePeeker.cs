@@ -28,9 +28,9 @@ internal sealed class PipePeeker : IDisposable
             if (Math.Min(pipe, shown) < rules.NeededPipeBytes)
             {
                 throw new IOException(
-                    $"messages of up to {rules.MaxMessageBytes:N0} bytes need a pipe of {rules.NeededPipeBytes:N0}, and the system "
-                    + $"gives {Math.Min(pipe, shown):N0} "
-                    + $"({Pipe.SizeLimits} bound it); lower MaxMessageBytes");
+                    $"messages of up to {rules.MaxMessageBytes:N0} bytes need a pipe of {rules.NeededPipeBytes:N0}, but the system "
+                    + $"allows {Math.Min(pipe, shown):N0} "
+                    + $"(see {Pipe.SizeLimits}); lower MaxMessageBytes");
             }
 
             _seen = new byte[Math.Min(pipe, shown)];

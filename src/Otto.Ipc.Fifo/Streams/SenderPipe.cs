@@ -25,7 +25,7 @@ internal sealed class SenderPipe : IWaitHandler
     private int _seekPause = 1;
     private bool _locked;
     private bool _lostRest;
-    private bool _lingering;
+    private bool _isFlushing;
     private bool _closed;
 
     public SenderPipe(StreamFile file, FifoStreamOptions options, ExclusiveUse use, IWaitCondition condition)
@@ -74,8 +74,8 @@ internal sealed class SenderPipe : IWaitHandler
             }
 
             // Only a frame over PIPE_BUF can be split. All of it is in hand, so it counts as sent.
-            if (lines) Keep(message, "\n"u8, transfer.Bytes);
-            else Keep(length, message, transfer.Bytes);
+            if (lines) BufferRest(message, "\n"u8, transfer.Bytes);
+            else BufferRest(length, message, transfer.Bytes);
             Wait.Arm(_pipe.Id, PollEvents.Writable);
             return true;
         }
@@ -141,14 +141,14 @@ internal sealed class SenderPipe : IWaitHandler
             try
             {
                 if (HasRest && !WriteRest()) ScheduleRest();
-                else if (_lingering) EndLinger();
+                else if (_isFlushing) EndLinger();
                 else SeekReceiver();
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 // Nobody is there to hear it. The owner's next call meets the same, or that a message was lost.
                 if (HasRest) LoseRest();
-                if (_lingering) Release();
+                if (_isFlushing) Release();
             }
         }
 
@@ -163,7 +163,7 @@ internal sealed class SenderPipe : IWaitHandler
     {
         lock (_gate)
         {
-            if (_closed || _lingering) return;
+            if (_closed || _isFlushing) return;
             bool written = !HasRest || WriteRest();
             if (written && (!tell || Connect()))
             {
@@ -171,7 +171,7 @@ internal sealed class SenderPipe : IWaitHandler
                 return;
             }
 
-            _lingering = true;
+            _isFlushing = true;
             PendingFlushes.Add(this, _options.Linger);
             ScheduleRest();
         }
@@ -215,7 +215,7 @@ internal sealed class SenderPipe : IWaitHandler
     private bool IsWritable()
     {
         bool writable = _pipe.CanWrite(out bool hasNoReader);
-        return hasNoReader ? throw Left() : writable;
+        return hasNoReader ? throw ReceiverClosed() : writable;
     }
 
     /// <summary>Takes the lock, if frames of this stream need one, unless a sender died
@@ -230,8 +230,8 @@ internal sealed class SenderPipe : IWaitHandler
         {
             Unlock();
             throw new IOException(
-                $"a sender died in the middle of a message in {_file.FifoPath}, and its reader is no receiver that could take it out; "
-                + $"close all ends and begin again");
+                $"a sender died in the middle of a message in {_file.FifoPath}, and its reader cannot remove the partial message; "
+                + $"close all ends and open them again");
         }
 
         if (_pipe.WaitingBytes == 0)
@@ -257,7 +257,7 @@ internal sealed class SenderPipe : IWaitHandler
         Unlock();
     }
 
-    private void Keep(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int written)
+    private void BufferRest(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int written)
     {
         EnsureRest(first.Length + second.Length);
         first.CopyTo(_rest);
@@ -325,15 +325,16 @@ internal sealed class SenderPipe : IWaitHandler
     {
         if (!_lostRest) return;
         _lostRest = false;
-        throw Left();
+        throw ReceiverClosed();
     }
 
     // The pipe stays open: what the receiver left in it is there for the next one, and so is this sender.
-    private Exception Failure(PipeTransfer transfer) => transfer.HasNoReader ? Left() : transfer.ToException("write", _file.FifoPath);
+    private Exception Failure(PipeTransfer transfer) =>
+        transfer.HasNoReader ? ReceiverClosed() : transfer.ToException("write", _file.FifoPath);
 
-    private ChannelClosedException Left() =>
-        new($"the receiver of {_file.FifoPath} has left; what it had not read is kept for the next one as long as a sender is open, and "
-        + $"nothing is sent until then");
+    private ChannelClosedException ReceiverClosed() =>
+        new($"the receiver of {_file.FifoPath} was closed; unread messages are kept for the next one while a sender is open, and "
+        + $"no message can be sent until it opens");
 
     private void Release()
     {

@@ -52,7 +52,7 @@ internal static class ChannelSettings
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
             string wanted = string.Join(", ", settings.Select(setting => setting.Name));
-            throw new CorruptSegmentException($"{path} does not hold {wanted}: {e.Message} Mend it, or remove what it belongs to", e);
+            throw new CorruptSegmentException($"{path} does not hold {wanted}: {e.Message} Repair it, or remove its channel", e);
         }
 
         for (int i = 0; i < settings.Length; i++)

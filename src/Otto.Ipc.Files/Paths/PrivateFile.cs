@@ -72,7 +72,7 @@ internal static class PrivateFile
         catch (IOException e) when (PrivateFiles.IsFull(e))
         {
             throw new IOException(
-                $"writing {bytes.Length:N0} bytes to {path} failed, {PrivateFiles.FreeBytes(path):N0} are free there; free some, or "
+                $"writing {bytes.Length:N0} bytes to {path} failed, {PrivateFiles.FreeBytes(path):N0} are free there; free some space, or "
                 + $"name another directory", e.HResult);
         }
     }
@@ -132,7 +132,7 @@ internal static class PrivateFile
         FileFailureKind.Link => new UnauthorizedAccessException($"{path} is a symbolic link, which is not followed; remove it"),
         FileFailureKind.Directory => new UnauthorizedAccessException($"{path} is a directory, not a file"),
         FileFailureKind.Denied or FileFailureKind.ReadOnly => new UnauthorizedAccessException(failure.ToException(call, path).Message),
-        FileFailureKind.NotFound => new DirectoryNotFoundException($"{path}: its directory does not exist, or went away"),
+        FileFailureKind.NotFound => new DirectoryNotFoundException($"{path}: its directory does not exist, or was removed"),
         FileFailureKind.Full or FileFailureKind.Quota => new IOException(
             $"{failure.ToException(call, path).Message}; {PrivateFiles.FreeBytes(path):N0} bytes are free there", failure.Number),
         _ => failure.ToException(call, path),
@@ -151,7 +151,7 @@ internal static class PrivateFile
                 throw new UnauthorizedAccessException($"{path} belongs to uid {status.Owner}, this process runs as uid {me}");
             if ((status.Permissions & AnybodyMayWrite) != 0)
                 throw new UnauthorizedAccessException(
-                    $"{path} has mode {Convert.ToString(status.Permissions, 8)}; anybody could write to it: chmod 600 it");
+                    $"{path} has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 600 it");
             return file;
         }
         catch

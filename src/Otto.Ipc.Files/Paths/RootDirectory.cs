@@ -33,7 +33,7 @@ internal static class RootDirectory
     {
         FileFailure failure = PrivateFiles.TryCreateDirectory(path);
         if (failure.Failed && failure.Kind != FileFailureKind.Exists) throw PrivateFile.Refused("mkdir", path, failure);
-        if (PrivateFiles.Status(path) is not { } status) throw new DirectoryNotFoundException($"the directory {path} went away");
+        if (PrivateFiles.Status(path) is not { } status) throw new DirectoryNotFoundException($"the directory {path} was removed");
         if (status.IsLink) throw new UnauthorizedAccessException(
             $"{path} is a symbolic link, which is not followed; name the directory itself");
         if (!status.IsDirectory) throw new IOException($"{path} is not a directory");

@@ -65,7 +65,7 @@ internal sealed partial class DirectoryQueue
 
     private bool PutBack(string path, in MessageName name, bool countAttempt, TimeSpan delay)
     {
-        if (delay == TimeSpan.Zero || (countAttempt && name.Attempt >= _numbers.MaxAttempts)) return GiveBack(path, name, countAttempt, "");
+        if (delay == TimeSpan.Zero || (countAttempt && name.Attempt >= _numbers.MaxAttempts)) return Release(path, name, countAttempt, "");
         return PrivateFile.Move(path,
             Path.Combine(_files.Delayed, DelayedName.In(delay, name.Id, name.Attempt + (countAttempt ? 1 : 0)).ToString()));
     }
@@ -73,7 +73,7 @@ internal sealed partial class DirectoryQueue
     bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason)
     {
         ArgumentNullException.ThrowIfNull(reason);
-        return End(token, name => BuryLetter(_me.PathOf(name), name, reason));
+        return End(token, name => MoveToDeadLetters(_me.PathOf(name), name, reason));
     }
 
     // The payload is this process's own memory, and stays as long as somebody has it.
@@ -134,13 +134,13 @@ internal sealed partial class DirectoryQueue
         try
         {
             if (TryRead(path, out payload, out string? problem)) return true;
-            if (problem is not null) BuryLetter(path, name, problem);
+            if (problem is not null) MoveToDeadLetters(path, name, problem);
             return false;
         }
         catch (IOException)
         {
             // Not the message's fault (no descriptors left, a failing disk): it stays work.
-            GiveBack(path, name, countAttempt: false, "");
+            Release(path, name, countAttempt: false, "");
             throw;
         }
     }
@@ -180,10 +180,10 @@ internal sealed partial class DirectoryQueue
     }
 
     /// <summary>Makes a message ready again, or gives it up where it was tried too often.</summary>
-    private bool GiveBack(string path, MessageName name, bool countAttempt, string why)
+    private bool Release(string path, MessageName name, bool countAttempt, string why)
     {
         if (countAttempt && name.Attempt >= _numbers.MaxAttempts)
-            return BuryLetter(path, name,
+            return MoveToDeadLetters(path, name,
                 $"given up after {name.Attempt} attempts, the limit is {_numbers.MaxAttempts}{(why.Length > 0 ? "; " + why : "")}");
         MessageName again = countAttempt ? name with { Attempt = name.Attempt + 1 } : name;
         bool moved = PrivateFile.Move(path, Path.Combine(_files.Ready, again.ToString()));
@@ -196,7 +196,7 @@ internal sealed partial class DirectoryQueue
     }
 
     /// <summary>Gives a message up. The reason first: a letter that is seen has its reason.</summary>
-    private bool BuryLetter(string path, MessageName name, string reason)
+    private bool MoveToDeadLetters(string path, MessageName name, string reason)
     {
         // Later than any time it was ready, so that no two letters of one message have the same name.
         MessageName letter = name with { Time = Math.Max(name.Time + 1, QueueTime.UnixMilliseconds) };

@@ -218,8 +218,9 @@ internal sealed partial class DirectoryQueue
     private void CheckSize(int bytes, string parameter)
     {
         if ((uint)bytes > (uint)MaxMessageBytes)
-            throw new ArgumentOutOfRangeException(
-                parameter, $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; create the queue with a higher MaxMessageBytes");
+            throw new ArgumentOutOfRangeException(parameter,
+                $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; "
+                + $"create the queue with a higher MaxMessageBytes");
     }
 
     private static void CheckDelay(TimeSpan delay)

@@ -159,7 +159,7 @@ internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWork
         foreach (string worker in _files.WorkerDirectories())
         {
             if (worker != _me.DirectoryPath)
-                any |= WorkerDirectory.TrySweep(worker, (path, message) => GiveBack(path, message, countAttempt: true, "its worker died"));
+                any |= WorkerDirectory.TrySweep(worker, (path, message) => Release(path, message, countAttempt: true, "its worker died"));
         }
 
         return any;
@@ -168,7 +168,7 @@ internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWork
     private void Leave()
     {
         _waiter.Dispose();
-        _me.Leave((path, message) => GiveBack(path, message, countAttempt: false, ""));
+        _me.Leave((path, message) => Release(path, message, countAttempt: false, ""));
         _sequence.Dispose();
     }
 }

@@ -25,7 +25,7 @@ internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
     public bool Any()
     {
         long now = Stopwatch.GetTimestamp();
-        if (_next == _names.Count || now >= _freshUntil || now >= _earliestDue) Look(now);
+        if (_next == _names.Count || now >= _freshUntil || now >= _earliestDue) Refresh(now);
         return _next < _names.Count;
     }
 
@@ -41,7 +41,7 @@ internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
     /// <summary>Forgets what is known, because a message has become ready.</summary>
     public void Forget() => _freshUntil = 0;
 
-    private void Look(long now)
+    private void Refresh(long now)
     {
         PromoteDue();
         // Read before the directory: names up to this one are seen by the listing, or were taken. One beyond it could be seen while one

@@ -100,7 +100,7 @@ internal sealed class SendSequencer : IDisposable
 
         string found = Encoding.UTF8.GetString(text[..had]).TrimEnd();
         throw new CorruptSegmentException(
-            $"{_files.Sequence} does not hold a number, a time and the number again, but '{found}'; empty it, and it is made anew from "
+            $"{_files.Sequence} does not hold a number, a time and the number again, but '{found}'; empty it, and it is created again from "
             + $"the messages");
     }
 

@@ -52,7 +52,8 @@ internal sealed class WorkerDirectory : IDisposable
             held.Dispose();
         }
 
-        throw new IOException($"no directory could be made in {files.Leased}: {MostAttempts} were removed while they were being made");
+        throw new IOException(
+            $"no directory could be created in {files.Leased}: {MostAttempts} were removed while they were being created");
     }
 
     /// <summary>Whether it is still there with its lock; a person may have removed it.</summary>
@@ -75,9 +76,9 @@ internal sealed class WorkerDirectory : IDisposable
     }
 
     /// <summary>Leaves: what is still here goes back, and the directory goes.</summary>
-    public void Leave(Action<string, MessageName> giveBack)
+    public void Leave(Action<string, MessageName> release)
     {
-        Empty(DirectoryPath, giveBack);
+        Empty(DirectoryPath, release);
         Dispose();
     }
 
@@ -97,24 +98,24 @@ internal sealed class WorkerDirectory : IDisposable
     /// <summary>Returns the messages of a dead worker, and removes its directory. Does nothing if the worker
     /// lives.</summary>
     /// <returns><see langword="true"/> if the worker was dead; otherwise, <see langword="false"/>.</returns>
-    public static bool TrySweep(string directory, Action<string, MessageName> giveBack)
+    public static bool TrySweep(string directory, Action<string, MessageName> release)
     {
         // Only who holds a directory's lock may empty it: what has no lock yet is being made, and its owner
         // may take the lock at any moment.
         string path = Path.Combine(directory, LockName);
         using SafeFileHandle? file = PrivateFile.TryOpen(path, FileAccess.Read);
         if (file is null) return Path.GetFileName(directory)[0] == '.' ? !PrivateFiles.TryRemoveDirectory(directory).Failed
-            : TrySweepUnlocked(directory, giveBack);
+            : TrySweepUnlocked(directory, release);
         if (!FileLock.TryAcquire(file, path)) return false;
         // Another sweeper was quicker, and somebody may have made a lock of that name since.
         if (PrivateFiles.Status(path) is not { } named || named.Inode != PrivateFiles.Status(file).Inode) return false;
-        Empty(directory, giveBack);
+        Empty(directory, release);
         return true;
     }
 
     /// <summary>Sweeps what came into sight with a lock and has none: it was swept almost
     /// to its end, or a person removed the lock.</summary>
-    private static bool TrySweepUnlocked(string directory, Action<string, MessageName> giveBack)
+    private static bool TrySweepUnlocked(string directory, Action<string, MessageName> release)
     {
         using LockFile held = new LockFile(Path.Combine(directory, LockName));
         try
@@ -126,16 +127,16 @@ internal sealed class WorkerDirectory : IDisposable
             return false;
         }
 
-        Empty(directory, giveBack);
+        Empty(directory, release);
         return true;
     }
 
-    private static void Empty(string directory, Action<string, MessageName> giveBack)
+    private static void Empty(string directory, Action<string, MessageName> release)
     {
         foreach (string name in RootDirectory.NamesIn(directory))
         {
             string path = Path.Combine(directory, name);
-            if (MessageName.TryParse(name, out MessageName message)) giveBack(path, message);
+            if (MessageName.TryParse(name, out MessageName message)) release(path, message);
             else if (name == WorksName || name.EndsWith(New, StringComparison.Ordinal) || name.EndsWith(Reserved, StringComparison.Ordinal))
                 PrivateFile.Remove(path);
         }

@@ -61,7 +61,7 @@ internal sealed class StoreObject
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new CorruptSegmentException($"{path} is not one JSON object: {e.Message} Mend it or remove it", e);
+            throw new CorruptSegmentException($"{path} is not one JSON object: {e.Message} Repair it or remove it", e);
         }
     }
 

@@ -30,7 +30,7 @@ internal sealed class StoreWatch : IStoreWatch, IWaitCondition
     public async IAsyncEnumerator<StoreChange> GetAsyncEnumerator(CancellationToken cancellationToken = default)
     {
         if (Interlocked.Exchange(ref _enumerated, 1) != 0)
-            throw new InvalidOperationException("a watch is enumerated once; ask for another");
+            throw new InvalidOperationException("a watch can be enumerated only once; open another one");
         while (true)
         {
             while (_changes.TryDequeue(out StoreChange change)) yield return change;

@@ -18,9 +18,9 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
     private readonly ChangeWaiter _waiter;
     private readonly ExclusiveUse _use;
     private readonly Lock _reading = new();
-    private readonly List<LaneReader> _lanes = [];
+    private readonly List<SenderLogReader> _lanes = [];
     private int _turn, _leasedBytes;
-    private LaneReader? _leased;
+    private SenderLogReader? _leased;
     private long _leases, _openLease;
 
     public LogReceiver(string stream, string lanes, StreamNumbers numbers, FilesTransportOptions options)
@@ -32,7 +32,7 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
         _use = new ExclusiveUse(Close);
         try
         {
-            if (!_role.TryAcquire()) throw new IOException($"{stream} has a receiver already, and it is alive; a stream has one");
+            if (!_role.TryAcquire()) throw new IOException($"{stream} has a receiver already, and it is alive; dispose it first");
             FindLanes();
         }
         catch
@@ -181,7 +181,7 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
         return message.Length <= _numbers.MaxMessageBytes
             ? message
             : throw new CorruptSegmentException(
-                $"a line in {_leased!.Files.Directory} stands for a message of {message.Length:N0} bytes, the limit is "
+                $"a line in {_leased!.Files.Directory} encodes a message of {message.Length:N0} bytes, the limit is "
                 + $"{_numbers.MaxMessageBytes:N0}");
     }
 
@@ -217,9 +217,9 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
             if (name.StartsWith('.') || _lanes.Exists(lane => lane.Files.Directory == directory)) continue;
             if (_lanes.Count == MostLanes)
                 throw new CorruptSegmentException(
-                    $"{_lanesDirectory} has more than {MostLanes:N0} lanes; remove those that nobody writes to");
+                    $"{_lanesDirectory} has more than {MostLanes:N0} lanes; remove those that no process writes to");
             RootDirectory.Ensure(directory);
-            _lanes.Add(new LaneReader(new LaneFiles(directory), _numbers.MaxLineBytes));
+            _lanes.Add(new SenderLogReader(new SenderLogFiles(directory), _numbers.MaxLineBytes));
         }
 
         return _lanes.Count > known;
@@ -236,7 +236,7 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
     private void Close()
     {
         _waiter.Dispose();
-        foreach (LaneReader lane in _lanes) lane.Dispose();
+        foreach (SenderLogReader lane in _lanes) lane.Dispose();
         _role.Dispose();
     }
 }

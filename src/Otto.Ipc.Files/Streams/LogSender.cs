@@ -10,9 +10,9 @@ namespace Otto.Ipc.Files.Streams;
 internal sealed class LogSender : MessageSender, IWaitCondition
 {
     private readonly StreamNumbers _numbers;
-    private readonly LaneFiles _lane;
+    private readonly SenderLogFiles _lane;
     private readonly LockFile _lock;
-    private readonly LaneWriter _log;
+    private readonly SenderLogWriter _log;
     private readonly ChangeWaiter _waiter;
     private readonly ExclusiveUse _use;
     private byte[] _line = new byte[1024];
@@ -23,12 +23,12 @@ internal sealed class LogSender : MessageSender, IWaitCondition
     public LogSender(string lanes, StreamNumbers numbers, FilesTransportOptions options)
     {
         _numbers = numbers;
-        (_lane, _lock) = SenderLane.Take(lanes, numbers.MaxSenders);
+        (_lane, _lock) = SenderLogs.Take(lanes, numbers.MaxSenders);
         try
         {
             // A new sender begins a completed lane anew.
             PrivateFile.Remove(_lane.Completed);
-            _log = new LaneWriter(_lane, numbers.LogFileBytes, options.Flush);
+            _log = new SenderLogWriter(_lane, numbers.LogFileBytes, options.Flush);
         }
         catch
         {
@@ -198,7 +198,7 @@ internal sealed class LogSender : MessageSender, IWaitCondition
     private void ThrowIfCompleted()
     {
         if (_completed) throw new InvalidOperationException(
-            "this sender said that no more will come; open another one to begin the stream anew");
+            "this sender was completed; open another one to start the stream again");
     }
 
     private void Close()

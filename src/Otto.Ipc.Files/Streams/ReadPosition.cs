@@ -14,10 +14,10 @@ internal static class ReadPosition
 
     /// <summary>Reads the position; zero if the lane never had a receiver.</summary>
     /// <exception cref="CorruptSegmentException">The file holds no position.</exception>
-    public static long Load(LaneFiles lane)
+    public static long Load(SenderLogFiles log)
     {
-        using SafeFileHandle? file = PrivateFile.TryOpen(lane.Read, FileAccess.Read);
-        return file is null ? 0 : Load(file, lane.Read);
+        using SafeFileHandle? file = PrivateFile.TryOpen(log.Read, FileAccess.Read);
+        return file is null ? 0 : Load(file, log.Read);
     }
 
     public static long Load(SafeFileHandle file, string path)

@@ -14,7 +14,7 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
     private const int LooksUntilCalm = 64;
     private int _waiters;
     private bool _fencing;
-    private int _looks;
+    private int _polls;
 
     /// <summary>What wakes this waiter.</summary>
     public Doorbell Bell { get; } = new(mapping, offset);
@@ -36,7 +36,7 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
     /// </summary>
     public void NoteBusy()
     {
-        if (!_fencing || ++_looks < LooksUntilCalm) return;
+        if (!_fencing || ++_polls < LooksUntilCalm) return;
         _fencing = false;
         // Safe at any time: a waiter whose OR comes after this finds F clear, and fences for everybody.
         Interlocked.And(ref Bell.Word, ~Doorbell.Fencing);
@@ -95,7 +95,7 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
 
             @short = !ProcessFence.SignallersReached;
             _fencing = true;
-            _looks = 0;
+            _polls = 0;
         }
 
         // Rung in between: W is clear again, so nobody would ring for a sleep now. There is a reason to look, or a short sleep finds it.

@@ -20,7 +20,7 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
     private volatile bool _retired;
     private bool _released;
     private long _messages, _bytes;
-    private long _messagesTold, _bytesTold;
+    private long _messagesReported, _bytesReported;
 
     /// <summary>Joins. The caller holds the lock of its exclusive role, if it has one; the
     /// segment is this end's to close from here on.</summary>
@@ -128,7 +128,7 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
                 _waiter.Bell.Ring();
             }
 
-            TellMeter();
+            ReportToMeter();
             bool swept = _participants.SweepDead() > 0;
             Looking?.Invoke(swept);
         }
@@ -140,7 +140,7 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
         {
             if (_released) return;
             _released = true;
-            TellMeter();
+            ReportToMeter();
             Leaving?.Invoke();
             _participants.Leave();
             Segment.Close();
@@ -149,11 +149,11 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
         MaintenanceThread.Unregister(this);
     }
 
-    private void TellMeter()
+    private void ReportToMeter()
     {
         long messages = Volatile.Read(ref _messages), bytes = Volatile.Read(ref _bytes);
-        Segment.Meter.Moved(messages - _messagesTold, bytes - _bytesTold, _receives);
-        (_messagesTold, _bytesTold) = (messages, bytes);
+        Segment.Meter.Moved(messages - _messagesReported, bytes - _bytesReported, _receives);
+        (_messagesReported, _bytesReported) = (messages, bytes);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

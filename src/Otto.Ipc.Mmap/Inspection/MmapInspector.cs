@@ -79,7 +79,7 @@ public sealed class MmapInspector
         }
         catch (DirectoryNotFoundException)
         {
-            return []; // it went away meanwhile
+            return []; // it was removed in the meantime
         }
     }
 
@@ -96,7 +96,7 @@ public sealed class MmapInspector
             Bytes = bytes,
             Owner = Platform.ProcessIdentity.UserId,
             Condition = SegmentCondition.Retired,
-            Problem = $"{paths.Count:N0} files of blocks whose pool is gone",
+            Problem = $"{paths.Count:N0} files of blocks whose pool was removed",
         };
     }
 }

@@ -16,7 +16,7 @@ internal static class SegmentCleaner
         {
             return report.Kind switch
             {
-                SegmentKind.Region => Left(report, "no lock says whether its run is over; delete the file when it is"),
+                SegmentKind.Region => Left(report, "no lock shows whether its run has ended; delete the file when it has"),
                 SegmentKind.Pool => Pool(report, options),
                 // Whoever lends in a channel has it open, so nobody has its blocks: they go with it.
                 _ => options.DryRun ? WouldRemove(report, options) : Remove(report, options),
@@ -42,7 +42,7 @@ internal static class SegmentCleaner
         }
 
         if (owner is { Condition: SegmentCondition.Unreadable } && !options.IncludePending)
-            return Left(report, $"nothing says whether it belongs to {Path.GetFileName(channel)}, which cannot be read");
+            return Left(report, $"it may belong to {Path.GetFileName(channel)}, which cannot be read");
         if (PrivateFiles.Status(report.Path) is not null)
         {
             CleanReport pool = options.DryRun ? WouldRemove(report, options) : Remove(report, options);
@@ -54,7 +54,7 @@ internal static class SegmentCleaner
             foreach (string block in PoolInspector.BlocksOf(directory, report.Name).Paths) File.Delete(block);
         }
 
-        return new CleanReport(report, true, "its channel is gone");
+        return new CleanReport(report, true, "its channel was removed");
     }
 
     private static CleanReport WouldRemove(SegmentReport report, CleanOptions options) =>
@@ -66,7 +66,7 @@ internal static class SegmentCleaner
         string? why = null;
         SegmentRemoval? removal =
             SegmentFile.Remove(report.Path, (file, status) => why = ReasonToKeep(Again(report, file, status), options));
-        if (removal is null) return new CleanReport(report, true, "it went away meanwhile");
+        if (removal is null) return new CleanReport(report, true, "it was removed in the meantime");
         if (removal.Value.Objection is null) return new CleanReport(report, true, ReasonToGo(report));
         return Left(report, why ?? InUse(SegmentInspector.At(report.Path) ?? report));
     }
@@ -83,13 +83,13 @@ internal static class SegmentCleaner
     };
 
     private static string ReasonToGo(SegmentReport report) =>
-        report.Problem ?? (report.Contents?.PendingWork is { } undone ? $"nobody has it open, though {undone}"
-        : "nobody has it open, and it holds nothing undone");
+        report.Problem ?? (report.Contents?.PendingWork is { } undone ? $"no process has it open, although {undone}"
+        : "no process has it open, and it holds no pending work");
 
     private static string InUse(SegmentReport report)
     {
         string[] holders = [.. report.Participants.Where(p => p.Alive).Select(p => $"{p.Pid} ({p.Role})")];
-        return holders.Length == 0 ? "somebody has it open" : $"in use by {string.Join(", ", holders)}";
+        return holders.Length == 0 ? "a process has it open" : $"in use by {string.Join(", ", holders)}";
     }
 
     private static CleanReport Left(SegmentReport report, string reason) => new(report, false, reason);

@@ -83,7 +83,7 @@ public sealed record QueueContents(
 
     /// <inheritdoc/>
     public override string? PendingWork => Ready + Delayed + Leased + Dead > 0
-        ? $"it holds messages that nobody has done: {Ready:N0} ready, {Delayed:N0} delayed, {Leased:N0} begun, {Dead:N0} dead letters"
+        ? $"it holds pending messages: {Ready:N0} ready, {Delayed:N0} delayed, {Leased:N0} leased, {Dead:N0} dead letters"
         : null;
 }
 

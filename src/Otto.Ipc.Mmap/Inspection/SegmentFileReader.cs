@@ -23,7 +23,7 @@ internal sealed class SegmentFileReader(SafeFileHandle file, string path)
         for (int done = 0; done < bytes.Length;)
         {
             int read = RandomAccess.Read(file, bytes[done..], offset + done);
-            if (read == 0) throw new CorruptSegmentException($"{path}: ends within the {bytes.Length:N0} bytes at {offset:N0}");
+            if (read == 0) throw new CorruptSegmentException($"{path}: the file ends within the {bytes.Length:N0} bytes at {offset:N0}");
             done += read;
         }
     }

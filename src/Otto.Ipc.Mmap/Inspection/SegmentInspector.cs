@@ -65,7 +65,7 @@ internal static class SegmentInspector
                 MaxParticipants = plan.MaxParticipants,
                 Condition = header.State == SegmentLayout.StateRetired ? SegmentCondition.Retired
                 : SegmentFile.IsOfAnotherBoot(header) ? SegmentCondition.Stale : SegmentCondition.Ready,
-                Problem = header.State == SegmentLayout.StateRetired ? "it was removed, and its remover died before the name was gone"
+                Problem = header.State == SegmentLayout.StateRetired ? "it was removed, and its remover died before it deleted the name"
                     : SegmentFile.IsOfAnotherBoot(header) ? $"it is of another boot of this machine ({header.BootId})" : null,
                 Participants = ParticipantsOf(bytes, plan, probe),
             };

@@ -160,7 +160,7 @@ internal sealed class LoanPool
     /// <returns>
     /// <see langword="true"/> if it is this participant's to return; otherwise, <see langword="false"/>.
     /// </returns>
-    public bool GiveBack(in BlockDescriptor block)
+    public bool ReturnBlock(in BlockDescriptor block)
     {
         // A copy of a loan that came back long ago may be disposed again after the pool was closed.
         if (Volatile.Read(ref _outstanding) <= 0 || !Find(block, out long word) || BlockWord.State(word) != BlockState.Writing
@@ -174,12 +174,12 @@ internal sealed class LoanPool
     public ReadOnlyMemory<byte> Read(in BlockDescriptor block)
     {
         if (!Find(block, out long word) || BlockWord.State(word) is not (BlockState.Sending or BlockState.Sent or BlockState.Held))
-            throw new CorruptSegmentException($"{_segment.Path}: a message speaks of block {block.Block:N0}, file {block.File:N0}, "
+            throw new CorruptSegmentException($"{_segment.Path}: a message refers to block {block.Block:N0}, file {block.File:N0}, "
                 + $"generation {block.Generation:N0}, which is not lent");
         BlockMapping bytes = View(block.Block, block.File).Readable(_writableViews);
         if ((uint)block.Length > (uint)bytes.Length)
             throw new CorruptSegmentException(
-                $"{_segment.Path}: a message speaks of {block.Length:N0} bytes of block {block.Block:N0}, which has {bytes.Length:N0}");
+                $"{_segment.Path}: a message refers to {block.Length:N0} bytes of block {block.Block:N0}, which has {bytes.Length:N0}");
         return bytes.Memory[..block.Length];
     }
 
@@ -254,7 +254,7 @@ internal sealed class LoanPool
     }
 
     /// <summary>Releases a block that <see cref="TryHold"/> kept.</summary>
-    public void LetGo(in BlockDescriptor block)
+    public void ReleaseHold(in BlockDescriptor block)
     {
         DropHold(block);
         Leave();
@@ -283,7 +283,7 @@ internal sealed class LoanPool
     }
 
     /// <summary>Checks for dead borrowers and holders, and for files that were deleted.</summary>
-    public void Look()
+    public void RunMaintenance()
     {
         if (_participants.SweepDead() > 0) Collect();
         if (_segment.IsRetired || _segment.CheckStillLinked() || !_seat.WasTaken) return;

@@ -57,10 +57,10 @@ internal sealed class RingLoans<TLayout>(SegmentFile segment, int maxBytes, bool
                 $"a loan of {bytes:N0} bytes is not within 1 to {maxBytes:N0}; raise MaxLoanBytes");
     }
 
-    public void Look(bool swept)
+    public void RunMaintenance(bool swept)
     {
         if (_pool is null && !(swept && LoanPool.Exists(segment))) return;
-        Pool.Look();
+        Pool.RunMaintenance();
         if (swept) Pool.Collect();
     }
 

@@ -107,7 +107,7 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
         }
 
         for (int i = 0; i < layout.Slots; i++)
-            mapping.Long(layout.Slot(i)) = SlotWord.Make(SlotState.Released, SlotWord.Nobody, attempts: 0, lap: 0);
+            mapping.Long(layout.Slot(i)) = SlotWord.Make(SlotState.Released, SlotWord.NoOwner, attempts: 0, lap: 0);
         mapping.Long(plan.Control(1)) = layout.Slots;
         mapping.Long(plan.Control(7)) = DelayedSlots.Initial;
     }

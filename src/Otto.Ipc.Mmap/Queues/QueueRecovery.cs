@@ -84,7 +84,7 @@ internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, Inde
         if (FaultPoints.On) FaultPoints.Reach("queue.sweep.taken-over");
         WriteNote(slot, $"its worker died in attempt {attempts}, the queue's limit");
         return Interlocked.CompareExchange(
-            ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.Nobody, attempts, SlotWord.Lap(word)), mine) == mine;
+            ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.NoOwner, attempts, SlotWord.Lap(word)), mine) == mine;
     }
 
     private bool TryMove(int slot, long word, SlotState state, int me, int attempts, IndexQueue queue)

@@ -99,7 +99,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
         SlotTable.CheckDelay(delay);
         int attempts = SlotWord.Attempts(token.Word) + (countAttempt ? 1 : 0);
         if (countAttempt && attempts >= _layout.MaxAttempts)
-            return End(token, Ending.GivenUp, attempts, $"given back {attempts} times, the queue's limit");
+            return End(token, Ending.GivenUp, attempts, $"released {attempts} times, the queue's limit");
         return Return(token, attempts, delay);
     }
 

@@ -75,7 +75,7 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
             if (!Pool.TryBeginSend(block))
             {
                 slots.Moves.TryRelease(new SlotToken(word, slot));
-                throw new InvalidOperationException("this loan was sent or given back already");
+                throw new InvalidOperationException("this loan was already sent or returned");
             }
 
             Commit(slot, word, block, TimeSpan.Zero, begun: true);
@@ -88,16 +88,16 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         }
     }
 
-    void ILoanOwner.GiveBack(in SlotToken token)
+    void ILoanOwner.ReturnLoan(in SlotToken token)
     {
         if (!slots.Gate.TryEnterLate()) return;
-        slots.Gate.Exit(Pool.GiveBack(BlockDescriptor.Of(token, 0)) ? 2 : 1);
+        slots.Gate.Exit(Pool.ReturnBlock(BlockDescriptor.Of(token, 0)) ? 2 : 1);
     }
 
     void ILoanOwner.Release(in SlotToken token)
     {
         if (!slots.Gate.TryEnterLate()) return;
-        Pool.LetGo(BlockDescriptor.Of(token, 0));
+        Pool.ReleaseHold(BlockDescriptor.Of(token, 0));
         slots.Gate.Exit(2);
     }
 
@@ -171,7 +171,7 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
             if (!TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory)) return false;
             if (!slots.Moves.TryClaim(out int index, out long word))
             {
-                Pool.GiveBack(block);
+                Pool.ReturnBlock(block);
                 return false;
             }
 
@@ -223,7 +223,7 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         if (!TryBorrow(message.Length, out block, out Memory<byte> memory)) return false;
         message.CopyTo(memory.Span);
         if (slots.Moves.TryClaim(out slot, out word)) return true;
-        Pool.GiveBack(block);
+        Pool.ReturnBlock(block);
         return false;
     }
 
@@ -277,10 +277,10 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
     /// Sweeps borrowers and holders; after a sweep of the queue also what a death left between a message's end and its
     /// block's.
     /// </summary>
-    public void Look(bool swept)
+    public void RunMaintenance(bool swept)
     {
         if (_pool is null && !(swept && LoanPool.Exists(slots.Segment))) return;
-        Pool.Look();
+        Pool.RunMaintenance();
         if (swept) Pool.Collect();
     }
 

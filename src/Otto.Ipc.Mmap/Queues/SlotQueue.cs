@@ -44,7 +44,7 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
         var ready = new IndexQueue(_map, plan.Control(2), plan.Control(3), _layout.ReadyCells, _layout.Cells, segment.Path);
         _gate = new UseCounter(Release);
         var delayed = new DelayedSlots(_map, _layout, plan.Control(7));
-        _work = new WorkReadiness(ready, delayed, segment, () => Look(wake: true));
+        _work = new WorkReadiness(ready, delayed, segment, () => RunMaintenance(wake: true));
         var room = new RoomReadiness(free, segment, _layout.Slots);
         _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);
         _senders = new QueueDoorbell(_map, plan.Control(5), room, _gate, options);
@@ -156,7 +156,7 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
     public override bool TryFindDead(WorkMatch match, out int attempts, out string reason) =>
         _search.TryFindDead(match, out attempts, out reason);
 
-    public override bool TryEnterExclusive(TimeSpan patience, out IDisposable? turn) => _search.TryEnterExclusive(patience, out turn);
+    public override bool TryEnterExclusive(TimeSpan timeout, out IDisposable? turn) => _search.TryEnterExclusive(timeout, out turn);
 
     public override WorkQueueCounts GetCounts()
     {
@@ -189,11 +189,11 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
 
     public override bool DeleteDeadLetter(DeadLetterId id) => _leases.EndDead(id, Ending.Released);
 
-    public void RunMaintenance() => Look(wake: false);
+    public void RunMaintenance() => RunMaintenance(wake: false);
 
     /// <summary>Runs one round of checks, for the maintenance thread or because a delayed message is due.</summary>
     /// <param name="wake"><see langword="true"/> to wake only the waiters of this handle and sweep nothing.</param>
-    public void Look(bool wake)
+    public void RunMaintenance(bool wake)
     {
         lock (_closing)
         {
@@ -207,9 +207,9 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
                 _senders.Bell.Ring();
             }
 
-            _loans.Look(swept: false);
+            _loans.RunMaintenance(swept: false);
             if (_participants.SweepDead() == 0) return;
-            _loans.Look(swept: true);
+            _loans.RunMaintenance(swept: true);
             _workers.Bell.Ring();
             _senders.Bell.Ring();
         }

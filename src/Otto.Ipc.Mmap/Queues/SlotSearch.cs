@@ -75,7 +75,7 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
         return false;
     }
 
-    public bool TryEnterExclusive(TimeSpan patience, out IDisposable? turn)
+    public bool TryEnterExclusive(TimeSpan timeout, out IDisposable? turn)
     {
         turn = null;
         slots.Gate.Enter();
@@ -83,7 +83,7 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
         try
         {
             long start = Stopwatch.GetTimestamp();
-            if (!_turn.TryEnter(patience)) return false;
+            if (!_turn.TryEnter(timeout)) return false;
             ParticipantLocks? held = null;
             try
             {
@@ -91,7 +91,7 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
                 SpinWait spin = default;
                 while (!held.TryHoldTurn())
                 {
-                    if (Stopwatch.GetElapsedTime(start) >= patience) return false;
+                    if (Stopwatch.GetElapsedTime(start) >= timeout) return false;
                     spin.SpinOnce();
                 }
 

@@ -116,7 +116,7 @@ internal sealed class SlotSender(SlotTable slots, SlotLoans loans) : IWriteSlotO
         if (!_gate.TryEnterLate()) return;
         BlockDescriptor block = loans.TakeReserved(token);
         bool released = _moves.TryRelease(token);
-        if (released && block.File != 0) loans.Pool.GiveBack(block);
+        if (released && block.File != 0) loans.Pool.ReturnBlock(block);
         _gate.Exit(released ? 2 : 1); // the call, and the reserved slot
     }
 }

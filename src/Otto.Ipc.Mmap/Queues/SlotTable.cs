@@ -30,7 +30,7 @@ internal sealed class SlotTable(SegmentFile segment, QueueLayout layout, SlotTra
     {
         string problem = $"slot {slot:N0} {what}";
         moves.TryGiveUp(new SlotToken(word, slot), SlotWord.Attempts(word), problem);
-        throw new CorruptSegmentException($"{segment.Path}: {problem}; it was put among the dead letters");
+        throw new CorruptSegmentException($"{segment.Path}: {problem}; it was moved to the dead letters");
     }
 
     public void CheckSize(int bytes)

@@ -138,7 +138,7 @@ internal sealed class SlotTransitions
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.note");
         // Release: the note is visible before the state that says it is there. Pairs with the acquire in QueueSnapshot.DeadLetters.
         Volatile.Write(ref Word(token.Index),
-            SlotWord.Make(SlotState.Dead, SlotWord.Nobody, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
+            SlotWord.Make(SlotState.Dead, SlotWord.NoOwner, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.word");
         return true;
     }

@@ -41,7 +41,7 @@ internal enum SlotState
 internal static class SlotWord
 {
     /// <summary>No participant has this number.</summary>
-    public const int Nobody = 0xFFF;
+    public const int NoOwner = 0xFFF;
 
     public const int MaxAttempts = 0xFF;
 

@@ -23,8 +23,8 @@ namespace Otto.Ipc.Mmap.Regions;
 /// </remarks>
 public sealed class JsonRegion
 {
-    internal static readonly TimeSpan FirstLook = TimeSpan.FromMilliseconds(10);
-    private static readonly TimeSpan LongestLook = TimeSpan.FromSeconds(1);
+    internal static readonly TimeSpan FirstPoll = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan LongestPoll = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ReplaceTime = TimeSpan.FromMilliseconds(100);
 
     private readonly RegionOptions _options;
@@ -175,7 +175,7 @@ public sealed class JsonRegion
         CheckTimeout(timeout);
         long start = Stopwatch.GetTimestamp();
         using IFileWatch? watch = FileWatch.TryOpen(FilePath, cancellationToken);
-        for (TimeSpan look = FirstLook; ; look = Longer(look))
+        for (TimeSpan pause = FirstPoll; ; pause = Longer(pause))
         {
             cancellationToken.ThrowIfCancellationRequested();
             RegionSnapshot? now = TryRead();
@@ -190,7 +190,7 @@ public sealed class JsonRegion
             if (!now.SameAs(since)) return now;
             TimeSpan left = Left(start, timeout);
             if (left <= TimeSpan.Zero) return null;
-            FileWatch.Sleep(watch, look < left ? look : left, cancellationToken);
+            FileWatch.Sleep(watch, pause < left ? pause : left, cancellationToken);
         }
     }
 
@@ -208,7 +208,7 @@ public sealed class JsonRegion
         ArgumentNullException.ThrowIfNull(since);
         CheckTimeout(timeout);
         long start = Stopwatch.GetTimestamp();
-        for (TimeSpan look = FirstLook; ; look = Longer(look))
+        for (TimeSpan pause = FirstPoll; ; pause = Longer(pause))
         {
             cancellationToken.ThrowIfCancellationRequested();
             RegionSnapshot? now = TryRead();
@@ -221,7 +221,7 @@ public sealed class JsonRegion
             if (!now.SameAs(since)) return now;
             TimeSpan left = Left(start, timeout);
             if (left <= TimeSpan.Zero) return null;
-            await Task.Delay(look < left ? look : left, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(pause < left ? pause : left, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -250,7 +250,7 @@ public sealed class JsonRegion
     private static TimeSpan Left(long start, TimeSpan timeout) =>
         timeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : timeout - Stopwatch.GetElapsedTime(start);
 
-    internal static TimeSpan Longer(TimeSpan look) => look * 2 < LongestLook ? look * 2 : LongestLook;
+    internal static TimeSpan Longer(TimeSpan pause) => pause * 2 < LongestPoll ? pause * 2 : LongestPoll;
 
     /// <summary>The region's text now, checked; <paramref name="known"/> itself where it
     /// has not changed since.</summary>

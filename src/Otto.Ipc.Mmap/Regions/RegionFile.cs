@@ -75,7 +75,7 @@ internal sealed class RegionFile : IDisposable
             ?? throw new ArgumentException($"'{path}' names a directory, not a region's file");
         if (!Directory.Exists(directory))
             throw new DirectoryNotFoundException(
-                $"the directory {directory} does not exist; make it, or name another in {RegionLocation.DirectoryVariable}");
+                $"the directory {directory} does not exist; create it, or name another in {RegionLocation.DirectoryVariable}");
 
         string? temporary = null;
         SafeFileHandle? handle = PrivateFiles.TryCreateUnnamed(directory, out FileFailure failure);
@@ -186,7 +186,7 @@ internal sealed class RegionFile : IDisposable
             throw failure.ToException("posix_fallocate", Path);
         long free = Math.Max(PrivateFiles.FreeBytes(Path), 0);
         throw new RegionFullException(
-            $"{doing} the region {Path} needs {size:N0} bytes, {free:N0} are free there; free some, choose a smaller size, or set "
+            $"{doing} the region {Path} needs {size:N0} bytes, {free:N0} are free there; free some space, choose a smaller size, or set "
             + $"{RegionLocation.DirectoryVariable}", size, free);
     }
 

@@ -49,7 +49,7 @@ internal static class RegionReader
     }
 
     public static CorruptSegmentException Corrupt(string path, string? problem) =>
-        new($"the region {path} is damaged: {problem}; remove the file, or let the program that wrote it write it again");
+        new($"the region {path} is damaged: {problem}; remove the file, or write it again with the program that wrote it");
 
     /// <summary>Reads the trailer of a file.</summary>
     /// <returns>Null without a problem where there is none.</returns>

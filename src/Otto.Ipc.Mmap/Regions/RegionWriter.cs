@@ -28,7 +28,7 @@ internal static class RegionWriter
         {
             throw new RegionFullException(
                 $"the region {file.Path} would need {next.Length:N0} bytes, it has {limit:N0}; nothing was changed. Its size was fixed "
-                + $"when it was made: store less, or make a larger one", next.Length, limit);
+                + $"when it was created: store less, or create a larger one", next.Length, limit);
         }
 
         file.EnsureAllocated();

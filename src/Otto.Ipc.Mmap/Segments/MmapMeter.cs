@@ -18,10 +18,10 @@ internal static class MmapMeter
     public static readonly Counter<long> Full = Meter.CreateCounter<long>("otto.ipc.full", "{event}", "Sends that found no room");
 
     public static readonly Counter<long> Wakes =
-        Meter.CreateCounter<long>("otto.ipc.wakes", "{wake}", "System calls made to wake somebody");
+        Meter.CreateCounter<long>("otto.ipc.wakes", "{wake}", "System calls that wake a waiting process");
 
     public static readonly Counter<long> Reclaims =
-        Meter.CreateCounter<long>("otto.ipc.reclaims", "{participant}", "Dead participants whose leavings were repaired");
+        Meter.CreateCounter<long>("otto.ipc.reclaims", "{participant}", "Dead participants that were cleaned up");
 }
 
 /// <summary>Counts for one channel.</summary>

@@ -76,8 +76,9 @@ internal sealed class SegmentFile
     }
 
     /// <summary>Creates the exception for a caller that uses a segment after it was retired.</summary>
-    public SegmentRemovedException Retired() => new($"{Path} was deleted, replaced or retired while it was open here; whoever opens it "
-        + $"now meets elsewhere: dispose this handle and open it anew");
+    public SegmentRemovedException Retired() =>
+        new($"{Path} was deleted, replaced or unlinked while it was open here; processes that open it "
+        + $"now use another segment: dispose this handle and open it again");
 
     public static string PathOf(string directory, ChannelName name, SegmentShape shape) =>
         System.IO.Path.Combine(directory, $"{name.Value}.{NameOf(shape)}");
@@ -100,8 +101,8 @@ internal sealed class SegmentFile
         }
 
         throw new IOException(
-            $"{path} was being removed, or came and went, each of {Tries} times that it was looked at; if its remover is stopped, "
-            + $"continue or kill that process, else look for what removes it in a loop");
+            $"{path} was being removed, or was created and removed, in each of {Tries} attempts to open it; if its remover is stopped, "
+            + $"continue or kill that process, otherwise find what removes it in a loop");
     }
 
     /// <summary>Removes a segment that no process is attached to.</summary>
@@ -142,7 +143,7 @@ internal sealed class SegmentFile
         return plan.FileSize == header.FileSize && plan.DataOffset == header.DataOffset
             ? plan
             : throw new CorruptSegmentException($"{path}: the header's parts need {plan.FileSize:N0} bytes from {plan.DataOffset:N0}, "
-            + $"it says {header.FileSize:N0} from {header.DataOffset:N0}");
+            + $"its size field is {header.FileSize:N0}, its data offset {header.DataOffset:N0}");
     }
 
     public static string NameOf(SegmentShape shape) => shape switch
@@ -221,7 +222,7 @@ internal sealed class SegmentFile
         using SafeFileHandle file = SegmentStore.CreateUnnamed(System.IO.Path.GetDirectoryName(path)!);
         SegmentStore.Allocate(file, bytes, path);
         if (!SegmentStore.TryName(file, path))
-            throw new IOException($"{path} is there already; nothing but a pool's block may have that name");
+            throw new IOException($"{path} exists already; only a block of the pool may have that name");
     }
 
     private static SegmentFile? TryCreate(string directory, string path, ISegmentSpec spec)

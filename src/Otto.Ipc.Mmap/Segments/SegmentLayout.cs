@@ -109,8 +109,9 @@ internal static class SegmentLayout
                 $"{path}: magic is {magic:X16}, not {Magic:X16}: this is not a segment of Otto.Ipc; move it away");
         uint major = BinaryPrimitives.ReadUInt32LittleEndian(h[0x08..]);
         if (major != Major)
-            throw new SegmentMismatchException($"{path}: layout version {major} is not {Major}; use the version that made it, or remove "
-                + $"it when nobody needs what it holds");
+            throw new SegmentMismatchException(
+                $"{path}: layout version {major} is not {Major}; use the version of Otto.Ipc that created it, or remove "
+                + $"it if its contents are no longer needed");
         uint crc = BinaryPrimitives.ReadUInt32LittleEndian(h[CrcOffset..]), expected = Checksum(h);
         if (crc != expected) throw new CorruptSegmentException($"{path}: header checksum is {crc:X8}, expected {expected:X8}");
         long size = BinaryPrimitives.ReadInt64LittleEndian(h[0x10..]);

@@ -96,23 +96,23 @@ internal sealed class RegionChangeNotifier(JsonRegion region) : IDisposable
     {
         using IFileWatch? watch = FileWatch.TryOpen(region.FilePath, stop);
         byte[]? found = null;
-        TimeSpan look = JsonRegion.FirstLook;
+        TimeSpan pause = JsonRegion.FirstPoll;
         while (!stop.IsCancellationRequested)
         {
             try
             {
                 byte[] now = region.ReadText(found);
-                look = ReferenceEquals(now, found) ? JsonRegion.Longer(look) : JsonRegion.FirstLook;
+                pause = ReferenceEquals(now, found) ? JsonRegion.Longer(pause) : JsonRegion.FirstPoll;
                 Found(found = now);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 // Gone or damaged: whoever watches looks for itself, and is told what is wrong.
                 Found(null);
-                look = TimeSpan.FromMilliseconds(200);
+                pause = TimeSpan.FromMilliseconds(200);
             }
 
-            FileWatch.Sleep(watch, look, stop);
+            FileWatch.Sleep(watch, pause, stop);
         }
     }
 }

@@ -16,7 +16,7 @@ internal sealed class RegionStore : IKeyValueStore
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(5);
     private readonly JsonRegion _region;
     private readonly TimeSpan _lockTimeout;
-    private readonly RegionChangeNotifier _news;
+    private readonly RegionChangeNotifier _changes;
     private volatile bool _disposed;
     private volatile StrongBox<(byte[] Text, Dictionary<string, ReadOnlyMemory<byte>> Values)>? _last;
 
@@ -26,7 +26,7 @@ internal sealed class RegionStore : IKeyValueStore
         _lockTimeout = options.LockTimeout;
         // The name is the path's; the task's name only stands for it.
         _region = JsonRegion.OpenOrCreate(new RegionLocation(name) { FilePath = path }, options.ToRegion());
-        _news = new RegionChangeNotifier(_region);
+        _changes = new RegionChangeNotifier(_region);
     }
 
     public ChannelName Name { get; }
@@ -68,14 +68,14 @@ internal sealed class RegionStore : IKeyValueStore
     {
         var matching = new KeyPattern(pattern);
         Enter(cancellationToken);
-        return new(new RegionStoreWatch(_news, matching, snapshot));
+        return new(new RegionStoreWatch(_changes, matching, snapshot));
     }
 
     /// <summary>Ends the watches. The file stays.</summary>
     public ValueTask DisposeAsync()
     {
         _disposed = true;
-        _news.Dispose();
+        _changes.Dispose();
         return default;
     }
 

@@ -6,47 +6,48 @@ namespace Otto.Ipc.Mmap.Stores;
 
 internal sealed class RegionStoreWatch : IStoreWatch
 {
-    private readonly RegionChangeNotifier _news;
+    private readonly RegionChangeNotifier _changes;
     private readonly KeyPattern _pattern;
     private readonly CancellationTokenSource _ended = new();
-    private Dictionary<string, ReadOnlyMemory<byte>> _told;
+    private Dictionary<string, ReadOnlyMemory<byte>> _last;
     private int _disposed;
     private int _enumerated;
 
     public RegionStoreWatch(RegionChangeNotifier news, KeyPattern pattern, bool snapshot)
     {
-        _news = news;
+        _changes = news;
         _pattern = pattern;
-        _told = snapshot ? [] : Matching(news.Region.ReadText());
+        _last = snapshot ? [] : Matching(news.Region.ReadText());
         news.Join();
     }
 
     public IAsyncEnumerator<StoreChange> GetAsyncEnumerator(CancellationToken cancellationToken = default)
     {
-        if (Interlocked.Exchange(ref _enumerated, 1) != 0) throw new InvalidOperationException("a watch is enumerated once; open another");
+        if (Interlocked.Exchange(ref _enumerated, 1) != 0)
+            throw new InvalidOperationException("a watch can be enumerated only once; open another one");
         return ChangesAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
     }
 
     public ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return default;
-        _news.Leave();
+        _changes.Leave();
         _ended.Cancel(); // not disposed: an enumeration may be about to wait on it
         return default;
     }
 
     private async IAsyncEnumerable<StoreChange> ChangesAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        while (Volatile.Read(ref _disposed) == 0 && !_news.IsDisposed)
+        while (Volatile.Read(ref _disposed) == 0 && !_changes.IsDisposed)
         {
             cancellationToken.ThrowIfCancellationRequested();
             // Asked for before looking: a change after the look completes it.
-            Task change = _news.NextChange;
-            byte[] text = _news.Region.ReadText();
-            _news.Found(text);
+            Task change = _changes.NextChange;
+            byte[] text = _changes.Region.ReadText();
+            _changes.Found(text);
             Dictionary<string, ReadOnlyMemory<byte>> now = Matching(text);
-            Dictionary<string, ReadOnlyMemory<byte>> before = _told;
-            _told = now;
+            Dictionary<string, ReadOnlyMemory<byte>> before = _last;
+            _last = now;
             foreach ((string key, ReadOnlyMemory<byte> value) in now)
             {
                 if (!before.TryGetValue(key, out ReadOnlyMemory<byte> old) || !old.Span.SequenceEqual(value.Span))

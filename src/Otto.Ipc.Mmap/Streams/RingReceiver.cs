@@ -46,7 +46,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         }
 
         _end = new ParticipantEndpoint(segment, ParticipantRoles.Receives, RingLayout.ReceiverBell(segment.Plan),
-            this) { Looking = _loans.Look, Leaving = _loans.Close };
+            this) { Looking = _loans.RunMaintenance, Leaving = _loans.Close };
         try
         {
             foreach (LaneReader lane in _lanes) lane.Resume();
@@ -165,7 +165,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         try
         {
             LetSomeGather();
-            return _end.Waiter.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode) && HasFramesOrIsTold();
+            return _end.Waiter.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode) && HasFramesOrIsNotified();
         }
         finally
         {
@@ -181,7 +181,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         {
             LetSomeGather();
             await _end.Waiter.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
-            return HasFramesOrIsTold();
+            return HasFramesOrIsNotified();
         }
         finally
         {
@@ -275,7 +275,7 @@ internal sealed class RingReceiver : MessageReceiver, IReadiness
         }
     }
 
-    private bool HasFramesOrIsTold()
+    private bool HasFramesOrIsNotified()
     {
         if (HasFrames()) return true;
         return _end.IsRetired && !AllCompleted() ? throw _end.Segment.Retired() : false;

@@ -40,7 +40,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         MaxMessageBytes = RingLayout.MaxMessage(_lane.Capacity);
         _tooMany = (uint)MaxMessageBytes + 1;
         _loans = new RingLoans<StreamLoans>(segment, options.MaxLoanBytes, options.WritableLoans);
-        _end = new ParticipantEndpoint(segment, ParticipantRoles.Sends, _lane.SenderBell, this) { Looking = _loans.Look,
+        _end = new ParticipantEndpoint(segment, ParticipantRoles.Sends, _lane.SenderBell, this) { Looking = _loans.RunMaintenance,
             Leaving = _loans.Close };
         try
         {
@@ -128,7 +128,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         if (!_loans.Pool.TryBeginSend(block))
         {
             _end.Exit();
-            throw new InvalidOperationException("this loan was sent or given back already");
+            throw new InvalidOperationException("this loan was already sent or returned");
         }
 
         block.Write(_map, PayloadAt(_tail + padding));
@@ -139,7 +139,7 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
     }
 
     // A loan may come back on any thread, and after this end was disposed: its pool stays open until then.
-    void ILoanOwner.GiveBack(in SlotToken token) => _loans.Pool.GiveBack(BlockDescriptor.Of(token, 0));
+    void ILoanOwner.ReturnLoan(in SlotToken token) => _loans.Pool.ReturnBlock(BlockDescriptor.Of(token, 0));
 
     void ILoanOwner.Release(in SlotToken token)
     {
@@ -347,12 +347,12 @@ internal sealed class RingSender : MessageSender, ILoanOwner, IReadiness
         _end.Exit();
         if ((uint)bytes <= (uint)MaxMessageBytes && _end.IsRetired) throw _end.Segment.Retired();
         throw _completed && (uint)bytes <= (uint)MaxMessageBytes
-            ? new InvalidOperationException("this sender said that no more would come; open another to go on")
+            ? new InvalidOperationException("this sender was completed; open another one to send more")
             : TooLarge(bytes);
     }
 
     private ArgumentOutOfRangeException TooLarge(int bytes) => new(
         nameof(bytes),
         $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}, half the ring of {_lane.Capacity:N0}; raise Capacity, "
-        + $"or cut the message");
+        + $"or split the message");
 }

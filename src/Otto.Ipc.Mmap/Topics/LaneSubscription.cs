@@ -26,7 +26,7 @@ internal sealed class LaneSubscription
     private long _at;
     private long _next;
     private long _cachedTail;
-    private long _told;
+    private long _published;
     private long _lost;
 
     /// <param name="segment">The topic.</param>
@@ -82,12 +82,12 @@ internal sealed class LaneSubscription
             long lost = _lost;
             _lost = 0;
             // Told even where it begins at zero: the word holds what this place's last user had read.
-            _told = -1;
-            TellPosition();
+            _published = -1;
+            PublishPosition();
             return lost;
         }
 
-        throw new IOException($"{_path}: lane {_index} is written over faster than it can be read; raise Capacity");
+        throw new IOException($"{_path}: lane {_index} is overwritten faster than it can be read; raise Capacity");
     }
 
     /// <summary>Takes the next message.</summary>
@@ -121,10 +121,10 @@ internal sealed class LaneSubscription
     }
 
     /// <summary>Reports to the publisher how far this lane was read, and wakes it if it waits for that.</summary>
-    public void TellPosition()
+    public void PublishPosition()
     {
-        if (_publisherBell is null || _told == _at) return;
-        _told = _at;
+        if (_publisherBell is null || _published == _at) return;
+        _published = _at;
         if (FaultPoints.On) FaultPoints.Reach("topic.read.before");
         // Release: pairs with the read in Subscribers.IsBehind; the bytes are copied before the publisher may write over them.
         Volatile.Write(ref _map.Long(_position), _at);
@@ -172,7 +172,7 @@ internal sealed class LaneSubscription
             if (held || copied) Interlocked.MemoryBarrier();
             if (block.File != 0 && (!IsWhole(_at) || (!held && IsOvertaken)))
             {
-                if (held) _loans.Pool.LetGo(block);
+                if (held) _loans.Pool.ReleaseHold(block);
                 if (TryJump()) continue;
                 length = 0;
                 return false;
@@ -210,7 +210,7 @@ internal sealed class LaneSubscription
     private void Step(long bytes)
     {
         Volatile.Write(ref _at, _at + bytes);
-        if (_publisherBell is not null && _at - _told >= _lane.Chunk) TellPosition();
+        if (_publisherBell is not null && _at - _published >= _lane.Chunk) PublishPosition();
     }
 
     /// <summary>Continues with the oldest message that is still there, or else with the next one, and counts the
@@ -271,7 +271,7 @@ internal sealed class LaneSubscription
     {
         _cachedTail = ReadTail(_at);
         if (_at != _cachedTail) return true;
-        TellPosition();
+        PublishPosition();
         return false;
     }
 

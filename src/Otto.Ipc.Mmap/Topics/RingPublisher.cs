@@ -59,7 +59,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         _end = new ParticipantEndpoint(segment, ParticipantRoles.Publishes, _lane.PublisherBell, this, _subscribers.Repair,
             TopicLayout.PublisherSeats(segment.Plan))
         {
-            Looking = _loans.Look,
+            Looking = _loans.RunMaintenance,
             Leaving = _loans.Close,
         };
         try
@@ -185,7 +185,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         if (!_loans.Pool.TryBeginSend(block))
         {
             _end.Exit();
-            throw new InvalidOperationException("this loan was published or given back already");
+            throw new InvalidOperationException("this loan was already published or returned");
         }
 
         block.Write(_map, _lane.At(_tail + _padding) + TopicLayout.FrameHeader);
@@ -197,7 +197,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     }
 
     // A loan may come back on any thread, and after this end was disposed: its pool stays open until then.
-    void ILoanOwner.GiveBack(in SlotToken token) => _loans.Pool.GiveBack(BlockDescriptor.Of(token, 0));
+    void ILoanOwner.ReturnLoan(in SlotToken token) => _loans.Pool.ReturnBlock(BlockDescriptor.Of(token, 0));
 
     void ILoanOwner.Release(in SlotToken token)
     {
@@ -299,7 +299,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     private bool TryAnnounceTo(long intent)
     {
         long first = intent - _lane.Capacity;
-        if (!_subscribers.LetGo(first, _tail))
+        if (!_subscribers.Release(first, _tail))
         {
             _end.Segment.Meter.Full();
             return false;
@@ -315,7 +315,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         if (_subscribers.Policy != SlowSubscriberPolicy.Overwrite)
         {
             Interlocked.MemoryBarrier();
-            if (!_subscribers.LetGo(first, _tail)) return false;
+            if (!_subscribers.Release(first, _tail)) return false;
         }
 
         _intent = intent;
@@ -393,5 +393,5 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     private ArgumentOutOfRangeException TooLarge(int bytes) => new(
         nameof(bytes),
         $"message of {bytes:N0} bytes exceeds the limit of {MaxMessageBytes:N0}, a quarter of the ring of {_lane.Capacity:N0}; raise "
-        + $"Capacity, or cut the message");
+        + $"Capacity, or split the message");
 }

@@ -27,7 +27,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
     private LaneSubscription _lane;
     private byte[] _buffer = GC.AllocateUninitializedArray<byte>(FirstBuffer);
     private int _run;
-    private int _heard;
+    private int _received;
 
     public RingSubscriber(SegmentFile segment, MmapTopicOptions options, StartPosition startAt)
     {
@@ -40,7 +40,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _end = new ParticipantEndpoint(segment, ParticipantRoles.Subscribes, TopicLayout.SubscribersBell(segment.Plan), this,
             _subscribers.Repair, TopicLayout.SubscriberSeats(segment.Plan))
         {
-            Looking = _loans.Look,
+            Looking = _loans.RunMaintenance,
             Leaving = Leave,
         };
         bool hasPlace = _subscribers.Policy != SlowSubscriberPolicy.Overwrite;
@@ -98,14 +98,14 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _end.Enter();
         try
         {
-            LetGo();
+            ReleaseLease();
             if (IsEjected) ThrowEjected();
             if (_run-- > 0 && _lane.TryNext(ref _buffer, out int length, out long lost) || TryOthers(out length, out lost))
             {
                 _held = _lane.Held;
                 message = new TopicFrame(_held.File == 0 ? _buffer.AsSpan(0, length) : _loans.Pool.Read(_held).Span, lost);
                 _end.Count(message.Bytes.Length);
-                _heard++;
+                _received++;
                 return true;
             }
 
@@ -125,7 +125,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _end.Enter();
         try
         {
-            LetGo();
+            ReleaseLease();
             long lost = 0;
             foreach (LaneSubscription lane in _lanes) lost += lane.Begin(startAt, counts: true);
             return IsEjected ? lost + Enter(startAt, counts: true) : lost;
@@ -141,7 +141,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _end.Enter();
         try
         {
-            TellPositions();
+            PublishPositions();
             LetSomeGather();
             return _end.Waiter.Wait(_spin, timeout, new WaitStop(_end, cancellationToken), _waitMode);
         }
@@ -157,7 +157,7 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         _end.Enter();
         try
         {
-            TellPositions();
+            PublishPositions();
             LetSomeGather();
             await _end.Waiter.WaitAsync(new WaitStop(_end, cancellationToken), _waitMode).ConfigureAwait(false);
         }
@@ -197,8 +197,8 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 
     private void LetSomeGather()
     {
-        _gathering.AfterTaking(_heard);
-        _heard = 0;
+        _gathering.AfterTaking(_received);
+        _received = 0;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -222,22 +222,22 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
         return false;
     }
 
-    private void TellPositions()
+    private void PublishPositions()
     {
-        foreach (LaneSubscription lane in _lanes) lane.TellPosition();
+        foreach (LaneSubscription lane in _lanes) lane.PublishPosition();
     }
 
     /// <summary>Lets the block of the message before go; its bytes were valid until now.</summary>
-    private void LetGo()
+    private void ReleaseLease()
     {
         if (_held.File == 0) return;
-        _loans.Pool.LetGo(_held);
+        _loans.Pool.ReleaseHold(_held);
         _held = default;
     }
 
     private void Leave()
     {
-        LetGo();
+        ReleaseLease();
         _loans.Close();
         if (_place == 0) return;
         _subscribers.Leave(_end.Me);
@@ -246,6 +246,6 @@ internal sealed class RingSubscriber : MessageSubscriber, IReadiness
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void ThrowEjected() => throw new SubscriberDisconnectedException(
-        $"{_end.Segment.Path}: this subscriber fell behind by more than the topic keeps, and was ejected; go on with GoOn, which says "
-        + $"how much was lost; read more often, or raise Capacity");
+        $"{_end.Segment.Path}: this subscriber fell behind by more than the topic keeps and was disconnected; continue with ResumeFrom, "
+        + $"which returns how many messages were lost; read more often, or raise Capacity");
 }

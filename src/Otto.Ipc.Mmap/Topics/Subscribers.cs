@@ -39,7 +39,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
     /// <paramref name="position"/>.</summary>
     /// <returns><see langword="true"/> if no subscriber needs them; otherwise, <see langword="false"/>: a subscriber
     /// does, and it may block the publisher.</returns>
-    public bool LetGo(long position, long tail)
+    public bool Release(long position, long tail)
     {
         if (Policy == SlowSubscriberPolicy.Overwrite || position <= 0) return true;
         if (Policy == SlowSubscriberPolicy.Block) return HaveReadTo(position, tail);

@@ -89,7 +89,7 @@ internal sealed class StoreWatch : IStoreWatch
             {
                 if (rejoins) await BeginAnewAsync(connection, stop).ConfigureAwait(false);
                 if (!await connection.NextAsync(stop).ConfigureAwait(false)) Lose(connection);
-                else if (connection.IsAnswer(out _)) TellMissing();
+                else if (connection.IsAnswer(out _)) ReportMissing();
                 else Take(connection.Event());
             }
             catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException && !_disposed.IsCancellationRequested)
@@ -135,7 +135,7 @@ internal sealed class StoreWatch : IStoreWatch
             Take(connection.Event());
         }
 
-        throw new IOException("the server closed before it answered");
+        throw new IOException("the server closed the connection before it answered");
     }
 
     private void Take(WireEvent news)
@@ -148,7 +148,7 @@ internal sealed class StoreWatch : IStoreWatch
         _ready.Enqueue(new StoreChange(set ? StoreChangeKind.Set : StoreChangeKind.Deleted, key, news.Value));
     }
 
-    private void TellMissing()
+    private void ReportMissing()
     {
         foreach (string key in _missing ?? [])
         {

@@ -190,7 +190,7 @@ internal sealed class UdsPublisher : MessagePublisher
         // Many messages of one lost connection are told once.
         if (_disposed != 0 || ReferenceEquals(failure, _told)) return;
         _told = failure;
-        throw new IOException($"messages that were published before may have been heard by nobody: {failure.Message}", failure);
+        throw new IOException($"messages that were published before may have reached no subscriber: {failure.Message}", failure);
     }
 
     private void CheckSize(int bytes)

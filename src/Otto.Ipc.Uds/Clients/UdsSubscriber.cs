@@ -68,7 +68,7 @@ internal sealed class UdsSubscriber : MessageSubscriber
                 }
 
                 throw new SubscriberDisconnectedException(
-                    $"{_gap.Message}; what was published until there was another connection is not known", _gap);
+                    $"{_gap.Message}; messages published before the next connection may be lost", _gap);
             }
         }
         finally
@@ -88,9 +88,9 @@ internal sealed class UdsSubscriber : MessageSubscriber
             {
                 _gap = null;
                 if (startAt != StartPosition.Now) return 0;
-                int unheard = _waiting.Count(arrived => arrived.Message is not null);
-                long passed = unheard + _lostAtHead + _lostAtTail + _waiting.Sum(arrived => arrived.Lost);
-                _lost += unheard;
+                int unread = _waiting.Count(arrived => arrived.Message is not null);
+                long passed = unread + _lostAtHead + _lostAtTail + _waiting.Sum(arrived => arrived.Lost);
+                _lost += unread;
                 _waiting.Clear();
                 _bytes = _lostAtHead = _lostAtTail = 0;
                 return passed;

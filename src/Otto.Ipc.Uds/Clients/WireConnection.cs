@@ -121,7 +121,7 @@ internal sealed class WireConnection : IDisposable
     }
 
     /// <summary>Completes when nothing is on its way any more, or the connection has ended.</summary>
-    public async Task WhenAnsweredAsync(TimeSpan patience)
+    public async Task WhenAnsweredAsync(TimeSpan timeout)
     {
         long start = Stopwatch.GetTimestamp();
         while (true)
@@ -129,7 +129,7 @@ internal sealed class WireConnection : IDisposable
             Task progress;
             lock (_gate)
             {
-                TimeSpan left = patience - Stopwatch.GetElapsedTime(start);
+                TimeSpan left = timeout - Stopwatch.GetElapsedTime(start);
                 if (_asked.Count == 0 || _end is not null || left <= TimeSpan.Zero) return;
                 _progress ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 progress = _progress.Task.WaitAsync(left);

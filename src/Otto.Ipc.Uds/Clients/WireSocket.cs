@@ -68,10 +68,11 @@ internal static class WireSocket
     /// </summary>
     private static void CheckServer(Socket socket, string path, bool allowOther)
     {
-        if (!UnixSocket.TryGetPeerUser(socket, out uint owner)) throw new IOException($"the kernel does not say who listens at {path}");
+        if (!UnixSocket.TryGetPeerUser(socket, out uint owner))
+            throw new IOException($"the kernel does not report which user listens at {path}");
         uint me = ProcessIdentity.UserId;
         if (owner != me && owner != 0 && !allowOther)
-            throw new UnauthorizedAccessException($"the server at {path} belongs to uid {owner}, not to {me}; where that is meant, "
+            throw new UnauthorizedAccessException($"the server at {path} belongs to uid {owner}, not to {me}; if that is intended, "
                 + $"{UdsTransportOptions.TrustVariable}=1 or AllowOtherOwner allows it");
     }
 
@@ -79,9 +80,9 @@ internal static class WireSocket
     private static Exception? Failure(string path, SocketException e) => e.SocketErrorCode switch
     {
         SocketError.WouldBlock or SocketError.TryAgain => null,
-        SocketError.AccessDenied => new UnauthorizedAccessException($"the socket {path} is another user's: {e.Message}", e),
+        SocketError.AccessDenied => new UnauthorizedAccessException($"the socket {path} belongs to another user: {e.Message}", e),
         SocketError.AddressNotAvailable => NotFound(path, "there is no such socket", e),
-        SocketError.ConnectionRefused => NotFound(path, "nobody listens there", e),
+        SocketError.ConnectionRefused => NotFound(path, "no server listens there", e),
         _ => e.NativeErrorCode == NotADirectory ? NotFound(path, "there is no such directory", e)
             : new IOException($"cannot connect to {path}: {e.Message}", e),
     };

@@ -12,7 +12,7 @@ namespace Otto.Ipc.Uds.Listening;
 /// <summary>A listening socket and the lock beside it, both gone with <see cref="Dispose"/>.</summary>
 internal sealed class SocketLock : IDisposable
 {
-    private static readonly TimeSpan LivePatience = TimeSpan.FromMilliseconds(200), DyingPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LiveTimeout = TimeSpan.FromMilliseconds(200), DyingTimeout = TimeSpan.FromSeconds(2);
     private readonly string _path;
     private readonly SafeFileHandle _lock;
     private readonly ulong _inode;
@@ -70,7 +70,7 @@ internal sealed class SocketLock : IDisposable
             {
                 FileStatus status = PrivateFiles.Status(file);
                 if (!status.IsRegularFile)
-                    throw new UnauthorizedAccessException($"the lock file {lockPath} is no plain file; it was left alone");
+                    throw new UnauthorizedAccessException($"the lock file {lockPath} is not a regular file; it was left alone");
                 if (status.Owner != ProcessIdentity.UserId)
                     throw new UnauthorizedAccessException(
                         $"the lock file {lockPath} belongs to uid {status.Owner}, not to {ProcessIdentity.UserId}");
@@ -78,7 +78,7 @@ internal sealed class SocketLock : IDisposable
                 {
                     int? listener = UnixSocket.ListenerOf(path);
                     // A server that was killed this very moment still has its lock: it is waited for, the longer if it refuses connections.
-                    if (Stopwatch.GetElapsedTime(start) > (listener is null ? DyingPatience : LivePatience))
+                    if (Stopwatch.GetElapsedTime(start) > (listener is null ? DyingTimeout : LiveTimeout))
                         throw new SocketInUseException(path, listener ?? NoteOf(lockPath));
                     file.Dispose();
                     Thread.Sleep(5);
@@ -111,7 +111,7 @@ internal sealed class SocketLock : IDisposable
     {
         if (PrivateFiles.TryOpen(lockPath, FileAccess.ReadWrite, out FileFailure failure, mayCreate: true) is { } file) return file;
         throw failure.Kind is FileFailureKind.Denied or FileFailureKind.Link
-            ? new UnauthorizedAccessException($"the lock file {lockPath} is not ours to open: {failure.Reason}")
+            ? new UnauthorizedAccessException($"the lock file {lockPath} cannot be opened: {failure.Reason}")
             : failure.ToException("open", lockPath);
     }
 
@@ -119,7 +119,7 @@ internal sealed class SocketLock : IDisposable
     private static void ClearStale(string path)
     {
         if (PrivateFiles.Status(path) is not { } status) return;
-        if (!status.IsSocket) throw new IOException($"{path} is there and is not a socket; it was left alone");
+        if (!status.IsSocket) throw new IOException($"{path} exists and is not a socket; it was left alone");
         if (UnixSocket.ListenerOf(path) is { } pid) throw new SocketInUseException(path, pid);
         FileFailure failure = PrivateFiles.TryRemove(path);
         if (failure.Failed && failure.Kind != FileFailureKind.NotFound) throw failure.ToException("unlink", path);

@@ -57,7 +57,7 @@ internal static class SocketPaths
         // A link to a directory is somebody's choice of a place (/var/run is one); what counts is the directory that it leads to.
         string target = Resolved(directory);
         if (PrivateFiles.Status(target) is not { } status)
-            throw new DirectoryNotFoundException($"the directory {directory} of the socket went away");
+            throw new DirectoryNotFoundException($"the directory {directory} of the socket was removed");
         if (!status.IsDirectory) throw new IOException($"{directory} is not a directory; a socket needs one");
         uint me = ProcessIdentity.UserId;
         if (status.Owner != me && status.Owner != 0)

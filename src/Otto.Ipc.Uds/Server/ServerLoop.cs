@@ -29,7 +29,7 @@ internal sealed class ServerLoop : IDisposable
     {
         _log = log;
         var budget = new MemoryBudget(options.MaxBufferedBytes);
-        _state = new ServerState(options, budget, new BufferPool(budget), new Broker(options, budget));
+        _state = new ServerState(options, budget, new BufferPool(budget), new KeyValueBroker(options, budget));
         _connections = new ConnectionTable(_state, _poller, _pending.MarkDirty);
         _timeouts = new ConnectionTimeouts(_state);
         _io = new ConnectionIo(_state, _connections, _pending, _timeouts, _poller, log);

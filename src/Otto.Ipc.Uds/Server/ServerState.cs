@@ -8,4 +8,4 @@ namespace Otto.Ipc.Uds.Server;
 /// <param name="Budget">The bytes that may wait in all connections together.</param>
 /// <param name="Pool">The memory of answers.</param>
 /// <param name="Broker">The store and the subscriptions.</param>
-internal sealed record ServerState(UdsServerOptions Options, MemoryBudget Budget, BufferPool Pool, Broker Broker);
+internal sealed record ServerState(UdsServerOptions Options, MemoryBudget Budget, BufferPool Pool, KeyValueBroker Broker);

@@ -298,8 +298,8 @@ internal sealed class SendBuffer : IWaitHandler
     /// </summary>
     private void AppendControl(FrameType type)
     {
-        bool unheard = _lastFrame < _end && _lastFrame >= _sent && _end - _lastFrame == StreamWire.HeaderBytes;
-        if (unheard && StreamWire.TryReadHeader(_bytes.AsSpan(_lastFrame), out FrameType last, out _) && last != FrameType.Message)
+        bool unread = _lastFrame < _end && _lastFrame >= _sent && _end - _lastFrame == StreamWire.HeaderBytes;
+        if (unread && StreamWire.TryReadHeader(_bytes.AsSpan(_lastFrame), out FrameType last, out _) && last != FrameType.Message)
         {
             StreamWire.WriteHeader(_bytes.AsSpan(_lastFrame), type, 0);
             return;

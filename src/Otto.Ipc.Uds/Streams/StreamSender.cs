@@ -144,13 +144,13 @@ internal sealed class StreamSender : MessageSender
     private void Check(int bytes)
     {
         CheckSize(bytes);
-        if (_completed) throw new InvalidOperationException("this sender said that no more would come; open another to go on");
+        if (_completed) throw new InvalidOperationException("this sender was completed; open another one to send more");
     }
 
     private void CheckSize(int bytes)
     {
         if ((uint)bytes > (uint)MaxMessageBytes)
             throw new ArgumentOutOfRangeException(nameof(bytes), $"message of {bytes:N0} bytes exceeds the limit of "
-                + $"{MaxMessageBytes:N0}, half the capacity; raise Capacity, or cut the message");
+                + $"{MaxMessageBytes:N0}, half the capacity; raise Capacity, or split the message");
     }
 }

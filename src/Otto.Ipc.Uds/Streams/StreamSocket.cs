@@ -24,7 +24,7 @@ internal static class StreamSocket
     {
         if (!UnixSocket.TryConnect(path, out UnixSocket socket, out failure) || IsTrusted(socket, allowOther)) return socket;
         socket.Close();
-        failure = new IOException($"the receiver at {path} is another user's; where that is meant, "
+        failure = new IOException($"the receiver at {path} belongs to another user; if that is intended, "
             + $"{UdsTransportOptions.TrustVariable}=1 or AllowOtherOwner allows it");
         return default;
     }

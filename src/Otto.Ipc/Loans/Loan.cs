@@ -35,7 +35,7 @@ public readonly struct Loan : IDisposable, IEquatable<Loan>
     public Span<byte> Span => Memory.Span;
 
     /// <summary>Returns the block unsent; does nothing if it was sent or returned.</summary>
-    public void Dispose() => _owner?.GiveBack(_token);
+    public void Dispose() => _owner?.ReturnLoan(_token);
 
     /// <summary>For transports: what the loan was made with.</summary>
     /// <param name="owner">The caller.</param>

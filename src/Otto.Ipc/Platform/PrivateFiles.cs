@@ -128,7 +128,7 @@ internal static class PrivateFiles
             }
         }
 
-        if (!CheckDirectory(path, name, variable)) throw new DirectoryNotFoundException($"{name} {path} went away");
+        if (!CheckDirectory(path, name, variable)) throw new DirectoryNotFoundException($"{name} {path} was removed");
     }
 
     /// <summary>Makes a directory of this user alone, with its parents.</summary>

@@ -144,7 +144,7 @@ internal readonly unsafe record struct UnixSocket
             // The kernel gives the name the mode of the socket, less the umask: set before bind, it is never wider, not even for a moment.
             if (Libc.ChangeMode(fd, 0x180) != 0) throw Libc.Failure("fchmod", path);
             if (Libc.Bind(fd, path) != 0) throw Libc.Failure("bind", path);
-            FileStatus status = Libc.Status(path) ?? throw new IOException($"the socket {path} went away while it was made");
+            FileStatus status = Libc.Status(path) ?? throw new IOException($"the socket {path} was removed while it was being created");
             if ((status.Permissions & 0x3F) != 0)
             {
                 string mode = Convert.ToString(status.Permissions, 8);

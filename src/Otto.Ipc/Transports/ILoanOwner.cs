@@ -7,7 +7,7 @@ public interface ILoanOwner
 {
     /// <summary>Takes a block back unsent; does nothing if it was sent or taken back.</summary>
     /// <param name="token">What the loan was made with.</param>
-    void GiveBack(in SlotToken token);
+    void ReturnLoan(in SlotToken token);
 
     /// <summary>Ends a <see cref="RetainedPayload"/>.</summary>
     /// <param name="token">What it was made with.</param>

@@ -34,7 +34,7 @@ internal static class OptionsValidation
         for (int i = 0; i < routes.Count; i++)
         {
             Require(routes[i].Name != RouteName.InProcess,
-                "a route that was added says it is InProcess; it must lead beyond this process");
+                "an added route has the name InProcess; an added route must lead to other processes");
             Require(!routes.Take(i).Any(r => r.Name == routes[i].Name), $"route {routes[i].Name} is added twice");
             CheckRange($"{routes[i].Name}.Weight", routes[i].Weight, 1, 10_000);
         }
@@ -51,8 +51,8 @@ internal static class OptionsValidation
         CheckRange(of + "Retries", o.Retries, 0, 1000);
         int attempts = options.SharedMemory.MaxAttempts ?? Ipc.Mmap.MmapQueueOptions.DefaultMaxAttempts;
         Require(!task.Handles || !options.SharedMemory.Enabled || o.Retries < attempts,
-            $"{of}Retries of {o.Retries} makes {o.Retries + 1} attempts, more than the {attempts} after which its segment gives a task up; "
-            + $"raise SharedMemory.MaxAttempts");
+            $"{of}Retries of {o.Retries} makes {o.Retries + 1} attempts, more than the {attempts} after which its segment moves a task to "
+            + $"the dead letters; raise SharedMemory.MaxAttempts");
         Require(o.FirstDelay >= TimeSpan.Zero && o.FirstDelay <= o.MaxDelay,
             $"{of}FirstDelay must be 0 to MaxDelay ({o.MaxDelay}): {o.FirstDelay}");
         Require(o.MaxDelay <= TimeSpan.FromDays(1), $"{of}MaxDelay must be at most a day: {o.MaxDelay}");

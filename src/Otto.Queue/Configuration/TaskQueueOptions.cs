@@ -153,6 +153,6 @@ public sealed partial class TaskQueueOptions
 
     private void ThrowIfReadOnly()
     {
-        if (_isReadOnly) throw new InvalidOperationException("these options were used to make a queue and take no more changes");
+        if (_isReadOnly) throw new InvalidOperationException("the options cannot be modified after a TaskQueue has been created from them");
     }
 }

@@ -64,11 +64,11 @@ public sealed record EnqueueOptions
         if (RepeatInterval is { } every && (every < TimeSpan.FromMilliseconds(1) || every > WorkQueue.MaxDelay))
             throw new ArgumentException($"RepeatInterval must be 1 ms to {WorkQueue.MaxDelay.TotalDays:N0} days: {every}");
         if (RepeatInterval is not null && TrackResult)
-            throw new ArgumentException("a task that recurs has no end, and so no result: set RepeatInterval or TrackResult");
+            throw new ArgumentException("a task with a RepeatInterval never ends and has no result; leave out TrackResult");
         if (Delay < TimeSpan.Zero || Delay > WorkQueue.MaxDelay)
             throw new ArgumentException($"Delay must be 0 to {WorkQueue.MaxDelay.TotalDays:N0} days: {Delay}");
         if (NotBefore is not null && Delay != TimeSpan.Zero)
-            throw new ArgumentException("a task has a Delay or a time NotBefore, not both");
+            throw new ArgumentException("a task can have a Delay or a NotBefore, but not both");
     }
 
     internal TimeSpan DelayFrom(TimeProvider clock)

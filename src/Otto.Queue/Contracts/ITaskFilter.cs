@@ -11,12 +11,12 @@ public delegate ValueTask TaskContinuation(CancellationToken cancellationToken);
 /// <see cref="TaskQueueOptions.AddFilter"/>.</summary>
 public interface ITaskFilter
 {
-    /// <summary>Runs around one attempt. Not calling <paramref name="onward"/> ends the task as done; throwing fails
-    /// the attempt.</summary>
+    /// <summary>Runs around one attempt. Not calling <paramref name="continuation"/> ends the task as done; throwing
+    /// fails the attempt.</summary>
     /// <param name="task">The task as its handler gets it.</param>
     /// <param name="context">What is known about this attempt.</param>
-    /// <param name="onward">The rest of the way.</param>
+    /// <param name="continuation">Runs the filters that follow, and then the handler.</param>
     /// <param name="cancellationToken">The attempt's token.</param>
     /// <returns>Ends when the attempt has.</returns>
-    ValueTask InvokeAsync(object task, TaskContext context, TaskContinuation onward, CancellationToken cancellationToken);
+    ValueTask InvokeAsync(object task, TaskContext context, TaskContinuation continuation, CancellationToken cancellationToken);
 }

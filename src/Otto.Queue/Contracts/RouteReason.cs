@@ -11,7 +11,7 @@ internal static class RouteReason
 
     /// <summary>The nearest route on which workers are known.</summary>
     internal static string Attached(RouteReach reach) => reach == RouteReach.Machine ? WorkerAttached : WorkerElsewhere;
-    internal const string SegmentKeeps = "nobody is known: the segment keeps it";
+    internal const string SegmentKeeps = "no worker is known: the segment keeps it";
     internal const string Pinned = "pinned";
     internal const string Kept = "durability Process: kept in the segment, worker here has room";
     internal const string Durable = "durability asked for";
@@ -23,12 +23,12 @@ internal static class RouteReason
     internal const string Draining = "the queue here is draining";
 
     /// <summary>How each reason begins that means another way than the first choice.</summary>
-    internal const string SpilledStart = "spilled: ";
+    internal const string OverflowPrefix = "spilled: ";
 
-    internal static string PassedOverFull(RouteName route) => $"{SpilledStart}{route} is full";
+    internal static string PassedOverFull(RouteName route) => $"{OverflowPrefix}{route} is full";
 
-    internal static string PassedOverDown(RouteName route) => $"{SpilledStart}{route} cannot be reached";
+    internal static string PassedOverDown(RouteName route) => $"{OverflowPrefix}{route} cannot be reached";
 
-    internal static string Spilled(int capacity) =>
-        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{SpilledStart}the queue here is full ({capacity:N0})");
+    internal static string Overflowed(int capacity) =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{OverflowPrefix}the queue here is full ({capacity:N0})");
 }

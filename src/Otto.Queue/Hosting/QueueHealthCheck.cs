@@ -19,7 +19,7 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
                 string name = $"{runtime.Name}/{route.Name}";
                 try
                 {
-                    if (route.Channel.Status is { } trouble) throw new IOException(trouble);
+                    if (route.Channel.Status is { } error) throw new IOException(error);
                     WorkQueueCounts counts = await route.Channel.CountAsync(cancellationToken).ConfigureAwait(false);
                     data[name] = string.Create(CultureInfo.InvariantCulture, $"{counts.Ready} ready, {counts.Leased} leased, "
                         + $"{counts.Delayed} delayed, {counts.Dead} dead, oldest {counts.OldestReadyAge.TotalSeconds:0.###} s");

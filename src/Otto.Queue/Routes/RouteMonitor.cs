@@ -73,7 +73,7 @@ internal sealed class RouteMonitor(QueueContext context, RouteConnection[] route
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
         {
-            context.Log.WorkerTrouble(context.Name, e);
+            context.Log.WorkerError(context.Name, e);
         }
     }
 

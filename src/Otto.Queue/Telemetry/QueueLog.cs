@@ -45,10 +45,10 @@ internal sealed partial class QueueLog(ILogger logger)
     internal partial void LostAtStop(string task, TaskId id);
 
     [LoggerMessage(12, LogLevel.Error, "Unexpected error in a worker of queue '{Queue}' after its task completed")]
-    internal partial void WorkerTrouble(string queue, Exception error);
+    internal partial void WorkerError(string queue, Exception error);
 
-    [LoggerMessage(13, LogLevel.Warning, "Queue '{Queue}' lost {Route}: {Trouble}; its tasks wait or take another route")]
-    internal partial void RouteLost(string queue, RouteName route, string trouble);
+    [LoggerMessage(13, LogLevel.Warning, "Queue '{Queue}' lost {Route}: {Error}; its tasks wait or take another route")]
+    internal partial void RouteLost(string queue, RouteName route, string error);
 
     [LoggerMessage(14, LogLevel.Information, "Route {Route} of queue '{Queue}' is available again")]
     internal partial void RouteBack(string queue, RouteName route);

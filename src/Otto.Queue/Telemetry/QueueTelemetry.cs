@@ -77,7 +77,7 @@ internal sealed class QueueTelemetry : IDisposable
     {
         if (_sent.Enabled) _sent.Add(1, System, queue, task);
         if (_routed.Enabled) _routed.Add(1, queue, RouteTag(route), new KeyValuePair<string, object?>("otto.reason", reason));
-        if (_spilled.Enabled && reason.StartsWith(RouteReason.SpilledStart, StringComparison.Ordinal))
+        if (_spilled.Enabled && reason.StartsWith(RouteReason.OverflowPrefix, StringComparison.Ordinal))
             _spilled.Add(1, queue, RouteTag(route));
         // Only on our own span: where nobody asked for one, the current span is the program's, or the task's that enqueues.
         if (Activity.Current is { Kind: ActivityKind.Producer } send && send.Source == Source)

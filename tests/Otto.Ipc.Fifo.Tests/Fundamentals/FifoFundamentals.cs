@@ -16,7 +16,7 @@ internal sealed class FifoFundamentals
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public async Task Page_1_Receive_what_shells_send()

@@ -13,7 +13,7 @@ internal sealed class ManyToManyRelayTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Lines_of_several_producers_stay_whole_even_larger_than_every_buffer()
@@ -96,7 +96,7 @@ internal sealed class ManyToManyRelayTests
         }
 
         Assert.That(consumer.Output(), Is.EqualTo("600\n"));
-        Assert.That(run.Report().Troubles, Is.Empty);
+        Assert.That(run.Report().Errors, Is.Empty);
     }
 
     [Test]
@@ -107,7 +107,7 @@ internal sealed class ManyToManyRelayTests
         run.Produce("printf '\\x05\\0\\0\\0abc' > \"$OTTO_OUTPUT_PIPE\"").Output();
         run.Produce("printf '\\x02\\0\\0\\0xy' > \"$OTTO_OUTPUT_PIPE\"").Output();
         Assert.That(consumer.Output().Trim(), Is.EqualTo("02 00 00 00 78 79"));
-        Assert.That(run.Report().Troubles.Single(), Does.Contain("output-1 is cut").And.Contain("only 7 bytes"));
+        Assert.That(run.Report().Errors.Single(), Does.Contain("output-1 is truncated").And.Contain("only 7 bytes"));
     }
 
     [Test]
@@ -118,7 +118,7 @@ internal sealed class ManyToManyRelayTests
             other = run.Produce("read -r _; echo > \"$OTTO_OUTPUT_PIPE\"");
         // Larger than the relay's buffer, so that its beginning is passed on before its end is seen.
         run.ProducePython("import os; open(os.environ['OTTO_OUTPUT_PIPE'], 'wb').write(b'\\0\\0\\x10\\0' + bytes(100_000))").Output();
-        Assert.That(run.Report().Troubles.Single(), Does.Contain("nothing can follow it"));
+        Assert.That(run.Report().Errors.Single(), Does.Contain("nothing can follow it"));
         consumer.Output();
         other.Say("go");
         Assert.That(other.AwaitExit(), Is.EqualTo(128 + ExternalProgram.SigPipe).Or.Zero);

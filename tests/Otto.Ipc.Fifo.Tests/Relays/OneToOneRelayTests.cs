@@ -14,7 +14,7 @@ internal sealed class OneToOneRelayTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Two_echos_in_a_row_reach_one_loop_which_ends_with_the_producer()
@@ -26,7 +26,7 @@ internal sealed class OneToOneRelayTests
         Assert.That(consumer.Output(), Is.EqualTo("got one\ngot two\nend\n"));
         Assert.That(run.Report(),
             Is.EqualTo(new FifoRelayReport(8, false, [])).Using<FifoRelayReport>(
-                (a, b) => (a.Bytes, a.ConsumersLeft, a.Troubles.Count) == (b.Bytes, b.ConsumersLeft, b.Troubles.Count)));
+                (a, b) => (a.Bytes, a.ConsumersLeft, a.Errors.Count) == (b.Bytes, b.ConsumersLeft, b.Errors.Count)));
     }
 
     [Test]

@@ -12,7 +12,7 @@ internal sealed class FifoDuplexTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public async Task A_question_gets_its_answer()

@@ -14,7 +14,7 @@ internal sealed class FifoFileTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_directory_and_a_FIFO_are_made_for_this_user_alone_whatever_the_umask()
@@ -127,10 +127,10 @@ internal sealed class FifoFileTests
         Assert.That(_workspace.Transport.RemoveStream("words"), Is.False, "there is none");
         using (_workspace.Transport.OpenSender("words"))
             Assert.That(() => _workspace.Transport.RemoveStream("words"),
-                Throws.InstanceOf<IOException>().With.Message.Contains("left alone"));
+                Throws.InstanceOf<IOException>().With.Message.Contains("was not removed"));
         using (_workspace.Transport.OpenReceiver("words"))
             Assert.That(() => _workspace.Transport.RemoveStream("words"),
-                Throws.InstanceOf<IOException>().With.Message.Contains("left alone"));
+                Throws.InstanceOf<IOException>().With.Message.Contains("was not removed"));
         Assert.That(_workspace.Transport.RemoveStream("words"), Is.True);
         Assert.That(Directory.GetFileSystemEntries(_workspace.Directory), Is.Empty);
     }

@@ -15,7 +15,7 @@ internal sealed class KilledEndpointTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_killed_receiver_leaves_the_message_in_its_hand_and_all_after_it_to_its_successor([Values(4_092, 65_536)] int limit,

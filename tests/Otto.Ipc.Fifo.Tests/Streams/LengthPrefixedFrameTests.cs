@@ -14,7 +14,7 @@ internal sealed class LengthPrefixedFrameTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Golden_bytes()

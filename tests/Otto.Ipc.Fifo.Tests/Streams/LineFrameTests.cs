@@ -12,7 +12,7 @@ internal sealed class LineFrameTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Lines_are_what_a_stream_has_unless_said_otherwise()

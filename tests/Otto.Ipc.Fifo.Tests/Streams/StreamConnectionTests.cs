@@ -14,7 +14,7 @@ internal sealed class StreamConnectionTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_sender_opens_without_a_receiver_and_sends_nothing_until_there_is_one()
@@ -58,7 +58,7 @@ internal sealed class StreamConnectionTests
         using MessageSender sender = _workspace.Transport.OpenSender("words", new FifoStreamOptions { MaxMessageBytes = limit });
         using (MessageReceiver receiver = _workspace.Transport.OpenReceiver("words")) Assert.That(sender.TrySend("x"u8), Is.True);
         var thrown = Assert.Throws<ChannelClosedException>(() => sender.TrySend("y"u8));
-        Assert.That(thrown!.Message, Does.Contain(_workspace.PathOf("words")).And.Contain("has left"));
+        Assert.That(thrown!.Message, Does.Contain(_workspace.PathOf("words")).And.Contain("was closed"));
         Assert.Throws<ChannelClosedException>(() => sender.WaitToSend(1, Timeout.InfiniteTimeSpan));
         Assert.That(async () => await sender.SendAsync("z"u8.ToArray()), Throws.InstanceOf<ChannelClosedException>());
         Assert.Throws<ChannelClosedException>(() => sender.TryReserve(1, out _));

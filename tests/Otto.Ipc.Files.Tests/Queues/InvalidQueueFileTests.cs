@@ -15,7 +15,7 @@ public sealed class InvalidQueueFileTests
     private string Root => Path.Combine(_workspace.Directory, "queues/jobs");
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void What_is_no_message_goes_to_the_dead_letters_with_the_reason_and_blocks_no_worker()

@@ -29,7 +29,7 @@ public sealed class ShellQueueTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public async Task A_script_sends_a_task()

@@ -11,7 +11,7 @@ public sealed class WorkerDirectoryTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_sweeper_never_takes_the_lock_of_a_directory_that_is_being_made()

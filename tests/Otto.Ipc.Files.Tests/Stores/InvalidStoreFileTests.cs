@@ -11,7 +11,7 @@ public sealed class InvalidStoreFileTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [TestCase("", "begin with '{'")]
     [TestCase("garbage", "invalid start")]

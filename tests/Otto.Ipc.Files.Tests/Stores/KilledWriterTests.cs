@@ -13,7 +13,7 @@ public sealed class KilledWriterTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public async Task What_a_killed_writer_left_unfinished_is_never_read_and_does_not_stop_the_next(

@@ -13,7 +13,7 @@ public sealed class ShellStoreTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public async Task Cat_and_jq_read_what_was_set()

@@ -12,7 +12,7 @@ public sealed class InvalidStreamFileTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Stated_sizes_that_differ_from_the_streams_are_refused_with_both()

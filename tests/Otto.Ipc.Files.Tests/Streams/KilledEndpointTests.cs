@@ -14,7 +14,7 @@ public sealed class KilledEndpointTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_sender_killed_at_any_moment_leaves_what_it_sent_and_its_successor_continues()

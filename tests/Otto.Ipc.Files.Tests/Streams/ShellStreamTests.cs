@@ -13,7 +13,7 @@ public sealed class ShellStreamTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Jq_reads_what_was_sent()

@@ -13,7 +13,7 @@ public sealed class DirectoryWatchTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public async Task Any_number_of_waiters_share_one_instance_and_leave_no_watch()

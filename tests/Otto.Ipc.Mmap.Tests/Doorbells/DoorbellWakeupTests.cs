@@ -21,7 +21,7 @@ public sealed class DoorbellWakeupTests
         _segment = SegmentFile.OpenOrCreate(_workspace.Directory, "bell", new StreamSpec(new MmapStreamOptions { Capacity = 4096 }));
 
     [TearDown]
-    public void GiveBack()
+    public void CleanUp()
     {
         _segment.Close();
         _workspace.Dispose();

@@ -16,7 +16,7 @@ public sealed class IdleWakeupTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_process_that_waits_in_every_way_wakes_at_most_once_a_second()
@@ -35,8 +35,9 @@ public sealed class IdleWakeupTests
             Thread.Sleep(TimeSpan.FromSeconds(Seconds)); // the window is what is measured
             Dictionary<string, long> after = Switches(idler.Id);
             double rate = after.Sum(thread => thread.Value - before.GetValueOrDefault(thread.Key)) / (double)Seconds;
-            TestContext.Out.WriteLine($"window {window}: {rate} switches a second; "
-                + $"{string.Join(", ", after.Where(t => t.Value > before.GetValueOrDefault(t.Key)).Select(t => $"{t.Key} {t.Value - before.GetValueOrDefault(t.Key)}"))}");
+            IEnumerable<string> switched = after.Select(t => (t.Key, Count: t.Value - before.GetValueOrDefault(t.Key)))
+                .Where(static t => t.Count > 0).Select(static t => $"{t.Key} {t.Count}");
+            TestContext.Out.WriteLine($"window {window}: {rate} switches per second; {string.Join(", ", switched)}");
             // A window in which a thread ended has lost its count; another one follows.
             if (!before.Keys.All(after.ContainsKey)) continue;
             least = Math.Min(least, rate);

@@ -17,7 +17,7 @@ public sealed class DoorbellFaultTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_worker_wakes_although_its_senders_wake_up_never_came(

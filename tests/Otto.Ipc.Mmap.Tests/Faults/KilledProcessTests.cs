@@ -12,7 +12,7 @@ public sealed class KilledProcessTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Tasks_of_a_killed_worker_run_again_on_another_within_two_seconds_with_attempt_2()

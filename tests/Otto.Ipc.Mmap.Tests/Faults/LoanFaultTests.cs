@@ -19,7 +19,7 @@ public sealed class LoanFaultTests
     private long _lost;
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_publisher_killed_there_leaves_whole_messages_and_no_block(

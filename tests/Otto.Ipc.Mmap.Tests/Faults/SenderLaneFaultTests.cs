@@ -32,7 +32,7 @@ public sealed class SenderLaneFaultTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_sender_killed_there_blocks_no_other_and_its_successor_ends_the_stream([Range(0, 10)] int point)

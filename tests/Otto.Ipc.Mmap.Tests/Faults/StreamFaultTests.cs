@@ -15,7 +15,7 @@ public sealed class StreamFaultTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     // Odd hits are sends, even ones reservations; the later ones lie behind the end of the ring.
     [Test]

@@ -15,7 +15,7 @@ public sealed class SweepFaultTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_sweeper_killed_there_leaves_the_rest_to_the_next(

@@ -44,7 +44,7 @@ public sealed class TopicFaultTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_publisher_killed_there_leaves_no_partial_message_and_its_successor_continues([Values] SlowSubscriberPolicy policy,

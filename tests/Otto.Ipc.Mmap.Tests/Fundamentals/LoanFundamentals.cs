@@ -9,7 +9,7 @@ public sealed class LoanFundamentals
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Page_1_Borrow_a_block_write_it_in_place_and_send_it()

@@ -11,7 +11,7 @@ public sealed class QueueFundamentals
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Page_1_Send_work_lease_it_complete_it()

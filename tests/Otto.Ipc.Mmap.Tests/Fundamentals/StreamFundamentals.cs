@@ -9,7 +9,7 @@ public sealed class StreamFundamentals
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Page_1_One_process_sends_and_another_receives()

@@ -9,7 +9,7 @@ public sealed class TopicFundamentals
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Page_1_Every_subscriber_receives_what_is_published()

@@ -20,7 +20,7 @@ public sealed class SegmentCleanerTests
     public SegmentCleanerTests() => _inspector = new MmapInspector(new MmapTransportOptions { Directory = _workspace.Directory });
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_closed_segment_without_pending_work_is_removed()
@@ -77,7 +77,7 @@ public sealed class SegmentCleanerTests
         Assert.That(_inspector.Clean().Select(c => (c.Removed, c.Reason)), Is.EqualTo(new[]
         {
             (false, "it holds 16 bytes that were sent and not read"),
-            (false, "it holds messages that nobody has done: 2 ready, 1 delayed, 0 begun, 1 dead letters"),
+            (false, "it holds pending messages: 2 ready, 1 delayed, 0 leased, 1 dead letters"),
         }));
         using (WorkQueue queue = _workspace.Transport.OpenQueue("jobs"))
             Assert.That(queue.GetCounts().Ready, Is.EqualTo(2), "it was left as it was");
@@ -95,7 +95,7 @@ public sealed class SegmentCleanerTests
             peer.Kill();
         }
 
-        Assert.That(_inspector.Clean().Single().Reason, Does.Contain("1 begun"));
+        Assert.That(_inspector.Clean().Single().Reason, Does.Contain("1 leased"));
     }
 
     [Test]

@@ -19,7 +19,7 @@ public sealed class SegmentInspectorTests
     public SegmentInspectorTests() => _inspector = new MmapInspector(new MmapTransportOptions { Directory = _workspace.Directory });
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_stream_shows_who_is_attached_and_what_was_not_read()

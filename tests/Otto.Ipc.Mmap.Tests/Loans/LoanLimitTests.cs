@@ -12,7 +12,7 @@ public sealed class LoanLimitTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_block_of_one_gibibyte_is_handed_over()

@@ -13,7 +13,7 @@ public sealed class LoanRaceTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public async Task Aborting_a_reservation_returns_only_its_own_block([Values(50, 8000)] int aborted)
@@ -263,7 +263,7 @@ public sealed class LoanRaceTests
             }
             catch (CorruptSegmentException e)
             {
-                Assert.That(e.Message, Does.Contain("is gone"));
+                Assert.That(e.Message, Does.Contain("does not exist, but a message refers to it"));
                 told++;
             }
         }

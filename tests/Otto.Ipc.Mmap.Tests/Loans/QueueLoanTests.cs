@@ -13,7 +13,7 @@ public sealed class QueueLoanTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_loan_is_written_in_place_and_read_in_place_by_another_handle()

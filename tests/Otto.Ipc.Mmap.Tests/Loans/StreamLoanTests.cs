@@ -12,7 +12,7 @@ public sealed class StreamLoanTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_message_far_larger_than_the_ring_is_handed_over_in_order_with_small_ones()
@@ -128,7 +128,7 @@ public sealed class TopicLoanTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Every_subscriber_reads_the_same_block_in_place_and_the_ring_frees_it()

@@ -13,7 +13,7 @@ public sealed class PythonStreamTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public async Task Everything_arrives_whole_and_in_the_order_of_each_sender_through_a_ring_that_is_often_full()

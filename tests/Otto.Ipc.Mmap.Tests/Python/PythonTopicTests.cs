@@ -28,7 +28,7 @@ public sealed class PythonTopicTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Overwritten_messages_are_counted_exactly_and_no_torn_message_is_received()

@@ -13,7 +13,7 @@ public sealed class DelayedMessageTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Hundreds_of_one_delay_come_in_the_order_of_sending()

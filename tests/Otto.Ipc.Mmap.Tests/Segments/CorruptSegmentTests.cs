@@ -14,7 +14,7 @@ public sealed class CorruptSegmentTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Spoilt_bytes_of_a_live_segment_neither_crash_nor_hang_its_users([Values("stream", "queue", "topic", "loan")] string shape,

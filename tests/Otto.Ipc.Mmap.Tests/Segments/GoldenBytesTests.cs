@@ -23,7 +23,7 @@ public sealed class GoldenBytesTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void The_header_of_a_stream() => Same(

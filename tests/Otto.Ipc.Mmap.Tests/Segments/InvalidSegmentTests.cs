@@ -25,7 +25,7 @@ public sealed class InvalidSegmentTests
     }
 
     [TearDown]
-    public void GiveBack()
+    public void CleanUp()
     {
         // What a test spoilt on purpose is its own to clear away.
         File.Delete(_path);
@@ -58,7 +58,8 @@ public sealed class InvalidSegmentTests
     Refused<CorruptSegmentException>(0x20, 4096, "the header's parts need", recheck: true, new MmapQueueOptions());
 
     [Test]
-    public void A_header_with_its_data_elsewhere_is_refused() => Refused<CorruptSegmentException>(0x18, 0x20000, "it says", recheck: true);
+    public void A_header_with_its_data_elsewhere_is_refused() =>
+    Refused<CorruptSegmentException>(0x18, 0x20000, "its size field is", recheck: true);
 
     [Test]
     public void A_state_that_is_none_is_refused() => Refused<CorruptSegmentException>(0x80, 9, "state is 9", recheck: false);

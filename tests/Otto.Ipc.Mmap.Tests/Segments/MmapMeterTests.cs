@@ -32,7 +32,7 @@ public sealed class MmapMeterTests
     }
 
     [TearDown]
-    public void GiveBack()
+    public void CleanUp()
     {
         _listener.Dispose();
         _workspace.Dispose();

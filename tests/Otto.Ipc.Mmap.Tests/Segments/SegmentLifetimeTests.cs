@@ -17,7 +17,7 @@ public sealed partial class SegmentLifetimeTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Processes_that_create_the_same_name_at_once_get_the_same_file()

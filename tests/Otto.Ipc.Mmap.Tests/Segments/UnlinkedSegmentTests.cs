@@ -14,7 +14,7 @@ public sealed class UnlinkedSegmentTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Users_of_a_deleted_queue_finish_what_is_there_and_get_an_exception()

@@ -35,7 +35,7 @@ public sealed class RegionStoreTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public async Task A_store_is_a_region_that_other_programs_read_and_write()

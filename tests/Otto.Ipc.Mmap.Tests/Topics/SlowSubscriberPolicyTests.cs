@@ -13,7 +13,7 @@ public sealed class SlowSubscriberPolicyTests(WaitMode mode)
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Under_Block_the_slowest_subscriber_holds_the_publisher_and_nothing_is_lost()

@@ -12,7 +12,7 @@ public sealed class SubscriberJoinTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void A_subscriber_that_begins_at_the_oldest_holds_it_even_in_a_place_whose_last_user_had_read_on()

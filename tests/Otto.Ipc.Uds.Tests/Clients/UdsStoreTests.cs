@@ -277,7 +277,7 @@ public sealed class StoreConnectionTests
         Assert.That(ExternalProgram.Python(directory.SocketPath,
             "import os, socket\nsocket.socket(socket.AF_UNIX).bind(os.environ['OTTO_SOCKET'])").Code, Is.Zero);
         Assert.That(async () => await client.GetAsync("k"),
-            Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("nobody listens there"));
+            Throws.InstanceOf<ServerNotFoundException>().With.Message.Contains("no server listens there"));
         File.Delete(directory.SocketPath);
     }
 

@@ -114,7 +114,7 @@ public sealed class TopicConnectionTests
                 }
                 catch (IOException e)
                 {
-                    return e.Message.Contains("may have been heard by nobody", StringComparison.Ordinal);
+                    return e.Message.Contains("may have reached no subscriber", StringComparison.Ordinal);
                 }
             },
             "the loss is said");

@@ -68,7 +68,7 @@ public sealed class SocketLockTests
     {
         Assert.That(ExternalProgram.Bash("", $"mkfifo {_directory.SocketPath}.lock").Code, Is.Zero);
         Assert.That(() => UdsServer.Start(Options()),
-            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("is no plain file"));
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("is not a regular file"));
         File.Delete(_directory.SocketPath + ".lock");
     }
 
@@ -204,7 +204,7 @@ public sealed class SocketLockTests
     {
         Assert.That(ExternalProgram.Bash("", $"mkfifo -m 600 {_directory.SocketPath}.lock").Code, Is.Zero);
         Assert.That(() => UdsServer.Start(Options()),
-            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("no plain file").And.Message.Not.Contains("uid"));
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.Contains("not a regular file").And.Message.Not.Contains("uid"));
         File.Delete(_directory.SocketPath + ".lock");
     }
 
@@ -220,7 +220,8 @@ public sealed class SocketLockTests
     public void Another_user_is_refused_by_the_file_and_by_the_server()
     {
         using UdsServer server = UdsServer.Start(Options());
-        const string Ask = "setpriv --reuid=65534 --regid=65534 --clear-groups -- bash -c \"printf 'GET k\\nQUIT\\n' | nc -U $OTTO_SOCKET\"";
+        const string Ask = "setpriv --reuid=65534 --regid=65534 --clear-groups -- "
+            + "bash -c \"printf 'GET k\\nQUIT\\n' | nc -U $OTTO_SOCKET\"";
         if (ExternalProgram.Bash("", "[ $(id -u) = 0 ]").Code != 0) Assert.Ignore("needs root, to become another user");
         Assert.That(ExternalProgram.Bash(_directory.SocketPath, Ask).Errors, Does.Contain("Permission denied"));
         // Where the owner opens the way by hand, the server still asks the kernel who it is.
@@ -242,7 +243,8 @@ public sealed class SocketLockTests
             chmod 755 {{_directory.Path}}
             install -d -o 65534 -g 65534 -m 700 {{theirs}}
             mkfifo {{theirs}}/stop
-            HOME=/tmp setpriv --reuid=65534 --regid=65534 --clear-groups -- dotnet {{AppContext.BaseDirectory}}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < <(cat {{theirs}}/stop) > {{theirs}}/said &
+            HOME=/tmp setpriv --reuid=65534 --regid=65534 --clear-groups -- \
+              dotnet {{AppContext.BaseDirectory}}/Otto.Ipc.Uds.Peer.dll serve $OTTO_SOCKET < <(cat {{theirs}}/stop) > {{theirs}}/said &
             server=$! # each process substitution below is a $! of its own
             until [ -s {{theirs}}/said ] || ! kill -0 $server; do read -rt 0.05 <> <(:) || :; done
             printf 'SET k 1\nGET k\nQUIT\n' | nc -U $OTTO_SOCKET

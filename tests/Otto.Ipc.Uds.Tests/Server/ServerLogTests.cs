@@ -36,6 +36,23 @@ internal sealed class ServerLogTests
     }
 
     [Test]
+    public void Otto_serve_writes_an_internal_failure_to_standard_error_as_one_line()
+    {
+        using var directory = new TestDirectory();
+        using var output = new StringWriter();
+        using var log = new Tools.Server.StandardErrorLog(TextWriter.Synchronized(output));
+        using UdsServer server = UdsServer.Start(new UdsServerOptions { SocketPath = directory.SocketPath, LoggerFactory = log });
+        server.Loop.BeforeServe = static () => throw new InvalidOperationException("a planted\nbug");
+        using var client = new WireClient(directory.SocketPath);
+        client.Send("PING\n");
+        Assert.That(client.ReadToEnd(), Is.Empty, "the client was closed without an answer");
+        server.Dispose();
+        Assert.That(output.ToString(),
+            Is.EqualTo("otto: Serving a client failed unexpectedly; its connection was closed, the server continues: "
+                + "InvalidOperationException: a planted bug" + Environment.NewLine));
+    }
+
+    [Test]
     public void A_rejected_client_is_logged_with_the_reason_that_it_received()
     {
         using var log = new RecordingLoggerFactory();

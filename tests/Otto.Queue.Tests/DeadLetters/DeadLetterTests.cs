@@ -43,7 +43,7 @@ internal sealed class DeadLetterTests : QueueTest
 
         Assert.That(segment.GetCounts().Dead, Is.EqualTo(1));
         Assert.That(async () => await queue.WaitAsync(receipt).Soon(),
-            Throws.TypeOf<TaskFailedException>().With.Message.Contains("given up: "));
+            Throws.TypeOf<TaskFailedException>().With.Message.Contains("failed: "));
         Assert.That(other.Id, Is.Not.EqualTo(receipt.Id));
     }
 
@@ -83,7 +83,7 @@ internal sealed class DeadLetterTests : QueueTest
 
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 1);
         Assert.That(segment.GetDeadLetters().Single().Reason,
-            Is.EqualTo("attempt 5 of at most 4: earlier workers died over it or gave it up"));
+            Is.EqualTo("attempt 5 of at most 4: earlier workers died during it or returned it"));
     }
 
     [Test]
@@ -100,7 +100,7 @@ internal sealed class DeadLetterTests : QueueTest
         {
             segment.GetDeadLetters()[0].Reason,
             "payload: JsonException: the payload is null",
-            "payload: format 200, the handler of 'jobs' reads 1",
+            "payload: format 200, but the handler of 'jobs' reads format 1",
         }));
         Assert.That(segment.GetDeadLetters()[0].Reason,
             Does.StartWith("payload: JsonReaderException:").Or.StartWith("payload: JsonException:"));

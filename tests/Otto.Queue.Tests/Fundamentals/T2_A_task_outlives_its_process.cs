@@ -10,7 +10,7 @@ internal sealed class T2_A_task_outlives_its_process : QueueTest
     {
         TaskQueue producer = Make(Options().AddProducer<ResizePhoto>("photos.resize"));
         TaskReceipt receipt = await producer.EnqueueAsync(new ResizePhoto("a.jpg"));
-        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.SharedMemory, "nobody is known: the segment keeps it")));
+        Assert.That((receipt.Route, receipt.Reason), Is.EqualTo((RouteName.SharedMemory, "no worker is known: the segment keeps it")));
         await producer.DisposeAsync();
 
         TaskCompletionSource<ResizePhoto> arrived = new();

@@ -85,7 +85,7 @@ internal sealed class RoutePlannerTests
             HasRoomForHeld = words[0] is "room" or "held",
             FullMode = words.Length > 1 ? Enum.Parse<QueueFullMode>(words[1]) : QueueFullMode.Overflow,
             Reason = words[0] == "starting" ? RouteReason.OnlyRoute : RouteReason.WorkerHere,
-            OverflowReason = RouteReason.Spilled(4),
+            OverflowReason = RouteReason.Overflowed(4),
         };
     }
 

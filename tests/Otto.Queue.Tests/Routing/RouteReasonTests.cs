@@ -93,7 +93,7 @@ internal sealed class RouteReasonTests : QueueTest
         Assert.That(async () => await queue.EnqueueAsync("text"),
             Throws.InvalidOperationException.With.Message.Contains("declared: Byte[], Job"));
         Assert.That(async () => await queue.EnqueueAsync(new byte[1]),
-            Throws.InvalidOperationException.With.Message.Contains("say which: a, b"));
+            Throws.InvalidOperationException.With.Message.Contains("pass the name of one of them to EnqueueNamedAsync: a, b"));
         Assert.That(async () => await queue.EnqueueNamedAsync("c", new byte[1]),
             Throws.InvalidOperationException.With.Message.Contains("declared: a, b, jobs"));
         Assert.That(async () => await queue.EnqueueNamedAsync("jobs", new byte[1]),
@@ -123,7 +123,7 @@ internal sealed class RouteReasonTests : QueueTest
         await StartAsync(Options().AddHandler<Job>("jobs", Done));
         TaskReceipt near = await queue.EnqueueAsync(new Job(3));
 
-        Assert.That((nobody.Route, nobody.Reason), Is.EqualTo((RouteName.Redis, "nobody is known nearer")));
+        Assert.That((nobody.Route, nobody.Reason), Is.EqualTo((RouteName.Redis, "no worker is known nearer")));
         Assert.That(cluster.Route, Is.EqualTo(RouteName.Redis));
         Assert.That((near.Route, near.Reason), Is.EqualTo((RouteName.SharedMemory, RouteReason.WorkerAttached)));
     }
@@ -140,7 +140,7 @@ internal sealed class RouteReasonTests : QueueTest
 
         public QueueFullMode FullMode => QueueFullMode.Wait;
 
-        public string NoWorkerReason => "nobody is known nearer";
+        public string NoWorkerReason => "no worker is known nearer";
 
         public ValueTask<TaskChannel> OpenAsync(ChannelName name, CancellationToken cancellationToken) => new(TaskChannels.Over(queue));
     }

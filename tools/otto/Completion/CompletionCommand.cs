@@ -44,6 +44,7 @@ internal static class CompletionCommand
             "completion",
             """
             Prints a script for a shell, so that Tab completes commands, options, and the names of queues, channels and keys.
+            Finding names takes at most 200 ms, then Tab shows none; OTTO_COMPLETION_MS sets another limit in milliseconds.
 
             Example:
               source <(otto completion bash)

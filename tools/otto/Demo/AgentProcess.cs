@@ -41,7 +41,7 @@ internal sealed class AgentProcess : IDisposable
     public void Finish()
     {
         _process.StandardInput.Close();
-        _process.WaitForExit(DemoSettings.Patience);
+        _process.WaitForExit(DemoSettings.ResultTimeout);
     }
 
     public void Dispose()

@@ -13,7 +13,11 @@ internal static class DemoCommand
     public static Command Create()
     {
         var directory = new Argument<string?>("DIR")
-            { Description = "Directory of the files to work on. Default: the installed .NET frameworks, otherwise files that the demo creates.", Arity = ArgumentArity.ZeroOrOne };
+        {
+            Description = "Directory of the files to work on. Default: the installed .NET frameworks, otherwise files that the demo "
+                + "creates.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         var json = new Option<string?>("--json")
             { Description = "Also write each table row to FILE as JSON; - prints JSON to standard output instead of the table.",
                 HelpName = "FILE" };

@@ -10,7 +10,7 @@ namespace Otto.Tools.Demo;
 internal sealed record DemoSettings(string Directory, int FileLimit, int Probes)
 {
     public const int WarmUps = 500;
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan ResultTimeout = TimeSpan.FromSeconds(30);
 
     public static DemoSettings For(string directory, bool quick) => quick ? new(directory, 60, 1_000) : new(directory, int.MaxValue, 5_000);
 }
@@ -51,9 +51,9 @@ internal static class DemoRun
     private static async Task CheckAloneAsync(string server, CancellationToken cancellationToken)
     {
         await using var look = new TaskQueue(RedisOptions(server).SendingWork());
-        RouteStatus sight = (await look.ExplainRouteAsync("demo.probe", null, cancellationToken)).Routes[^1];
-        if (sight.Error is { } trouble) throw new IOException($"the Redis server cannot be used: {trouble}");
-        if (sight.Workers > 0) throw new IOException("another demo is running over this Redis server; wait until it has ended");
+        RouteStatus status = (await look.ExplainRouteAsync("demo.probe", null, cancellationToken)).Routes[^1];
+        if (status.Error is { } error) throw new IOException($"the Redis server cannot be used: {error}");
+        if (status.Workers > 0) throw new IOException("another demo is running over this Redis server; wait until it has ended");
     }
 
     /// <summary>The second process: vision and voice until the first one closes its end of
@@ -126,8 +126,8 @@ internal static class DemoRun
             catch (TimeoutException)
             {
                 if (agents is { HasExited: true }) throw new IOException("the second process ended early; its message is above");
-                if (ledger.Silence <= DemoSettings.Patience) continue;
-                Console.Error.WriteLine($"otto: no result arrived for {DemoSettings.Patience.TotalSeconds:N0} s; {ledger.Lost:N0} "
+                if (ledger.Silence <= DemoSettings.ResultTimeout) continue;
+                Console.Error.WriteLine($"otto: no result arrived for {DemoSettings.ResultTimeout.TotalSeconds:N0} s; {ledger.Lost:N0} "
                     + $"results are counted as lost");
                 return;
             }

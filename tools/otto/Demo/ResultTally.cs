@@ -43,7 +43,7 @@ internal sealed class ResultTally
         lock (_gate)
         {
             _files = found.Count;
-            News();
+            TouchLastResult();
         }
     }
 
@@ -70,7 +70,7 @@ internal sealed class ResultTally
             }
 
             if (result.Failed) _failures.Add(result.Finding);
-            News();
+            TouchLastResult();
         }
     }
 
@@ -98,7 +98,7 @@ internal sealed class ResultTally
         lock (_gate) return [.. _probeOverheads];
     }
 
-    private void News()
+    private void TouchLastResult()
     {
         _lastResult = Environment.TickCount64;
         if (_files >= 0 && _vision == _files && _voice == _files) _workDone.TrySetResult();

@@ -15,7 +15,7 @@ internal sealed class ScratchRedis : IDisposable
     private const string Guard =
         "trap '' INT TERM; scratch=$1; shift; \"$@\" >/dev/null 2>&1 & read -r _; kill -9 $! 2>/dev/null; wait; rm -rf -- \"$scratch\"";
     private const int Tries = 5;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(10);
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("otto-redis-");
     private readonly string _password = Guid.NewGuid().ToString("n");
@@ -51,7 +51,7 @@ internal sealed class ScratchRedis : IDisposable
             {
                 if (await server.AnswersAsync(cancellationToken)) return server;
                 if (left == 0) throw new IOException(
-                    $"redis-server did not answer on port {server._port} within {Patience.TotalSeconds:0} s");
+                    $"redis-server did not answer on port {server._port} within {StartTimeout.TotalSeconds:0} s");
             }
             catch
             {
@@ -65,7 +65,7 @@ internal sealed class ScratchRedis : IDisposable
 
     private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
     {
-        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < Patience / Tries;)
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < StartTimeout / Tries;)
         {
             try
             {
@@ -109,7 +109,7 @@ internal sealed class ScratchRedis : IDisposable
     public void Dispose()
     {
         _guard.StandardInput.Close();
-        _guard.WaitForExit(Patience);
+        _guard.WaitForExit(StartTimeout);
         _guard.Dispose();
         _directory.Refresh();
         if (_directory.Exists) _directory.Delete(recursive: true);

@@ -12,7 +12,7 @@ internal sealed class ScratchSegments : IDisposable
     public ScratchSegments()
     {
         string parent = Environment.GetEnvironmentVariable("OTTO_SHM_DIR") is { Length: > 0 } named ? named
-            : Directory.Exists("/dev/shm") ? "/dev/shm" : System.IO.Path.GetTempPath();
+            : Directory.Exists(SystemPaths.SharedMemory) ? SystemPaths.SharedMemory : System.IO.Path.GetTempPath();
         if (Directory.Exists(parent)) RemoveLeftovers(parent);
         Path = System.IO.Path.Combine(parent, $"{Prefix}{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..8]}");
     }
@@ -31,7 +31,7 @@ internal sealed class ScratchSegments : IDisposable
         {
             string[] parts = System.IO.Path.GetFileName(path)[Prefix.Length..].Split('-');
             if (parts.Length != 2 || !int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int pid)
-                || Directory.Exists($"/proc/{pid}")) continue;
+                || SystemPaths.HasProcess(pid)) continue;
             try
             {
                 Directory.Delete(path, recursive: true);

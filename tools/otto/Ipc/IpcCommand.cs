@@ -47,11 +47,11 @@ internal static class IpcCommand
         command.SetAction(parsed =>
         {
             var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
-            List<SegmentSnapshot> sights =
+            List<SegmentSnapshot> snapshots =
                 SegmentSnapshot.Look(() => inspector.List(), Seconds(parsed.GetValue(interval)) ?? TimeSpan.Zero);
-            if (sights.Count == 0) Console.Error.WriteLine($"otto: no segments in {inspector.Directory}");
-            else if (parsed.GetValue(json)) SegmentJson.Print(sights);
-            else SegmentTable.Print(sights);
+            if (snapshots.Count == 0) Console.Error.WriteLine($"otto: no segments in {inspector.Directory}");
+            else if (parsed.GetValue(json)) SegmentJson.Print(snapshots);
+            else SegmentTable.Print(snapshots);
             return ExitCode.Done;
         });
         return command;
@@ -76,16 +76,16 @@ internal static class IpcCommand
         {
             var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
             string wanted = parsed.GetValue(name)!;
-            List<SegmentSnapshot> sights =
+            List<SegmentSnapshot> snapshots =
                 SegmentSnapshot.Look(() => inspector.Find(wanted), Seconds(parsed.GetValue(interval)) ?? TimeSpan.FromSeconds(1));
-            if (sights.Count == 0)
+            if (snapshots.Count == 0)
             {
                 Console.Error.WriteLine($"otto: no segment '{wanted}' in {inspector.Directory}");
                 return ExitCode.NoSegment;
             }
 
-            if (parsed.GetValue(json)) SegmentJson.Print(sights);
-            else SegmentDetails.Print(sights);
+            if (parsed.GetValue(json)) SegmentJson.Print(snapshots);
+            else SegmentDetails.Print(snapshots);
             return ExitCode.Done;
         });
         return command;
@@ -126,7 +126,11 @@ internal static class IpcCommand
     }
 
     private static Option<string?> DirectoryOption() =>
-        new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
+        new("--dir")
+        {
+            Description = $"The directory of segments. Default: OTTO_SHM_DIR, else {SystemPaths.SharedMemory}/otto-<uid>.",
+            HelpName = "DIR",
+        };
 
     private static Option<bool> JsonOption() => new("--json") { Description = "Print one JSON object per line." };
 

@@ -8,15 +8,15 @@ namespace Otto.Tools.Ipc;
 
 internal static class SegmentDetails
 {
-    public static void Print(List<SegmentSnapshot> sights)
+    public static void Print(List<SegmentSnapshot> snapshots)
     {
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 240;
-        foreach (SegmentSnapshot sight in sights) Print(sight);
+        foreach (SegmentSnapshot snapshot in snapshots) Print(snapshot);
     }
 
-    private static void Print(SegmentSnapshot sight)
+    private static void Print(SegmentSnapshot snapshot)
     {
-        SegmentReport report = sight.Report;
+        SegmentReport report = snapshot.Report;
         Grid grid = new Grid().AddColumn(new GridColumn { NoWrap = true, Padding = new Padding(2, 0, 2, 0) }).AddColumn();
         Console.WriteLine($"{report.Name}, a {SegmentFormatter.Shape(report.Kind)}");
         Row("file", $"{report.Path}, {SegmentFormatter.Size(report.Bytes)}, of user {SegmentFormatter.Owner(report.Owner)}");
@@ -25,7 +25,7 @@ internal static class SegmentDetails
         if (report.Problem is { } problem) Row("problem", problem);
         if (report.Contents is { } depth) Row("depth", SegmentFormatter.Depth(depth));
         if (report.Contents is QueueContents) Row("oldest", SegmentFormatter.Oldest(report.Contents));
-        if (sight.Rates is { } rates) Row("rates", $"{SegmentFormatter.Rates(rates)}, over {SegmentFormatter.Age(rates.Over)}");
+        if (snapshot.Rates is { } rates) Row("rates", $"{SegmentFormatter.Rates(rates)}, over {SegmentFormatter.Age(rates.Over)}");
         if (report.Contents is StreamContents stream)
         {
             Row("receiver", stream.HasReceiver ? "alive" : "none");

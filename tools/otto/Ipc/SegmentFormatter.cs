@@ -52,7 +52,7 @@ internal static class SegmentFormatter
         _ => "overwrite",
     };
 
-    public static string Owner(uint uid) => Invariant($"{uid}");
+    public static string Owner(uint user) => Invariant($"{user}");
 
     public static string Depth(SegmentContents? depth) => depth switch
     {

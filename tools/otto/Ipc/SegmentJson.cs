@@ -11,14 +11,14 @@ internal static class SegmentJson
 {
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static void Print(List<SegmentSnapshot> sights)
+    public static void Print(List<SegmentSnapshot> snapshots)
     {
-        foreach (SegmentSnapshot sight in sights)
+        foreach (SegmentSnapshot snapshot in snapshots)
         {
             PrintLine(json =>
             {
-                Segment(json, sight.Report);
-                if (sight.Rates is { } rates) Rates(json, rates);
+                Segment(json, snapshot.Report);
+                if (snapshot.Rates is { } rates) Rates(json, rates);
             });
         }
     }

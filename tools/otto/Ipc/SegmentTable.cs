@@ -7,16 +7,17 @@ namespace Otto.Tools.Ipc;
 
 internal static class SegmentTable
 {
-    public static void Print(List<SegmentSnapshot> sights)
+    public static void Print(List<SegmentSnapshot> snapshots)
     {
         // Without a terminal there is no width to fit into.
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 240;
-        bool rates = sights.Any(sight => sight.Rates is not null), ages = sights.Any(sight => sight.Report.Contents is QueueContents);
+        bool rates = snapshots.Any(snapshot => snapshot.Rates is not null),
+            ages = snapshots.Any(snapshot => snapshot.Report.Contents is QueueContents);
         var table = new Table().Border(TableBorder.Simple);
         foreach (string heading in (string[])["name", "shape", "size", "owner", "participants", "depth"]) Add(heading);
         if (ages) Add("oldest");
         if (rates) Add("rates");
-        foreach ((SegmentReport report, SegmentRates? rate) in sights)
+        foreach ((SegmentReport report, SegmentRates? rate) in snapshots)
         {
             List<string> cells = [report.Name, SegmentFormatter.Shape(report.Kind), SegmentFormatter.Size(report.Bytes),
                 SegmentFormatter.Owner(report.Owner), Participants(report), Depth(report)];

@@ -64,7 +64,8 @@ internal static class StoreCommands
         var command = new Command(
             "set",
             """
-            Sets a key. A plain value is a string. Pass bytes that are not UTF-8 through '-' (standard input); as an argument they would be changed.
+            Sets a key. A plain value is a string. Pass bytes that are not UTF-8 through '-' (standard input); as an argument
+            they would be changed.
 
             Example:
               otto set build.step compile

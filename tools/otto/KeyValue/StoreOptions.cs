@@ -68,7 +68,7 @@ internal sealed class StoreOptions
     {
         socket = null;
         if (_sockets.Path(parsed) is not null && parsed.GetValue(_transport) is not null)
-            throw new ArgumentException("two places: give either --socket or --transport");
+            throw new ArgumentException("pass either --socket or --transport, not both");
         ITransport transport = OttoTransport.Open(address);
         if (transport is not UdsTransport sockets) return new TaskStores(transport.Require<IStoreTransport>());
         socket = sockets.SocketPath;

@@ -20,7 +20,11 @@ internal static class ValueText
     public static (Argument<string?> Value, Option<string?> Json) Add(Command command, string name)
     {
         var value = new Argument<string?>(name)
-            { Description = "The value, a string; '-' or nothing reads standard input: text less one newline at its end, or bytes as they are.", Arity = ArgumentArity.ZeroOrOne };
+        {
+            Description = "The value, a string; '-' or nothing reads standard input: text less one newline at its end, or bytes as "
+                + "they are.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         var json = new Option<string?>("--json-value")
             { Description = $"The value is JSON: JSON given here, or {name} or standard input where nothing is.", HelpName = "JSON",
                 Arity = ArgumentArity.ZeroOrOne };
@@ -34,7 +38,7 @@ internal static class ValueText
     {
         bool isJson = parsed.GetResult(options.Json) is not null;
         string? given = parsed.GetValue(options.Json), bare = parsed.GetValue(options.Value);
-        if (given is not null && bare is not null) throw new ArgumentException("two values: give either VALUE or --json-value JSON");
+        if (given is not null && bare is not null) throw new ArgumentException("pass either VALUE or --json-value JSON, not both");
         byte[] bytes = (given ?? bare) is { } argument and not "-"
             ? Encoding.UTF8.GetBytes(argument)
             : StandardInput.Read(MostBytes,

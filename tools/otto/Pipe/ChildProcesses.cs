@@ -5,9 +5,8 @@ namespace Otto.Tools.Pipe;
 
 // The programs that otto pipe started. A signal to otto is one to them: otto itself stays until they have ended.
 
-internal sealed partial class ChildProcesses : IDisposable
+internal sealed class ChildProcesses : IDisposable
 {
-    private const int SigHup = 1, SigInt = 2, SigQuit = 3, SigTerm = 15;
     private readonly List<Process> _processes = [];
     private readonly List<PosixSignalRegistration> _registrations;
     private readonly Lock _gate = new();
@@ -15,10 +14,10 @@ internal sealed partial class ChildProcesses : IDisposable
 
     public ChildProcesses() => _registrations =
     [
-        Forward(PosixSignal.SIGTERM, SigTerm, byTerminal: false),
-        Forward(PosixSignal.SIGINT, SigInt, byTerminal: true),
-        Forward(PosixSignal.SIGQUIT, SigQuit, byTerminal: true),
-        Forward(PosixSignal.SIGHUP, SigHup, byTerminal: true),
+        Forward(PosixSignal.SIGTERM, byTerminal: false),
+        Forward(PosixSignal.SIGINT, byTerminal: true),
+        Forward(PosixSignal.SIGQUIT, byTerminal: true),
+        Forward(PosixSignal.SIGHUP, byTerminal: true),
     ];
 
     public Process Start(string[] command, string variable, string pipe)
@@ -30,12 +29,12 @@ internal sealed partial class ChildProcesses : IDisposable
         {
             Process process = Process.Start(start) ?? throw new IOException($"{command[0]} could not be started");
             _processes.Add(process);
-            if (_signalled != 0) _ = Kill(process.Id, _signalled);
+            if (_signalled != 0) ProcessSignals.Send(process.Id, _signalled);
             return process;
         }
     }
 
-    public void Terminate() => Signal(SigTerm);
+    public void Terminate() => Signal(ProcessSignals.Terminate);
 
     public void Dispose()
     {
@@ -47,12 +46,12 @@ internal sealed partial class ChildProcesses : IDisposable
         }
     }
 
-    private PosixSignalRegistration Forward(PosixSignal signal, int number, bool byTerminal) =>
+    private PosixSignalRegistration Forward(PosixSignal signal, bool byTerminal) =>
         PosixSignalRegistration.Create(signal, context =>
     {
         context.Cancel = true;
-        // A terminal has told the children already: they are in its foreground together with this program.
-        if (!byTerminal || !IsInForeground()) Signal(number);
+        // A terminal has already signalled the children: they are in its foreground together with this program.
+        if (!byTerminal || !Terminal.IsInForeground()) Signal(ProcessSignals.NumberOf(signal));
     });
 
     private void Signal(int number)
@@ -62,33 +61,8 @@ internal sealed partial class ChildProcesses : IDisposable
             _signalled = number; // for those that are started only now
             foreach (Process process in _processes)
             {
-                if (!process.HasExited) _ = Kill(process.Id, number);
+                if (!process.HasExited) ProcessSignals.Send(process.Id, number);
             }
         }
     }
-
-    private static bool IsInForeground()
-    {
-        const int ReadWrite = 2, NoControl = 0x100, CloseOnExec = 0x80000;
-        int terminal = Open("/dev/tty", ReadWrite | NoControl | CloseOnExec);
-        if (terminal < 0) return false;
-        bool foreground = TerminalGroup(terminal) == ProcessGroup();
-        _ = Close(terminal);
-        return foreground;
-    }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int pid, int signal);
-
-    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Open(string path, int flags);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "tcgetpgrp")]
-    private static partial int TerminalGroup(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "getpgrp")]
-    private static partial int ProcessGroup();
 }

@@ -4,10 +4,8 @@ namespace Otto.Tools.Pipe;
 
 internal static class ExecutableLookup
 {
-    private const UnixFileMode Executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
-
-    /// <summary>Where the program lies; null where there is none that can be executed.</summary>
-    public static string? Find(string name) => Candidates(name).FirstOrDefault(IsExecutable);
+    /// <summary>Gets the program's path; null if there is none that can be executed.</summary>
+    public static string? Find(string name) => Candidates(name).FirstOrDefault(ExecutableFile.Exists);
 
     /// <summary>Why a program cannot be started, or null.</summary>
     public static (bool IsMissing, string Words)? Problem(string name)
@@ -22,7 +20,4 @@ internal static class ExecutableLookup
         ? [name]
         : (Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin").Split(':', StringSplitOptions.RemoveEmptyEntries).Select(
             directory => Path.Combine(directory, name));
-
-    private static bool IsExecutable(string path) =>
-        OperatingSystem.IsLinux() && File.Exists(path) && (File.GetUnixFileMode(path) & Executable) != 0;
 }

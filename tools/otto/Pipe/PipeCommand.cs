@@ -33,7 +33,8 @@ internal static class PipeCommand
             relay failed, 126 or 127 if a command could not be started or found, 2 for usage.
 
             Example:
-              otto pipe -- sh -c 'for i in 1 2 3; do echo "$i" > "$OTTO_OUTPUT_PIPE"; done' ::: sh -c 'while read -r line; do echo "got $line"; done < "$OTTO_INPUT_PIPE"'
+              otto pipe -- sh -c 'for i in 1 2 3; do echo "$i" > "$OTTO_OUTPUT_PIPE"; done' \
+                ::: sh -c 'while read -r line; do echo "got $line"; done < "$OTTO_INPUT_PIPE"'
             """) { commands, directory, frames, untilClosed };
         command.SetAction((parsed, _) =>
         {
@@ -56,7 +57,7 @@ internal static class PipeCommand
         if (sides.Count != 2)
         {
             throw new ArgumentException(
-                $"PRODUCER… {Between} CONSUMER… has {Between} once, and here it stands {sides.Count - 1} times. For a longer chain, let "
+                $"PRODUCER… {Between} CONSUMER… must contain {Between} exactly once, not {sides.Count - 1} times. For a longer chain, let "
                 + $"the consumer be "
                 + $"another otto pipe; a command that needs {Between} itself goes into sh -c '…'");
         }

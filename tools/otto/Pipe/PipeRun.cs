@@ -9,7 +9,7 @@ namespace Otto.Tools.Pipe;
 
 internal static class PipeRun
 {
-    private const int RelayFailed = 125, NotExecutable = 126, NotFound = 127, EndedBySigpipe = 128 + 13;
+    private const int RelayFailed = 125, NotExecutable = 126, NotFound = 127;
 
     public static async Task<int> RunAsync(List<string[]> producers, List<string[]> consumers, FifoRelayOptions options)
     {
@@ -27,7 +27,7 @@ internal static class PipeRun
         try
         {
             // Nothing is passed on until all are started: while children are made, this process too would die of a broken pipe.
-            using (new DefaultSigpipe())
+            using (new BrokenPipeSignal())
             {
                 foreach (string[] command in consumers)
                     consuming.Add(FollowAsync(children.Start(command, "OTTO_INPUT_PIPE", relay.InputPipes[consuming.Count]),
@@ -64,14 +64,14 @@ internal static class PipeRun
             return RelayFailed;
         }
 
-        foreach (string trouble in report.Troubles) Console.Error.WriteLine($"otto: {trouble}");
+        foreach (string error in report.Errors) Console.Error.WriteLine($"otto: {error}");
         for (int i = codes.Length - 1; i >= 0; i--)
         {
-            bool turnedAway = i < producers && codes[i] == EndedBySigpipe && report.ConsumersLeft;
+            bool turnedAway = i < producers && codes[i] == BrokenPipeSignal.ExitCode && report.ConsumersLeft;
             if (codes[i] != 0 && !turnedAway) return codes[i];
         }
 
-        return report.Troubles.Count > 0 ? ExitCode.Failed : ExitCode.Done;
+        return report.Errors.Count > 0 ? ExitCode.Failed : ExitCode.Done;
     }
 
     private static async Task<int> FollowAsync(Process child, Action<int> ended, int index)

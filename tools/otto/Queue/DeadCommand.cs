@@ -66,7 +66,8 @@ internal static class DeadCommand
             string wanted = parsed.GetValue(name)!;
             HashSet<string> which = [.. parsed.GetValue(ids) ?? []];
             bool every = parsed.GetValue(all);
-            if (every == which.Count > 0) throw new ArgumentException($"say which tasks to {verb}, or --all");
+            if (every == which.Count > 0)
+                throw new ArgumentException($"name the tasks to {verb} by their ids, or pass --all, but not both");
             if (!place.Exists(parsed, wanted)) return QueueCommand.Absent(wanted);
             await using TaskQueue queue = place.Open(parsed, wanted);
             int moved = 0;
@@ -82,7 +83,7 @@ internal static class DeadCommand
 
             if (parsed.GetValue(json)) QueueCommand.Print(new MovedLine(wanted, verb, moved, [.. which]));
             else Console.WriteLine(moved.ToString(CultureInfo.InvariantCulture));
-            foreach (string id in which) Console.Error.WriteLine($"otto: no task {id} is among the dead of '{wanted}'");
+            foreach (string id in which) Console.Error.WriteLine($"otto: no dead letter {id} in queue '{wanted}'");
             return which.Count == 0 ? ExitCode.Done : ExitCode.Failed;
         });
         return command;

@@ -45,7 +45,11 @@ internal static class QueueCommand
     {
         Argument<string> name = NameArgument();
         var durability = new Option<string?>("--durability")
-            { Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). Default: none.", HelpName = "D" };
+        {
+            Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). "
+                + "Default: none.",
+            HelpName = "D",
+        };
         var key = new Option<string?>("--key") { Description = "Explain the route of a task with this unique key.", HelpName = "KEY" };
         Option<bool> json = JsonOption();
         var command = new Command(
@@ -63,13 +67,13 @@ internal static class QueueCommand
                 new() { Durability = QueueTarget.Choice<Durability>(parsed.GetValue(durability), "--durability") ?? Durability.None,
                     UniqueKey = parsed.GetValue(key) };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!);
-            RouteExplanation forecast = await queue.ExplainRouteAsync(parsed.GetValue(name)!, options, stop);
-            if (parsed.GetValue(json)) Print(ExplanationLine.Of(forecast));
+            RouteExplanation explanation = await queue.ExplainRouteAsync(parsed.GetValue(name)!, options, stop);
+            if (parsed.GetValue(json)) Print(ExplanationLine.Of(explanation));
             else
             {
-                Console.WriteLine($"{forecast.Route}: {forecast.Reason}");
-                foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != RouteName.InProcess))
-                    Console.WriteLine($"  {sight.Route}: {RouteLine.Words(sight)}");
+                Console.WriteLine($"{explanation.Route}: {explanation.Reason}");
+                foreach (RouteStatus status in explanation.Routes.Where(static s => s.Route != RouteName.InProcess))
+                    Console.WriteLine($"  {status.Route}: {RouteLine.Words(status)}");
             }
 
             return ExitCode.Done;
@@ -95,13 +99,13 @@ internal static class QueueCommand
             string wanted = parsed.GetValue(name)!;
             if (!place.Exists(parsed, wanted)) return Absent(wanted);
             await using TaskQueue queue = place.Open(parsed, wanted);
-            RouteExplanation forecast = await queue.ExplainRouteAsync(wanted, null, stop);
+            RouteExplanation explanation = await queue.ExplainRouteAsync(wanted, null, stop);
             bool allWell = true;
-            foreach (RouteStatus sight in forecast.Routes.Where(static s => s.Route != RouteName.InProcess))
+            foreach (RouteStatus status in explanation.Routes.Where(static s => s.Route != RouteName.InProcess))
             {
-                allWell &= sight.Error is null;
-                if (parsed.GetValue(json)) Print(RouteLine.Of(wanted, sight));
-                else Console.WriteLine($"{sight.Route}: {RouteLine.Words(sight)}");
+                allWell &= status.Error is null;
+                if (parsed.GetValue(json)) Print(RouteLine.Of(wanted, status));
+                else Console.WriteLine($"{status.Route}: {RouteLine.Words(status)}");
             }
 
             return allWell ? ExitCode.Done : ExitCode.NoSegment;
@@ -117,7 +121,8 @@ internal static class QueueCommand
         var command = new Command(
             "cancel",
             """
-            Removes a task that has not started, or asks its handler to stop. Prints removed or requested; exits with 1 if the task has ended.
+            Removes a task that has not started, or asks its handler to stop. Prints removed or requested. Exits with 1 if the
+            task has ended.
 
             Example:
               otto queue cancel photos 0af7651916cd43dd8448eb211c80319c

@@ -7,19 +7,19 @@ namespace Otto.Tools.Queue;
 // What the commands print, as words and as JSON.
 
 /// <summary>A route's counts.</summary>
-internal sealed record RouteLine(string Queue, string Route, string? Trouble, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead,
+internal sealed record RouteLine(string Queue, string Route, string? Error, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead,
     int? Free, double? OldestReadySeconds)
 {
-    public static RouteLine Of(string queue, RouteStatus sight) => new(
-        queue, sight.Route.ToString(), sight.Error, sight.Workers, sight.Counts?.Ready, sight.Counts?.Leased, sight.Counts?.Delayed,
-        sight.Counts?.Dead, sight.Counts?.Free,
-        sight.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null);
+    public static RouteLine Of(string queue, RouteStatus status) => new(
+        queue, status.Route.ToString(), status.Error, status.Workers, status.Counts?.Ready, status.Counts?.Leased, status.Counts?.Delayed,
+        status.Counts?.Dead, status.Counts?.Free,
+        status.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null);
 
-    public static string Words(RouteStatus sight)
+    public static string Words(RouteStatus status)
     {
-        string workers = sight.Workers == 1 ? "1 worker" : string.Create(CultureInfo.InvariantCulture, $"{sight.Workers:N0} workers");
-        if (sight.Error is { } trouble) return trouble;
-        if (sight.Counts is not { } c) return workers;
+        string workers = status.Workers == 1 ? "1 worker" : string.Create(CultureInfo.InvariantCulture, $"{status.Workers:N0} workers");
+        if (status.Error is { } error) return error;
+        if (status.Counts is not { } c) return workers;
         string oldest = c.OldestReadyAge > TimeSpan.Zero
             ? string.Create(CultureInfo.InvariantCulture, $", oldest {c.OldestReadyAge.TotalSeconds:0.000} s") : "";
         return string.Create(CultureInfo.InvariantCulture,

@@ -17,7 +17,11 @@ internal sealed class QueueTarget
 
     // All strings: the parser's generic code over numbers would have to be compiled at each start.
     private readonly Option<string?> _directory =
-        new("--dir") { Description = "The directory of segments. Default: OTTO_SHM_DIR, else /dev/shm/otto-<uid>.", HelpName = "DIR" };
+        new("--dir")
+        {
+            Description = $"The directory of segments. Default: OTTO_SHM_DIR, else {SystemPaths.SharedMemory}/otto-<uid>.",
+            HelpName = "DIR",
+        };
     private readonly Option<string?> _redis =
         new("--redis") { Description =
         "Also use this Redis server, such as localhost:6379,password=... Default: OTTO_REDIS; none for none.", HelpName = "SERVER" };

@@ -25,7 +25,11 @@ internal static class SendCommand
         var key = new Option<string?>("--key")
             { Description = "Reject it while another task with this key is pending or running (exit code 1).", HelpName = "KEY" };
         var durability = new Option<string?>("--durability")
-            { Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). Default: none.", HelpName = "D" };
+        {
+            Description = "What the task must survive: none, process (the death of any process) or cluster (the loss of this machine). "
+                + "Default: none.",
+            HelpName = "D",
+        };
         var route = new Option<string?>("--route") { Description = "Force a route: mmap or redis.", HelpName = "ROUTE" };
         var timeout = new Option<string?>("--timeout")
             { Description = "Seconds to wait for space before failing with exit code 124. Default: no limit.", HelpName = "SECONDS" };
@@ -51,10 +55,10 @@ internal static class SendCommand
                 Route = QueueTarget.Route(parsed.GetValue(route), "--route"),
             };
             await using TaskQueue queue = place.Open(parsed, parsed.GetValue(name)!, parsed.GetValue(task));
-            RouteExplanation forecast = await queue.ExplainRouteAsync(parsed.GetValue(task) ?? parsed.GetValue(name)!, options, stop);
+            RouteExplanation explanation = await queue.ExplainRouteAsync(parsed.GetValue(task) ?? parsed.GetValue(name)!, options, stop);
             // A shell wants to know, not to wait.
-            if (forecast.Routes.FirstOrDefault(r => r.Route == forecast.Route)?.Error is { } trouble)
-                throw new RedisUnavailableException(trouble);
+            if (explanation.Routes.FirstOrDefault(r => r.Route == explanation.Route)?.Error is { } error)
+                throw new RedisUnavailableException(error);
             using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
             TimeSpan? most = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
             if (most is { } time) patience.CancelAfter(time);

@@ -51,7 +51,7 @@ internal static class WorkCommand
             int left = QueueTarget.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
             int places = Math.Min(left, QueueTarget.Number(parsed.GetValue(concurrency), "--concurrency", 1, 10_000) ?? 1);
             int retry = QueueTarget.Number(parsed.GetValue(retries), "--retry", 0, 1000) ?? 3;
-            TimeSpan? patience = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
+            TimeSpan? limit = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
             TaskCompletionSource enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
             TaskQueueOptions options =
                 place.Options(parsed).AddHandler<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellationToken) =>
@@ -79,7 +79,7 @@ internal static class WorkCommand
                 h.Concurrency = places;
                 h.Retries = retry;
                 h.Serializer = place.Serializer(parsed);
-                if (patience is { } time) h.Timeout = time;
+                if (limit is { } time) h.Timeout = time;
             });
             await using var queue = new TaskQueue(options);
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop),

@@ -16,7 +16,11 @@ internal static class ServeCommand
         // All strings: the parser's generic code over numbers would have to be compiled at each start.
         Option<string?> Bound(string name, string description) => new(name) { Description = description, HelpName = "N" };
         var socket = new Option<string?>("--socket")
-            { Description = "The socket's path. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else /tmp/otto-<uid>/otto.sock.", HelpName = "PATH" };
+        {
+            Description = "The socket's path. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else "
+                + "/tmp/otto-<uid>/otto.sock.",
+            HelpName = "PATH",
+        };
         Option<string?> connections = Bound("--max-connections", "Maximum number of clients (default 16384)."),
             value = Bound("--max-value", "Maximum bytes of a value or message; K and M are accepted (default 1M)."),
             total = Bound("--max-total", "Maximum bytes of all keys and values; K, M and G are accepted (default 256M)."),
@@ -25,7 +29,10 @@ internal static class ServeCommand
             unread = Bound("--max-unread", "Maximum bytes of unread answers per client (default 32M)."),
             depth = Bound("--max-pipeline", "Maximum number of unread answers per client (default 100000).");
         var slow = new Option<string?>("--slow-after")
-            { Description = "Seconds before a subscriber that does not read is disconnected, and any client when memory is low (default 10).", HelpName = "SECONDS" };
+        {
+            Description = "Seconds before a subscriber that does not read is disconnected, and any client when memory is low (default 10).",
+            HelpName = "SECONDS",
+        };
         var close = new Option<bool>("--close-after-answer")
             { Description = "Close a text connection one second after its last answer, for netcat versions that never close." };
         var newline = new Option<bool>("--newline-required") { Description = "Require a newline after the first command." };
@@ -35,7 +42,8 @@ internal static class ServeCommand
             """
             Serves a store, topics and progress on a Unix socket of the current user, and prints its address when it is ready.
             Ctrl-C or SIGTERM ends it, and stored values are lost. A second server for the same socket exits with 4 and names
-            the first.
+            the first. Standard error has a line for each client that the server rejects, or closes because of an error or
+            because it does not read.
 
             Example:
               export OTTO_SOCKET=$XDG_RUNTIME_DIR/otto/otto.sock
@@ -55,6 +63,7 @@ internal static class ServeCommand
                 SlowSubscriberTimeout = parsed.GetValue(slow) is { } seconds ? Seconds(seconds) : TimeSpan.FromSeconds(10),
                 CloseAfterAnswer = parsed.GetValue(close),
                 AnswerFirstCommandWithoutNewline = !parsed.GetValue(newline),
+                LoggerFactory = new StandardErrorLog(Console.Error),
             },
             parsed.GetValue(json))));
         return command;

@@ -31,13 +31,13 @@ internal static class StreamCommands
         {
             using MessageSender sender =
                 Open(parsed.GetValue(transport), t => t.OpenSenderAsync(new ChannelName(parsed.GetValue(channel)!)));
-            TimeSpan patience = Seconds(parsed.GetValue(timeout));
+            TimeSpan limit = Seconds(parsed.GetValue(timeout));
             LineInput input = new LineInput();
-            if (parsed.GetValue(raw)) Send(sender, input.ReadAll().Span, patience);
+            if (parsed.GetValue(raw)) Send(sender, input.ReadAll().Span, limit);
             else
-                while (input.TryReadLine(out ReadOnlyMemory<byte> line)) Send(sender, line.Span, patience);
+                while (input.TryReadLine(out ReadOnlyMemory<byte> line)) Send(sender, line.Span, limit);
             if (parsed.GetValue(end)) sender.Complete();
-            Flush(sender, patience);
+            Flush(sender, limit);
             return ExitCode.Done;
         });
         return command;
@@ -64,7 +64,7 @@ internal static class StreamCommands
         {
             bool one = parsed.GetValue(raw);
             long left = one ? 1 : Count(parsed.GetValue(count));
-            TimeSpan patience = Seconds(parsed.GetValue(timeout));
+            TimeSpan limit = Seconds(parsed.GetValue(timeout));
             using MessageReceiver receiver =
                 Open(parsed.GetValue(transport), t => t.OpenReceiverAsync(new ChannelName(parsed.GetValue(channel)!)));
             while (left > 0)
@@ -72,10 +72,10 @@ internal static class StreamCommands
                 if (!receiver.TryReceive(out ReadLease lease))
                 {
                     if (receiver.IsCompleted) return one ? ExitCode.Failed : ExitCode.Done;
-                    if (receiver.WaitToReceive(patience) || receiver.IsCompleted) continue;
-                    if (patience == Timeout.InfiniteTimeSpan) continue;
+                    if (receiver.WaitToReceive(limit) || receiver.IsCompleted) continue;
+                    if (limit == Timeout.InfiniteTimeSpan) continue;
                     Console.Error.WriteLine(
-                        string.Create(CultureInfo.InvariantCulture, $"otto: no message came in {patience.TotalSeconds:0.###} s"));
+                        string.Create(CultureInfo.InvariantCulture, $"otto: no message arrived within {limit.TotalSeconds:0.###} s"));
                     return ExitCode.TimedOut;
                 }
 
@@ -90,32 +90,32 @@ internal static class StreamCommands
         return command;
     }
 
-    private static void Send(MessageSender sender, ReadOnlySpan<byte> message, TimeSpan patience)
+    private static void Send(MessageSender sender, ReadOnlySpan<byte> message, TimeSpan timeout)
     {
-        if (message.Length > sender.MaxMessageBytes && TryLend(sender, message, patience)) return;
+        if (message.Length > sender.MaxMessageBytes && TryLend(sender, message, timeout)) return;
         while (!sender.TrySend(message))
         {
-            if (!sender.WaitToSend(message.Length, patience)) throw NoRoom(patience);
+            if (!sender.WaitToSend(message.Length, timeout)) throw NoRoom(timeout);
         }
     }
 
     /// <summary>Stays as long as what was sent needs this process.</summary>
-    private static void Flush(MessageSender sender, TimeSpan patience)
+    private static void Flush(MessageSender sender, TimeSpan timeout)
     {
-        using var stop = new CancellationTokenSource(patience);
+        using var stop = new CancellationTokenSource(timeout);
         try
         {
             sender.FlushAsync(stop.Token).AsTask().GetAwaiter().GetResult();
         }
         catch (OperationCanceledException)
         {
-            throw new TimeoutException(string.Create(CultureInfo.InvariantCulture, $"no receiver came for what was sent in "
-                + $"{patience.TotalSeconds:0.###} s, and this transport keeps nothing without its sender"));
+            throw new TimeoutException(string.Create(CultureInfo.InvariantCulture, $"no receiver read what was sent within "
+                + $"{timeout.TotalSeconds:0.###} s, and this transport keeps no message without its sender"));
         }
     }
 
     /// <summary>Sends what is too large for a frame by a block, where the transport lends any.</summary>
-    private static bool TryLend(MessageSender sender, ReadOnlySpan<byte> message, TimeSpan patience)
+    private static bool TryLend(MessageSender sender, ReadOnlySpan<byte> message, TimeSpan timeout)
     {
         try
         {
@@ -123,14 +123,14 @@ internal static class StreamCommands
             while (!sender.TryLoan(message.Length, out loan))
             {
                 // All blocks are out; each message that is read brings one back, and with it room for a frame.
-                if (!sender.WaitToSend(sender.MaxMessageBytes, patience)) throw NoRoom(patience);
+                if (!sender.WaitToSend(sender.MaxMessageBytes, timeout)) throw NoRoom(timeout);
                 Thread.Sleep(1);
             }
 
             message.CopyTo(loan.Span);
             while (!sender.TrySend(loan, message.Length))
             {
-                if (!sender.WaitToSend(64, patience)) throw NoRoom(patience);
+                if (!sender.WaitToSend(64, timeout)) throw NoRoom(timeout);
             }
 
             return true;
@@ -148,9 +148,9 @@ internal static class StreamCommands
         return open(transport.Require<IStreamTransport>()).AsTask().GetAwaiter().GetResult();
     }
 
-    private static TimeoutException NoRoom(TimeSpan patience) =>
+    private static TimeoutException NoRoom(TimeSpan timeout) =>
         new(string.Create(CultureInfo.InvariantCulture,
-            $"there was no space for a message for {patience.TotalSeconds:0.###} s; is a receiver running?"));
+            $"there was no space for a message for {timeout.TotalSeconds:0.###} s; is a receiver running?"));
 
     private static Argument<string> ChannelArgument() => new("CHANNEL") { Description = "The stream's name." };
 

@@ -25,11 +25,11 @@ internal sealed class ProgressBoard
     /// <summary>What is known now; a task that said it is done is shown once more and then forgotten.</summary>
     public IEnumerable<ProgressRow> Take()
     {
-        foreach ((TaskId id, (long at, ProgressRow sight)) in _tasks)
+        foreach ((TaskId id, (long at, ProgressRow row)) in _tasks)
         {
-            if (sight.Done >= sight.Total || Stopwatch.GetElapsedTime(at) > SilentFor)
-                _tasks.TryRemove(KeyValuePair.Create(id, (at, sight)));
-            yield return sight;
+            if (row.Done >= row.Total || Stopwatch.GetElapsedTime(at) > SilentFor)
+                _tasks.TryRemove(KeyValuePair.Create(id, (at, row)));
+            yield return row;
         }
     }
 

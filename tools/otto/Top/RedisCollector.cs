@@ -15,13 +15,13 @@ internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyn
     private TaskQueue? _queues;
     private CancellationTokenSource _stop = new();
     private string[] _names = [];
-    private int _looks;
+    private int _refreshes;
 
     private const string Route = "Redis";
 
     public async Task<IEnumerable<QueueRow>> LookAsync(string? only, CancellationToken cancellationToken)
     {
-        if (_looks++ % FindEvery == 0 || _names.Length == 0)
+        if (_refreshes++ % FindEvery == 0 || _names.Length == 0)
         {
             try
             {
@@ -37,16 +37,16 @@ internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyn
         List<QueueRow> sights = [];
         foreach (string name in _names)
         {
-            RouteStatus sight = (await _queues!.ExplainRouteAsync(name, null, cancellationToken)).Routes[^1];
-            sights.Add(Of(name, sight));
+            RouteStatus status = (await _queues!.ExplainRouteAsync(name, null, cancellationToken)).Routes[^1];
+            sights.Add(Of(name, status));
         }
 
         return sights;
     }
 
-    private QueueRow Of(string name, RouteStatus sight)
+    private QueueRow Of(string name, RouteStatus status)
     {
-        if (sight.Counts is not { } counts) return new QueueRow(name, Route, sight.Error ?? "not known", 0, 0, 0, 0, 0, 0, null, null);
+        if (status.Counts is not { } counts) return new QueueRow(name, Route, status.Error ?? "not known", 0, 0, 0, 0, 0, 0, null, null);
         double? entered = null, left = null;
         long now = Stopwatch.GetTimestamp();
         if (_before.TryGetValue(name, out (long At, WorkQueueCounts Counts) before)
@@ -58,7 +58,7 @@ internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyn
         }
 
         _before[name] = (now, counts);
-        return new QueueRow(name, Route, null, sight.Workers, counts.Ready, counts.Leased, counts.Delayed, counts.Dead,
+        return new QueueRow(name, Route, null, status.Workers, counts.Ready, counts.Leased, counts.Delayed, counts.Dead,
             Math.Round(counts.OldestReadyAge.TotalSeconds, 3), entered, left);
     }
 
@@ -74,10 +74,10 @@ internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyn
                 server);
         foreach (string name in names) options.AddProducer<ReadOnlyMemory<byte>>(name);
         _queues = new TaskQueue(options);
-        foreach (string name in names) _ = HearAsync(_queues, name, _stop.Token);
+        foreach (string name in names) _ = ReceiveAsync(_queues, name, _stop.Token);
     }
 
-    private async Task HearAsync(TaskQueue queues, string name, CancellationToken stop)
+    private async Task ReceiveAsync(TaskQueue queues, string name, CancellationToken stop)
     {
         try
         {

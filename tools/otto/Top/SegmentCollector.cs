@@ -12,15 +12,15 @@ internal sealed class SegmentCollector(string? directory, ProgressBoard board) :
 {
     private readonly MmapTransport _transport = new(new MmapTransportOptions { Directory = directory });
     private readonly MmapInspector _inspector = new(new MmapTransportOptions { Directory = directory });
-    private readonly Dictionary<string, MessageSubscriber> _heard = [];
+    private readonly Dictionary<string, MessageSubscriber> _subscribers = [];
     private Dictionary<string, SegmentReport> _before = [];
-    private int _looks;
+    private int _refreshes;
 
     private const string Route = "SharedMemory";
 
     public IEnumerable<QueueRow> Look(string? only)
     {
-        _looks++;
+        _refreshes++;
         IReadOnlyList<SegmentReport> reports = _inspector.List();
         List<QueueRow> sights = [];
         Dictionary<string, SegmentReport> now = [];
@@ -54,23 +54,23 @@ internal sealed class SegmentCollector(string? directory, ProgressBoard board) :
         try
         {
             // Old news only of what was not there before.
-            if (!_heard.TryGetValue(queue, out MessageSubscriber? subscriber))
-                _heard.Add(queue, subscriber =
-                    _transport.OpenSubscriber(queue, startAt: _looks > 1 ? StartPosition.Oldest : StartPosition.Now));
+            if (!_subscribers.TryGetValue(queue, out MessageSubscriber? subscriber))
+                _subscribers.Add(queue, subscriber =
+                    _transport.OpenSubscriber(queue, startAt: _refreshes > 1 ? StartPosition.Oldest : StartPosition.Now));
             while (subscriber.TryReceive(out TopicFrame message))
                 if (TaskEvent.TryReadProgress(message.Bytes, out TaskProgress progress)) board.Note(progress, queue, Route);
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or ArgumentException)
         {
             // The topic ended, or somebody else's lies there: progress is a help, and the next look tries again.
-            if (_heard.Remove(queue, out MessageSubscriber? gone)) gone.Dispose();
+            if (_subscribers.Remove(queue, out MessageSubscriber? gone)) gone.Dispose();
             board.Complain(string.Create(CultureInfo.InvariantCulture, $"progress of '{queue}': {e.Message}"));
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (MessageSubscriber subscriber in _heard.Values) subscriber.Dispose();
+        foreach (MessageSubscriber subscriber in _subscribers.Values) subscriber.Dispose();
         await _transport.DisposeAsync();
     }
 }

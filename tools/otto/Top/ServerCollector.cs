@@ -9,7 +9,7 @@ internal sealed class ServerCollector(string? socket) : IAsyncDisposable
 {
     private const string Suffix = ".progress";
     private const int MostTasks = 100;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(1);
 
     private readonly UdsClient _client = new(new UdsTransportOptions { SocketPath = socket, ConnectTimeout = TimeSpan.Zero });
 
@@ -17,7 +17,7 @@ internal sealed class ServerCollector(string? socket) : IAsyncDisposable
     {
         List<ProgressRow> sights = [];
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(Patience);
+        limit.CancelAfter(Timeout);
         try
         {
             foreach (string key in (await _client.ListAsync("*" + Suffix, limit.Token)).Take(MostTasks))

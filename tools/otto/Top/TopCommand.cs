@@ -48,16 +48,16 @@ internal static class TopCommand
             {
                 if (parsed.GetValue(json))
                     await EachAsync(top, looks, pause,
-                        static sight => Console.WriteLine(JsonSerializer.Serialize(sight, TopJson.Default.TopSnapshot)), ended.Token);
+                        static snapshot => Console.WriteLine(JsonSerializer.Serialize(snapshot, TopJson.Default.TopSnapshot)), ended.Token);
                 else if (Console.IsOutputRedirected)
                 {
                     AnsiConsole.Profile.Width = 240;
-                    await EachAsync(top, looks, pause, static sight => AnsiConsole.Write(TopScreen.Draw(sight)), ended.Token);
+                    await EachAsync(top, looks, pause, static snapshot => AnsiConsole.Write(TopScreen.Draw(snapshot)), ended.Token);
                 }
                 else
                 {
                     await AnsiConsole.Live(new Text("")).StartAsync(
-                        screen => EachAsync(top, looks, pause, sight => screen.UpdateTarget(TopScreen.Draw(sight)), ended.Token));
+                        screen => EachAsync(top, looks, pause, snapshot => screen.UpdateTarget(TopScreen.Draw(snapshot)), ended.Token));
                 }
             }
             catch (OperationCanceledException) when (ended.IsCancellationRequested)

@@ -11,29 +11,29 @@ internal static class TopScreen
 {
     private const int MostTasksShown = 20;
 
-    public static IRenderable Draw(TopSnapshot sight)
+    public static IRenderable Draw(TopSnapshot snapshot)
     {
         var queues = new Table().Border(TableBorder.Simple);
         foreach (string heading in (string[])["queue", "route", "workers", "ready", "leased", "delayed", "dead", "oldest", "in/s",
             "done/s"])
             queues.AddColumn(new TableColumn(heading) { NoWrap = true,
                 Alignment = heading is "queue" or "route" ? Justify.Left : Justify.Right });
-        foreach (QueueRow q in sight.Queues)
+        foreach (QueueRow q in snapshot.Queues)
         {
-            if (q.Trouble is { } trouble) queues.AddRow(Markup.Escape(q.Queue), q.Route, Markup.Escape(trouble));
+            if (q.Error is { } error) queues.AddRow(Markup.Escape(q.Queue), q.Route, Markup.Escape(error));
             else queues.AddRow(Markup.Escape(q.Queue), q.Route, Count(q.Workers), Count(q.Ready), Count(q.Leased), Count(q.Delayed),
                 Count(q.Dead), SegmentFormatter.Age(TimeSpan.FromSeconds(q.OldestSeconds)), Rate(q.EnteredPerSecond),
                 Rate(q.LeftPerSecond));
         }
 
-        if (sight.Queues.Length == 0) queues.AddRow("no queues");
-        var time = new Text(Invariant($"otto top  {sight.Time.ToLocalTime():HH:mm:ss}"));
-        if (sight.Progress.Length == 0) return new Rows(time, queues);
+        if (snapshot.Queues.Length == 0) queues.AddRow("no queues");
+        var time = new Text(Invariant($"otto top  {snapshot.Time.ToLocalTime():HH:mm:ss}"));
+        if (snapshot.Progress.Length == 0) return new Rows(time, queues);
         var tasks = new Table().Border(TableBorder.Simple);
         foreach (string heading in (string[])["task", "queue", "progress", ""]) tasks.AddColumn(new TableColumn(heading) { NoWrap = true });
-        foreach (ProgressRow p in sight.Progress.Take(MostTasksShown))
+        foreach (ProgressRow p in snapshot.Progress.Take(MostTasksShown))
             tasks.AddRow(Markup.Escape(p.Task), Markup.Escape(p.Queue ?? p.Route), Part(p), Markup.Escape(p.Text ?? ""));
-        if (sight.Progress.Length > MostTasksShown) tasks.AddRow(Invariant($"and {sight.Progress.Length - MostTasksShown:N0} more"));
+        if (snapshot.Progress.Length > MostTasksShown) tasks.AddRow(Invariant($"and {snapshot.Progress.Length - MostTasksShown:N0} more"));
         return new Rows(time, queues, tasks);
     }
 

@@ -6,7 +6,7 @@ namespace Otto.Tools.Top;
 
 /// <summary>A queue on one route. Rates are those since the last look, a second.</summary>
 internal sealed record QueueRow(
-    string Queue, string Route, string? Trouble, int Workers, int Ready, int Leased, int Delayed, int Dead, double OldestSeconds,
+    string Queue, string Route, string? Error, int Workers, int Ready, int Leased, int Delayed, int Dead, double OldestSeconds,
     double? EnteredPerSecond, double? LeftPerSecond);
 
 /// <summary>How far a task says it is. <paramref name="Queue"/> is absent for one that told

@@ -127,9 +127,9 @@ internal sealed class Session : IDisposable
         Outlet.Flush();
     }
 
-    private string Hear(TimeSpan? patience)
+    private string Hear(TimeSpan? timeout)
     {
-        Inlet.Patience = patience ?? TimeSpan.FromSeconds(20);
+        Inlet.Patience = timeout ?? TimeSpan.FromSeconds(20);
         return Encoding.UTF8.GetString(Inlet.Receive(awake: false));
     }
 
@@ -145,9 +145,9 @@ internal sealed class Session : IDisposable
         return Stopwatch.GetTimestamp().ToString(CultureInfo.InvariantCulture);
     }
 
-    private string Take(int count, TimeSpan? patience)
+    private string Take(int count, TimeSpan? timeout)
     {
-        Inlet.Patience = patience ?? TimeSpan.FromSeconds(20);
+        Inlet.Patience = timeout ?? TimeSpan.FromSeconds(20);
         int taken = 0;
         try
         {

@@ -12,11 +12,11 @@ internal static class Shell
 {
     /// <summary>Runs a script to its end, or to the end of patience.</summary>
     /// <param name="script">What to run.</param>
-    /// <param name="patience">How long it may take.</param>
+    /// <param name="timeout">How long it may take.</param>
     /// <param name="path">The only directory in which it finds programs; left out, those of this process.</param>
     /// <param name="tools">Whether it also finds the tools of this repository.</param>
     /// <param name="message">What it finds in <c>MESSAGE</c>.</param>
-    public static ShellRun Run(string script, TimeSpan patience, string? path = null, bool tools = false, string? message = null)
+    public static ShellRun Run(string script, TimeSpan timeout, string? path = null, bool tools = false, string? message = null)
     {
         var start = new ProcessStartInfo("/bin/bash", ["-c", script]) { RedirectStandardInput = true, RedirectStandardOutput = true,
             RedirectStandardError = true };
@@ -26,7 +26,7 @@ internal static class Shell
         Process process = Interruption.Start(start);
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
-        bool ended = process.WaitForExit(patience);
+        bool ended = process.WaitForExit(timeout);
         if (!ended) process.Kill(entireProcessTree: true);
         // What it left running may hold its output open.
         Task.WaitAll([output, errors], TimeSpan.FromSeconds(2));

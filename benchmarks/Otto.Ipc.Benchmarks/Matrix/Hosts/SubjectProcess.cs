@@ -56,7 +56,7 @@ internal sealed class SubjectProcess : IDisposable
     /// <summary>What a session answered.</summary>
     /// <exception cref="TimeoutException">Nothing, in that time.</exception>
     /// <exception cref="ProbeException">That it could not; the message says why.</exception>
-    public string ReadAnswer(int session, TimeSpan patience)
+    public string ReadAnswer(int session, TimeSpan timeout)
     {
         long start = Stopwatch.GetTimestamp();
         string? answer;
@@ -64,8 +64,8 @@ internal sealed class SubjectProcess : IDisposable
         {
             if (!IsRunning && Answers(session).Count == 0)
                 throw new ProbeException($"the other process ended with code {_process.ExitCode}: {string.Join(" | ", _errors)}");
-            if (Stopwatch.GetElapsedTime(start) > patience)
-                throw new TimeoutException($"a process said nothing in {patience.TotalSeconds:0} s");
+            if (Stopwatch.GetElapsedTime(start) > timeout)
+                throw new TimeoutException($"a process said nothing in {timeout.TotalSeconds:0} s");
         }
 
         return answer == "ok" ? ""

@@ -27,7 +27,8 @@ internal static class MatrixMarkdown
         RunHead head = run.Head;
         var text = new StringBuilder();
         text.AppendLine($"# The comparison matrix, {head.Date}").AppendLine();
-        text.AppendLine($"{head.Machine}. {head.Kernel}, .NET SDK {head.Sdk}, {head.Runtime}. Commit `{head.Commit}`. Command: `{head.Command}`.");
+        text.AppendLine($"{head.Machine}. {head.Kernel}, .NET SDK {head.Sdk}, {head.Runtime}. Commit `{head.Commit}`. "
+            + $"Command: `{head.Command}`.");
         text.AppendLine(string.Create(CultureInfo.InvariantCulture,
             $"{head.Repeats} repeats of {head.WindowMilliseconds:0} ms for each size and way, "
             + $"in an order drawn with the seed {head.Seed}; figures are medians, but the processor time of a message, which is the "
@@ -121,5 +122,6 @@ internal static class MatrixMarkdown
     }
 
     private static string Both(IReadOnlyList<Percentile> d) =>
-        d.Count == 0 ? "" : $"{Results.Figures.Microseconds(SpeedResult.At(d, 50))} / {Results.Figures.Microseconds(SpeedResult.At(d, 99))}";
+        d.Count == 0 ? ""
+        : $"{Results.Figures.Microseconds(SpeedResult.At(d, 50))} / {Results.Figures.Microseconds(SpeedResult.At(d, 99))}";
 }

@@ -19,9 +19,11 @@ internal sealed class CloudtoidSubject : Subject
     // Only the call that waits is alike in its versions 2 and 3; it looks for a while itself before it sleeps.
     public override bool CanStayAwake => false;
 
-    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) => new PublisherOutlet(new QueueFactory().CreatePublisher(Options(address, channel)));
+    public override Outlet OpenOutlet(string address, string channel, LinkOptions options) =>
+        new PublisherOutlet(new QueueFactory().CreatePublisher(Options(address, channel)));
 
-    public override Inlet OpenInlet(string address, string channel, LinkOptions options) => new SubscriberInlet(new QueueFactory().CreateSubscriber(Options(address, channel)), options.MaxMessageBytes);
+    public override Inlet OpenInlet(string address, string channel, LinkOptions options) =>
+        new SubscriberInlet(new QueueFactory().CreateSubscriber(Options(address, channel)), options.MaxMessageBytes);
 
     private static QueueOptions Options(string address, string channel) => new(channel, address, Room);
 

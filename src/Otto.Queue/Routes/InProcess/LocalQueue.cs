@@ -25,7 +25,7 @@ internal sealed class LocalQueue
         Weight = options.Weight;
         Space = new SpaceAvailableSignal(options.Capacity);
         FullMode = options.FullMode;
-        OverflowReason = RouteReason.Spilled(options.Capacity);
+        OverflowReason = RouteReason.Overflowed(options.Capacity);
         _enoughRoomBelow = options.Capacity - (options.Capacity / 4);
         _overflows = options.FullMode == QueueFullMode.Overflow && hasOtherRoutes;
     }

@@ -44,10 +44,11 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     {
         lease = default;
         if (queue is not SearchableWorkQueue searchable)
-            throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot tell whether a key is taken");
+            throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot check whether a key is taken");
         if (!searchable.TryEnterExclusive(TurnTimeout, out IDisposable? turn))
             throw new IOException(
-                $"another process has been looking for a key of queue '{queue.Name}' for {TurnTimeout.TotalSeconds} s; is it stopped?");
+                $"another process has been searching queue '{queue.Name}' for a key for {TurnTimeout.TotalSeconds} s; is that process "
+                + $"stopped?");
         using (turn)
         {
             byte[] bytes = Encoding.UTF8.GetBytes(key);

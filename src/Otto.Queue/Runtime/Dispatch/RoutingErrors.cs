@@ -7,7 +7,7 @@ namespace Otto.Queue;
 internal static class RoutingErrors
 {
     internal static QueueStoppedException Stopped(string queue, string task) =>
-        new($"queue '{queue}' is stopping and takes no new tasks; '{task}' was not enqueued");
+        new($"queue '{queue}' is stopping and accepts no new tasks; '{task}' was not enqueued");
 
     internal static QueueFullException Full(string queue, LocalDispatcher local, RouteConnection[] routes)
     {
@@ -31,13 +31,13 @@ internal static class RoutingErrors
     {
         if (options.Route is { } pin && (pin == RouteName.InProcess || !routes.Any(r => r.Name == pin)))
         {
-            string why = pin == RouteName.InProcess ? "no worker for it runs in this process"
+            string reason = pin == RouteName.InProcess ? "no worker for it runs in this process"
                 : $"that route is not configured; configured: {Configured(routes)}";
-            return new($"task '{task}' is pinned to {pin}, but {why}");
+            return new($"task '{task}' is pinned to {pin}, but {reason}");
         }
 
         if (options.Durability != Durability.None) return NotDurable(task, options, routes);
-        return new($"task '{task}' has no way to go: no worker for it runs in this process, and no other route is on; start the queue, "
+        return new($"task '{task}' has no route: no worker for it runs in this process, and no other route is on; start the queue, "
             + $"or call UseSharedMemory()");
     }
 
@@ -47,7 +47,7 @@ internal static class RoutingErrors
             : "shared memory";
         return new(options.Route is null
             ? $"task '{task}' asks for durability {options.Durability}, which needs {missing}; configured: {Configured(routes)}"
-            : $"task '{task}' asks for durability {options.Durability} and is pinned to {options.Route}, which cannot give it");
+            : $"task '{task}' asks for durability {options.Durability} and is pinned to {options.Route}, which does not have it");
     }
 
     private static string Configured(RouteConnection[] routes) =>

@@ -175,7 +175,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
             }
             catch (Exception e) when (e is TaskSerializationException or IOException or ObjectDisposedException)
             {
-                context.Log.WorkerTrouble(context.Name, e);
+                context.Log.WorkerError(context.Name, e);
             }
         }
 

@@ -25,8 +25,8 @@ internal sealed class PendingResults(QueueClock clock)
     {
         if (++_opened % 1024 == 0) Sweep();
         if (_pending.Count >= MostResults)
-            throw new QueueFullException($"{MostResults:N0} results are outstanding or uncollected; wait for them with WaitAsync, or do "
-                + $"not ask for results that nobody needs");
+            throw new QueueFullException($"{MostResults:N0} results are outstanding or uncollected; wait for them with WaitAsync, or "
+                + $"set TrackResult only for tasks whose results are needed");
         _pending[id] = new Pending(registration, clock.Timestamp);
     }
 
@@ -64,7 +64,7 @@ internal sealed class PendingResults(QueueClock clock)
         if (result.Status == ResultStatus.Cancelled)
             throw new TaskCanceledException($"task '{pending.Registration.Name}' {id} was cancelled");
         if (result.Status != ResultStatus.Done)
-            throw new TaskFailedException($"task '{pending.Registration.Name}' {id} was given up: {result.Error}");
+            throw new TaskFailedException($"task '{pending.Registration.Name}' {id} failed: {result.Error}");
         if (result.Payload is not { } payload)
             return result.Value is TResult value ? value
                 : result.Value is null ? default! : throw Mismatch(pending, result.Value.GetType().ToString());

@@ -85,7 +85,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     internal ValueTask Start()
     {
         CancellationToken cancellationToken = cancellation.Begin(taskContext.Id, _registration.Timeout);
-        if (cancellation.CheckRequests(taskContext.Id)) throw new OperationCanceledException("cancelled before it was begun");
+        if (cancellation.CheckRequests(taskContext.Id)) throw new OperationCanceledException("cancelled before it was started");
         return context.Telemetry.ObservesHandling ? StartObservedAsync(cancellationToken) : Invoke(cancellationToken);
     }
 

@@ -104,10 +104,10 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
 
         int attempt = received.Header.AttemptsBefore + lease.Attempt;
         if (received.Header.Format != registration.Serializer.Format)
-            problem = $"payload: format {received.Header.Format}, the handler of '{registration.Name}' reads "
+            problem = $"payload: format {received.Header.Format}, but the handler of '{registration.Name}' reads format "
                 + $"{registration.Serializer.Format}";
         else if (attempt > registration.Retry.MaxAttempts)
-            problem = $"attempt {attempt} of at most {registration.Retry.MaxAttempts}: earlier workers died over it or gave it up";
+            problem = $"attempt {attempt} of at most {registration.Retry.MaxAttempts}: earlier workers died during it or returned it";
         if (problem is not null)
         {
             failures.DeadLetterUnread(route.Name, lease, problem, registration, received.Header);

@@ -7,9 +7,9 @@ namespace Otto.Ipc.Files.Streams;
 // Appends lines to a lane, and begins the next piece of its log when one is large enough. A line counts once its line end is written; what
 // a killed sender left unfinished stays as it is, in front of a new piece, which tells the receiver that nobody will finish it.
 
-internal sealed class LaneWriter : IDisposable
+internal sealed class SenderLogWriter : IDisposable
 {
-    private readonly LaneFiles _lane;
+    private readonly SenderLogFiles _log;
     private readonly int _segmentBytes;
     private readonly FlushLevel _flush;
     private SafeFileHandle? _segment;
@@ -18,20 +18,20 @@ internal sealed class LaneWriter : IDisposable
     private bool _unfinished;
 
     /// <summary>Continues where the lane's last sender ended. The caller holds the lane's lock.</summary>
-    public LaneWriter(LaneFiles lane, int segmentBytes, FlushLevel flush)
+    public SenderLogWriter(SenderLogFiles log, int segmentBytes, FlushLevel flush)
     {
-        _lane = lane;
+        _log = log;
         _segmentBytes = segmentBytes;
         _flush = flush;
-        long[] segments = lane.Segments();
+        long[] segments = log.Segments();
         if (segments.Length == 0)
         {
-            Tail = _begin = ReadPosition.Load(lane);
+            Tail = _begin = ReadPosition.Load(log);
             return;
         }
 
         _begin = segments[^1];
-        _path = lane.SegmentPath(_begin);
+        _path = log.SegmentPath(_begin);
         _segment = PrivateFile.TryOpen(_path, FileAccess.ReadWrite, append: true)
             ?? throw new IOException($"{_path} was removed while it was being opened");
         LookAtEnd();
@@ -65,10 +65,10 @@ internal sealed class LaneWriter : IDisposable
 
     private void BeginSegment()
     {
-        string path = _lane.SegmentPath(Tail);
+        string path = _log.SegmentPath(Tail);
         SafeFileHandle next = PrivateFile.TryCreate(path, append: true)
-            ?? throw new IOException($"{path} exists already: somebody writes to the lane without its lock");
-        if (_flush == FlushLevel.FileAndDirectory) PrivateFile.FlushDirectory(_lane.Directory);
+            ?? throw new IOException($"{path} exists already: another program writes to the lane without its lock");
+        if (_flush == FlushLevel.FileAndDirectory) PrivateFile.FlushDirectory(_log.Directory);
         _segment?.Dispose();
         (_segment, _path, _begin, _unfinished) = (next, path, Tail, false);
     }

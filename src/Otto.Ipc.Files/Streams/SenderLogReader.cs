@@ -8,11 +8,11 @@ namespace Otto.Ipc.Files.Streams;
 // Reads the lines of a lane. A line without an end is left for later: its sender may be in the middle of it. It is given up only once a
 // next piece of the log begins right behind it.
 
-internal sealed class LaneReader : IDisposable
+internal sealed class SenderLogReader : IDisposable
 {
     private const int FirstBuffer = 16 * 1024;
 
-    private readonly LaneFiles _lane;
+    private readonly SenderLogFiles _log;
     private readonly int _mostLine;
     private readonly SafeFileHandle _positionFile;
     private SafeFileHandle? _segment;
@@ -23,16 +23,16 @@ internal sealed class LaneReader : IDisposable
 
     /// <summary>Continues where the lane's last receiver ended. The caller is the stream's only receiver.</summary>
     /// <exception cref="CorruptSegmentException">The position is outside the log.</exception>
-    public LaneReader(LaneFiles lane, int mostLine)
+    public SenderLogReader(SenderLogFiles log, int mostLine)
     {
-        _lane = lane;
+        _log = log;
         // With room for a carriage return.
         _mostLine = mostLine + 1;
-        _positionFile = PrivateFile.OpenOrCreate(lane.Read);
+        _positionFile = PrivateFile.OpenOrCreate(log.Read);
         try
         {
-            _position = ReadPosition.Load(_positionFile, lane.Read);
-            ReadPosition.Store(_positionFile, lane.Read, _position);
+            _position = ReadPosition.Load(_positionFile, log.Read);
+            ReadPosition.Store(_positionFile, log.Read, _position);
             FindSegment();
         }
         catch
@@ -42,7 +42,7 @@ internal sealed class LaneReader : IDisposable
         }
     }
 
-    public LaneFiles Files => _lane;
+    public SenderLogFiles Files => _log;
 
     /// <summary>Shows the next line, without its end.</summary>
     /// <param name="line">Valid until the next call here.</param>
@@ -100,7 +100,7 @@ internal sealed class LaneReader : IDisposable
         _end += read;
         if (read > 0) return true;
         // The next piece has the name of the place where this one ends, and whoever began it will not write here again.
-        if (end == 0 || PrivateFiles.Status(_lane.SegmentPath(_begin + end)) is null) return false;
+        if (end == 0 || PrivateFiles.Status(_log.SegmentPath(_begin + end)) is null) return false;
         MoveTo(_begin + end);
         _start = _end = _searched = 0;
         return FindSegment();
@@ -122,17 +122,17 @@ internal sealed class LaneReader : IDisposable
     /// read.</summary>
     private bool FindSegment()
     {
-        long[] segments = _lane.Segments();
+        long[] segments = _log.Segments();
         if (segments.Length == 0) return false;
         int at = Array.FindLastIndex(segments, begin => begin <= _position);
         if (at < 0)
         {
             throw new CorruptSegmentException(
-                $"{_lane.Directory} was read up to {_position:N0}, its log begins at {segments[0]:N0}: a piece is missing; write "
-                + $"{segments[0]} into {_lane.Read} (twice) to go on there");
+                $"{_log.Directory} was read up to {_position:N0}, its log begins at {segments[0]:N0}: a piece is missing; write "
+                + $"{segments[0]} into {_log.Read} (twice) to continue there");
         }
 
-        string path = _lane.SegmentPath(segments[at]);
+        string path = _log.SegmentPath(segments[at]);
         SafeFileHandle segment = PrivateFile.TryOpen(path, FileAccess.Read)
             ?? throw new IOException($"{path} was removed while it was being opened");
         long end = segments[at] + RandomAccess.GetLength(segment);
@@ -140,11 +140,11 @@ internal sealed class LaneReader : IDisposable
         {
             segment.Dispose();
             throw new CorruptSegmentException(
-                $"{_lane.Read} says {_position:N0}, the log in {_lane.Directory} ends at {end:N0}; remove {_lane.Read} to read it from "
+                $"{_log.Read} says {_position:N0}, the log in {_log.Directory} ends at {end:N0}; remove {_log.Read} to read it from "
                 + $"its beginning");
         }
 
-        for (int i = 0; i < at; i++) PrivateFile.Remove(_lane.SegmentPath(segments[i]));
+        for (int i = 0; i < at; i++) PrivateFile.Remove(_log.SegmentPath(segments[i]));
         _segment?.Dispose();
         (_segment, _path, _begin) = (segment, path, segments[at]);
         return true;
@@ -153,10 +153,10 @@ internal sealed class LaneReader : IDisposable
     private void MoveTo(long position)
     {
         _position = position;
-        ReadPosition.Store(_positionFile, _lane.Read, position);
+        ReadPosition.Store(_positionFile, _log.Read, position);
     }
 
     private CorruptSegmentException TooLong(int bytes) => new(
         $"{_path} has a line of {bytes:N0} bytes or more at {_position - _begin:N0}, the longest of this stream is {_mostLine - 1:N0}; "
-        + $"mend it, or write a later position into {_lane.Read} (twice)");
+        + $"repair it, or write a later position into {_log.Read} (twice)");
 }

@@ -14,7 +14,7 @@ namespace Otto.Ipc.Uds.PubSub;
 // What the commands do, whichever dialect they came in: change the store, and notify subscribers. Every change has a number.
 
 /// <summary>The store, the topics, and their subscribers.</summary>
-internal sealed class Broker(UdsServerOptions options, MemoryBudget budget) : ICommandHandler
+internal sealed class KeyValueBroker(UdsServerOptions options, MemoryBudget budget) : ICommandHandler
 {
     private static readonly long ProgressInterval = TimeStamps.Ticks(TimeSpan.FromMilliseconds(100));
     private static readonly JsonWriterOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

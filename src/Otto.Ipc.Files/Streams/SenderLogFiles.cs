@@ -13,7 +13,7 @@ namespace Otto.Ipc.Files.Streams;
 //  lanes/0/read                         how far the receiver is, twice
 //  lanes/0/completed                    there while its sender said that no more will come
 
-internal readonly struct LaneFiles(string directory)
+internal readonly struct SenderLogFiles(string directory)
 {
     private const int Digits = 20;
     private const string Extension = ".jsonl";

@@ -7,28 +7,28 @@ namespace Otto.Ipc.Files.Streams;
 // Which lane a new sender gets: one whose last sender left or died without completing it, so that a successor ends what its predecessor
 // began; else the lowest that nobody has.
 
-internal static class SenderLane
+internal static class SenderLogs
 {
     /// <summary>Takes a lane that has no live sender.</summary>
     /// <returns>The lane and its lock, held.</returns>
     /// <exception cref="IOException">All have one.</exception>
-    public static (LaneFiles Lane, LockFile Lock) Take(string lanes, int most)
+    public static (SenderLogFiles Lane, LockFile Lock) Take(string lanes, int most)
     {
         foreach (bool successor in (bool[])[true, false])
         {
             for (int i = 0; i < most; i++)
             {
-                var lane = new LaneFiles(Path.Combine(lanes, i.ToString(CultureInfo.InvariantCulture)));
-                bool exists = PrivateFiles.Status(lane.Directory) is not null;
-                if (successor && (!exists || lane.IsCompleted)) continue;
-                RootDirectory.Ensure(lane.Directory);
-                LockFile held = new LockFile(lane.Lock);
+                SenderLogFiles log = new SenderLogFiles(Path.Combine(lanes, i.ToString(CultureInfo.InvariantCulture)));
+                bool exists = PrivateFiles.Status(log.Directory) is not null;
+                if (successor && (!exists || log.IsCompleted)) continue;
+                RootDirectory.Ensure(log.Directory);
+                LockFile held = new LockFile(log.Lock);
                 try
                 {
                     if (held.TryAcquire())
                     {
                         // It was completed meanwhile: not a successor's, and its turn comes below.
-                        if (!successor || !lane.IsCompleted) return (lane, held);
+                        if (!successor || !log.IsCompleted) return (log, held);
                     }
                 }
                 catch

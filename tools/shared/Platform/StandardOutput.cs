@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Otto.Tools;
+namespace Otto.Tools.Platform;
 
 // Standard output by write(2): Console hides that the reader has gone, and FileStream forgets where a shell's >> stood.
 
