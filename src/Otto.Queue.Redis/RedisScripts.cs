@@ -1,7 +1,8 @@
 namespace Otto.Queue.Redis;
 
 // Everything that happens inside the server, each step whole: a client that dies, or loses its connection, leaves nothing half done.
-// Times are the server's own, so that a client's clock matters nowhere. docs/redis.md tells the story with the keys.
+// Times are the server's own, so that a client's clock matters nowhere. docs/redis.md describes the keys. RedisDeadLetterScripts.cs has the
+// scripts of the dead letters.
 
 internal static class RedisScripts
 {
@@ -9,7 +10,7 @@ internal static class RedisScripts
 
     // An entry of the stream as one string for the delayed set, and back; waking sleepers; the server's
     // clock. Each script starts with what it needs of these.
-    private const string Begin = "if redis.replicate_commands then redis.replicate_commands() end\n";
+    internal const string Begin = "if redis.replicate_commands then redis.replicate_commands() end\n";
 
     // The clock is cut to whole milliseconds, so a due time is one more than the sum: it would come up to a millisecond too early.
     private const string Clock = """
@@ -17,7 +18,7 @@ internal static class RedisScripts
 
         """;
 
-    private const string Pack = """
+    internal const string Pack = """
         local function pack(m, a, k) return string.format('%d:%d:', a, #k) .. k .. m end
         local function unpacked(p)
           local _, e, a, l = string.find(p, '^(%d+):(%d+):')
@@ -40,7 +41,7 @@ internal static class RedisScripts
         """;
 
     // A sleeper that hears nothing is dead or gone: the next is tried. ARGV[1] is where nudges go, without the worker's name.
-    private const string Wake = """
+    internal const string Wake = """
         local function wake(sleepers, n)
           while n > 0 do
             local w = redis.call('SPOP', sleepers)
@@ -327,43 +328,6 @@ internal static class RedisScripts
         local e = redis.call('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', 1)
         if e[1] then age = clock() - tonumber(string.match(e[1][1], '^%d+')) end
         return {redis.call('XLEN', KEYS[1]) - leased, leased, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3]), age, entered}
-        """);
-
-    /// <summary>KEYS stream delayed dead; ARGV capacity, reason, envelope. Answers 1, or 0 if there is no
-    /// room.</summary>
-    internal static readonly RedisScript Bury = new(Begin + """
-        if redis.call('XLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2]) + redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[1]) then return 0 end
-        redis.call('XADD', KEYS[3], '*', 'm', ARGV[3], 'a', 1, 'r', ARGV[2], 'k', '')
-        return 1
-        """);
-
-    /// <summary>KEYS dead; ARGV count. Answers id, attempts, reason and envelope of each.</summary>
-    internal static readonly RedisScript ListDead = new(Begin + """
-        local out = {}
-        for _, e in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1])) do
-          local of = {}
-          for i = 1, #e[2], 2 do of[e[2][i]] = e[2][i + 1] end
-          out[#out + 1] = e[1]
-          out[#out + 1] = of.a or '0'
-          out[#out + 1] = of.r or ''
-          out[#out + 1] = of.m or ''
-        end
-        return out
-        """);
-
-    /// <summary>KEYS stream dead keys sleepers; ARGV nudge, id, 1 to make it ready again. Answers whether it was there.
-    /// A key is taken again if no other task has it.</summary>
-    internal static readonly RedisScript MoveDead = new(Begin + Pack + Wake + """
-        local e = redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])
-        if not e[1] then return 0 end
-        redis.call('XDEL', KEYS[2], ARGV[2])
-        if ARGV[3] == '1' then
-          local m, a, k = fields(e[1][2])
-          if k ~= '' then redis.call('HSETNX', KEYS[3], k, string.sub(m, 9, 24)) end
-          add(KEYS[1], m, 0, k)
-          wake(KEYS[4], 1)
-        end
-        return 1
         """);
 
     /// <summary>

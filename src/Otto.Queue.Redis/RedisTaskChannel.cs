@@ -110,8 +110,11 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason) => AddDeadLetterAsync(message.ToArray(), reason);
 
     private async ValueTask<bool> AddDeadLetterAsync(byte[] message, string reason)
-        => (await _client.RunAsync(RedisScripts.Bury, [_keys.Stream, _keys.Delayed, _keys.Dead], [_options.Capacity, reason, message])
-        .ConfigureAwait(false)).Number == 1;
+    {
+        RedisReply reply = await _client.RunAsync(RedisDeadLetterScripts.Bury, [_keys.Stream, _keys.Delayed, _keys.Dead],
+            [_options.Capacity, reason, message]).ConfigureAwait(false);
+        return reply.Number == 1;
+    }
 
     public override void StartConsuming(ITaskConsumer taker)
     {
@@ -199,7 +202,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         ArgumentOutOfRangeException.ThrowIfNegative(max);
         if (max == 0) return [];
         RedisReply[] items =
-            (await _client.RunAsync(RedisScripts.ListDead, [_keys.Dead], [Math.Min(max, 10_000)]).WaitAsync(cancellationToken)
+            (await _client.RunAsync(RedisDeadLetterScripts.ListDead, [_keys.Dead], [Math.Min(max, 10_000)]).WaitAsync(cancellationToken)
             .ConfigureAwait(false)).Items;
         List<DeadLetter> letters = [];
         for (int i = 0; i + 3 < items.Length; i += 4)
@@ -215,7 +218,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         MoveDeadAsync(letter, requeue: false, cancellationToken);
 
     private async ValueTask<bool> MoveDeadAsync(DeadLetterId letter, bool requeue, CancellationToken cancellationToken)
-        => (await _client.RunAsync(RedisScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.IdleWorkers],
+        => (await _client.RunAsync(RedisDeadLetterScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.IdleWorkers],
             [_keys.WakeUp(""), LetterText(letter), requeue ? "1" : "0"])
             .WaitAsync(cancellationToken).ConfigureAwait(false)).Number == 1;
 

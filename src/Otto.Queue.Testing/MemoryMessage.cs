@@ -13,7 +13,7 @@ internal sealed class MemoryMessage
         Bytes = bytes;
         Key = key;
         Due = due;
-        Readable = EnvelopeHeader.Read(bytes, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt) is null;
+        Readable = EnvelopeReader.Read(bytes, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt) is null;
         Id = header.Id;
         AttemptsBefore = header.AttemptsBefore;
         Name = Encoding.UTF8.GetString(name);

@@ -10,6 +10,8 @@ using Otto.Queue;
 // die DIR QUEUE COUNT holds COUNT tasks at a time in their first attempt: writes "started NUMBER attempt 1"
 // and waits to be killed; any further attempt is done
 //   slow DIR QUEUE MS         runs tasks of MS milliseconds each: writes "started NUMBER attempt A", then "done NUMBER attempt A"
+//   flow-work DIR QUEUE       runs a task with a result, as FlowRecorder.cs describes
+//   flow-send DIR QUEUE       enqueues that task and waits for its result
 //   maps DIR QUEUE            does a task, and for a directory also a loan, a region and a queue of files;
 //                             writes "mapped FILE" for each file of OpenSSL in its memory
 // DIR is a directory of segments, or redis:CONFIGURATION for Redis alone, with leases of 1.5 s.
@@ -17,6 +19,12 @@ using Otto.Queue;
 if (args[0] == "maps")
 {
     await MappedLibraries.ShowAsync(args[1], args[2]);
+    return;
+}
+
+if (args[0] is "flow-work" or "flow-send")
+{
+    await FlowRecorder.RunAsync(args[0], args[1], args[2]);
     return;
 }
 

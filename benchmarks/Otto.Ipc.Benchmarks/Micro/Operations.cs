@@ -107,10 +107,11 @@ internal sealed class EncodeOperation : Operation
     public static EnvelopeBuffer Envelope(int number, ReadOnlySpan<byte> payload)
     {
         EnvelopeBuffer buffer = EnvelopeBuffer.Rent();
-        new EnvelopeHeader { Id = new TaskId(7, (ulong)number), EnqueuedMicroseconds = number }.Write(buffer, "photos.resize"u8);
+        EnvelopeHeader header = new() { Id = new TaskId(7, (ulong)number), EnqueuedMicroseconds = number };
+        EnvelopeWriter.Write(header, buffer, "photos.resize"u8);
         payload.CopyTo(buffer.GetSpan(payload.Length));
         buffer.Advance(payload.Length);
-        EnvelopeHeader.Seal(buffer.Written);
+        EnvelopeWriter.Seal(buffer.Written);
         return buffer;
     }
 
@@ -137,7 +138,7 @@ internal sealed class DecodeOperation : Operation
     {
         for (int i = 0; i < times; i++)
         {
-            if (EnvelopeHeader.Read(_message, out EnvelopeHeader header, out _, out int payloadAt) is { } problem)
+            if (EnvelopeReader.Read(_message, out EnvelopeHeader header, out _, out int payloadAt) is { } problem)
                 throw new InvalidDataException(problem);
             if (header.EnqueuedMicroseconds != 1 || _message.Length - payloadAt != 200)
                 throw new InvalidDataException("another envelope than was written");

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
@@ -5,7 +6,9 @@ using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Queues;
 
-// One direction of waiting on a queue. A wait counts as a call in flight.
+// One direction of waiting on a queue, and what each of the two directions waits for. A wait counts as a call in flight. Each poll also
+// does what makes the queue ready and is done by no other process: senders release cancelled messages. Workers move what is due to the
+// ready messages, and set a timer for the next message that will be due.
 
 internal sealed class QueueDoorbell
 {
@@ -56,6 +59,91 @@ internal sealed class QueueDoorbell
         finally
         {
             _gate.Exit();
+        }
+    }
+}
+
+/// <summary>Whether there may be a free slot.</summary>
+internal sealed class RoomReadiness(IndexQueue free, SegmentFile segment, int slots) : IReadiness
+{
+    private static readonly long Longest = Stopwatch.Frequency / 200_000; // 5 µs
+    private readonly long _enough = Math.Min(slots / 8, 64);
+
+    /// <summary>The protocol's steps. Set once, before any thread waits.</summary>
+    public SlotTransitions? Moves { private get; set; }
+
+    public bool Poll() => !free.IsEmpty || segment.IsRetired || (Moves!.Reap() > 0 && !free.IsEmpty);
+
+    /// <summary>Lets the workers get a few slots ahead, for five microseconds at most: a
+    /// sender on their heels fights them for each line of memory.</summary>
+    public void LetWorkersGetAhead()
+    {
+        long end = Stopwatch.GetTimestamp() + Longest;
+        while (free.AboutCount < _enough && Stopwatch.GetTimestamp() < end) Thread.SpinWait(4);
+    }
+}
+
+/// <summary>Whether there may be a message to lease.</summary>
+internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, SegmentFile segment, Action wake) : IReadiness, IDisposable
+{
+    private static readonly TimeSpan LongestSleep = TimeSpan.FromDays(1);
+    private readonly Lock _gate = new();
+    private Timer? _timer;
+    private long _wakeAt = DelayedSlots.None;
+    private bool _disposed;
+
+    /// <summary>The protocol's steps. Set once, before any thread waits.</summary>
+    public SlotTransitions? Moves { private get; set; }
+
+    public bool Poll()
+    {
+        if (!ready.IsEmpty || segment.IsRetired) return true;
+        long lookAt = delayed.LookAt;
+        if (lookAt == DelayedSlots.None) return false;
+        long now = DelayedSlots.Now;
+        if (lookAt <= now)
+        {
+            Moves!.PromoteDue();
+            if (!ready.IsEmpty) return true;
+            lookAt = delayed.LookAt;
+        }
+
+        // Asked before every sleep, so the timer is set before anybody relies on it; a sender with an
+        // earlier time rings, and it is asked again.
+        if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) WakeAt(lookAt, now);
+        return false;
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _disposed = true;
+            _timer?.Dispose();
+        }
+    }
+
+    private void WakeAt(long time, long now)
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            _timer ??= new Timer(static readiness => ((WorkReadiness)readiness!).Wake(), this, Timeout.Infinite, Timeout.Infinite);
+            _timer.Change(TimeSpan.FromMilliseconds(Math.Clamp(time - now, 1, LongestSleep.TotalMilliseconds)), Timeout.InfiniteTimeSpan);
+            Volatile.Write(ref _wakeAt, time);
+        }
+    }
+
+    private void Wake()
+    {
+        Volatile.Write(ref _wakeAt, DelayedSlots.None);
+        try
+        {
+            wake();
+        }
+        catch (IOException)
+        {
+            // Hostile bytes: whoever waits meets the same fault on its own call.
         }
     }
 }

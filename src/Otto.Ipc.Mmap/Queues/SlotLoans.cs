@@ -70,7 +70,7 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         int leaving = 1;
         try
         {
-            if (!slots.TryClaim(out int slot, out long word)) return false;
+            if (!slots.Moves.TryClaim(out int slot, out long word)) return false;
             BlockDescriptor block = BlockDescriptor.Of(token, bytes);
             if (!Pool.TryBeginSend(block))
             {
@@ -169,7 +169,7 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         try
         {
             if (!TryBorrow(bytes, out BlockDescriptor block, out Memory<byte> memory)) return false;
-            if (!slots.TryClaim(out int index, out long word))
+            if (!slots.Moves.TryClaim(out int index, out long word))
             {
                 Pool.ReturnBlock(block);
                 return false;
@@ -222,7 +222,7 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         word = 0;
         if (!TryBorrow(message.Length, out block, out Memory<byte> memory)) return false;
         message.CopyTo(memory.Span);
-        if (slots.TryClaim(out slot, out word)) return true;
+        if (slots.Moves.TryClaim(out slot, out word)) return true;
         Pool.ReturnBlock(block);
         return false;
     }

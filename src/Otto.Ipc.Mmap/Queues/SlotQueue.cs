@@ -7,14 +7,13 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 
-// One handle of a work queue: counts what is in flight on it, waits, looks after its peers; SlotQueue.Messages.cs sends, leases and ends,
-// SlotLoans does so for messages in blocks, SlotSearch finds.
+// One handle of a work queue: makes its parts, waits, checks on its peers, closes. SlotSender sends, SlotLeases leases and ends, SlotLoans
+// does so for messages in blocks, SlotSearch finds.
 // The protocol's steps are in SlotTransitions; what a death leaves between two of them is repaired by QueueRecovery.
 
-internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, IWorkLeaseOwner, IMaintained
+internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
 {
     private readonly SegmentFile _segment;
-    private readonly MmapQueueOptions _options;
     private readonly SegmentMapping _map;
     private readonly QueueLayout _layout;
     private readonly QueueDoorbell _workers;
@@ -22,14 +21,14 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
     private readonly Participants _participants;
     private readonly WorkerCount _membership;
     private readonly QueueRecovery _sweep;
-    private readonly SlotTransitions _moves;
     private readonly WorkReadiness _work;
     private readonly QueueSnapshot _view;
     private readonly SlotTable _slots;
     private readonly SlotLoans _loans;
+    private readonly SlotSender _sender;
+    private readonly SlotLeases _leases;
     private readonly SlotSearch _search;
     private readonly UseCounter _gate;
-    private readonly SlotMemoryManager?[] _memories;
     private readonly Lock _closing = new();
     private bool _released;
     private bool _takesWork;
@@ -38,7 +37,6 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
     {
         Name = name;
         _segment = segment;
-        _options = options;
         _map = segment.Mapping;
         SegmentPlan plan = segment.Plan;
         _layout = new QueueLayout(plan);
@@ -52,15 +50,16 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
         _senders = new QueueDoorbell(_map, plan.Control(5), room, _gate, options);
         _sweep = new QueueRecovery(_map, _layout, free, ready, delayed);
         _view = new QueueSnapshot(_map, _layout, ready, block => _loans!.ReadCopy(block));
-        _memories = new SlotMemoryManager?[_layout.Slots];
         try
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
-            _moves = new SlotTransitions(_map, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep,
-                block => _loans!.End(block), segment.Path, _participants.Me);
-            _work.Moves = room.Moves = _moves;
-            _slots = new SlotTable(segment, _layout, _moves, _gate);
+            var moves = new SlotTransitions(segment, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep,
+                block => _loans!.End(block), _participants.Me);
+            _work.Moves = room.Moves = moves;
+            _slots = new SlotTable(segment, _layout, moves, _gate, options.MaxLoanBytes);
             _loans = new SlotLoans(_slots, options, _view);
+            _sender = new SlotSender(_slots, _loans);
+            _leases = new SlotLeases(_slots, _loans);
             _search = new SlotSearch(_slots, _loans, _view);
             _membership = new WorkerCount(_map, plan.Control(6), _participants);
             RunMaintenance();
@@ -77,8 +76,7 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
 
     public override ChannelName Name { get; }
 
-    public override int MaxMessageBytes =>
-        _layout.SlotBytes < BlockDescriptor.Bytes ? _layout.SlotBytes : Math.Max(_layout.SlotBytes, _options.MaxLoanBytes);
+    public override int MaxMessageBytes => _slots.MaxMessageBytes;
 
     public override int Capacity => _layout.Slots;
 
@@ -113,6 +111,20 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
             }
         }
     }
+
+    public override bool TrySend(ReadOnlySpan<byte> message) => _sender.TrySend(message);
+
+    public override bool TrySend(ReadOnlySpan<byte> message, TimeSpan delay, out WorkId id) => _sender.TrySend(message, delay, out id);
+
+    public override bool TryReserve(int maxBytes, out WriteSlot slot) => _sender.TryReserve(maxBytes, out slot);
+
+    public override bool Cancel(WorkId id) => _sender.Cancel(id);
+
+    public override bool TryLease(out WorkLease lease) => _leases.TryLease(out lease);
+
+    public override bool TrySendAndLease(ReadOnlySpan<byte> message, out WorkLease lease) => _leases.TrySendAndLease(message, out lease);
+
+    public override int CompleteBatch(ReadOnlySpan<WorkLease> leases) => _leases.CompleteBatch(leases);
 
     public override bool WaitToLease(TimeSpan timeout, CancellationToken cancellationToken = default) =>
         _workers.Wait(timeout, cancellationToken);
@@ -173,9 +185,9 @@ internal sealed partial class SlotQueue : SearchableWorkQueue, IWriteSlotOwner, 
         }
     }
 
-    public override bool RequeueDeadLetter(DeadLetterId id) => MoveDead(id, Ending.Returned);
+    public override bool RequeueDeadLetter(DeadLetterId id) => _leases.EndDead(id, Ending.Returned);
 
-    public override bool DeleteDeadLetter(DeadLetterId id) => MoveDead(id, Ending.Released);
+    public override bool DeleteDeadLetter(DeadLetterId id) => _leases.EndDead(id, Ending.Released);
 
     public void RunMaintenance() => RunMaintenance(wake: false);
 

@@ -19,15 +19,15 @@ internal sealed class SlotTransitions
     private readonly QueueRecovery _sweep;
     private readonly Func<int, long, bool> _promote;
     private readonly Action<BlockDescriptor> _loanEnded;
-    private readonly string _path;
+    private readonly SegmentFile _segment;
     private readonly int _me;
 
     public SlotTransitions(
-        SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, Doorbell workerBell, Doorbell senderBell,
-        DelayedSlots delayed,
-        QueueRecovery sweep, Action<BlockDescriptor> loanEnded, string path, int me)
+        SegmentFile segment, QueueLayout layout, IndexQueue free, IndexQueue ready, Doorbell workerBell, Doorbell senderBell,
+        DelayedSlots delayed, QueueRecovery sweep, Action<BlockDescriptor> loanEnded, int me)
     {
-        _map = map;
+        _segment = segment;
+        _map = segment.Mapping;
         _layout = layout;
         _free = free;
         _ready = ready;
@@ -36,18 +36,24 @@ internal sealed class SlotTransitions
         _delayed = delayed;
         _sweep = sweep;
         _loanEnded = loanEnded;
-        _path = path;
         _me = me;
         _promote = TryPromote;
     }
 
     public ref long Word(int slot) => ref _map.Long(_layout.Slot(slot));
 
-    /// <summary>Claims a free slot: Released → Writing.</summary>
-    public bool TryClaim(out int slot, out long word) =>
-        TryTake(_free, SlotState.Released, SlotState.Writing, out slot, out word)
-        // Full: perhaps only of messages that were cancelled, which nobody has come to yet.
-        || (Reap() > 0 && TryTake(_free, SlotState.Released, SlotState.Writing, out slot, out word));
+    /// <summary>Claims a free slot for a message to be sent: Released → Writing.</summary>
+    /// <exception cref="SegmentRemovedException">A process that opens the queue from now on would not find the
+    /// message.</exception>
+    public bool TryClaim(out int slot, out long word)
+    {
+        if (_segment.IsRetired) throw _segment.Retired();
+        if (TryTake(_free, SlotState.Released, SlotState.Writing, out slot, out word)
+            // Full: perhaps only of messages that were cancelled, which no participant has come to yet.
+            || (Reap() > 0 && TryTake(_free, SlotState.Released, SlotState.Writing, out slot, out word))) return true;
+        _segment.Meter.Full();
+        return false;
+    }
 
     /// <summary>Leases the next message: Filled → Leased.</summary>
     public bool TryLease(out int slot, out long word)
@@ -241,7 +247,8 @@ internal sealed class SlotTransitions
             slot = 0;
             if (!queue.TryPeek(out long head, out long cell)) return false;
             slot = IndexCell.Slot(cell);
-            if (slot >= _layout.Slots) throw new CorruptSegmentException($"{_path}: a cell names slot {slot:N0} of {_layout.Slots:N0}");
+            if (slot >= _layout.Slots)
+                throw new CorruptSegmentException($"{_segment.Path}: a cell names slot {slot:N0} of {_layout.Slots:N0}");
             // Acquire: pairs with the release in Fill and the CAS in TryMove; the slot's bytes are those that its word speaks of.
             long seen = Volatile.Read(ref Word(slot));
             if (IsLive(cell, seen, from))

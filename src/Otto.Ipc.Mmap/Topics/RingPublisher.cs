@@ -79,7 +79,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     /// <summary>Whether no subscriber holds the message that the present waiter wants to publish.</summary>
     public bool Poll() =>
         _end.IsRetired || _subscribers.Policy != SlowSubscriberPolicy.Block
-        || _subscribers.HaveReadTo(EndOf(_wanted, out _) - _lane.Capacity, _tail);
+        || _subscribers.HaveReadTo(_lane.EndOf(_tail, _wanted, out _) - _lane.Capacity, _tail);
 
     public override bool TryPublish(ReadOnlySpan<byte> message)
     {
@@ -261,10 +261,7 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
         _tail = Volatile.Read(ref _map.Long(_lane.Tail));
         _intent = Volatile.Read(ref _map.Long(_lane.Intent));
         _oldest = Volatile.Read(ref _map.Long(_lane.Oldest));
-        bool fits = _tail >= 0 && _oldest >= 0 && _oldest <= _tail && _tail - _oldest <= _lane.Capacity
-            && ((_tail | _oldest | _intent) & 15) == 0
-            && _intent >= 0 && _intent - _lane.Capacity <= _oldest && (_intent > _tail || (_intent | _tail) == 0);
-        if (!fits)
+        if (!_lane.CanHave(_tail, _intent, _oldest))
             throw new CorruptSegmentException($"{_end.Segment.Path}: tail {_tail:N0}, intent {_intent:N0} and oldest {_oldest:N0} "
                 + $"cannot be of a ring of {_lane.Capacity:N0} bytes");
         // Whatever was being written behind the tail, its first 16 bytes keep the number of the next message.
@@ -277,18 +274,8 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     private bool TryClaim(int bytes)
     {
         if ((uint)bytes > (uint)MaxMessageBytes || _end.IsRetired) ThrowRefused(bytes);
-        long end = EndOf(bytes, out _padding);
+        long end = _lane.EndOf(_tail, bytes, out _padding);
         return end <= _intent || TryAnnounce(end);
-    }
-
-    /// <summary>Where the bytes end that a message would write: its padding, its frame, and
-    /// the number of the next.</summary>
-    private long EndOf(int bytes, out long padding)
-    {
-        long frame = TopicLayout.FrameBytes(bytes);
-        long toEnd = _lane.Capacity - (_tail & (_lane.Capacity - 1));
-        padding = toEnd < frame ? toEnd : 0;
-        return _tail + padding + frame + TopicLayout.FrameHeader;
     }
 
     /// <summary>Announces what will be written over next, for this message and many more.</summary>
@@ -355,12 +342,10 @@ internal sealed class RingPublisher : MessagePublisher, ILoanOwner, IReadiness
     /// shared, so they may be anything.</summary>
     private long Length(long position)
     {
-        long header = _map.Long(_lane.At(position)), bytes = TopicLayout.FrameBytes((int)header);
+        long header = _map.Long(_lane.At(position));
+        if (_lane.IsFrame(header, position, _tail, out long bytes)) return bytes;
+        _oldest = _tail; // the next call continues behind it
         int type = (int)(header >> 32);
-        long toEnd = _lane.Capacity - (position & (_lane.Capacity - 1));
-        if ((int)header >= 0 && type is TopicLayout.TypeMessage or TopicLayout.TypePadding or TopicLayout.TypeLoan && bytes <= toEnd
-            && position + bytes <= _tail) return bytes;
-        _oldest = _tail; // the next call goes on behind it
         throw new CorruptSegmentException(
             $"{_end.Segment.Path}: the frame at {position:N0} has length {(int)header:N0} and type {type}, before tail {_tail:N0}");
     }

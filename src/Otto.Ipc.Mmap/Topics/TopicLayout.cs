@@ -91,6 +91,30 @@ internal readonly record struct TopicLane(long Tail, long Intent, long Oldest, l
     public long Chunk => Capacity / 16;
 
     public long At(long position) => Data + (position & (Capacity - 1));
+
+    /// <summary>Where the bytes end that a message at the tail would write: its padding, its frame, and the number of
+    /// the next.</summary>
+    public long EndOf(long tail, int bytes, out long padding)
+    {
+        long frame = TopicLayout.FrameBytes(bytes);
+        long toEnd = Capacity - (tail & (Capacity - 1));
+        padding = toEnd < frame ? toEnd : 0;
+        return tail + padding + frame + TopicLayout.FrameHeader;
+    }
+
+    /// <summary>Whether a lane can have these words: they are shared, so they may be anything.</summary>
+    public bool CanHave(long tail, long intent, long oldest) =>
+        tail >= 0 && oldest >= 0 && oldest <= tail && tail - oldest <= Capacity && ((tail | oldest | intent) & 15) == 0
+        && intent >= 0 && intent - Capacity <= oldest && (intent > tail || (intent | tail) == 0);
+
+    /// <summary>Whether a frame before the tail can have this header, and how many bytes the frame has.</summary>
+    public bool IsFrame(long header, long position, long tail, out long bytes)
+    {
+        bytes = TopicLayout.FrameBytes((int)header);
+        return (int)header >= 0
+            && (int)(header >> 32) is TopicLayout.TypeMessage or TopicLayout.TypePadding or TopicLayout.TypeLoan
+            && bytes <= Capacity - (position & (Capacity - 1)) && position + bytes <= tail;
+    }
 }
 
 /// <summary>Makes and checks topic segments.</summary>

@@ -25,7 +25,7 @@ internal sealed record TaskMetadata
     internal ActivityContext Trace { get; init; }
 
     /// <summary>The task's copy on a route, leased by this process; <see langword="null"/> if there is none.</summary>
-    internal IHeldMessage? Held { get; init; }
+    internal HeldMessage? Held { get; init; }
 
     internal bool Repeats => RepeatInterval > TimeSpan.Zero;
 }

@@ -7,20 +7,24 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
 {
     private readonly SemaphoreSlim _opening = new(1, 1);
     private volatile RouteConnection[] _all = [];
+    private volatile RouteReceiver[] _receivers = [];
     private volatile bool _open;
     private RouteMonitor? _monitor;
 
     /// <summary>The open routes; none before <see cref="OpenAsync"/> has ended.</summary>
     internal RouteConnection[] All => _all;
 
+    /// <summary>The receiving directions of <see cref="All"/>.</summary>
+    internal RouteReceiver[] Receivers => _receivers;
+
     internal bool IsOpen => _open;
 
     /// <summary>Whether a route here gets its answers over the network.</summary>
     internal bool UsesNetwork { get; private set; }
 
-    internal long Sent => _all.Sum(static r => r.Sent);
+    internal long Sent => _all.Sum(static r => r.Sender.Sent);
 
-    internal long Returned => _all.Sum(static r => r.Returned);
+    internal long Returned => _all.Sum(static r => r.Receiver.Returned);
 
     /// <summary>How many waiting tasks were moved on to a route with workers.</summary>
     internal long Moved => _monitor?.Moved ?? 0;
@@ -45,10 +49,11 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
             }
 
             _all = [.. routes];
+            _receivers = [.. routes.Select(static r => r.Receiver)];
             UsesNetwork = routes.Exists(static r => r.Channel.UsesNetwork);
             _open = true;
             // A segment alone is never lost, and has nowhere to move to.
-            if (routes.Exists(static r => r.Route.Reach != RouteReach.Machine))
+            if (routes.Exists(static r => r.Reach != RouteReach.Machine))
                 (_monitor = new RouteMonitor(context, _all, handlesAny)).Start();
         }
         finally
@@ -59,12 +64,12 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
 
     internal void StartConsuming(ITaskConsumer consumer)
     {
-        foreach (RouteConnection route in _all) route.StartConsuming(consumer);
+        foreach (RouteReceiver route in _receivers) route.StartConsuming(consumer);
     }
 
     internal void StopConsuming()
     {
-        foreach (RouteConnection route in _all) route.StopConsuming();
+        foreach (RouteReceiver route in _receivers) route.StopConsuming();
     }
 
     internal ValueTask StopMonitoringAsync() => _monitor?.DisposeAsync() ?? default;

@@ -83,12 +83,12 @@ internal sealed class RouteMonitor(QueueContext context, RouteConnection[] route
         try
         {
             byte[] message = lease.Payload.ToArray();
-            if (EnvelopeHeader.Read(message, out EnvelopeHeader header, out _, out _) is not null || header.Metadata is { IsPinned: true }
+            if (EnvelopeReader.Read(message, out EnvelopeHeader header, out _, out _) is not null || header.Metadata is { IsPinned: true }
                 || message.Length > far.Channel.MaxMessageBytes) return false;
             // The attempts that this route has counted go along.
             int attempts = Math.Min(header.AttemptsBefore + lease.Attempt - 1, ushort.MaxValue);
             BinaryPrimitives.WriteUInt16LittleEndian(message.AsSpan(EnvelopeLayout.AttemptsAt), (ushort)attempts);
-            sent = (await far.SendAsync(message, new SendOptions(header.Id), _stop.Token).ConfigureAwait(false)).Outcome
+            sent = (await far.Sender.SendAsync(message, new SendOptions(header.Id), _stop.Token).ConfigureAwait(false)).Outcome
                 == SendOutcome.Sent;
             return sent;
         }

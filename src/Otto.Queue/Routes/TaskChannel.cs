@@ -2,9 +2,8 @@ using Otto.Ipc;
 
 namespace Otto.Queue;
 
-// One queue on one route beyond this process. Shared memory answers at once, a server after a round trip: so what may take a round trip
-// returns a ValueTask,
-// and what is asked for each task (who works there, is a message at hand) is answered from what is known here.
+// One queue on one route beyond this process, and what is passed to it and back. Shared memory answers at once, a server after a round
+// trip. What may take a round trip returns a ValueTask. What is asked for each task is answered from what is known in this process.
 
 /// <summary>A queue as one route carries it: tasks go in as envelopes (<c>docs/envelope.md</c>) and come out as
 /// leases.</summary>
@@ -85,4 +84,58 @@ public abstract class TaskChannel : IAsyncDisposable
     /// <summary>Releases the queue once what was acknowledged has arrived, as far as it can be.</summary>
     /// <returns>Ends when it is closed.</returns>
     public abstract ValueTask DisposeAsync();
+}
+
+/// <summary>The workers behind a <see cref="TaskChannel"/>.</summary>
+/// <remarks>Called by any thread; must not block.</remarks>
+public interface ITaskConsumer
+{
+    /// <summary>How many tasks could be started now, or within a moment at the pace at which they end: no more are
+    /// claimed at a time, and one where a worker asks.</summary>
+    int AvailableWorkers { get; }
+
+    /// <summary>Reports that a lease passed to another worker while it was held here. Its handler's token fires,
+    /// because the other worker may be running the task.</summary>
+    /// <param name="id">The task.</param>
+    void OnLeaseLost(TaskId id);
+}
+
+/// <summary>What a channel needs to know about a task that it carries.</summary>
+/// <param name="Id">The task's id, as in its envelope: a message that is sent again after a lost answer is known by
+/// it.</param>
+/// <param name="Delay">How long no worker gets it.</param>
+/// <param name="Key">Refuses the task while another of this key is pending or running; <see langword="null"/> if there
+/// is none.
+/// The envelope has it too.</param>
+public readonly record struct SendOptions(TaskId Id, TimeSpan Delay = default, string? Key = null);
+
+/// <summary>What became of an envelope.</summary>
+public enum SendOutcome
+{
+    /// <summary>It is in the queue.</summary>
+    Sent,
+
+    /// <summary>The queue has no room. Nothing was sent.</summary>
+    Full,
+
+    /// <summary>The route cannot be used now. Nothing was sent.</summary>
+    Unavailable,
+
+    /// <summary>Another task of the same key is pending or running. Nothing was sent.</summary>
+    Duplicate,
+}
+
+/// <summary>What a channel answered.</summary>
+/// <param name="Outcome">What became of the envelope.</param>
+/// <param name="Existing">With <see cref="SendOutcome.Duplicate"/>: the task that has the key.</param>
+public readonly record struct SendResult(SendOutcome Outcome, TaskId Existing = default)
+{
+    /// <summary>An answer without more words.</summary>
+    /// <param name="outcome">What became of the envelope.</param>
+    public static implicit operator SendResult(SendOutcome outcome) => new(outcome);
+
+    /// <summary>An answer without more words.</summary>
+    /// <param name="outcome">What became of the envelope.</param>
+    /// <returns>The answer.</returns>
+    public static SendResult FromSendOutcome(SendOutcome outcome) => new(outcome);
 }

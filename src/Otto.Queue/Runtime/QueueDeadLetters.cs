@@ -41,7 +41,7 @@ internal sealed class QueueDeadLetters(IReadOnlyList<QueueRuntime> queues) : Tas
 
     private static DeadLetteredTask Read(string queue, RouteName route, DeadLetter letter)
     {
-        bool readable = EnvelopeHeader.Read(letter.Payload.Span, out EnvelopeHeader header, out ReadOnlySpan<byte> name,
+        bool readable = EnvelopeReader.Read(letter.Payload.Span, out EnvelopeHeader header, out ReadOnlySpan<byte> name,
             out int payloadAt) is null;
         return new DeadLetteredTask(
             queue, route, readable ? Encoding.UTF8.GetString(name) : "", header.Id, readable ? letter.Payload[payloadAt..] : letter.Payload,

@@ -12,45 +12,39 @@ internal sealed class QueueRuntime : IAsyncDisposable
     private readonly SharedParts _shared;
     private readonly TaskRegistrations _tasks;
     private readonly LocalQueue _local;
-    private readonly DelayedTaskQueue _delayed;
     private readonly RouteConnections _routes;
     private readonly CancelRequestSet _cancelRequests = new();
-    private readonly TaskEventBus _events;
+    private readonly TaskEventPublisher _events;
     private readonly ProgressHub _progress;
     private readonly HandOff _handOff;
     private readonly TaskCompletion _completion;
     private readonly FailureHandler _failures;
     private readonly TaskSource _source;
     private readonly WorkerPool _workers;
-    private readonly ResultPoller _resultPoller;
     private readonly QueueDrain _drain;
     private readonly TaskEventReceiver _receiver;
 
     internal QueueRuntime(QueueContext context, TaskRegistrations tasks, QueueSettings settings, SharedParts shared)
     {
         (_context, _tasks, _settings, _shared) = (context, tasks, settings, shared);
-        _local = new LocalQueue(settings.InProcess, tasks.HandlesAny, settings.Routes.Count > 0);
-        _delayed = new DelayedTaskQueue(context.Clock, settings.InProcess.Capacity, Signal);
-        _routes = new RouteConnections(context, settings.Routes, tasks.HandlesAny, Signal);
-        _events = new TaskEventBus(context, _routes, Receive);
+        _workers = new WorkerPool(context, shared.Handlers);
+        _local = new LocalQueue(settings.InProcess, context.Clock, tasks.HandlesAny, settings.Routes.Count > 0, _workers.Signal);
+        _routes = new RouteConnections(context, settings.Routes, tasks.HandlesAny, _workers.Signal);
+        _events = new TaskEventPublisher(context, _routes);
         _progress = new ProgressHub(_events, shared.Results);
         _handOff = new HandOff(context, _routes);
-        _completion = new TaskCompletion(context, new ResultReporter(context, shared.Results, _events, _progress), _delayed, _local.Keys,
-            _cancelRequests);
-        _failures = new FailureHandler(context, _completion, _delayed, _routes, _handOff);
-        _source = new TaskSource(_local, _delayed, _routes, new TaskReader(context, tasks, _failures), settings.InProcess.Weight);
-        _workers = new WorkerPool(context, _source, shared.Handlers);
-        _resultPoller = new ResultPoller(shared.Results, _routes, Receive);
-        _drain = new QueueDrain(context, new UnstartedTasks(context, _local, _delayed, _handOff, _completion), _workers, _source);
+        _completion = new TaskCompletion(context, shared.Results, _events, _progress, _local);
+        _failures = new FailureHandler(context, _completion, _local, _routes, _handOff);
+        _source = new TaskSource(context, tasks, _local, _routes, _failures);
+        _drain = new QueueDrain(context, new UnstartedTasks(context, _local, _handOff, _completion, _cancelRequests), _workers, _source);
 
-        LocalCanceller localCanceller = new(context, _workers, _local, _delayed, _cancelRequests);
+        LocalCanceller localCanceller = new(context, _workers, _local, _cancelRequests);
         Canceller = new TaskCanceller(context, localCanceller, _routes, _events, _completion);
-        Idle = new IdleCheck(context, _local, _delayed, _routes, _workers, _source, _failures);
-        _receiver = new TaskEventReceiver(localCanceller, shared.Results, _progress);
-        LocalDispatcher localDispatcher = new(_local, _workers, _delayed, settings.RoundTripEveryTask);
-        Dispatcher = new TaskDispatcher(
-            context, localDispatcher, new RemoteDispatcher(context, _routes, localDispatcher, settings.IgnorePins),
-            new ResultTracker(shared.Results, _events), shared.Handlers);
+        Idle = new IdleCheck(context, _local, _routes, _workers, _source, _failures);
+        _receiver = new TaskEventReceiver(context, _routes, shared.Results, _progress, localCanceller.OnRequested);
+        LocalDispatcher localDispatcher = new(_local, _workers, settings.RoundTripEveryTask);
+        RemoteDispatcher remoteDispatcher = new(context, _routes, _receiver, localDispatcher, settings.IgnorePins);
+        Dispatcher = new TaskDispatcher(context, localDispatcher, remoteDispatcher, shared.Results, shared.Handlers);
         // With no other route there is nobody else to give a task to before the start, so the ring keeps it.
         if (tasks.HandlesAny && settings.InProcess.Enabled && settings.Routes.Count == 0) _local.Accept();
     }
@@ -85,7 +79,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
     internal int Concurrency => _workers.Size;
 
     /// <summary>Tasks that wait in this process, back-offs included.</summary>
-    internal int Waiting => _local.Ring.Count + _delayed.Count;
+    internal int Waiting => _local.Ring.Count + _local.Delayed.Count;
 
     /// <summary>How many waiting tasks were moved on to a route with workers.</summary>
     internal long Moved => _routes.Moved;
@@ -106,9 +100,9 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _tasks.Prepare(services, filters);
         if (_tasks.HandlesAny)
         {
-            await _events.ListenAsync().ConfigureAwait(false); // Before anything runs that could be cancelled.
+            await _receiver.ListenAsync().ConfigureAwait(false); // Before anything runs that could be cancelled.
             _local.OnWorkersStarted();
-            _workers.Start(_tasks.Handled[0].Concurrency, CreateRun);
+            _workers.Start(_source, _tasks.Handled[0].Concurrency, CreateRun);
             _routes.StartConsuming(_workers);
             _source.Start();
             if (_settings.InProcess.Enabled) _local.Accept();
@@ -159,12 +153,12 @@ internal sealed class QueueRuntime : IAsyncDisposable
     internal async ValueTask<IAsyncEnumerable<TaskProgress>> WatchProgressAsync(TaskId id, CancellationToken cancellationToken)
     {
         if (!IsOpen) await OpenAsync(cancellationToken).ConfigureAwait(false);
-        await _events.ListenAsync().ConfigureAwait(false);
+        await _receiver.ListenAsync().ConfigureAwait(false);
         return _progress.WatchAsync(id, cancellationToken);
     }
 
     /// <summary>Asks the routes for a result whose event may have been missed, until it has come.</summary>
-    internal Task PollResultAsync(TaskId id, CancellationToken stop) => _resultPoller.PollAsync(id, stop);
+    internal Task PollResultAsync(TaskId id, CancellationToken stop) => _receiver.PollAsync(id, stop);
 
     internal QueueStatistics GetStatistics()
     {
@@ -204,17 +198,13 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _local.Space.ReleaseAll();
     }
 
-    private void Signal() => _workers.Signal();
-
-    private void Receive(ReadOnlyMemory<byte> message) => _receiver.Receive(message);
-
     /// <summary>Closes everything; a route's participant lives on until its last lease has ended.</summary>
     public async ValueTask DisposeAsync()
     {
         _context.Lifetime.MoveTo(QueueState.Stopped);
         await _routes.StopMonitoringAsync().ConfigureAwait(false);
         await _events.FlushAsync().ConfigureAwait(false);
-        _delayed.Dispose();
+        _local.Delayed.Dispose();
         await _routes.DisposeAsync().ConfigureAwait(false);
     }
 }

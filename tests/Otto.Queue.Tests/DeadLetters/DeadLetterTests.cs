@@ -37,7 +37,7 @@ internal sealed class DeadLetterTests : QueueTest
         for (int i = 0; i < 2; i++)
         {
             Assert.That(segment.TryLease(out WorkLease lease), Is.True);
-            if (EnvelopeHeader.IdOf(lease.Payload.Span) == receipt.Id) lease.Abandon();
+            if (EnvelopeReader.IdOf(lease.Payload.Span) == receipt.Id) lease.Abandon();
             else lease.Complete();
         }
 
@@ -119,7 +119,7 @@ internal sealed class DeadLetterTests : QueueTest
             byte[] bad = i % 2 == 0 ? good[..random.Next(good.Length)] : (byte[])good.Clone();
             // Flip bits in the fixed part, where each has a meaning that is checked (the id, times and attempts may hold anything).
             if (i % 2 == 1) bad[random.Next(8)] ^= (byte)(1 << random.Next(8));
-            if (bad.Length == good.Length && EnvelopeHeader.Read(bad, out _, out ReadOnlySpan<byte> name, out _) is null
+            if (bad.Length == good.Length && EnvelopeReader.Read(bad, out _, out ReadOnlySpan<byte> name, out _) is null
                 && name.SequenceEqual("jobs"u8)) continue;
             if (!segment.TrySend(bad)) break;
             hostile++;

@@ -37,7 +37,7 @@ internal sealed class EnvelopeTests
     {
         byte[] bytes = Convert.FromHexString(GoldenBytesOfTheDocument());
 
-        Assert.That(EnvelopeHeader.Read(bytes, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt), Is.Null);
+        Assert.That(EnvelopeReader.Read(bytes, out EnvelopeHeader header, out ReadOnlySpan<byte> name, out int payloadAt), Is.Null);
 
         Assert.That(Encoding.UTF8.GetString(name), Is.EqualTo("photos.resize"));
         Assert.That(Encoding.UTF8.GetString(bytes.AsSpan(payloadAt)), Is.EqualTo("""{"File":"a.jpg"}"""));
@@ -52,7 +52,7 @@ internal sealed class EnvelopeTests
     {
         byte[] whole = Write(Golden, "photos.resize", "{}");
         for (int length = 0; length < whole.Length; length++)
-            Assert.That(EnvelopeHeader.Read(whole.AsSpan(0, length), out _, out _, out _), Does.StartWith("envelope: "), $"{length} bytes");
+            Assert.That(EnvelopeReader.Read(whole.AsSpan(0, length), out _, out _, out _), Does.StartWith("envelope: "), $"{length} bytes");
     }
 
     [Test]
@@ -65,7 +65,7 @@ internal sealed class EnvelopeTests
             byte[] bytes = (byte[])whole.Clone();
             for (int flips = random.Next(1, 6); flips > 0; flips--) bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
             Span<byte> message = bytes.AsSpan(0, random.Next(4) == 0 ? random.Next(bytes.Length) : bytes.Length);
-            if (EnvelopeHeader.Read(message, out _, out ReadOnlySpan<byte> name, out int payloadAt) is not null) continue;
+            if (EnvelopeReader.Read(message, out _, out ReadOnlySpan<byte> name, out int payloadAt) is not null) continue;
             if (payloadAt > message.Length || name.Length is 0 or > 100) Assert.Fail(Hex(bytes));
         }
     }
@@ -74,7 +74,7 @@ internal sealed class EnvelopeTests
     public void The_envelope_of_another_program_is_read()
     {
         byte[] bytes = new TestEnvelope { Name = "jobs", Payload = "{}" }.ToArray();
-        Assert.That(EnvelopeHeader.Read(bytes, out _, out ReadOnlySpan<byte> name, out int payloadAt), Is.Null);
+        Assert.That(EnvelopeReader.Read(bytes, out _, out ReadOnlySpan<byte> name, out int payloadAt), Is.Null);
         Assert.That((Encoding.UTF8.GetString(name), payloadAt), Is.EqualTo(("jobs", 52)));
     }
 
@@ -91,9 +91,9 @@ internal sealed class EnvelopeTests
     private static byte[] Write(EnvelopeHeader header, string name, string payload)
     {
         EnvelopeBuffer buffer = EnvelopeBuffer.Rent();
-        header.Write(buffer, Encoding.UTF8.GetBytes(name));
+        EnvelopeWriter.Write(header, buffer, Encoding.UTF8.GetBytes(name));
         System.Buffers.BuffersExtensions.Write(buffer, Encoding.UTF8.GetBytes(payload));
-        EnvelopeHeader.Seal(buffer.Written);
+        EnvelopeWriter.Seal(buffer.Written);
         byte[] bytes = buffer.Written.ToArray();
         buffer.Return();
         return bytes;

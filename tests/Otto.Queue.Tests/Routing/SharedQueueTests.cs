@@ -77,7 +77,7 @@ internal sealed class SharedQueueTests : QueueTest
             await queue.EnqueueAsync(new Job(i), new() { Route = RouteName.SharedMemory });
         }
 
-        await Eventually.Holds(() => queue.Queues[0].Routes[0].MayHaveWork); // The doorbell takes its time on a busy machine.
+        await Eventually.Holds(() => queue.Queues[0].Routes[0].Receiver.MayHaveWork); // The doorbell takes its time on a busy machine.
         open.SetResult();
         await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 400);
 

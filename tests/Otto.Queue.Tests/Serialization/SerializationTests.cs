@@ -77,7 +77,7 @@ internal sealed class SerializationTests : QueueTest
     {
         Assert.That(() => new TaskQueue(Options().UseJson(TestJson.Default).AddProducer<LossyJsonTask>("forgetful")),
             Throws.ArgumentException.With.Message.Contains("task 'forgetful': no JSON contract for").And.Message.Contains(
-                "[JsonSerializable(typeof(Forgetful))]"));
+                "[JsonSerializable(typeof(LossyJsonTask))]"));
         Assert.That(() => new TaskQueue(
             Options().UseJson(new JsonSerializerOptions { TypeInfoResolver = JsonTypeInfoResolver.Combine() }).AddProducer<Job>("jobs")),
             Throws.ArgumentException);

@@ -1,6 +1,9 @@
+using System.Collections.Concurrent;
+
 namespace Otto.Queue;
 
-// The route within this process: the ring of objects, when it takes tasks, and when tasks go elsewhere although it may have room.
+// The route within this process: the ring of objects, the tasks that are delayed here, when the ring takes tasks, and when tasks go
+// elsewhere although it may have room.
 
 internal sealed class LocalQueue
 {
@@ -13,11 +16,13 @@ internal sealed class LocalQueue
     private long _overflowed;
     private long _rejected;
 
-    internal LocalQueue(InProcessOptions options, bool handlesAny, bool hasOtherRoutes)
+    internal LocalQueue(InProcessOptions options, QueueClock clock, bool handlesAny, bool hasOtherRoutes, Action onDelayedDue)
     {
         // Where nothing is handled nothing is ever put in, so the ring need not be there.
         Ring = new TaskRing(handlesAny ? options.Capacity : 1);
+        Delayed = new DelayedTaskQueue(clock, options.Capacity, onDelayedDue);
         HandlesAny = handlesAny;
+        Weight = options.Weight;
         Space = new SpaceAvailableSignal(options.Capacity);
         FullMode = options.FullMode;
         OverflowReason = RouteReason.Overflowed(options.Capacity);
@@ -26,6 +31,11 @@ internal sealed class LocalQueue
     }
 
     internal TaskRing Ring { get; }
+
+    internal DelayedTaskQueue Delayed { get; }
+
+    /// <summary>How many tasks each worker takes from the ring before other routes have their turn.</summary>
+    internal int Weight { get; }
 
     /// <summary>Whether tasks of this queue are handled in this process.</summary>
     internal bool HandlesAny { get; }
@@ -84,4 +94,19 @@ internal sealed class LocalQueue
     internal void CountOverflow() => Interlocked.Increment(ref _overflowed);
 
     internal void CountRejected() => Interlocked.Increment(ref _rejected);
+}
+
+/// <summary>The keys of tasks that no route beyond this process knows of.</summary>
+internal sealed class LocalKeys
+{
+    private readonly ConcurrentDictionary<string, TaskId> _keys = new();
+
+    /// <summary>Registers a key.</summary>
+    /// <returns><see langword="false"/> if another task has it.</returns>
+    internal bool TryAdd(string key, TaskId id) => _keys.TryAdd(key, id);
+
+    /// <summary>The task that has a key; default if it ended meanwhile.</summary>
+    internal TaskId OwnerOf(string key) => _keys.GetValueOrDefault(key);
+
+    internal void Release(string key, TaskId id) => _keys.TryRemove(KeyValuePair.Create(key, id));
 }

@@ -8,7 +8,8 @@ namespace Otto.Queue;
 // Not a Channel, because a stop must be able to shut it between any two enqueues and then take out every last task (a Channel loses items
 // to a cancelled read: dotnet/runtime #132094).
 //
-// cell: | sequence | task, registration, number, time, metadata | empty for turn p: sequence = p filled: p + 1 emptied: p + cells
+//  cell:  | sequence | task, registration, number, time, metadata |
+//           sequence of the cell for turn p:  p while it is empty, p + 1 once it is filled, p + cells once it is emptied
 //  tail:  bit 62 says sealed; a producer's compare-and-swap then fails whatever it had read.
 
 internal sealed class TaskRing
@@ -164,4 +165,23 @@ internal sealed class TaskRing
         [FieldOffset(256)]
         internal long Head;
     }
+}
+
+/// <summary>A task on its way within this process: a struct of four words and a half, copied into the ring, so that
+/// handing over allocates nothing.</summary>
+internal struct QueuedTask
+{
+    /// <summary>The very object that the producer holds.</summary>
+    internal object Task;
+
+    internal TaskRegistration Registration;
+
+    /// <summary>The low half of the id; the high half is the queue's.</summary>
+    internal ulong Number;
+
+    /// <summary>When, by the queue's clock; exact to some milliseconds unless waits are measured.</summary>
+    internal long EnqueuedMicroseconds;
+
+    /// <summary>What only some tasks carry; <see langword="null"/> on the fast path.</summary>
+    internal TaskMetadata? Metadata;
 }

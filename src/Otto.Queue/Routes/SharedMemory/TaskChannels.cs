@@ -16,6 +16,7 @@ public static class TaskChannels
     public static TaskChannel Over(WorkQueue queue, ITopicTransport? events = null)
     {
         ArgumentNullException.ThrowIfNull(queue);
-        return new WorkQueueChannel(queue, events is null ? null : new TopicEventTransport(events, queue.Name));
+        return events is null ? new WorkQueueChannel(queue)
+            : new WorkQueueChannel(queue, new TopicEventPublisher(events, queue.Name), new TopicEventSubscriber(events, queue.Name));
     }
 }

@@ -5,7 +5,7 @@ namespace Otto.Queue;
 
 // A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits, and nothing is allocated.
 
-internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? events = null)
+internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? publisher = null, TopicEventSubscriber? subscriber = null)
     : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
 {
     // How long a keyed task waits for others that look for theirs; each takes microseconds.
@@ -55,8 +55,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? eve
             TaskId existing = default;
             if (searchable.TryFind(m =>
                 {
-                    if (!EnvelopeHeader.KeyOf(m).SequenceEqual(bytes)) return false;
-                    existing = EnvelopeHeader.IdOf(m);
+                    if (!EnvelopeReader.KeyOf(m).SequenceEqual(bytes)) return false;
+                    existing = EnvelopeReader.IdOf(m);
                     return true;
                 }, out _, out _) && existing != terms.Id)
                 return new SendResult(SendOutcome.Duplicate, existing);
@@ -71,7 +71,7 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? eve
         // A worker may take it between our look and our cancel: then it is found again, held.
         for (int tries = 0; tries < 100; tries++)
         {
-            if (!searchable.TryFind(m => EnvelopeHeader.IdOf(m) == id, out WorkId work, out bool held)) return new(CancelOutcome.NotFound);
+            if (!searchable.TryFind(m => EnvelopeReader.IdOf(m) == id, out WorkId work, out bool held)) return new(CancelOutcome.NotFound);
             if (held) return new(CancelOutcome.Requested);
             if (queue.Cancel(work)) return new(CancelOutcome.Removed);
         }
@@ -79,18 +79,18 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? eve
         return new(CancelOutcome.Requested);
     }
 
-    public bool CarriesEvents => events is not null;
+    public bool CarriesEvents => publisher is not null;
 
-    public ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received) => events?.ListenAsync(received) ?? default;
+    public ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received) => subscriber?.ListenAsync(received) ?? default;
 
-    public ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null) => events?.PublishAsync(message) ?? default;
+    public ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null) => publisher?.PublishAsync(message) ?? default;
 
     // Results are not kept here, but a task that was given up is: by a worker whose word was missed, or by the queue itself, which tells
     // nobody.
     public ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
         if (queue is not SearchableWorkQueue searchable
-            || !searchable.TryFindDead(m => EnvelopeHeader.IdOf(m) == id, out int attempts, out string reason)) return default;
+            || !searchable.TryFindDead(m => EnvelopeReader.IdOf(m) == id, out int attempts, out string reason)) return default;
         return new(TaskEvent.Result(id, ResultStatus.Failed, 0,
             Encoding.UTF8.GetBytes(reason.Length > 0 ? reason : $"attempt {attempts}")));
     }
@@ -119,7 +119,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventTransport? eve
 
     public override async ValueTask DisposeAsync()
     {
-        if (events is not null) await events.DisposeAsync().ConfigureAwait(false);
+        if (subscriber is not null) await subscriber.DisposeAsync().ConfigureAwait(false);
+        if (publisher is not null) await publisher.DisposeAsync().ConfigureAwait(false);
         await queue.DisposeAsync().ConfigureAwait(false);
     }
 }

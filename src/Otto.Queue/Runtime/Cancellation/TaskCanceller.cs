@@ -2,7 +2,7 @@ namespace Otto.Queue;
 
 // Cancelling a task, wherever it is: in this process, on a route, or running elsewhere.
 
-internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, RouteConnections routes, TaskEventBus events,
+internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, RouteConnections routes, TaskEventPublisher events,
     TaskCompletion completion)
 {
     internal async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
@@ -27,5 +27,45 @@ internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, 
         }
 
         return CancelOutcome.NotFound;
+    }
+}
+
+/// <summary>Cancels a task that is in this process: delayed here, in the ring, or running here.</summary>
+internal sealed class LocalCanceller(QueueContext context, WorkerPool workers, LocalQueue local, CancelRequestSet requests)
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>Takes a task out that is delayed here; <see langword="null"/> if there is none.</summary>
+    internal DelayedTask? TryRemoveDelayed(TaskId id) => local.Delayed.TryRemove(id);
+
+    /// <summary>Fires the token of a task that runs here.</summary>
+    internal bool Fire(TaskId id) => workers.Fire(id, CancellationCause.Cancelled);
+
+    /// <summary>Cancels a task that another process asks to cancel, if it is here or comes here.</summary>
+    internal void OnRequested(TaskId id)
+    {
+        // Noted first: who takes the task a moment later, or again after a failure, passes over it.
+        requests.AddReceived(id);
+        if (Fire(id)) requests.TryTake(id);
+    }
+
+    // The request stands before we look, and a worker looks for requests after it can be seen to run: one of us sees the other.
+    internal async ValueTask<CancelOutcome> CancelAsync(TaskId id)
+    {
+        if (!local.HandlesAny) return CancelOutcome.NotFound;
+        requests.Add(id);
+        for (int tries = 0; ; tries++)
+        {
+            if (Fire(id))
+            {
+                requests.TryTake(id);
+                return CancelOutcome.Requested;
+            }
+
+            if (id.High == context.Ids.Producer && local.Ring.Holds(id.Low)) return CancelOutcome.Removed;
+            // Taken out of the ring a moment ago, and not yet running: it will be, or has passed over the request.
+            if (tries == 2) return requests.TryTake(id) ? CancelOutcome.NotFound : CancelOutcome.Removed;
+            await Task.Delay(Pause).ConfigureAwait(false);
+        }
     }
 }

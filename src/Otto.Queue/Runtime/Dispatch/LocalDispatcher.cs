@@ -2,7 +2,7 @@ namespace Otto.Queue;
 
 // Hands tasks over within this process: into the ring, or to the delayed tasks.
 
-internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, DelayedTaskQueue delayed, bool roundTrip)
+internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, bool roundTrip)
 {
     /// <summary>Whether nothing stands between a task and the ring.</summary>
     internal bool IsDirect => queue.Accepts && !queue.IsOverflowing && !roundTrip;
@@ -16,14 +16,13 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Dela
     /// <summary>Completes when there is room again. Ask for it first, then try once more, then wait.</summary>
     internal Task NextRoom => queue.Space.Next;
 
-    /// <summary>The queue as a planner sees it.</summary>
+    /// <summary>The queue as a planner sees it, for a task that is handled here.</summary>
     /// <param name="state">The queue's state.</param>
-    /// <param name="handled">Whether the task's handler is here.</param>
     /// <param name="takeAnyRoom">Whether a single free place counts: for callers that have waited.</param>
-    internal LocalState State(QueueState state, bool handled, bool takeAnyRoom) => new()
+    internal LocalState State(QueueState state, bool takeAnyRoom) => new()
     {
         Queue = state,
-        Accepts = handled && queue.Accepts,
+        Accepts = queue.Accepts,
         HasRoom = takeAnyRoom || !queue.IsOverflowing,
         HasRoomForHeld = queue.Ring.Count < queue.Ring.Capacity,
         FullMode = queue.FullMode,
@@ -33,7 +32,7 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Dela
 
     /// <summary>How many tasks wait here, and how many the ring can hold.</summary>
     internal (int Waiting, int Free, int Capacity) Count() =>
-        (queue.Ring.Count + delayed.Count, queue.Ring.Capacity - queue.Ring.Count, queue.Ring.Capacity);
+        (queue.Ring.Count + queue.Delayed.Count, queue.Ring.Capacity - queue.Ring.Count, queue.Ring.Capacity);
 
     /// <summary>Puts a task's object into the ring and wakes a worker.</summary>
     internal bool TryEnqueue(in QueuedTask task)
@@ -54,7 +53,7 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Dela
                 Registration = registration, Id = header.Id, Task = handed, EnqueuedMicroseconds = header.EnqueuedMicroseconds,
                 Metadata = header.Metadata, MustWait = true,
             };
-            return delayed.TryAdd(waiting, header.Delay);
+            return queue.Delayed.TryAdd(waiting, header.Delay);
         }
 
         return TryEnqueue(new QueuedTask

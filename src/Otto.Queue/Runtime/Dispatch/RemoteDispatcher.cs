@@ -4,7 +4,8 @@ namespace Otto.Queue;
 
 // Sends tasks on the routes beyond this process.
 
-internal sealed class RemoteDispatcher(QueueContext context, RouteConnections routes, LocalDispatcher local, bool ignorePins)
+internal sealed class RemoteDispatcher(QueueContext context, RouteConnections routes, TaskEventReceiver events, LocalDispatcher local,
+    bool ignorePins)
 {
     internal RouteConnection[] Routes => routes.All;
 
@@ -14,6 +15,9 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
     internal bool IgnoresPins => ignorePins;
 
     internal ValueTask OpenAsync(CancellationToken cancellationToken) => routes.OpenAsync(cancellationToken);
+
+    /// <summary>Receives, from now on, what becomes of tasks that run in other processes.</summary>
+    internal ValueTask ListenAsync() => events.ListenAsync();
 
     /// <summary>The routes as a planner sees them.</summary>
     /// <param name="all">The routes.</param>
@@ -26,8 +30,9 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
             RouteConnection route = all[i];
             states[i] = new RouteState
             {
-                Name = route.Name, Reach = route.Route.Reach, Durability = route.Route.Durability, IsPassedOver = route.IsPassedOver,
-                OtherWorkers = route.Channel.OtherWorkers, CanHold = route.Holding is not null, NoWorkerReason = route.Route.NoWorkerReason,
+                Name = route.Name, Reach = route.Reach, Durability = route.Durability,
+                IsPassedOver = route.Sender.IsPassedOver, OtherWorkers = route.Channel.OtherWorkers,
+                CanHold = route.Holding is not null, NoWorkerReason = route.NoWorkerReason,
             };
         }
 
@@ -36,7 +41,8 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
 
     /// <summary>The one route, if it takes an envelope at once and a worker is known there.</summary>
     internal RouteConnection? Direct =>
-        routes.IsOpen && routes.All is [{ Channel: { CanSendNow: true, OtherWorkers: > 0 }, IsPassedOver: false } only] ? only : null;
+        routes.IsOpen && routes.All is [{ Channel: { CanSendNow: true, OtherWorkers: > 0 }, Sender.IsPassedOver: false } only]
+            ? only : null;
 
     /// <summary>Writes the envelope and sends it, if there is room now.</summary>
     internal bool TrySendNow<TTask>(TaskRegistration<TTask> registration, TTask task, RouteConnection route, TaskId id)
@@ -45,9 +51,7 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
         EnvelopeBuffer message = registration.WriteTyped(task, new EnvelopeHeader { Id = id, EnqueuedMicroseconds = context.Clock.Now });
         try
         {
-            if (message.Length > route.Channel.MaxMessageBytes || !route.Channel.TrySendNow(message.Written)) return false;
-            route.CountSent();
-            return true;
+            return message.Length <= route.Channel.MaxMessageBytes && route.Sender.TrySendNow(message.Written);
         }
         finally
         {
@@ -109,12 +113,12 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
             for (int i = -1; i < all.Length; i++)
             {
                 RouteConnection route = i < 0 ? best : all[i];
-                if (i >= 0 && (ReferenceEquals(route, best) || !RoutePlanner.IsAlternative(request, route.Route.Durability))) continue;
+                if (i >= 0 && (ReferenceEquals(route, best) || !RoutePlanner.IsAlternative(request, route.Durability))) continue;
                 largest = Math.Max(largest, route.Channel.MaxMessageBytes);
                 if (message.Length > route.Channel.MaxMessageBytes) continue;
                 fits ??= route;
-                string reason = i >= 0 && !plan.Overflowed ? best.PassedOverReason : plan.Reason;
-                SendResult answer = await route.SendAsync(message.Written, Options(header), cancellationToken).ConfigureAwait(false);
+                string reason = i >= 0 && !plan.Overflowed ? best.Sender.PassedOverReason : plan.Reason;
+                SendResult answer = await route.Sender.SendAsync(message.Written, Options(header), cancellationToken).ConfigureAwait(false);
                 if (answer.Outcome == SendOutcome.Duplicate) return DispatchResult.KeyTaken(route.Name, answer.Existing);
                 if (answer.Outcome != SendOutcome.Sent) continue;
                 if (plan.Overflowed || i >= 0) local.CountOverflow();
@@ -132,4 +136,19 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
     }
 
     private static SendOptions Options(in EnvelopeHeader header) => new(header.Id, header.Delay, header.Metadata?.UniqueKey);
+}
+
+/// <summary>Where a task went, or what to wait for before the next try.</summary>
+internal readonly record struct DispatchResult(RouteName Route, string? Reason)
+{
+    /// <summary>Whether to wait for room in this process.</summary>
+    internal bool WaitLocal { get; init; }
+
+    /// <summary>The route on which to wait for room; <see langword="null"/> if there is none.</summary>
+    internal RouteConnection? WaitRemote { get; init; }
+
+    /// <summary>The task that has the key.</summary>
+    internal TaskId? Duplicate { get; init; }
+
+    internal static DispatchResult KeyTaken(RouteName route, TaskId existing) => new(route, RouteReason.KeyTaken) { Duplicate = existing };
 }

@@ -5,7 +5,7 @@ namespace Otto.Queue;
 
 // Takes a task in: the fast paths first, else it asks the planner and carries out what that says, again until the task has a place.
 
-internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local, RemoteDispatcher remote, ResultTracker results,
+internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local, RemoteDispatcher remote, PendingResults results,
     HandlerScope handlers) : ITaskDispatcher
 {
     // More routes than this cost an array for each task that is planned.
@@ -39,7 +39,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
                     TaskId id = context.Ids.At(context.Ids.NextNumber());
                     if (remote.TrySendNow(registration, task, route, id))
                         return new ValueTask<TaskReceipt>(
-                            new TaskReceipt(id, route.Name, RouteReason.Attached(route.Route.Reach)) { Queue = context.Name });
+                            new TaskReceipt(id, route.Name, RouteReason.Attached(route.Reach)) { Queue = context.Name });
                 }
             }
             catch (Exception e) when (e is TaskSerializationException or IOException)
@@ -74,7 +74,12 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
 
         bool sent = false;
         // The place for the result is there before anybody could have one.
-        if (options.TrackResult) await results.OpenAsync(header.Id, registration).ConfigureAwait(false);
+        if (options.TrackResult)
+        {
+            await remote.ListenAsync().ConfigureAwait(false);
+            results.Open(header.Id, registration);
+        }
+
         try
         {
             TaskReceipt receipt = await DispatchAsync(registration, task, options, header, cancellationToken).ConfigureAwait(false);
@@ -141,7 +146,9 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         where TTask : notnull
     {
         PlanRequest request = Request(options, header.Delay > TimeSpan.Zero);
-        LocalState state = local.State(context.Lifetime.State, registration.HandledHere, takeAnyRoom: waited);
+        // A task without a handler here asks nothing of the queue in this process.
+        LocalState state = registration.HandledHere ? local.State(context.Lifetime.State, takeAnyRoom: waited)
+            : new LocalState { Queue = context.Lifetime.State };
         while (true)
         {
             RoutePlan plan = Plan(request, state);
@@ -172,7 +179,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
     {
         DispatchResult result = await remote.SendAsync(registration, task, header, request, plan, cancellationToken).ConfigureAwait(false);
         // A handler that waited for room could be waiting for itself.
-        if (result.Reason is null && (request.IsInsideHandler || remote.Routes[plan.Route].Route.FullMode == QueueFullMode.Reject))
+        if (result.Reason is null && (request.IsInsideHandler || remote.Routes[plan.Route].FullMode == QueueFullMode.Reject))
             throw RoutingErrors.Full(context.Name, local, remote.Routes);
         return result;
     }
@@ -200,7 +207,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
     /// <summary>Where a task would go now, without sending one.</summary>
     internal (RouteName Route, string Reason) Explain(TaskRegistration registration, EnqueueOptions options)
     {
-        LocalState state = local.State(context.Lifetime.State, registration.HandledHere, takeAnyRoom: false);
+        LocalState state = registration.HandledHere ? local.State(context.Lifetime.State, takeAnyRoom: false)
+            : new LocalState { Queue = context.Lifetime.State };
         RoutePlan plan = Plan(Request(options, options.DelayFrom(context.Clock.Provider) > TimeSpan.Zero),
             state with { HasRoom = state is { HasRoom: true, HasRoomForHeld: true } });
         return plan.Action switch

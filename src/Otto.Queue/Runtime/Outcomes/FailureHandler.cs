@@ -4,7 +4,7 @@ namespace Otto.Queue;
 
 // What becomes of a failed attempt: again after a pause, or among the dead letters of the task's route. Never less durable than it was.
 
-internal sealed class FailureHandler(QueueContext context, TaskCompletion completion, DelayedTaskQueue delayed, RouteConnections routes,
+internal sealed class FailureHandler(QueueContext context, TaskCompletion completion, LocalQueue local, RouteConnections routes,
     HandOff handOff)
 {
     private long _retried;
@@ -72,7 +72,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         Retrying(task, delay, error);
         // A stop does not wait for back-offs.
         if (context.Lifetime.State != QueueState.Running) return PassOnAsync(task);
-        return delayed.TryAdd(task, delay) ? ValueTask.CompletedTask : SitOutAsync(task, delay);
+        return local.Delayed.TryAdd(task, delay) ? ValueTask.CompletedTask : SitOutAsync(task, delay);
     }
 
     private void NoteRetry(TimeSpan delay)
@@ -93,7 +93,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
 
     private async ValueTask PassOnAsync(DelayedTask task)
     {
-        if (!await handOff.TryAsync(task, TimeSpan.Zero, context.Lifetime.Abort).ConfigureAwait(false)) delayed.AddReady(task);
+        if (!await handOff.TryAsync(task, TimeSpan.Zero, context.Lifetime.Abort).ConfigureAwait(false)) local.Delayed.AddReady(task);
     }
 
     // The bound on delayed tasks: beyond it the worker itself waits, and with it whoever fills the queue.
@@ -108,13 +108,13 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
             // A stop: at once, then.
         }
 
-        delayed.AddReady(task);
+        local.Delayed.AddReady(task);
     }
 
     // A stop broke into the attempt; that is not the task's fault, so it does not count.
     private void Interrupted(DelayedTask task)
     {
-        if (task.Held is not { } held) delayed.AddReady(task with { AttemptsMade = task.AttemptsMade - 1 });
+        if (task.Held is not { } held) local.Delayed.AddReady(task with { AttemptsMade = task.AttemptsMade - 1 });
         else if (held.Abandon(countAttempt: false)) handOff.Count(held.Route);
     }
 

@@ -33,7 +33,7 @@ internal sealed class HandOff(QueueContext context, RouteConnections routes)
                 try
                 {
                     if (buffer.Length > route.Channel.MaxMessageBytes) continue;
-                    sending = route.SendAsync(buffer.Written, new SendOptions(task.Id, delay), cancellationToken);
+                    sending = route.Sender.SendAsync(buffer.Written, new SendOptions(task.Id, delay), cancellationToken);
                 }
                 finally
                 {

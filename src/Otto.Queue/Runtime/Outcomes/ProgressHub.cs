@@ -6,7 +6,7 @@ namespace Otto.Queue;
 
 // Progress from handlers here to whoever watches, here or in other processes.
 
-internal sealed class ProgressHub(TaskEventBus events, PendingResults results)
+internal sealed class ProgressHub(TaskEventPublisher events, PendingResults results)
 {
     private const int PublishEveryMilliseconds = 100;
     private const int MostForgotten = 4096;

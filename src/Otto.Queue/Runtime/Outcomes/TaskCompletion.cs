@@ -1,10 +1,15 @@
+using System.Text;
+
 namespace Otto.Queue;
 
-// The end of a task, well or not: its result is reported and its key is free again, or it repeats and is due once more.
+// The end of a task, well or not: its result is reported and its key is free again, or it repeats and is due once more. A result goes to
+// the pending results if the producer is here, else as an event on the route that the task came by, where its producer listens.
 
-internal sealed class TaskCompletion(QueueContext context, ResultReporter results, DelayedTaskQueue delayed, LocalKeys keys,
-    CancelRequestSet requests)
+internal sealed class TaskCompletion(QueueContext context, PendingResults results, TaskEventPublisher events, ProgressHub progress,
+    LocalQueue local)
 {
+    private const int MostErrorText = 1000;
+
     private long _cancelled;
 
     internal long CancelledCount => Volatile.Read(ref _cancelled);
@@ -18,15 +23,15 @@ internal sealed class TaskCompletion(QueueContext context, ResultReporter result
     /// <param name="route">The route that has its message; <see langword="null"/> if there is none.</param>
     internal void Succeeded(TaskRegistration registration, TaskId id, TaskMetadata metadata, object? result, RouteName? route)
     {
-        if (metadata.TrackResult) results.Done(registration, id, result, route);
-        if (!metadata.Repeats && metadata.KeyIsLocal) keys.Release(metadata.UniqueKey!, id);
+        if (metadata.TrackResult) ReportDone(registration, id, result, route);
+        if (!metadata.Repeats && metadata.KeyIsLocal) local.Keys.Release(metadata.UniqueKey!, id);
     }
 
     /// <summary>Lets a task that repeats wait for its next time, where it is kept.</summary>
     internal void Repeat(DelayedTask task)
     {
         TimeSpan interval = task.Metadata!.RepeatInterval;
-        if (task.Held is not { } held) delayed.TryAdd(task with { AttemptsMade = 0, MustWait = true }, interval, ignoreBound: true);
+        if (task.Held is not { } held) local.Delayed.TryAdd(task with { AttemptsMade = 0, MustWait = true }, interval, ignoreBound: true);
         else if (!held.Repeat(interval)) LeaseEnded(task.Registration.Name, task.Id);
     }
 
@@ -39,27 +44,60 @@ internal sealed class TaskCompletion(QueueContext context, ResultReporter result
         Ended(task, ResultStatus.Cancelled, "");
     }
 
-    /// <summary>Ends a task that was not begun, if its cancellation was requested.</summary>
-    /// <returns>Whether it has ended.</returns>
-    internal bool EndIfCancelled(DelayedTask task)
-    {
-        if (!requests.TryTake(task.Id)) return false;
-        task.Held?.Complete();
-        Cancelled(task);
-        return true;
-    }
-
     /// <summary>Ends a task without a result.</summary>
     internal void Ended(DelayedTask task, ResultStatus status, string reason)
     {
         if (task.Metadata is not { } metadata) return;
-        if (metadata.TrackResult) results.Failed(task.Id, status, reason, task.Held?.Route);
-        if (metadata.KeyIsLocal) keys.Release(metadata.UniqueKey!, task.Id);
+        if (metadata.TrackResult) ReportWithoutResult(task.Id, status, reason, task.Held?.Route);
+        if (metadata.KeyIsLocal) local.Keys.Release(metadata.UniqueKey!, task.Id);
     }
 
     /// <summary>Reports the end of a task of which only its route knows more.</summary>
-    internal void EndedOnRoute(TaskId id, ResultStatus status, string reason, RouteName route) => results.Failed(id, status, reason, route);
+    internal void EndedOnRoute(TaskId id, ResultStatus status, string reason, RouteName route) =>
+        ReportWithoutResult(id, status, reason, route);
 
     /// <summary>Notes that a lease had ended when its attempt did: another worker may have the task.</summary>
     internal void LeaseEnded(string task, TaskId id) => context.Log.LeaseEnded(task, id);
+
+    private void ReportDone(TaskRegistration registration, TaskId id, object? value, RouteName? route)
+    {
+        if (id.High == context.Ids.Producer)
+        {
+            Complete(id, new TaskResult(ResultStatus.Done, value, null, 0, null));
+            return;
+        }
+
+        EnvelopeBuffer buffer = EnvelopeBuffer.Rent();
+        try
+        {
+            if (value is not null) registration.Invoker.WriteResult(value, buffer);
+            events.Publish(TaskEvent.Result(id, ResultStatus.Done, registration.Serializer.Format, buffer.Written), id, route);
+        }
+        catch (Exception e)
+        {
+            ReportWithoutResult(id, ResultStatus.Failed, $"the task completed, but its result cannot be serialised: {e.Message}", route);
+        }
+        finally
+        {
+            buffer.Return();
+        }
+    }
+
+    private void ReportWithoutResult(TaskId id, ResultStatus status, string error, RouteName? route)
+    {
+        if (id.High == context.Ids.Producer)
+        {
+            Complete(id, new TaskResult(status, null, null, 0, error));
+            return;
+        }
+
+        string text = error.Length <= MostErrorText ? error : error[..MostErrorText];
+        events.Publish(TaskEvent.Result(id, status, 0, Encoding.UTF8.GetBytes(text)), id, route);
+    }
+
+    private void Complete(TaskId id, in TaskResult result)
+    {
+        results.Complete(id, result);
+        progress.End(id);
+    }
 }

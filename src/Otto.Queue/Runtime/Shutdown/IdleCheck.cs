@@ -4,8 +4,8 @@ namespace Otto.Queue;
 
 // Whether one queue has anything left to do, for a caller that waits until it has not.
 
-internal sealed class IdleCheck(QueueContext context, LocalQueue local, DelayedTaskQueue delayed, RouteConnections routes,
-    WorkerPool workers, TaskSource source, FailureHandler failures)
+internal sealed class IdleCheck(QueueContext context, LocalQueue local, RouteConnections routes, WorkerPool workers, TaskSource source,
+    FailureHandler failures)
 {
     // How much later than it asked for a route may make a task ready again.
     private static readonly TimeSpan LatestRetry = TimeSpan.FromSeconds(5);
@@ -22,7 +22,7 @@ internal sealed class IdleCheck(QueueContext context, LocalQueue local, DelayedT
     }
 
     /// <summary>Whether no task waits in this process, other than for its time, and no handler runs.</summary>
-    internal bool IsQuiet => workers.Awake == 0 && !source.HasWork && local.Ring.Count == 0 && !delayed.HasRetries;
+    internal bool IsQuiet => workers.Awake == 0 && !source.HasWork && local.Ring.Count == 0 && !local.Delayed.HasRetries;
 
     /// <summary>Whether no route has a task that may run, or one that failed here and is to run again.</summary>
     internal async ValueTask<bool> AreRoutesEmptyAsync(CancellationToken cancellationToken)

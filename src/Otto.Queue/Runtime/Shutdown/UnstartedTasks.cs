@@ -2,8 +2,8 @@ namespace Otto.Queue;
 
 // The tasks in this process that no worker has begun when a stop begins: given to other routes, where any worker may begin them at once.
 
-internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, DelayedTaskQueue delayed, HandOff handOff,
-    TaskCompletion completion)
+internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, HandOff handOff, TaskCompletion completion,
+    CancelRequestSet requests)
 {
     // How long each task that is left after the deadline may take to be handed over: a route that answers has all of them, one that hangs
     // does not keep the program.
@@ -16,8 +16,8 @@ internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, Del
         int lost = 0;
         foreach (DelayedTask task in TakeAll())
         {
-            if (completion.EndIfCancelled(task) || await TryHandOffAsync(task, deadline).ConfigureAwait(false)) continue;
-            if (!task.MustWait) delayed.AddReady(task);
+            if (EndIfCancelled(task) || await TryHandOffAsync(task, deadline).ConfigureAwait(false)) continue;
+            if (!task.MustWait) local.Delayed.AddReady(task);
             else if (!task.Repeats) lost += Lose(task); // What repeats ends with its process, where nothing else keeps it.
         }
 
@@ -30,7 +30,7 @@ internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, Del
     {
         int lost = 0;
         using CancellationTokenSource last = new();
-        foreach (DelayedTask task in delayed.TakeAll())
+        foreach (DelayedTask task in local.Delayed.TakeAll())
         {
             last.CancelAfter(LastTimeout);
             if (!await TryHandOffAsync(task, last.Token).ConfigureAwait(false) && !(task.MustWait && task.Repeats)) lost += Lose(task);
@@ -48,16 +48,27 @@ internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, Del
                 EnqueuedMicroseconds = task.EnqueuedMicroseconds,
                 Metadata = task.Metadata, Held = task.Metadata?.Held,
             };
-        foreach (DelayedTask task in delayed.TakeAll()) yield return task;
+        foreach (DelayedTask task in local.Delayed.TakeAll()) yield return task;
     }
 
     private async ValueTask<bool> TryHandOffAsync(DelayedTask task, CancellationToken cancellationToken)
     {
         if (task.Held is not { } held)
-            return await handOff.TryAsync(task, task.MustWait ? delayed.TimeLeft(task) : TimeSpan.Zero, cancellationToken).ConfigureAwait(
-                false);
+        {
+            TimeSpan delay = task.MustWait ? local.Delayed.TimeLeft(task) : TimeSpan.Zero;
+            return await handOff.TryAsync(task, delay, cancellationToken).ConfigureAwait(false);
+        }
+
         // Its route has it already: an attempt that was made counts, one that was not does not.
         if (held.Abandon(countAttempt: task.AttemptsMade > 0)) handOff.Count(held.Route);
+        return true;
+    }
+
+    private bool EndIfCancelled(DelayedTask task)
+    {
+        if (!requests.TryTake(task.Id)) return false;
+        task.Held?.Complete();
+        completion.Cancelled(task);
         return true;
     }
 

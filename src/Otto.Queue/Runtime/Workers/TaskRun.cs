@@ -14,11 +14,12 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     private long _failed;
 
     private TaskRegistration _registration = null!;
+    private TaskInvoker _invoker = null!;
     private object? _task;
     private ReadOnlyMemory<byte> _payload;
     private WorkLease _lease;
     private bool _leased;
-    private IHeldMessage? _held;
+    private HeldMessage? _held;
     private TaskMetadata? _metadata;
 
     internal long Completed => Volatile.Read(ref _completed);
@@ -68,6 +69,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         if (!ReferenceEquals(_registration, registration))
         {
             _registration = registration;
+            _invoker = registration.Invoker;
             taskContext.Name = registration.Name;
             taskContext.MaxAttempts = registration.Retry.MaxAttempts;
         }
@@ -88,8 +90,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     }
 
     private ValueTask Invoke(CancellationToken cancellationToken) => _task is { } task
-        ? _registration.RunAsync(task, taskContext, cancellationToken)
-        : _registration.RunSerializedAsync(_payload, taskContext, cancellationToken);
+        ? _invoker.RunAsync(task, taskContext, cancellationToken)
+        : _invoker.RunSerializedAsync(_payload, taskContext, cancellationToken);
 
     // With somebody watching.
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]

@@ -1,11 +1,15 @@
+using System.Text;
 using Otto.Ipc;
 
 namespace Otto.Queue;
 
-// Where workers get tasks: retries first, then each route in turn by weight.
+// Where workers get tasks: retries first, then each route in turn by weight. A message that cannot be run here is returned if another
+// process may have its handler, else put among the dead letters.
 
-internal sealed class TaskSource(LocalQueue local, DelayedTaskQueue delayed, RouteConnections routes, TaskReader reader, int localWeight)
+internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, LocalQueue local, RouteConnections routes,
+    FailureHandler failures)
 {
+    private readonly HashSet<string> _unhandledNames = [];
     private volatile bool _takesLocal;
     private volatile bool _takesDelayed;
 
@@ -18,8 +22,8 @@ internal sealed class TaskSource(LocalQueue local, DelayedTaskQueue delayed, Rou
         get
         {
             if (_takesLocal && local.Ring.HasReady) return true;
-            if (_takesDelayed && delayed.HasReady) return true;
-            foreach (RouteConnection route in routes.All)
+            if (_takesDelayed && local.Delayed.HasReady) return true;
+            foreach (RouteReceiver route in routes.Receivers)
                 if (route.MayHaveWork) return true;
             return false;
         }
@@ -43,13 +47,13 @@ internal sealed class TaskSource(LocalQueue local, DelayedTaskQueue delayed, Rou
     /// <param name="poll">Whether to check every route, even those that said they are empty.</param>
     internal bool TryTake(TaskRun run, ref SourceTurn turn, bool poll)
     {
-        if (_takesDelayed && delayed.TryTake(out DelayedTask? waiting))
+        if (_takesDelayed && local.Delayed.TryTake(out DelayedTask? waiting))
         {
             run.Load(waiting!);
             return true;
         }
 
-        RouteConnection[] all = routes.All;
+        RouteReceiver[] all = routes.Receivers;
         for (int sources = all.Length + 1; sources >= 0; sources--)
         {
             if (turn.Source == 0)
@@ -63,21 +67,75 @@ internal sealed class TaskSource(LocalQueue local, DelayedTaskQueue delayed, Rou
             }
             else
             {
-                RouteConnection route = all[turn.Source - 1];
+                RouteReceiver route = all[turn.Source - 1];
                 while (turn.Credit > 0 && route.TryLease(poll, out WorkLease lease))
                 {
                     turn.Credit--;
-                    if (!reader.TryRead(route, lease, out ReceivedTask received)) continue;
+                    if (!TryRead(route, lease, out ReceivedTask received)) continue;
                     run.Load(received);
                     return true;
                 }
             }
 
             turn.Source = turn.Source >= all.Length ? 0 : turn.Source + 1;
-            turn.Credit = turn.Source == 0 ? localWeight : all[turn.Source - 1].Route.Weight;
+            turn.Credit = turn.Source == 0 ? local.Weight : all[turn.Source - 1].Weight;
         }
 
         return false;
+    }
+
+    /// <summary>Reads a message.</summary>
+    /// <returns><see langword="false"/> if it cannot be run here; its lease has ended then.</returns>
+    private bool TryRead(RouteReceiver route, in WorkLease lease, out ReceivedTask received)
+    {
+        received = default;
+        string? problem = EnvelopeReader.Read(lease.Payload.Span, out received.Header, out ReadOnlySpan<byte> name, out int payloadAt);
+        if (problem is not null)
+        {
+            failures.DeadLetterUnread(route.Name, lease, problem);
+            return false;
+        }
+
+        if (tasks.FindHandled(name) is not { } registration)
+        {
+            Return(route, lease, name);
+            return false;
+        }
+
+        int attempt = received.Header.AttemptsBefore + lease.Attempt;
+        if (received.Header.Format != registration.Serializer.Format)
+            problem = $"payload: format {received.Header.Format}, the handler of '{registration.Name}' reads "
+                + $"{registration.Serializer.Format}";
+        else if (attempt > registration.Retry.MaxAttempts)
+            problem = $"attempt {attempt} of at most {registration.Retry.MaxAttempts}: earlier workers died during it or returned it";
+        if (problem is not null)
+        {
+            failures.DeadLetterUnread(route.Name, lease, problem, registration, received.Header);
+            return false;
+        }
+
+        route.OnTaken();
+        received.Registration = registration;
+        received.Attempt = attempt;
+        received.Payload = lease.Payload[payloadAt..];
+        received.Lease = lease;
+        received.Route = route.Name;
+        return true;
+    }
+
+    // Said once a name.
+    private void Return(RouteReceiver route, in WorkLease lease, ReadOnlySpan<byte> name)
+    {
+        string text = Encoding.UTF8.GetString(name); // Before the lease ends: the bytes are the segment's.
+        route.Return(lease);
+        context.Telemetry.GivenBack(context.NameTag);
+        lock (_unhandledNames)
+        {
+            // Bounded: the names come from other processes.
+            if (_unhandledNames.Count >= 100 || !_unhandledNames.Add(text)) return;
+        }
+
+        context.Log.NoHandler(context.Name, text, route.Name);
     }
 }
 
@@ -88,4 +146,20 @@ internal struct SourceTurn
     internal int Source;
 
     internal int Credit;
+}
+
+/// <summary>A message that was leased from a route and is known to be a task that can be run here.</summary>
+internal struct ReceivedTask
+{
+    internal TaskRegistration Registration;
+
+    internal EnvelopeHeader Header;
+
+    internal int Attempt;
+
+    internal ReadOnlyMemory<byte> Payload;
+
+    internal WorkLease Lease;
+
+    internal RouteName Route;
 }

@@ -6,7 +6,7 @@ namespace Otto.Queue;
 // Who is awake. One signal wakes a worker for all routes, and at most one worker at a time is on its way or looking round:
 // a burst of enqueues then costs one wake, and the woken worker wakes the next if it leaves work behind.
 
-internal sealed class WorkerPool(QueueContext context, TaskSource source, HandlerScope handlers) : ITaskConsumer
+internal sealed class WorkerPool(QueueContext context, HandlerScope handlers) : ITaskConsumer
 {
     // A wake-up costs about as much as the longest search.
     private static readonly long LongestSearch = Stopwatch.Frequency / 1_000_000 * 30;
@@ -15,6 +15,7 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
     private const int MostEndingSoon = 32;
 
     private Worker[] _workers = [];
+    private TaskSource? _source;
     private readonly Lock _pace = new();
     private TaskCompletionSource? _quiet;
     private long _pacedAt;
@@ -24,10 +25,12 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
     private Hot _hot;
 
     /// <summary>Makes the workers, all of them at rest: <see cref="Signal"/> wakes the first.</summary>
+    /// <param name="source">Where they get tasks.</param>
     /// <param name="count">How many tasks can run at the same time.</param>
     /// <param name="createRun">Makes what a worker runs its tasks with.</param>
-    internal void Start(int count, Func<TaskRun> createRun)
+    internal void Start(TaskSource source, int count, Func<TaskRun> createRun)
     {
+        _source = source;
         Worker[] workers = new Worker[count];
         int top = 0;
         for (int i = count - 1; i >= 0; i--)
@@ -43,6 +46,9 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
 
     /// <summary>How many tasks can run at the same time; 0 before the start.</summary>
     internal int Size => _workers.Length;
+
+    // Asked only once there are workers, or by a stop.
+    private bool HasWork => _source is { HasWork: true };
 
     /// <summary>How many workers are running a task or looking for one.</summary>
     internal int Awake => Volatile.Read(ref _hot.Awake);
@@ -134,7 +140,7 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
 
             // A worker may have parked, and seen us as the searcher, since we found nobody.
             Interlocked.Exchange(ref _hot.Searching, 0);
-            if (!source.HasWork) return;
+            if (!HasWork) return;
         }
     }
 
@@ -152,7 +158,7 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
     {
         // Full fence: a producer that saw us searching did not wake anyone, so what it published must be seen now.
         Interlocked.Exchange(ref _hot.Searching, 0);
-        if (Volatile.Read(ref _hot.IdleTop) != 0 && source.HasWork) Wake();
+        if (Volatile.Read(ref _hot.IdleTop) != 0 && HasWork) Wake();
     }
 
     /// <summary>Ends the search of a worker that found nothing. It parks next, which looks once more.</summary>
@@ -174,7 +180,7 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
         int awake = Interlocked.Decrement(ref _hot.Awake);
         // A fence on every processor: pairs with the plain look in Signal. Whoever goes to sleep pays, not whoever brings work.
         Interlocked.MemoryBarrierProcessWide();
-        if (source.HasWork) Wake();
+        if (HasWork) Wake();
         else if (awake == 0) Volatile.Read(ref _quiet)?.TrySetResult();
     }
 
@@ -185,14 +191,14 @@ internal sealed class WorkerPool(QueueContext context, TaskSource source, Handle
         {
             TaskCompletionSource quiet = new(TaskCreationOptions.RunContinuationsAsynchronously);
             Interlocked.Exchange(ref _quiet, quiet);
-            if (Awake == 0 && !source.HasWork) return true;
+            if (Awake == 0 && !HasWork) return true;
             try
             {
                 await quiet.Task.WaitAsync(deadline).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {
-                return Awake == 0 && !source.HasWork;
+                return Awake == 0 && !HasWork;
             }
         }
     }

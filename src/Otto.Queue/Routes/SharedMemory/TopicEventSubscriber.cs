@@ -2,42 +2,14 @@ using Otto.Ipc;
 
 namespace Otto.Queue;
 
-// Events over a topic of the queue's name: opened by the first who publishes or listens, so that a queue without events has none.
+// Receives a queue's events from the topic of its name. Opened when the first caller listens, so that a queue without events has no topic.
 
-internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName queue) : IAsyncDisposable
+internal sealed class TopicEventSubscriber(ITopicTransport transport, ChannelName queue) : IAsyncDisposable
 {
-    private readonly SemaphoreSlim _publishing = new(1, 1);
     private readonly SemaphoreSlim _opening = new(1, 1);
     private readonly CancellationTokenSource _stop = new();
-    private MessagePublisher? _publisher;
     private MessageSubscriber? _subscriber;
     private Task _listening = Task.CompletedTask;
-
-    internal async ValueTask PublishAsync(ReadOnlyMemory<byte> message)
-    {
-        await _publishing.WaitAsync(_stop.Token).ConfigureAwait(false); // A publisher is for one thread at a time.
-        try
-        {
-            _publisher ??= await transport.OpenPublisherAsync(queue, _stop.Token).ConfigureAwait(false);
-            if (message.Length <= _publisher.MaxMessageBytes) await _publisher.PublishAsync(message, _stop.Token).ConfigureAwait(false);
-            else PublishLarge(_publisher, message.Span);
-        }
-        finally
-        {
-            _publishing.Release();
-        }
-    }
-
-    private void PublishLarge(MessagePublisher publisher, ReadOnlySpan<byte> message)
-    {
-        if (!publisher.TryLoan(message.Length, out Loan loan))
-            throw new IOException($"topic '{queue}' has no block to lend for an event of {message.Length:N0} bytes");
-        using (loan)
-        {
-            message.CopyTo(loan.Span);
-            publisher.TryPublish(loan, message.Length); // Nobody can hold this topic's publishers.
-        }
-    }
 
     internal async ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received)
     {
@@ -66,7 +38,7 @@ internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or IOException)
         {
-            // Closed, or the topic is gone: events are a help, and nothing rests on them.
+            // Closed, or the topic is gone: no task depends on an event.
         }
     }
 
@@ -82,9 +54,7 @@ internal sealed class TopicEventTransport(ITopicTransport transport, ChannelName
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _listening.ConfigureAwait(false);
-        if (_publisher is { } publisher) await publisher.DisposeAsync().ConfigureAwait(false);
         if (_subscriber is { } subscriber) await subscriber.DisposeAsync().ConfigureAwait(false);
-        _publishing.Dispose();
         _opening.Dispose();
         _stop.Dispose();
     }

@@ -1,29 +1,33 @@
+using Otto.Ipc;
+
 namespace Otto.Queue;
 
-// A message that this process has leased from a route, without saying which lease and which route: the in-process ring carries it along.
+// A message that this process has leased from a route: the in-process queue carries it along, and the end of the task ends the lease.
 
-internal interface IHeldMessage
+internal sealed class HeldMessage(WorkLease lease, RouteName route)
 {
+    private readonly WorkLease _lease = lease;
+
     /// <summary>The route that has the message.</summary>
-    RouteName Route { get; }
+    internal RouteName Route => route;
 
     /// <summary>Ends the lease: the task is done.</summary>
     /// <returns><see langword="false"/> if the lease had ended before.</returns>
-    bool Complete();
+    internal bool Complete() => _lease.Complete();
 
-    /// <summary>Gives the message back.</summary>
+    /// <summary>Returns the message to its route.</summary>
     /// <param name="countAttempt">Whether the attempt counts.</param>
     /// <param name="delay">How long no worker gets it.</param>
     /// <returns><see langword="false"/> if the lease had ended before.</returns>
-    bool Abandon(bool countAttempt, TimeSpan delay = default);
+    internal bool Abandon(bool countAttempt, TimeSpan delay = default) => _lease.Abandon(countAttempt, delay);
 
     /// <summary>Puts the message among the dead letters.</summary>
     /// <param name="reason">Why.</param>
     /// <returns><see langword="false"/> if the lease had ended before.</returns>
-    bool DeadLetter(string reason);
+    internal bool DeadLetter(string reason) => _lease.DeadLetter(reason);
 
-    /// <summary>Gives the message back for its next time, its attempts forgotten.</summary>
+    /// <summary>Returns the message for its next time, its attempts forgotten.</summary>
     /// <param name="delay">How long until then.</param>
     /// <returns><see langword="false"/> if the lease had ended before.</returns>
-    bool Repeat(TimeSpan delay);
+    internal bool Repeat(TimeSpan delay) => _lease.Repeat(delay);
 }

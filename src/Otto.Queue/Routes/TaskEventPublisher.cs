@@ -2,10 +2,10 @@ using System.Collections.Concurrent;
 
 namespace Otto.Queue;
 
-// A queue's events beside its tasks: receives those of its routes, and publishes on them. Publishing never holds up a worker, and an event
-// that cannot be published is only logged.
+// Publishes a queue's events on its routes, beside the tasks. Publishing never holds up a worker, and an event that cannot be published is
+// only logged.
 
-internal sealed class TaskEventBus(QueueContext context, RouteConnections routes, Action<ReadOnlyMemory<byte>> received)
+internal sealed class TaskEventPublisher(QueueContext context, RouteConnections routes)
 {
     private static readonly TimeSpan FlushTimeout = TimeSpan.FromSeconds(5);
 
@@ -13,26 +13,6 @@ internal sealed class TaskEventBus(QueueContext context, RouteConnections routes
 
     private readonly ConcurrentDictionary<Task, bool> _results = new();
     private int _publishing;
-    private int _listening;
-
-    /// <summary>Receives what others publish: workers for cancels, producers for results and progress.</summary>
-    internal async ValueTask ListenAsync()
-    {
-        if (Volatile.Read(ref _listening) == 2) return;
-        foreach (RouteConnection route in routes.All)
-        {
-            try
-            {
-                if (route.Events is { } events) await events.ListenAsync(received).ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException)
-            {
-                context.Log.NoticesFailed(context.Name, route.Name, e);
-            }
-        }
-
-        Volatile.Write(ref _listening, 2);
-    }
 
     /// <summary>Publishes an event on every route on which others may listen.</summary>
     /// <param name="message">The event.</param>
@@ -49,20 +29,20 @@ internal sealed class TaskEventBus(QueueContext context, RouteConnections routes
         }
     }
 
-    private void KeepUntilPublished(Task publishing, TaskId? resultOf)
-    {
-        if (resultOf is null || publishing.IsCompleted) return;
-        _results.TryAdd(publishing, true);
-        publishing.ContinueWith(static (published, results) => ((ConcurrentDictionary<Task, bool>)results!).TryRemove(published, out _),
-            _results, TaskScheduler.Default);
-    }
-
     /// <summary>Waits, before a stop, until results that are on their way have arrived; not for a route that is
     /// unavailable.</summary>
     internal async ValueTask FlushAsync()
     {
         if (_results.IsEmpty || routes.All.Any(static r => r.Channel.Status is not null)) return;
         await Task.WhenAll(_results.Keys).WaitAsync(FlushTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private void KeepUntilPublished(Task publishing, TaskId? resultOf)
+    {
+        if (resultOf is null || publishing.IsCompleted) return;
+        _results.TryAdd(publishing, true);
+        publishing.ContinueWith(static (published, results) => ((ConcurrentDictionary<Task, bool>)results!).TryRemove(published, out _),
+            _results, TaskScheduler.Default);
     }
 
     private async Task PublishAsync(RouteName route, IEventChannel events, byte[] message, TaskId? resultOf)

@@ -1,0 +1,97 @@
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// What a channel can do besides carrying tasks. Each interface is optional. Without IHoldingChannel a durable task does not stay an object
+// of this process. Without ICancelableChannel a task on the route cannot be cancelled. Without IEventChannel a producer learns nothing of
+// tasks that run in other processes, and without IResultChannel it never asks for an event that it missed. Without IDeadLetterChannel a
+// task that was given up is only logged.
+
+/// <summary>A <see cref="TaskChannel"/> that can store a task which this process works on itself.</summary>
+public interface IHoldingChannel
+{
+    /// <summary>Stores an envelope that this process will work on itself: held from the start and never ready, unless
+    /// this process dies.</summary>
+    /// <param name="message">The envelope.</param>
+    /// <param name="terms">What goes with it; a delay makes no sense here.</param>
+    /// <param name="lease">The envelope as a lease.</param>
+    /// <returns>What became of it; <see cref="SendOutcome.Full"/> if there is no room.</returns>
+    SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions terms, out WorkLease lease);
+}
+
+/// <summary>A <see cref="TaskChannel"/> from which tasks can be taken back.</summary>
+public interface ICancelableChannel
+{
+    /// <summary>Takes a task back that no worker has begun, or finds out that one has.</summary>
+    /// <param name="id">Which one.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns><see cref="CancelOutcome.Requested"/> where a worker holds it; its process must learn of it by an
+    /// event.</returns>
+    /// <exception cref="IOException">The route cannot be reached.</exception>
+    ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken);
+}
+
+/// <summary>A <see cref="TaskChannel"/> that carries events beside its tasks: cancels, results and progress.</summary>
+public interface IEventChannel
+{
+    /// <summary>Whether events reach other processes on this route.</summary>
+    bool CarriesEvents { get; }
+
+    /// <summary>Receives from now on what others publish with <see cref="NotifyAsync"/>. Further calls do
+    /// nothing.</summary>
+    /// <param name="received">Called for each event, by any thread, the bytes valid until it returns; must not
+    /// block.</param>
+    /// <returns>Completes when whatever is published from now on is received.</returns>
+    ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received);
+
+    /// <summary>Publishes an event to every process that listens on this queue. Not kept: a process that does not
+    /// listen, or listens too slowly, misses it.</summary>
+    /// <param name="message">The event.</param>
+    /// <param name="resultOf">The task whose result it is, so that the route may keep it for a while for processes that
+    /// ask later; <see langword="null"/> for no result.</param>
+    /// <returns>Completes when it was published.</returns>
+    /// <exception cref="IOException">The route cannot be reached, or the event is too large for it.</exception>
+    ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null);
+}
+
+/// <summary>A <see cref="TaskChannel"/> that can be asked for a result whose event was missed.</summary>
+public interface IResultChannel
+{
+    /// <summary>Asks for the event of a task's result that may have been missed, or of its failure if the route has it
+    /// among the dead letters.</summary>
+    /// <param name="id">The task.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The event; <see langword="null"/> if there is none.</returns>
+    ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken);
+}
+
+/// <summary>A <see cref="TaskChannel"/> that keeps tasks which were given up.</summary>
+public interface IDeadLetterChannel
+{
+    /// <summary>Puts an envelope among the dead letters without its ever being ready.</summary>
+    /// <param name="message">The envelope; copied before this returns.</param>
+    /// <param name="reason">Why, for the person who looks.</param>
+    /// <returns><see langword="false"/> if there is no room or no way.</returns>
+    ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason);
+
+    /// <summary>Copies out dead letters.</summary>
+    /// <param name="max">The most to return.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The letters, oldest first.</returns>
+    /// <exception cref="IOException">The route cannot be reached.</exception>
+    ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken);
+
+    /// <summary>Makes a dead letter ready again, its attempts forgotten.</summary>
+    /// <param name="letter">Which one.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns><see langword="false"/> if it is no longer among the dead.</returns>
+    /// <exception cref="IOException">The route cannot be reached.</exception>
+    ValueTask<bool> RequeueAsync(DeadLetterId letter, CancellationToken cancellationToken);
+
+    /// <summary>Removes a dead letter permanently.</summary>
+    /// <param name="letter">Which one.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns><see langword="false"/> if it is no longer among the dead.</returns>
+    /// <exception cref="IOException">The route cannot be reached.</exception>
+    ValueTask<bool> DeleteAsync(DeadLetterId letter, CancellationToken cancellationToken);
+}

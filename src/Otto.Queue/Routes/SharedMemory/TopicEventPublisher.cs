@@ -1,0 +1,46 @@
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// Publishes a queue's events on a topic of its name. Opened for the first event, so that a queue without events has no topic.
+
+internal sealed class TopicEventPublisher(ITopicTransport transport, ChannelName queue) : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _publishing = new(1, 1);
+    private readonly CancellationTokenSource _stop = new();
+    private MessagePublisher? _publisher;
+
+    internal async ValueTask PublishAsync(ReadOnlyMemory<byte> message)
+    {
+        await _publishing.WaitAsync(_stop.Token).ConfigureAwait(false); // A publisher is for one thread at a time.
+        try
+        {
+            _publisher ??= await transport.OpenPublisherAsync(queue, _stop.Token).ConfigureAwait(false);
+            if (message.Length <= _publisher.MaxMessageBytes) await _publisher.PublishAsync(message, _stop.Token).ConfigureAwait(false);
+            else PublishLarge(_publisher, message.Span);
+        }
+        finally
+        {
+            _publishing.Release();
+        }
+    }
+
+    private void PublishLarge(MessagePublisher publisher, ReadOnlySpan<byte> message)
+    {
+        if (!publisher.TryLoan(message.Length, out Loan loan))
+            throw new IOException($"topic '{queue}' has no block to lend for an event of {message.Length:N0} bytes");
+        using (loan)
+        {
+            message.CopyTo(loan.Span);
+            publisher.TryPublish(loan, message.Length); // No subscriber can block this topic's publishers.
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        if (_publisher is { } publisher) await publisher.DisposeAsync().ConfigureAwait(false);
+        _publishing.Dispose();
+        _stop.Dispose();
+    }
+}
