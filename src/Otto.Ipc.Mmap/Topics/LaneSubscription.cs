@@ -222,7 +222,7 @@ internal sealed class LaneSubscription
     {
         if (_ejectable != 0)
         {
-            // Acquire: pairs with the CAS in Subscribers.LetGo. A publisher ejects before it moves oldest and intent on, so who is
+            // Acquire: pairs with the CAS in Subscribers.Release. A publisher ejects before it moves oldest and intent on, so who is
             // overtaken and not ejected reads words that no publisher wrote.
             if ((Volatile.Read(ref _map.Long(_ejectable)) & TopicLayout.PlaceMask) == TopicLayout.PlaceEjected) return false;
             throw Corrupt($"position {_at:N0} is written over, and its subscriber was not ejected");

@@ -77,7 +77,7 @@ internal sealed class Subscribers(SegmentFile segment, int lane)
         if (Policy == SlowSubscriberPolicy.Overwrite) return;
         ref long place = ref _map.Long(TopicLayout.Place(_plan, participant));
         if (FaultPoints.On) FaultPoints.Reach("topic.leave.before");
-        // Pairs with the acquire in IsBehind, and with the exact CAS in LetGo: an ejection that this overtakes is of nobody any more.
+        // Pairs with the acquire in IsBehind, and with the exact CAS in Release: an ejection that this overtakes is of nobody any more.
         Volatile.Write(ref place, Volatile.Read(ref place) & ~TopicLayout.PlaceMask);
         if (FaultPoints.On) FaultPoints.Reach("topic.leave.place");
     }

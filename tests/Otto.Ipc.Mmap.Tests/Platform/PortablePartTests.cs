@@ -18,7 +18,7 @@ public sealed class PortablePartTests
     private readonly TestWorkspace _workspace = new();
 
     [TearDown]
-    public void GiveBack() => _workspace.Dispose();
+    public void CleanUp() => _workspace.Dispose();
 
     [Test]
     public void Messages_of_a_killed_worker_are_done_by_another_none_lost_and_none_twice()
