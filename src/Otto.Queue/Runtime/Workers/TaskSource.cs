@@ -104,7 +104,7 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
 
         int attempt = received.Header.AttemptsBefore + lease.Attempt;
         if (received.Header.Format != registration.Serializer.Format)
-            problem = $"payload: format {received.Header.Format}, the handler of '{registration.Name}' reads "
+            problem = $"payload: format {received.Header.Format}, but the handler of '{registration.Name}' reads format "
                 + $"{registration.Serializer.Format}";
         else if (attempt > registration.Retry.MaxAttempts)
             problem = $"attempt {attempt} of at most {registration.Retry.MaxAttempts}: earlier workers died during it or returned it";
