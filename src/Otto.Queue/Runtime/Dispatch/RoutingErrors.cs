@@ -31,9 +31,9 @@ internal static class RoutingErrors
     {
         if (options.Route is { } pin && (pin == RouteName.InProcess || !routes.Any(r => r.Name == pin)))
         {
-            string why = pin == RouteName.InProcess ? "no worker for it runs in this process"
+            string reason = pin == RouteName.InProcess ? "no worker for it runs in this process"
                 : $"that route is not configured; configured: {Configured(routes)}";
-            return new($"task '{task}' is pinned to {pin}, but {why}");
+            return new($"task '{task}' is pinned to {pin}, but {reason}");
         }
 
         if (options.Durability != Durability.None) return NotDurable(task, options, routes);
