@@ -208,7 +208,7 @@ _otto_ask() {
   answer=$(printf '%s\n' "$@" QUIT 2>/dev/null | timeout --foreground -k 1 "$limit" "${command[@]}" 2>/dev/null) || status=$?
   mapfile -t REPLIES <<<"$answer"
   ((status != 124 && status != 137)) || { _otto_say "$who" "$socket did not answer within $limit s"; return 124; }
-  [[ -n $answer ]] || { _otto_say "$who" "no server: nobody answers at $socket"; return 3; }
+  [[ -n $answer ]] || { _otto_say "$who" "no server answers at $socket"; return 3; }
   for answer in "${REPLIES[@]}"; do
     [[ $answer == "ERROR: "* ]] || continue
     _otto_say "$who" "${answer#ERROR: }"

@@ -160,7 +160,7 @@ class _Line:
         except (FileNotFoundError, NotADirectoryError) as e:
             raise ServerMissingError(f"there is no socket {path}; start a server with: otto serve") from e
         except ConnectionRefusedError as e:
-            raise ServerMissingError(f"nobody serves at {path}; start a server with: otto serve") from e
+            raise ServerMissingError(f"no server listens at {path}; start one with: otto serve") from e
         except PermissionError as e:
             raise PermissionError(e.errno, f"the socket {path} is another user's") from e
         except OSError as e:
@@ -250,7 +250,7 @@ class OttoClient:
     """Keys, topics and progress of an Otto server. Any number of threads may use one client; calls take turns.
 
     A connection is made with the first call, kept, and made anew where the server was started again. No call but waiting for events
-    takes longer than `timeout` seconds: TimeoutError then. ServerMissingError where nobody serves, PermissionError where the socket or the
+    takes longer than `timeout` seconds: TimeoutError then. ServerMissingError if no server listens, PermissionError where the socket or the
     server is another user's (root's is trusted, and anybody's where OTTO_SOCKET_TRUST_OWNER=1 says so), RefusedError where a command was
     refused, ValueError or TypeError where a key or value cannot be one, and OttoError for all else.
     """
@@ -287,7 +287,7 @@ class OttoClient:
         return self._ask(f"EXISTS {key}", f"DELETE {key}")[0] == "true"
 
     def publish(self, topic: str, value: Any) -> None:
-        """Tells everybody who is subscribed to a topic."""
+        """Sends an event to all subscribers of a topic."""
         self._ask(f"PUBLISH {_key(topic)} {_json(value)}")
 
     def progress(self, current: Union[int, float], total: Union[int, float, None] = None, text: str = "") -> None:

@@ -93,9 +93,9 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// <param name="loan">The block. Send it here, or dispose it; other calls are allowed meanwhile.</param>
     /// <returns><see langword="true"/> if a block was lent; <see langword="false"/> if all blocks are lent.</returns>
     /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>
-    /// <exception cref="NotSupportedException">This transport lends nothing.</exception>
+    /// <exception cref="NotSupportedException">This transport does not support loans.</exception>
     public virtual bool TryLoan(int bytes, out Loan loan) =>
-        throw new NotSupportedException("this transport lends nothing; send the bytes");
+        throw new NotSupportedException("this transport does not support loans; call TrySend with the bytes");
 
     /// <summary>Sends a block that was borrowed here, if there is room for a small message.</summary>
     /// <param name="loan">The block; it belongs to its message from then on.</param>
@@ -106,7 +106,8 @@ public abstract class MessageSender : IDisposable, IAsyncDisposable, IWriteSlotO
     /// </returns>
     /// <exception cref="ArgumentException">The loan is from another end.</exception>
     /// <exception cref="InvalidOperationException">The loan was sent or returned.</exception>
-    public virtual bool TrySend(in Loan loan, int bytes) => throw new NotSupportedException("this transport lends nothing; send the bytes");
+    public virtual bool TrySend(in Loan loan, int bytes) =>
+        throw new NotSupportedException("this transport does not support loans; call TrySend with the bytes");
 
     /// <summary>
     /// Waits until what was sent no longer needs this process: it could end, and the receiver would still read

@@ -59,7 +59,8 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// <exception cref="ArgumentException">The loan is another queue's.</exception>
     /// <exception cref="InvalidOperationException">The loan was sent or returned.</exception>
     /// <exception cref="NotSupportedException">This queue lends no blocks.</exception>
-    public virtual bool TrySend(in Loan loan, int bytes) => throw new NotSupportedException("this queue lends nothing; send the bytes");
+    public virtual bool TrySend(in Loan loan, int bytes) =>
+        throw new NotSupportedException("this queue does not support loans; call TrySend with the bytes");
 
     /// <summary>
     /// Borrows a block of the transport's memory, to be written in place and sent, however large, for the price of a
@@ -70,7 +71,8 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// <returns><see langword="true"/> if a block was lent; <see langword="false"/> if all blocks are lent.</returns>
     /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>
     /// <exception cref="NotSupportedException">This queue lends no blocks.</exception>
-    public virtual bool TryLoan(int bytes, out Loan loan) => throw new NotSupportedException("this queue lends nothing; send the bytes");
+    public virtual bool TryLoan(int bytes, out Loan loan) =>
+        throw new NotSupportedException("this queue does not support loans; call TrySend with the bytes");
 
     /// <summary>Reserves room for a message, to be written in place.</summary>
     /// <param name="maxBytes">The most bytes that will be committed, 0 to <see cref="MaxMessageBytes"/>.</param>

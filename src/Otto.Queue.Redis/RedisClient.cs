@@ -195,7 +195,7 @@ internal sealed class RedisClient : IAsyncDisposable
     private RedisUnavailableException OfServer(RedisServerException e)
     {
         string code = e.Message.Split(' ', 2)[0];
-        return new RedisUnavailableException(IsOfPassword(code) ? RefusesPassword : $"Redis said: {e.Message}", e)
+        return new RedisUnavailableException(IsOfPassword(code) ? RefusesPassword : $"Redis refused the command: {e.Message}", e)
         {
             OutOfMemory = e.Message.Contains("OOM ", StringComparison.Ordinal),
             // These pass by themselves; any other error would come again.

@@ -33,10 +33,10 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
 
     internal bool Takes => _for is not null;
 
-    internal void Start(ITaskConsumer taker)
+    internal void Start(ITaskConsumer consumer)
     {
-        leases.Taker = taker;
-        _for = taker;
+        leases.Taker = consumer;
+        _for = consumer;
     }
 
     internal void Stop()
@@ -108,16 +108,17 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     /// next poll for ready tasks, so that a worker that is never idle does it too.</summary>
     internal async Task ReclaimAsync()
     {
-        if (_for is not { } taker) return;
-        if (taker.AvailableWorkers > 0 && AtHand == 0) await TakeOverAsync(taker).ConfigureAwait(false);
+        if (_for is not { } consumer) return;
+        if (consumer.AvailableWorkers > 0 && AtHand == 0) await TakeOverAsync(consumer).ConfigureAwait(false);
         else _takesOverNext = true;
     }
 
-    private async Task TakeOverAsync(ITaskConsumer taker)
+    private async Task TakeOverAsync(ITaskConsumer consumer)
     {
         _takesOverNext = false;
         RedisReply[] items = (await client.RunAsync(RedisScripts.Reclaim, [keys.Stream, keys.Workers],
-            [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, Math.Max(1, taker.AvailableWorkers)]).ConfigureAwait(false)).Items;
+            [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, Math.Max(1, consumer.AvailableWorkers)]).ConfigureAwait(
+                false)).Items;
         if (items.Length == 0) return;
         _cursor = items[0].Text;
         List<HeldEntry> found = HeldEntry.ReadReclaimed(items);
@@ -135,15 +136,15 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     // How long to sleep; zero where something came.
     private async Task<TimeSpan> TakeAsync()
     {
-        if (_for is not { } taker) return options.PollInterval;
+        if (_for is not { } consumer) return options.PollInterval;
         if (_takesOverNext)
         {
-            await TakeOverAsync(taker).ConfigureAwait(false);
+            await TakeOverAsync(consumer).ConfigureAwait(false);
             if (AtHand > 0) return TimeSpan.Zero;
         }
 
         RedisReply[] items =
-            (await client.RunAsync(RedisScripts.Take, _takeKeys, [_nudge, worker, Math.Max(1, taker.AvailableWorkers), MostMadeReady])
+            (await client.RunAsync(RedisScripts.Take, _takeKeys, [_nudge, worker, Math.Max(1, consumer.AvailableWorkers), MostMadeReady])
             .ConfigureAwait(false)).Items;
         if (items.Length != 1)
         {

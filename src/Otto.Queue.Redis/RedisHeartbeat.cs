@@ -15,7 +15,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     private readonly RedisRouteOptions _options;
     private readonly string _worker;
     private readonly RedisLeases _leases;
-    private readonly RedisConsumer _taker;
+    private readonly RedisConsumer _consumer;
     private readonly CancellationTokenSource _stop = new();
     private readonly string[] _scriptKeys;
     private readonly Task _beating;
@@ -24,14 +24,14 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     private volatile StrongCounts _counts = new(default);
 
     internal RedisHeartbeat(RedisClient client, QueueKeys keys, RedisRouteOptions options, string worker, RedisLeases leases,
-        RedisConsumer taker)
+        RedisConsumer consumer)
     {
         _client = client;
         _keys = keys;
         _options = options;
         _worker = worker;
         _leases = leases;
-        _taker = taker;
+        _consumer = consumer;
         _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Workers];
         _beating = Task.Run(BeatForeverAsync);
     }
@@ -55,7 +55,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
             List<HeldEntry> some = held.GetRange(from, Math.Min(MostRenewedAtOnce, held.Count - from));
             object[] arguments =
             [
-                _keys.Events, _worker, _taker.Takes ? "1" : "0", (long)(_options.Heartbeat * 3).TotalMilliseconds,
+                _keys.Events, _worker, _consumer.Takes ? "1" : "0", (long)(_options.Heartbeat * 3).TotalMilliseconds,
                 .. some.Select(static e => e.Id),
             ];
             RedisReply[] items = (await _client.RunAsync(RedisScripts.Pulse, _scriptKeys, arguments).ConfigureAwait(false)).Items;
@@ -85,7 +85,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
             try
             {
                 await BeatAsync().ConfigureAwait(false);
-                await _taker.ReclaimAsync().ConfigureAwait(false);
+                await _consumer.ReclaimAsync().ConfigureAwait(false);
             }
             catch (RedisUnavailableException)
             {

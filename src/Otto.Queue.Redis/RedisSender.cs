@@ -25,12 +25,12 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     private bool _flushing;
     private long _batches;
 
-    internal ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
+    internal ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions options, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(closing.IsCancellationRequested, typeof(TaskChannel));
         if (client.Error is not null) return new(SendOutcome.Unavailable);
         if (IsFull(message.Length)) return new(SendOutcome.Full); // A glance, before it is copied; judged again under the lock.
-        Pending pending = new(message.ToArray(), terms);
+        Pending pending = new(message.ToArray(), options);
         bool start;
         lock (_lock)
         {
@@ -128,12 +128,12 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         List<object> messages = new(batch.Count);
         for (int i = 0; i < letters.Length; i++)
         {
-            SendOptions terms = batch[i].Terms;
+            SendOptions options = batch[i].Terms;
             messages.Add(batch[i].Message);
-            letters[i] = terms.Delay == TimeSpan.Zero && terms.Key is null ? 'p' : 't';
+            letters[i] = options.Delay == TimeSpan.Zero && options.Key is null ? 'p' : 't';
             if (letters[i] == 'p') continue;
-            messages.Add((long)Math.Ceiling(terms.Delay.TotalMilliseconds));
-            messages.Add(terms.Key ?? "");
+            messages.Add((long)Math.Ceiling(options.Delay.TotalMilliseconds));
+            messages.Add(options.Key ?? "");
         }
 
         object[] arguments = [_nudge, _capacity, (++_batches).ToString(CultureInfo.InvariantCulture), new string(letters), .. messages];
@@ -165,11 +165,11 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         _ => throw new RedisUnavailableException($"the send script answered '{answer}'"),
     };
 
-    private sealed class Pending(byte[] message, SendOptions terms)
+    private sealed class Pending(byte[] message, SendOptions options)
     {
         internal byte[] Message { get; } = message;
 
-        internal SendOptions Terms { get; } = terms;
+        internal SendOptions Terms { get; } = options;
 
         // A producer's continuation on the flushing thread would hold up everybody else's batch.
         internal TaskCompletionSource<SendResult> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

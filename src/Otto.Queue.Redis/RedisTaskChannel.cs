@@ -22,7 +22,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     private readonly CancellationTokenSource _closing = new();
     private readonly RedisSender _sender;
     private readonly RedisLeases _leases;
-    private readonly RedisConsumer _taker;
+    private readonly RedisConsumer _consumer;
     private readonly RedisHeartbeat _pulse;
     private readonly Func<ValueTask> _closed;
     private readonly Lock _lock = new();
@@ -39,8 +39,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         _options = options;
         _sender = new RedisSender(client, _keys, options, _worker, _closing.Token);
         _leases = new RedisLeases(client, _keys, _worker, _closing.Token);
-        _taker = new RedisConsumer(client, _keys, options, _worker, _leases);
-        _pulse = new RedisHeartbeat(client, _keys, options, _worker, _leases, _taker);
+        _consumer = new RedisConsumer(client, _keys, options, _worker, _leases);
+        _pulse = new RedisHeartbeat(client, _keys, options, _worker, _leases, _consumer);
         client.Restored += OnRestored;
     }
 
@@ -78,12 +78,12 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         return channel;
     }
 
-    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
+    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions options, CancellationToken cancellationToken)
     {
         if (message.Length > MaxMessageBytes)
             throw new ArgumentOutOfRangeException(nameof(message),
                 $"message of {message.Length:N0} bytes exceeds the limit of {MaxMessageBytes:N0}; raise Redis.MaxMessageBytes");
-        return _sender.SendAsync(message, terms, cancellationToken);
+        return _sender.SendAsync(message, options, cancellationToken);
     }
 
     public override async ValueTask WaitToSendAsync(CancellationToken cancellationToken)
@@ -116,22 +116,22 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         return reply.Number == 1;
     }
 
-    public override void StartConsuming(ITaskConsumer taker)
+    public override void StartConsuming(ITaskConsumer consumer)
     {
-        _taker.Start(taker);
+        _consumer.Start(consumer);
         _pulse.BeatNow();
     }
 
     public override void StopConsuming()
     {
-        if (!_taker.Takes) return;
-        _taker.Stop();
+        if (!_consumer.Takes) return;
+        _consumer.Stop();
         _pulse.BeatNow();
     }
 
-    public override bool TryLease(out WorkLease lease) => _taker.TryLease(out lease);
+    public override bool TryLease(out WorkLease lease) => _consumer.TryLease(out lease);
 
-    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => new(_taker.WaitAsync(cancellationToken));
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => new(_consumer.WaitAsync(cancellationToken));
 
     public async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
@@ -241,7 +241,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     private async Task SubscribeAsync()
     {
-        (string Channel, Action<byte[]> Heard)[] wanted = [(_keys.WakeUp(_worker), _ => _taker.Nudge()), (_keys.Events, OnEvent)];
+        (string Channel, Action<byte[]> Heard)[] wanted = [(_keys.WakeUp(_worker), _ => _consumer.Nudge()), (_keys.Events, OnEvent)];
         await _subscribing.WaitAsync(_closing.Token).ConfigureAwait(false);
         try
         {
@@ -265,7 +265,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     private void OnRestored()
     {
         _pulse.BeatNow();
-        _taker.Nudge();
+        _consumer.Nudge();
         _ = SubscribeLateAsync();
     }
 

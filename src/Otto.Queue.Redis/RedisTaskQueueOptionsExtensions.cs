@@ -13,8 +13,8 @@ public static class RedisTaskQueueOptionsExtensions
     /// <c>localhost:6379</c>, <c>host:6380,ssl=true,password=...</c>.</param>
     /// <param name="configure">Bounds and times.</param>
     /// <returns>The options.</returns>
-    /// <remarks>The queue waits for a server that is not there yet or becomes unavailable: producers wait or spill, and
-    /// workers continue when it is back.</remarks>
+    /// <remarks>The queue waits for a server that is not there yet or becomes unavailable: producers wait or use
+    /// another route, and workers continue when it is back.</remarks>
     public static TaskQueueOptions UseRedis(this TaskQueueOptions options, string configuration,
         Action<RedisRouteOptions>? configure = null)
     {

@@ -62,14 +62,14 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue, IReadOnlyLi
         return ended;
     }
 
-    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
+    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions options, CancellationToken cancellationToken)
     {
-        MemoryMessage sent = new(0, message.ToArray(), terms.Key, route.Clock.Passed + terms.Delay);
+        MemoryMessage sent = new(0, message.ToArray(), options.Key, route.Clock.Passed + options.Delay);
         // Before it is there: a task that cannot make the trip is the producer's mistake.
         if (route.RoundTrip) tasks.Single(t => t.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
         lock (route.Lock)
         {
-            if (terms.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other)
+            if (options.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other)
                 return new(new SendResult(SendOutcome.Duplicate, other.Id));
             if (_messages.Count >= Most) return new(SendOutcome.Full);
             Add(sent);
@@ -92,7 +92,7 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue, IReadOnlyLi
         return new(true);
     }
 
-    public override void StartConsuming(ITaskConsumer taker) => _taker = taker;
+    public override void StartConsuming(ITaskConsumer consumer) => _taker = consumer;
 
     public override void StopConsuming() => _taker = null;
 

@@ -22,7 +22,7 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
 
     /// <summary>Makes a queue of a program's options: its routes are replaced by one in memory.</summary>
     /// <param name="options">The program's options, freshly made: a queue is made of them here.</param>
-    /// <param name="roundTripEveryTask">Whether each task is serialised, read back and compared, so that a type
+    /// <param name="roundTripEveryTask">Whether each task is serialized, read back and compared, so that a type
     /// that would not survive another route fails here. Without it handlers get the very objects.</param>
     /// <param name="clock">The clock; a new one by default.</param>
     public TestTaskQueue(TaskQueueOptions options, bool roundTripEveryTask = true, TestClock? clock = null)

@@ -11,7 +11,7 @@ public static class TestTaskQueueServiceCollectionExtensions
     /// <summary>Makes the queue of <c>AddOttoQueue</c> run in memory, driven by a <see cref="TestTaskQueue"/>
     /// that is resolved from the services. Call it after the program added its own.</summary>
     /// <param name="services">The program's services.</param>
-    /// <param name="roundTripEveryTask">Whether each task is serialised, read back and compared.</param>
+    /// <param name="roundTripEveryTask">Whether each task is serialized, read back and compared.</param>
     /// <returns>The services.</returns>
     /// <remarks>The clock is the services' <see cref="TimeProvider"/> too. Resolve the
     /// <see cref="TestTaskQueue"/>, start the host, and run tasks.</remarks>

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -96,7 +97,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(task);
         Entry entry = FindTask(name);
         if (entry.Task is not TaskRegistration<TTask> registration)
-            throw new ArgumentException($"task '{name}' was not declared with the type {typeof(TTask)}", nameof(task));
+            throw new ArgumentException(
+                $"task '{name}' is declared with the type {entry.Task.TaskType}, but was enqueued as {typeof(TTask)}", nameof(task));
         return entry.Queue.Dispatcher.EnqueueAsync(registration, task, options, cancellationToken);
     }
 
@@ -156,7 +158,9 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
             }
 
             if (failure is not null)
-                throw new AggregateException($"{receipts.Count:N0} tasks were enqueued before one was rejected", failure);
+                throw new AggregateException(string.Create(CultureInfo.InvariantCulture,
+                    $"{receipts.Count:N0} tasks of this call were enqueued; one was rejected, and what followed its batch was not sent"),
+                    failure);
         }
 
         return receipts;

@@ -151,7 +151,7 @@ public sealed class BashStoreTests(string netcat)
         _workspace.Serve();
         _workspace.KillServer();
         Assert.That(Bash("otto_list"),
-            Is.EqualTo(new ProgramResult(3, "", $"otto_list: no server: nobody answers at {_workspace.SocketPath}\n")));
+            Is.EqualTo(new ProgramResult(3, "", $"otto_list: no server answers at {_workspace.SocketPath}\n")));
         Assert.That(Bash("otto_progress 1 2", ("OTTO_TASK", "t")), Is.EqualTo(new ProgramResult(0, "", "")));
     }
 

@@ -161,7 +161,7 @@ internal sealed class TestTaskQueueTests
         {
             TaskSerializationException e =
                 (await Assert.ThrowsAsync<TaskSerializationException>(async () => await queue.EnqueueAsync(new Unstable())))!;
-            Assert.That(e.Message, Does.Contain("does not survive serialising"));
+            Assert.That(e.Message, Does.Contain("does not survive serializing"));
             await queue.EnqueueAsync(sent);
             await queue.RunAsync();
             Assert.That(((Forgetful)copies.Single()).Lost, Is.Zero, "as it would come out of another process");

@@ -33,17 +33,10 @@ internal static class RootDirectory
     {
         FileFailure failure = PrivateFiles.TryCreateDirectory(path);
         if (failure.Failed && failure.Kind != FileFailureKind.Exists) throw PrivateFile.Refused("mkdir", path, failure);
-        if (PrivateFiles.Status(path) is not { } status) throw new DirectoryNotFoundException($"the directory {path} was removed");
-        if (status.IsLink) throw new UnauthorizedAccessException(
-            $"{path} is a symbolic link, which is not followed; name the directory itself");
-        if (!status.IsDirectory) throw new IOException($"{path} is not a directory");
-        uint me = ProcessIdentity.UserId;
-        if (status.Owner != me)
-            throw new UnauthorizedAccessException(
-                $"the directory {path} belongs to uid {status.Owner}, not to {me}; name another in OTTO_TASKS_DIR");
-        if (status.OthersMayWrite)
-            throw new UnauthorizedAccessException(
-                $"the directory {path} has mode {Convert.ToString(status.Permissions, 8)}; others could write to it: chmod 700 it");
+        if (PrivateFiles.Status(path) is { IsLink: true })
+            throw new UnauthorizedAccessException($"{path} is a symbolic link, which is not followed; name the directory itself");
+        if (!PrivateFiles.CheckDirectory(path, "the directory", "OTTO_TASKS_DIR"))
+            throw new DirectoryNotFoundException($"the directory {path} was removed");
     }
 
     /// <summary>Gets the names in a directory; none if there is no directory.</summary>

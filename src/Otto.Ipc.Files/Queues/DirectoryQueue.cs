@@ -94,10 +94,10 @@ internal sealed partial class DirectoryQueue : WorkQueue, IWriteSlotOwner, IWork
     });
 
     public override bool TryLoan(int bytes, out Loan loan) =>
-        throw new NotSupportedException("a queue of files lends nothing; send the bytes");
+        throw new NotSupportedException("a queue of files does not support loans; call TrySend with the bytes");
 
     public override bool TrySend(in Loan loan, int bytes) =>
-        throw new NotSupportedException("a queue of files lends nothing; send the bytes");
+        throw new NotSupportedException("a queue of files does not support loans; call TrySend with the bytes");
 
     public override void Dispose()
     {

@@ -15,8 +15,8 @@ namespace Otto.Ipc.Mmap.Doorbells;
 // signaller: publish; read the word; where F is set, fence and read it again; where W is set, CAS to {sequence + 1, W clear} and wake all
 //
 // Everybody is woken, since W is cleared for all: waking one would strand the second, and a woken worker that dies takes its wake along.
-// A signaller that dies or stops between publishing and waking wakes nobody, whether W is still set or not: the housekeeper of each
-// process that waits looks once a second, and rings for itself.
+// A signaller that dies or stops between publishing and waking wakes no process, whether W is still set or not: the maintenance thread of
+// each process that waits looks once a second, and rings for itself.
 // F is set only after the barrier: a second waiter that finds it set passes none itself, and must not rely on one that is still to come.
 // F is what makes a busy stream free of fences and a sleepy one free of membarrier: docs/decisions/0002-the-waiter-pays-for-the-fence.md.
 

@@ -38,7 +38,8 @@ internal sealed class BlockMapping : MemoryManager<byte>
     public BlockMapping(string path, bool writable)
     {
         using Microsoft.Win32.SafeHandles.SafeFileHandle file = Platform.SegmentStore.TryOpen(path, out Platform.FileStatus status)
-            ?? throw new CorruptSegmentException($"{path} does not exist, but a message refers to it; was it removed?");
+            ?? throw new CorruptSegmentException(
+                $"{path} does not exist, but a message refers to it; do not remove files of a segment while messages wait");
         if (status.Size is < PoolLayout.LeastBlockBytes or > PoolLayout.MostBlockBytes || status.AllocatedBytes < status.Size)
             throw new CorruptSegmentException(
                 $"{path}: a file of {status.Size:N0} bytes, {status.AllocatedBytes:N0} of them allocated, cannot be a block");

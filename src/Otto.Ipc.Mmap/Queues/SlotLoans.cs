@@ -41,7 +41,8 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
     {
         loan = default;
         if (_layout.SlotBytes < BlockDescriptor.Bytes || options.MaxLoanBytes == 0)
-            throw new NotSupportedException($"this queue lends nothing: its slots have {_layout.SlotBytes} bytes, and MaxLoanBytes is "
+            throw new NotSupportedException(
+                $"this queue does not support loans: its slots have {_layout.SlotBytes} bytes, and MaxLoanBytes is "
                 + $"{options.MaxLoanBytes:N0}; use slots of {BlockDescriptor.Bytes} bytes at least, and raise MaxLoanBytes");
         if (bytes < 1 || bytes > options.MaxLoanBytes)
             throw new ArgumentOutOfRangeException(nameof(bytes),

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 namespace Otto.Ipc.Mmap.Segments;
 
 // What is counted for whoever listens; docs/telemetry.md lists names and units. A message of a queue costs one look at a flag while nobody
-// listens, one of a stream or topic an addition: the housekeeper tells their sums once a second.
+// listens, one of a stream or topic an addition: the maintenance thread reports their sums once per second.
 
 internal static class MmapMeter
 {

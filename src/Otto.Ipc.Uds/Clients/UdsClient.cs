@@ -144,7 +144,7 @@ public sealed class UdsClient : IAsyncDisposable
         if (!double.IsFinite(current) || total is { } t && !double.IsFinite(t))
             throw new ArgumentException($"progress needs finite numbers: {current} of {total}");
         if (text is not null && text.AsSpan().IndexOfAny('\n', '\r') >= 0)
-            throw new ArgumentException("the text of progress is one line", nameof(text));
+            throw new ArgumentException("the text of a progress report contains a line break; it must be one line", nameof(text));
         string arguments = string.Create(CultureInfo.InvariantCulture,
             $"{current:R} {(total is { } number ? number.ToString("R", CultureInfo.InvariantCulture) : "-")} {text}");
         await WriteAsync(WireCommand.Progress, Encoding.UTF8.GetBytes(task.Value), Encoding.UTF8.GetBytes(arguments), isNamed: true,

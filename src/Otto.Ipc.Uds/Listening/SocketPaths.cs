@@ -23,7 +23,8 @@ internal static class SocketPaths
     public static void CheckLength(string path)
     {
         if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
-            throw new ArgumentException("a socket's path is empty or has a zero in it", nameof(path));
+            throw new ArgumentException("the path of a socket is empty or contains a zero character; name a file, such as /tmp/app.sock",
+                nameof(path));
         int bytes = Encoding.UTF8.GetByteCount(path);
         if (bytes > UnixSocket.LongestPath)
             throw new ArgumentException(

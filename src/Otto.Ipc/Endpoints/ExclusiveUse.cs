@@ -49,7 +49,7 @@ internal sealed class ExclusiveUse(Action close, string what = "end") : IClosabl
     [DoesNotReturn]
     private void ThrowRefused(int state)
     {
-        if ((state & Closed) != 0) throw new ObjectDisposedException("end of a stream", $"this {what} was disposed");
+        if ((state & Closed) != 0) throw new ObjectDisposedException(what, $"this {what} was disposed");
         throw new InvalidOperationException(
             $"this {what} is in use: it serves one thread at a time, and a reserved slot or a lease must be disposed before the next call");
     }

@@ -87,9 +87,9 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// <param name="loan">The block. Send it here, or dispose it; other calls are allowed meanwhile.</param>
     /// <returns><see langword="true"/> if a block was lent; <see langword="false"/> if all blocks are lent.</returns>
     /// <exception cref="IOException">There is no room for such a block; the message has the numbers.</exception>
-    /// <exception cref="NotSupportedException">This transport lends nothing.</exception>
+    /// <exception cref="NotSupportedException">This transport does not support loans.</exception>
     public virtual bool TryLoan(int bytes, out Loan loan) =>
-        throw new NotSupportedException("this transport lends nothing; send the bytes");
+        throw new NotSupportedException("this transport does not support loans; call TryPublish with the bytes");
 
     /// <summary>Sends a block that was borrowed here, if there is room for a small message.</summary>
     /// <param name="loan">The block; it belongs to its message from then on.</param>
@@ -101,7 +101,7 @@ public abstract class MessagePublisher : IDisposable, IAsyncDisposable, IWriteSl
     /// <exception cref="ArgumentException">The loan is from another end.</exception>
     /// <exception cref="InvalidOperationException">The loan was sent or returned.</exception>
     public virtual bool TryPublish(in Loan loan, int bytes) =>
-        throw new NotSupportedException("this transport lends nothing; send the bytes");
+        throw new NotSupportedException("this transport does not support loans; call TryPublish with the bytes");
 
     /// <summary>Closes this end. What was published stays until it is overwritten.</summary>
     public abstract void Dispose();

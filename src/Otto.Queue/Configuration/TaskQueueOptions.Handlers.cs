@@ -154,7 +154,8 @@ public sealed partial class TaskQueueOptions
         _ = new ChannelName(declaration.Name);
         _ = new ChannelName(declaration.QueueName);
         if (!_options.TryAdd(declaration.Name, declaration.Options))
-            throw new ArgumentException($"task '{declaration.Name}' is declared twice");
+            throw new ArgumentException(
+                $"task '{declaration.Name}' is declared twice; give one of them another name, or remove one AddHandler or AddProducer");
         _declarations.Add(declaration);
         return this;
     }

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Collections.ObjectModel;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -9,7 +10,7 @@ namespace Otto.Queue;
 // Everything a program says about its queue: tasks, routes, filters, the rest. Checked once, when a queue is made of it.
 
 /// <summary>What a <see cref="TaskQueue"/> does. Not to be changed once a queue was made of it.</summary>
-/// <remarks>Without a host, pass it to <see cref="TaskQueue.Create"/> or to the constructor. With one,
+/// <remarks>Without a host, <see cref="TaskQueue.Create"/> creates and configures it. With one,
 /// <c>AddOttoQueue</c> makes it by the options pattern, and <c>services.Configure&lt;TaskQueueOptions&gt;</c> adds to
 /// it.</remarks>
 public sealed partial class TaskQueueOptions
@@ -56,12 +57,13 @@ public sealed partial class TaskQueueOptions
     /// 30.</summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(25);
 
-    /// <summary>For tests: each task handed over in this process is serialised and read back first, so that a type that
+    /// <summary>For tests: each task handed over in this process is serialized and read back first, so that a type that
     /// would not survive another route fails here and not on overflow.</summary>
     public bool RoundTripEveryTask { get; set; }
 
     /// <summary>For tests: a task that is pinned to a route by <see cref="EnqueueOptions.Route"/> goes where it would
     /// go without the pin, so that one route can replace all others.</summary>
+    [EditorBrowsable(EditorBrowsableState.Never)]
     public bool IgnorePinnedRoutes { get; set; }
 
     internal IReadOnlyList<TaskDeclaration> Declarations => _declarations;
@@ -113,7 +115,7 @@ public sealed partial class TaskQueueOptions
         return this;
     }
 
-    /// <summary>Serialises tasks as JSON by source-generated contracts: needed in a trimmed or native program, and
+    /// <summary>Serializes tasks as JSON by source-generated contracts: needed in a trimmed or native program, and
     /// faster in any.</summary>
     /// <param name="context">The contracts, such as <c>MyTasks.Default</c>.</param>
     /// <returns>These options.</returns>
@@ -123,7 +125,7 @@ public sealed partial class TaskQueueOptions
         return this;
     }
 
-    /// <summary>Serialises tasks as JSON by the contracts that <paramref name="options"/> resolve.</summary>
+    /// <summary>Serializes tasks as JSON by the contracts that <paramref name="options"/> resolve.</summary>
     /// <param name="options">The options, with a type-info resolver.</param>
     /// <returns>These options.</returns>
     public TaskQueueOptions UseJson(JsonSerializerOptions options)

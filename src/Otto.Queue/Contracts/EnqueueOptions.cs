@@ -21,7 +21,8 @@ public sealed record EnqueueOptions
 
     /// <summary>Pins the task to one route, whatever the queue would have chosen; <see langword="null"/> lets the queue
     /// choose.</summary>
-    /// <remarks>A pinned task never spills: where its route is full, the caller waits or is refused.</remarks>
+    /// <remarks>A pinned task never takes another route: if its route is full, the caller
+    /// waits, or the task is rejected.</remarks>
     public RouteName? Route { get; init; }
 
     /// <summary>The least time before a worker may begin the task; zero for at once, at most 3,650 days.</summary>

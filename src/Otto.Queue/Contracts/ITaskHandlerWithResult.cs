@@ -5,7 +5,7 @@ namespace Otto.Queue;
 /// <summary>Does the work of one kind of task and returns a result. Register it with
 /// <see cref="TaskQueueOptions.AddHandler{TTask, TResult, THandler}"/>.</summary>
 /// <typeparam name="TTask">The task's type.</typeparam>
-/// <typeparam name="TResult">The result's type; serialised where the producer is another process.</typeparam>
+/// <typeparam name="TResult">The result's type; serialized where the producer is another process.</typeparam>
 public interface ITaskHandler<in TTask, TResult>
 {
     /// <summary>Does one task. Throwing means this attempt failed and the task is tried again, then given up.</summary>

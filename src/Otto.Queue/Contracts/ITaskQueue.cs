@@ -20,8 +20,8 @@ public interface ITaskQueue
     /// <exception cref="QueueFullException">No route had room, and the queue rejects when full or the caller is itself
     /// a handler.</exception>
     /// <exception cref="QueueStoppedException">The queue is stopping.</exception>
-    /// <exception cref="TaskSerializationException">The task had to leave the process and cannot be serialised, or is
-    /// larger than its route's slot.</exception>
+    /// <exception cref="TaskSerializationException">The task had to leave the process and cannot be serialized, or is
+    /// larger than its route carries.</exception>
     ValueTask<TaskReceipt> EnqueueAsync<TTask>(TTask task, EnqueueOptions? options = null, CancellationToken cancellationToken = default)
         where TTask : notnull;
 
@@ -53,8 +53,8 @@ public interface ITaskQueue
     /// <exception cref="QueueFullException">No route had room, and the queue rejects when full or the caller is itself
     /// a handler.</exception>
     /// <exception cref="QueueStoppedException">The queue is stopping.</exception>
-    /// <exception cref="TaskSerializationException">The task had to leave the process and cannot be serialised, or is
-    /// larger than its route's slot.</exception>
+    /// <exception cref="TaskSerializationException">The task had to leave the process and cannot be serialized, or is
+    /// larger than its route carries.</exception>
     /// <exception cref="TaskFailedException">The task was given up: its last attempt failed. The message has the
     /// error.</exception>
     /// <exception cref="TaskCanceledException">The task was cancelled.</exception>

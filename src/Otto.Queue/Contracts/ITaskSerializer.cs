@@ -3,18 +3,18 @@ using System.Buffers;
 namespace Otto.Queue;
 
 // The contract of other formats (Otto.Queue.MessagePack, Otto.Queue.MemoryPack): a few lines adapt any
-// serialiser that writes to an IBufferWriter.
+// serializer that writes to an IBufferWriter.
 
 /// <summary>Turns tasks into bytes and back, for routes that leave the process.</summary>
 /// <remarks>Must be safe for use by several threads at once.</remarks>
 public interface ITaskSerializer
 {
-    /// <summary>The format's number in the envelope, so that a worker with another serialiser refuses instead of
+    /// <summary>The format's number in the envelope, so that a worker with another serializer refuses instead of
     /// misreading: 0 raw bytes, 1 JSON, 2 MessagePack,
     /// 3 MemoryPack, 4 to 127 reserved, 128 to 255 free for users.</summary>
     byte Format { get; }
 
-    /// <summary>Whether tasks of a type can be serialised; asked once a type, at start.</summary>
+    /// <summary>Whether tasks of a type can be serialized; asked once a type, at start.</summary>
     /// <param name="task">The type.</param>
     /// <returns><see langword="null"/> if it can, else what is missing.</returns>
     string? Refuses(Type task);

@@ -10,7 +10,7 @@ public enum QueueFullMode
     Overflow,
 
     /// <summary>The producer waits for room. Inside a handler, where waiting could lock the queue up against itself,
-    /// the task spills instead.</summary>
+    /// the task takes the next route instead.</summary>
     Wait,
 
     /// <summary>The producer gets a <see cref="QueueFullException"/>.</summary>

@@ -17,7 +17,7 @@ internal sealed class EnvelopeBuffer : IBufferWriter<byte>
     internal static EnvelopeBuffer Rent()
     {
         EnvelopeBuffer buffer = t_spare ?? new EnvelopeBuffer();
-        t_spare = null; // Taken while in use: a serialiser may enqueue another task.
+        t_spare = null; // Taken while in use: a serializer may enqueue another task.
         buffer._length = 0;
         return buffer;
     }

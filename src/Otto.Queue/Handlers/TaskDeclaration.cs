@@ -29,7 +29,7 @@ internal sealed class TaskDeclaration<TTask>(string name, HandlerOptions options
 
     internal Func<IServiceProvider?, ITaskHandler<TTask>>? Resolve { get; init; }
 
-    /// <summary>Serialises a result; <see langword="null"/> if the handler has none.</summary>
+    /// <summary>Serializes a result; <see langword="null"/> if the handler has none.</summary>
     internal Action<object, ITaskSerializer, EnvelopeBuffer>? WriteResult { get; init; }
 
     internal override bool Handles => Invoke is not null || Resolve is not null;

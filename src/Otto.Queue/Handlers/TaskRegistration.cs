@@ -2,12 +2,14 @@ using System.Text;
 
 namespace Otto.Queue;
 
-// A task's name tied to its type and serialiser: found once an enqueue and once a message, after that everything is a direct call. It
+// A task's name tied to its type and serializer: found once an enqueue and once a message, after that everything is a direct call. It
 // writes the task; TaskInvoker runs its handler. It knows no queue.
 
 internal abstract class TaskRegistration(TaskDeclaration declaration, ITaskSerializer serializer, TaskInvoker invoker)
 {
     internal string Name { get; } = declaration.Name;
+
+    internal Type TaskType { get; } = declaration.TaskType;
 
     internal byte[] NameUtf8 { get; } = Encoding.UTF8.GetBytes(declaration.Name);
 
@@ -73,7 +75,7 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
         catch (Exception e)
         {
             buffer.Return();
-            throw new TaskSerializationException($"task '{Name}' ({typeof(TTask)}) cannot be serialised: {e.Message}", e);
+            throw new TaskSerializationException($"task '{Name}' ({typeof(TTask)}) cannot be serialized: {e.Message}", e);
         }
 
         EnvelopeWriter.Seal(buffer.Written);
@@ -102,7 +104,7 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
             bool same = again.WrittenMemory.Span[(EnvelopeLayout.FixedBytes + NameUtf8.Length)..].SequenceEqual(payload);
             again.Return();
             return same ? copy : throw new TaskSerializationException(
-                $"task '{Name}' ({typeof(TTask)}) does not survive serialising: written again after it was read, it differs");
+                $"task '{Name}' ({typeof(TTask)}) does not survive serializing: written again after it was read, it differs");
         }
         catch (Exception e) when (e is not TaskSerializationException)
         {

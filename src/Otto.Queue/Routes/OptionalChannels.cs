@@ -13,10 +13,10 @@ public interface IHoldingChannel
     /// <summary>Stores an envelope that this process will work on itself: held from the start and never ready, unless
     /// this process dies.</summary>
     /// <param name="message">The envelope.</param>
-    /// <param name="terms">What goes with it; a delay makes no sense here.</param>
+    /// <param name="options">What goes with it; a delay makes no sense here.</param>
     /// <param name="lease">The envelope as a lease.</param>
     /// <returns>What became of it; <see cref="SendOutcome.Full"/> if there is no room.</returns>
-    SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions terms, out WorkLease lease);
+    SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions options, out WorkLease lease);
 }
 
 /// <summary>A <see cref="TaskChannel"/> from which tasks can be taken back.</summary>

@@ -33,11 +33,12 @@ public abstract class TaskChannel : IAsyncDisposable
 
     /// <summary>Sends an envelope. A state such as full is an answer, not an exception.</summary>
     /// <param name="message">The envelope; copied before this returns, even where the answer comes later.</param>
-    /// <param name="terms">What goes with it.</param>
+    /// <param name="options">What goes with it.</param>
     /// <param name="cancellationToken">Stops waiting for the answer; a task that was accepted stays accepted.</param>
     /// <returns>What became of it. <see cref="SendOutcome.Sent"/> means that the promise of
     /// <see cref="ITaskRoute.Durability"/> holds from now on.</returns>
-    public abstract ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken);
+    public abstract ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions options,
+        CancellationToken cancellationToken);
 
     /// <summary>Whether <see cref="TrySendNow"/> can send.</summary>
     public virtual bool CanSendNow => false;
@@ -56,8 +57,8 @@ public abstract class TaskChannel : IAsyncDisposable
     public abstract ValueTask WaitToSendAsync(CancellationToken cancellationToken);
 
     /// <summary>Announces this process as a worker, and begins to take.</summary>
-    /// <param name="taker">Whom it takes for.</param>
-    public abstract void StartConsuming(ITaskConsumer taker);
+    /// <param name="consumer">Whom it takes for.</param>
+    public abstract void StartConsuming(ITaskConsumer consumer);
 
     /// <summary>Stops receiving, and announces that to producers elsewhere. What is leased stays leased; what was taken
     /// and not

@@ -5,7 +5,7 @@ namespace Otto.Queue;
 /// <summary>The routes of a queue, and how its tasks are put on them.</summary>
 /// <param name="InProcess">The bounds of the route within this process.</param>
 /// <param name="Routes">The routes beyond this process, nearest first.</param>
-/// <param name="RoundTripEveryTask">Whether each task is serialised and read back.</param>
+/// <param name="RoundTripEveryTask">Whether each task is serialized and read back.</param>
 /// <param name="IgnorePins">Whether tasks go where they would without a pin.</param>
 internal sealed record QueueSettings(InProcessOptions InProcess, IReadOnlyList<ITaskRoute> Routes, bool RoundTripEveryTask,
     bool IgnorePins);

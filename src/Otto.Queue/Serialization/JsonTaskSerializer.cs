@@ -8,7 +8,7 @@ namespace Otto.Queue;
 
 // The default format: readable in a dead-letter list, and from every language.
 
-/// <summary>Serialises tasks as JSON with System.Text.Json, by source-generated contracts where they are
+/// <summary>Serializes tasks as JSON with System.Text.Json, by source-generated contracts where they are
 /// given.</summary>
 public sealed class JsonTaskSerializer : ITaskSerializer
 {
@@ -32,7 +32,7 @@ public sealed class JsonTaskSerializer : ITaskSerializer
         _options = options;
     }
 
-    /// <summary>Where a program gave no contracts: by reflection where the program was built with it, else a serialiser
+    /// <summary>Where a program gave no contracts: by reflection where the program was built with it, else a serializer
     /// that refuses every type at start.</summary>
     internal static JsonTaskSerializer CreateDefault() => new(new JsonSerializerOptions
     {
@@ -74,7 +74,7 @@ public sealed class JsonTaskSerializer : ITaskSerializer
     /// <inheritdoc/>
     public TTask Deserialize<TTask>(ReadOnlyMemory<byte> payload)
         => JsonSerializer.Deserialize(payload.Span, (JsonTypeInfo<TTask>)_options.GetTypeInfo(typeof(TTask)))
-           ?? throw new JsonException("the payload is null");
+           ?? throw new JsonException($"the payload is null, which is not a {typeof(TTask)}");
 
     // What an idle writer points at, so that it does not keep the last task's buffer alive.
     private sealed class NullWriter : IBufferWriter<byte>

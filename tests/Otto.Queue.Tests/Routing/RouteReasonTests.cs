@@ -97,7 +97,7 @@ internal sealed class RouteReasonTests : QueueTest
         Assert.That(async () => await queue.EnqueueNamedAsync("c", new byte[1]),
             Throws.InvalidOperationException.With.Message.Contains("declared: a, b, jobs"));
         Assert.That(async () => await queue.EnqueueNamedAsync("jobs", new byte[1]),
-            Throws.ArgumentException.With.Message.Contains("not declared with the type"));
+            Throws.ArgumentException.With.Message.Contains("is declared with the type"));
     }
 
     [Test]

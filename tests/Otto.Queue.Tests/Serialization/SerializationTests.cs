@@ -9,7 +9,7 @@ namespace Otto.Queue.Tests.Serialization;
 internal sealed class SerializationTests : QueueTest
 {
     [Test]
-    public async Task With_RoundTripEveryTask_the_handler_gets_a_copy_that_went_through_the_serialiser()
+    public async Task With_RoundTripEveryTask_the_handler_gets_a_copy_that_went_through_the_serializer()
     {
         TaskCompletionSource<ResizePhoto> arrived = new();
         TaskQueueOptions options = Options().AddHandler<ResizePhoto>("photos.resize", (task, _, _) =>
@@ -84,7 +84,7 @@ internal sealed class SerializationTests : QueueTest
     }
 
     [Test]
-    public void In_process_only_nothing_has_to_be_serialisable()
+    public void In_process_only_nothing_has_to_be_serializable()
         => Assert.That(() =>
         Make(InProcessOnly().UseJson(TestJson.Default).AddHandler<LossyJsonTask>("forgetful", static (_, _, _) => default)),
         Throws.Nothing);
@@ -113,7 +113,7 @@ internal sealed class SerializationTests : QueueTest
     }
 
     [Test]
-    public async Task Another_serialiser_takes_a_few_lines()
+    public async Task Another_serializer_takes_a_few_lines()
     {
         TaskCompletionSource<Job> arrived = new();
         await StartAsync(Options().AddHandler<Job>("jobs", (task, _, _) =>

@@ -48,7 +48,7 @@ internal static class SegmentFormatter
     public static string Policy(SlowSubscriberPolicy policy) => policy switch
     {
         SlowSubscriberPolicy.Block => "block",
-        SlowSubscriberPolicy.Disconnect => "eject",
+        SlowSubscriberPolicy.Disconnect => "disconnect",
         _ => "overwrite",
     };
 

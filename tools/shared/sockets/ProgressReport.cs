@@ -52,7 +52,7 @@ internal static class ProgressReport
         await client.HelloAsync(stop);
         var name = new ChannelName(
             task ?? Named("OTTO_TASK_NAME")
-            ?? Named("OTTO_TASK") ?? throw new ArgumentException("which task? name it in OTTO_TASK_NAME or with --task"));
+            ?? Named("OTTO_TASK") ?? throw new ArgumentException("no task is named; set OTTO_TASK_NAME, or pass --task NAME"));
         await client.ProgressAsync(name, done, all, words.Length == 0 ? null : words, stop);
         return ExitCode.Done;
     }

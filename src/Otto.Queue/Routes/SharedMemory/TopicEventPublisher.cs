@@ -28,7 +28,8 @@ internal sealed class TopicEventPublisher(ITopicTransport transport, ChannelName
     private void PublishLarge(MessagePublisher publisher, ReadOnlySpan<byte> message)
     {
         if (!publisher.TryLoan(message.Length, out Loan loan))
-            throw new IOException($"topic '{queue}' has no block to lend for an event of {message.Length:N0} bytes");
+            throw new IOException($"topic '{queue}' has no free loan for an event of {message.Length:N0} bytes; events are larger or "
+                + $"more frequent than subscribers read them");
         using (loan)
         {
             message.CopyTo(loan.Span);

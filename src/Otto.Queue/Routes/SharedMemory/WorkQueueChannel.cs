@@ -22,10 +22,10 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public override long Capacity => queue.Capacity;
 
-    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions terms, CancellationToken cancellationToken)
+    public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions options, CancellationToken cancellationToken)
     {
-        if (terms.Key is { } key) return new ValueTask<SendResult>(InTurn(key, message, terms, hold: false, out _));
-        bool sent = terms.Delay > TimeSpan.Zero ? queue.TrySend(message, terms.Delay, out _) : queue.TrySend(message);
+        if (options.Key is { } key) return new ValueTask<SendResult>(InTurn(key, message, options, hold: false, out _));
+        bool sent = options.Delay > TimeSpan.Zero ? queue.TrySend(message, options.Delay, out _) : queue.TrySend(message);
         return new ValueTask<SendResult>(sent ? SendOutcome.Sent : SendOutcome.Full);
     }
 
@@ -33,22 +33,22 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public override bool TrySendNow(ReadOnlySpan<byte> message) => queue.TrySend(message);
 
-    public SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions terms, out WorkLease lease)
+    public SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions options, out WorkLease lease)
     {
-        if (terms.Key is { } key) return InTurn(key, message, terms, hold: true, out lease);
+        if (options.Key is { } key) return InTurn(key, message, options, hold: true, out lease);
         return queue.TrySendAndLease(message, out lease) ? SendOutcome.Sent : SendOutcome.Full;
     }
 
     // The segment itself is the register of keys: a key is taken while a message that says so is ready, delayed or held.
-    private SendResult InTurn(string key, ReadOnlySpan<byte> message, in SendOptions terms, bool hold, out WorkLease lease)
+    private SendResult InTurn(string key, ReadOnlySpan<byte> message, in SendOptions options, bool hold, out WorkLease lease)
     {
         lease = default;
         if (queue is not SearchableWorkQueue searchable)
             throw new NotSupportedException($"queue '{queue.Name}' cannot be searched, so it cannot check whether a key is taken");
         if (!searchable.TryEnterExclusive(TurnTimeout, out IDisposable? turn))
             throw new IOException(
-                $"another process has been searching queue '{queue.Name}' for a key for {TurnTimeout.TotalSeconds} s; is that process "
-                + $"stopped?");
+                $"another process has been searching queue '{queue.Name}' for a key for {TurnTimeout.TotalSeconds} s; "
+                + "it may be stopped: continue or end it, then try again");
         using (turn)
         {
             byte[] bytes = Encoding.UTF8.GetBytes(key);
@@ -58,9 +58,9 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
                     if (!EnvelopeReader.KeyOf(m).SequenceEqual(bytes)) return false;
                     existing = EnvelopeReader.IdOf(m);
                     return true;
-                }, out _, out _) && existing != terms.Id)
+                }, out _, out _) && existing != options.Id)
                 return new SendResult(SendOutcome.Duplicate, existing);
-            bool sent = hold ? queue.TrySendAndLease(message, out lease) : queue.TrySend(message, terms.Delay, out _);
+            bool sent = hold ? queue.TrySendAndLease(message, out lease) : queue.TrySend(message, options.Delay, out _);
             return sent ? SendOutcome.Sent : SendOutcome.Full;
         }
     }
@@ -100,7 +100,7 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
         => new(queue.TrySendAndLease(message, out WorkLease lease) && lease.DeadLetter(reason));
 
-    public override void StartConsuming(ITaskConsumer taker) => queue.SetConsumer(true);
+    public override void StartConsuming(ITaskConsumer consumer) => queue.SetConsumer(true);
 
     public override void StopConsuming() => queue.SetConsumer(false);
 

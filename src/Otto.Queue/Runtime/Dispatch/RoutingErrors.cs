@@ -19,7 +19,7 @@ internal static class RoutingErrors
             : string.Create(CultureInfo.InvariantCulture, $"{r.Name}: {r.Channel.LastCounts.Free:N0} of {r.Channel.Capacity:N0} free")));
         return new QueueFullException(string.Create(CultureInfo.InvariantCulture,
             $"queue '{queue}' is full: {waiting:N0} of {capacity:N0} tasks wait here ({beyond}); raise InProcess.Capacity or "
-            + $"SharedMemory.Slots, or let producers wait (QueueFullMode)"));
+            + $"SharedMemory.Slots, or set FullMode to Wait (a handler cannot wait for room in a queue)"));
     }
 
     internal static TaskSerializationException TooLarge(string queue, string task, RouteName route, int bytes, int largest) =>

@@ -75,7 +75,7 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
         }
         catch (Exception e)
         {
-            ReportWithoutResult(id, ResultStatus.Failed, $"the task completed, but its result cannot be serialised: {e.Message}", route);
+            ReportWithoutResult(id, ResultStatus.Failed, $"the task completed, but its result cannot be serialized: {e.Message}", route);
         }
         finally
         {

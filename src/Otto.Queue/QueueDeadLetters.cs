@@ -54,6 +54,7 @@ internal sealed class QueueDeadLetters(IReadOnlyList<QueueRuntime> queues) : Tas
         if (!runtime.IsOpen) await runtime.OpenAsync(cancellationToken).ConfigureAwait(false);
         foreach (RouteConnection route in runtime.Routes)
             if (route.Name == task.Route && route.DeadLetters is { } letters) return letters;
-        throw new ArgumentException($"queue '{task.Queue}' has no route {task.Route} here", nameof(task));
+        throw new ArgumentException($"queue '{task.Queue}' has no route {task.Route} here; it has "
+            + string.Join(", ", runtime.Routes.Select(static route => route.Name)), nameof(task));
     }
 }
