@@ -21,6 +21,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     private static readonly TimeSpan LongestDrainPause = TimeSpan.FromMilliseconds(16);
 
     private readonly TaskQueueOptions _options;
+    private readonly TimeSpan _drainTimeout;
+    private readonly Func<IServiceProvider?, ITaskFilter>[] _filters;
     private readonly FrozenDictionary<Type, Entry[]> _byType;
     private readonly FrozenDictionary<string, Entry> _byName;
     private readonly QueueRuntime[] _queues;
@@ -40,6 +42,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.MakeReadOnly();
         _options = options;
+        _drainTimeout = options.DrainTimeout;
+        _filters = [.. options.Filters];
         QueueClock clock = new(options.TimeProvider);
         QueueLog log = new((ILogger?)options.LoggerFactory?.CreateLogger(QueueTelemetry.SourceName) ?? NullLogger.Instance);
         if (SharedMemoryRoute.IsMissing(options.SharedMemory)) log.SharedMemoryMissing();
@@ -249,18 +253,22 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
             _started = true;
         }
 
-        ITaskFilter[] filters = _queues.Any(static q => q.HandlesAny) ? [.. _options.Filters.Select(create => create(_options.Services))]
+        ITaskFilter[] filters = _queues.Any(static q => q.HandlesAny) ? [.. _filters.Select(create => create(_options.Services))]
             : [];
         foreach (QueueRuntime queue in _queues) await queue.StartAsync(_options.Services, filters, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Waits until there is nothing left to do: every task that was enqueued here before the call has ended,
-    /// and so have the tasks that those enqueued.</summary>
+    /// <summary>Waits until there is nothing left to do in this process, and nothing on the routes of its
+    /// queues.</summary>
     /// <remarks>
-    /// <para>Completes at a moment at which, in each queue of this object, no task waits in this process, no handler
-    /// runs here, no task that failed here waits for its next attempt, and on no other route a task is ready or leased.
-    /// A task that another process enqueued, or works on, is waited for too: while others keep a shared queue busy,
-    /// this does not complete.</para>
+    /// <para>Completes when, in each queue of this object, no task waits in this process, no handler runs here, no task
+    /// that failed here waits for its next attempt, and on no other route a task is ready or leased. So every task that
+    /// was enqueued here before the call, and that this process works on, has ended, and so have the tasks that those
+    /// enqueued.</para>
+    /// <para>A task on a route is waited for whichever process enqueued it or works on it: while others keep a shared
+    /// queue busy, this does not complete. What is only known to another process is not: a task that its handler
+    /// enqueued for itself in process, or one that failed there and waits for its next attempt. To wait for a task that
+    /// another process works on, use <see cref="WaitAsync(TaskReceipt, CancellationToken)"/>.</para>
     /// <para>Not waited for: a task that may not begin yet because of its <see cref="EnqueueOptions.Delay"/>,
     /// <see cref="EnqueueOptions.NotBefore"/> or <see cref="EnqueueOptions.RepeatInterval"/>, and a task that was given
     /// up. A task without a handler in any process never ends: pass a token. Tasks can be enqueued at any time, before
@@ -280,15 +288,19 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         TimeSpan pause = TimeSpan.FromMilliseconds(1);
         while (true)
         {
+            // A second look, since the routes are counted one after the other, and a task may move from one to another meanwhile.
+            bool idle = await AreIdleAsync(cancellationToken).ConfigureAwait(false)
+                && await AreIdleAsync(cancellationToken).ConfigureAwait(false);
+            // After the look: during a stop a task may be between two places.
             if (Array.Find(_queues, static queue => queue.State >= QueueState.Draining) is { } stopped)
                 throw new QueueStoppedException($"queue '{stopped.Name}' is stopping, which hands its tasks over instead of ending them");
-            if (await AreIdleAsync(cancellationToken).ConfigureAwait(false)) return;
+            if (idle) return;
             await Task.Delay(pause, cancellationToken).ConfigureAwait(false);
             if (pause < LongestDrainPause) pause *= 2;
         }
     }
 
-    // True of one moment: nothing ran when the routes were counted, since nothing runs before or after, or has ended in between.
+    // Nothing ran here while the routes were counted, since nothing runs before or after, or has ended in between.
     private async ValueTask<bool> AreIdleAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -313,9 +325,10 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     private async Task<DrainReport> StopOnceAsync(CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
-        using CancellationTokenSource timeout = new(_options.DrainTimeout, _options.TimeProvider);
+        using CancellationTokenSource timeout = new(_drainTimeout, _options.TimeProvider);
         using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         DrainReport[] reports = await Task.WhenAll(_queues.Select(queue => queue.StopAsync(deadline.Token))).ConfigureAwait(false);
+        _results.Stop();
         return DrainReport.Sum(reports, Stopwatch.GetElapsedTime(start));
     }
 

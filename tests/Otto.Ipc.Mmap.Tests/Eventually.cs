@@ -6,7 +6,7 @@ namespace Otto.Ipc.Mmap.Tests;
 
 internal static class Eventually
 {
-    private static readonly TimeSpan Watchdog = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Watchdog = TimeSpan.FromSeconds(120);
 
     public static void True(Func<bool> condition, string what)
     {

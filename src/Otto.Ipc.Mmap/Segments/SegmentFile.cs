@@ -124,6 +124,7 @@ internal sealed class SegmentFile
         if (!remover.TryHoldForRemoval()) return new SegmentRemoval($"{path} is in use");
         if (objection(file, status) is { } reason) return new SegmentRemoval(reason);
         Retire(file, path);
+        if (PrivateFiles.Status(file).HasNoName) remover.Discard();
         return new SegmentRemoval(null);
     }
 
@@ -201,7 +202,7 @@ internal sealed class SegmentFile
 
             SegmentPlan plan = PlanOf(spec, header, path);
             // A copy made by a tool may have holes, and touching one on a full file system would be a SIGBUS.
-            if (status.AllocatedBytes < status.Size) SegmentStore.Allocate(file, plan.FileSize, path);
+            if (status.AllocatedBytes < status.Size) SegmentStore.AllocateHoles(file, plan.FileSize, path);
             var opened = new SegmentFile(file, locks, new SegmentMapping(file, plan.FileSize) { SegmentId = header.Id }, plan, header.Id,
                 path);
             file = null;
@@ -278,19 +279,22 @@ internal sealed class SegmentFile
         if (FaultPoints.On) FaultPoints.Reach("remove.retired");
         // Only the name that still leads to this very file is taken away.
         if (!SegmentStore.IsStillNamed(file, path)) return;
-        RemoveCompanions(file, path);
+        RemoveCompanions(file, path, locks: false);
         SegmentStore.RemoveName(path);
+        // Last: a process that has the file open must not take locks anew, and be alone, while the name is still to be removed.
+        RemoveCompanions(file, path, locks: true);
     }
 
     /// <summary>Deletes the files that belong to a segment by its identity, so that none of
     /// another one of that name is touched.</summary>
-    private static void RemoveCompanions(SafeFileHandle file, string path)
+    private static void RemoveCompanions(SafeFileHandle file, string path, bool locks)
     {
         if (IdOf(file) is not { } id) return;
         string prefix = CompanionPrefix(path, id) + ".";
         foreach (string companion in Directory.EnumerateFiles(System.IO.Path.GetDirectoryName(path)!))
         {
-            if (companion.StartsWith(prefix, StringComparison.Ordinal)) System.IO.File.Delete(companion);
+            if (companion.StartsWith(prefix, StringComparison.Ordinal) && ParticipantLocks.IsLockFile(companion) == locks)
+                System.IO.File.Delete(companion);
         }
     }
 

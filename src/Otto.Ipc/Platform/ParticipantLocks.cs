@@ -107,6 +107,9 @@ internal sealed class ParticipantLocks : IDisposable
         _file.Dispose();
     }
 
+    /// <summary>Whether a file beside a segment is a lock of the portable part.</summary>
+    public static bool IsLockFile(string path) => LockFiles.IsLockFile(path);
+
     /// <summary>Ends the locks of a segment that no process can reach by its name, with
     /// what they left beside it.</summary>
     public void Discard()

@@ -97,6 +97,17 @@ internal static class SegmentStore
         throw failure.Kind == FileFailureKind.Full ? NoRoom(bytes, path, failure.Number) : failure.ToException("posix_fallocate", path);
     }
 
+    /// <summary>As <see cref="Allocate"/>, for a file that other processes may have mapped already.</summary>
+    /// <exception cref="IOException">There is no room, or only the Linux part could do it without touching what is
+    /// there.</exception>
+    public static void AllocateHoles(SafeFileHandle file, long bytes, string path)
+    {
+        if (!HostSystem.UsesLinux)
+            throw new IOException($"{path} has holes, as a sparse copy has, which cannot be filled here while others may use it; "
+                + "copy it with cp --sparse=never, or remove it");
+        Allocate(file, bytes, path);
+    }
+
     private static IOException NoRoom(long bytes, string path, int number)
     {
         string directory = Path.GetDirectoryName(path)!;

@@ -23,7 +23,8 @@ internal static class OptionsValidation
         foreach (TaskDeclaration task in options.Declarations)
         {
             CheckTask(task, options);
-            if (services is not null && task.Activator?.FindMissing(services) is { } missing)
+            if (services is not null && task.Activator is { } activator
+                && activator.FindMissing(services, options.HandlersByConstructor.Contains(activator.HandlerType)) is { } missing)
                 throw new ArgumentException($"task '{task.Name}': its handler needs {missing}, which is not among the services");
         }
     }
@@ -33,6 +34,7 @@ internal static class OptionsValidation
         IReadOnlyList<ITaskRoute> routes = options.Routes;
         for (int i = 0; i < routes.Count; i++)
         {
+            Require(routes[i] is not null, "an added route is null");
             Require(routes[i].Name != RouteName.InProcess,
                 "an added route has the name InProcess; an added route must lead to other processes");
             Require(!routes.Take(i).Any(r => r.Name == routes[i].Name), $"route {routes[i].Name} is added twice");

@@ -22,6 +22,10 @@ public sealed partial class TaskQueueOptions
     private JsonTaskSerializer? _defaultSerializer;
     private bool _isReadOnly;
 
+    /// <summary>Gets the handlers that the services make by their constructor: what that
+    /// asks for can be checked.</summary>
+    internal HashSet<Type> HandlersByConstructor { get; } = [];
+
     /// <summary>Gets the options of the route within this process.</summary>
     public InProcessOptions InProcess { get; } = new();
 

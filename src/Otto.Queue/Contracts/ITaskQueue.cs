@@ -46,13 +46,14 @@ public interface ITaskQueue
     /// <param name="options">Promises beyond the default; <see cref="EnqueueOptions.TrackResult"/> is set in any
     /// case.</param>
     /// <param name="cancellationToken">Stops waiting for room, or for the result. A task that was accepted continues,
-    /// and its result is dropped.</param>
+    /// and its result is dropped. Pass one in a handler: a handler that waits for a task of its own queue keeps a
+    /// worker, and waits indefinitely if every worker does so.</param>
     /// <returns>The result; default if the handler returns none.</returns>
     /// <exception cref="InvalidOperationException">No task, or more than one, is declared for this type, or its
     /// <see cref="EnqueueOptions.UniqueKey"/> belongs to another task.</exception>
     /// <exception cref="QueueFullException">No route had room, and the queue rejects when full or the caller is itself
     /// a handler.</exception>
-    /// <exception cref="QueueStoppedException">The queue is stopping.</exception>
+    /// <exception cref="QueueStoppedException">The queue is stopping, or stopped before the result came.</exception>
     /// <exception cref="TaskSerializationException">The task had to leave the process and cannot be serialized, or is
     /// larger than its route carries.</exception>
     /// <exception cref="TaskFailedException">The task was given up: its last attempt failed. The message has the
@@ -104,6 +105,7 @@ public interface ITaskQueue
     /// has that token.</exception>
     /// <exception cref="InvalidOperationException">It was enqueued without <see cref="EnqueueOptions.TrackResult"/>, or
     /// its result was collected.</exception>
+    /// <exception cref="QueueStoppedException">The queue stopped before the result came.</exception>
     Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default);
 
     /// <summary>Waits until a task without a result has ended well.</summary>

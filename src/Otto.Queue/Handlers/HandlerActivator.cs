@@ -11,9 +11,14 @@ internal abstract class HandlerActivator
     /// <summary>Gets the handler from the services, or makes one. What is made ends with its scope.</summary>
     internal abstract object Create(IServiceProvider? services);
 
+    internal abstract Type HandlerType { get; }
+
     /// <summary>Finds what the handler's constructor asks for and the services do not have.</summary>
+    /// <param name="services">The services.</param>
+    /// <param name="byConstructor">Whether the services make the handler by its constructor too, if they have it: a
+    /// factory of the program asks for what it likes.</param>
     /// <returns>A parameter's type; <see langword="null"/> if nothing is missing.</returns>
-    internal abstract Type? FindMissing(IServiceProviderIsService services);
+    internal abstract Type? FindMissing(IServiceProviderIsService services, bool byConstructor);
 }
 
 internal sealed class HandlerActivator<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>
@@ -31,9 +36,11 @@ internal sealed class HandlerActivator<[DynamicallyAccessedMembers(DynamicallyAc
         return created;
     }
 
-    internal override Type? FindMissing(IServiceProviderIsService services)
+    internal override Type HandlerType => typeof(THandler);
+
+    internal override Type? FindMissing(IServiceProviderIsService services, bool byConstructor)
     {
-        if (services.IsService(typeof(THandler))) return null;
+        if (!byConstructor && services.IsService(typeof(THandler))) return null;
         Type? missing = null;
         foreach (ConstructorInfo constructor in typeof(THandler).GetConstructors())
         {

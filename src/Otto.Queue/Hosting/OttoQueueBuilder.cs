@@ -36,8 +36,7 @@ public sealed class OttoQueueBuilder
         Action<HandlerOptions>? configure = null)
         where THandler : class
     {
-        Services.TryAddTransient<THandler>();
-        return Configure(options => options.AddHandler<THandler>(configure));
+        return Configure(Register<THandler>() + (options => options.AddHandler<THandler>(configure)));
     }
 
     /// <summary>Adds a handler by its type, and registers the type as transient if it is not registered.</summary>
@@ -53,8 +52,7 @@ public sealed class OttoQueueBuilder
         where TTask : notnull
         where THandler : class, ITaskHandler<TTask>
     {
-        Services.TryAddTransient<THandler>();
-        return Configure(options => options.AddHandler<TTask, THandler>(name, configure));
+        return Configure(Register<THandler>() + (options => options.AddHandler<TTask, THandler>(name, configure)));
     }
 
     /// <summary>Adds a handler with a result by its type, and registers the type as transient if it is not
@@ -70,8 +68,7 @@ public sealed class OttoQueueBuilder
         where TTask : notnull
         where THandler : class, ITaskHandler<TTask, TResult>
     {
-        Services.TryAddTransient<THandler>();
-        return Configure(options => options.AddHandler<TTask, TResult, THandler>(name, configure));
+        return Configure(Register<THandler>() + (options => options.AddHandler<TTask, TResult, THandler>(name, configure)));
     }
 
     /// <summary>Adds a task that this process only sends.</summary>
@@ -108,5 +105,14 @@ public sealed class OttoQueueBuilder
             new HealthCheckRegistration(name, services => new QueueHealthCheck(services.GetRequiredService<TaskQueue>(), limit),
                 HealthStatus.Unhealthy, null));
         return this;
+    }
+
+    // What is registered here is made by its constructor, so what that asks for can be checked when the host starts.
+    private Action<TaskQueueOptions> Register<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>()
+        where THandler : class
+    {
+        if (Services.Any(static service => service.ServiceType == typeof(THandler))) return static _ => { };
+        Services.AddTransient<THandler>();
+        return static options => options.HandlersByConstructor.Add(typeof(THandler));
     }
 }

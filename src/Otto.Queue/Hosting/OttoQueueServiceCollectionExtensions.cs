@@ -13,8 +13,10 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <para>Each call adds to the program's one queue: modules of a program can each call
 /// <see cref="AddOttoQueue(IServiceCollection, Action{TaskQueueOptions}?)"/> for their own tasks. The options follow
 /// the options pattern, so <c>services.Configure&lt;TaskQueueOptions&gt;</c> adds to them too.</para>
-/// <para>Options are checked when the host starts: a mistake is an <see cref="OptionsValidationException"/> that names
-/// the option, its value and its range.</para>
+/// <para>Options are checked when the host starts: a value out of its range, or an unknown key, is an
+/// <see cref="OptionsValidationException"/> that names the option, its value and its range. What a delegate passes
+/// wrongly to a method of <see cref="TaskQueueOptions"/>, such as a name twice, is that method's
+/// <see cref="ArgumentException"/>.</para>
 /// </remarks>
 public static class OttoQueueServiceCollectionExtensions
 {
@@ -55,7 +57,7 @@ public static class OttoQueueServiceCollectionExtensions
         }
 
         if (configure is not null) options.Configure(configure);
-        if (configuration is not null)
+        if (configuration is not null && !services.Any(s => s.ImplementationInstance is TaskQueueSection added && added.Is(configuration)))
             services.AddSingleton<IPostConfigureOptions<TaskQueueOptions>>(new TaskQueueSection(configuration));
         return new OttoQueueBuilder(services);
     }
@@ -64,6 +66,6 @@ public static class OttoQueueServiceCollectionExtensions
     {
         options.Services ??= services;
         options.LoggerFactory ??= services.GetService<ILoggerFactory>();
-        if (services.GetService<TimeProvider>() is { } time) options.TimeProvider = time;
+        if (options.TimeProvider == TimeProvider.System && services.GetService<TimeProvider>() is { } time) options.TimeProvider = time;
     }
 }

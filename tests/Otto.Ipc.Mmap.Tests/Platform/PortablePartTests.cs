@@ -41,6 +41,16 @@ public sealed class PortablePartTests
     }
 
     [Test]
+    public void A_lock_whose_file_was_removed_by_hand_counts_as_held()
+    {
+        string prefix = Path.Combine(_workspace.Directory, "jobs.queue-1");
+        using LockFiles holder = new(prefix), other = new(prefix);
+        Assert.That(holder.TryWrite(5), Is.True);
+        foreach (string path in Directory.GetFiles(_workspace.Directory)) File.Delete(path);
+        Assert.That(other.IsHeldForWriting(5), Is.True);
+    }
+
+    [Test]
     public void Of_creators_that_name_their_files_at_once_one_succeeds()
     {
         for (int round = 0; round < 200; round++)

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -57,13 +58,14 @@ internal sealed class HandlerTypeTests : QueueTest
         await host.StopAsync();
     }
 
-    [TestCase(true)]
-    [TestCase(false)]
-    public void A_service_that_a_handler_lacks_stops_the_host_from_starting(bool hasLog)
+    [Test]
+    public void A_service_that_a_handler_lacks_stops_the_host_from_starting([Values] bool hasLog, [Values] bool byBuilder)
     {
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
         if (hasLog) builder.Services.AddSingleton<Log>();
-        builder.Services.AddOttoQueue(o => o.UseSharedMemory(s => s.Directory = Segments).AddHandler<Parcel, DisposedHandler>());
+        OttoQueueBuilder queue = builder.Services.AddOttoQueue(o => o.UseSharedMemory(s => s.Directory = Segments));
+        if (byBuilder) queue.AddHandler<Parcel, DisposedHandler>();
+        else queue.Configure(static o => o.AddHandler<Parcel, DisposedHandler>());
         using IHost host = builder.Build();
         if (hasLog) Assert.That(async () => await host.StartAsync(), Throws.Nothing);
         else Assert.That(async () => await host.StartAsync(), Throws.TypeOf<OptionsValidationException>().With.Message.Contains(
@@ -92,6 +94,49 @@ internal sealed class HandlerTypeTests : QueueTest
         Assert.That((parcels.Ring.Capacity, parcels.Concurrency), Is.EqualTo((16, 2)));
         Assert.That(() => options.AddedRoutes.Clear(), Throws.InstanceOf<NotSupportedException>());
         await host.StopAsync();
+    }
+
+    [Test]
+    public void A_handler_that_the_program_registered_is_made_as_the_program_says()
+    {
+        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Services.AddTransient(static _ => new DisposedHandler(new Log()));
+        builder.Services.AddOttoQueue(o => o.UseSharedMemory(s => s.Directory = Segments)).AddHandler<Parcel, DisposedHandler>();
+        using IHost host = builder.Build();
+        Assert.That(async () => await host.StartAsync(), Throws.Nothing);
+    }
+
+    [Test]
+    public void Two_modules_can_pass_the_same_section()
+    {
+        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Configuration.AddInMemoryCollection([new("Q:Routes", "InProcess"), new("Q:SharedMemory:Weight", "3")]);
+        builder.Services.AddOttoQueue(builder.Configuration.GetSection("Q")).AddProducer<Letter>();
+        builder.Services.AddOttoQueue(builder.Configuration.GetSection("Q")).AddProducer<Parcel>();
+        using IHost host = builder.Build();
+        Assert.That(async () => await host.StartAsync(), Throws.Nothing);
+    }
+
+    [Test]
+    public async Task A_wait_for_a_result_ends_when_the_queue_stops_without_it()
+    {
+        TaskCompletionSource release = new(), begun = new();
+        await using TaskQueue queue = new(InProcessOnly().AddHandler<Letter>("letters", async (_, _, _) =>
+        {
+            begun.TrySetResult();
+            await release.Task;
+        }, static o => o.Concurrency = 1));
+        await queue.StartAsync();
+        Task<object?>[] waits = [.. Enumerable.Range(0, 3).Select(_ => queue.InvokeAsync<object?>(new Letter("Ada")))];
+        await begun.Task.Soon();
+
+        using CancellationTokenSource now = new();
+        now.Cancel();
+        Task<DrainReport> stop = queue.StopAsync(now.Token);
+        foreach (Task<object?> wait in waits.Skip(1))
+            Assert.That(async () => await wait.Soon(), Throws.TypeOf<QueueStoppedException>().With.Message.Contains("letters"));
+        release.SetResult();
+        await stop.Soon();
     }
 
     [Test]

@@ -8,6 +8,8 @@ namespace Otto.Ipc.Platform.Portable;
 /// conflict.</summary>
 internal sealed class LockFiles(string prefix) : IDisposable
 {
+    private const string Extension = ".lock-";
+
     private readonly Lock _lock = new();
     private readonly Dictionary<long, Held> _held = [];
     private readonly HashSet<long> _taken = [];
@@ -40,12 +42,13 @@ internal sealed class LockFiles(string prefix) : IDisposable
     }
 
     /// <summary>Whether another holder has the lock exclusively. Takes it for a moment, shared: probes do not meet each
-    /// other. An error counts as held.</summary>
+    /// other. An error counts as held, and so does a missing file: only a lock that was taken before is asked for, and
+    /// its file may have been removed by hand while its holder lives.</summary>
     public bool IsHeldForWriting(long number)
     {
         lock (_lock)
         {
-            return !_held.ContainsKey(number) && !CanOpen(number, exclusive: false);
+            return !_held.ContainsKey(number) && (!File.Exists(PathOf(number)) || !CanOpen(number, exclusive: false));
         }
     }
 
@@ -126,7 +129,9 @@ internal sealed class LockFiles(string prefix) : IDisposable
         }
     }
 
-    private string PathOf(long number) => $"{prefix}.lock-{number:x}";
+    public static bool IsLockFile(string path) => Path.GetExtension(path).StartsWith(Extension, StringComparison.Ordinal);
+
+    private string PathOf(long number) => $"{prefix}{Extension}{number:x}";
 
     private readonly record struct Held(FileStream File, bool Exclusive);
 }

@@ -65,24 +65,13 @@ internal static class TemporaryFiles
         }
     }
 
-    /// <summary>Gives every byte of a file its storage, by writing it.</summary>
+    /// <summary>Gives every byte of a new file its storage, by writing it.</summary>
     /// <exception cref="IOException">There is no room.</exception>
     public static void Allocate(SafeFileHandle file, long bytes)
     {
         byte[] zeros = new byte[(int)Math.Min(bytes, ZerosAtOnce)];
-        // What is there is kept: a file may be a copy with holes.
         for (long at = 0; at < bytes; at += zeros.Length)
-        {
-            int length = (int)Math.Min(zeros.Length, bytes - at);
-            byte[] content = zeros;
-            if (at < RandomAccess.GetLength(file))
-            {
-                content = new byte[length];
-                _ = RandomAccess.Read(file, content, at);
-            }
-
-            RandomAccess.Write(file, content.AsSpan(0, length), at);
-        }
+            RandomAccess.Write(file, zeros.AsSpan(0, (int)Math.Min(zeros.Length, bytes - at)), at);
     }
 
     private static void RemoveAbandoned(string directory)

@@ -75,6 +75,18 @@ internal sealed class PendingResults(QueueClock clock)
             new($"task '{pending.Registration.Name}' has a result of {got}, not {typeof(TResult)}");
     }
 
+    /// <summary>Ends all waits, and those that are still to begin, for results that have not come: nothing here
+    /// receives them any more.</summary>
+    internal void Stop()
+    {
+        foreach ((TaskId id, Pending pending) in _pending)
+        {
+            QueueStoppedException stopped = new($"the queue stopped before the result of task '{pending.Registration.Name}' {id} came; "
+                + "a task that was handed over is done by another process, and its result is not received here");
+            if (pending.Came.TrySetException(stopped)) _ = pending.Came.Task.Exception; // Seen: nobody may be waiting for it.
+        }
+    }
+
     private void Sweep()
     {
         long old = clock.Timestamp - clock.ToTicks(Kept);
