@@ -99,7 +99,7 @@ internal sealed class DeadLetterTests : QueueTest
         Assert.That(segment.GetDeadLetters().Select(static d => d.Reason), Is.EqualTo(new[]
         {
             segment.GetDeadLetters()[0].Reason,
-            "payload: JsonException: the payload is null",
+            $"payload: JsonException: the payload is null, which is not a {typeof(Job)}",
             "payload: format 200, but the handler of 'jobs' reads format 1",
         }));
         Assert.That(segment.GetDeadLetters()[0].Reason,

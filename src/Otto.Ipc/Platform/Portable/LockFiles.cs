@@ -43,7 +43,7 @@ internal sealed class LockFiles(string prefix) : IDisposable
 
     /// <summary>Whether another holder has the lock exclusively. Takes it for a moment, shared: probes do not meet each
     /// other. An error counts as held, and so does a missing file: only a lock that was taken before is asked for, and
-    /// its file may have been removed by hand while its holder lives.</summary>
+    /// its file may have been deleted while its holder lives.</summary>
     public bool IsHeldForWriting(long number)
     {
         lock (_lock)
