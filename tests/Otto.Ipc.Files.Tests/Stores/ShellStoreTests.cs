@@ -27,7 +27,7 @@ public sealed class ShellStoreTests
         Assert.That(_workspace.Bash("jq -r .name tasks/photo/output.photo.json").Output, Is.EqualTo("größe \"a\".jpg\n"));
         Assert.That(_workspace.Bash("jq -r '.raw[\"$base64\"]' tasks/photo/output.photo.json | base64 -d | od -An -tu1").Output.Trim(),
             Is.EqualTo("0 255  10"));
-        Assert.That(_workspace.Bash("LC_ALL=C stat -c '%a %F' tasks tasks/photo tasks/photo/output.photo.json tasks/photo/output.photo.lock").Output,
+        Assert.That(_workspace.Bash("cd tasks; LC_ALL=C stat -c '%a %F' . photo photo/output.photo.json photo/output.photo.lock").Output,
             Is.EqualTo("700 directory\n700 directory\n600 regular file\n600 regular empty file\n"));
     }
 
