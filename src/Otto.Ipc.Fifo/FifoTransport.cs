@@ -1,3 +1,4 @@
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Fifo.Paths;
 using Otto.Ipc.Fifo.Streams;
 
@@ -172,9 +173,7 @@ public sealed class FifoTransport : IStreamTransport
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
         ChannelName name, FifoStreamOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
-        : new(OpenSender(name, options));
+        ImmediateOpen.Run(() => OpenSender(name, options), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken = default) =>
@@ -189,9 +188,7 @@ public sealed class FifoTransport : IStreamTransport
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(
         ChannelName name, FifoStreamOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken)
-        : new(OpenReceiver(name, options));
+        ImmediateOpen.Run(() => OpenReceiver(name, options), cancellationToken);
 
     /// <summary>Does nothing: each end is its opener's to dispose.</summary>
     /// <returns>Completes at once.</returns>

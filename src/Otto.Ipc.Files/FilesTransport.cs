@@ -1,3 +1,4 @@
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Queues;
 using Otto.Ipc.Files.Stores;
@@ -118,7 +119,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The store, for any number of threads. Completes at once.</returns>
     public ValueTask<IKeyValueStore> OpenStoreAsync(ChannelName name, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<IKeyValueStore>(cancellationToken) : new(OpenStore(name));
+        ImmediateOpen.Run(() => OpenStore(name), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<MessageSender> OpenSenderAsync(ChannelName name, CancellationToken cancellationToken = default) =>
@@ -133,9 +134,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
         ChannelName name, FilesStreamOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
-        : new(OpenSender(name, options));
+        ImmediateOpen.Run(() => OpenSender(name, options), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken = default) =>
@@ -150,9 +149,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(
         ChannelName name, FilesStreamOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken)
-        : new(OpenReceiver(name, options));
+        ImmediateOpen.Run(() => OpenReceiver(name, options), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<WorkQueue> OpenQueueAsync(ChannelName name, CancellationToken cancellationToken = default) =>
@@ -167,9 +164,7 @@ public sealed class FilesTransport : IStoreTransport, IStreamTransport, IQueueTr
     /// <returns>The handle, for any number of threads. Completes at once.</returns>
     public ValueTask<WorkQueue> OpenQueueAsync(
         ChannelName name, FilesQueueOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<WorkQueue>(cancellationToken)
-        : new(OpenQueue(name, options));
+        ImmediateOpen.Run(() => OpenQueue(name, options), cancellationToken);
 
     private string OpenStream(ChannelName name, FilesStreamOptions? options, out StreamNumbers numbers)
     {

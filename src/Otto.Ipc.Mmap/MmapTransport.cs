@@ -1,3 +1,4 @@
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Queues;
 using Otto.Ipc.Mmap.Regions;
 using Otto.Ipc.Mmap.Segments;
@@ -204,9 +205,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
         ChannelName name, MmapStreamOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
-        : new(OpenSender(name, options));
+        ImmediateOpen.Run(() => OpenSender(name, options), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken = default) =>
@@ -221,9 +220,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(
         ChannelName name, MmapStreamOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken)
-        : new(OpenReceiver(name, options));
+        ImmediateOpen.Run(() => OpenReceiver(name, options), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<WorkQueue> OpenQueueAsync(ChannelName name, CancellationToken cancellationToken = default) =>
@@ -238,9 +235,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <returns>The handle, for any number of threads. Completes at once.</returns>
     public ValueTask<WorkQueue> OpenQueueAsync(
         ChannelName name, MmapQueueOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<WorkQueue>(cancellationToken)
-        : new(OpenQueue(name, options));
+        ImmediateOpen.Run(() => OpenQueue(name, options), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<MessagePublisher> OpenPublisherAsync(ChannelName name, CancellationToken cancellationToken = default) =>
@@ -255,9 +250,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessagePublisher> OpenPublisherAsync(
         ChannelName name, MmapTopicOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<MessagePublisher>(cancellationToken)
-        : new(OpenPublisher(name, options));
+        ImmediateOpen.Run(() => OpenPublisher(name, options), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<MessageSubscriber> OpenSubscriberAsync(ChannelName name, StartPosition startAt = StartPosition.Now,
@@ -274,9 +267,8 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSubscriber> OpenSubscriberAsync(
         ChannelName name, MmapTopicOptions? options, StartPosition startAt = StartPosition.Now,
-        CancellationToken cancellationToken = default) => cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<MessageSubscriber>(cancellationToken)
-        : new(OpenSubscriber(name, options, startAt));
+        CancellationToken cancellationToken = default) =>
+        ImmediateOpen.Run(() => OpenSubscriber(name, options, startAt), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<IKeyValueStore> OpenStoreAsync(ChannelName name, CancellationToken cancellationToken = default) =>
@@ -291,9 +283,7 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <returns>The store, for any number of threads. Completes at once.</returns>
     public ValueTask<IKeyValueStore> OpenStoreAsync(
         ChannelName name, MmapStoreOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<IKeyValueStore>(cancellationToken)
-        : new(OpenStore(name, options));
+        ImmediateOpen.Run(() => OpenStore(name, options), cancellationToken);
 
     private string StorePath(ChannelName name) => Path.Combine(SegmentDirectory.Ensure(_directory), name.Value + RegionStore.FileSuffix);
 

@@ -1,3 +1,4 @@
+using Otto.Ipc.Endpoints;
 using Otto.Ipc.Uds.Clients;
 using Otto.Ipc.Uds.Streams;
 
@@ -104,16 +105,14 @@ public sealed class UdsTransport : IStreamTransport, IStoreTransport, ITopicTran
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageSender> OpenSenderAsync(
         ChannelName name, UdsStreamOptions? options, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested
-        ? ValueTask.FromCanceled<MessageSender>(cancellationToken)
-        : new(OpenSender(name, options));
+        ImmediateOpen.Run(() => OpenSender(name, options), cancellationToken);
 
     /// <summary>Opens what <see cref="OpenReceiver"/> opens, with the same exceptions.</summary>
     /// <param name="name">The stream's name.</param>
     /// <param name="cancellationToken">If cancelled before the call, nothing is opened.</param>
     /// <returns>The end, for one thread at a time. Completes at once.</returns>
     public ValueTask<MessageReceiver> OpenReceiverAsync(ChannelName name, CancellationToken cancellationToken = default) =>
-        cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<MessageReceiver>(cancellationToken) : new(OpenReceiver(name));
+        ImmediateOpen.Run(() => OpenReceiver(name), cancellationToken);
 
     /// <inheritdoc/>
     /// <exception cref="ServerNotFoundException">No server listens.</exception>

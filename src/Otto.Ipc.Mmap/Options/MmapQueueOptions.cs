@@ -61,9 +61,7 @@ public sealed record MmapQueueOptions
         Check(MaxAttempts, 1, MostAttempts, nameof(MaxAttempts));
         Check(MaxLoanBytes, 0, Loans.PoolLayout.MostBlockBytes, nameof(MaxLoanBytes));
         Check(MaxParticipants, 2, Segments.SegmentLayout.MaxParticipantsLimit, nameof(MaxParticipants));
-        if (SpinLimit < TimeSpan.Zero || SpinLimit > TimeSpan.FromSeconds(1))
-            throw new ArgumentOutOfRangeException(nameof(SpinLimit), $"spin limit must be 0 to 1 s: {SpinLimit}");
-        if (!Enum.IsDefined(WaitMode)) throw new ArgumentOutOfRangeException(nameof(WaitMode), $"no such wait mode: {(int)WaitMode}");
+        OptionChecks.Waiting(SpinLimit, WaitMode);
     }
 
     private static void Check(int? value, int least, int most, string name)

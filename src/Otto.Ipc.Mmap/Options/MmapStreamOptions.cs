@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Otto.Ipc.Mmap;
 
 // What a stream is made of. What is left null is taken from the stream's file, or from the defaults where it does not exist yet.
@@ -45,17 +43,10 @@ public sealed record MmapStreamOptions
 
     internal void Validate()
     {
-        if (Capacity is { } c && !IsCapacity(c))
-            throw new ArgumentOutOfRangeException(nameof(Capacity), $"capacity must be a power of two from 4,096 to {1 << 30:N0}: {c:N0}");
+        OptionChecks.Capacity(Capacity);
         if (MaxSenders is < 1 or > MostSenders)
             throw new ArgumentOutOfRangeException(nameof(MaxSenders), $"max senders must be 1 to {MostSenders}: {MaxSenders:N0}");
-        if (MaxLoanBytes is < 1 or > Loans.PoolLayout.MostBlockBytes)
-            throw new ArgumentOutOfRangeException(nameof(MaxLoanBytes),
-                $"max loan bytes must be 1 to {Loans.PoolLayout.MostBlockBytes:N0}: {MaxLoanBytes:N0}");
-        if (SpinLimit < TimeSpan.Zero || SpinLimit > TimeSpan.FromSeconds(1))
-            throw new ArgumentOutOfRangeException(nameof(SpinLimit), $"spin limit must be 0 to 1 s: {SpinLimit}");
-        if (!Enum.IsDefined(WaitMode)) throw new ArgumentOutOfRangeException(nameof(WaitMode), $"no such wait mode: {(int)WaitMode}");
+        OptionChecks.MaxLoanBytes(MaxLoanBytes);
+        OptionChecks.Waiting(SpinLimit, WaitMode);
     }
-
-    internal static bool IsCapacity(long bytes) => bytes is >= 4096 and <= 1 << 30 && BitOperations.IsPow2(bytes);
 }

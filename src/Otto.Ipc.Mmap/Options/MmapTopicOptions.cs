@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Otto.Ipc.Mmap;
 
 // What a topic is made of. What is left null is taken from the topic's file, or from the defaults where it does not exist yet.
@@ -55,8 +53,7 @@ public sealed record MmapTopicOptions
 
     internal void Validate()
     {
-        if (Capacity is { } c && !IsCapacity(c))
-            throw new ArgumentOutOfRangeException(nameof(Capacity), $"capacity must be a power of two from 4,096 to {1 << 30:N0}: {c:N0}");
+        OptionChecks.Capacity(Capacity);
         if (MaxPublishers is < 1 or > MostPublishers)
             throw new ArgumentOutOfRangeException(nameof(MaxPublishers),
                 $"max publishers must be 1 to {MostPublishers}: {MaxPublishers:N0}");
@@ -65,15 +62,9 @@ public sealed record MmapTopicOptions
                 $"max subscribers must be 1 to {MostSubscribers}: {MaxSubscribers:N0}");
         if (Policy is { } policy && !Enum.IsDefined(policy))
             throw new ArgumentOutOfRangeException(nameof(Policy), $"no such policy: {(int)policy}");
-        if (MaxLoanBytes is < 1 or > Loans.PoolLayout.MostBlockBytes)
-            throw new ArgumentOutOfRangeException(nameof(MaxLoanBytes),
-                $"max loan bytes must be 1 to {Loans.PoolLayout.MostBlockBytes:N0}: {MaxLoanBytes:N0}");
-        if (SpinLimit < TimeSpan.Zero || SpinLimit > TimeSpan.FromSeconds(1))
-            throw new ArgumentOutOfRangeException(nameof(SpinLimit), $"spin limit must be 0 to 1 s: {SpinLimit}");
-        if (!Enum.IsDefined(WaitMode)) throw new ArgumentOutOfRangeException(nameof(WaitMode), $"no such wait mode: {(int)WaitMode}");
+        OptionChecks.MaxLoanBytes(MaxLoanBytes);
+        OptionChecks.Waiting(SpinLimit, WaitMode);
     }
-
-    internal static bool IsCapacity(long bytes) => bytes is >= 4096 and <= 1 << 30 && BitOperations.IsPow2(bytes);
 }
 
 /// <summary>What happens to a subscriber that falls behind. The number is stored in the topic's file.</summary>

@@ -76,7 +76,7 @@ internal sealed class StreamSpec(MmapStreamOptions options) : ISegmentSpec
 
     public SegmentPlan PlanOf(in FixedHeader header, string path)
     {
-        if (!MmapStreamOptions.IsCapacity(header.Capacity))
+        if (!OptionChecks.IsCapacity(header.Capacity))
             throw new CorruptSegmentException($"{path}: capacity is {header.Capacity:N0}, not a power of two from 4,096 to 1 GiB");
         if (header.ParameterA is < 1 or > MmapStreamOptions.MostSenders)
             throw new CorruptSegmentException($"{path}: {header.ParameterA:N0} lanes, expected 1 to {MmapStreamOptions.MostSenders}");

@@ -132,7 +132,7 @@ internal sealed class TopicSpec(MmapTopicOptions options) : ISegmentSpec
 
     public SegmentPlan PlanOf(in FixedHeader header, string path)
     {
-        if (!MmapTopicOptions.IsCapacity(header.Capacity))
+        if (!OptionChecks.IsCapacity(header.Capacity))
             throw new CorruptSegmentException($"{path}: capacity is {header.Capacity:N0}, not a power of two from 4,096 to 1 GiB");
         if (header.ParameterA is < 1 or > MmapTopicOptions.MostPublishers)
             throw new CorruptSegmentException($"{path}: {header.ParameterA:N0} lanes, expected 1 to {MmapTopicOptions.MostPublishers}");
