@@ -30,6 +30,7 @@ internal sealed class SegmentFile
     private static readonly TimeSpan TriesPause = TimeSpan.FromMilliseconds(5);
 
     private ChannelMeter? _meter;
+    private string? _companions;
     private bool _retired;
 
     private SegmentFile(SafeFileHandle file, ParticipantLocks locks, SegmentMapping mapping, SegmentPlan plan, Guid id, string path)
@@ -279,23 +280,21 @@ internal sealed class SegmentFile
         if (FaultPoints.On) FaultPoints.Reach("remove.retired");
         // Only the name that still leads to this very file is taken away.
         if (!SegmentStore.IsStillNamed(file, path)) return;
-        RemoveCompanions(file, path, locks: false);
+        ILookup<bool, string> companions = CompanionsOf(file, path).ToLookup(ParticipantLocks.IsLockFile);
+        foreach (string companion in companions[false]) System.IO.File.Delete(companion);
         SegmentStore.RemoveName(path);
         // Last: a process that has the file open must not take locks anew, and be alone, while the name is still to be removed.
-        RemoveCompanions(file, path, locks: true);
+        foreach (string locks in companions[true]) System.IO.File.Delete(locks);
     }
 
-    /// <summary>Deletes the files that belong to a segment by its identity, so that none of
-    /// another one of that name is touched.</summary>
-    private static void RemoveCompanions(SafeFileHandle file, string path, bool locks)
+    /// <summary>The files that belong to a segment by its identity, so that none of another one of that name is
+    /// touched.</summary>
+    private static IEnumerable<string> CompanionsOf(SafeFileHandle file, string path)
     {
-        if (IdOf(file) is not { } id) return;
+        if (IdOf(file) is not { } id) return [];
         string prefix = CompanionPrefix(path, id) + ".";
-        foreach (string companion in Directory.EnumerateFiles(System.IO.Path.GetDirectoryName(path)!))
-        {
-            if (companion.StartsWith(prefix, StringComparison.Ordinal) && ParticipantLocks.IsLockFile(companion) == locks)
-                System.IO.File.Delete(companion);
-        }
+        return Directory.EnumerateFiles(System.IO.Path.GetDirectoryName(path)!)
+            .Where(companion => companion.StartsWith(prefix, StringComparison.Ordinal));
     }
 
     /// <summary>Opens the locks of a segment that is not mapped, and need not be whole.</summary>
@@ -303,7 +302,7 @@ internal sealed class SegmentFile
         ParticipantLocks.Open(file, CompanionPrefix(path, IdOf(file) ?? Guid.Empty), writable);
 
     /// <summary>Opens locks of this segment for another holder in this process.</summary>
-    public ParticipantLocks OpenLocks() => ParticipantLocks.Open(File, CompanionPrefix(Path, Id));
+    public ParticipantLocks OpenLocks() => ParticipantLocks.Open(File, _companions ??= CompanionPrefix(Path, Id));
 
     /// <summary>The identity in a header; <see langword="null"/> if the file is too short for one.</summary>
     private static Guid? IdOf(SafeFileHandle file)

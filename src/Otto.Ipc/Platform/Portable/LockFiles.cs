@@ -37,7 +37,9 @@ internal sealed class LockFiles(string prefix) : IDisposable
     {
         lock (_lock)
         {
-            return _held.TryGetValue(number, out Held held) ? held.Exclusive : CanOpen(number, exclusive: true);
+            // Without a file it was never held: a lock's file is made by its first holder.
+            return _held.TryGetValue(number, out Held held) ? held.Exclusive
+                : !File.Exists(PathOf(number)) || CanOpen(number, exclusive: true);
         }
     }
 
@@ -48,7 +50,7 @@ internal sealed class LockFiles(string prefix) : IDisposable
     {
         lock (_lock)
         {
-            return !_held.ContainsKey(number) && (!File.Exists(PathOf(number)) || !CanOpen(number, exclusive: false));
+            return !_held.ContainsKey(number) && !CanOpen(number, exclusive: false);
         }
     }
 
@@ -90,7 +92,6 @@ internal sealed class LockFiles(string prefix) : IDisposable
 
     private bool CanOpen(long number, bool exclusive)
     {
-        if (!File.Exists(PathOf(number))) return true; // Never held: a lock's file is made by its first holder.
         using FileStream? file = TryOpen(number, exclusive, FileMode.Open);
         return file is not null;
     }
