@@ -59,7 +59,7 @@ internal static class TaskQueueConfiguration
                 throw new ArgumentException($"unknown route '{name}' in {section.Path}; known: {string.Join(", ", known)}");
         options.InProcess.Enabled = named.Contains(nameof(RouteName.InProcess), StringComparer.OrdinalIgnoreCase);
         options.SharedMemory.Enabled = named.Contains(nameof(RouteName.SharedMemory), StringComparer.OrdinalIgnoreCase);
-        options.KeepRoutes(named);
+        options.EnableOnly(named);
     }
 
     private static void ApplyTasks(TaskQueueOptions options, IConfigurationSection section)

@@ -18,6 +18,7 @@ public sealed partial class TaskQueueOptions
     private readonly List<TaskDeclaration> _declarations = [];
     private readonly Dictionary<string, HandlerOptions> _options = new(StringComparer.Ordinal);
     private readonly List<ITaskRoute> _added = [];
+    private readonly HashSet<ITaskRoute> _disabled = [];
     private readonly List<Func<IServiceProvider?, ITaskFilter>> _filters = [];
     private JsonTaskSerializer? _defaultSerializer;
     private bool _isReadOnly;
@@ -138,9 +139,13 @@ public sealed partial class TaskQueueOptions
         return this;
     }
 
-    /// <summary>Of the routes that were added, keeps only those named.</summary>
-    internal void KeepRoutes(IReadOnlyCollection<string> names) =>
-        _added.RemoveAll(r => !names.Contains(r.Name.ToString(), StringComparer.OrdinalIgnoreCase));
+    /// <summary>Of the routes that were added, enables only those named. The others stay known: a further section may
+    /// configure or name them.</summary>
+    internal void EnableOnly(IReadOnlyCollection<string> names)
+    {
+        _disabled.Clear();
+        _disabled.UnionWith(_added.Where(r => !names.Contains(r.Name.ToString(), StringComparer.OrdinalIgnoreCase)));
+    }
 
     internal ITaskSerializer SerializerOf(TaskDeclaration declaration)
         => declaration.Options.Serializer
@@ -152,7 +157,7 @@ public sealed partial class TaskQueueOptions
     internal void MakeReadOnly()
     {
         if (_isReadOnly) return;
-        Routes = [.. _added.Concat(SharedMemoryRoute.For(SharedMemory)).OrderBy(static r => r.Reach)];
+        Routes = [.. _added.Where(r => !_disabled.Contains(r)).Concat(SharedMemoryRoute.For(SharedMemory)).OrderBy(static r => r.Reach)];
         OptionsValidation.Check(this);
         _isReadOnly = true;
     }

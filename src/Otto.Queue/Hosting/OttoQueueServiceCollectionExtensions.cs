@@ -57,7 +57,7 @@ public static class OttoQueueServiceCollectionExtensions
         }
 
         if (configure is not null) options.Configure(configure);
-        if (configuration is not null && !services.Any(s => s.ImplementationInstance is TaskQueueSection added && added.Is(configuration)))
+        if (configuration is not null)
             services.AddSingleton<IPostConfigureOptions<TaskQueueOptions>>(new TaskQueueSection(configuration));
         return new OttoQueueBuilder(services);
     }

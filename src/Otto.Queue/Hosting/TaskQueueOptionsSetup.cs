@@ -8,10 +8,6 @@ namespace Otto.Queue;
 /// <summary>Applies a section after all code has added its tasks and routes.</summary>
 internal sealed class TaskQueueSection(IConfiguration configuration) : IPostConfigureOptions<TaskQueueOptions>
 {
-    /// <summary>Whether this is the same section, which two modules of a program may both pass.</summary>
-    internal bool Is(IConfiguration other) => ReferenceEquals(configuration, other)
-        || (configuration is IConfigurationSection mine && other is IConfigurationSection theirs && mine.Path == theirs.Path);
-
     public void PostConfigure(string? name, TaskQueueOptions options)
     {
         try

@@ -1,7 +1,9 @@
+using System.Globalization;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Otto.Ipc;
 using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Tests.Hosting;
@@ -107,14 +109,19 @@ internal sealed class HandlerTypeTests : QueueTest
     }
 
     [Test]
-    public void Two_modules_can_pass_the_same_section()
+    public async Task Two_modules_can_pass_the_same_section()
     {
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Configuration.AddInMemoryCollection([new("Q:Routes", "InProcess"), new("Q:SharedMemory:Weight", "3")]);
-        builder.Services.AddOttoQueue(builder.Configuration.GetSection("Q")).AddProducer<Letter>();
+        builder.Configuration.AddInMemoryCollection([new("Q:Routes", "InProcess"), new("Q:Far:Weight", "3")]);
+        FarRoute far = new();
+        builder.Services.AddOttoQueue(builder.Configuration.GetSection("Q"), o => o.AddRoute(far)).AddHandler<LetterHandler>();
         builder.Services.AddOttoQueue(builder.Configuration.GetSection("Q")).AddProducer<Parcel>();
         using IHost host = builder.Build();
-        Assert.That(async () => await host.StartAsync(), Throws.Nothing);
+        await host.StartAsync();
+        TaskQueue queue = host.Services.GetRequiredService<TaskQueue>();
+        Assert.That(queue.Queues.SelectMany(static q => q.Routes), Is.Empty, "it is known, and not on");
+        Assert.That(far.Weight, Is.EqualTo(3));
+        await host.StopAsync();
     }
 
     [Test]
@@ -148,6 +155,26 @@ internal sealed class HandlerTypeTests : QueueTest
         using IHost host = builder.Build();
         Assert.That(async () => await host.StartAsync(),
             Throws.ArgumentException.With.Message.StartsWith("task 'letters' is declared twice; give one of them another name"));
+    }
+
+    private sealed class FarRoute : ITaskRoute
+    {
+        public RouteName Name { get; } = new("Far");
+
+        public RouteReach Reach => RouteReach.Network;
+
+        public Durability Durability => Durability.Cluster;
+
+        public int Weight { get; private set; } = 1;
+
+        public QueueFullMode FullMode => QueueFullMode.Wait;
+
+        public string NoWorkerReason => "no worker is known nearer";
+
+        public void Configure(IConfiguration section) => Weight = int.Parse(section["Weight"]!, CultureInfo.InvariantCulture);
+
+        public ValueTask<TaskChannel> OpenAsync(ChannelName name, CancellationToken cancellationToken) =>
+            throw new InvalidOperationException("this route is not on");
     }
 
     [TaskName("letters")]
