@@ -12,7 +12,7 @@ internal sealed class TestWorkspace : IDisposable
 {
     private static int _count;
     private readonly List<ExternalProgram> _programs = [];
-    private readonly List<PeerProcess> _peers = [];
+    private readonly PeerProcesses _peers = new();
 
     public TestWorkspace()
     {
@@ -47,22 +47,12 @@ internal sealed class TestWorkspace : IDisposable
     /// <summary>Starts another .NET process that sees this directory.</summary>
     public PeerProcess Peer(params string[] arguments)
     {
-        var peer = new PeerProcess(Directory, [("OTTO_FIFO_DIR", Directory)], arguments);
-        lock (_peers) _peers.Add(peer);
-        return peer;
+        return _peers.Add(new PeerProcess(Directory, [("OTTO_FIFO_DIR", Directory)], arguments));
     }
 
     public void Dispose()
     {
-        List<string> left = [];
-        lock (_peers)
-        {
-            foreach (PeerProcess peer in _peers)
-            {
-                if (!peer.HasExited) left.Add($"process still running: {peer}");
-                peer.Dispose();
-            }
-        }
+        List<string> left = _peers.EndAll();
 
         lock (_programs)
         {

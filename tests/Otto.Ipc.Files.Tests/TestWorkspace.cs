@@ -10,7 +10,7 @@ namespace Otto.Ipc.Files.Tests;
 internal sealed class TestWorkspace : IDisposable
 {
     private static int _count;
-    private readonly List<PeerProcess> _peers = [];
+    private readonly PeerProcesses _peers = new();
 
     /// <param name="options">All but the directory.</param>
     /// <param name="onDisk">Whether it lies where fsync costs something.</param>
@@ -37,9 +37,7 @@ internal sealed class TestWorkspace : IDisposable
     /// <summary>Starts another process that sees this directory.</summary>
     public PeerProcess Start(params string[] arguments)
     {
-        var peer = new PeerProcess(Directory, [("OTTO_TASKS_DIR", Directory), ("OTTO_TRANSPORT", "files")], arguments);
-        lock (_peers) _peers.Add(peer);
-        return peer;
+        return _peers.Add(new PeerProcess(Directory, [("OTTO_TASKS_DIR", Directory), ("OTTO_TRANSPORT", "files")], arguments));
     }
 
     /// <summary>Runs a shell script in this directory.</summary>
@@ -47,15 +45,7 @@ internal sealed class TestWorkspace : IDisposable
 
     public void Dispose()
     {
-        List<string> left = [];
-        lock (_peers)
-        {
-            foreach (PeerProcess peer in _peers)
-            {
-                if (!peer.HasExited) left.Add($"process still running: {peer}");
-                peer.Dispose();
-            }
-        }
+        List<string> left = _peers.EndAll();
 
         if (!System.IO.Directory.Exists(Directory)) return;
         foreach (string entry in System.IO.Directory.EnumerateFileSystemEntries(Directory, "*", SearchOption.AllDirectories))

@@ -8,21 +8,8 @@ namespace Otto.Ipc.Hosting.Tests;
 // AddOttoIpc with names: several transports in one program, each with options of its own.
 
 [TestFixture]
-[NonParallelizable]
-public sealed class KeyedTransportTests
+public sealed class KeyedTransportTests : TransportTest
 {
-    private string _directory = "";
-
-    [SetUp]
-    public void MakeDirectory() => _directory = Directory.CreateTempSubdirectory("otto-hosting-").FullName;
-
-    [TearDown]
-    public void RemoveDirectory()
-    {
-        Environment.SetEnvironmentVariable(OttoTransport.EnvironmentVariable, null);
-        Directory.Delete(_directory, recursive: true);
-    }
-
     [Test]
     public async Task Each_name_has_a_transport_beside_the_one_without_a_name()
     {
@@ -69,7 +56,7 @@ public sealed class KeyedTransportTests
         {
             ["Otto:Ipc:Transport"] = AddressOf("mmap"),
             ["Otto:Log:Transport"] = "files:",
-            ["Otto:Log:Files:Directory"] = _directory + "/logs",
+            ["Otto:Log:Files:Directory"] = Folder + "/logs",
         });
         builder.Services.AddOttoIpc(builder.Configuration.GetSection("Otto:Ipc"));
         builder.Services.AddOttoIpc("log", builder.Configuration.GetSection("Otto:Log"), options => options.Transport = "fifo:");
@@ -80,9 +67,9 @@ public sealed class KeyedTransportTests
         OttoIpcOptions log = options.Get("log");
         Assert.That((options.CurrentValue.Transport, log.Transport), Is.EqualTo((AddressOf("mmap"), "files:")),
             "the section overrides the code");
-        Assert.That((log.Files.Directory, log.Files.Flush), Is.EqualTo((_directory + "/logs", Files.FlushLevel.File)));
+        Assert.That((log.Files.Directory, log.Files.Flush), Is.EqualTo((Folder + "/logs", Files.FlushLevel.File)));
         var transport = (Files.FilesTransport)host.Services.GetRequiredKeyedService<ITransport>("log");
-        Assert.That(transport.Directory, Is.EqualTo(_directory + "/logs"));
+        Assert.That(transport.Directory, Is.EqualTo(Folder + "/logs"));
         await host.StopAsync();
     }
 
@@ -119,8 +106,6 @@ public sealed class KeyedTransportTests
         services.AddOttoIpc(static _ => { });
         Assert.That(() => services.AddOttoIpc(static _ => { }), Throws.InvalidOperationException);
     }
-
-    private string AddressOf(string scheme) => $"{scheme}://{_directory}/{scheme}";
 
     private sealed class Consumer([FromKeyedServices("log")] IStreamTransport streams)
     {

@@ -8,21 +8,8 @@ namespace Otto.Ipc.Hosting.Tests;
 // One line of configuration picks the transport, and the same program runs on each.
 
 [TestFixture]
-[NonParallelizable]
-public sealed class TransportConfigurationTests
+public sealed class TransportConfigurationTests : TransportTest
 {
-    private string _directory = "";
-
-    [SetUp]
-    public void MakeDirectory() => _directory = Directory.CreateTempSubdirectory("otto-hosting-").FullName;
-
-    [TearDown]
-    public void RemoveDirectory()
-    {
-        Environment.SetEnvironmentVariable(OttoTransport.EnvironmentVariable, null);
-        Directory.Delete(_directory, recursive: true);
-    }
-
     [Test]
     public async Task The_same_program_sends_over_each_transport_that_has_streams([Values("mmap", "fifo", "files", "uds")] string scheme)
     {
@@ -107,8 +94,6 @@ public sealed class TransportConfigurationTests
         IServiceCollection services = new ServiceCollection().AddOttoIpc(new ConfigurationBuilder().Build());
         Assert.That(() => services.AddOttoIpc(new ConfigurationBuilder().Build()), Throws.InvalidOperationException);
     }
-
-    private string AddressOf(string scheme) => $"{scheme}://{_directory}/{(scheme == "uds" ? "otto.sock" : scheme)}";
 
     private static IHost HostWith(params (string Key, string Value)[] settings)
     {

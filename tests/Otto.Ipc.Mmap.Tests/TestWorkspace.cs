@@ -13,7 +13,7 @@ internal sealed class TestWorkspace : IDisposable
 {
     public static readonly string Prefix = $"/dev/shm/otto-test-{Environment.ProcessId}-";
     private static int _count;
-    private readonly List<PeerProcess> _peers = [];
+    private readonly PeerProcesses _peers = new();
 
     public TestWorkspace()
     {
@@ -33,22 +33,12 @@ internal sealed class TestWorkspace : IDisposable
 
     public PeerProcess StartWith((string Name, string Value)[] environment, params string[] arguments)
     {
-        var peer = new PeerProcess(Directory, environment, arguments);
-        lock (_peers) _peers.Add(peer);
-        return peer;
+        return _peers.Add(new PeerProcess(Directory, environment, arguments));
     }
 
     public void Dispose()
     {
-        List<string> left = [];
-        lock (_peers)
-        {
-            foreach (PeerProcess peer in _peers)
-            {
-                if (!peer.HasExited) left.Add($"process still running: {peer}");
-                peer.Dispose();
-            }
-        }
+        List<string> left = _peers.EndAll();
 
         foreach (string path in System.IO.Directory.GetFiles(Directory))
         {

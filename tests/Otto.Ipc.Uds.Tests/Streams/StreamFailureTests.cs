@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Uds.Streams;
+using static Otto.Ipc.Uds.Tests.Streams.NextPayload;
 
 namespace Otto.Ipc.Uds.Tests.Streams;
 
@@ -254,21 +255,6 @@ public sealed class StreamFailureTests
         Assert.That(receiver.WaitToReceive(Watchdog.Limit), Is.False);
         Assert.That(receiver.IsCompleted, Is.True);
         Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(Watchdog.Limit), "not by its time running out");
-    }
-
-    private static int Sequence(MessageReceiver receiver)
-    {
-        while (true)
-        {
-            if (receiver.TryReceive(out ReadLease lease))
-            {
-                Assert.That(Payload.TryRead(lease.Bytes, out _, out int sequence), Is.True, "torn");
-                lease.Dispose();
-                return sequence;
-            }
-
-            Assert.That(receiver.WaitToReceive(Watchdog.Limit), Is.True, "the next message does not come");
-        }
     }
 
     private static int Descriptors() => Directory.GetFileSystemEntries("/proc/self/fd").Length;

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Otto.Ipc.Conformance;
+using static Otto.Ipc.Uds.Tests.Streams.NextPayload;
 
 namespace Otto.Ipc.Uds.Tests.Streams;
 
@@ -156,20 +157,5 @@ public sealed class StreamProcessTests
         Assert.That(() => _transport.OpenSender(name), Throws.ArgumentException.With.Message.Contains("107"));
         Assert.That(() => _transport.OpenSender("frames", new UdsStreamOptions { Capacity = 1000 }),
             Throws.InstanceOf<ArgumentOutOfRangeException>().With.Message.Contains("1,000"));
-    }
-
-    private static int Sequence(MessageReceiver receiver)
-    {
-        while (true)
-        {
-            if (receiver.TryReceive(out ReadLease lease))
-            {
-                Assert.That(Payload.TryRead(lease.Bytes, out _, out int sequence), Is.True, "torn");
-                lease.Dispose();
-                return sequence;
-            }
-
-            Assert.That(receiver.WaitToReceive(Watchdog.Limit), Is.True, "the next message does not come");
-        }
     }
 }
