@@ -44,6 +44,27 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// </returns>
     public bool Complete() => _owner?.Complete(_token) ?? false;
 
+    /// <summary>Marks the work as done, as <see cref="Complete()"/> does, and keeps its result in the queue until
+    /// it is collected (<see cref="LabelledWorkQueue.TryTakeResult"/>) or its time is over. Both or neither happen,
+    /// whenever this process dies.</summary>
+    /// <param name="result">The result; kept only if the message was sent with
+    /// <see cref="MessageLabels.KeepResult"/>.</param>
+    /// <returns>
+    /// <see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.
+    /// </returns>
+    /// <exception cref="IOException">There is no room for a result of this size, and the lease goes on.</exception>
+    /// <exception cref="NotSupportedException">The queue is no <see cref="LabelledWorkQueue"/>.</exception>
+    public bool Complete(ReadOnlySpan<byte> result) => _owner?.Complete(_token, result) ?? false;
+
+    /// <summary>Leaves the message to workers that take its subject (<see cref="LabelledWorkQueue.SetSubjects"/>). It
+    /// waits for them, and this handle does not get it again unless it takes the subject too.</summary>
+    /// <param name="subject">The subject, as a hash.</param>
+    /// <returns>
+    /// <see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.
+    /// </returns>
+    /// <exception cref="NotSupportedException">The queue is no <see cref="LabelledWorkQueue"/>.</exception>
+    public bool PassOver(ulong subject) => _owner?.PassOver(_token, subject) ?? false;
+
     /// <summary>Gives the message back, to be leased again.</summary>
     /// <param name="countAttempt">
     /// Whether this try counts: <see langword="false"/> for work that was never started.

@@ -39,6 +39,14 @@ public sealed record MmapQueueOptions
     /// <summary>The number of counted attempts after which a message goes to the dead letters: 1 to 254.</summary>
     public int? MaxAttempts { get; init; }
 
+    /// <summary>The most dead letters that stay when this handle makes one: 1 to the number of slots, or
+    /// <see langword="null"/> for half of them. The oldest are deleted, and counted
+    /// (<see cref="WorkQueueCounts.DroppedDeadLetters"/>).</summary>
+    public int? MaxDeadLetters { get; init; }
+
+    /// <summary>How long a dead letter that this handle makes is kept: up to 3,650 days. Default 7 days.</summary>
+    public TimeSpan DeadLetterRetention { get; init; } = TimeSpan.FromDays(7);
+
     /// <summary>How many handles, over all processes, can have the queue open at once;
     /// fixed at creation. 2 to 1,024, default 64.</summary>
     public int MaxParticipants { get; init; } = 64;
@@ -59,6 +67,10 @@ public sealed record MmapQueueOptions
         Check(Slots, 1, MostSlots, nameof(Slots));
         Check(SlotBytes, 1, MostSlotBytes, nameof(SlotBytes));
         Check(MaxAttempts, 1, MostAttempts, nameof(MaxAttempts));
+        Check(MaxDeadLetters, 1, MostSlots, nameof(MaxDeadLetters));
+        if (DeadLetterRetention <= TimeSpan.Zero || DeadLetterRetention > WorkQueue.MaxDelay)
+            throw new ArgumentOutOfRangeException(nameof(DeadLetterRetention),
+                $"DeadLetterRetention must be more than 0 and at most {WorkQueue.MaxDelay.TotalDays:N0} days: {DeadLetterRetention}");
         Check(MaxLoanBytes, 0, Loans.PoolLayout.MostBlockBytes, nameof(MaxLoanBytes));
         Check(MaxParticipants, 2, Segments.SegmentLayout.MaxParticipantsLimit, nameof(MaxParticipants));
         OptionChecks.Waiting(SpinLimit, WaitMode);

@@ -72,7 +72,7 @@ internal sealed class RoomReadiness(IndexQueue free, SegmentFile segment, int sl
     /// <summary>The protocol's steps. Set once, before any thread waits.</summary>
     public SlotTransitions? Moves { private get; set; }
 
-    public bool Poll() => !free.IsEmpty || segment.IsRetired || (Moves!.Reap() > 0 && !free.IsEmpty);
+    public bool Poll() => !free.IsEmpty || segment.IsRetired || (Moves!.TryMakeRoom() && !free.IsEmpty);
 
     /// <summary>Lets the workers get a few slots ahead, for five microseconds at most: a
     /// sender on their heels fights them for each line of memory.</summary>
@@ -95,9 +95,12 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
     /// <summary>The protocol's steps. Set once, before any thread waits.</summary>
     public SlotTransitions? Moves { private get; set; }
 
+    /// <summary>What other workers passed over. Set once, before any thread waits.</summary>
+    public PassedOverSlots? PassedOver { private get; set; }
+
     public bool Poll()
     {
-        if (!ready.IsEmpty || segment.IsRetired) return true;
+        if (!ready.IsEmpty || segment.IsRetired || PassedOver!.MayHave) return true;
         long lookAt = delayed.LookAt;
         if (lookAt == DelayedSlots.None) return false;
         long now = DelayedSlots.Now;

@@ -7,22 +7,34 @@ namespace Otto.Ipc.Mmap.Queues;
 //
 //  control words, 128 bytes each:  0 free head  1 free tail  2 ready head  3 ready tail
 //                                  4 bell of the workers  5 bell of the senders  6 membership (changes when workers come and go)
-//                                  7 when to look at the delayed
-//  data:  cells of the free index queue | cells of the ready index queue | slots, 64-aligned
+//                                  7 when to look at the delayed  8 totals (QueueTotals)  9 when the first kept one is over
+//                                  10 how often a message was set aside
+//  data:  cells of the free index queue | cells of the ready index queue | slots, 64-aligned | index, 128-aligned
 //
-//  slot:  00       08       0C     10          18          20          28            2C          30
-//         +--------+--------+------+-----------+-----------+-----------+-------------+-----------+-------- - - ---------+------- - -
-//         | word   | length | kind | sent at   | not before| use       | note length | leased at | payload (slot bytes) | note
-//         +--------+--------+------+-----------+-----------+-----------+-------------+-----------+-------- - - ---------+------- - -
+//  slot:  00       08       0C     10          18          20          28     2C          30
+//         +--------+--------+------+-----------+-----------+-----------+------+-----------+-------- - - ---------+------- - -
+//         | word   | length | kind | sent at   | not before| use       | tags | leased at | payload (slot bytes) | labels
+//         +--------+--------+------+-----------+-----------+-----------+------+-----------+-------- - - ---------+------- - -
 //         word is the only field that is ever contended; the rest belongs to whom the word names.
+//
+//  labels, from the next multiple of 8 behind the payload; only those count that the tags name:
+//         00        10        18          20       24       28       2C       30        38
+//         +---------+---------+-----------+--------+--------+--------+--------+---------+------- - -
+//         | id (16) | key     | until     | keep   | intent | length | kind   | subject | note, or result
+//         +---------+---------+-----------+--------+--------+--------+--------+---------+------- - -
 
 internal sealed class QueueLayout
 {
-    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, NoteLength = 0x28, LeasedAt = 0x2C,
+    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, Tags = 0x28, LeasedAt = 0x2C,
         Payload = 0x30;
+
+    /// <summary>Fields of the labels. Until, keep: milliseconds. Intent: what an offered message becomes. Length and kind: of
+    /// the note or result.</summary>
+    public const int LabelId = 0x00, LabelKey = 0x10, Until = 0x18, Keep = 0x20, Intent = 0x24, NoteLength = 0x28, NoteKind = 0x2C,
+        Subject = 0x30, Note = 0x38;
     public const int NoteBytes = 208;
     public const int KindInline = 0, KindLoan = 1;
-    public const int ControlWords = 8;
+    public const int ControlWords = 11;
 
     public QueueLayout(SegmentPlan plan)
     {
@@ -34,6 +46,8 @@ internal sealed class QueueLayout
         ReadyCells = FreeCells + Cells * 8L;
         FirstSlot = SegmentLayout.Align(ReadyCells + Cells * 8L, 64);
         Stride = StrideFor(SlotBytes);
+        FirstBucket = SegmentLayout.Align(FirstSlot + Slots * Stride, SlotIndex.BucketBytes);
+        Buckets = BucketsFor(Slots);
     }
 
     public int Slots { get; }
@@ -54,16 +68,27 @@ internal sealed class QueueLayout
 
     public long Stride { get; }
 
+    /// <summary>Where the index starts.</summary>
+    public long FirstBucket { get; }
+
+    /// <summary>The number of buckets of the index: a power of two.</summary>
+    public int Buckets { get; }
+
     public long Slot(int index) => FirstSlot + index * Stride;
 
-    public long Note(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
+    /// <summary>Where a slot's labels are.</summary>
+    public long Labels(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
 
     public static long DataBytes(long slots, long slotBytes) =>
-        SegmentLayout.Align(CellsFor(slots) * 16L, 64) + slots * StrideFor(slotBytes);
+        SegmentLayout.Align(SegmentLayout.Align(CellsFor(slots) * 16L, 64) + slots * StrideFor(slotBytes), SlotIndex.BucketBytes)
+        + (long)BucketsFor(slots) * SlotIndex.BucketBytes;
+
+    // Two entries a message, an id and a key, so that a bucket of fifteen has two on average where every slot is taken.
+    private static int BucketsFor(long slots) => (int)BitOperations.RoundUpToPowerOf2((ulong)slots);
 
     private static int CellsFor(long slots) => (int)BitOperations.RoundUpToPowerOf2((ulong)slots + 64);
 
-    private static long StrideFor(long slotBytes) => SegmentLayout.Align(Payload + SegmentLayout.Align(slotBytes, 8) + NoteBytes, 64);
+    private static long StrideFor(long slotBytes) => SegmentLayout.Align(Payload + SegmentLayout.Align(slotBytes, 8) + Note + NoteBytes, 64);
 }
 
 /// <summary>Makes and checks queue segments.</summary>
@@ -106,10 +131,10 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
             mapping.Long(layout.ReadyCells + i * 8L) = IndexCell.Never;
         }
 
-        for (int i = 0; i < layout.Slots; i++)
-            mapping.Long(layout.Slot(i)) = SlotWord.Make(SlotState.Released, SlotWord.NoOwner, attempts: 0, lap: 0);
+        // Slots and index stay as they are allocated: zero is Released on lap 0, and an empty bucket. So no page of theirs is touched.
         mapping.Long(plan.Control(1)) = layout.Slots;
         mapping.Long(plan.Control(7)) = DelayedSlots.Initial;
+        mapping.Long(plan.Control(9)) = KeptSlots.Never;
     }
 
     private static SegmentPlan Plan(int slots, int slotBytes, int maxAttempts, int participants) => new()

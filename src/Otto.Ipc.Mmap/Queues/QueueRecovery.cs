@@ -9,14 +9,19 @@ namespace Otto.Ipc.Mmap.Queues;
 //
 //  the dead one's word          becomes            because
 //  Writing                      Released           it was not committed; nobody saw it
+//  Offered, in the index        Filled or Delayed  it has its key; nobody else does
+//  Offered, not in the index    Released           it had no key yet; nobody saw it
 //  Leased, Ending               Filled, counted    the work may have run in part: it is delivered again (or given up at the limit)
 //  Filled,   cell missing       Filled             committed, but not yet visible; or given back, but not yet visible
 //  Cancelled, cell missing      Released           cancelled before it was visible, so nobody would ever come to it
 //  Released, cell missing       Released           completed, but not yet reusable
 //  Filled, Cancelled, Released, with their cell: unchanged, whole; the owner's name is only a memory
 //  Delayed                      unchanged          somebody looks now, since the dead one may not have said when to
+//  Dead, Kept, Withdrawn, Aside name nobody: unchanged.
 
-internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, DelayedSlots delayed)
+internal sealed class QueueRecovery(
+    SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, DelayedSlots delayed, SlotIndex index, QueueTotals totals,
+    KeptSlots kept)
 {
     /// <summary>Repairs what <paramref name="dead"/> left, in the name of
     /// <paramref name="me"/>, who owes the cells from then on.</summary>
@@ -37,6 +42,8 @@ internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, Inde
                 word = Volatile.Read(ref map.Long(layout.Slot(slot)));
         }
 
+        // It may have died between a word and its total.
+        totals.Distrust();
         // It may have died before it said when to look.
         if (mayHaveDelayed) delayed.Lower(0);
 
@@ -47,6 +54,8 @@ internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, Inde
             {
                 case SlotState.Writing:
                     return TryMove(slot, word, SlotState.Released, me, 0, free);
+                case SlotState.Offered:
+                    return RepairOffered(slot, word, me, ref mayHaveDelayed);
                 case SlotState.Leased or SlotState.Ending:
                     return forgetsLeases || Redeliver(slot, word, me);
                 case SlotState.Filled when readyLaps[slot] != lap && !forgetsCells:
@@ -65,11 +74,26 @@ internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, Inde
     }
 
     /// <summary>Writes why a slot is given up; the caller holds the slot.</summary>
-    public void WriteNote(int slot, string reason)
+    public void WriteNote(int slot, string reason, long until)
     {
-        Span<byte> note = map.Bytes(layout.Note(slot), QueueLayout.NoteBytes);
+        long labels = layout.Labels(slot);
+        Span<byte> note = map.Bytes(labels + QueueLayout.Note, QueueLayout.NoteBytes);
         Utf8.FromUtf16(reason, note, out _, out int written);
-        map.Int(layout.Slot(slot) + QueueLayout.NoteLength) = written;
+        map.Int(labels + QueueLayout.NoteLength) = written;
+        map.Int(labels + QueueLayout.NoteKind) = QueueLayout.KindInline;
+        map.Long(labels + QueueLayout.Until) = until;
+    }
+
+    private bool RepairOffered(int slot, long word, int me, ref bool mayHaveDelayed)
+    {
+        ulong hash = SlotIndex.HashOf((ulong)Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.LabelKey)));
+        index.Settle(hash);
+        if (!index.Names(hash, slot)) return TryMove(slot, word, SlotState.Released, me, 0, free);
+        if ((SlotState)(Volatile.Read(ref map.Int(layout.Labels(slot) + QueueLayout.Intent)) & 0xFF) != SlotState.Delayed)
+            return TryMove(slot, word, SlotState.Filled, me, 0, ready);
+        if (Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), SlotWord.Move(word, SlotState.Delayed, me), word) != word)
+            return false;
+        return mayHaveDelayed = true;
     }
 
     private bool Redeliver(int slot, long word, int me)
@@ -82,7 +106,9 @@ internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, Inde
         long mine = SlotWord.Move(word, SlotState.Ending, me);
         if (mine != word && Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), mine, word) != word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.sweep.taken-over");
-        WriteNote(slot, $"its worker died in attempt {attempts}, the queue's limit");
+        long until = kept.DeadUntil;
+        WriteNote(slot, $"its worker died in attempt {attempts}, the queue's limit", until);
+        kept.Lower(until);
         return Interlocked.CompareExchange(
             ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.NoOwner, attempts, SlotWord.Lap(word)), mine) == mine;
     }

@@ -6,23 +6,25 @@ namespace Otto.Ipc.Mmap.Queues;
 
 // Looking at a queue without moving anything: every number may be old by the time it is returned.
 
-internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, IndexQueue ready, Func<BlockDescriptor, byte[]> readLoan)
+internal sealed class QueueSnapshot(
+    SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, QueueTotals totals, Func<BlockDescriptor, byte[]> readLoan)
     : IBlockReferences
 {
+    /// <summary>A queue of up to so many slots is searched for its oldest lease each time it is counted; a larger one once per
+    /// second.</summary>
+    private const int SearchedSlots = 4096;
+
+    private long _leaseSearchedAt = long.MinValue / 2;
+    private uint _oldestLease;
+
+    /// <summary>Counts without looking at the slots: what index queues hold, and the totals of all else.</summary>
     public WorkQueueCounts Count()
     {
-        Span<int> states = stackalloc int[16];
         long now = Environment.TickCount64;
-        uint oldestLease = 0;
-        for (int i = 0; i < layout.Slots; i++)
-        {
-            SlotState state = SlotWord.State(Volatile.Read(ref Word(i)));
-            states[(int)state]++;
-            // The low 32 bits of milliseconds: right for ages under 49 days.
-            if (state is SlotState.Leased or SlotState.Ending)
-                oldestLease = Math.Max(oldestLease, (uint)((int)now - Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.LeasedAt))));
-        }
-
+        int dead = totals.Dead, delayed = totals.Delayed, keptCount = totals.Kept, cancelled = totals.Cancelled, aside = totals.Aside;
+        int released = (int)Math.Clamp(free.AboutCount, 0, layout.Slots);
+        int queued = (int)Math.Clamp(ready.AboutCount, 0, layout.Slots);
+        int leased = Math.Clamp(layout.Slots - released - queued - dead - delayed - keptCount - aside, 0, layout.Slots);
         TimeSpan oldest = default;
         if (ready.TryPeek(out _, out long cell) && IndexCell.Slot(cell) is var slot && slot < layout.Slots
             && SlotTransitions.IsLive(cell, Volatile.Read(ref Word(slot)), SlotState.Filled))
@@ -33,14 +35,32 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
             oldest = TimeSpan.FromMilliseconds(now - Math.Clamp(since, 0, now));
         }
 
-        return new WorkQueueCounts(
-            states[(int)SlotState.Filled], states[(int)SlotState.Leased] + states[(int)SlotState.Ending], states[(int)SlotState.Dead],
-            states[(int)SlotState.Released], oldest)
+        return new WorkQueueCounts(Math.Max(0, queued - cancelled), leased, dead, released, oldest)
         {
-            Delayed = states[(int)SlotState.Delayed],
-            Cancelled = states[(int)SlotState.Cancelled],
-            OldestLeaseAge = TimeSpan.FromMilliseconds(oldestLease),
+            Delayed = delayed,
+            Cancelled = cancelled,
+            Results = keptCount,
+            PassedOver = aside,
+            DroppedDeadLetters = totals.DroppedDead,
+            DroppedResults = totals.DroppedKept,
+            OldestLeaseAge = TimeSpan.FromMilliseconds(leased == 0 ? 0 : OldestLease(now)),
         };
+    }
+
+    private uint OldestLease(long now)
+    {
+        if (layout.Slots > SearchedSlots && now - Volatile.Read(ref _leaseSearchedAt) < 1000) return Volatile.Read(ref _oldestLease);
+        int oldest = 0;
+        for (int i = 0; i < layout.Slots; i++)
+        {
+            // The low 32 bits of milliseconds: right for ages under 24 days. A lease that was taken since is younger than nothing.
+            if (SlotWord.State(Volatile.Read(ref Word(i))) is SlotState.Leased or SlotState.Ending)
+                oldest = Math.Max(oldest, (int)now - Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.LeasedAt)));
+        }
+
+        Volatile.Write(ref _oldestLease, (uint)oldest);
+        Volatile.Write(ref _leaseSearchedAt, now);
+        return (uint)oldest;
     }
 
     public List<DeadLetter> DeadLetters(int max)
@@ -76,8 +96,9 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
 
     private string Note(int slot)
     {
-        int length = Math.Clamp(map.Int(layout.Slot(slot) + QueueLayout.NoteLength), 0, QueueLayout.NoteBytes);
-        return Encoding.UTF8.GetString(map.Bytes(layout.Note(slot), length));
+        long labels = layout.Labels(slot);
+        int length = Math.Clamp(map.Int(labels + QueueLayout.NoteLength), 0, QueueLayout.NoteBytes);
+        return Encoding.UTF8.GetString(map.Bytes(labels + QueueLayout.Note, length));
     }
 
     /// <summary>Adds each block that a message in a slot names.</summary>
@@ -93,14 +114,18 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
             for (int look = 0; look < 64 && !seen; look++)
             {
                 long word = Volatile.Read(ref Word(i));
-                if (SlotWord.State(word) is SlotState.Released or SlotState.Writing)
+                if (SlotWord.State(word) is SlotState.Released or SlotState.Writing or SlotState.Withdrawn)
                 {
                     seen = true;
                     break;
                 }
 
-                bool isLoan = Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.Kind)) == QueueLayout.KindLoan;
-                BlockDescriptor named = BlockDescriptor.Read(map, layout.Slot(i) + QueueLayout.Payload);
+                // Where the message is done, the block of its result; otherwise, of its payload.
+                bool isKept = SlotWord.State(word) is SlotState.Kept;
+                long labels = layout.Labels(i);
+                bool isLoan = Volatile.Read(ref map.Int(isKept ? labels + QueueLayout.NoteKind : layout.Slot(i) + QueueLayout.Kind))
+                    == QueueLayout.KindLoan;
+                BlockDescriptor named = BlockDescriptor.Read(map, isKept ? labels + QueueLayout.Note : layout.Slot(i) + QueueLayout.Payload);
                 Interlocked.MemoryBarrier();
                 if (Volatile.Read(ref Word(i)) != word) continue;
                 if (isLoan) references.Add((named.Block, named.Generation));

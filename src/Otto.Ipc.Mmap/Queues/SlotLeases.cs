@@ -1,12 +1,14 @@
 using System.Buffers;
 using Otto.Ipc.Endpoints;
+using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Queues;
 
 // The working direction of a handle: leases messages, and ends leases. Each call counts as in flight, and so does each lease until it ends.
 
-internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseOwner
+internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults results, PassedOverSlots passedOver, Doorbell workerBell)
+    : IWorkLeaseOwner
 {
     private readonly UseCounter _gate = slots.Gate;
     private readonly SegmentFile _segment = slots.Segment;
@@ -22,7 +24,8 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
         bool leased = false;
         try
         {
-            if (!_moves.TryLease(out int slot, out long word)) return _segment.IsRetired ? throw _segment.Retired() : false;
+            if (!passedOver.TryLease(out int slot, out long word) && !_moves.TryLease(out slot, out word))
+                return _segment.IsRetired ? throw _segment.Retired() : false;
             // Read once: it is shared, so it may hold anything, and may change after the check.
             int length = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Length));
             int kind = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Kind));
@@ -63,6 +66,34 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
         }
     }
 
+    public LabelledSendResult TrySendAndLease(SlotLabels labelled, ReadOnlySpan<byte> message, in MessageLabels labels, WorkMatch? hasKey,
+        out WorkLease lease)
+    {
+        slots.CheckSize(message.Length);
+        lease = default;
+        _gate.Enter();
+        bool leased = false;
+        try
+        {
+            LabelledSendResult result = labelled.TrySend(message, labels, SlotState.Leased, notBefore: 0, hasKey, out int slot, out long word);
+            if (result.Status != LabelledSendStatus.Sent) return result;
+            lease = message.Length > _layout.SlotBytes ? loans.LeaseOf(this, slot, word) : LeaseOf(slot, word, message.Length);
+            leased = true; // what is in flight now ends with the lease
+            return result;
+        }
+        finally
+        {
+            if (!leased) _gate.Exit();
+        }
+    }
+
+    /// <summary>Says which passed-over messages are taken here.</summary>
+    public void SetSubjects(IReadOnlyCollection<ulong> subjects)
+    {
+        passedOver.SetSubjects(subjects);
+        workerBell.Ring(); // Those that wait here look again.
+    }
+
     public int CompleteBatch(ReadOnlySpan<WorkLease> leases)
     {
         int count = 0;
@@ -93,6 +124,38 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans) : IWorkLeaseO
     PayloadRetention IWorkLeaseOwner.Retain(in SlotToken token, ReadOnlyMemory<byte> payload) => loans.Hold(token, payload);
 
     bool IWorkLeaseOwner.Complete(in SlotToken token) => End(token, Ending.Released);
+
+    bool IWorkLeaseOwner.Complete(in SlotToken token, ReadOnlySpan<byte> result)
+    {
+        if (!_gate.TryEnterLate()) return false;
+        bool ended = false;
+        try
+        {
+            return ended = results.TryKeep(token, result);
+        }
+        finally
+        {
+            _gate.Exit(ended ? 2 : 1);
+        }
+    }
+
+    bool IWorkLeaseOwner.PassOver(in SlotToken token, ulong subject)
+    {
+        if (!_gate.TryEnterLate()) return false;
+        bool ended = false;
+        try
+        {
+            ended = _moves.TryPassOver(token, subject);
+            if (!ended) return false;
+            passedOver.Announce();
+            workerBell.Ring(); // Another worker may take it.
+            return true;
+        }
+        finally
+        {
+            _gate.Exit(ended ? 2 : 1);
+        }
+    }
 
     bool IWorkLeaseOwner.Abandon(in SlotToken token, bool countAttempt, TimeSpan delay)
     {

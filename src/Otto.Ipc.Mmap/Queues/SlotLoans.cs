@@ -217,7 +217,7 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
     }
 
     /// <summary>Borrows a block, copies a message into it, and claims a slot for it.</summary>
-    private bool TryFillBlock(ReadOnlySpan<byte> message, out BlockDescriptor block, out int slot, out long word)
+    public bool TryFillBlock(ReadOnlySpan<byte> message, out BlockDescriptor block, out int slot, out long word)
     {
         slot = 0;
         word = 0;
@@ -261,6 +261,23 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
 
     /// <summary>Frees the block of a message that has come to its end.</summary>
     public void End(BlockDescriptor block) => Pool.End(block);
+
+    /// <summary>Copies the beginning of a block, as far as it fits.</summary>
+    /// <returns>How many bytes were copied.</returns>
+    public int CopyStart(BlockDescriptor block, Span<byte> copy)
+    {
+        try
+        {
+            ReadOnlySpan<byte> bytes = Pool.Read(block).Span;
+            int length = Math.Min(bytes.Length, copy.Length);
+            bytes[..length].CopyTo(copy);
+            return length;
+        }
+        catch (Exception e) when (e is CorruptSegmentException or ObjectDisposedException)
+        {
+            return 0; // As in ReadCopy.
+        }
+    }
 
     public byte[] ReadCopy(BlockDescriptor block)
     {

@@ -11,7 +11,7 @@ namespace Otto.Ipc.Mmap.Queues;
 // does so for messages in blocks, SlotSearch finds.
 // The protocol's steps are in SlotTransitions; what a death leaves between two of them is repaired by QueueRecovery.
 
-internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
+internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
 {
     private readonly SegmentFile _segment;
     private readonly SegmentMapping _map;
@@ -28,6 +28,10 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
     private readonly SlotSender _sender;
     private readonly SlotLeases _leases;
     private readonly SlotSearch _search;
+    private readonly SlotLabels _labels;
+    private readonly SlotResults _results;
+    private readonly PassedOverSlots _passedOver;
+    private readonly QueueTotals _totals;
     private readonly UseCounter _gate;
     private readonly Lock _closing = new();
     private bool _released;
@@ -48,19 +52,27 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
         var room = new RoomReadiness(free, segment, _layout.Slots);
         _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);
         _senders = new QueueDoorbell(_map, plan.Control(5), room, _gate, options);
-        _sweep = new QueueRecovery(_map, _layout, free, ready, delayed);
-        _view = new QueueSnapshot(_map, _layout, ready, block => _loans!.ReadCopy(block));
+        _totals = new QueueTotals(_map, _layout, plan.Control(8));
+        var index = new SlotIndex(_map, _layout, _totals);
+        var kept = new KeptSlots(_map, _layout, plan.Control(9), _totals, options, sender => _participants!.IsAlive(sender));
+        _sweep = new QueueRecovery(_map, _layout, free, ready, delayed, index, _totals, kept);
+        _view = new QueueSnapshot(_map, _layout, free, ready, _totals, block => _loans!.ReadCopy(block));
         try
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
             var moves = new SlotTransitions(segment, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep,
-                block => _loans!.End(block), _participants.Me);
+                index, _totals, kept, block => _loans!.End(block), _participants.Me);
+            index.CommitUnplaced = moves.CommitOffered;
             _work.Moves = room.Moves = moves;
             _slots = new SlotTable(segment, _layout, moves, _gate, options.MaxLoanBytes);
             _loans = new SlotLoans(_slots, options, _view);
             _sender = new SlotSender(_slots, _loans);
-            _leases = new SlotLeases(_slots, _loans);
             _search = new SlotSearch(_slots, _loans, _view);
+            _labels = new SlotLabels(_slots, _loans, index, _search, _participants.Me);
+            _results = new SlotResults(_slots, _loans, _labels, _view);
+            _passedOver = new PassedOverSlots(_slots, _totals, plan.Control(10));
+            _work.PassedOver = _passedOver;
+            _leases = new SlotLeases(_slots, _loans, _results, _passedOver, _workers.Bell);
             _membership = new WorkerCount(_map, plan.Control(6), _participants);
             RunMaintenance();
         }
@@ -158,6 +170,57 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
 
     public override bool TryEnterExclusive(TimeSpan timeout, out IDisposable? turn) => _search.TryEnterExclusive(timeout, out turn);
 
+    public override LabelledSendResult TrySend(ReadOnlySpan<byte> message, in MessageLabels labels, TimeSpan delay, WorkMatch? hasKey)
+    {
+        _slots.CheckSize(message.Length);
+        SlotTable.CheckDelay(delay);
+        _gate.Enter();
+        try
+        {
+            return delay > TimeSpan.Zero
+                ? _labels.TrySend(message, labels, SlotState.Delayed, DelayedSlots.DueAfter(delay), hasKey, out _, out _)
+                : _labels.TrySend(message, labels, SlotState.Filled, notBefore: 0, hasKey, out _, out _);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public override LabelledSendResult TrySendAndLease(ReadOnlySpan<byte> message, in MessageLabels labels, WorkMatch? hasKey,
+        out WorkLease lease) => _leases.TrySendAndLease(_labels, message, labels, hasKey, out lease);
+
+    public override MessageState Find(UInt128 id, out WorkId work)
+    {
+        _gate.Enter();
+        try
+        {
+            MessageState state = _labels.Find(id, out int slot, out _);
+            work = state == MessageState.Unknown ? default
+                : WorkId.FromToken(new SlotToken(Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use)), slot));
+            return state;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public override MessageState TryTakeResult(UInt128 id, out byte[] result)
+    {
+        _gate.Enter();
+        try
+        {
+            return _results.TryTake(id, out result);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public override void SetSubjects(IReadOnlyCollection<ulong> subjects) => _leases.SetSubjects(subjects);
+
     public override WorkQueueCounts GetCounts()
     {
         _gate.Enter();
@@ -207,6 +270,8 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
                 _senders.Bell.Ring();
             }
 
+            _slots.Moves.DropExpired();
+            _totals.CountAgain();
             _loans.RunMaintenance(swept: false);
             if (_participants.SweepDead() == 0) return;
             _loans.RunMaintenance(swept: true);
@@ -247,6 +312,8 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
     private void Repair(int dead, int me)
     {
         _sweep.Run(dead, me);
+        // It may have died before it said that it passed over a message. While this handle joins, there is nobody to say it for.
+        _passedOver?.Announce();
         WorkerCount.Changed(_map, _segment.Plan.Control(6));
     }
 }

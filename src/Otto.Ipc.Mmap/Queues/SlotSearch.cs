@@ -61,7 +61,8 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
                 word = Volatile.Read(ref slots.Moves.Word(slot));
                 SlotState state = SlotWord.State(word);
                 if (dead ? state is not SlotState.Dead
-                    : state is not (SlotState.Filled or SlotState.Leased or SlotState.Delayed or SlotState.Ending)) break;
+                    : state is not (SlotState.Filled or SlotState.Leased or SlotState.Delayed or SlotState.Ending
+                        or SlotState.Aside)) break;
                 ReadOnlySpan<byte> message = CopyStart(slot, copy);
                 use = Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use));
                 Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.
@@ -113,13 +114,13 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
         }
     }
 
-    private ReadOnlySpan<byte> CopyStart(int slot, Span<byte> copy)
+    /// <summary>Copies what a search sees of a message. The caller checks its word afterwards.</summary>
+    public ReadOnlySpan<byte> CopyStart(int slot, Span<byte> copy)
     {
         long at = _layout.Slot(slot);
         if (Volatile.Read(ref _map.Int(at + QueueLayout.Kind)) == QueueLayout.KindLoan)
         {
-            byte[] block = loans.ReadCopy(BlockDescriptor.Read(_map, at + QueueLayout.Payload));
-            return block.AsSpan(0, Math.Min(block.Length, copy.Length));
+            return copy[..loans.CopyStart(BlockDescriptor.Read(_map, at + QueueLayout.Payload), copy)];
         }
 
         int length = Math.Min(Math.Clamp(Volatile.Read(ref _map.Int(at + QueueLayout.Length)), 0, _layout.SlotBytes), copy.Length);

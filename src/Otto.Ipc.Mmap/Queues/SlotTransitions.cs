@@ -17,6 +17,10 @@ internal sealed class SlotTransitions
     private readonly Doorbell _senderBell;
     private readonly DelayedSlots _delayed;
     private readonly QueueRecovery _sweep;
+    private readonly SlotIndex _index;
+    private readonly QueueTotals _totals;
+    private readonly KeptSlots _kept;
+    private readonly Func<SlotToken, bool> _drop;
     private readonly Func<int, long, bool> _promote;
     private readonly Action<BlockDescriptor> _loanEnded;
     private readonly SegmentFile _segment;
@@ -24,7 +28,8 @@ internal sealed class SlotTransitions
 
     public SlotTransitions(
         SegmentFile segment, QueueLayout layout, IndexQueue free, IndexQueue ready, Doorbell workerBell, Doorbell senderBell,
-        DelayedSlots delayed, QueueRecovery sweep, Action<BlockDescriptor> loanEnded, int me)
+        DelayedSlots delayed, QueueRecovery sweep, SlotIndex index, QueueTotals totals, KeptSlots kept, Action<BlockDescriptor> loanEnded,
+        int me)
     {
         _segment = segment;
         _map = segment.Mapping;
@@ -35,9 +40,13 @@ internal sealed class SlotTransitions
         _senderBell = senderBell;
         _delayed = delayed;
         _sweep = sweep;
+        _index = index;
+        _totals = totals;
+        _kept = kept;
         _loanEnded = loanEnded;
         _me = me;
         _promote = TryPromote;
+        _drop = token => TryRelease(token);
     }
 
     public ref long Word(int slot) => ref _map.Long(_layout.Slot(slot));
@@ -50,7 +59,8 @@ internal sealed class SlotTransitions
         if (_segment.IsRetired) throw _segment.Retired();
         if (TryTake(_free, SlotState.Released, SlotState.Writing, out slot, out word)
             // Full: perhaps only of messages that were cancelled, which no participant has come to yet.
-            || (Reap() > 0 && TryTake(_free, SlotState.Released, SlotState.Writing, out slot, out word))) return true;
+            // Or of results that nobody comes for.
+            || (TryMakeRoom() && TryTake(_free, SlotState.Released, SlotState.Writing, out slot, out word))) return true;
         _segment.Meter.Full();
         return false;
     }
@@ -65,13 +75,13 @@ internal sealed class SlotTransitions
     }
 
     /// <summary>Commits what was written: Writing → Filled, then a ready cell.</summary>
-    public void Fill(int slot, long writing, int length, int kind = QueueLayout.KindInline)
+    public void Fill(int slot, long writing, int length, int kind = QueueLayout.KindInline, SlotTags tags = SlotTags.None)
     {
-        Describe(slot, writing, length, kind, notBefore: 0);
+        Describe(slot, writing, length, kind, notBefore: 0, tags);
         if (FaultPoints.On) FaultPoints.Reach("queue.fill.described");
         long filled = SlotWord.NextLap(writing, SlotState.Filled, _me, attempts: 0);
-        // Release: the commit. Pairs with the acquire in TryTake. A plain store, since nobody moves what a live participant is writing;
-        // from here on the message survives this process, and a sweeper appends the cell if this process cannot.
+        // Release: the commit. Pairs with the acquire in TryTake. A plain store, since nobody moves what a live participant is writing.
+        // From here on the message survives this process, and a sweeper appends the cell if this process cannot.
         Volatile.Write(ref Word(slot), filled);
         if (FaultPoints.On) FaultPoints.Reach("queue.fill.word");
         _ready.Push(slot, SlotWord.Lap(filled));
@@ -80,19 +90,21 @@ internal sealed class SlotTransitions
     }
 
     /// <summary>Commits what was written, for later: Writing → Delayed, then the time to look.</summary>
-    public void Delay(int slot, long writing, int length, long notBefore, int kind = QueueLayout.KindInline)
+    public void Delay(
+        int slot, long writing, int length, long notBefore, int kind = QueueLayout.KindInline, SlotTags tags = SlotTags.None)
     {
-        Describe(slot, writing, length, kind, notBefore);
+        Describe(slot, writing, length, kind, notBefore, tags);
         if (FaultPoints.On) FaultPoints.Reach("queue.delay.described");
         // Release: the commit. Pairs with the acquire in DelayedSlots.Promote.
         Volatile.Write(ref Word(slot), SlotWord.Move(writing, SlotState.Delayed, _me));
+        _totals.Moved(SlotState.Writing, SlotState.Delayed);
         Delayed(notBefore);
     }
 
     /// <summary>Commits what was written without ever making it ready: Writing → Leased.</summary>
-    public long Keep(int slot, long writing, int length, int kind = QueueLayout.KindInline)
+    public long Keep(int slot, long writing, int length, int kind = QueueLayout.KindInline, SlotTags tags = SlotTags.None)
     {
-        Describe(slot, writing, length, kind, notBefore: 0);
+        Describe(slot, writing, length, kind, notBefore: 0, tags);
         _map.Int(_layout.Slot(slot) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
         if (FaultPoints.On) FaultPoints.Reach("queue.keep.described");
         long leased = SlotWord.Move(writing, SlotState.Leased, _me);
@@ -100,6 +112,71 @@ internal sealed class SlotTransitions
         Volatile.Write(ref Word(slot), leased);
         if (FaultPoints.On) FaultPoints.Reach("queue.keep.word");
         return leased;
+    }
+
+    /// <summary>Completes what was written and has a key: Writing → Offered. The key decides whether it is committed.</summary>
+    public long Offer(int slot, long writing, int length, int kind, long notBefore, SlotTags tags)
+    {
+        Describe(slot, writing, length, kind, notBefore, tags);
+        _map.Int(_layout.Slot(slot) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
+        if (FaultPoints.On) FaultPoints.Reach("queue.offer.described");
+        long offered = SlotWord.Move(writing, SlotState.Offered, _me);
+        // Release: pairs with the acquire of whoever meets the slot in the index and commits it.
+        Volatile.Write(ref Word(slot), offered);
+        if (FaultPoints.On) FaultPoints.Reach("queue.offer.word");
+        return offered;
+    }
+
+    /// <summary>Commits an offered message that is in the index: Offered → what its sender wanted, exact. Anyone may, so
+    /// that a sender that is stopped does not hold up its key.</summary>
+    /// <returns><see langword="true"/> if this call did; otherwise, <see langword="false"/>: another did.</returns>
+    public bool TryCommitOffered(int slot, long offered)
+    {
+        SlotState intent = (SlotState)(Volatile.Read(ref _map.Int(_layout.Labels(slot) + QueueLayout.Intent)) & 0xFF);
+        if (intent == SlotState.Filled) return TryMove(new SlotToken(offered, slot), SlotState.Filled, 0, _ready, _workerBell);
+        long notBefore = Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.NotBefore));
+        // A lease stays the sender's; a time to look is owed by whoever commits.
+        long next = intent == SlotState.Delayed ? SlotWord.Move(offered, SlotState.Delayed, _me)
+            : SlotWord.Move(offered, SlotState.Leased, SlotWord.Owner(offered));
+        if (Interlocked.CompareExchange(ref Word(slot), next, offered) != offered) return false;
+        if (FaultPoints.On) FaultPoints.Reach("queue.offer.committed");
+        _totals.Moved(SlotState.Offered, SlotWord.State(next));
+        if (intent == SlotState.Delayed) Delayed(notBefore);
+        return true;
+    }
+
+    /// <summary>Commits a slot's message, if it is offered.</summary>
+    public void CommitOffered(int slot)
+    {
+        long word = Volatile.Read(ref Word(slot));
+        if (SlotWord.State(word) == SlotState.Offered) TryCommitOffered(slot, word);
+    }
+
+    /// <summary>Keeps a result: Leased → Ending, the result, → Kept.</summary>
+    /// <param name="token">The lease.</param>
+    /// <param name="result">The result, if it fits behind the labels.</param>
+    /// <param name="block">Otherwise, its block; begun to be sent.</param>
+    /// <returns><see langword="true"/> if it was kept; otherwise, <see langword="false"/>: the word has moved on.</returns>
+    public bool TryKeepResult(in SlotToken token, ReadOnlySpan<byte> result, BlockDescriptor? block)
+    {
+        BlockDescriptor? payload = LoanOf(token);
+        if (!TryBeginEnd(token, out long ending)) return false;
+        long labels = _layout.Labels(token.Index);
+        long until = KeptSlots.After(Math.Max(0, _map.Int(labels + QueueLayout.Keep)) * 1000L);
+        _map.Long(labels + QueueLayout.Until) = until;
+        _map.Int(labels + QueueLayout.NoteLength) = block is null ? result.Length : BlockDescriptor.Bytes;
+        _map.Int(labels + QueueLayout.NoteKind) = block is null ? QueueLayout.KindInline : QueueLayout.KindLoan;
+        if (block is { } large) large.Write(_map, labels + QueueLayout.Note);
+        else result.CopyTo(_map.Bytes(labels + QueueLayout.Note, QueueLayout.NoteBytes));
+        if (FaultPoints.On) FaultPoints.Reach("queue.result.described");
+        // Release: this is the completion, and the result's being there. Pairs with the acquire in SlotResults.
+        Volatile.Write(ref Word(token.Index),
+            SlotWord.Make(SlotState.Kept, SlotWord.NoOwner, SlotWord.Attempts(ending), SlotWord.Lap(ending)));
+        if (FaultPoints.On) FaultPoints.Reach("queue.result.word");
+        _totals.Moved(SlotState.Ending, SlotState.Kept);
+        _kept.Lower(until);
+        if (payload is { } ended) _loanEnded(ended);
+        return true;
     }
 
     /// <summary>Completes a lease, drops a dead letter, or aborts a claim: the exact word →
@@ -124,6 +201,7 @@ internal sealed class SlotTransitions
         // Release: the return. Pairs with the acquire in DelayedSlots.Promote. Nobody moves what a live participant is ending.
         Volatile.Write(ref Word(token.Index),
             SlotWord.Make(SlotState.Delayed, _me, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
+        _totals.Moved(SlotState.Ending, SlotState.Delayed);
         Delayed(notBefore);
         return true;
     }
@@ -134,12 +212,16 @@ internal sealed class SlotTransitions
     public bool TryGiveUp(in SlotToken token, int attempts, string reason)
     {
         if (!TryBeginEnd(token, out long ending)) return false;
-        _sweep.WriteNote(token.Index, reason);
+        long until = _kept.DeadUntil;
+        _sweep.WriteNote(token.Index, reason, until);
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.note");
         // Release: the note is visible before the state that says it is there. Pairs with the acquire in QueueSnapshot.DeadLetters.
         Volatile.Write(ref Word(token.Index),
             SlotWord.Make(SlotState.Dead, SlotWord.NoOwner, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.word");
+        _totals.Moved(SlotState.Ending, SlotState.Dead);
+        _kept.Lower(until);
+        _kept.DropOldestDead(_drop);
         return true;
     }
 
@@ -153,11 +235,11 @@ internal sealed class SlotTransitions
             // Acquire: the use is the one of this word; should the word change meanwhile, the exact CAS fails.
             long word = Volatile.Read(ref Word(slot));
             SlotState state = SlotWord.State(word);
-            if (state is not (SlotState.Filled or SlotState.Delayed)
+            if (state is not (SlotState.Filled or SlotState.Delayed or SlotState.Aside)
                 || Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use)) != use) return false;
-            if (state == SlotState.Delayed)
+            if (state != SlotState.Filled)
             {
-                if (TryRelease(new SlotToken(word, slot))) return true;
+                if (TryWithdraw(new SlotToken(word, slot))) return true;
                 continue;
             }
 
@@ -166,6 +248,7 @@ internal sealed class SlotTransitions
             if (Interlocked.CompareExchange(ref Word(slot), SlotWord.Move(word, SlotState.Cancelled, SlotWord.Owner(word)), word) != word)
                 continue;
             if (FaultPoints.On) FaultPoints.Reach("queue.cancel.word");
+            _totals.Moved(SlotState.Filled, SlotState.Cancelled);
             Reap();
             return true;
         }
@@ -185,13 +268,63 @@ internal sealed class SlotTransitions
             long seen = Volatile.Read(ref Word(slot));
             if (IsLive(cell, seen, SlotState.Filled)) return reaped;
             // Exact: one of those who see it releases it, and owes the free cell. To all others the cell is one whose slot has moved on.
-            if (IsLive(cell, seen, SlotState.Cancelled) && TryRelease(new SlotToken(seen, slot))) reaped++;
+            if (IsLive(cell, seen, SlotState.Cancelled) && TryWithdraw(new SlotToken(seen, slot))) reaped++;
             if (FaultPoints.On) FaultPoints.Reach("queue.reap.released");
             _ready.Advance(head);
         }
 
         throw _ready.NoProgress("step over cancelled messages");
     }
+
+    /// <summary>Ends a cancelled message: releases its slot, or keeps it where a caller may wait for its result.</summary>
+    private bool TryWithdraw(in SlotToken token)
+    {
+        // Read before the slot is given away; the exact CAS says that they were this message's.
+        SlotTags tags = TagsOf(token.Index);
+        long until = Volatile.Read(ref _map.Long(_layout.Labels(token.Index) + QueueLayout.Until));
+        if ((tags & SlotTags.KeepsResult) == 0) return TryRelease(token);
+        BlockDescriptor? loan = LoanOf(token);
+        long next = SlotWord.Make(SlotState.Withdrawn, SlotWord.NoOwner, SlotWord.Attempts(token.Word), SlotWord.Lap(token.Word));
+        if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
+        if (FaultPoints.On) FaultPoints.Reach("queue.withdraw.word");
+        _totals.Moved(SlotWord.State(token.Word), SlotState.Withdrawn);
+        _kept.Lower(until);
+        if (loan is { } block) _loanEnded(block);
+        return true;
+    }
+
+    /// <summary>Leaves a lease to workers that take its subject: Leased → Ending, the subject, → Aside.</summary>
+    /// <returns><see langword="true"/> if the message was left; otherwise, <see langword="false"/>: the word has
+    /// moved on.</returns>
+    public bool TryPassOver(in SlotToken token, ulong subject)
+    {
+        if (!TryBeginEnd(token, out long ending)) return false;
+        Volatile.Write(ref _map.Long(_layout.Labels(token.Index) + QueueLayout.Subject), (long)subject);
+        if (FaultPoints.On) FaultPoints.Reach("queue.pass-over.described");
+        // Release: the subject is visible before the state. Pairs with the acquire in PassedOverSlots.
+        Volatile.Write(ref Word(token.Index),
+            SlotWord.Make(SlotState.Aside, SlotWord.NoOwner, SlotWord.Attempts(ending), SlotWord.Lap(ending)));
+        if (FaultPoints.On) FaultPoints.Reach("queue.pass-over.word");
+        _totals.Moved(SlotState.Ending, SlotState.Aside);
+        return true;
+    }
+
+    /// <summary>Leases a message that was passed over: Aside → Leased, exact.</summary>
+    public bool TryLeaseAside(in SlotToken token, out long word)
+    {
+        word = SlotWord.Move(token.Word, SlotState.Leased, _me);
+        if (Interlocked.CompareExchange(ref Word(token.Index), word, token.Word) != token.Word) return false;
+        if (FaultPoints.On) FaultPoints.Reach("queue.take.aside");
+        _totals.Moved(SlotState.Aside, SlotState.Leased);
+        _map.Int(_layout.Slot(token.Index) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
+        return true;
+    }
+
+    /// <summary>Frees slots of messages that were cancelled, or of results that nobody comes for.</summary>
+    public bool TryMakeRoom() => Reap() > 0 | _kept.TryMakeRoom(_drop);
+
+    /// <summary>Drops results and dead letters whose time is over.</summary>
+    public void DropExpired() => _kept.DropExpired(_drop);
 
     /// <summary>Moves the delayed messages that are due to the ready messages.</summary>
     /// <returns>The number of messages that were moved.</returns>
@@ -223,19 +356,54 @@ internal sealed class SlotTransitions
     {
         long next = SlotWord.NextLap(token.Word, state, _me, attempts);
         // Read before the slot is given away; a claim that is aborted still has its last message's.
-        bool endsLoan = state == SlotState.Released && SlotWord.State(token.Word) != SlotState.Writing
-            && Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) == QueueLayout.KindLoan;
-        BlockDescriptor loan = endsLoan ? BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload) : default;
+        bool ends = state == SlotState.Released && SlotWord.State(token.Word) != SlotState.Writing;
+        BlockDescriptor? loan = ends ? LoanOf(token) : null;
+        SlotTags tags = ends ? TagsOf(token.Index) : SlotTags.None;
+        Filing filing = tags == SlotTags.None ? default : FilingOf(token.Index);
         // Exact, full fence: this is the completion, or the return. The one who moves the word owes the cell.
         if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.end.word");
+        _totals.Moved(SlotWord.State(token.Word), state);
+        if (tags != SlotTags.None) Unfile(token.Index, tags, filing);
         if (!FaultPoints.On || !FaultPoints.Plants("queue.end.forgets-cells")) queue.Push(token.Index, SlotWord.Lap(next));
         if (FaultPoints.On) FaultPoints.Reach("queue.end.pushed");
         if (bell.SomeoneWaits) bell.Ring();
         // After the message has ended: a block that is freed before could be another's while the message still names it.
-        if (endsLoan) _loanEnded(loan);
+        if (loan is { } block) _loanEnded(block);
         return true;
     }
+
+    public SlotTags TagsOf(int slot) => (SlotTags)Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Tags));
+
+    /// <summary>The block that a message has in its present state: of the result where it is kept, otherwise of the payload.</summary>
+    private BlockDescriptor? LoanOf(in SlotToken token)
+    {
+        long labels = _layout.Labels(token.Index);
+        return SlotWord.State(token.Word) switch
+        {
+            SlotState.Withdrawn => null,
+            SlotState.Kept => Volatile.Read(ref _map.Int(labels + QueueLayout.NoteKind)) == QueueLayout.KindLoan
+                ? BlockDescriptor.Read(_map, labels + QueueLayout.Note) : null,
+            _ => Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) == QueueLayout.KindLoan
+                ? BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload) : null,
+        };
+    }
+
+    private Filing FilingOf(int slot)
+    {
+        long labels = _layout.Labels(slot);
+        return new Filing(Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use)),
+            new UInt128((ulong)_map.Long(labels + QueueLayout.LabelId + 8), (ulong)_map.Long(labels + QueueLayout.LabelId)),
+            (ulong)_map.Long(labels + QueueLayout.LabelKey));
+    }
+
+    private void Unfile(int slot, SlotTags tags, in Filing filing)
+    {
+        if ((tags & SlotTags.HasId) != 0) _index.Remove(SlotIndex.HashOf(filing.Id), slot, filing.Use);
+        if ((tags & SlotTags.HasKey) != 0) _index.Remove(SlotIndex.HashOf(filing.Key), slot, filing.Use);
+    }
+
+    private readonly record struct Filing(long Use, UInt128 Id, ulong Key);
 
     /// <summary>Takes the first slot of an index queue by moving its word; steps over cells
     /// whose slots have moved on.</summary>
@@ -273,7 +441,7 @@ internal sealed class SlotTransitions
     public static bool IsLive(long cell, long word, SlotState state) =>
         SlotWord.State(word) == state && (SlotWord.Lap(word) & IndexCell.LapMask) == IndexCell.Lap(cell);
 
-    private void Describe(int slot, long writing, int length, int kind, long notBefore)
+    private void Describe(int slot, long writing, int length, int kind, long notBefore, SlotTags tags)
     {
         long at = _layout.Slot(slot);
         _map.Int(at + QueueLayout.Length) = length;
@@ -281,6 +449,8 @@ internal sealed class SlotTransitions
         _map.Long(at + QueueLayout.SentAt) = Environment.TickCount64;
         _map.Long(at + QueueLayout.NotBefore) = notBefore;
         _map.Long(at + QueueLayout.Use) = SlotWord.Lap(writing);
-        _map.Int(at + QueueLayout.NoteLength) = 0;
+        _map.Int(at + QueueLayout.Tags) = (int)tags;
+        // After the use, which a cell of the index is proven by; before the commit, so that who was told of the message finds it.
+        if ((tags & SlotTags.HasId) != 0) _index.Add(SlotIndex.HashOf(FilingOf(slot).Id), slot);
     }
 }

@@ -24,7 +24,11 @@ namespace Otto.Ipc.Mmap.Queues;
 //                                                | cancel                                    |
 //                                                +-------------------------------------------+
 //     Filled ---cancel---> Cancelled ---the queue comes to it---> Released
-//     Leased ---> Ending ---> Delayed or Dead: its holder alone writes the time, or the note
+//     Leased ---> Ending ---> Delayed, Dead, Kept or Aside: its holder alone writes the time, the note, the result, or the subject
+//     Writing ---> Offered ---> Filled, Delayed or Leased: of a message with a key; or Released, where another message has the key
+//     Kept, Dead ---> Released: collected, dropped, or its time is over
+//     Aside ---> Leased: by a worker that has the subject; or Released, cancelled
+//     Cancelled ---> Withdrawn ---> Released: of a message whose result is waited for
 
 internal enum SlotState
 {
@@ -36,6 +40,18 @@ internal enum SlotState
     Delayed = 5,
     Cancelled = 6,
     Ending = 7,
+
+    /// <summary>Complete and in the index of keys, or about to be; whoever meets it there commits it.</summary>
+    Offered = 8,
+
+    /// <summary>Done, and its result waits to be collected.</summary>
+    Kept = 9,
+
+    /// <summary>Cancelled, which waits to be collected as a result does.</summary>
+    Withdrawn = 10,
+
+    /// <summary>Passed over: waits for a worker that has its subject.</summary>
+    Aside = 11,
 }
 
 internal static class SlotWord

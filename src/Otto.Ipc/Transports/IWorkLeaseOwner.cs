@@ -10,6 +10,20 @@ public interface IWorkLeaseOwner
     /// <returns>Whether the lease was still held.</returns>
     bool Complete(in SlotToken token);
 
+    /// <summary>Ends a lease as done and keeps its result.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <param name="result">The result.</param>
+    /// <returns>Whether the lease was still held.</returns>
+    /// <exception cref="NotSupportedException">The queue keeps no results.</exception>
+    bool Complete(in SlotToken token, ReadOnlySpan<byte> result) => throw new NotSupportedException("this queue keeps no results");
+
+    /// <summary>Ends a lease by leaving the message to workers that take its subject.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <param name="subject">The subject.</param>
+    /// <returns>Whether the lease was still held.</returns>
+    /// <exception cref="NotSupportedException">The queue does not know subjects.</exception>
+    bool PassOver(in SlotToken token, ulong subject) => throw new NotSupportedException("this queue cannot pass over messages");
+
     /// <summary>Ends a lease by giving the message back.</summary>
     /// <param name="token">What the lease was made with.</param>
     /// <param name="countAttempt">Whether the try counts.</param>

@@ -1,0 +1,52 @@
+namespace Otto.Ipc;
+
+// What a queue can offer if it has an index of its messages: each is found at once, however many there are.
+
+/// <summary>A work queue that finds its messages by ids and keys, keeps their results, and lets workers pass over
+/// messages for others.</summary>
+/// <remarks>Each call costs the same with ten messages and with a million. No call waits for another process, even
+/// one that is stopped in the middle of its own.</remarks>
+public abstract class LabelledWorkQueue : SearchableWorkQueue
+{
+    /// <summary>Sends a copy of <paramref name="message"/>, if there is room and no other message has its key.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <param name="labels">What the queue is to know it by.</param>
+    /// <param name="delay">The shortest wait until a worker gets it: zero to <see cref="WorkQueue.MaxDelay"/>.</param>
+    /// <param name="hasKey">Whether another message, or the first <see cref="SearchableWorkQueue.SearchedBytes"/> bytes
+    /// of it, has this message's key: asked where the hashes are equal. <see langword="null"/> where the hash is the
+    /// key.</param>
+    /// <returns>What became of it.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The message or the delay exceeds its limit.</exception>
+    public abstract LabelledSendResult TrySend(ReadOnlySpan<byte> message, in MessageLabels labels, TimeSpan delay, WorkMatch? hasKey);
+
+    /// <summary>Stores a message that this process will work on itself, as
+    /// <see cref="WorkQueue.TrySendAndLease"/> does, if no other message has its key.</summary>
+    /// <param name="message">The bytes; may be empty.</param>
+    /// <param name="labels">What the queue is to know it by.</param>
+    /// <param name="hasKey">As for <see cref="TrySend(ReadOnlySpan{byte}, in MessageLabels, TimeSpan, WorkMatch?)"/>.</param>
+    /// <param name="lease">The message as a lease.</param>
+    /// <returns>What became of it.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The message exceeds its limit.</exception>
+    public abstract LabelledSendResult TrySendAndLease(ReadOnlySpan<byte> message, in MessageLabels labels, WorkMatch? hasKey,
+        out WorkLease lease);
+
+    /// <summary>Finds a message.</summary>
+    /// <param name="id">Its label.</param>
+    /// <param name="work">Its name, for <see cref="WorkQueue.Cancel"/>.</param>
+    /// <returns>Where it is.</returns>
+    public abstract MessageState Find(UInt128 id, out WorkId work);
+
+    /// <summary>Takes the result of a message out of the queue, if it is there. Of several callers one gets it.</summary>
+    /// <param name="id">The message's label.</param>
+    /// <param name="result">With <see cref="MessageState.Done"/> the result, as it was given to
+    /// <see cref="WorkLease.Complete(ReadOnlySpan{byte})"/>; with <see cref="MessageState.Dead"/> the reason, UTF-8, and
+    /// the dead letter stays; otherwise, empty.</param>
+    /// <returns><see cref="MessageState.Done"/> or <see cref="MessageState.Cancelled"/> if this call took it; otherwise,
+    /// where the message is.</returns>
+    public abstract MessageState TryTakeResult(UInt128 id, out byte[] result);
+
+    /// <summary>Says which messages this handle takes that were passed over by
+    /// <see cref="WorkLease.PassOver"/>.</summary>
+    /// <param name="subjects">Their subjects. A new handle has none.</param>
+    public abstract void SetSubjects(IReadOnlyCollection<ulong> subjects);
+}
