@@ -72,7 +72,10 @@ internal sealed class RoomReadiness(IndexQueue free, SegmentFile segment, int sl
     /// <summary>The protocol's steps. Set once, before any thread waits.</summary>
     public SlotTransitions? Moves { private get; set; }
 
-    public bool Poll() => !free.IsEmpty || segment.IsRetired || (Moves!.Reap() > 0 && !free.IsEmpty);
+    public bool Poll() => !free.IsEmpty || segment.IsRetired || free.IsDamaged || (Moves!.Reap() > 0 && !free.IsEmpty);
+
+    /// <summary>Whether no slot will ever be free again: the caller is told by the next claim.</summary>
+    public bool LooksDamaged() => free.LooksDamaged();
 
     /// <summary>Lets the workers get a few slots ahead, for five microseconds at most: a
     /// sender on their heels fights them for each line of memory.</summary>
@@ -97,7 +100,7 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
 
     public bool Poll()
     {
-        if (!ready.IsEmpty || segment.IsRetired) return true;
+        if (!ready.IsEmpty || segment.IsRetired || ready.IsDamaged) return true;
         long lookAt = delayed.LookAt;
         if (lookAt == DelayedSlots.None) return false;
         long now = DelayedSlots.Now;
@@ -113,6 +116,9 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
         if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) WakeAt(lookAt, now);
         return false;
     }
+
+    /// <summary>Whether no message will ever be ready again: the caller is told by the next lease.</summary>
+    public bool LooksDamaged() => ready.LooksDamaged();
 
     public void Dispose()
     {

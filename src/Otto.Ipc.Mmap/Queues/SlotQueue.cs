@@ -22,6 +22,7 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
     private readonly WorkerCount _membership;
     private readonly QueueRecovery _sweep;
     private readonly WorkReadiness _work;
+    private readonly RoomReadiness _room;
     private readonly QueueSnapshot _view;
     private readonly SlotTable _slots;
     private readonly SlotLoans _loans;
@@ -45,9 +46,9 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
         _gate = new UseCounter(Release);
         var delayed = new DelayedSlots(_map, _layout, plan.Control(7));
         _work = new WorkReadiness(ready, delayed, segment, () => RunMaintenance(wake: true));
-        var room = new RoomReadiness(free, segment, _layout.Slots);
+        _room = new RoomReadiness(free, segment, _layout.Slots);
         _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);
-        _senders = new QueueDoorbell(_map, plan.Control(5), room, _gate, options);
+        _senders = new QueueDoorbell(_map, plan.Control(5), _room, _gate, options);
         _sweep = new QueueRecovery(_map, _layout, free, ready, delayed);
         _view = new QueueSnapshot(_map, _layout, ready, block => _loans!.ReadCopy(block));
         try
@@ -55,7 +56,7 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
             var moves = new SlotTransitions(segment, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep,
                 block => _loans!.End(block), _participants.Me);
-            _work.Moves = room.Moves = moves;
+            _work.Moves = _room.Moves = moves;
             _slots = new SlotTable(segment, _layout, moves, _gate, options.MaxLoanBytes);
             _loans = new SlotLoans(_slots, options, _view);
             _sender = new SlotSender(_slots, _loans);
@@ -198,6 +199,13 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
         lock (_closing)
         {
             if (_released) return;
+            if (!wake)
+            {
+                // Waiters find it in their next poll, and the call after that reports it.
+                _work.LooksDamaged();
+                _room.LooksDamaged();
+            }
+
             _workers.WakeIfMissed();
             _senders.WakeIfMissed();
             if (wake) return;

@@ -245,7 +245,12 @@ internal sealed class SlotTransitions
         {
             word = 0;
             slot = 0;
-            if (!queue.TryPeek(out long head, out long cell)) return false;
+            if (!queue.TryPeek(out long head, out long cell))
+            {
+                queue.CheckEmpty();
+                return false;
+            }
+
             slot = IndexCell.Slot(cell);
             if (slot >= _layout.Slots)
                 throw new CorruptSegmentException($"{_segment.Path}: a cell names slot {slot:N0} of {_layout.Slots:N0}");
