@@ -113,7 +113,7 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
 
         // Asked before every sleep, so the timer is set before anybody relies on it; a sender with an
         // earlier time rings, and it is asked again.
-        if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) WakeAt(lookAt, now);
+        if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) SetTimer();
         return false;
     }
 
@@ -129,11 +129,13 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
         }
     }
 
-    private void WakeAt(long time, long now)
+    private void SetTimer()
     {
         lock (_gate)
         {
-            if (_disposed) return;
+            // Read again: of two threads that come here, the one that saw the later time may come last.
+            long time = delayed.LookAt, now = DelayedSlots.Now;
+            if (_disposed || time == DelayedSlots.None || time == _wakeAt) return;
             _timer ??= new Timer(static readiness => ((WorkReadiness)readiness!).Wake(), this, Timeout.Infinite, Timeout.Infinite);
             _timer.Change(TimeSpan.FromMilliseconds(Math.Clamp(time - now, 1, LongestSleep.TotalMilliseconds)), Timeout.InfiniteTimeSpan);
             Volatile.Write(ref _wakeAt, time);
