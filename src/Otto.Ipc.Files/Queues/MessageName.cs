@@ -63,7 +63,7 @@ internal readonly record struct DelayedName(MessageName Message, long Due, strin
     /// <summary>The name of a message that is due in a while.</summary>
     public static DelayedName In(TimeSpan delay, long id, int attempt) => new(
         new MessageName(QueueTime.UnixMilliseconds + (long)Math.Ceiling(delay.TotalMilliseconds), id, attempt),
-        QueueTime.MonotonicMilliseconds(delay),
+        QueueTime.MachineMilliseconds(delay),
         ThisBoot.Value);
 
     /// <summary>How long until it is due; zero or less once it is.</summary>

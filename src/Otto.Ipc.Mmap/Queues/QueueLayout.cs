@@ -25,6 +25,9 @@ internal sealed class QueueLayout
     public const int ControlWords = 8;
 
     public QueueLayout(SegmentPlan plan)
+    /// <summary>The number of slots that have one word for when to look at their delayed messages.</summary>
+    public const int GroupSlots = 128;
+
     {
         Slots = (int)plan.Capacity;
         SlotBytes = plan.ParameterA;
@@ -32,7 +35,9 @@ internal sealed class QueueLayout
         Cells = CellsFor(Slots);
         FreeCells = plan.DataOffset;
         ReadyCells = FreeCells + Cells * 8L;
-        FirstSlot = SegmentLayout.Align(ReadyCells + Cells * 8L, 64);
+        Groups = GroupsFor(Slots);
+        FirstGroup = SegmentLayout.Align(ReadyCells + Cells * 8L, 64);
+        FirstSlot = SegmentLayout.Align(FirstGroup + Groups * 8L, 64);
         Stride = StrideFor(SlotBytes);
     }
 
@@ -51,15 +56,23 @@ internal sealed class QueueLayout
     public long ReadyCells { get; }
 
     public long FirstSlot { get; }
+    public int Groups { get; }
+
+    public long FirstGroup { get; }
+
 
     public long Stride { get; }
 
     public long Slot(int index) => FirstSlot + index * Stride;
 
     public long Note(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
+    public long GroupWord(int group) => FirstGroup + group * 8L;
+
 
     public static long DataBytes(long slots, long slotBytes) =>
-        SegmentLayout.Align(CellsFor(slots) * 16L, 64) + slots * StrideFor(slotBytes);
+        SegmentLayout.Align(CellsFor(slots) * 16L, 64) + SegmentLayout.Align(GroupsFor(slots) * 8L, 64) + slots * StrideFor(slotBytes);
+
+    private static int GroupsFor(long slots) => (int)((slots + GroupSlots - 1) / GroupSlots);
 
     private static int CellsFor(long slots) => (int)BitOperations.RoundUpToPowerOf2((ulong)slots + 64);
 
@@ -107,6 +120,7 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
         }
 
         for (int i = 0; i < layout.Slots; i++)
+        for (int i = 0; i < layout.Groups; i++) mapping.Long(layout.GroupWord(i)) = DelayedSlots.Initial;
             mapping.Long(layout.Slot(i)) = SlotWord.Make(SlotState.Released, SlotWord.NoOwner, attempts: 0, lap: 0);
         mapping.Long(plan.Control(1)) = layout.Slots;
         mapping.Long(plan.Control(7)) = DelayedSlots.Initial;

@@ -28,7 +28,6 @@ internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, Inde
         int[] readyLaps = ready.Snapshot(layout.Slots);
         bool forgetsCells = FaultPoints.Plants("queue.sweep.forgets-cells"),
             forgetsLeases = FaultPoints.Plants("queue.sweep.forgets-leases");
-        bool mayHaveDelayed = false;
         for (int slot = 0; slot < layout.Slots; slot++)
         {
             long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
@@ -36,9 +35,6 @@ internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, Inde
             for (int i = 0; i < 2 && SlotWord.Owner(word) == dead && !Repair(slot, word); i++)
                 word = Volatile.Read(ref map.Long(layout.Slot(slot)));
         }
-
-        // It may have died before it said when to look.
-        if (mayHaveDelayed) delayed.Lower(0);
 
         bool Repair(int slot, long word)
         {
@@ -56,7 +52,8 @@ internal sealed class QueueRecovery(SegmentMapping map, QueueLayout layout, Inde
                 case SlotState.Released when freeLaps[slot] != lap && !forgetsCells:
                     return TryMove(slot, word, SlotState.Released, me, 0, free);
                 case SlotState.Delayed:
-                    mayHaveDelayed = !forgetsCells;
+                    // It may have died before it said when to look.
+                    if (!forgetsCells) delayed.Lower(slot, 0);
                     return true;
                 default:
                     return true;

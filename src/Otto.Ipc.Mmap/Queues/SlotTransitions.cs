@@ -86,7 +86,7 @@ internal sealed class SlotTransitions
         if (FaultPoints.On) FaultPoints.Reach("queue.delay.described");
         // Release: the commit. Pairs with the acquire in DelayedSlots.Promote.
         Volatile.Write(ref Word(slot), SlotWord.Move(writing, SlotState.Delayed, _me));
-        Delayed(notBefore);
+        Delayed(slot, notBefore);
     }
 
     /// <summary>Commits what was written without ever making it ready: Writing → Leased.</summary>
@@ -124,7 +124,7 @@ internal sealed class SlotTransitions
         // Release: the return. Pairs with the acquire in DelayedSlots.Promote. Nobody moves what a live participant is ending.
         Volatile.Write(ref Word(token.Index),
             SlotWord.Make(SlotState.Delayed, _me, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
-        Delayed(notBefore);
+        Delayed(token.Index, notBefore);
         return true;
     }
 
@@ -200,10 +200,10 @@ internal sealed class SlotTransitions
     private bool TryPromote(int slot, long word) =>
         TryMove(new SlotToken(word, slot), SlotState.Filled, SlotWord.Attempts(word), _ready, _workerBell);
 
-    private void Delayed(long notBefore)
+    private void Delayed(int slot, long notBefore)
     {
         if (FaultPoints.On) FaultPoints.Reach("queue.delay.word");
-        bool earlier = _delayed.Lower(notBefore);
+        bool earlier = _delayed.Lower(slot, notBefore);
         if (FaultPoints.On) FaultPoints.Reach("queue.delay.lowered");
         // Workers that sleep until a later time, or for good, learn of the earlier one.
         if (earlier && _workerBell.SomeoneWaits) _workerBell.Ring();
