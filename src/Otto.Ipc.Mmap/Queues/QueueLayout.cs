@@ -8,26 +8,27 @@ namespace Otto.Ipc.Mmap.Queues;
 //  control words, 128 bytes each:  0 free head  1 free tail  2 ready head  3 ready tail
 //                                  4 bell of the workers  5 bell of the senders  6 membership (changes when workers come and go)
 //                                  7 when to look at the delayed
-//  data:  cells of the free index queue | cells of the ready index queue | slots, 64-aligned
+//  data:  cells of the free index queue | cells of the ready index queue | when to look at each group of the delayed | slots, 64-aligned
 //
-//  slot:  00       08       0C     10          18          20          28            2C          30
-//         +--------+--------+------+-----------+-----------+-----------+-------------+-----------+-------- - - ---------+------- - -
-//         | word   | length | kind | sent at   | not before| use       | note length | leased at | payload (slot bytes) | note
-//         +--------+--------+------+-----------+-----------+-----------+-------------+-----------+-------- - - ---------+------- - -
+//  slot:  00       08       0C     10          18          20          28          30
+//         +--------+--------+------+-----------+-----------+-----------+-----------+-------- - - ---------+------- - -
+//         | word   | length | kind | sent at   | not before| use       | leased at | payload (slot bytes) | note
+//         +--------+--------+------+-----------+-----------+-----------+-----------+-------- - - ---------+------- - -
+//         leased at: LeaseTime.cs; where the slot is Dead, its low half is the length of the note
 //         word is the only field that is ever contended; the rest belongs to whom the word names.
 
 internal sealed class QueueLayout
 {
-    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, NoteLength = 0x28, LeasedAt = 0x2C,
+    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, NoteLength = 0x28, LeasedAt = 0x28,
         Payload = 0x30;
     public const int NoteBytes = 208;
     public const int KindInline = 0, KindLoan = 1;
     public const int ControlWords = 8;
 
-    public QueueLayout(SegmentPlan plan)
     /// <summary>The number of slots that have one word for when to look at their delayed messages.</summary>
     public const int GroupSlots = 128;
 
+    public QueueLayout(SegmentPlan plan)
     {
         Slots = (int)plan.Capacity;
         SlotBytes = plan.ParameterA;
@@ -55,19 +56,19 @@ internal sealed class QueueLayout
 
     public long ReadyCells { get; }
 
-    public long FirstSlot { get; }
     public int Groups { get; }
 
     public long FirstGroup { get; }
 
+    public long FirstSlot { get; }
 
     public long Stride { get; }
 
     public long Slot(int index) => FirstSlot + index * Stride;
 
-    public long Note(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
     public long GroupWord(int group) => FirstGroup + group * 8L;
 
+    public long Note(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
 
     public static long DataBytes(long slots, long slotBytes) =>
         SegmentLayout.Align(CellsFor(slots) * 16L, 64) + SegmentLayout.Align(GroupsFor(slots) * 8L, 64) + slots * StrideFor(slotBytes);
@@ -119,8 +120,8 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
             mapping.Long(layout.ReadyCells + i * 8L) = IndexCell.Never;
         }
 
-        for (int i = 0; i < layout.Slots; i++)
         for (int i = 0; i < layout.Groups; i++) mapping.Long(layout.GroupWord(i)) = DelayedSlots.Initial;
+        for (int i = 0; i < layout.Slots; i++)
             mapping.Long(layout.Slot(i)) = SlotWord.Make(SlotState.Released, SlotWord.NoOwner, attempts: 0, lap: 0);
         mapping.Long(plan.Control(1)) = layout.Slots;
         mapping.Long(plan.Control(7)) = DelayedSlots.Initial;

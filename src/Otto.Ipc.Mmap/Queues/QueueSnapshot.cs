@@ -1,6 +1,7 @@
 using System.Text;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 
@@ -12,25 +13,23 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
     public WorkQueueCounts Count()
     {
         Span<int> states = stackalloc int[16];
-        long now = Environment.TickCount64;
-        uint oldestLease = 0;
+        long oldestLease = 0;
         for (int i = 0; i < layout.Slots; i++)
         {
-            SlotState state = SlotWord.State(Volatile.Read(ref Word(i)));
+            long word = Volatile.Read(ref Word(i));
+            SlotState state = SlotWord.State(word);
             states[(int)state]++;
-            // The low 32 bits of milliseconds: right for ages under 49 days.
             if (state is SlotState.Leased or SlotState.Ending)
-                oldestLease = Math.Max(oldestLease, (uint)((int)now - Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.LeasedAt))));
+                oldestLease = Math.Max(oldestLease,
+                    LeaseTime.Age(MachineClock.CoarseMilliseconds, Volatile.Read(ref map.Long(layout.Slot(i) + QueueLayout.LeasedAt)), word));
         }
 
         TimeSpan oldest = default;
         if (ready.TryPeek(out _, out long cell) && IndexCell.Slot(cell) is var slot && slot < layout.Slots
             && SlotTransitions.IsLive(cell, Volatile.Read(ref Word(slot)), SlotState.Filled))
         {
-            // The times are shared, so they may be anything: an age lies between nothing and the machine's own.
-            long since = Math.Max(Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.SentAt)),
-                Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore)));
-            oldest = TimeSpan.FromMilliseconds(now - Math.Clamp(since, 0, now));
+            oldest = TimeSpan.FromMilliseconds(ReadyAge(Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.SentAt)),
+                Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore))));
         }
 
         return new WorkQueueCounts(
@@ -41,6 +40,14 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
             Cancelled = states[(int)SlotState.Cancelled],
             OldestLeaseAge = TimeSpan.FromMilliseconds(oldestLease),
         };
+    }
+
+    /// <summary>How long a message has been ready, in milliseconds.</summary>
+    public static long ReadyAge(long sentAt, long notBefore)
+    {
+        long coarse = MachineClock.CoarseMilliseconds, now = MachineClock.Milliseconds;
+        // The times are shared, so they may be anything: an age lies between nothing and the machine's own. Each is of its own clock.
+        return Math.Min(coarse - Math.Clamp(sentAt, 0, coarse), now - Math.Clamp(notBefore, 0, now));
     }
 
     public List<DeadLetter> DeadLetters(int max)

@@ -1,6 +1,7 @@
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 
@@ -60,7 +61,7 @@ internal sealed class SlotTransitions
     {
         if (_delayed.LookAt != DelayedSlots.None) PromoteDue();
         if (!TryTake(_ready, SlotState.Filled, SlotState.Leased, out slot, out word)) return false;
-        _map.Int(_layout.Slot(slot) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
+        LeaseTime.Store(_map, _layout.Slot(slot), word);
         return true;
     }
 
@@ -93,7 +94,7 @@ internal sealed class SlotTransitions
     public long Keep(int slot, long writing, int length, int kind = QueueLayout.KindInline)
     {
         Describe(slot, writing, length, kind, notBefore: 0);
-        _map.Int(_layout.Slot(slot) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
+        LeaseTime.Store(_map, _layout.Slot(slot), writing);
         if (FaultPoints.On) FaultPoints.Reach("queue.keep.described");
         long leased = SlotWord.Move(writing, SlotState.Leased, _me);
         // Release: the commit. Pairs with the acquire in QueueRecovery, which gives the message to others should this process die.
@@ -283,7 +284,7 @@ internal sealed class SlotTransitions
         long at = _layout.Slot(slot);
         _map.Int(at + QueueLayout.Length) = length;
         _map.Int(at + QueueLayout.Kind) = kind;
-        _map.Long(at + QueueLayout.SentAt) = Environment.TickCount64;
+        _map.Long(at + QueueLayout.SentAt) = MachineClock.CoarseMilliseconds;
         _map.Long(at + QueueLayout.NotBefore) = notBefore;
         _map.Long(at + QueueLayout.Use) = SlotWord.Lap(writing);
         _map.Int(at + QueueLayout.NoteLength) = 0;
