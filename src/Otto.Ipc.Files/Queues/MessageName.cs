@@ -12,7 +12,7 @@ namespace Otto.Ipc.Files.Queues;
 //
 //  delayed/1763700060123-000000000043-1-86460123-1b2c3d4e.json
 //          |                            |        the boot that the milliseconds belong to
-//          |                            when it is due, milliseconds of the machine's monotonic clock
+//          |                            when it is due, milliseconds since the machine started
 //          when it is due, for people, and after a restart of the machine
 
 /// <summary>A message of a queue.</summary>
