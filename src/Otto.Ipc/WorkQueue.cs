@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace Otto.Ipc;
 
@@ -16,6 +17,8 @@ namespace Otto.Ipc;
 /// </remarks>
 public abstract class WorkQueue : IDisposable, IAsyncDisposable
 {
+    private ExceptionDispatchInfo? _batchFailure;
+
     /// <summary>The longest delay of a message: 3,650 days.</summary>
     public static TimeSpan MaxDelay => TimeSpan.FromDays(3650);
 
@@ -41,7 +44,7 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// there is room.
     /// </summary>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <param name="delay">The shortest wait, by the machine's monotonic clock: zero to <see cref="MaxDelay"/>.</param>
+    /// <param name="delay">The shortest wait, by the machine's clock since its start: zero to <see cref="MaxDelay"/>.</param>
     /// <param name="id">Names the message for <see cref="Cancel"/>, until it is completed.</param>
     /// <returns><see langword="true"/> if the message was sent; <see langword="false"/> if the queue is full.</returns>
     /// <exception cref="ArgumentOutOfRangeException">
@@ -201,10 +204,24 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// <summary>Leases as many of the next messages as there are and <paramref name="leases"/> holds.</summary>
     /// <param name="leases">Where the leases go, from the beginning.</param>
     /// <returns>How many were leased.</returns>
+    /// <remarks>
+    /// A lease that fails after others were taken ends the batch: those that were taken are returned, and the next call
+    /// throws.
+    /// </remarks>
     public virtual int LeaseBatch(Span<WorkLease> leases)
     {
+        if (Interlocked.Exchange(ref _batchFailure, null) is { } earlier) earlier.Throw();
         int count = 0;
-        while (count < leases.Length && TryLease(out leases[count])) count++;
+        try
+        {
+            while (count < leases.Length && TryLease(out leases[count])) count++;
+        }
+        catch (Exception e) when (count > 0)
+        {
+            // Thrown now, it would leave the caller with leases that it does not know of.
+            Volatile.Write(ref _batchFailure, ExceptionDispatchInfo.Capture(e));
+        }
+
         return count;
     }
 

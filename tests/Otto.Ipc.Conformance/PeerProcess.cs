@@ -17,12 +17,18 @@ public sealed partial class PeerProcess : IDisposable
     private string _errors = "";
     private bool _disposed;
 
-    public PeerProcess(string directory, IReadOnlyList<(string Name, string Value)> environment, IReadOnlyList<string> arguments)
+    /// <param name="directory">Where its segments are.</param>
+    /// <param name="environment">More variables.</param>
+    /// <param name="arguments">The verb and what follows it.</param>
+    /// <param name="launcher">What stands before its command line; left out, nothing. See <see cref="Namespaces"/>.</param>
+    public PeerProcess(string directory, IReadOnlyList<(string Name, string Value)> environment, IReadOnlyList<string> arguments,
+        IReadOnlyList<string>? launcher = null)
     {
         ArgumentNullException.ThrowIfNull(arguments);
         ArgumentNullException.ThrowIfNull(environment);
         _what = string.Join(' ', arguments.Concat(environment.Select(e => $"{e.Name}={e.Value}")));
-        var start = new ProcessStartInfo(Host())
+        string[] command = [.. launcher ?? [], Host()];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardInput = true,

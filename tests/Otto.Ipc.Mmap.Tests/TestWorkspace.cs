@@ -36,6 +36,10 @@ internal sealed class TestWorkspace : IDisposable
         return _peers.Add(new PeerProcess(Directory, environment, arguments));
     }
 
+    /// <summary>Starts another process in namespaces of its own: see <see cref="Namespaces"/>.</summary>
+    public PeerProcess StartIn(IReadOnlyList<string> launcher, params string[] arguments) =>
+        _peers.Add(new PeerProcess(Directory, [], arguments, launcher));
+
     public void Dispose()
     {
         List<string> left = _peers.EndAll();

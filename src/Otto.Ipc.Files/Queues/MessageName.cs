@@ -12,7 +12,7 @@ namespace Otto.Ipc.Files.Queues;
 //
 //  delayed/1763700060123-000000000043-1-86460123-1b2c3d4e.json
 //          |                            |        the boot that the milliseconds belong to
-//          |                            when it is due, milliseconds of the machine's monotonic clock
+//          |                            when it is due, milliseconds since the machine started
 //          when it is due, for people, and after a restart of the machine
 
 /// <summary>A message of a queue.</summary>
@@ -63,7 +63,7 @@ internal readonly record struct DelayedName(MessageName Message, long Due, strin
     /// <summary>The name of a message that is due in a while.</summary>
     public static DelayedName In(TimeSpan delay, long id, int attempt) => new(
         new MessageName(QueueTime.UnixMilliseconds + (long)Math.Ceiling(delay.TotalMilliseconds), id, attempt),
-        QueueTime.MonotonicMilliseconds(delay),
+        QueueTime.MachineMilliseconds(delay),
         ThisBoot.Value);
 
     /// <summary>How long until it is due; zero or less once it is.</summary>

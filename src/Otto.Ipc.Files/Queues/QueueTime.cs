@@ -1,25 +1,22 @@
-using System.Diagnostics;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
-// Two clocks: the wall's for what people read and for order, the machine's monotonic one for delays, which
+// Two clocks: the wall's for what people read and for order, the machine's own for delays, which
 // setting the wall clock must not move.
 
 internal static class QueueTime
 {
-    private static readonly double TicksAMillisecond = Stopwatch.Frequency / 1000.0;
-
     public static long UnixMilliseconds => TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
 
     /// <summary>Nanoseconds since 1970, as a file's times are.</summary>
     public static long UnixNanoseconds => (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
 
-    /// <summary>What the monotonic clock, which all processes of a machine share, will say
-    /// in a while; rounded up.</summary>
-    public static long MonotonicMilliseconds(TimeSpan from) =>
-        (long)Math.Ceiling(Stopwatch.GetTimestamp() / TicksAMillisecond + from.TotalMilliseconds);
+    /// <summary>What the machine's clock, which all its processes share, will say in a while; rounded up.</summary>
+    public static long MachineMilliseconds(TimeSpan from) =>
+        MachineClock.Milliseconds + 1 + (long)Math.Ceiling(from.TotalMilliseconds);
 
-    /// <summary>How long until the monotonic clock says this.</summary>
-    public static TimeSpan Until(long monotonicMilliseconds) =>
-        TimeSpan.FromMilliseconds(monotonicMilliseconds - Stopwatch.GetTimestamp() / TicksAMillisecond);
+    /// <summary>How long until the machine's clock says this.</summary>
+    public static TimeSpan Until(long machineMilliseconds) =>
+        TimeSpan.FromMilliseconds(machineMilliseconds - MachineClock.Milliseconds);
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Watching;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Queues;
 
@@ -16,7 +17,7 @@ internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
     private List<MessageName> _names = [];
     private int _next;
     private long _freshUntil;
-    private long _earliestDue = long.MaxValue;
+    private long _earliestDue = long.MaxValue; // By the machine's clock, which a suspension does not stop.
 
     /// <summary>How long until the next delayed message is due, as far as is known.</summary>
     public TimeSpan NextDueIn => _earliestDue == long.MaxValue ? ChangeWaiter.LongestSleep : Until(_earliestDue);
@@ -25,7 +26,7 @@ internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
     public bool Any()
     {
         long now = Stopwatch.GetTimestamp();
-        if (_next == _names.Count || now >= _freshUntil || now >= _earliestDue) Refresh(now);
+        if (_next == _names.Count || now >= _freshUntil || MachineClock.Milliseconds >= _earliestDue) Refresh(now);
         return _next < _names.Count;
     }
 
@@ -65,10 +66,9 @@ internal sealed class ReadyIndex(QueueFiles files, SendSequencer sequence)
             TimeSpan left = delayed.IsDueIn;
             if (left <= TimeSpan.Zero)
                 PrivateFile.Move(Path.Combine(files.Delayed, delayed.ToString()), Path.Combine(files.Ready, delayed.Message.ToString()));
-            else _earliestDue = Math.Min(_earliestDue, Stopwatch.GetTimestamp() + (long)(left.TotalSeconds * Stopwatch.Frequency));
+            else _earliestDue = Math.Min(_earliestDue, MachineClock.Milliseconds + 1 + (long)left.TotalMilliseconds);
         }
     }
 
-    private static TimeSpan Until(long ticks) =>
-        Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), ticks) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    private static TimeSpan Until(long due) => QueueTime.Until(due) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
 }

@@ -48,8 +48,15 @@ internal sealed class Doorbell(SegmentMapping mapping, long offset)
     public void Ring()
     {
         int seen = Volatile.Read(ref Word);
-        // Full fence: pairs with the waiter's OR. It either sees the new sequence and does not sleep, or slept before and is woken.
-        Interlocked.CompareExchange(ref Word, (seen & ~Waiting) + Sequence, seen);
+        while (true)
+        {
+            // Full fence: pairs with the waiter's OR. It either sees the new sequence and does not sleep, or slept before and is woken.
+            int found = Interlocked.CompareExchange(ref Word, (seen & ~Waiting) + Sequence, seen);
+            // Another ring does for this one. A waiter that changed W or F does not: who sleeps until the sequence moves would sleep on.
+            if (found == seen || (found ^ seen) >>> 2 != 0) break;
+            seen = found;
+        }
+
         if (FaultPoints.On) FaultPoints.Reach("doorbell.ring.word");
         if (MmapMeter.Wakes.Enabled) MmapMeter.Wakes.Add(1);
         WaitWord.WakeAll(Target);

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Otto.Ipc.Mmap.Queues;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Inspection;
 
@@ -14,10 +15,9 @@ internal static class QueueInspector
     public static QueueContents Of(SegmentFileReader bytes, SegmentPlan plan)
     {
         var layout = new QueueLayout(plan);
-        long now = Environment.TickCount64;
         Span<int> states = stackalloc int[16];
         long oldestReady = 0;
-        uint oldestLease = 0;
+        long oldestLease = 0;
         int stride = (int)layout.Stride, run = stride > LargeStride ? 1 : Math.Max(1, RunBytes / stride);
         byte[] buffer = new byte[stride > LargeStride ? QueueLayout.Payload : run * stride];
         for (int first = 0; first < layout.Slots; first += run)
@@ -25,19 +25,18 @@ internal static class QueueInspector
             int count = Math.Min(run, layout.Slots - first);
             // The last slot's payload is of no interest, and may end with the file.
             bytes.Read(layout.Slot(first), buffer.AsSpan(0, (count - 1) * stride + QueueLayout.Payload));
+            long now = MachineClock.CoarseMilliseconds;
             for (int i = 0; i < count; i++)
             {
                 ReadOnlySpan<byte> slot = buffer.AsSpan(i * stride, QueueLayout.Payload);
-                SlotState state = SlotWord.State(BinaryPrimitives.ReadInt64LittleEndian(slot));
+                long word = BinaryPrimitives.ReadInt64LittleEndian(slot);
+                SlotState state = SlotWord.State(word);
                 states[(int)state]++;
-                // The times are shared, so they may be anything: an age lies between nothing and the machine's own.
                 if (state == SlotState.Filled)
                     oldestReady = Math.Max(oldestReady,
-                        now - Math.Clamp(Math.Max(Time(slot, QueueLayout.SentAt), Time(slot, QueueLayout.NotBefore)), 0, now));
-                // The low 32 bits of milliseconds: right for ages under 49 days.
+                        QueueSnapshot.ReadyAge(Time(slot, QueueLayout.SentAt), Time(slot, QueueLayout.NotBefore)));
                 else if (state is SlotState.Leased or SlotState.Ending)
-                    oldestLease = Math.Max(oldestLease,
-                        (uint)((int)now - BinaryPrimitives.ReadInt32LittleEndian(slot[QueueLayout.LeasedAt..])));
+                    oldestLease = Math.Max(oldestLease, LeaseTime.Age(now, Time(slot, QueueLayout.LeasedAt), word));
             }
         }
 
@@ -45,7 +44,11 @@ internal static class QueueInspector
             states[(int)SlotState.Filled], states[(int)SlotState.Delayed], states[(int)SlotState.Leased] + states[(int)SlotState.Ending],
             states[(int)SlotState.Dead], states[(int)SlotState.Cancelled], states[(int)SlotState.Released], layout.Slots, layout.SlotBytes,
             TimeSpan.FromMilliseconds(oldestReady), TimeSpan.FromMilliseconds(oldestLease),
-            bytes.Long(plan.Control(0)), bytes.Long(plan.Control(1)) - layout.Slots);
+            bytes.Long(plan.Control(0)), bytes.Long(plan.Control(1)) - layout.Slots)
+        {
+            Results = states[(int)SlotState.Kept] + states[(int)SlotState.Withdrawn],
+            PassedOver = states[(int)SlotState.Aside],
+        };
     }
 
     private static long Time(ReadOnlySpan<byte> slot, int field) => BinaryPrimitives.ReadInt64LittleEndian(slot[field..]);

@@ -72,6 +72,12 @@ public sealed record QueueContents(
     int Ready, int Delayed, int Leased, int Dead, int Cancelled, int Free, int Slots, int SlotBytes,
     TimeSpan OldestReadyAge, TimeSpan OldestLeaseAge, long Claims, long Releases) : SegmentContents
 {
+    /// <summary>Results of messages that are done, and cancellations, which wait to be collected.</summary>
+    public int Results { get; init; }
+
+    /// <summary>Messages that workers passed over because they have no handler for them.</summary>
+    public int PassedOver { get; init; }
+
     /// <inheritdoc/>
     public override long TotalIn => Claims;
 
@@ -82,8 +88,9 @@ public sealed record QueueContents(
     public override string Unit => "messages";
 
     /// <inheritdoc/>
-    public override string? PendingWork => Ready + Delayed + Leased + Dead > 0
+    public override string? PendingWork => Ready + Delayed + Leased + Dead + Results + PassedOver > 0
         ? $"it holds pending messages: {Ready:N0} ready, {Delayed:N0} delayed, {Leased:N0} leased, {Dead:N0} dead letters"
+          + (PassedOver > 0 ? $", {PassedOver:N0} passed over" : "") + (Results > 0 ? $", {Results:N0} results" : "")
         : null;
 }
 

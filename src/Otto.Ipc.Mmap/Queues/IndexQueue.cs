@@ -42,6 +42,7 @@ internal sealed class IndexQueue
     private readonly int _log2;
     private readonly string _path;
     private long _headSeen;
+    private bool _damaged;
 
     public IndexQueue(SegmentMapping map, long headWord, long tailWord, long firstCell, int cells, string path)
     {
@@ -63,8 +64,28 @@ internal sealed class IndexQueue
     /// on.</summary>
     public bool IsEmpty => !TryPeek(out _, out _);
 
+    /// <summary>Whether <see cref="LooksDamaged"/> found head and tail to be impossible.</summary>
+    public bool IsDamaged => Volatile.Read(ref _damaged);
+
     /// <summary>About how many entries there are: from two words that others move meanwhile.</summary>
     public long AboutCount => Volatile.Read(ref _map.Long(_tailWord)) - Volatile.Read(ref _map.Long(_headWord));
+
+    /// <summary>How many entries there are, exact while nothing moves.</summary>
+    /// <param name="isLive">Whether an entry's cell still speaks for its slot.</param>
+    public long Count(Func<long, bool> isLive)
+    {
+        for (int i = 0; i < Cells; i++)
+        {
+            // Both ends are helped along, past what a stopped or dead process left undone.
+            long tail = Volatile.Read(ref _map.Long(_tailWord));
+            if (IndexCell.Cycle(Volatile.Read(ref Cell(tail))) == CycleOf(tail))
+                Interlocked.CompareExchange(ref _map.Long(_tailWord), tail + 1, tail);
+            else if (TryPeek(out long head, out long cell) && !isLive(cell)) Advance(head);
+            else break;
+        }
+
+        return AboutCount;
+    }
 
     /// <summary>Appends a slot. The caller's word owes it, so there is always room.</summary>
     public void Push(int slot, long lap)
@@ -123,6 +144,34 @@ internal sealed class IndexQueue
         }
 
         return false;
+    }
+
+    /// <summary>
+    /// Checks, once a take has found nothing, whether that can be: head and tail that do not fit each other look like
+    /// an empty queue for ever.
+    /// </summary>
+    /// <exception cref="CorruptSegmentException">They do not fit each other.</exception>
+    public void CheckEmpty()
+    {
+        if (IsDamaged || LooksDamaged())
+            throw new CorruptSegmentException($"{_path}: head {Volatile.Read(ref _map.Long(_headWord)):N0} and tail "
+                + $"{Volatile.Read(ref _map.Long(_tailWord)):N0} of an index of {Cells:N0} cells do not fit each other");
+    }
+
+    /// <summary>Whether head and tail, which others move meanwhile, cannot be those of an index queue.</summary>
+    public bool LooksDamaged()
+    {
+        // In this order: both only grow, so a tail that is read later is never too far behind, and one read earlier never too far ahead.
+        // One cell may be ahead of tail: whoever pushed it has not helped the tail along yet.
+        long before = Volatile.Read(ref _map.Long(_tailWord));
+        long head = Volatile.Read(ref _map.Long(_headWord));
+        long cell = Volatile.Read(ref Cell(head));
+        bool damaged = before - head > Cells || head - Volatile.Read(ref _map.Long(_tailWord)) > 1
+            // An entry that tail has passed was written; a cell of a later cycle was passed by head.
+            || ((before > head ? IndexCell.Cycle(cell) != CycleOf(head) : IndexCell.Cycle(cell) - CycleOf(head) > 0)
+                && Volatile.Read(ref _map.Long(_headWord)) == head);
+        if (damaged) Volatile.Write(ref _damaged, true);
+        return damaged;
     }
 
     /// <summary>Steps over the cell at <paramref name="head"/>, whose slot has moved on.

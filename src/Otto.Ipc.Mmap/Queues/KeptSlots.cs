@@ -62,7 +62,7 @@ internal sealed class KeptSlots(
         if (excess <= 0) return;
         // Some more than needed, so that not each dead letter costs a look at all slots.
         List<Candidate> dead = Find(static state => state is SlotState.Dead);
-        dead.Sort(static (one, other) => one.Until.CompareTo(other.Until));
+        dead.Sort();
         foreach (Candidate oldest in dead.Take(Math.Min(excess + MostDead / 8, Math.Max(0, dead.Count - 1)))) Drop(oldest, drop);
     }
 
@@ -74,7 +74,7 @@ internal sealed class KeptSlots(
         long now = DelayedSlots.Now;
         if (totals.Kept == 0 || now < Volatile.Read(ref _nextReclaim)) return false;
         List<Candidate> results = Find(static state => state is SlotState.Kept or SlotState.Withdrawn);
-        results.Sort(static (one, other) => one.Until.CompareTo(other.Until));
+        results.Sort();
         int most = Math.Max(1, layout.Slots / 8), dropped = 0, beyond = results.Count - layout.Slots / 2;
         Dictionary<int, bool> alive = [];
         foreach (Candidate result in results)
@@ -106,7 +106,8 @@ internal sealed class KeptSlots(
             // Acquire: pairs with the release that made the slot Kept or Dead; its time is the one of this word.
             long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
             if (isWanted(SlotWord.State(word)))
-                found.Add(new Candidate(new SlotToken(word, slot), Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.Until))));
+                found.Add(new Candidate(new SlotToken(word, slot), Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.Until)),
+                    Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.Subject))));
         }
 
         return found;
@@ -115,5 +116,8 @@ internal sealed class KeptSlots(
     private long KeepOf(in Candidate kept) =>
         Math.Max(0, Volatile.Read(ref map.Int(layout.Labels(kept.Token.Index) + QueueLayout.Keep))) * 1000L;
 
-    private readonly record struct Candidate(SlotToken Token, long Until);
+    private readonly record struct Candidate(SlotToken Token, long Until, long Order) : IComparable<Candidate>
+    {
+        public int CompareTo(Candidate other) => Until != other.Until ? Until.CompareTo(other.Until) : Order.CompareTo(other.Order);
+    }
 }

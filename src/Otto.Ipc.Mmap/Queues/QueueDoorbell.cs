@@ -72,7 +72,10 @@ internal sealed class RoomReadiness(IndexQueue free, SegmentFile segment, int sl
     /// <summary>The protocol's steps. Set once, before any thread waits.</summary>
     public SlotTransitions? Moves { private get; set; }
 
-    public bool Poll() => !free.IsEmpty || segment.IsRetired || (Moves!.TryMakeRoom() && !free.IsEmpty);
+    public bool Poll() => !free.IsEmpty || segment.IsRetired || free.IsDamaged || (Moves!.TryMakeRoom() && !free.IsEmpty);
+
+    /// <summary>Whether no slot will ever be free again: the caller is told by the next claim.</summary>
+    public bool LooksDamaged() => free.LooksDamaged();
 
     /// <summary>Lets the workers get a few slots ahead, for five microseconds at most: a
     /// sender on their heels fights them for each line of memory.</summary>
@@ -100,7 +103,7 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
 
     public bool Poll()
     {
-        if (!ready.IsEmpty || segment.IsRetired || PassedOver!.MayHave) return true;
+        if (!ready.IsEmpty || segment.IsRetired || ready.IsDamaged || PassedOver!.MayHave) return true;
         long lookAt = delayed.LookAt;
         if (lookAt == DelayedSlots.None) return false;
         long now = DelayedSlots.Now;
@@ -113,9 +116,12 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
 
         // Asked before every sleep, so the timer is set before anybody relies on it; a sender with an
         // earlier time rings, and it is asked again.
-        if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) WakeAt(lookAt, now);
+        if (lookAt != Volatile.Read(ref _wakeAt) && lookAt != DelayedSlots.None) SetTimer();
         return false;
     }
+
+    /// <summary>Whether no message will ever be ready again: the caller is told by the next lease.</summary>
+    public bool LooksDamaged() => ready.LooksDamaged();
 
     public void Dispose()
     {
@@ -126,11 +132,13 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
         }
     }
 
-    private void WakeAt(long time, long now)
+    private void SetTimer()
     {
         lock (_gate)
         {
-            if (_disposed) return;
+            // Read again: of two threads that come here, the one that saw the later time may come last.
+            long time = delayed.LookAt, now = DelayedSlots.Now;
+            if (_disposed || time == DelayedSlots.None || time == _wakeAt) return;
             _timer ??= new Timer(static readiness => ((WorkReadiness)readiness!).Wake(), this, Timeout.Infinite, Timeout.Infinite);
             _timer.Change(TimeSpan.FromMilliseconds(Math.Clamp(time - now, 1, LongestSleep.TotalMilliseconds)), Timeout.InfiniteTimeSpan);
             Volatile.Write(ref _wakeAt, time);

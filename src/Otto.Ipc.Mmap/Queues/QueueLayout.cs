@@ -9,12 +9,14 @@ namespace Otto.Ipc.Mmap.Queues;
 //                                  4 bell of the workers  5 bell of the senders  6 membership (changes when workers come and go)
 //                                  7 when to look at the delayed  8 totals (QueueTotals)  9 when the first kept one is over
 //                                  10 how often a message was set aside
-//  data:  cells of the free index queue | cells of the ready index queue | slots, 64-aligned | index, 128-aligned
+//  data:  cells of the free index queue | cells of the ready index queue | when to look at each group of the delayed | slots, 64-aligned
+//         | index, 128-aligned
 //
-//  slot:  00       08       0C     10          18          20          28     2C          30
-//         +--------+--------+------+-----------+-----------+-----------+------+-----------+-------- - - ---------+------- - -
-//         | word   | length | kind | sent at   | not before| use       | tags | leased at | payload (slot bytes) | labels
-//         +--------+--------+------+-----------+-----------+-----------+------+-----------+-------- - - ---------+------- - -
+//  slot:  00       08       0C     0D     10          18          20          28          30
+//         +--------+--------+------+------+-----------+-----------+-----------+-----------+-------- - - ---------+------- - -
+//         | word   | length | kind | tags | sent at   | not before| use       | leased at | payload (slot bytes) | labels
+//         +--------+--------+------+------+-----------+-----------+-----------+-----------+-------- - - ---------+------- - -
+//         leased at: LeaseTime.cs
 //         word is the only field that is ever contended; the rest belongs to whom the word names.
 //
 //  labels, from the next multiple of 8 behind the payload; only those count that the tags name:
@@ -25,16 +27,19 @@ namespace Otto.Ipc.Mmap.Queues;
 
 internal sealed class QueueLayout
 {
-    public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, Tags = 0x28, LeasedAt = 0x2C,
+    public const int Length = 0x08, Kind = 0x0C, Tags = 0x0D, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, LeasedAt = 0x28,
         Payload = 0x30;
 
     /// <summary>Fields of the labels. Until, keep: milliseconds. Intent: what an offered message becomes. Length and kind: of
-    /// the note or result.</summary>
+    /// the note or result. Subject: of what is passed over; of what is kept, its order.</summary>
     public const int LabelId = 0x00, LabelKey = 0x10, Until = 0x18, Keep = 0x20, Intent = 0x24, NoteLength = 0x28, NoteKind = 0x2C,
         Subject = 0x30, Note = 0x38;
     public const int NoteBytes = 208;
     public const int KindInline = 0, KindLoan = 1;
     public const int ControlWords = 11;
+
+    /// <summary>The number of slots that have one word for when to look at their delayed messages.</summary>
+    public const int GroupSlots = 128;
 
     public QueueLayout(SegmentPlan plan)
     {
@@ -44,7 +49,9 @@ internal sealed class QueueLayout
         Cells = CellsFor(Slots);
         FreeCells = plan.DataOffset;
         ReadyCells = FreeCells + Cells * 8L;
-        FirstSlot = SegmentLayout.Align(ReadyCells + Cells * 8L, 64);
+        Groups = GroupsFor(Slots);
+        FirstGroup = SegmentLayout.Align(ReadyCells + Cells * 8L, 64);
+        FirstSlot = SegmentLayout.Align(FirstGroup + Groups * 8L, 64);
         Stride = StrideFor(SlotBytes);
         FirstBucket = SegmentLayout.Align(FirstSlot + Slots * Stride, SlotIndex.BucketBytes);
         Buckets = BucketsFor(Slots);
@@ -64,6 +71,10 @@ internal sealed class QueueLayout
 
     public long ReadyCells { get; }
 
+    public int Groups { get; }
+
+    public long FirstGroup { get; }
+
     public long FirstSlot { get; }
 
     public long Stride { get; }
@@ -76,15 +87,19 @@ internal sealed class QueueLayout
 
     public long Slot(int index) => FirstSlot + index * Stride;
 
+    public long GroupWord(int group) => FirstGroup + group * 8L;
+
     /// <summary>Where a slot's labels are.</summary>
     public long Labels(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
 
     public static long DataBytes(long slots, long slotBytes) =>
-        SegmentLayout.Align(SegmentLayout.Align(CellsFor(slots) * 16L, 64) + slots * StrideFor(slotBytes), SlotIndex.BucketBytes)
+        SegmentLayout.Align(SegmentLayout.Align(CellsFor(slots) * 16L, 64) + SegmentLayout.Align(GroupsFor(slots) * 8L, 64) + slots * StrideFor(slotBytes), SlotIndex.BucketBytes)
         + (long)BucketsFor(slots) * SlotIndex.BucketBytes;
 
     // Two entries a message, an id and a key, so that a bucket of fifteen has two on average where every slot is taken.
     private static int BucketsFor(long slots) => (int)BitOperations.RoundUpToPowerOf2((ulong)slots);
+
+    private static int GroupsFor(long slots) => (int)((slots + GroupSlots - 1) / GroupSlots);
 
     private static int CellsFor(long slots) => (int)BitOperations.RoundUpToPowerOf2((ulong)slots + 64);
 
@@ -131,6 +146,7 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
             mapping.Long(layout.ReadyCells + i * 8L) = IndexCell.Never;
         }
 
+        for (int i = 0; i < layout.Groups; i++) mapping.Long(layout.GroupWord(i)) = DelayedSlots.Initial;
         // Slots and index stay as they are allocated: zero is Released on lap 0, and an empty bucket. So no page of theirs is touched.
         mapping.Long(plan.Control(1)) = layout.Slots;
         mapping.Long(plan.Control(7)) = DelayedSlots.Initial;

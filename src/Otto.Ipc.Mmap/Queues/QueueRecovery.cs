@@ -33,7 +33,6 @@ internal sealed class QueueRecovery(
         int[] readyLaps = ready.Snapshot(layout.Slots);
         bool forgetsCells = FaultPoints.Plants("queue.sweep.forgets-cells"),
             forgetsLeases = FaultPoints.Plants("queue.sweep.forgets-leases");
-        bool mayHaveDelayed = false;
         for (int slot = 0; slot < layout.Slots; slot++)
         {
             long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
@@ -44,8 +43,6 @@ internal sealed class QueueRecovery(
 
         // It may have died between a word and its total.
         totals.Distrust();
-        // It may have died before it said when to look.
-        if (mayHaveDelayed) delayed.Lower(0);
 
         bool Repair(int slot, long word)
         {
@@ -55,7 +52,7 @@ internal sealed class QueueRecovery(
                 case SlotState.Writing:
                     return TryMove(slot, word, SlotState.Released, me, 0, free);
                 case SlotState.Offered:
-                    return RepairOffered(slot, word, me, ref mayHaveDelayed);
+                    return RepairOffered(slot, word, me);
                 case SlotState.Leased or SlotState.Ending:
                     return forgetsLeases || Redeliver(slot, word, me);
                 case SlotState.Filled when readyLaps[slot] != lap && !forgetsCells:
@@ -65,7 +62,8 @@ internal sealed class QueueRecovery(
                 case SlotState.Released when freeLaps[slot] != lap && !forgetsCells:
                     return TryMove(slot, word, SlotState.Released, me, 0, free);
                 case SlotState.Delayed:
-                    mayHaveDelayed = !forgetsCells;
+                    // It may have died before it said when to look.
+                    if (!forgetsCells) delayed.Lower(slot, 0);
                     return true;
                 default:
                     return true;
@@ -82,9 +80,10 @@ internal sealed class QueueRecovery(
         map.Int(labels + QueueLayout.NoteLength) = written;
         map.Int(labels + QueueLayout.NoteKind) = QueueLayout.KindInline;
         map.Long(labels + QueueLayout.Until) = until;
+        map.Long(labels + QueueLayout.Subject) = totals.Changes;
     }
 
-    private bool RepairOffered(int slot, long word, int me, ref bool mayHaveDelayed)
+    private bool RepairOffered(int slot, long word, int me)
     {
         ulong hash = SlotIndex.HashOf((ulong)Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.LabelKey)));
         index.Settle(hash);
@@ -93,7 +92,9 @@ internal sealed class QueueRecovery(
             return TryMove(slot, word, SlotState.Filled, me, 0, ready);
         if (Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), SlotWord.Move(word, SlotState.Delayed, me), word) != word)
             return false;
-        return mayHaveDelayed = true;
+        totals.Moved(SlotState.Offered, SlotState.Delayed);
+        delayed.Lower(slot, Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore)));
+        return true;
     }
 
     private bool Redeliver(int slot, long word, int me)
@@ -109,8 +110,10 @@ internal sealed class QueueRecovery(
         long until = kept.DeadUntil;
         WriteNote(slot, $"its worker died in attempt {attempts}, the queue's limit", until);
         kept.Lower(until);
-        return Interlocked.CompareExchange(
+        bool gaveUp = Interlocked.CompareExchange(
             ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.NoOwner, attempts, SlotWord.Lap(word)), mine) == mine;
+        if (gaveUp) totals.Moved(SlotState.Ending, SlotState.Dead);
+        return gaveUp;
     }
 
     private bool TryMove(int slot, long word, SlotState state, int me, int attempts, IndexQueue queue)
@@ -119,6 +122,7 @@ internal sealed class QueueRecovery(
         // Exact: one sweeper wins, and owes the cell in its own name; should it die too, its own sweep appends it.
         if (Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), next, word) != word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.sweep.word");
+        totals.Moved(SlotWord.State(word), state);
         queue.Push(slot, SlotWord.Lap(next));
         return true;
     }

@@ -1,6 +1,7 @@
 using System.Text;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 
@@ -15,24 +16,21 @@ internal sealed class QueueSnapshot(
     private const int SearchedSlots = 4096;
 
     private long _leaseSearchedAt = long.MinValue / 2;
-    private uint _oldestLease;
+    private long _oldestLease;
 
     /// <summary>Counts without looking at the slots: what index queues hold, and the totals of all else.</summary>
     public WorkQueueCounts Count()
     {
-        long now = Environment.TickCount64;
         int dead = totals.Dead, delayed = totals.Delayed, keptCount = totals.Kept, cancelled = totals.Cancelled, aside = totals.Aside;
-        int released = (int)Math.Clamp(free.AboutCount, 0, layout.Slots);
-        int queued = (int)Math.Clamp(ready.AboutCount, 0, layout.Slots);
+        int released = (int)Math.Clamp(free.Count(cell => IsLive(cell, SlotState.Released, SlotState.Released)), 0, layout.Slots);
+        int queued = (int)Math.Clamp(ready.Count(cell => IsLive(cell, SlotState.Filled, SlotState.Cancelled)), 0, layout.Slots);
         int leased = Math.Clamp(layout.Slots - released - queued - dead - delayed - keptCount - aside, 0, layout.Slots);
         TimeSpan oldest = default;
         if (ready.TryPeek(out _, out long cell) && IndexCell.Slot(cell) is var slot && slot < layout.Slots
             && SlotTransitions.IsLive(cell, Volatile.Read(ref Word(slot)), SlotState.Filled))
         {
-            // The times are shared, so they may be anything: an age lies between nothing and the machine's own.
-            long since = Math.Max(Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.SentAt)),
-                Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore)));
-            oldest = TimeSpan.FromMilliseconds(now - Math.Clamp(since, 0, now));
+            oldest = TimeSpan.FromMilliseconds(ReadyAge(Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.SentAt)),
+                Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.NotBefore))));
         }
 
         return new WorkQueueCounts(Math.Max(0, queued - cancelled), leased, dead, released, oldest)
@@ -43,24 +41,41 @@ internal sealed class QueueSnapshot(
             PassedOver = aside,
             DroppedDeadLetters = totals.DroppedDead,
             DroppedResults = totals.DroppedKept,
-            OldestLeaseAge = TimeSpan.FromMilliseconds(leased == 0 ? 0 : OldestLease(now)),
+            OldestLeaseAge = TimeSpan.FromMilliseconds(leased == 0 ? 0 : OldestLease()),
         };
     }
 
-    private uint OldestLease(long now)
+    private bool IsLive(long cell, SlotState state, SlotState other)
     {
+        if (IndexCell.Slot(cell) >= layout.Slots) return true; // Damaged: the next take reports it.
+        long word = Volatile.Read(ref Word(IndexCell.Slot(cell)));
+        return SlotTransitions.IsLive(cell, word, state) || SlotTransitions.IsLive(cell, word, other);
+    }
+
+    private long OldestLease()
+    {
+        long now = MachineClock.CoarseMilliseconds;
         if (layout.Slots > SearchedSlots && now - Volatile.Read(ref _leaseSearchedAt) < 1000) return Volatile.Read(ref _oldestLease);
-        int oldest = 0;
+        long oldest = 0;
         for (int i = 0; i < layout.Slots; i++)
         {
-            // The low 32 bits of milliseconds: right for ages under 24 days. A lease that was taken since is younger than nothing.
-            if (SlotWord.State(Volatile.Read(ref Word(i))) is SlotState.Leased or SlotState.Ending)
-                oldest = Math.Max(oldest, (int)now - Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.LeasedAt)));
+            long word = Volatile.Read(ref Word(i));
+            if (SlotWord.State(word) is SlotState.Leased or SlotState.Ending)
+                oldest = Math.Max(oldest,
+                    LeaseTime.Age(MachineClock.CoarseMilliseconds, Volatile.Read(ref map.Long(layout.Slot(i) + QueueLayout.LeasedAt)), word));
         }
 
-        Volatile.Write(ref _oldestLease, (uint)oldest);
+        Volatile.Write(ref _oldestLease, oldest);
         Volatile.Write(ref _leaseSearchedAt, now);
-        return (uint)oldest;
+        return oldest;
+    }
+
+    /// <summary>How long a message has been ready, in milliseconds.</summary>
+    public static long ReadyAge(long sentAt, long notBefore)
+    {
+        long coarse = MachineClock.CoarseMilliseconds, now = MachineClock.Milliseconds;
+        // The times are shared, so they may be anything: an age lies between nothing and the machine's own. Each is of its own clock.
+        return Math.Min(coarse - Math.Clamp(sentAt, 0, coarse), now - Math.Clamp(notBefore, 0, now));
     }
 
     public List<DeadLetter> DeadLetters(int max)
@@ -73,7 +88,7 @@ internal sealed class QueueSnapshot(
             int length = Math.Clamp(map.Int(layout.Slot(i) + QueueLayout.Length), 0, layout.SlotBytes);
             var letter = new DeadLetter(
                 DeadLetterId.FromToken(new SlotToken(word, i)),
-                Volatile.Read(ref map.Int(layout.Slot(i) + QueueLayout.Kind)) == QueueLayout.KindLoan
+                Volatile.Read(ref map.Byte(layout.Slot(i) + QueueLayout.Kind)) == QueueLayout.KindLoan
                     ? readLoan(BlockDescriptor.Read(map, layout.Slot(i) + QueueLayout.Payload))
                     : map.Bytes(layout.Slot(i) + QueueLayout.Payload, length).ToArray(),
                 SlotWord.Attempts(word),
@@ -123,7 +138,7 @@ internal sealed class QueueSnapshot(
                 // Where the message is done, the block of its result; otherwise, of its payload.
                 bool isKept = SlotWord.State(word) is SlotState.Kept;
                 long labels = layout.Labels(i);
-                bool isLoan = Volatile.Read(ref map.Int(isKept ? labels + QueueLayout.NoteKind : layout.Slot(i) + QueueLayout.Kind))
+                bool isLoan = Volatile.Read(ref map.Byte(isKept ? labels + QueueLayout.NoteKind : layout.Slot(i) + QueueLayout.Kind))
                     == QueueLayout.KindLoan;
                 BlockDescriptor named = BlockDescriptor.Read(map, isKept ? labels + QueueLayout.Note : layout.Slot(i) + QueueLayout.Payload);
                 Interlocked.MemoryBarrier();

@@ -32,6 +32,9 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, long a
 
     public long DroppedKept => Volatile.Read(ref map.Long(at + DroppedKeptAt));
 
+    /// <summary>Grows with each change: the order of two slots that are kept in one millisecond.</summary>
+    public long Changes => Volatile.Read(ref map.Long(at + ChangesAt));
+
     /// <summary>Whether a bucket of the index was full once, so that what is not found there may exist.</summary>
     public bool IndexOverflowed => Volatile.Read(ref map.Int(at + OverflowedAt)) != 0;
 

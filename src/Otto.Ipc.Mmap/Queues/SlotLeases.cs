@@ -28,7 +28,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
                 return _segment.IsRetired ? throw _segment.Retired() : false;
             // Read once: it is shared, so it may hold anything, and may change after the check.
             int length = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Length));
-            int kind = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Kind));
+            int kind = Volatile.Read(ref _map.Byte(_layout.Slot(slot) + QueueLayout.Kind));
             if (kind == QueueLayout.KindLoan) lease = loans.LeaseOf(this, slot, word);
             else if ((uint)length > (uint)_layout.SlotBytes || kind != QueueLayout.KindInline)
                 slots.ThrowBadSlot(slot, word, $"has length {length:N0} of {_layout.SlotBytes:N0} and kind {kind}");

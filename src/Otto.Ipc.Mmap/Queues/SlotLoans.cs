@@ -109,7 +109,7 @@ internal sealed class SlotLoans(SlotTable slots, MmapQueueOptions options, IBloc
         try
         {
             if (Volatile.Read(ref slots.Moves.Word(token.Index)) != token.Word) throw new InvalidOperationException("this lease has ended");
-            if (Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan)
+            if (Volatile.Read(ref _map.Byte(_layout.Slot(token.Index) + QueueLayout.Kind)) != QueueLayout.KindLoan)
                 return new PayloadRetention(payload.ToArray());
             BlockDescriptor block = BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload);
             if (!Pool.HasSeat) return new PayloadRetention(payload.ToArray());

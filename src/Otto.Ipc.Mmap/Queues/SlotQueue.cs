@@ -22,6 +22,7 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
     private readonly WorkerCount _membership;
     private readonly QueueRecovery _sweep;
     private readonly WorkReadiness _work;
+    private readonly RoomReadiness _room;
     private readonly QueueSnapshot _view;
     private readonly SlotTable _slots;
     private readonly SlotLoans _loans;
@@ -36,6 +37,7 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
     private readonly Lock _closing = new();
     private bool _released;
     private bool _takesWork;
+    private int _countedFor;
 
     public SlotQueue(SegmentFile segment, ChannelName name, MmapQueueOptions options)
     {
@@ -49,9 +51,9 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         _gate = new UseCounter(Release);
         var delayed = new DelayedSlots(_map, _layout, plan.Control(7));
         _work = new WorkReadiness(ready, delayed, segment, () => RunMaintenance(wake: true));
-        var room = new RoomReadiness(free, segment, _layout.Slots);
+        _room = new RoomReadiness(free, segment, _layout.Slots);
         _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);
-        _senders = new QueueDoorbell(_map, plan.Control(5), room, _gate, options);
+        _senders = new QueueDoorbell(_map, plan.Control(5), _room, _gate, options);
         _totals = new QueueTotals(_map, _layout, plan.Control(8));
         var index = new SlotIndex(_map, _layout, _totals);
         var kept = new KeptSlots(_map, _layout, plan.Control(9), _totals, options, sender => _participants!.IsAlive(sender));
@@ -63,7 +65,7 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
             var moves = new SlotTransitions(segment, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep,
                 index, _totals, kept, block => _loans!.End(block), _participants.Me);
             index.CommitUnplaced = moves.CommitOffered;
-            _work.Moves = room.Moves = moves;
+            _work.Moves = _room.Moves = moves;
             _slots = new SlotTable(segment, _layout, moves, _gate, options.MaxLoanBytes);
             _loans = new SlotLoans(_slots, options, _view);
             _sender = new SlotSender(_slots, _loans);
@@ -261,6 +263,13 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         lock (_closing)
         {
             if (_released) return;
+            if (!wake)
+            {
+                // Waiters find it in their next poll, and the call after that reports it.
+                _work.LooksDamaged();
+                _room.LooksDamaged();
+            }
+
             _workers.WakeIfMissed();
             _senders.WakeIfMissed();
             if (wake) return;
@@ -271,6 +280,10 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
             }
 
             _slots.Moves.DropExpired();
+            // Whoever swept a dead participant, perhaps not this one: a total may be wrong by what it had in its hands.
+            int membership = Volatile.Read(ref _map.Int(_segment.Plan.Control(6)));
+            if (membership != _countedFor) _totals.Distrust();
+            _countedFor = membership;
             _totals.CountAgain();
             _loans.RunMaintenance(swept: false);
             if (_participants.SweepDead() == 0) return;

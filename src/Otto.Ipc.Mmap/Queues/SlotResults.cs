@@ -59,7 +59,7 @@ internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels l
     {
         long at = _layout.Labels(slot);
         result = [];
-        if (Volatile.Read(ref _map.Int(at + QueueLayout.NoteKind)) == QueueLayout.KindLoan)
+        if (Volatile.Read(ref _map.Byte(at + QueueLayout.NoteKind)) == QueueLayout.KindLoan)
             return loans.Pool.TryCopy(BlockDescriptor.Read(_map, at + QueueLayout.Note), ref result);
         int length = Math.Clamp(Volatile.Read(ref _map.Int(at + QueueLayout.NoteLength)), 0, QueueLayout.NoteBytes);
         result = _map.Bytes(at + QueueLayout.Note, length).ToArray();

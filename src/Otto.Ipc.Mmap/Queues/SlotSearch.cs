@@ -118,7 +118,7 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
     public ReadOnlySpan<byte> CopyStart(int slot, Span<byte> copy)
     {
         long at = _layout.Slot(slot);
-        if (Volatile.Read(ref _map.Int(at + QueueLayout.Kind)) == QueueLayout.KindLoan)
+        if (Volatile.Read(ref _map.Byte(at + QueueLayout.Kind)) == QueueLayout.KindLoan)
         {
             return copy[..loans.CopyStart(BlockDescriptor.Read(_map, at + QueueLayout.Payload), copy)];
         }

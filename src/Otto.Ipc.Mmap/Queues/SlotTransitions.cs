@@ -1,6 +1,7 @@
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 
@@ -70,7 +71,7 @@ internal sealed class SlotTransitions
     {
         if (_delayed.LookAt != DelayedSlots.None) PromoteDue();
         if (!TryTake(_ready, SlotState.Filled, SlotState.Leased, out slot, out word)) return false;
-        _map.Int(_layout.Slot(slot) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
+        LeaseTime.Store(_map, _layout.Slot(slot), word);
         return true;
     }
 
@@ -98,14 +99,14 @@ internal sealed class SlotTransitions
         // Release: the commit. Pairs with the acquire in DelayedSlots.Promote.
         Volatile.Write(ref Word(slot), SlotWord.Move(writing, SlotState.Delayed, _me));
         _totals.Moved(SlotState.Writing, SlotState.Delayed);
-        Delayed(notBefore);
+        Delayed(slot, notBefore);
     }
 
     /// <summary>Commits what was written without ever making it ready: Writing → Leased.</summary>
     public long Keep(int slot, long writing, int length, int kind = QueueLayout.KindInline, SlotTags tags = SlotTags.None)
     {
         Describe(slot, writing, length, kind, notBefore: 0, tags);
-        _map.Int(_layout.Slot(slot) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
+        LeaseTime.Store(_map, _layout.Slot(slot), writing);
         if (FaultPoints.On) FaultPoints.Reach("queue.keep.described");
         long leased = SlotWord.Move(writing, SlotState.Leased, _me);
         // Release: the commit. Pairs with the acquire in QueueRecovery, which gives the message to others should this process die.
@@ -118,7 +119,7 @@ internal sealed class SlotTransitions
     public long Offer(int slot, long writing, int length, int kind, long notBefore, SlotTags tags)
     {
         Describe(slot, writing, length, kind, notBefore, tags);
-        _map.Int(_layout.Slot(slot) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
+        LeaseTime.Store(_map, _layout.Slot(slot), writing);
         if (FaultPoints.On) FaultPoints.Reach("queue.offer.described");
         long offered = SlotWord.Move(writing, SlotState.Offered, _me);
         // Release: pairs with the acquire of whoever meets the slot in the index and commits it.
@@ -141,7 +142,7 @@ internal sealed class SlotTransitions
         if (Interlocked.CompareExchange(ref Word(slot), next, offered) != offered) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.offer.committed");
         _totals.Moved(SlotState.Offered, SlotWord.State(next));
-        if (intent == SlotState.Delayed) Delayed(notBefore);
+        if (intent == SlotState.Delayed) Delayed(slot, notBefore);
         return true;
     }
 
@@ -164,6 +165,7 @@ internal sealed class SlotTransitions
         long labels = _layout.Labels(token.Index);
         long until = KeptSlots.After(Math.Max(0, _map.Int(labels + QueueLayout.Keep)) * 1000L);
         _map.Long(labels + QueueLayout.Until) = until;
+        _map.Long(labels + QueueLayout.Subject) = _totals.Changes;
         _map.Int(labels + QueueLayout.NoteLength) = block is null ? result.Length : BlockDescriptor.Bytes;
         _map.Int(labels + QueueLayout.NoteKind) = block is null ? QueueLayout.KindInline : QueueLayout.KindLoan;
         if (block is { } large) large.Write(_map, labels + QueueLayout.Note);
@@ -202,7 +204,7 @@ internal sealed class SlotTransitions
         Volatile.Write(ref Word(token.Index),
             SlotWord.Make(SlotState.Delayed, _me, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
         _totals.Moved(SlotState.Ending, SlotState.Delayed);
-        Delayed(notBefore);
+        Delayed(token.Index, notBefore);
         return true;
     }
 
@@ -316,7 +318,7 @@ internal sealed class SlotTransitions
         if (Interlocked.CompareExchange(ref Word(token.Index), word, token.Word) != token.Word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.take.aside");
         _totals.Moved(SlotState.Aside, SlotState.Leased);
-        _map.Int(_layout.Slot(token.Index) + QueueLayout.LeasedAt) = (int)Environment.TickCount64;
+        LeaseTime.Store(_map, _layout.Slot(token.Index), word);
         return true;
     }
 
@@ -333,10 +335,10 @@ internal sealed class SlotTransitions
     private bool TryPromote(int slot, long word) =>
         TryMove(new SlotToken(word, slot), SlotState.Filled, SlotWord.Attempts(word), _ready, _workerBell);
 
-    private void Delayed(long notBefore)
+    private void Delayed(int slot, long notBefore)
     {
         if (FaultPoints.On) FaultPoints.Reach("queue.delay.word");
-        bool earlier = _delayed.Lower(notBefore);
+        bool earlier = _delayed.Lower(slot, notBefore);
         if (FaultPoints.On) FaultPoints.Reach("queue.delay.lowered");
         // Workers that sleep until a later time, or for good, learn of the earlier one.
         if (earlier && _workerBell.SomeoneWaits) _workerBell.Ring();
@@ -373,7 +375,7 @@ internal sealed class SlotTransitions
         return true;
     }
 
-    public SlotTags TagsOf(int slot) => (SlotTags)Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Tags));
+    public SlotTags TagsOf(int slot) => (SlotTags)Volatile.Read(ref _map.Byte(_layout.Slot(slot) + QueueLayout.Tags));
 
     /// <summary>The block that a message has in its present state: of the result where it is kept, otherwise of the payload.</summary>
     private BlockDescriptor? LoanOf(in SlotToken token)
@@ -382,9 +384,9 @@ internal sealed class SlotTransitions
         return SlotWord.State(token.Word) switch
         {
             SlotState.Withdrawn => null,
-            SlotState.Kept => Volatile.Read(ref _map.Int(labels + QueueLayout.NoteKind)) == QueueLayout.KindLoan
+            SlotState.Kept => Volatile.Read(ref _map.Byte(labels + QueueLayout.NoteKind)) == QueueLayout.KindLoan
                 ? BlockDescriptor.Read(_map, labels + QueueLayout.Note) : null,
-            _ => Volatile.Read(ref _map.Int(_layout.Slot(token.Index) + QueueLayout.Kind)) == QueueLayout.KindLoan
+            _ => Volatile.Read(ref _map.Byte(_layout.Slot(token.Index) + QueueLayout.Kind)) == QueueLayout.KindLoan
                 ? BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload) : null,
         };
     }
@@ -413,7 +415,12 @@ internal sealed class SlotTransitions
         {
             word = 0;
             slot = 0;
-            if (!queue.TryPeek(out long head, out long cell)) return false;
+            if (!queue.TryPeek(out long head, out long cell))
+            {
+                queue.CheckEmpty();
+                return false;
+            }
+
             slot = IndexCell.Slot(cell);
             if (slot >= _layout.Slots)
                 throw new CorruptSegmentException($"{_segment.Path}: a cell names slot {slot:N0} of {_layout.Slots:N0}");
@@ -445,11 +452,10 @@ internal sealed class SlotTransitions
     {
         long at = _layout.Slot(slot);
         _map.Int(at + QueueLayout.Length) = length;
-        _map.Int(at + QueueLayout.Kind) = kind;
-        _map.Long(at + QueueLayout.SentAt) = Environment.TickCount64;
+        _map.Int(at + QueueLayout.Kind) = kind | (int)tags << 8;
+        _map.Long(at + QueueLayout.SentAt) = MachineClock.CoarseMilliseconds;
         _map.Long(at + QueueLayout.NotBefore) = notBefore;
         _map.Long(at + QueueLayout.Use) = SlotWord.Lap(writing);
-        _map.Int(at + QueueLayout.Tags) = (int)tags;
         // After the use, which a cell of the index is proven by; before the commit, so that who was told of the message finds it.
         if ((tags & SlotTags.HasId) != 0) _index.Add(SlotIndex.HashOf(FilingOf(slot).Id), slot);
     }

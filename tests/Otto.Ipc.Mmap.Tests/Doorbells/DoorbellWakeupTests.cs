@@ -90,6 +90,37 @@ public sealed class DoorbellWakeupTests
         Assert.That(await Watchdog.WaitAsync(waiting), Is.True);
     }
 
+    [Test]
+    public async Task A_ring_moves_the_sequence_beside_others_that_change_the_word_without_ringing()
+    {
+        const int Rounds = 200_000;
+        var bell = new Doorbell(_segment.Mapping, RingLayout.ReceiverBell(_segment.Plan));
+        int stop = 0, started = 0;
+        // What other ends of a topic do: one was busy for a while, another begins to wait.
+        Task others = Watchdog.RunOnThread(() =>
+        {
+            Volatile.Write(ref started, 1);
+            while (Volatile.Read(ref stop) == 0)
+            {
+                Interlocked.And(ref bell.Word, ~Doorbell.Fencing);
+                Interlocked.Or(ref bell.Word, Doorbell.Fencing | Doorbell.Waiting);
+            }
+        });
+        Watchdog.Until(() => Volatile.Read(ref started) == 1, "the others to run");
+        int missed = 0;
+        for (int i = 0; i < Rounds; i++)
+        {
+            // A waiter that sleeps until the word changes sees the value of before again where the sequence stays.
+            int before = bell.Value >>> 2;
+            bell.Ring();
+            if (bell.Value >>> 2 == before) missed++;
+        }
+
+        Volatile.Write(ref stop, 1);
+        await others;
+        Assert.That(missed, Is.Zero);
+    }
+
     private sealed class Flag : IReadiness
     {
         private volatile bool _ready;

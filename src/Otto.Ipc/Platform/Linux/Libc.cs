@@ -56,6 +56,10 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "getppid")]
     public static partial int GetParentPid();
 
+    [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    [SuppressGCTransition]
+    public static partial int ClockGetTime(int clock, out TimeSpec now);
+
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int StatX(int directory, string path, int flags, uint mask, out StatXBuffer buffer);
 
@@ -83,6 +87,14 @@ internal static unsafe partial class Libc
     /// <summary>The last error as an exception that names the call, its object and the reason.</summary>
     public static IOException Failure(string call, string what, int? error = null) =>
         FileFailure.Describe(call, what, error ?? Marshal.GetLastPInvokeError());
+
+    /// <summary>struct timespec of 64-bit Linux.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct TimeSpec
+    {
+        public long Seconds;
+        public long Nanoseconds;
+    }
 
     /// <summary>struct flock of 64-bit Linux.</summary>
     [StructLayout(LayoutKind.Sequential)]

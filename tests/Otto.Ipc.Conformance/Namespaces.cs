@@ -1,0 +1,45 @@
+using System.Diagnostics;
+
+namespace Otto.Ipc.Conformance;
+
+// Other processes that see another clock, another boot or another file system. Each is a prefix of a command line, for PeerProcess.
+
+/// <summary>Commands that start a program in namespaces of its own. A test that may not make them is skipped.</summary>
+public static class Namespaces
+{
+    /// <summary>A machine whose clocks are ahead by some seconds.</summary>
+    public static IReadOnlyList<string> Ahead(int seconds) =>
+        Require("unshare", "--time", "--monotonic", $"{seconds}", "--boottime", $"{seconds}", "--fork", "--kill-child");
+
+    /// <summary>A container with a boot id of its own that shares the directories of this one.</summary>
+    public static IReadOnlyList<string> OtherBoot(Guid id)
+    {
+        string script = $"t=$(mktemp) && echo {id} >$t && mount --bind $t /proc/sys/kernel/random/boot_id && rm -f $t && exec \"$@\"";
+        return Require("unshare", "--mount", "sh", "-c", script, "sh");
+    }
+
+    /// <summary>A directory that is a memory file system of this size, for this process alone.</summary>
+    public static IReadOnlyList<string> SmallMemory(string directory, int bytes) =>
+        Require("unshare", "--mount", "sh", "-c", $"mount -t tmpfs -o mode=700,size={bytes} none '{directory}' && exec \"$@\"", "sh");
+
+    /// <summary>Skips the test where such a command does not work.</summary>
+    public static IReadOnlyList<string> Require(params string[] command)
+    {
+        ArgumentNullException.ThrowIfNull(command);
+        var start = new ProcessStartInfo(command[0], [.. command[1..], "true"]) { RedirectStandardError = true };
+        try
+        {
+            using Process process = Process.Start(start)!;
+            string errors = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            if (process.ExitCode == 0) return command;
+            Assert.Ignore($"needs the right to make namespaces, as root has it: {errors.Trim()}");
+        }
+        catch (System.ComponentModel.Win32Exception e)
+        {
+            Assert.Ignore($"needs unshare (apt-get install util-linux): {e.Message}");
+        }
+
+        return command;
+    }
+}
