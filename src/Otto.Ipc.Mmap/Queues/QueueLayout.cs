@@ -14,13 +14,17 @@ namespace Otto.Ipc.Mmap.Queues;
 //         +--------+--------+------+-----------+-----------+-----------+-------------+-----------+-------- - - ---------+------- - -
 //         | word   | length | kind | sent at   | not before| use       | note length | leased at | payload (slot bytes) | note
 //         +--------+--------+------+-----------+-----------+-----------+-------------+-----------+-------- - - ---------+------- - -
+//         The last 28 bytes of the note's part are the message's history (SlotHistory). note length of a leased slot: how it is handled.
 //         word is the only field that is ever contended; the rest belongs to whom the word names.
 
 internal sealed class QueueLayout
 {
     public const int Length = 0x08, Kind = 0x0C, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, NoteLength = 0x28, LeasedAt = 0x2C,
         Payload = 0x30;
-    public const int NoteBytes = 208;
+    public const int NoteBytes = 168;
+
+    /// <summary>After the note: what is known of the message's earlier leases. See SlotHistory.</summary>
+    public const int HistoryBytes = 40;
     public const int KindInline = 0, KindLoan = 1;
     public const int ControlWords = 8;
 
@@ -58,12 +62,15 @@ internal sealed class QueueLayout
 
     public long Note(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
 
+    public long History(int index) => Note(index) + NoteBytes;
+
     public static long DataBytes(long slots, long slotBytes) =>
         SegmentLayout.Align(CellsFor(slots) * 16L, 64) + slots * StrideFor(slotBytes);
 
     private static int CellsFor(long slots) => (int)BitOperations.RoundUpToPowerOf2((ulong)slots + 64);
 
-    private static long StrideFor(long slotBytes) => SegmentLayout.Align(Payload + SegmentLayout.Align(slotBytes, 8) + NoteBytes, 64);
+    private static long StrideFor(long slotBytes) => SegmentLayout.Align(Payload + SegmentLayout.Align(slotBytes, 8) + NoteBytes
+        + HistoryBytes, 64);
 }
 
 /// <summary>Makes and checks queue segments.</summary>
