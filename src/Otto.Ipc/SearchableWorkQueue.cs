@@ -26,6 +26,25 @@ public abstract class SearchableWorkQueue : WorkQueue
     /// <returns><see langword="true"/> if a message was found; otherwise, <see langword="false"/>.</returns>
     public abstract bool TryFind(WorkMatch match, out WorkId id, out bool held);
 
+    /// <summary>
+    /// Notes that a message which a worker holds is to be cancelled: <see cref="WorkLease.IsCancelRequested"/> says so
+    /// to this holder and to any later one, and <see cref="WorkLease.Repeat"/> then ends the message.
+    /// </summary>
+    /// <param name="id">The message, as <see cref="TryFind"/> named it.</param>
+    /// <returns>
+    /// <see langword="true"/> if it was noted; <see langword="false"/> if the message has ended, or the queue cannot
+    /// keep such a note.
+    /// </returns>
+    /// <remarks>
+    /// Afterwards call <see cref="WorkQueue.Cancel"/>: the holder may have returned the message meanwhile.
+    /// </remarks>
+    public virtual bool RequestCancel(WorkId id) => false;
+
+    /// <summary>Whether a message that has not ended is to be cancelled.</summary>
+    /// <param name="id">The message, as <see cref="TryFind"/> named it.</param>
+    /// <returns>Whether <see cref="RequestCancel"/> was called for it.</returns>
+    public virtual bool IsCancelRequested(WorkId id) => false;
+
     /// <summary>Searches among the dead letters, as <see cref="TryFind"/> does among the living messages.</summary>
     /// <param name="match">The condition.</param>
     /// <param name="attempts">How many attempts were made at it.</param>

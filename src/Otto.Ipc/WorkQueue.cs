@@ -230,6 +230,15 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// <returns>How many of them were still held.</returns>
     public abstract int CompleteBatch(ReadOnlySpan<WorkLease> leases);
 
+    /// <summary>
+    /// How this process works on what it leases, until <see cref="WorkLease.SetHandling"/> says otherwise of a lease.
+    /// </summary>
+    /// <remarks>
+    /// <see cref="WorkHandling.Alone"/> unless set, so that each death of a holder counts as an attempt. A queue that
+    /// does not tell deaths apart ignores it.
+    /// </remarks>
+    public virtual WorkHandling DefaultHandling { get; set; }
+
     /// <summary>Whether this handle's process takes work from the queue; see <see cref="SetConsumer"/>.</summary>
     public abstract bool IsConsumer { get; }
 

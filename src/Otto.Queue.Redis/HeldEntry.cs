@@ -4,7 +4,7 @@ namespace Otto.Queue.Redis;
 
 // An entry of the stream that the server has given to this worker.
 
-internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, string key, byte[] message)
+internal sealed class HeldEntry(string id, string known, int deliveries, int attemptsBefore, string key, byte[] message)
 {
     internal string Id { get; } = id;
 
@@ -19,6 +19,9 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
 
     /// <summary>Which task has this key while the entry lives; empty for none.</summary>
     internal string Key { get; } = key;
+
+    /// <summary>Whether the task was cancelled, or its schedule replaced, while a worker held it.</summary>
+    internal bool CancelRequested { get; } = known.Contains('c', StringComparison.Ordinal);
 
     /// <summary>Attempts that were made before the one that this entry is held for.</summary>
     internal int AttemptsMade { get; } = attemptsBefore + deliveries - 1;
@@ -41,18 +44,19 @@ internal sealed class HeldEntry(string id, int deliveries, int attemptsBefore, s
     /// <summary>Reads what the take script answered.</summary>
     internal static List<HeldEntry> ReadTaken(RedisReply[] items)
     {
-        List<HeldEntry> entries = new(items.Length / 4);
-        for (int i = 0; i + 3 < items.Length; i += 4)
-            entries.Add(new HeldEntry(items[i].Text, 1, Number(items[i + 1]), items[i + 2].Text, items[i + 3].Bytes));
+        List<HeldEntry> entries = new(items.Length / 5);
+        for (int i = 0; i + 4 < items.Length; i += 5)
+            entries.Add(new HeldEntry(items[i].Text, items[i + 1].Text, 1, Number(items[i + 2]), items[i + 3].Text, items[i + 4].Bytes));
         return entries;
     }
 
     /// <summary>Reads what the reclaim script answered, after its cursor.</summary>
     internal static List<HeldEntry> ReadReclaimed(RedisReply[] items)
     {
-        List<HeldEntry> entries = new(items.Length / 5);
-        for (int i = 1; i + 4 < items.Length; i += 5)
-            entries.Add(new HeldEntry(items[i].Text, Number(items[i + 1]), Number(items[i + 2]), items[i + 3].Text, items[i + 4].Bytes));
+        List<HeldEntry> entries = new(items.Length / 6);
+        for (int i = 1; i + 5 < items.Length; i += 6)
+            entries.Add(new HeldEntry(items[i].Text, items[i + 1].Text, Number(items[i + 2]), Number(items[i + 3]), items[i + 4].Text,
+                items[i + 5].Bytes));
         return entries;
     }
 

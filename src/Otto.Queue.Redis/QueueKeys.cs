@@ -20,6 +20,13 @@ internal sealed class QueueKeys(string queue)
     /// <summary>Which task holds each key: a hash.</summary>
     internal string Keys { get; } = $"otto:{{{queue}}}:keys";
 
+    /// <summary>The schedules: a hash. For each key of a recurring task: <c>m</c> and the key for its envelope,
+    /// <c>i</c> for its entry of the stream, <c>p</c> for the entry of the schedule that it replaced.</summary>
+    internal string Schedules { get; } = $"otto:{{{queue}}}:schedules";
+
+    /// <summary>The tasks that were cancelled while a worker held them: a sorted set of ids by time.</summary>
+    internal string Cancelled { get; } = $"otto:{{{queue}}}:cancelled";
+
     /// <summary>Who takes work: a sorted set by the time until which each is taken to be alive.</summary>
     internal string Workers { get; } = $"otto:{{{queue}}}:workers";
 

@@ -12,7 +12,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     private static readonly TimeSpan BatchPause = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
-    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers];
+    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Schedules, keys.Cancelled];
     private readonly Lock _lock = new();
     private readonly List<HeldEntry?> _places = [];
     private readonly Stack<int> _free = new();
@@ -77,16 +77,22 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     }
 
     public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) =>
-        Release(token, delay, entry => entry.AttemptsMade + (countAttempt ? 1 : 0));
+        Release(token, 'r', delay, entry => entry.AttemptsMade + (countAttempt ? 1 : 0));
 
-    public bool Repeat(in SlotToken token, TimeSpan delay) => Release(token, delay, static _ => 0);
+    public bool Repeat(in SlotToken token, TimeSpan delay) => Release(token, 'e', delay, static _ => 0);
 
-    private bool Release(in SlotToken token, TimeSpan delay, Func<HeldEntry, int> attempts)
+    public bool IsCancelRequested(in SlotToken token)
+    {
+        lock (_lock) return (uint)token.Index < (uint)_places.Count && _places[token.Index] is { CancelRequested: true } entry
+            && entry.Use == token.Word;
+    }
+
+    private bool Release(in SlotToken token, char what, TimeSpan delay, Func<HeldEntry, int> attempts)
     {
         if (delay < TimeSpan.Zero || delay > WorkQueue.MaxDelay)
             throw new ArgumentOutOfRangeException(nameof(delay), $"delay must be 0 to {WorkQueue.MaxDelay.TotalDays:N0} days: {delay}");
         if (TryRemove(token) is not { } entry) return false;
-        Settle(new Settlement(entry, 'r', (long)Math.Ceiling(delay.TotalMilliseconds), Text(attempts(entry))), hurry: true);
+        Settle(new Settlement(entry, what, (long)Math.Ceiling(delay.TotalMilliseconds), Text(attempts(entry))), hurry: true);
         return true;
     }
 

@@ -40,6 +40,30 @@ internal static class RedisScripts
 
         """;
 
+    // Recurring tasks with a key. KEYS[4] has the keys, S the schedules. A task that is not its key's any more was replaced while a worker
+    // held it.
+    private const string Schedule = """
+        local function parts(m)
+          local n, k, h = string.byte(m, 7), string.byte(m, 8), string.byte(m, 5) + 256 * string.byte(m, 6)
+          local flags = string.byte(m, 3)
+          local at = 48 + n + k + (flags % 2) * 25
+          return math.floor(flags / 8) % 2 == 1, string.sub(m, at + 1, at + 8), string.sub(m, 49, 48 + n), string.byte(m, 43),
+            string.sub(m, h + 1)
+        end
+        local function recurs(m) return #m > 48 and string.byte(m, 1) == 79 and math.floor(string.byte(m, 3) / 8) % 2 == 1 end
+        local function same(a, b)
+          local _, ai, an, af, ap = parts(a)
+          local _, bi, bn, bf, bp = parts(b)
+          return ai == bi and an == bn and af == bf and ap == bp
+        end
+        local function held(stream, e)
+          if not e then return false end
+          local p = redis.pcall('XPENDING', stream, 'workers', e, e, 1)
+          return not p.err and p[1] ~= nil
+        end
+
+        """;
+
     // A sleeper that hears nothing is dead or gone: the next is tried. ARGV[1] is where nudges go, without the worker's name.
     internal const string Wake = """
         local function wake(sleepers, n)
@@ -52,18 +76,27 @@ internal static class RedisScripts
 
         """;
 
+    // Whether a task was cancelled or replaced while a worker held it.
+    private const string Ended = """
+        local function ended(cancelled, keys, m, k)
+          if redis.call('EXISTS', cancelled) == 0 then return false end
+          return redis.call('ZSCORE', cancelled, string.sub(m, 9, 24)) ~= false
+        end
+
+        """;
+
     private const string EnsureGroup = """
         local function group(stream) redis.pcall('XGROUP', 'CREATE', stream, 'workers', '0', 'MKSTREAM') end
 
         """;
 
     /// <summary>
-    /// KEYS stream delayed dead keys sleepers sent; ARGV nudge, capacity, batch number, a letter for each (p plain, t
-    /// with terms), then the envelope of each, followed by delay ms and key where it has
-    /// terms. Answers for each: 1 sent, 0 full, or the id of the task that holds the key. A batch that is sent again
-    /// after a lost answer gets the first answer.
+    /// KEYS stream delayed dead keys sleepers sent schedules cancelled; ARGV nudge, capacity, batch number, a letter for
+    /// each (p plain, t with terms), then the envelope of each, followed by delay ms and key where it has
+    /// terms. Answers for each: 1 sent, 2 sent in the place of another schedule, 0 full, or the id of the task that
+    /// holds the key. A batch that is sent again after a lost answer gets the first answer.
     /// </summary>
-    internal static readonly RedisScript Send = new(Begin + Clock + Pack + Wake + """
+    internal static readonly RedisScript Send = new(Begin + Clock + Pack + Wake + Schedule + """
         local before = redis.call('GET', KEYS[6])
         if before then
           local cut = string.find(before, ' ', 1, true)
@@ -83,23 +116,51 @@ internal static class RedisScripts
           if key ~= '' then
             holder, id = redis.call('HGET', KEYS[4], key), string.sub(m, 9, 24)
           end
-          if holder and holder ~= id then
+          local old, said = nil, '1'
+          if holder and holder ~= id and recurs(m) then
+            old = redis.call('HGET', KEYS[7], 'm' .. key)
+            if old and (string.sub(old, 9, 24) ~= holder or (same(old, m) and not redis.call('ZSCORE', KEYS[8], holder))) then old = nil end
+          end
+          if holder and holder ~= id and not old then
             answers[#answers + 1] = string.gsub(holder, '.', function(c) return string.format('%02x', string.byte(c)) end)
           elseif room <= 0 then
             answers[#answers + 1] = '0'
           else
             room = room - 1
+            if old then
+              said = '2'
+              local e = redis.call('HGET', KEYS[7], 'i' .. key)
+              if redis.call('ZREM', KEYS[2], pack(old, 0, key)) == 0 then
+                if held(KEYS[1], e) then
+                  -- It ends with the run that it is in; the next is the new one.
+                  redis.call('ZADD', KEYS[8], clock(), holder)
+                  redis.call('HSET', KEYS[7], 'p' .. key, e)
+                  local _, interval = parts(m)
+                  local every = 0
+                  for b = 8, 1, -1 do every = every * 256 + string.byte(interval, b) end
+                  delay = math.max(delay, math.ceil(every / 1000))
+                elseif e then
+                  redis.call('XDEL', KEYS[1], e)
+                end
+              end
+            end
             if key ~= '' then redis.call('HSET', KEYS[4], key, id) end
+            local schedule = key ~= '' and recurs(m)
+            if schedule then
+              redis.call('HSET', KEYS[7], 'm' .. key, m)
+              redis.call('HDEL', KEYS[7], 'i' .. key)
+            end
             if delay > 0 then
               now = now or clock()
               local p = pack(m, 0, key)
               redis.call('ZADD', KEYS[2], now + delay + 1, p)
               if redis.call('ZRANK', KEYS[2], p) == 0 then sooner = true end
             else
-              add(KEYS[1], m, 0, key)
+              local e = add(KEYS[1], m, 0, key)
+              if schedule then redis.call('HSET', KEYS[7], 'i' .. key, e) end
               ready = ready + 1
             end
-            answers[#answers + 1] = '1'
+            answers[#answers + 1] = said
           end
         end
         local said = table.concat(answers, ' ')
@@ -110,11 +171,12 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed sleepers; ARGV nudge, worker, count, the most to make ready.
-    /// Makes due what is due, then gives id, attempts, key and envelope of each entry taken. Where there is
+    /// KEYS stream delayed sleepers keys schedules cancelled; ARGV nudge, worker, count, the most to make ready.
+    /// Makes due what is due, then gives id, what is known of it (c cancelled), attempts, key and envelope of each entry
+    /// taken. Where there is
     /// none the worker counts as asleep, and the only answer is how many ms until the next is due, or -1.
     /// </summary>
-    internal static readonly RedisScript Take = new(Begin + Clock + Pack + Wake + EnsureGroup + """
+    internal static readonly RedisScript Take = new(Begin + Clock + Pack + Wake + EnsureGroup + Schedule + Ended + """
         redis.call('SREM', KEYS[3], ARGV[2])
         local moved, now = 0, nil
         local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
@@ -123,9 +185,18 @@ internal static class RedisScripts
           if tonumber(first[2]) <= now then
             for _, p in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[4])) do
               local m, a, k = unpacked(p)
-              add(KEYS[1], m, a, k)
-              redis.call('ZREM', KEYS[2], p)
-              moved = moved + 1
+              local schedule = k ~= '' and recurs(m)
+              if schedule and held(KEYS[1], redis.call('HGET', KEYS[5], 'p' .. k)) then
+                redis.call('ZADD', KEYS[2], now + 100, p) -- The schedule that it replaced is in its last run.
+              else
+                local e = add(KEYS[1], m, a, k)
+                if schedule then
+                  redis.call('HSET', KEYS[5], 'i' .. k, e)
+                  redis.call('HDEL', KEYS[5], 'p' .. k)
+                end
+                redis.call('ZREM', KEYS[2], p)
+                moved = moved + 1
+              end
             end
             first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
           end
@@ -145,23 +216,25 @@ internal static class RedisScripts
         for _, e in ipairs(got[1][2]) do
           local m, a, k = fields(e[2])
           out[#out + 1] = e[1]
+          out[#out + 1] = ended(KEYS[6], KEYS[4], m, k) and 'c' or ''
           out[#out + 1] = a
           out[#out + 1] = k
           out[#out + 1] = m
         end
-        if moved > #out / 4 then wake(KEYS[3], moved - #out / 4) end
+        if moved > #out / 5 then wake(KEYS[3], moved - #out / 5) end
         return out
         """);
 
     /// <summary>
-    /// KEYS stream delayed dead keys sleepers; ARGV nudge, worker, the batch's lowest and highest entry, a letter for
-    /// each, then the id of each, followed by number and text where it is returned or dead. c complete; k complete and
-    /// has a key; r return (number: delay ms, text: attempts); d dead (number: attempts, text: reason). Answers 1 for
+    /// KEYS stream delayed dead keys sleepers schedules cancelled; ARGV nudge, worker, the batch's lowest and highest
+    /// entry, a letter for each, then the id of each, followed by number and text where it is returned or dead.
+    /// c complete; k complete and has a key; r return (number: delay ms, text: attempts); e the same as new, unless it
+    /// was cancelled or replaced, which completes it; d dead (number: attempts, text: reason). Answers 1 for
     /// each that was still the worker's. Completed entries are settled first and at once: if memory is short, that
     /// frees some for the others. Entries that were returned or moved to the dead letters are not settled again if a
     /// later one fails.
     /// </summary>
-    internal static readonly RedisScript Settle = new(Begin + Clock + Pack + Wake + """
+    internal static readonly RedisScript Settle = new(Begin + Clock + Pack + Wake + Schedule + Ended + """
         local answers, ready, done = {}, 0, {}
         local mine, all = {}, false
         local pending = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[3], ARGV[4], #ARGV, ARGV[2])
@@ -178,8 +251,14 @@ internal static class RedisScripts
           mine[id] = false
           return held
         end
+        local noted = redis.call('EXISTS', KEYS[7]) == 1
+        local function forget(m) if noted then redis.call('ZREM', KEYS[7], string.sub(m, 9, 24)) end end
         local function release(k, m)
-          if k ~= '' and redis.call('HGET', KEYS[4], k) == string.sub(m, 9, 24) then redis.call('HDEL', KEYS[4], k) end
+          forget(m)
+          if k ~= '' and redis.call('HGET', KEYS[4], k) == string.sub(m, 9, 24) then
+            redis.call('HDEL', KEYS[4], k)
+            if recurs(m) then redis.call('HDEL', KEYS[6], 'm' .. k, 'i' .. k, 'p' .. k) end
+          end
         end
         local function entry(id)
           local e = redis.call('XRANGE', KEYS[1], id, id)
@@ -189,11 +268,11 @@ internal static class RedisScripts
         for i = 1, #ARGV[5] do
           local what, id = string.sub(ARGV[5], i, i), ARGV[at]
           answers[i] = '0'
-          if what == 'r' or what == 'd' then
+          if what == 'r' or what == 'd' or what == 'e' then
             others[#others + 1] = {i, what, id, ARGV[at + 1], ARGV[at + 2]}
             at = at + 2
           elseif take(id) then
-            if what == 'k' then
+            if what == 'k' or noted then
               local m, a, k = entry(id)
               if m then release(k, m) end
             end
@@ -210,15 +289,21 @@ internal static class RedisScripts
           local what, id, number, text = o[2], o[3], o[4], o[5]
           if take(id) then
             local m, a, k = entry(id)
-            if m and what == 'd' then
+            if m and what == 'e' and (ended(KEYS[7], KEYS[4], m, k) or k ~= '' and redis.call('HGET', KEYS[4], k) ~= string.sub(m, 9, 24)) then
+              release(k, m)
+            elseif m and what == 'd' then
               release(k, m)
               redis.call('XADD', KEYS[3], '*', 'm', m, 'a', number, 'r', text, 'k', k)
             elseif m and tonumber(number) > 0 then
               local p = pack(m, text, k)
               redis.call('ZADD', KEYS[2], clock() + number + 1, p)
+              if k ~= '' and recurs(m) then redis.call('HDEL', KEYS[6], 'i' .. k) end
               if redis.call('ZRANK', KEYS[2], p) == 0 then ready = ready + 1 end
             elseif m then
-              add(KEYS[1], m, text, k)
+              local added = add(KEYS[1], m, text, k)
+              if k ~= '' and recurs(m) and redis.call('HGET', KEYS[4], k) == string.sub(m, 9, 24) then
+                redis.call('HSET', KEYS[6], 'i' .. k, added)
+              end
               ready = ready + 1
             end
             redis.call('XACK', KEYS[1], 'workers', id)
@@ -259,11 +344,11 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream workers; ARGV worker, ms without a sign of life, cursor, count.
-    /// Takes over what others have let lie. Answers the next cursor, then id, deliveries,
+    /// KEYS stream workers keys cancelled; ARGV worker, ms without a sign of life, cursor, count.
+    /// Takes over what others have let lie. Answers the next cursor, then id, what is known of it (as Take), deliveries,
     /// attempts, key and envelope of each. Forgets workers that are gone and hold nothing.
     /// </summary>
-    internal static readonly RedisScript Reclaim = new(Begin + Pack + """
+    internal static readonly RedisScript Reclaim = new(Begin + Pack + Ended + """
         local got, at, looks = nil, ARGV[3], 0
         repeat -- Each inspects ten times what it may take, and most of what is held is alive.
           got = redis.pcall('XAUTOCLAIM', KEYS[1], 'workers', ARGV[1], ARGV[2], at, 'COUNT', ARGV[4])
@@ -279,6 +364,7 @@ internal static class RedisScripts
             local m, a, k = fields(e[2])
             local held = redis.call('XPENDING', KEYS[1], 'workers', e[1], e[1], 1, ARGV[1])
             out[#out + 1] = e[1]
+            out[#out + 1] = ended(KEYS[4], KEYS[3], m, k) and 'c' or ''
             out[#out + 1] = held[1] and held[1][4] or 2
             out[#out + 1] = a
             out[#out + 1] = k
@@ -331,15 +417,19 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed keys; ARGV the task's id, the position to continue from (empty at first), the number of
+    /// KEYS stream delayed keys schedules cancelled; ARGV the task's id, the position to continue from (empty at first), the number of
     /// tasks to check. Searches the delayed tasks, then the stream, some at a time so that no client waits long for it.
     /// The delayed tasks are searched from the last one: those that fall due leave at the other end, and none moves
     /// past the position from which the search continues. The search can miss a task that is returned meanwhile, or
     /// that moves up because another is cancelled. Answers 1 taken back, 2 held by a worker, 0 not there; or the
     /// position to continue from.
     /// </summary>
-    internal static readonly RedisScript Cancel = new(Begin + Pack + """
-        local function release(k) if k ~= '' and redis.call('HGET', KEYS[3], k) == ARGV[1] then redis.call('HDEL', KEYS[3], k) end end
+    internal static readonly RedisScript Cancel = new(Begin + Clock + Pack + """
+        local function release(k)
+          if k == '' or redis.call('HGET', KEYS[3], k) ~= ARGV[1] then return end
+          redis.call('HDEL', KEYS[3], k)
+          redis.call('HDEL', KEYS[4], 'm' .. k, 'i' .. k, 'p' .. k)
+        end
         if ARGV[2] == '' or string.sub(ARGV[2], 1, 1) == 'd' then
           local from = ARGV[2] == '' and 0 or tonumber(string.sub(ARGV[2], 2))
           local some = redis.call('ZREVRANGE', KEYS[2], from, from + ARGV[3] - 1)
@@ -352,14 +442,21 @@ internal static class RedisScripts
             end
           end
           if #some == tonumber(ARGV[3]) then return 'd' .. (from + #some) end
-          return 's-'
+          -- A short set of delayed tasks and the stream are one look: nothing moves between the two meanwhile.
+          if from > 0 then return 's-' end
         end
-        local some = redis.call('XRANGE', KEYS[1], string.sub(ARGV[2], 2), '+', 'COUNT', ARGV[3])
+        local at = ARGV[2] == '' and '-' or string.sub(ARGV[2], 2)
+        local some = redis.call('XRANGE', KEYS[1], at, '+', 'COUNT', ARGV[3])
         for _, e in ipairs(some) do
           local m, a, k = fields(e[2])
           if string.sub(m, 9, 24) == ARGV[1] then
             local held = redis.pcall('XPENDING', KEYS[1], 'workers', e[1], e[1], 1)
-            if not held.err and held[1] then return '2' end
+            if not held.err and held[1] then
+              -- Kept until the task ends, so that its worker's death does not undo it; bounded, as any worker may be gone for good.
+              redis.call('ZADD', KEYS[5], clock(), ARGV[1])
+              redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -10001)
+              return '2'
+            end
             redis.call('XDEL', KEYS[1], e[1])
             release(k)
             return '1'

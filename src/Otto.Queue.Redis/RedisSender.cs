@@ -15,7 +15,8 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
-    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Sent(name)];
+    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Sent(name),
+        keys.Schedules, keys.Cancelled];
     private readonly string _nudge = keys.WakeUp("");
     private readonly string _capacity = options.Capacity.ToString(CultureInfo.InvariantCulture);
     private readonly Lock _lock = new();
@@ -160,6 +161,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     private static SendResult Read(string answer) => answer switch
     {
         "1" => SendOutcome.Sent,
+        "2" => SendOutcome.Replaced,
         "0" => SendOutcome.Full,
         _ when TaskId.TryParse(answer, out TaskId existing) => new SendResult(SendOutcome.Duplicate, existing),
         _ => throw new RedisUnavailableException($"the send script answered '{answer}'"),

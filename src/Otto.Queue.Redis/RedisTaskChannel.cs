@@ -147,7 +147,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         string at = "";
         while (true)
         {
-            at = (await _client.RunAsync(RedisScripts.Cancel, [_keys.Stream, _keys.Delayed, _keys.Keys], [id, at, SearchBatch])
+            at = (await _client.RunAsync(RedisScripts.Cancel,
+                [_keys.Stream, _keys.Delayed, _keys.Keys, _keys.Schedules, _keys.Cancelled], [id, at, SearchBatch])
                 .WaitAsync(cancellationToken).ConfigureAwait(false)).Text;
             if (at is "0" or "1" or "2")
                 return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };

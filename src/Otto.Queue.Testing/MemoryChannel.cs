@@ -69,13 +69,30 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue, IReadOnlyLi
         if (route.RoundTrip) tasks.Single(t => t.Name == sent.Name).Reread(sent.Bytes[sent.PayloadAt..]);
         lock (route.Lock)
         {
-            if (options.Key is { } key && Alive.FirstOrDefault(m => m.Key == key) is { } other)
-                return new(new SendResult(SendOutcome.Duplicate, other.Id));
+            MemoryMessage? other = options.Key is { } key ? Alive.LastOrDefault(m => m.Key == key) : null;
+            if (other is not null && !Replaces(sent, other)) return new(new SendResult(SendOutcome.Duplicate, other.Id));
             if (_messages.Count >= Most) return new(SendOutcome.Full);
+            if (other is not null) EndSchedule(other, sent);
             Add(sent);
+            return new(other is null ? SendOutcome.Sent : SendOutcome.Replaced);
+        }
+    }
+
+    private static bool Replaces(MemoryMessage added, MemoryMessage kept) =>
+        RecurringEnvelope.Recurs(kept.Bytes) && RecurringEnvelope.Recurs(added.Bytes)
+        && (kept.CancelRequested || !RecurringEnvelope.IsSame(kept.Bytes, added.Bytes));
+
+    private void EndSchedule(MemoryMessage old, MemoryMessage added)
+    {
+        if (!old.Offered)
+        {
+            _messages.Remove(old.Number);
+            return;
         }
 
-        return new(SendOutcome.Sent);
+        old.CancelRequested = true;
+        TimeSpan next = route.Clock.Passed + RecurringEnvelope.Interval(added.Bytes);
+        if (added.Due < next) added.Due = next;
     }
 
     private void Add(MemoryMessage message)
@@ -133,7 +150,16 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue, IReadOnlyLi
     public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) =>
         End(token, message => PutBack(message, countAttempt ? message.Attempts : message.Attempts - 1, delay));
 
-    public bool Repeat(in SlotToken token, TimeSpan delay) => End(token, message => PutBack(message, attempts: 0, delay));
+    public bool Repeat(in SlotToken token, TimeSpan delay) => End(token, message =>
+    {
+        if (message.CancelRequested) _messages.Remove(message.Number);
+        else PutBack(message, attempts: 0, delay);
+    });
+
+    public bool IsCancelRequested(in SlotToken token)
+    {
+        lock (route.Lock) return _messages.TryGetValue(token.Word, out MemoryMessage? message) && message.CancelRequested;
+    }
 
     public bool DeadLetter(in SlotToken token, string reason) => End(token, message => message.DeadBecause = reason);
 
@@ -166,7 +192,12 @@ internal sealed class MemoryChannel(MemoryRoute route, string queue, IReadOnlyLi
         lock (route.Lock)
         {
             if (Alive.FirstOrDefault(m => m.Id == id) is not { } message) return new(CancelOutcome.NotFound);
-            if (message.Offered) return new(CancelOutcome.Requested);
+            if (message.Offered)
+            {
+                message.CancelRequested = true;
+                return new(CancelOutcome.Requested);
+            }
+
             _messages.Remove(message.Number);
             return new(CancelOutcome.Removed);
         }

@@ -44,6 +44,9 @@ internal sealed class MemoryMessage
 
     internal bool Leased { get; set; }
 
+    /// <summary>Whether it ends with the run that it is in.</summary>
+    internal bool CancelRequested { get; set; }
+
     internal string? DeadBecause { get; set; }
 
     internal DeadLetterId Letter => DeadLetterId.FromToken(new SlotToken(Number, 0));

@@ -129,7 +129,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         finally
         {
             // No other caller has the receipt, so a wait that was cancelled leaves nothing behind.
-            if (receipt.Outcome == EnqueueOutcome.Accepted) _results.Forget(receipt.Id);
+            if (receipt.Outcome != EnqueueOutcome.Duplicate) _results.Forget(receipt.Id);
         }
     }
 

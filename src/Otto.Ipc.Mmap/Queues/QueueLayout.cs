@@ -16,7 +16,7 @@ namespace Otto.Ipc.Mmap.Queues;
 //         +--------+--------+------+------+-----------+-----------+-----------+-----------+-------- - - ---------+------- - -
 //         | word   | length | kind | tags | sent at   | not before| use       | leased at | payload (slot bytes) | labels
 //         +--------+--------+------+------+-----------+-----------+-----------+-----------+-------- - - ---------+------- - -
-//         leased at: LeaseTime.cs
+//         leased at: LeaseTime.cs. The last 18 bytes of the labels are the history of the message: SlotHistory.cs
 //         word is the only field that is ever contended; the rest belongs to whom the word names.
 //
 //  labels, from the next multiple of 8 behind the payload; only those count that the tags name:
@@ -34,7 +34,10 @@ internal sealed class QueueLayout
     /// the note or result. Subject: of what is passed over; of what is kept, its order.</summary>
     public const int LabelId = 0x00, LabelKey = 0x10, Until = 0x18, Keep = 0x20, Intent = 0x24, NoteLength = 0x28, NoteKind = 0x2C,
         Subject = 0x30, Note = 0x38;
-    public const int NoteBytes = 208;
+    public const int NoteBytes = 192;
+
+    /// <summary>After the note: what is known of the message's earlier leases. See SlotHistory.</summary>
+    public const int HistoryBytes = 24;
     public const int KindInline = 0, KindLoan = 1;
     public const int ControlWords = 11;
 
@@ -92,8 +95,11 @@ internal sealed class QueueLayout
     /// <summary>Where a slot's labels are.</summary>
     public long Labels(int index) => Slot(index) + Payload + SegmentLayout.Align(SlotBytes, 8);
 
+    public long History(int index) => Labels(index) + Note + NoteBytes;
+
     public static long DataBytes(long slots, long slotBytes) =>
-        SegmentLayout.Align(SegmentLayout.Align(CellsFor(slots) * 16L, 64) + SegmentLayout.Align(GroupsFor(slots) * 8L, 64) + slots * StrideFor(slotBytes), SlotIndex.BucketBytes)
+        SegmentLayout.Align(SegmentLayout.Align(CellsFor(slots) * 16L, 64) + SegmentLayout.Align(GroupsFor(slots) * 8L, 64)
+            + slots * StrideFor(slotBytes), SlotIndex.BucketBytes)
         + (long)BucketsFor(slots) * SlotIndex.BucketBytes;
 
     // Two entries a message, an id and a key, so that a bucket of fifteen has two on average where every slot is taken.
@@ -103,7 +109,8 @@ internal sealed class QueueLayout
 
     private static int CellsFor(long slots) => (int)BitOperations.RoundUpToPowerOf2((ulong)slots + 64);
 
-    private static long StrideFor(long slotBytes) => SegmentLayout.Align(Payload + SegmentLayout.Align(slotBytes, 8) + Note + NoteBytes, 64);
+    private static long StrideFor(long slotBytes) =>
+        SegmentLayout.Align(Payload + SegmentLayout.Align(slotBytes, 8) + Note + NoteBytes + HistoryBytes, 64);
 }
 
 /// <summary>Makes and checks queue segments.</summary>

@@ -11,7 +11,8 @@ namespace Otto.Ipc.Mmap.Queues;
 //  Writing                      Released           it was not committed; nobody saw it
 //  Offered, in the index        Filled or Delayed  it has its key; nobody else does
 //  Offered, not in the index    Released           it had no key yet; nobody saw it
-//  Leased, Ending               Filled, counted    the work may have run in part: it is delivered again (or given up at the limit)
+//  Leased, Ending               Filled, counted    the work may have run in part: it is delivered again (or given up at the limit);
+//                                                  counted as SlotHistory says
 //  Filled,   cell missing       Filled             committed, but not yet visible; or given back, but not yet visible
 //  Cancelled, cell missing      Released           cancelled before it was visible, so nobody would ever come to it
 //  Released, cell missing       Released           completed, but not yet reusable
@@ -23,6 +24,8 @@ internal sealed class QueueRecovery(
     SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, DelayedSlots delayed, SlotIndex index, QueueTotals totals,
     KeptSlots kept)
 {
+    private readonly SlotHistory _history = new(map, layout);
+
     /// <summary>Repairs what <paramref name="dead"/> left, in the name of
     /// <paramref name="me"/>, who owes the cells from then on.</summary>
     public void Run(int dead, int me)
@@ -99,8 +102,8 @@ internal sealed class QueueRecovery(
 
     private bool Redeliver(int slot, long word, int me)
     {
-        int attempts = SlotWord.Attempts(word) + 1;
-        if (attempts < layout.MaxAttempts)
+        int attempts = _history.CountDeath(slot, word);
+        if (attempts < layout.MaxAttempts || attempts == SlotWord.Attempts(word))
             return TryMove(slot, word, SlotState.Filled, me, attempts, ready);
 
         // Taken over before the note is written, since only the holder may write it; given up after.

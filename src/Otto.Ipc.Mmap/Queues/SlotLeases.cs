@@ -15,7 +15,11 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
     private readonly SegmentMapping _map = slots.Map;
     private readonly QueueLayout _layout = slots.Layout;
     private readonly SlotTransitions _moves = slots.Moves;
+    private readonly SlotHistory _history = new(slots.Map, slots.Layout);
     private readonly SlotMemoryManager?[] _memories = new SlotMemoryManager?[slots.Layout.Slots];
+
+    /// <summary>How this handle's process works on what it leases.</summary>
+    public WorkHandling DefaultHandling { get; set; }
 
     public bool TryLease(out WorkLease lease)
     {
@@ -26,6 +30,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         {
             if (!passedOver.TryLease(out int slot, out long word) && !_moves.TryLease(out slot, out word))
                 return _segment.IsRetired ? throw _segment.Retired() : false;
+            if (DefaultHandling != WorkHandling.Alone) _history.SetHandling(new SlotToken(word, slot), DefaultHandling);
             // Read once: it is shared, so it may hold anything, and may change after the check.
             int length = Volatile.Read(ref _map.Int(_layout.Slot(slot) + QueueLayout.Length));
             int kind = Volatile.Read(ref _map.Byte(_layout.Slot(slot) + QueueLayout.Kind));
@@ -94,6 +99,22 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         workerBell.Ring(); // Those that wait here look again.
     }
 
+    /// <summary>Whether a message is to be cancelled, whoever holds it.</summary>
+    public bool IsCancelRequested(WorkId id)
+    {
+        SlotToken token = id.ToToken();
+        if ((uint)token.Index >= (uint)_layout.Slots) return false;
+        _gate.Enter();
+        try
+        {
+            return _history.IsCancelRequested(token.Index, out long use) && use == token.Word;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
     public int CompleteBatch(ReadOnlySpan<WorkLease> leases)
     {
         int count = 0;
@@ -113,6 +134,12 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         _gate.Enter();
         try
         {
+            if (ending == Ending.Returned)
+            {
+                _history.Forget(token.Index);
+                _history.ForgetCancel(token.Index);
+            }
+
             return Move(token, ending, attempts: 0, "", notBefore: 0);
         }
         finally
@@ -163,13 +190,84 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         int attempts = SlotWord.Attempts(token.Word) + (countAttempt ? 1 : 0);
         if (countAttempt && attempts >= _layout.MaxAttempts)
             return End(token, Ending.GivenUp, attempts, $"released {attempts} times, the queue's limit");
+        if (!countAttempt) _history.Keep(token);
         return Return(token, attempts, delay);
     }
 
     bool IWorkLeaseOwner.Repeat(in SlotToken token, TimeSpan delay)
     {
         SlotTable.CheckDelay(delay);
-        return Return(token, attempts: 0, delay);
+        if (!_gate.TryEnterLate()) return false;
+        try
+        {
+            if (_history.IsCancelRequested(token.Index, out long use)) return End(token, Ending.Released);
+            _history.Forget(token.Index);
+            if (!Return(token, attempts: 0, delay)) return false;
+            // Full fence: pairs with the one of SlotHistory.RequestCancel. Who asked before the word moved found the message held; one of us
+            // sees the other.
+            Interlocked.MemoryBarrier();
+            if (_history.IsCancelRequested(token.Index, out long now) && now == use) _moves.TryCancel(token.Index, use);
+            return true;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    bool IWorkLeaseOwner.IsCancelRequested(in SlotToken token)
+    {
+        if (!_gate.TryEnterLate()) return false;
+        try
+        {
+            return _history.IsCancelRequested(token.Index, out _);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    void IWorkLeaseOwner.SetHandling(in SlotToken token, WorkHandling handling)
+    {
+        if (!_gate.TryEnterLate()) return;
+        try
+        {
+            if (Volatile.Read(ref _moves.Word(token.Index)) == token.Word) _history.SetHandling(token, handling);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    DeliveryHistory IWorkLeaseOwner.GetHistory(in SlotToken token)
+    {
+        if (!_gate.TryEnterLate()) return default;
+        try
+        {
+            return _history.Of(token);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>Notes that a message is to be cancelled, whoever holds it.</summary>
+    public bool RequestCancel(WorkId id)
+    {
+        SlotToken token = id.ToToken();
+        if ((uint)token.Index >= (uint)_layout.Slots) return false;
+        _gate.Enter();
+        try
+        {
+            return _history.RequestCancel(token.Index, token.Word);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
     }
 
     bool IWorkLeaseOwner.DeadLetter(in SlotToken token, string reason) =>

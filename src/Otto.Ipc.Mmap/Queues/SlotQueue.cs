@@ -110,6 +110,12 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         }
     }
 
+    public override WorkHandling DefaultHandling
+    {
+        get => _leases.DefaultHandling;
+        set => _leases.DefaultHandling = value;
+    }
+
     public override int OtherConsumers
     {
         get
@@ -166,6 +172,10 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
     public override bool TrySend(in Loan loan, int bytes) => _loans.TrySend(loan, bytes);
 
     public override bool TryFind(WorkMatch match, out WorkId id, out bool held) => _search.TryFind(match, out id, out held);
+
+    public override bool RequestCancel(WorkId id) => _leases.RequestCancel(id);
+
+    public override bool IsCancelRequested(WorkId id) => _leases.IsCancelRequested(id);
 
     public override bool TryFindDead(WorkMatch match, out int attempts, out string reason) =>
         _search.TryFindDead(match, out attempts, out reason);

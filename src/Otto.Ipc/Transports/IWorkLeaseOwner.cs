@@ -44,6 +44,23 @@ public interface IWorkLeaseOwner
     /// <exception cref="InvalidOperationException">The lease has ended.</exception>
     PayloadRetention Retain(in SlotToken token, ReadOnlyMemory<byte> payload);
 
+    /// <summary>Whether somebody asked to cancel the message while it was held.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <returns><see langword="false"/> if nobody did, or the queue cannot know.</returns>
+    bool IsCancelRequested(in SlotToken token) => false;
+
+    /// <summary>Notes how the holder works on the message, for the case that it dies.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <param name="handling">How.</param>
+    void SetHandling(in SlotToken token, WorkHandling handling)
+    {
+    }
+
+    /// <summary>Gets what happened to the message in earlier leases.</summary>
+    /// <param name="token">What the lease was made with.</param>
+    /// <returns>What the queue knows.</returns>
+    DeliveryHistory GetHistory(in SlotToken token) => default;
+
     /// <summary>Ends a lease by giving the message up.</summary>
     /// <param name="token">What the lease was made with.</param>
     /// <param name="reason">Why.</param>

@@ -10,4 +10,8 @@ public enum EnqueueOutcome
 
     /// <summary>A task of the same key is pending or running, so this one was not added.</summary>
     Duplicate,
+
+    /// <summary>The task was accepted, and takes the place of a recurring task of the same key with another interval,
+    /// payload or name. An occurrence of that one which is running ends, and does not come again.</summary>
+    Replaced,
 }

@@ -11,6 +11,9 @@ internal sealed class HeldMessage(WorkLease lease, RouteName route)
     /// <summary>The route that has the message.</summary>
     internal RouteName Route => route;
 
+    /// <summary>Whether its route knows that the task is to be cancelled.</summary>
+    internal bool IsCancelRequested => _lease.IsCancelRequested;
+
     /// <summary>Ends the lease: the task is done.</summary>
     /// <returns><see langword="false"/> if the lease had ended before.</returns>
     internal bool Complete() => _lease.Complete();

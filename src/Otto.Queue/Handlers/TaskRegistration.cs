@@ -37,6 +37,19 @@ internal abstract class TaskRegistration(TaskDeclaration declaration, ITaskSeria
     /// <summary>Writes a whole envelope. The caller returns the buffer.</summary>
     internal abstract EnvelopeBuffer Write(object task, in EnvelopeHeader header);
 
+    /// <summary>Whether two tasks give the same bytes.</summary>
+    /// <exception cref="TaskSerializationException">One cannot be serialized.</exception>
+    internal bool WritesSame(object one, object other)
+    {
+        EnvelopeBuffer buffer = Write(one, default);
+        byte[] bytes = buffer.Written.ToArray();
+        buffer.Return();
+        buffer = Write(other, default);
+        bool same = buffer.Written.SequenceEqual(bytes);
+        buffer.Return();
+        return same;
+    }
+
     /// <summary>What the task would be after a trip through another route.</summary>
     internal abstract object RoundTrip(object task);
 

@@ -51,7 +51,7 @@ internal sealed class RouteSender(RouteName route, TaskChannel channel)
 
     private void Note(SendOutcome outcome)
     {
-        if (outcome == SendOutcome.Sent)
+        if (outcome is SendOutcome.Sent or SendOutcome.Replaced)
         {
             Interlocked.Increment(ref _sent);
             return;

@@ -124,6 +124,9 @@ public enum SendOutcome
 
     /// <summary>Another task of the same key is pending or running. Nothing was sent.</summary>
     Duplicate,
+
+    /// <summary>It is in the queue, in the place of a recurring task of the same key.</summary>
+    Replaced,
 }
 
 /// <summary>What a channel answered.</summary>

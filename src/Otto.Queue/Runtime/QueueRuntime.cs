@@ -33,16 +33,16 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _events = new TaskEventPublisher(context, _routes);
         _progress = new ProgressHub(_events, shared.Results);
         _handOff = new HandOff(context, _routes);
-        _completion = new TaskCompletion(context, shared.Results, _events, _progress, _local);
+        _completion = new TaskCompletion(context, shared.Results, _events, _progress, _local, _cancelRequests);
         _failures = new FailureHandler(context, _completion, _local, _routes, _handOff);
         _source = new TaskSource(context, tasks, _local, _routes, _failures);
         _drain = new QueueDrain(context, new UnstartedTasks(context, _local, _handOff, _completion, _cancelRequests), _workers, _source);
 
-        LocalCanceller localCanceller = new(context, _workers, _local, _cancelRequests);
+        LocalCanceller localCanceller = new(context, _workers, _local, _cancelRequests, _completion);
         Canceller = new TaskCanceller(context, localCanceller, _routes, _events, _completion);
         Idle = new IdleCheck(context, _local, _routes, _workers, _source, _failures);
         _receiver = new TaskEventReceiver(context, _routes, shared.Results, _progress, localCanceller.OnRequested);
-        LocalDispatcher localDispatcher = new(_local, _workers, settings.RoundTripEveryTask);
+        LocalDispatcher localDispatcher = new(_local, _workers, _cancelRequests, settings.RoundTripEveryTask);
         RemoteDispatcher remoteDispatcher = new(context, _routes, _receiver, localDispatcher, settings.IgnorePins);
         Dispatcher = new TaskDispatcher(context, localDispatcher, remoteDispatcher, shared.Results, shared.Handlers);
         // With no other route there is nobody else to give a task to before the start, so the ring keeps it.

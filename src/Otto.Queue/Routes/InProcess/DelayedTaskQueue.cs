@@ -186,6 +186,21 @@ internal sealed record DelayedTask
 
     internal bool Repeats => Metadata is { Repeats: true };
 
+    /// <summary>Whether another recurring task is the same: its name, its interval and its payload.</summary>
+    internal bool IsSameAs(DelayedTask other)
+    {
+        if (!ReferenceEquals(Registration, other.Registration) || Metadata!.RepeatInterval != other.Metadata!.RepeatInterval) return false;
+        if (Equals(Task, other.Task)) return true;
+        try
+        {
+            return Registration.WritesSame(Task!, other.Task!);
+        }
+        catch (TaskSerializationException)
+        {
+            return false; // What cannot be compared is taken as new.
+        }
+    }
+
     /// <summary>What an envelope says of it.</summary>
     internal EnvelopeHeader Header(int attemptsBefore) =>
         new() { Id = Id, EnqueuedMicroseconds = EnqueuedMicroseconds, AttemptsBefore = attemptsBefore, Metadata = Metadata };

@@ -91,22 +91,62 @@ internal sealed class LocalQueue
         return true;
     }
 
+    /// <summary>Lets a recurring task wait for its next time.</summary>
+    /// <returns><see langword="false"/> if another took its place: that one waits now.</returns>
+    internal bool TryRepeat(DelayedTask task, TimeSpan interval)
+    {
+        if (task.Metadata is not { KeyIsLocal: true, UniqueKey: { } key }) return Delayed.TryAdd(task, interval, ignoreBound: true);
+        lock (Keys.Lock)
+        {
+            if (Keys.OwnerOf(key) == task.Id) return Delayed.TryAdd(task, interval, ignoreBound: true);
+        }
+
+        ReleaseKey(key, task.Id);
+        return false;
+    }
+
+    /// <summary>Frees the key of a task that has ended. A recurring task that has taken its place begins.</summary>
+    internal void ReleaseKey(string key, TaskId id)
+    {
+        if (Keys.Release(key, id) is { } next) Delayed.TryAdd(next.Task, next.Delay, ignoreBound: true);
+    }
+
+    /// <summary>Puts a recurring task in the place of the one that has its key.</summary>
+    /// <param name="task">The new task.</param>
+    /// <param name="delay">How long it waits.</param>
+    /// <param name="requests">Where a worker is told to pass over the old one.</param>
+    /// <returns>The task that keeps the key, because it is the same or does not recur; default if it was
+    /// replaced.</returns>
+    internal TaskId Replace(DelayedTask task, TimeSpan delay, CancelRequestSet requests)
+    {
+        string key = task.Metadata!.UniqueKey!;
+        lock (Keys.Lock)
+        {
+            if (Keys.RecurringOf(key) is not { } old)
+            {
+                TaskId owner = Keys.OwnerOf(key);
+                if (owner != default) return owner;
+                Keys.TryAdd(key, task);
+                Delayed.TryAdd(task, delay, ignoreBound: true);
+                return default;
+            }
+
+            if (old.IsSameAs(task)) return old.Id;
+            if (Delayed.TryRemove(old.Id) is not null)
+            {
+                Keys.Set(key, task);
+                Delayed.TryAdd(task, delay, ignoreBound: true);
+                return default;
+            }
+
+            // It runs, or is about to: the new one begins when it has ended.
+            Keys.SetNext(key, task, delay);
+            if (Ring.Holds(old.Id.Low)) requests.Add(old.Id);
+            return default;
+        }
+    }
+
     internal void CountOverflow() => Interlocked.Increment(ref _overflowed);
 
     internal void CountRejected() => Interlocked.Increment(ref _rejected);
-}
-
-/// <summary>The keys of tasks that no route beyond this process knows of.</summary>
-internal sealed class LocalKeys
-{
-    private readonly ConcurrentDictionary<string, TaskId> _keys = new();
-
-    /// <summary>Registers a key.</summary>
-    /// <returns><see langword="false"/> if another task has it.</returns>
-    internal bool TryAdd(string key, TaskId id) => _keys.TryAdd(key, id);
-
-    /// <summary>The task that has a key; default if it ended meanwhile.</summary>
-    internal TaskId OwnerOf(string key) => _keys.GetValueOrDefault(key);
-
-    internal void Release(string key, TaskId id) => _keys.TryRemove(KeyValuePair.Create(key, id));
 }

@@ -11,6 +11,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     // How long a keyed task waits for others that look for theirs; each takes microseconds.
     private static readonly TimeSpan TurnTimeout = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan RunsPause = TimeSpan.FromMilliseconds(100);
+
     /// <summary>The queue that carries the tasks, for inspection.</summary>
     internal WorkQueue Queue => queue;
 
@@ -51,18 +53,31 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
                 + "it may be stopped: continue or end it, then try again");
         using (turn)
         {
-            byte[] bytes = Encoding.UTF8.GetBytes(key);
-            TaskId existing = default;
-            if (searchable.TryFind(m =>
-                {
-                    if (!EnvelopeReader.KeyOf(m).SequenceEqual(bytes)) return false;
-                    existing = EnvelopeReader.IdOf(m);
-                    return true;
-                }, out _, out _) && existing != options.Id)
-                return new SendResult(SendOutcome.Duplicate, existing);
+            if (KeyedMessage.Find(searchable, Encoding.UTF8.GetBytes(key)) is { } existing && existing.Id != options.Id)
+                return existing.IsReplacedBy(message) ? Replace(searchable, existing, message, options, hold, out lease)
+                    : new SendResult(SendOutcome.Duplicate, existing.Id);
             bool sent = hold ? queue.TrySendAndLease(message, out lease) : queue.TrySend(message, options.Delay, out _);
             return sent ? SendOutcome.Sent : SendOutcome.Full;
         }
+    }
+
+    // First the new one, held, so that a full queue changes nothing; then the old one is taken back, or ends with the run that it is in.
+    private SendResult Replace(SearchableWorkQueue searchable, KeyedMessage old, ReadOnlySpan<byte> message, in SendOptions options,
+        bool hold, out WorkLease lease)
+    {
+        lease = default;
+        if (!searchable.RequestCancel(old.Work) && old.IsHeld) return new SendResult(SendOutcome.Duplicate, old.Id);
+        if (!queue.TrySendAndLease(message, out WorkLease added)) return SendOutcome.Full;
+        bool runs = !queue.Cancel(old.Work) && old.IsHeld;
+        if (hold && !runs)
+        {
+            lease = added;
+            return SendOutcome.Replaced;
+        }
+
+        TimeSpan interval = RecurringEnvelope.Interval(message);
+        added.Abandon(countAttempt: false, runs && options.Delay < interval ? interval : options.Delay);
+        return SendOutcome.Replaced;
     }
 
     public ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
@@ -72,8 +87,10 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
         for (int tries = 0; tries < 100; tries++)
         {
             if (!searchable.TryFind(m => EnvelopeReader.IdOf(m) == id, out WorkId work, out bool held)) return new(CancelOutcome.NotFound);
-            if (held) return new(CancelOutcome.Requested);
+            // Its holder may have returned it since, or may die: the note is kept with the message.
+            if (held && !searchable.RequestCancel(work)) return new(CancelOutcome.Requested);
             if (queue.Cancel(work)) return new(CancelOutcome.Removed);
+            if (held) return new(CancelOutcome.Requested);
         }
 
         return new(CancelOutcome.Requested);
@@ -104,7 +121,18 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public override void StopConsuming() => queue.SetConsumer(false);
 
-    public override bool TryLease(out WorkLease lease) => queue.TryLease(out lease);
+    public override bool TryLease(out WorkLease lease)
+    {
+        while (queue.TryLease(out lease))
+        {
+            if (!RecurringEnvelope.IsKeyed(lease.Payload.Span) || queue is not SearchableWorkQueue searchable
+                || !KeyedMessage.IsHeldByOther(searchable, lease.Payload.Span)) return true;
+            // The schedule that this one replaced is in its last run.
+            lease.Abandon(countAttempt: false, RunsPause);
+        }
+
+        return false;
+    }
 
     public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => queue.WaitToLeaseAsync(cancellationToken);
 

@@ -8,12 +8,7 @@ internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, 
     internal async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
         if (!routes.IsOpen && !context.Lifetime.IsStopping) await routes.OpenAsync(cancellationToken).ConfigureAwait(false);
-        if (local.TryRemoveDelayed(id) is { } removed)
-        {
-            completion.Cancelled(removed);
-            return CancelOutcome.Removed;
-        }
-
+        if (local.TryCancelDelayed(id)) return CancelOutcome.Removed;
         if (await local.CancelAsync(id).ConfigureAwait(false) is var here and not CancelOutcome.NotFound) return here;
         foreach (RouteConnection route in routes.All)
         {
@@ -31,12 +26,18 @@ internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, 
 }
 
 /// <summary>Cancels a task that is in this process: delayed here, in the ring, or running here.</summary>
-internal sealed class LocalCanceller(QueueContext context, WorkerPool workers, LocalQueue local, CancelRequestSet requests)
+internal sealed class LocalCanceller(QueueContext context, WorkerPool workers, LocalQueue local, CancelRequestSet requests,
+    TaskCompletion completion)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
 
-    /// <summary>Takes a task out that is delayed here; <see langword="null"/> if there is none.</summary>
-    internal DelayedTask? TryRemoveDelayed(TaskId id) => local.Delayed.TryRemove(id);
+    /// <summary>Takes a task out that is delayed here.</summary>
+    internal bool TryCancelDelayed(TaskId id)
+    {
+        if ((local.Delayed.TryRemove(id) ?? local.Keys.TryRemoveNext(id)) is not { } removed) return false;
+        completion.Cancelled(removed);
+        return true;
+    }
 
     /// <summary>Fires the token of a task that runs here.</summary>
     internal bool Fire(TaskId id) => workers.Fire(id, CancellationCause.Cancelled);
@@ -60,6 +61,13 @@ internal sealed class LocalCanceller(QueueContext context, WorkerPool workers, L
             {
                 requests.TryTake(id);
                 return CancelOutcome.Requested;
+            }
+
+            // One that repeats may have ended its run since the first look.
+            if (TryCancelDelayed(id))
+            {
+                requests.TryTake(id);
+                return CancelOutcome.Removed;
             }
 
             if (id.High == context.Ids.Producer && local.Ring.Holds(id.Low)) return CancelOutcome.Removed;

@@ -2,7 +2,7 @@ namespace Otto.Queue;
 
 // Hands tasks over within this process: into the ring, or to the delayed tasks.
 
-internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, bool roundTrip)
+internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, CancelRequestSet requests, bool roundTrip)
 {
     /// <summary>Whether nothing stands between a task and the ring.</summary>
     internal bool IsDirect => queue.Accepts && !queue.IsOverflowing && !roundTrip;
@@ -48,12 +48,7 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, bool
         object handed = roundTrip ? registration.RoundTrip(task) : task;
         if (header.Delay > TimeSpan.Zero)
         {
-            DelayedTask waiting = new()
-            {
-                Registration = registration, Id = header.Id, Task = handed, EnqueuedMicroseconds = header.EnqueuedMicroseconds,
-                Metadata = header.Metadata, MustWait = true,
-            };
-            return queue.Delayed.TryAdd(waiting, header.Delay);
+            return queue.Delayed.TryAdd(Describe(registration, handed, header), header.Delay);
         }
 
         return TryEnqueue(new QueuedTask
@@ -62,6 +57,19 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, bool
             Metadata = header.Metadata,
         });
     }
+
+    /// <summary>Puts a recurring task in the place of the one that has its key.</summary>
+    /// <returns>The task that keeps the key; default if it was replaced.</returns>
+    internal TaskId Replace(TaskRegistration registration, object task, in EnvelopeHeader header) =>
+        queue.Replace(Describe(registration, roundTrip ? registration.RoundTrip(task) : task, header), header.Delay, requests);
+
+    internal void ReleaseKey(string key, TaskId id) => queue.ReleaseKey(key, id);
+
+    internal static DelayedTask Describe(TaskRegistration registration, object task, in EnvelopeHeader header) => new()
+    {
+        Registration = registration, Id = header.Id, Task = task, EnqueuedMicroseconds = header.EnqueuedMicroseconds,
+        Metadata = header.Metadata, MustWait = true,
+    };
 
     internal void CountOverflow() => queue.CountOverflow();
 

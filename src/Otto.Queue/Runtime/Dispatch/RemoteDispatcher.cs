@@ -72,13 +72,17 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
             if (message.Length > route.Channel.MaxMessageBytes) return default;
             SendResult answer = route.Holding!.TrySendAndLease(message.Written, Options(header), out WorkLease lease);
             if (answer.Outcome == SendOutcome.Duplicate) return DispatchResult.KeyTaken(route.Name, answer.Existing);
-            if (answer.Outcome != SendOutcome.Sent) return default;
+            if (answer.Outcome is not (SendOutcome.Sent or SendOutcome.Replaced)) return default;
+            bool replaced = answer.Outcome == SendOutcome.Replaced;
+            // The one before it runs, so it waits on the route.
+            if (lease == default) return new DispatchResult(route.Name, reason) { Replaced = replaced };
             try
             {
                 EnvelopeHeader held = header;
                 HeldMessage copy = new(lease, route.Name);
                 held.Metadata = header.Metadata is { } metadata ? metadata with { Held = copy } : new TaskMetadata { Held = copy };
-                if (local.TryEnqueue(registration, task, held)) return new DispatchResult(RouteName.InProcess, reason);
+                if (local.TryEnqueue(registration, task, held))
+                    return new DispatchResult(RouteName.InProcess, reason) { Replaced = replaced };
             }
             catch
             {
@@ -88,7 +92,7 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
 
             lease.Abandon(countAttempt: false); // The ring filled up meanwhile; it is on the route already, so anyone may have it.
             local.CountOverflow();
-            return new DispatchResult(route.Name, local.OverflowReason);
+            return new DispatchResult(route.Name, local.OverflowReason) { Replaced = replaced };
         }
         finally
         {
@@ -120,9 +124,9 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
                 string reason = i >= 0 && !plan.Overflowed ? best.Sender.PassedOverReason : plan.Reason;
                 SendResult answer = await route.Sender.SendAsync(message.Written, Options(header), cancellationToken).ConfigureAwait(false);
                 if (answer.Outcome == SendOutcome.Duplicate) return DispatchResult.KeyTaken(route.Name, answer.Existing);
-                if (answer.Outcome != SendOutcome.Sent) continue;
+                if (answer.Outcome is not (SendOutcome.Sent or SendOutcome.Replaced)) continue;
                 if (plan.Overflowed || i >= 0) local.CountOverflow();
-                return new DispatchResult(route.Name, reason);
+                return new DispatchResult(route.Name, reason) { Replaced = answer.Outcome == SendOutcome.Replaced };
             }
         }
         finally
@@ -146,6 +150,9 @@ internal readonly record struct DispatchResult(RouteName Route, string? Reason)
 
     /// <summary>The route on which to wait for room; <see langword="null"/> if there is none.</summary>
     internal RouteConnection? WaitRemote { get; init; }
+
+    /// <summary>Whether it took the place of a recurring task of its key.</summary>
+    internal bool Replaced { get; init; }
 
     /// <summary>The task that has the key.</summary>
     internal TaskId? Duplicate { get; init; }

@@ -83,7 +83,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         try
         {
             TaskReceipt receipt = await DispatchAsync(registration, task, options, header, cancellationToken).ConfigureAwait(false);
-            sent = receipt.Outcome == EnqueueOutcome.Accepted;
+            sent = receipt.Outcome != EnqueueOutcome.Duplicate;
             return receipt;
         }
         catch (ObjectDisposedException) when (context.Lifetime.IsStopping)
@@ -119,7 +119,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         }
 
         _telemetry.Sent(context.NameTag, registration.NameTag, result.Route, result.Reason);
-        return new TaskReceipt(header.Id, result.Route, result.Reason) { Queue = context.Name };
+        EnqueueOutcome outcome = result.Replaced ? EnqueueOutcome.Replaced : EnqueueOutcome.Accepted;
+        return new TaskReceipt(header.Id, result.Route, result.Reason, outcome) { Queue = context.Name };
     }
 
     private async ValueTask WaitForRoomAsync(Task? roomHere, RouteConnection? there, CancellationToken cancellationToken)
@@ -189,9 +190,16 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
     {
         if (header.Metadata is not { UniqueKey: { } key } metadata)
             return local.TryEnqueue(registration, task, header) ? new DispatchResult(RouteName.InProcess, reason) : default;
-        if (!local.Keys.TryAdd(key, header.Id)) return DispatchResult.KeyTaken(RouteName.InProcess, local.Keys.OwnerOf(key));
         EnvelopeHeader keyed = header;
         keyed.Metadata = metadata with { KeyIsLocal = true };
+        DelayedTask described = LocalDispatcher.Describe(registration, task, keyed);
+        if (!local.Keys.TryAdd(key, described))
+        {
+            TaskId owner = metadata.Repeats ? local.Replace(registration, task, keyed) : local.Keys.OwnerOf(key);
+            return owner == default && metadata.Repeats ? new DispatchResult(RouteName.InProcess, reason) { Replaced = true }
+                : DispatchResult.KeyTaken(RouteName.InProcess, owner);
+        }
+
         bool enqueued = false;
         try
         {
@@ -200,7 +208,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         }
         finally
         {
-            if (!enqueued) local.Keys.Release(key, header.Id);
+            if (!enqueued) local.ReleaseKey(key, header.Id);
         }
     }
 

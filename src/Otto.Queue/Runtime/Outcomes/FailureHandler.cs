@@ -33,8 +33,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         if (cancelled)
         {
             // Whatever it threw: nobody wants it done any more.
-            task.Held?.Complete();
-            completion.Cancelled(task);
+            EndCancelled(task);
             return ValueTask.CompletedTask;
         }
 
@@ -48,7 +47,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         {
             // Its next time is its next try.
             context.Log.RecurringFailed(task.Registration.Name, task.Id, task.Metadata!.RepeatInterval.TotalSeconds, error);
-            completion.Repeat(task);
+            completion.EndOccurrence(task, cancelled: false);
             return ValueTask.CompletedTask;
         }
 
@@ -73,6 +72,13 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         // A stop does not wait for back-offs.
         if (context.Lifetime.State != QueueState.Running) return PassOnAsync(task);
         return local.Delayed.TryAdd(task, delay) ? ValueTask.CompletedTask : SitOutAsync(task, delay);
+    }
+
+    /// <summary>Ends a task that is not wanted any more.</summary>
+    internal void EndCancelled(DelayedTask task)
+    {
+        task.Held?.Complete();
+        completion.Cancelled(task);
     }
 
     private void NoteRetry(TimeSpan delay)

@@ -6,7 +6,7 @@ namespace Otto.Queue;
 // the pending results if the producer is here, else as an event on the route that the task came by, where its producer listens.
 
 internal sealed class TaskCompletion(QueueContext context, PendingResults results, TaskEventPublisher events, ProgressHub progress,
-    LocalQueue local)
+    LocalQueue local, CancelRequestSet requests)
 {
     private const int MostErrorText = 1000;
 
@@ -15,7 +15,7 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
     internal long CancelledCount => Volatile.Read(ref _cancelled);
 
     /// <summary>Ends a task that carries metadata and whose handler has returned; one that repeats is then due again
-    /// (<see cref="Repeat"/>).</summary>
+    /// (<see cref="EndOccurrence"/>).</summary>
     /// <param name="registration">Its registration.</param>
     /// <param name="id">The task.</param>
     /// <param name="metadata">What it carries.</param>
@@ -24,15 +24,35 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
     internal void Succeeded(TaskRegistration registration, TaskId id, TaskMetadata metadata, object? result, RouteName? route)
     {
         if (metadata.TrackResult) ReportDone(registration, id, result, route);
-        if (!metadata.Repeats && metadata.KeyIsLocal) local.Keys.Release(metadata.UniqueKey!, id);
+        if (!metadata.Repeats && metadata.KeyIsLocal) local.ReleaseKey(metadata.UniqueKey!, id);
     }
 
-    /// <summary>Lets a task that repeats wait for its next time, where it is kept.</summary>
-    internal void Repeat(DelayedTask task)
+    /// <summary>Ends an occurrence of a task that repeats: it waits for its next time, where it is kept, unless it was
+    /// cancelled.</summary>
+    /// <param name="task">The task.</param>
+    /// <param name="cancelled">Whether it was cancelled while it ran.</param>
+    internal void EndOccurrence(DelayedTask task, bool cancelled)
     {
         TimeSpan interval = task.Metadata!.RepeatInterval;
-        if (task.Held is not { } held) local.Delayed.TryAdd(task with { AttemptsMade = 0, MustWait = true }, interval, ignoreBound: true);
-        else if (!held.Repeat(interval)) LeaseEnded(task.Registration.Name, task.Id);
+        if (cancelled || task.Held is { IsCancelRequested: true })
+        {
+            if (task.Held is { } ended && !ended.Complete()) LeaseEnded(task.Registration.Name, task.Id);
+            else Cancelled(task);
+        }
+        else if (task.Held is { } held)
+        {
+            // Its route checks for a cancel that comes meanwhile.
+            if (!held.Repeat(interval)) LeaseEnded(task.Registration.Name, task.Id);
+        }
+        else if (local.TryRepeat(task with { AttemptsMade = 0, MustWait = true }, interval))
+        {
+            // A cancel stands before it checks the delayed tasks, so one of us sees the other.
+            if (requests.Any && requests.TryTake(task.Id) && local.Delayed.TryRemove(task.Id) is { } removed) Cancelled(removed);
+        }
+        else
+        {
+            requests.TryTake(task.Id); // Replaced: a request to pass over it may have come too late.
+        }
     }
 
     /// <summary>Ends a task because it was cancelled.</summary>
@@ -49,7 +69,7 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
     {
         if (task.Metadata is not { } metadata) return;
         if (metadata.TrackResult) ReportWithoutResult(task.Id, status, reason, task.Held?.Route);
-        if (metadata.KeyIsLocal) local.Keys.Release(metadata.UniqueKey!, task.Id);
+        if (metadata.KeyIsLocal) local.ReleaseKey(metadata.UniqueKey!, task.Id);
     }
 
     /// <summary>Reports the end of a task of which only its route knows more.</summary>

@@ -19,6 +19,7 @@ internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet
     private int _running;
     private int _wanted;
     private bool _fired;
+    private bool _cancelled;
     private CancellationCause _reason;
 
     /// <summary>Begins a run.</summary>
@@ -54,14 +55,15 @@ internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet
         // Pairs with the process-wide barrier in Fire: either it sees that nothing runs, or we see that it wants something and let it
         // finish.
         if (Volatile.Read(ref _wanted) != 0) lock (_firing) { }
-        CancellationCause reason = _fired ? _reason
+        CancellationCause reason = _cancelled ? CancellationCause.Cancelled
+            : _fired ? _reason
             : ReferenceEquals(_source, _timed) && _source.IsCancellationRequested ? CancellationCause.TimedOut
             : CancellationCause.Undisturbed;
         if (!_fired && _source.TryReset()) return reason;
         // What was fired is left to whoever still fires it: the next run gets another.
         if (ReferenceEquals(_source, _timed)) _timed = null;
         else _plain = new CancellationTokenSource();
-        _fired = false;
+        _fired = _cancelled = false;
         return reason;
     }
 
@@ -76,6 +78,8 @@ internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet
             Volatile.Write(ref _wanted, 1);
             Interlocked.MemoryBarrierProcessWide();
             bool runs = Volatile.Read(ref _running) != 0 && (id is not { } task || (_high == task.High && _low == task.Low));
+            // A cancel ends the task, whatever fired the token before.
+            if (runs && reason == CancellationCause.Cancelled) _cancelled = true;
             if (runs && !_fired)
             {
                 _reason = reason;

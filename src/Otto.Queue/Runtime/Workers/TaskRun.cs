@@ -123,7 +123,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     internal void Succeed()
     {
         _completed++;
-        cancellation.End();
+        CancellationCause cause = cancellation.End();
         object? task = _task;
         _task = null;
         if (_metadata is { } metadata)
@@ -132,7 +132,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
                 _leased || _held is not null ? HeldBy : null);
             if (metadata.Repeats)
             {
-                completion.Repeat(Describe(task, attemptsMade: 0));
+                completion.EndOccurrence(Describe(task, attemptsMade: 0), cause == CancellationCause.Cancelled);
                 return;
             }
         }

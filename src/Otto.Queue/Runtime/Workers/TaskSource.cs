@@ -102,6 +102,16 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
             return false;
         }
 
+        if ((received.Header.Metadata is { Repeats: true } || lease.Attempt > 1) && lease.IsCancelRequested)
+        {
+            failures.EndCancelled(new DelayedTask
+            {
+                Registration = registration, Id = received.Header.Id, Metadata = received.Header.Metadata,
+                Held = new HeldMessage(lease, route.Name),
+            });
+            return false;
+        }
+
         int attempt = received.Header.AttemptsBefore + lease.Attempt;
         if (received.Header.Format != registration.Serializer.Format)
             problem = $"payload: format {received.Header.Format}, but the handler of '{registration.Name}' reads format "

@@ -1,0 +1,51 @@
+using System.Buffers.Binary;
+
+namespace Otto.Queue;
+
+// What a register of keys must know of a recurring task's envelope: whether another is the same schedule. An envelope may be cut short, or
+// anything at all.
+
+internal static class RecurringEnvelope
+{
+    /// <summary>Whether an envelope's task recurs and has a key.</summary>
+    internal static bool IsKeyed(ReadOnlySpan<byte> message) => Recurs(message) && message[EnvelopeLayout.KeyLengthAt] > 0;
+
+    /// <summary>Whether an envelope's task recurs.</summary>
+    internal static bool Recurs(ReadOnlySpan<byte> message) =>
+        message.Length >= EnvelopeLayout.FixedBytes && message[EnvelopeLayout.MagicAt] == EnvelopeLayout.Magic
+        && (Flags(message) & EnvelopeLayout.Recurs) != 0 && IntervalAt(message) + EnvelopeLayout.EveryBytes <= message.Length;
+
+    /// <summary>When it was enqueued, by its producer's clock.</summary>
+    internal static long EnqueuedAt(ReadOnlySpan<byte> message) =>
+        BinaryPrimitives.ReadInt64LittleEndian(message[EnvelopeLayout.EnqueuedAt..]);
+
+    /// <summary>The interval of an envelope that recurs.</summary>
+    internal static TimeSpan Interval(ReadOnlySpan<byte> message) =>
+        TimeSpan.FromMicroseconds(BinaryPrimitives.ReadInt64LittleEndian(message[IntervalAt(message)..]));
+
+    /// <summary>Whether two envelopes that recur are the same schedule: name, interval, format and payload.</summary>
+    /// <param name="kept">The one that is kept, perhaps only its beginning.</param>
+    /// <param name="added">The other, whole.</param>
+    internal static bool IsSame(ReadOnlySpan<byte> kept, ReadOnlySpan<byte> added)
+    {
+        if (Interval(kept) != Interval(added) || !Name(kept).SequenceEqual(Name(added))
+            || kept[EnvelopeLayout.FormatAt] != added[EnvelopeLayout.FormatAt]
+            || !kept.Slice(EnvelopeLayout.PayloadBytesAt, sizeof(uint)).SequenceEqual(added.Slice(EnvelopeLayout.PayloadBytesAt, sizeof(uint))))
+            return false;
+        ReadOnlySpan<byte> one = Payload(kept), other = Payload(added);
+        // What a search shows of a large message is its beginning; its digest speaks for the rest.
+        return one.Length <= other.Length && other.StartsWith(one);
+    }
+
+    private static ushort Flags(ReadOnlySpan<byte> message) => BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.FlagsAt..]);
+
+    private static int IntervalAt(ReadOnlySpan<byte> message) =>
+        EnvelopeLayout.FixedBytes + message[EnvelopeLayout.NameLengthAt] + message[EnvelopeLayout.KeyLengthAt]
+        + ((Flags(message) & EnvelopeLayout.HasTrace) != 0 ? EnvelopeLayout.TraceBytes : 0);
+
+    private static ReadOnlySpan<byte> Name(ReadOnlySpan<byte> message) =>
+        message.Slice(EnvelopeLayout.FixedBytes, message[EnvelopeLayout.NameLengthAt]);
+
+    private static ReadOnlySpan<byte> Payload(ReadOnlySpan<byte> message) =>
+        message[Math.Min(message.Length, BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.HeaderBytesAt..]))..];
+}
