@@ -181,11 +181,11 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         }
     }
 
-    public async ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken)
+    public async ValueTask<ResultLookup> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
         RedisReply reply = await _client.RunAsync(RedisScripts.Find, [_keys.Result(id)], []).WaitAsync(cancellationToken).ConfigureAwait(
             false);
-        return reply.IsNull ? null : reply.Bytes;
+        return reply.IsNull ? default : new ResultLookup(reply.Bytes);
     }
 
     public override async ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken)

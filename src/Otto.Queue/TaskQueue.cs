@@ -183,16 +183,28 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     {
         if (receipt.Outcome == EnqueueOutcome.Duplicate)
             throw new InvalidOperationException($"task {receipt.Id} was enqueued by another producer, which receives its result");
-        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task polling = QueueRuntime.Find(_queues, receipt.Queue).PollResultAsync(receipt.Id, stop.Token);
+        QueueRuntime queue = QueueRuntime.Find(_queues, receipt.Queue);
+        bool mayBeElsewhere = receipt.Route != RouteName.InProcess && queue.KeepsResults;
+        return await WaitAsync<TResult>(queue, receipt.Id, mayBeElsewhere, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public Task<TResult> WaitAsync<TResult>(string queue, TaskId id, CancellationToken cancellationToken = default) =>
+        WaitAsync<TResult>(QueueRuntime.Find(_queues, queue), id, mayBeElsewhere: true, cancellationToken);
+
+    private async Task<TResult> WaitAsync<TResult>(QueueRuntime queue, TaskId id, bool mayBeElsewhere, CancellationToken cancellationToken)
+    {
+        Task<TResult> waiting = _results.WaitAsync<TResult>(id, mayBeElsewhere ? queue.Tasks : null, cancellationToken);
+        if (waiting.IsCompleted) return await waiting.ConfigureAwait(false);
+        IDisposable? collecting = null;
         try
         {
-            return await _results.WaitAsync<TResult>(receipt.Id, cancellationToken).ConfigureAwait(false);
+            collecting = await queue.StartCollectingAsync(id, mayBeElsewhere, cancellationToken).ConfigureAwait(false);
+            return await waiting.ConfigureAwait(false);
         }
         finally
         {
-            await stop.CancelAsync().ConfigureAwait(false);
-            await polling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            collecting?.Dispose();
         }
     }
 

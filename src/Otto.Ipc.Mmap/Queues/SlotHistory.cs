@@ -81,6 +81,9 @@ internal sealed class SlotHistory(SegmentMapping map, QueueLayout layout)
         return Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.Use)) == use;
     }
 
+    /// <summary>Takes back that a message is to be cancelled.</summary>
+    public void WithdrawCancel(int slot, long use) => Interlocked.CompareExchange(ref At(slot, Cancelled), 0, use + 1);
+
     /// <summary>Whether the slot's message is to be cancelled.</summary>
     public bool IsCancelRequested(int slot, out long use)
     {

@@ -7,6 +7,7 @@ namespace Otto.Ipc.Mmap.Queues;
 
 internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex index, SlotSearch search, int me)
 {
+    private readonly SlotHistory _history = new(slots.Map, slots.Layout);
     private readonly SegmentMapping _map = slots.Map;
     private readonly QueueLayout _layout = slots.Layout;
     private readonly SlotTransitions _moves = slots.Moves;
@@ -19,7 +20,7 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
     /// <param name="hasKey">Whether a message has the same key.</param>
     /// <param name="slot">Where it is.</param>
     /// <param name="word">Its word as it was committed as Leased.</param>
-    public LabelledSendResult TrySend(ReadOnlySpan<byte> message, in MessageLabels labels, SlotState target, long notBefore, WorkMatch? hasKey,
+    public LabelledSendResult TrySend(ReadOnlySpan<byte> message, in MessageLabels labels, SlotState target, long notBefore, KeyMatch? hasKey,
         out int slot, out long word)
     {
         BlockDescriptor? block = null;
@@ -73,6 +74,23 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
         throw new CorruptSegmentException($"{slots.Segment.Path}: message {id:X32} kept moving for {IndexQueue.MostTries:N0} tries");
     }
 
+    /// <summary>Finds a message by its key. Within the gate.</summary>
+    public bool TryFindKey(ulong key, KeyMatch hasKey, out WorkId id, out bool held)
+    {
+        long use = 0, word = 0;
+        int slot = index.Find(SlotIndex.HashOf(key), candidate =>
+        {
+            if (!HasKey(candidate, key, id: 0, hasKey, out _)) return false;
+            // Of this moment; a message that has moved on since is found in its new state, or has ended.
+            word = Volatile.Read(ref _moves.Word(candidate));
+            use = Volatile.Read(ref _map.Long(_layout.Slot(candidate) + QueueLayout.Use));
+            return true;
+        });
+        id = slot < 0 ? default : WorkId.FromToken(new SlotToken(use, slot));
+        held = slot >= 0 && StateOf(word) == MessageState.Held;
+        return slot >= 0;
+    }
+
     public static MessageState StateOf(long word) => SlotWord.State(word) switch
     {
         SlotState.Filled or SlotState.Delayed or SlotState.Aside or SlotState.Offered => MessageState.Waiting,
@@ -84,7 +102,7 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
     };
 
     private LabelledSendResult CommitUnique(
-        int slot, ref long word, int length, int kind, long notBefore, SlotTags tags, in MessageLabels labels, WorkMatch? hasKey,
+        int slot, ref long word, int length, int kind, long notBefore, SlotTags tags, in MessageLabels labels, KeyMatch? hasKey,
         SlotState target)
     {
         long offered = _moves.Offer(slot, word, length, kind, notBefore, tags);
@@ -106,7 +124,7 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
     }
 
     // A message that its sender has offered, and not committed yet, is committed here: so it exists when another one is refused for it.
-    private bool HasKey(int candidate, ulong key, UInt128 id, WorkMatch? hasKey, out UInt128 existing)
+    private bool HasKey(int candidate, ulong key, UInt128 id, KeyMatch? hasKey, out UInt128 existing)
     {
         existing = 0;
         for (int tries = 0; tries < IndexQueue.MostTries; tries++)
@@ -116,12 +134,7 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
                 || (_moves.TagsOf(candidate) & SlotTags.HasKey) == 0
                 || (ulong)Volatile.Read(ref _map.Long(_layout.Labels(candidate) + QueueLayout.LabelKey)) != key) return false;
             existing = IdOf(candidate);
-            bool same = existing != id || id == 0;
-            if (same && hasKey is not null)
-            {
-                Span<byte> copy = stackalloc byte[SearchableWorkQueue.SearchedBytes];
-                same = hasKey(search.CopyStart(candidate, copy));
-            }
+            bool same = (existing != id || id == 0) && Matches(candidate, hasKey);
 
             Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.
             if (Volatile.Read(ref _moves.Word(candidate)) != word) continue;
@@ -131,6 +144,13 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
         }
 
         throw new CorruptSegmentException($"{slots.Segment.Path}: slot {candidate:N0} kept moving for {IndexQueue.MostTries:N0} tries");
+    }
+
+    private bool Matches(int slot, KeyMatch? hasKey)
+    {
+        if (hasKey is null) return true;
+        Span<byte> copy = stackalloc byte[SearchableWorkQueue.SearchedBytes];
+        return hasKey(search.CopyStart(slot, copy), _history.IsCancelRequested(slot, out _));
     }
 
     private SlotTags Write(int slot, in MessageLabels labels, SlotState target, long notBefore)

@@ -71,7 +71,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         }
     }
 
-    public LabelledSendResult TrySendAndLease(SlotLabels labelled, ReadOnlySpan<byte> message, in MessageLabels labels, WorkMatch? hasKey,
+    public LabelledSendResult TrySendAndLease(SlotLabels labelled, ReadOnlySpan<byte> message, in MessageLabels labels, KeyMatch? hasKey,
         out WorkLease lease)
     {
         slots.CheckSize(message.Length);
@@ -97,6 +97,22 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
     {
         passedOver.SetSubjects(subjects);
         workerBell.Ring(); // Those that wait here look again.
+    }
+
+    /// <summary>Takes back that a message is to be cancelled.</summary>
+    public void WithdrawCancelRequest(WorkId id)
+    {
+        SlotToken token = id.ToToken();
+        if ((uint)token.Index >= (uint)_layout.Slots) return;
+        _gate.Enter();
+        try
+        {
+            _history.WithdrawCancel(token.Index, token.Word);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
     }
 
     /// <summary>Whether a message is to be cancelled, whoever holds it.</summary>

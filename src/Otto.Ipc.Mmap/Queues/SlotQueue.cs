@@ -182,7 +182,7 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
 
     public override bool TryEnterExclusive(TimeSpan timeout, out IDisposable? turn) => _search.TryEnterExclusive(timeout, out turn);
 
-    public override LabelledSendResult TrySend(ReadOnlySpan<byte> message, in MessageLabels labels, TimeSpan delay, WorkMatch? hasKey)
+    public override LabelledSendResult TrySend(ReadOnlySpan<byte> message, in MessageLabels labels, TimeSpan delay, KeyMatch? hasKey)
     {
         _slots.CheckSize(message.Length);
         SlotTable.CheckDelay(delay);
@@ -199,7 +199,7 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         }
     }
 
-    public override LabelledSendResult TrySendAndLease(ReadOnlySpan<byte> message, in MessageLabels labels, WorkMatch? hasKey,
+    public override LabelledSendResult TrySendAndLease(ReadOnlySpan<byte> message, in MessageLabels labels, KeyMatch? hasKey,
         out WorkLease lease) => _leases.TrySendAndLease(_labels, message, labels, hasKey, out lease);
 
     public override MessageState Find(UInt128 id, out WorkId work)
@@ -217,6 +217,22 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
             _gate.Exit();
         }
     }
+
+    public override bool TryFindKey(ulong key, KeyMatch hasKey, out WorkId id, out bool held)
+    {
+        ArgumentNullException.ThrowIfNull(hasKey);
+        _gate.Enter();
+        try
+        {
+            return _labels.TryFindKey(key, hasKey, out id, out held);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public override void WithdrawCancelRequest(WorkId id) => _leases.WithdrawCancelRequest(id);
 
     public override MessageState TryTakeResult(UInt128 id, out byte[] result)
     {

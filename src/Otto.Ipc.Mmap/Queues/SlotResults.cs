@@ -17,6 +17,9 @@ internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels l
     {
         if ((_moves.TagsOf(token.Index) & SlotTags.KeepsResult) == 0) return _moves.TryRelease(token);
         if (result.Length <= QueueLayout.NoteBytes) return _moves.TryKeepResult(token, result, block: null);
+        if (result.Length > slots.MaxMessageBytes)
+            throw new IOException($"{slots.Segment.Path}: a result of {result.Length:N0} bytes exceeds the limit of {slots.MaxMessageBytes:N0}; "
+                + "raise MaxLoanBytes");
         if (!loans.Pool.TryBorrow(result.Length, out BlockDescriptor block, out Memory<byte> memory))
             throw new IOException($"{slots.Segment.Path}: there is no free block for a result of {result.Length:N0} bytes; "
                 + "results are collected too slowly");

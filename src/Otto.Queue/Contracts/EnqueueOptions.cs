@@ -47,7 +47,7 @@ public sealed record EnqueueOptions
     /// that a program that starts again does not add another.</remarks>
     public TimeSpan? RepeatInterval { get; init; }
 
-    /// <summary>Whether the result is wanted: then <see cref="ITaskQueue.WaitAsync{TResult}"/> waits for it. It also
+    /// <summary>Whether the result is wanted: then <see cref="ITaskQueue.WaitAsync{TResult}(TaskReceipt, CancellationToken)"/> waits for it. It also
     /// reports when a task without a result has ended.</summary>
     public bool TrackResult { get; init; }
 

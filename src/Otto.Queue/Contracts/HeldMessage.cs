@@ -18,6 +18,12 @@ internal sealed class HeldMessage(WorkLease lease, RouteName route)
     /// <returns><see langword="false"/> if the lease had ended before.</returns>
     internal bool Complete() => _lease.Complete();
 
+    /// <summary>Ends the lease: the task is done, and its route keeps the result.</summary>
+    /// <param name="result">The result, as an event.</param>
+    /// <returns><see langword="false"/> if the lease had ended before.</returns>
+    /// <exception cref="IOException">There is no room for it.</exception>
+    internal bool Complete(ReadOnlySpan<byte> result) => _lease.Complete(result);
+
     /// <summary>Returns the message to its route.</summary>
     /// <param name="countAttempt">Whether the attempt counts.</param>
     /// <param name="delay">How long no worker gets it.</param>

@@ -38,7 +38,7 @@ public interface ITaskQueue
         where TTask : notnull;
 
     /// <summary>Hands over a task and waits for its result: <see cref="EnqueueAsync{TTask}"/> with
-    /// <see cref="EnqueueOptions.TrackResult"/>, then <see cref="WaitAsync{TResult}"/>.</summary>
+    /// <see cref="EnqueueOptions.TrackResult"/>, then <see cref="WaitAsync{TResult}(TaskReceipt, CancellationToken)"/>.</summary>
     /// <typeparam name="TResult">The type that its handler returns.</typeparam>
     /// <param name="task">The task. It is found by the type of the object, or the nearest base type that a task is
     /// declared with, so that only the result's type has to be written:
@@ -108,8 +108,29 @@ public interface ITaskQueue
     /// <exception cref="QueueStoppedException">The queue stopped before the result came.</exception>
     Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default);
 
+    /// <summary>Waits for the result of a task of which only the id is known: in the process that enqueued it, after
+    /// that process has started again, or in any other that has the queue. The task was enqueued with
+    /// <see cref="EnqueueOptions.TrackResult"/>, and a result is collected once.</summary>
+    /// <typeparam name="TResult">The type that its handler returns.</typeparam>
+    /// <param name="queue">The task's queue.</param>
+    /// <param name="id">The task.</param>
+    /// <param name="cancellationToken">Stops the waiting; the task continues.</param>
+    /// <returns>The result.</returns>
+    /// <remarks>The result of a task that ran in the process of its producer without leaving it is known there
+    /// only.</remarks>
+    /// <exception cref="ResultNotFoundException">No route has the task or its result.</exception>
+    /// <exception cref="TaskFailedException">The task was given up: its last attempt failed. The message has the
+    /// error.</exception>
+    /// <exception cref="TaskCanceledException">The task was cancelled.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled; the exception
+    /// has that token.</exception>
+    /// <exception cref="InvalidOperationException">There is no such queue here; the message lists those there
+    /// are.</exception>
+    /// <exception cref="QueueStoppedException">The queue stopped before the result came.</exception>
+    Task<TResult> WaitAsync<TResult>(string queue, TaskId id, CancellationToken cancellationToken = default);
+
     /// <summary>Waits until a task without a result has ended well.</summary>
-    /// <inheritdoc cref="WaitAsync{TResult}"/>
+    /// <inheritdoc cref="WaitAsync{TResult}(TaskReceipt, CancellationToken)"/>
     Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default);
 
     /// <summary>Watches how far a task says it is, from now until its result has come, if it was enqueued with

@@ -33,6 +33,20 @@ public sealed class SharedMemoryOptions
     /// (<see cref="HandlerOptions.Retries"/>) is reached first.</remarks>
     public int? MaxAttempts { get; set; }
 
+    /// <summary>Gets or sets how long the result of a task with <see cref="EnqueueOptions.TrackResult"/> is kept in the
+    /// segment until a process waits for it. The default is 10 minutes; at least 1 second.</summary>
+    /// <remarks>A result takes the room of its task. Where room is short, producers take their results out into
+    /// their own memory, results of producers that are dead go first, and then those that had waited for a
+    /// minute.</remarks>
+    public TimeSpan ResultRetention { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Gets or sets the most dead letters that a segment keeps; <see langword="null"/>, the default, for half of
+    /// its slots. Beyond it the oldest are deleted and counted.</summary>
+    public int? MaxDeadLetters { get; set; }
+
+    /// <summary>Gets or sets how long a segment keeps a dead letter, up to 3,650 days. The default is 7 days.</summary>
+    public TimeSpan DeadLetterRetention { get; set; } = TimeSpan.FromDays(7);
+
     /// <summary>Gets or sets what happens to a task if the segment is full and no further route takes it. The default
     /// is <see cref="QueueFullMode.Overflow"/>.</summary>
     public QueueFullMode FullMode { get; set; } = QueueFullMode.Overflow;

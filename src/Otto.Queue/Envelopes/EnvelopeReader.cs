@@ -86,6 +86,11 @@ internal static class EnvelopeReader
         return at + length <= message.Length ? message.Slice(at, length) : default;
     }
 
+    /// <summary>Whether somebody asked for the result of a message that may be cut short, or anything at all.</summary>
+    internal static bool WantsResult(ReadOnlySpan<byte> message) =>
+        message.Length >= EnvelopeLayout.FixedBytes && message[EnvelopeLayout.MagicAt] == EnvelopeLayout.Magic
+        && (BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.FlagsAt..]) & EnvelopeLayout.WantsResult) != 0;
+
     /// <summary>The id of a message that may be cut short, or anything at all.</summary>
     internal static TaskId IdOf(ReadOnlySpan<byte> message)
         => message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic ? default

@@ -3,19 +3,22 @@ using System.Text;
 
 namespace Otto.Queue;
 
-// Events that are published on a queue beside its tasks: cancel a task, its result, its progress. Agrees with docs/envelope.md.
+// Events that are published on a queue beside its tasks: cancel a task, its result, that its result is kept, its progress. Agrees with docs/envelope.md.
 //
 //  0    1    2         8+2                12                  22
 //  +----+----+- - - - -+------------------+-------------------- - -
 //  |kind| 0  | id (16, big-endian)        | what the kind says
 //  +----+----+- - - - -+------------------+-------------------- - -
-// cancel: nothing. result: status, format, then the payload, or the words of a failure. progress: f64 done, f64 total, text. Little-endian.
+// cancel, ready: nothing. result: status, format, then the payload, or the words of a failure. progress: f64 done, f64 total, text. Little-endian.
 
 internal enum TaskEventKind : byte
 {
     Cancel = 1,
     Result = 2,
     Progress = 3,
+
+    /// <summary>The route keeps the task's result.</summary>
+    Ready = 4,
 }
 
 internal enum ResultStatus : byte
@@ -34,6 +37,8 @@ public static class TaskEvent
     private const int MostText = 200;
 
     internal static byte[] Cancel(TaskId id) => Make(TaskEventKind.Cancel, id, 0);
+
+    internal static byte[] Ready(TaskId id) => Make(TaskEventKind.Ready, id, 0);
 
     internal static byte[] Result(TaskId id, ResultStatus status, byte format, ReadOnlySpan<byte> payload)
     {
@@ -65,7 +70,7 @@ public static class TaskEvent
         body = message[BodyAt..];
         return kind switch
         {
-            TaskEventKind.Cancel => true,
+            TaskEventKind.Cancel or TaskEventKind.Ready => true,
             TaskEventKind.Result => body.Length >= 2 && body[0] <= (byte)ResultStatus.Cancelled,
             TaskEventKind.Progress => body.Length >= 16,
             _ => false,

@@ -40,7 +40,7 @@ public interface IEventChannel
     /// <summary>Receives from now on what others publish with <see cref="NotifyAsync"/>. Further calls do
     /// nothing.</summary>
     /// <param name="received">Called for each event, by any thread, the bytes valid until it returns; must not
-    /// block.</param>
+    /// block. An empty message says that events may have been missed.</param>
     /// <returns>Completes when whatever is published from now on is received.</returns>
     ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received);
 
@@ -54,16 +54,31 @@ public interface IEventChannel
     ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null);
 }
 
-/// <summary>A <see cref="TaskChannel"/> that can be asked for a result whose event was missed.</summary>
+/// <summary>A <see cref="TaskChannel"/> that can be asked for results, so that none depends on an event.</summary>
 public interface IResultChannel
 {
-    /// <summary>Asks for the event of a task's result that may have been missed, or of its failure if the route has it
-    /// among the dead letters.</summary>
+    /// <summary>Whether a lease's <see cref="WorkLease.Complete(ReadOnlySpan{byte})"/> keeps the result until
+    /// <see cref="FindResultAsync"/> takes it. Otherwise, the route keeps what <see cref="IEventChannel.NotifyAsync"/>
+    /// publishes, if anything.</summary>
+    bool KeepsResults => false;
+
+    /// <summary>Whether results that nobody collects take so much room that producers should collect theirs.</summary>
+    bool MustCollect => false;
+
+    /// <summary>Asks for the event of a task's result, or of its failure if the route has it among the dead letters,
+    /// and takes it if it is there.</summary>
     /// <param name="id">The task.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>The event; <see langword="null"/> if there is none.</returns>
-    ValueTask<ReadOnlyMemory<byte>?> FindResultAsync(TaskId id, CancellationToken cancellationToken);
+    /// <returns>The event, or why there is none.</returns>
+    /// <exception cref="IOException">The route cannot be reached.</exception>
+    ValueTask<ResultLookup> FindResultAsync(TaskId id, CancellationToken cancellationToken);
 }
+
+/// <summary>What a route knows about a result.</summary>
+/// <param name="Event">The event; <see langword="null"/> if the route has none.</param>
+/// <param name="IsGone">Whether the route neither has the task nor a result of it, and keeps all of them: the result was
+/// collected, or dropped. <see langword="false"/> if it cannot tell.</param>
+public readonly record struct ResultLookup(ReadOnlyMemory<byte>? Event, bool IsGone = false);
 
 /// <summary>A <see cref="TaskChannel"/> that keeps tasks which were given up.</summary>
 public interface IDeadLetterChannel

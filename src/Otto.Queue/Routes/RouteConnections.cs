@@ -19,6 +19,14 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
 
     internal bool IsOpen => _open;
 
+    /// <summary>Whether a route keeps the results of its tasks in their place.</summary>
+    internal bool KeepsResults(RouteName name)
+    {
+        foreach (RouteConnection route in _all)
+            if (route.Name == name) return route.Results is { KeepsResults: true };
+        return false;
+    }
+
     /// <summary>Whether a route here gets its answers over the network.</summary>
     internal bool UsesNetwork { get; private set; }
 

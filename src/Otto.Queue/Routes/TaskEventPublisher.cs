@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text;
 
 namespace Otto.Queue;
 
@@ -45,6 +46,21 @@ internal sealed class TaskEventPublisher(QueueContext context, RouteConnections 
             _results, TaskScheduler.Default);
     }
 
+    // A result that cannot be published, because it is too large: whoever waits for it learns that.
+    private static async Task PublishFailureAsync(IEventChannel events, byte[] message, TaskId id, Exception e)
+    {
+        try
+        {
+            await events.NotifyAsync(TaskEvent.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes(
+                $"the task completed, but its result of {message.Length:N0} bytes cannot be published: {e.Message}")), id).ConfigureAwait(false);
+        }
+        catch (Exception again) when (again is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException
+            or OperationCanceledException)
+        {
+            // The route is down; the first failure was logged.
+        }
+    }
+
     private async Task PublishAsync(RouteName route, IEventChannel events, byte[] message, TaskId? resultOf)
     {
         try
@@ -55,6 +71,7 @@ internal sealed class TaskEventPublisher(QueueContext context, RouteConnections 
             or OperationCanceledException)
         {
             if (!context.Lifetime.IsStopping) context.Log.NoticesFailed(context.Name, route, e);
+            if (resultOf is { } id && e is IOException or ArgumentException) await PublishFailureAsync(events, message, id, e).ConfigureAwait(false);
         }
         finally
         {

@@ -23,6 +23,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
     private readonly WorkerPool _workers;
     private readonly QueueDrain _drain;
     private readonly TaskEventReceiver _receiver;
+    private readonly ResultCollector _collector;
 
     internal QueueRuntime(QueueContext context, TaskRegistrations tasks, QueueSettings settings, SharedParts shared)
     {
@@ -32,8 +33,9 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _routes = new RouteConnections(context, settings.Routes, tasks.HandlesAny, _workers.Signal);
         _events = new TaskEventPublisher(context, _routes);
         _progress = new ProgressHub(_events, shared.Results);
+        _collector = new ResultCollector(context, _routes, shared.Results, _progress);
         _handOff = new HandOff(context, _routes);
-        _completion = new TaskCompletion(context, shared.Results, _events, _progress, _local, _cancelRequests);
+        _completion = new TaskCompletion(context, shared.Results, _collector, _routes, _events, _progress, _local, _cancelRequests);
         _failures = new FailureHandler(context, _completion, _local, _routes, _handOff);
         _source = new TaskSource(context, tasks, _local, _routes, _failures);
         _drain = new QueueDrain(context, new UnstartedTasks(context, _local, _handOff, _completion, _cancelRequests), _workers, _source);
@@ -41,10 +43,10 @@ internal sealed class QueueRuntime : IAsyncDisposable
         LocalCanceller localCanceller = new(context, _workers, _local, _cancelRequests, _completion);
         Canceller = new TaskCanceller(context, localCanceller, _routes, _events, _completion);
         Idle = new IdleCheck(context, _local, _routes, _workers, _source, _failures);
-        _receiver = new TaskEventReceiver(context, _routes, shared.Results, _progress, localCanceller.OnRequested);
+        _receiver = new TaskEventReceiver(context, _routes, shared.Results, _collector, _progress, localCanceller.OnRequested);
         LocalDispatcher localDispatcher = new(_local, _workers, _cancelRequests, settings.RoundTripEveryTask);
         RemoteDispatcher remoteDispatcher = new(context, _routes, _receiver, localDispatcher, settings.IgnorePins);
-        Dispatcher = new TaskDispatcher(context, localDispatcher, remoteDispatcher, shared.Results, shared.Handlers);
+        Dispatcher = new TaskDispatcher(context, localDispatcher, remoteDispatcher, shared.Results, _collector, shared.Handlers);
         // With no other route there is nobody else to give a task to before the start, so the ring keeps it.
         if (tasks.HandlesAny && settings.InProcess.Enabled && settings.Routes.Count == 0) _local.Accept();
     }
@@ -67,6 +69,9 @@ internal sealed class QueueRuntime : IAsyncDisposable
     internal RouteConnection[] Routes => _routes.All;
 
     internal bool IsOpen => _routes.IsOpen;
+
+    /// <summary>Whether a route keeps results, so that it can say whether there is one.</summary>
+    internal bool KeepsResults => _routes.All.Any(static r => r.Results is { KeepsResults: true });
 
     internal TaskDispatcher Dispatcher { get; }
 
@@ -157,8 +162,13 @@ internal sealed class QueueRuntime : IAsyncDisposable
         return _progress.WatchAsync(id, cancellationToken);
     }
 
-    /// <summary>Asks the routes for a result whose event may have been missed, until it has come.</summary>
-    internal Task PollResultAsync(TaskId id, CancellationToken stop) => _receiver.PollAsync(id, stop);
+    /// <summary>Asks the routes for a result until it has come or the answer is disposed.</summary>
+    internal async ValueTask<IDisposable> StartCollectingAsync(TaskId id, bool mayBeGone, CancellationToken cancellationToken)
+    {
+        if (!IsOpen && !_context.Lifetime.IsStopping) await OpenAsync(cancellationToken).ConfigureAwait(false);
+        await _receiver.ListenAsync().ConfigureAwait(false);
+        return _collector.Start(id, mayBeGone);
+    }
 
     internal QueueStatistics GetStatistics()
     {

@@ -72,4 +72,10 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(20, LogLevel.Warning,
         "Shared memory is not available on this system; tasks stay in this process unless another route was added")]
     internal partial void SharedMemoryMissing();
+
+    [LoggerMessage(41, LogLevel.Debug, "Queue '{Queue}': {Route} could not be asked for the result of task {Id}; it is asked again")]
+    internal partial void ResultLookupFailed(string queue, RouteName route, TaskId id, Exception error);
+
+    [LoggerMessage(42, LogLevel.Warning, "Queue '{Queue}': the result of task {Id} could not be kept; its producer is told so")]
+    internal partial void ResultNotKept(string queue, TaskId id, Exception error);
 }

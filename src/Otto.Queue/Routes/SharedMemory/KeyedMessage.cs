@@ -1,3 +1,4 @@
+using System.Text;
 using Otto.Ipc;
 
 namespace Otto.Queue;
@@ -16,41 +17,47 @@ internal sealed class KeyedMessage
     /// <summary>Whether a worker holds it.</summary>
     internal bool IsHeld { get; private set; }
 
-    private bool IsEnding { get; set; }
-
-    /// <summary>Finds the message that has a key.</summary>
-    internal static KeyedMessage? Find(SearchableWorkQueue queue, byte[] key)
+    /// <summary>What a queue files a key under: FNV-1a, never zero.</summary>
+    internal static ulong HashOf(ReadOnlySpan<byte> key)
     {
-        KeyedMessage? ending = null;
-        while (true)
-        {
-            KeyedMessage found = new();
-            if (!queue.TryFind(m =>
-                {
-                    if (!EnvelopeReader.KeyOf(m).SequenceEqual(key)) return false;
-                    TaskId id = EnvelopeReader.IdOf(m);
-                    if (id == ending?.Id) return false;
-                    found.Id = id;
-                    found._start = RecurringEnvelope.Recurs(m) ? m.ToArray() : [];
-                    return true;
-                }, out WorkId work, out bool held)) return ending;
-            (found.Work, found.IsHeld) = (work, held);
-            found.IsEnding = found._start.Length > 0 && queue.IsCancelRequested(work);
-            if (!found.IsEnding || ending is not null) return found;
-            ending = found;
-        }
+        ulong hash = 0xCBF2_9CE4_8422_2325;
+        foreach (byte b in key) hash = (hash ^ b) * 0x100_0000_01B3;
+        return hash | 1;
+    }
+
+    /// <inheritdoc cref="HashOf(ReadOnlySpan{byte})"/>
+    internal static ulong HashOf(string key) => HashOf(Encoding.UTF8.GetBytes(key));
+
+    /// <summary>Whether a message keeps others of its key out: not in the last run of a schedule that was replaced or
+    /// cancelled.</summary>
+    internal static bool HasKey(ReadOnlySpan<byte> message, bool isCancelRequested, ReadOnlySpan<byte> key) =>
+        EnvelopeReader.KeyOf(message).SequenceEqual(key) && !(isCancelRequested && RecurringEnvelope.Recurs(message));
+
+    /// <summary>Finds the message that keeps others of a key out.</summary>
+    internal static KeyedMessage? Find(LabelledWorkQueue queue, byte[] key)
+    {
+        KeyedMessage found = new();
+        if (!queue.TryFindKey(HashOf(key), (message, isCancelRequested) =>
+            {
+                if (!HasKey(message, isCancelRequested, key)) return false;
+                found.Id = EnvelopeReader.IdOf(message);
+                found._start = RecurringEnvelope.Recurs(message) ? message.ToArray() : [];
+                return true;
+            }, out WorkId work, out bool held)) return null;
+        (found.Work, found.IsHeld) = (work, held);
+        return found;
     }
 
     /// <summary>Whether a new message of the same key takes its place.</summary>
     internal bool IsReplacedBy(ReadOnlySpan<byte> message) =>
-        _start.Length > 0 && RecurringEnvelope.Recurs(message) && (IsEnding || !RecurringEnvelope.IsSame(_start, message));
+        _start.Length > 0 && RecurringEnvelope.Recurs(message) && !RecurringEnvelope.IsSame(_start, message);
 
     /// <summary>Whether an earlier schedule of the same key still runs.</summary>
-    internal static bool IsHeldByOther(SearchableWorkQueue queue, ReadOnlySpan<byte> message)
+    internal static bool IsHeldByOther(LabelledWorkQueue queue, ReadOnlySpan<byte> message)
     {
         byte[] key = EnvelopeReader.KeyOf(message).ToArray();
         TaskId self = EnvelopeReader.IdOf(message);
-        return queue.TryFind(m => EnvelopeReader.KeyOf(m).SequenceEqual(key) && EnvelopeReader.IdOf(m) != self && RecurringEnvelope.Recurs(m),
-            out WorkId other, out bool held) && held && queue.IsCancelRequested(other);
+        return queue.TryFindKey(HashOf(key), (m, isCancelRequested) => isCancelRequested && RecurringEnvelope.Recurs(m)
+            && EnvelopeReader.IdOf(m) != self && EnvelopeReader.KeyOf(m).SequenceEqual(key), out _, out bool held) && held;
     }
 }

@@ -33,7 +33,11 @@ internal sealed class TopicEventSubscriber(ITopicTransport transport, ChannelNam
             while (true)
             {
                 await subscriber.WaitToReceiveAsync(_stop.Token).ConfigureAwait(false);
-                while (TryReceive(subscriber, out byte[] bytes)) received(bytes);
+                while (TryReceive(subscriber, out byte[] bytes, out bool lost))
+                {
+                    if (lost) received(ReadOnlyMemory<byte>.Empty);
+                    received(bytes);
+                }
             }
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or IOException)
@@ -42,11 +46,13 @@ internal sealed class TopicEventSubscriber(ITopicTransport transport, ChannelNam
         }
     }
 
-    private static bool TryReceive(MessageSubscriber subscriber, out byte[] bytes)
+    private static bool TryReceive(MessageSubscriber subscriber, out byte[] bytes, out bool lost)
     {
         bytes = [];
+        lost = false;
         if (!subscriber.TryReceive(out TopicFrame message)) return false;
         bytes = message.Bytes.ToArray();
+        lost = message.Lost > 0;
         return true;
     }
 

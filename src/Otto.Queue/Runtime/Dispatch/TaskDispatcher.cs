@@ -6,7 +6,7 @@ namespace Otto.Queue;
 // Takes a task in: the fast paths first, else it asks the planner and carries out what that says, again until the task has a place.
 
 internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local, RemoteDispatcher remote, PendingResults results,
-    HandlerScope handlers) : ITaskDispatcher
+    ResultCollector collector, HandlerScope handlers) : ITaskDispatcher
 {
     // More routes than this cost an array for each task that is planned.
     private const int UsualRoutes = 4;
@@ -78,6 +78,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         {
             await remote.ListenAsync().ConfigureAwait(false);
             results.Open(header.Id, registration);
+            collector.OnTracked();
         }
 
         try
@@ -109,7 +110,9 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
             Task? roomHere = result.WaitLocal ? local.NextRoom : null;
             RouteConnection? there = result.WaitRemote;
             result = await TryDispatchAsync(registration, task, options, header, waited: true, cancellationToken).ConfigureAwait(false);
-            if (result.Reason is null) await WaitForRoomAsync(roomHere, there, cancellationToken).ConfigureAwait(false);
+            if (result.Reason is not null) break;
+            collector.OnMissed(); // Results that were asked for here may take the room.
+            await WaitForRoomAsync(roomHere, there, cancellationToken).ConfigureAwait(false);
         }
 
         if (result.Duplicate is { } existing)

@@ -75,11 +75,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
     }
 
     /// <summary>Ends a task that is not wanted any more.</summary>
-    internal void EndCancelled(DelayedTask task)
-    {
-        task.Held?.Complete();
-        completion.Cancelled(task);
-    }
+    internal void EndCancelled(DelayedTask task) => completion.EndCancelled(task);
 
     private void NoteRetry(TimeSpan delay)
     {

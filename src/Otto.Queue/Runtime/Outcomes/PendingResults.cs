@@ -3,18 +3,20 @@ using System.Text;
 
 namespace Otto.Queue;
 
-// The results that producers here asked for: a place for each from before its task is sent until somebody has waited for it, or nobody did
-// for long.
+// The results that this process asked for or waits for: a place for each from before its task is sent until a caller has waited for it. A
+// route that keeps results has them too, so a place here may be given up for want of memory.
 
 internal sealed class PendingResults(QueueClock clock)
 {
-    /// <summary>How many results may be outstanding or uncollected at once.</summary>
+    /// <summary>How many results may be outstanding or uncollected at once, besides those that a caller waits for.</summary>
     internal const int MostResults = 100_000;
 
     private static readonly TimeSpan Kept = TimeSpan.FromMinutes(10);
 
     private readonly ConcurrentDictionary<TaskId, Pending> _pending = new();
     private int _opened;
+    private int _count;
+    private volatile bool _stopped;
 
     internal bool IsEmpty => _pending.IsEmpty;
 
@@ -23,17 +25,18 @@ internal sealed class PendingResults(QueueClock clock)
 
     internal void Open(TaskId id, TaskRegistration registration)
     {
-        if (++_opened % 1024 == 0) Sweep();
-        if (_pending.Count >= MostResults)
-            throw new QueueFullException($"{MostResults:N0} results are outstanding or uncollected; wait for them with WaitAsync, or "
-                + $"set TrackResult only for tasks whose results are needed");
-        _pending[id] = new Pending(registration, clock.Timestamp);
+        if (Interlocked.Increment(ref _opened) % 1024 == 0 || Volatile.Read(ref _count) >= MostResults) Sweep();
+        Add(id, new Pending([registration], clock.Timestamp));
     }
 
     /// <summary>Forgets a task that was not sent after all.</summary>
-    internal void Forget(TaskId id) => _pending.TryRemove(id, out _);
+    internal void Forget(TaskId id) => Remove(id);
 
     internal bool Expects(TaskId id) => _pending.TryGetValue(id, out Pending? pending) && !pending.Came.Task.IsCompleted;
+
+    /// <summary>Whether a caller waits for a result that has not come.</summary>
+    internal bool IsAwaited(TaskId id) =>
+        _pending.TryGetValue(id, out Pending? pending) && pending.Waiters > 0 && !pending.Came.Task.IsCompleted;
 
     /// <summary>Whether the result is here and was not collected.</summary>
     internal bool HasCome(TaskId id) => _pending.TryGetValue(id, out Pending? pending) && pending.Came.Task.IsCompleted;
@@ -54,51 +57,117 @@ internal sealed class PendingResults(QueueClock clock)
             : new TaskResult(status, null, null, 0, Encoding.UTF8.GetString(body[2..])));
     }
 
-    internal async Task<TResult> WaitAsync<TResult>(TaskId id, CancellationToken cancellationToken)
+    /// <summary>Ends the waits for a result that no route has any more.</summary>
+    internal void Lose(TaskId id)
+    {
+        if (!_pending.TryGetValue(id, out Pending? pending)) return;
+        Fail(pending, new ResultNotFoundException($"no route has task {id} or a result of it: its result was collected, was not asked for with "
+            + "TrackResult, or was dropped because its time was over"));
+        Remove(id);
+    }
+
+    /// <summary>Waits for a result.</summary>
+    /// <param name="id">The task.</param>
+    /// <param name="tasks">The tasks of its queue, where it may be on a route that keeps results; <see langword="null"/> if its
+    /// result can come from this process only.</param>
+    /// <param name="cancellationToken">Stops the waiting.</param>
+    internal async Task<TResult> WaitAsync<TResult>(TaskId id, IReadOnlyList<TaskRegistration>? tasks, CancellationToken cancellationToken)
     {
         if (!_pending.TryGetValue(id, out Pending? pending))
-            throw new InvalidOperationException($"task {id} was not enqueued here with TrackResult = true, or its result was collected, or "
-                + $"is older than {Kept.TotalMinutes} minutes");
-        TaskResult result = await pending.Came.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
-        _pending.TryRemove(id, out _);
-        if (result.Status == ResultStatus.Cancelled)
-            throw new TaskCanceledException($"task '{pending.Registration.Name}' {id} was cancelled");
-        if (result.Status != ResultStatus.Done)
-            throw new TaskFailedException($"task '{pending.Registration.Name}' {id} failed: {result.Error}");
-        if (result.Payload is not { } payload)
-            return result.Value is TResult value ? value
-                : result.Value is null ? default! : throw Mismatch(pending, result.Value.GetType().ToString());
-        if (result.Format != pending.Registration.Serializer.Format) throw Mismatch(pending, $"format {result.Format}");
-        return payload.Length == 0 ? default! : pending.Registration.Serializer.Deserialize<TResult>(payload);
+        {
+            if (tasks is null)
+                throw new ResultNotFoundException($"task {id} was not enqueued here with TrackResult = true, or its result was collected, or "
+                    + $"is older than {Kept.TotalMinutes} minutes");
+            if (_stopped) throw Stopped(id, tasks[0].Name);
+            pending = Add(id, new Pending(tasks, clock.Timestamp) { IsForeign = true });
+        }
 
-        static InvalidOperationException Mismatch(Pending pending, string got) =>
-            new($"task '{pending.Registration.Name}' has a result of {got}, not {typeof(TResult)}");
+        Interlocked.Increment(ref pending.Waiters);
+        try
+        {
+            TaskResult result = await pending.Came.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+            TResult value = Read<TResult>(id, pending, result);
+            Remove(id);
+            return value;
+        }
+        catch (Exception e) when (e is TaskFailedException or TaskCanceledException { CancellationToken.CanBeCanceled: false })
+        {
+            Remove(id);
+            throw;
+        }
+        finally
+        {
+            if (Interlocked.Decrement(ref pending.Waiters) == 0 && pending.IsForeign && !pending.Came.Task.IsCompleted) Remove(id);
+        }
+    }
+
+    private static TResult Read<TResult>(TaskId id, Pending pending, in TaskResult result)
+    {
+        string name = pending.Tasks.Count == 1 ? $"'{pending.Tasks[0].Name}' " : "";
+        if (result.Status == ResultStatus.Cancelled) throw new TaskCanceledException($"task {name}{id} was cancelled");
+        if (result.Status != ResultStatus.Done) throw new TaskFailedException($"task {name}{id} failed: {result.Error}");
+        if (result.Payload is not { } payload)
+            return result.Value is TResult value ? value : result.Value is null ? default! : throw Mismatch(result.Value.GetType().ToString());
+        byte format = result.Format;
+        if (pending.Tasks.FirstOrDefault(t => t.Serializer.Format == format) is not { } task) throw Mismatch($"format {format}");
+        return payload.Length == 0 ? default! : task.Serializer.Deserialize<TResult>(payload);
+
+        InvalidOperationException Mismatch(string got) => new($"task {name}{id} has a result of {got}, not {typeof(TResult)}");
     }
 
     /// <summary>Ends all waits, and those that are still to begin, for results that have not come: nothing here
     /// receives them any more.</summary>
     internal void Stop()
     {
-        foreach ((TaskId id, Pending pending) in _pending)
-        {
-            QueueStoppedException stopped = new($"the queue stopped before the result of task '{pending.Registration.Name}' {id} came; "
-                + "a task that was handed over is done by another process, and its result is not received here");
-            if (pending.Came.TrySetException(stopped)) _ = pending.Came.Task.Exception; // Seen: nobody may be waiting for it.
-        }
+        _stopped = true;
+        foreach ((TaskId id, Pending pending) in _pending) Fail(pending, Stopped(id, pending.Tasks[0].Name));
     }
 
+    private static QueueStoppedException Stopped(TaskId id, string task) =>
+        new($"the queue stopped before the result of task '{task}' {id} came; "
+            + "a task that was handed over is done by another process, and its result is not received here");
+
+    private static void Fail(Pending pending, Exception e)
+    {
+        if (pending.Came.TrySetException(e)) _ = pending.Came.Task.Exception; // Seen: nobody may be waiting for it.
+    }
+
+    private Pending Add(TaskId id, Pending added)
+    {
+        Pending pending = _pending.GetOrAdd(id, added);
+        if (ReferenceEquals(pending, added)) Interlocked.Increment(ref _count);
+        return pending;
+    }
+
+    private void Remove(TaskId id)
+    {
+        if (_pending.TryRemove(id, out _)) Interlocked.Decrement(ref _count);
+    }
+
+    // What nobody waits for goes: where it is old, and, beyond the bound, the oldest.
     private void Sweep()
     {
         long old = clock.Timestamp - clock.ToTicks(Kept);
         foreach ((TaskId id, Pending pending) in _pending)
-            if (pending.Came.Task.IsCompleted && pending.OpenedAt < old) _pending.TryRemove(id, out _);
+            if (pending.Waiters == 0 && pending.OpenedAt < old && pending.Came.Task.IsCompleted) Remove(id);
+        int excess = Volatile.Read(ref _count) - MostResults + MostResults / 10;
+        if (excess <= MostResults / 10) return;
+        foreach ((TaskId id, Pending pending) in _pending.ToArray().OrderBy(static p => p.Value.OpenedAt).Take(excess))
+            if (pending.Waiters == 0) Remove(id);
     }
 
-    private sealed class Pending(TaskRegistration registration, long openedAt)
+    private sealed class Pending(IReadOnlyList<TaskRegistration> tasks, long openedAt)
     {
-        internal TaskRegistration Registration { get; } = registration;
+        /// <summary>How many callers wait.</summary>
+        internal int Waiters;
+
+        /// <summary>The task; or all of its queue, where only its id is known.</summary>
+        internal IReadOnlyList<TaskRegistration> Tasks { get; } = tasks;
 
         internal long OpenedAt { get; } = openedAt;
+
+        /// <summary>Whether it was enqueued elsewhere.</summary>
+        internal bool IsForeign { get; init; }
 
         internal TaskCompletionSource<TaskResult> Came { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

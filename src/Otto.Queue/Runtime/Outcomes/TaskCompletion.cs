@@ -3,10 +3,11 @@ using System.Text;
 namespace Otto.Queue;
 
 // The end of a task, well or not: its result is reported and its key is free again, or it repeats and is due once more. A result goes to
-// the pending results if the producer is here, else as an event on the route that the task came by, where its producer listens.
+// the pending results if a caller here waits for it. Otherwise, it stays on the route that has the task, if that keeps results, and an event
+// says so; else it is an event itself.
 
-internal sealed class TaskCompletion(QueueContext context, PendingResults results, TaskEventPublisher events, ProgressHub progress,
-    LocalQueue local, CancelRequestSet requests)
+internal sealed class TaskCompletion(QueueContext context, PendingResults results, ResultCollector collector, RouteConnections routes,
+    TaskEventPublisher events, ProgressHub progress, LocalQueue local, CancelRequestSet requests)
 {
     private const int MostErrorText = 1000;
 
@@ -27,6 +28,54 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
         if (!metadata.Repeats && metadata.KeyIsLocal) local.ReleaseKey(metadata.UniqueKey!, id);
     }
 
+    /// <summary>Ends a task whose route keeps its result: both in one step, so that neither is lost with this process.</summary>
+    /// <param name="registration">Its registration.</param>
+    /// <param name="id">The task.</param>
+    /// <param name="result">What its handler returned.</param>
+    /// <param name="held">Its message.</param>
+    /// <returns><see langword="false"/> if the route keeps no result for it: nothing was done then.</returns>
+    internal bool TryEndKept(TaskRegistration registration, TaskId id, object? result, HeldMessage held)
+    {
+        if (!MustKeep(id, held)) return false;
+        EnvelopeBuffer buffer = EnvelopeBuffer.Rent();
+        try
+        {
+            if (result is not null) registration.Invoker.WriteResult(result, buffer);
+            EndKept(registration.Name, id, held, TaskEvent.Result(id, ResultStatus.Done, registration.Serializer.Format, buffer.Written));
+        }
+        catch (Exception e)
+        {
+            // The work is done, so it is not done again; whoever waits learns why there is no result.
+            context.Log.ResultNotKept(context.Name, id, e);
+            EndKept(registration.Name, id, held, Failure(id, $"the task completed, but its result cannot be kept: {e.Message}"));
+        }
+        finally
+        {
+            buffer.Return();
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether the result of a task stays on its route: a caller that waits here gets it at once.</summary>
+    private bool MustKeep(TaskId id, HeldMessage held) =>
+        routes.KeepsResults(held.Route) && !(id.High == context.Ids.Producer && results.IsAwaited(id));
+
+    private void EndKept(string task, TaskId id, HeldMessage held, byte[] message)
+    {
+        if (!held.Complete(message))
+        {
+            LeaseEnded(task, id);
+            return;
+        }
+
+        if (id.High == context.Ids.Producer) collector.OnReady(id);
+        else events.Publish(TaskEvent.Ready(id), only: held.Route);
+    }
+
+    private static byte[] Failure(TaskId id, string error) => TaskEvent.Result(id, ResultStatus.Failed, 0,
+        Encoding.UTF8.GetBytes(error.Length <= MostErrorText ? error : error[..MostErrorText]));
+
     /// <summary>Ends an occurrence of a task that repeats: it waits for its next time, where it is kept, unless it was
     /// cancelled.</summary>
     /// <param name="task">The task.</param>
@@ -36,8 +85,7 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
         TimeSpan interval = task.Metadata!.RepeatInterval;
         if (cancelled || task.Held is { IsCancelRequested: true })
         {
-            if (task.Held is { } ended && !ended.Complete()) LeaseEnded(task.Registration.Name, task.Id);
-            else Cancelled(task);
+            EndCancelled(task);
         }
         else if (task.Held is { } held)
         {
@@ -55,13 +103,43 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
         }
     }
 
-    /// <summary>Ends a task because it was cancelled.</summary>
+    /// <summary>Ends a task, and its message, because it was cancelled.</summary>
+    internal void EndCancelled(DelayedTask task)
+    {
+        if (task.Held is not { } held)
+        {
+            Cancelled(task);
+            return;
+        }
+
+        if (task.Metadata is { TrackResult: true } && MustKeep(task.Id, held))
+        {
+            CountCancelled(task);
+            EndKept(task.Registration.Name, task.Id, held, TaskEvent.Result(task.Id, ResultStatus.Cancelled, 0, []));
+            if (task.Metadata.KeyIsLocal) local.ReleaseKey(task.Metadata.UniqueKey!, task.Id);
+        }
+        else if (held.Complete())
+        {
+            Cancelled(task);
+        }
+        else
+        {
+            LeaseEnded(task.Registration.Name, task.Id);
+        }
+    }
+
+    /// <summary>Ends a task because it was cancelled; its message is gone.</summary>
     internal void Cancelled(DelayedTask task)
+    {
+        CountCancelled(task);
+        Ended(task, ResultStatus.Cancelled, "");
+    }
+
+    private void CountCancelled(DelayedTask task)
     {
         Interlocked.Increment(ref _cancelled);
         context.Telemetry.Cancelled(context.NameTag, task.Registration.NameTag);
         context.Log.Cancelled(task.Registration.Name, task.Id);
-        Ended(task, ResultStatus.Cancelled, "");
     }
 
     /// <summary>Ends a task without a result.</summary>
@@ -111,8 +189,9 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
             return;
         }
 
-        string text = error.Length <= MostErrorText ? error : error[..MostErrorText];
-        events.Publish(TaskEvent.Result(id, status, 0, Encoding.UTF8.GetBytes(text)), id, route);
+        // A route that keeps results has what it says: a dead letter, or a cancelled message.
+        if (route is { } kept && routes.KeepsResults(kept)) events.Publish(TaskEvent.Ready(id), only: kept);
+        else events.Publish(status == ResultStatus.Failed ? Failure(id, error) : TaskEvent.Result(id, status, 0, []), id, route);
     }
 
     private void Complete(TaskId id, in TaskResult result)

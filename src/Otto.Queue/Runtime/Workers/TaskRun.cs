@@ -128,6 +128,14 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         _task = null;
         if (_metadata is { } metadata)
         {
+            if (metadata is { TrackResult: true, Repeats: false } && (_leased || _held is not null))
+            {
+                HeldMessage held = _leased ? new HeldMessage(_lease, taskContext.Route) : _held!;
+                object? result = taskContext.TakeResult();
+                if (completion.TryEndKept(_registration, taskContext.Id, result, held)) return;
+                taskContext.SetResult(result);
+            }
+
             completion.Succeeded(_registration, taskContext.Id, metadata, metadata.TrackResult ? taskContext.TakeResult() : null,
                 _leased || _held is not null ? HeldBy : null);
             if (metadata.Repeats)

@@ -1,0 +1,186 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace Otto.Queue;
+
+// Brings the results that are waited for from the routes to this process. An event says that a result may be there, and any event can be
+// missed: each result is asked for when its wait begins, when its event comes, and now and then.
+
+internal sealed class ResultCollector(QueueContext context, RouteConnections routes, PendingResults results, ProgressHub progress)
+{
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1), SoonPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
+    /// <summary>A pass over all waits is followed by so many times as long a pause.</summary>
+    private const int PausePerPass = 5;
+
+    private readonly ConcurrentDictionary<TaskId, Wait> _waits = new();
+    private readonly SemaphoreSlim _soon = new(0, 1);
+    private int _running;
+
+    /// <summary>Asks for a result, now and then, until it has come or the answer is disposed.</summary>
+    /// <param name="id">The task.</param>
+    /// <param name="mayBeGone">Whether the wait ends where no route has the task or its result.</param>
+    internal IDisposable Start(TaskId id, bool mayBeGone)
+    {
+        Wait wait = new(_waits, id)
+            { MayBeGone = mayBeGone, Pause = Period, DueAt = Environment.TickCount64 + (long)Period.TotalMilliseconds };
+        _waits[id] = wait;
+        // At once where the route answers at once; otherwise beside the wait.
+        if (AskAsync(id, wait, all: true, context.Lifetime.Stopping) is { IsCompletedSuccessfully: false } asking) _ = asking.AsTask();
+        if (results.Expects(id)) EnsureRunning();
+        return wait;
+    }
+
+    /// <summary>Notes that a task with a result was sent: its result may have to be taken out for its room.</summary>
+    internal void OnTracked() => EnsureRunning();
+
+    /// <summary>Takes a result that a route is said to keep, if a caller waits for it or its room is needed.</summary>
+    internal void OnReady(TaskId id)
+    {
+        if (results.IsAwaited(id) || (results.Expects(id) && MustCollect)) TakeKept(id);
+        else progress.End(id);
+    }
+
+    /// <summary>Asks for all results soon: events may have been missed.</summary>
+    internal void OnMissed()
+    {
+        try
+        {
+            if (_soon.CurrentCount == 0) _soon.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Somebody else said so.
+        }
+
+        EnsureRunning();
+    }
+
+    /// <summary>Takes the results out that were asked for here, where they take the room that a task waits for.</summary>
+    internal void MakeRoom()
+    {
+        if (!MustCollect) return;
+        foreach (TaskId id in results.Outstanding) TakeKept(id);
+    }
+
+    private bool MustCollect
+    {
+        get
+        {
+            foreach (RouteConnection route in routes.All)
+                if (route.Results is { KeepsResults: true, MustCollect: true }) return true;
+            return false;
+        }
+    }
+
+    private void EnsureRunning()
+    {
+        if (Interlocked.Exchange(ref _running, 1) == 0) _ = Task.Run(RunAsync);
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            TimeSpan pause = Period;
+            while (!context.Lifetime.Stopping.IsCancellationRequested && (!_waits.IsEmpty || results.Outstanding.Any()))
+            {
+                if (await _soon.WaitAsync(pause, context.Lifetime.Stopping).ConfigureAwait(false))
+                    await Task.Delay(SoonPause, context.Lifetime.Stopping).ConfigureAwait(false); // Once for many.
+                long start = Stopwatch.GetTimestamp();
+                foreach ((TaskId id, Wait wait) in _waits) await AskAsync(id, wait, all: false, context.Lifetime.Stopping).ConfigureAwait(false);
+                MakeRoom();
+                TimeSpan took = Stopwatch.GetElapsedTime(start) * PausePerPass;
+                pause = took > Period ? took : Period;
+                // The pause after a long pass holds for an early one too.
+                if (took > SoonPause) await Task.Delay(took < Period ? took : Period, context.Lifetime.Stopping).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            // Stopping: all waits end.
+        }
+        finally
+        {
+            Volatile.Write(ref _running, 0);
+            // One that began meanwhile found us running.
+            if (!_waits.IsEmpty && !context.Lifetime.Stopping.IsCancellationRequested) EnsureRunning();
+        }
+    }
+
+    private async ValueTask AskAsync(TaskId id, Wait wait, bool all, CancellationToken stop)
+    {
+        if (!results.Expects(id)) return;
+        bool due = all || Environment.TickCount64 >= wait.DueAt, goneEverywhere = wait.MayBeGone;
+        foreach (RouteConnection route in routes.All)
+        {
+            if (route.Results is not { } kept)
+            {
+                goneEverywhere = false;
+                continue;
+            }
+
+            // A route over the network is asked less and less often.
+            if (!kept.KeepsResults && !due) goneEverywhere = false;
+            else goneEverywhere &= await TryTakeAsync(route, kept, id, stop).ConfigureAwait(false);
+        }
+
+        if (due && !all)
+        {
+            wait.Pause = wait.Pause < LongestPause ? wait.Pause * 2 : LongestPause;
+            wait.DueAt = Environment.TickCount64 + (long)wait.Pause.TotalMilliseconds;
+        }
+
+        if (!goneEverywhere) wait.Gone = 0;
+        // A task that goes from one route to another is on both, or on the second; so gone twice is gone.
+        else if (++wait.Gone >= 2) results.Lose(id);
+    }
+
+    private void TakeKept(TaskId id)
+    {
+        foreach (RouteConnection route in routes.All)
+        {
+            // A route that keeps results answers at once.
+            if (route.Results is { KeepsResults: true } kept && TryTakeAsync(route, kept, id, CancellationToken.None) is { IsCompleted: false } late)
+                _ = late.AsTask();
+        }
+    }
+
+    /// <summary>Asks one route.</summary>
+    /// <returns>Whether the route has neither the task nor its result.</returns>
+    private async ValueTask<bool> TryTakeAsync(RouteConnection route, IResultChannel kept, TaskId id, CancellationToken stop)
+    {
+        try
+        {
+            ResultLookup found = await kept.FindResultAsync(id, stop).ConfigureAwait(false);
+            if (found.Event is { } message && TaskEvent.TryRead(message.Span, out TaskEventKind kind, out _, out ReadOnlySpan<byte> body)
+                && kind == TaskEventKind.Result)
+            {
+                results.Receive(id, body);
+                progress.End(id);
+            }
+
+            return found.IsGone;
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // Asked again after the next pause.
+            context.Log.ResultLookupFailed(context.Name, route.Name, id, e);
+            return false;
+        }
+    }
+
+    private sealed class Wait(ConcurrentDictionary<TaskId, Wait> waits, TaskId id) : IDisposable
+    {
+        internal required bool MayBeGone { get; init; }
+
+        internal required TimeSpan Pause { get; set; }
+
+        internal required long DueAt { get; set; }
+
+        internal int Gone { get; set; }
+
+        public void Dispose() => waits.TryRemove(KeyValuePair.Create(id, this));
+    }
+}
