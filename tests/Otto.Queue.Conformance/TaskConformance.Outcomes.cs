@@ -23,7 +23,7 @@ public abstract partial class TaskConformance
 
         TaskReceipt unasked = await producer.EnqueueAsync(new Job(1));
         Assert.That(async () => await producer.WaitAsync<string>(unasked),
-            Throws.InvalidOperationException.With.Message.Contains("TrackResult = true"));
+            Throws.InstanceOf<ResultNotFoundException>().With.Message.Contains("TrackResult"));
     }
 
     [Test]

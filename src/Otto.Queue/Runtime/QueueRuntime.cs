@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using Otto.Ipc;
 
 namespace Otto.Queue;
@@ -159,7 +160,14 @@ internal sealed class QueueRuntime : IAsyncDisposable
     {
         if (!IsOpen) await OpenAsync(cancellationToken).ConfigureAwait(false);
         await _receiver.ListenAsync().ConfigureAwait(false);
-        return _progress.WatchAsync(id, cancellationToken);
+        return WatchAsync(id, cancellationToken);
+    }
+
+    // The watching ends with the result, whose event can be missed.
+    private async IAsyncEnumerable<TaskProgress> WatchAsync(TaskId id, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using IDisposable? collecting = id == default ? null : _collector.Start(id, mayBeGone: false);
+        await foreach (TaskProgress progress in _progress.WatchAsync(id, cancellationToken).ConfigureAwait(false)) yield return progress;
     }
 
     /// <summary>Asks the routes for a result until it has come or the answer is disposed.</summary>
