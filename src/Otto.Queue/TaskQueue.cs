@@ -49,7 +49,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         if (SharedMemoryRoute.IsMissing(options.SharedMemory)) log.SharedMemoryMissing();
         _telemetry = new QueueTelemetry(ObserveDepth, ObserveWorkers);
         _results = new PendingResults(clock);
-        SharedParts shared = new(this, _results, _handlers);
+        SharedParts shared = new(this, _results, _handlers, new IsolationGate());
         TaskIdSource ids = new();
         QueueSettings settings = new(options.InProcess, options.Routes, options.RoundTripEveryTask, options.IgnorePinnedRoutes);
 
@@ -57,6 +57,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         _queues = [.. registrations.GroupBy(static r => r.QueueName).Select(tasks => new QueueRuntime(
             new QueueContext(tasks.Key, new QueueLifetime(), ids, clock, _telemetry, log), new TaskRegistrations([.. tasks]), settings,
             shared))];
+        shared.Isolation.RunsSeveral = registrations.Where(static r => r.HandledHere).GroupBy(static r => r.QueueName).Sum(
+            static tasks => tasks.First().Concurrency) > 1;
         _byName = registrations.ToFrozenDictionary(static r => r.Name, r => new Entry(r, QueueRuntime.Find(_queues, r.QueueName)));
         _byType = options.Declarations.GroupBy(static d => d.TaskType).ToFrozenDictionary(static g => g.Key,
             g => g.Select(d => _byName[d.Name]).ToArray());

@@ -72,4 +72,8 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(20, LogLevel.Warning,
         "Shared memory is not available on this system; tasks stay in this process unless another route was added")]
     internal partial void SharedMemoryMissing();
+
+    [LoggerMessage(21, LogLevel.Information,
+        "Task '{Task}' {Id} was running when its worker died; attempt {Attempt} runs with no other task beside it in this process")]
+    internal partial void RunsAlone(string task, TaskId id, int attempt);
 }

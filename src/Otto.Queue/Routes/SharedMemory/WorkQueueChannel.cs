@@ -117,7 +117,11 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
         => new(queue.TrySendAndLease(message, out WorkLease lease) && lease.DeadLetter(reason));
 
-    public override void StartConsuming(ITaskConsumer consumer) => queue.SetConsumer(true);
+    public override void StartConsuming(ITaskConsumer consumer)
+    {
+        queue.DefaultHandling = consumer.RunsSeveral ? WorkHandling.BesideOthers : WorkHandling.Alone;
+        queue.SetConsumer(true);
+    }
 
     public override void StopConsuming() => queue.SetConsumer(false);
 

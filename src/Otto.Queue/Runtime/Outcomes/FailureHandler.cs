@@ -55,7 +55,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         // The same bytes would fail the same way.
         if (!decoded || error is TaskSerializationException && task.Task is null)
             return DeadLetterAsync(task, $"payload: {error.GetType().Name}: {error.Message}", error);
-        if (task.AttemptsMade >= limit)
+        if (task.AttemptsMade - task.UnprovenAttempts >= limit)
             return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
 
         TimeSpan delay = task.Registration.Retry.DelayAfter(task.AttemptsMade, Random.Shared.NextDouble());
