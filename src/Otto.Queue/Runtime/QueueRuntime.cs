@@ -34,7 +34,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _progress = new ProgressHub(_events, shared.Results);
         _handOff = new HandOff(context, _routes);
         _completion = new TaskCompletion(context, shared.Results, _events, _progress, _local, _cancelRequests);
-        _failures = new FailureHandler(context, _completion, _local, _routes, _handOff);
+        _failures = new FailureHandler(context, _completion, _local, _routes, _handOff, shared.Services);
         _source = new TaskSource(context, tasks, _local, _routes, _failures, shared.Isolation);
         _drain = new QueueDrain(context, new UnstartedTasks(context, _local, _handOff, _completion, _cancelRequests), _workers, _source);
 
@@ -94,13 +94,20 @@ internal sealed class QueueRuntime : IAsyncDisposable
 
     internal ValueTask OpenAsync(CancellationToken cancellationToken) => _routes.OpenAsync(cancellationToken);
 
-    internal async ValueTask StartAsync(IServiceProvider? services, ITaskFilter[] filters, CancellationToken cancellationToken)
+    /// <summary>Opens the routes and makes the handlers: whatever can fail. Nothing runs yet.</summary>
+    internal async ValueTask PrepareAsync(IServiceProvider? services, ITaskFilter[] filters, CancellationToken cancellationToken)
     {
         await OpenAsync(cancellationToken).ConfigureAwait(false);
         _tasks.Prepare(services, filters);
+        // Before anything runs that could be cancelled.
+        if (_tasks.HandlesAny) await _receiver.ListenAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Starts working.</summary>
+    internal void Begin()
+    {
         if (_tasks.HandlesAny)
         {
-            await _receiver.ListenAsync().ConfigureAwait(false); // Before anything runs that could be cancelled.
             _local.OnWorkersStarted();
             _shared.Isolation.Add(_workers);
             _workers.Start(_source, _tasks.Handled[0].Concurrency, CreateRun);

@@ -5,7 +5,7 @@ namespace Otto.Queue;
 // What becomes of a failed attempt: again after a pause, or among the dead letters of the task's route. Never less durable than it was.
 
 internal sealed class FailureHandler(QueueContext context, TaskCompletion completion, LocalQueue local, RouteConnections routes,
-    HandOff handOff)
+    HandOff handOff, ServicesStatus services)
 {
     private long _retried;
     private long _deadLettered;
@@ -34,6 +34,14 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         {
             // Whatever it threw: nobody wants it done any more.
             EndCancelled(task);
+            return ValueTask.CompletedTask;
+        }
+
+        if (services.AreGone)
+        {
+            if (context.Lifetime.NoteServicesGone()) context.Log.ServicesGone(context.Name, error);
+            routes.StopConsuming();
+            Interrupted(task);
             return ValueTask.CompletedTask;
         }
 
@@ -117,7 +125,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         local.Delayed.AddReady(task);
     }
 
-    // A stop broke into the attempt; that is not the task's fault, so it does not count.
+    // A stop broke into the attempt, or the end of the services; that is not the task's fault, so it does not count.
     private void Interrupted(DelayedTask task)
     {
         if (task.Held is not { } held) local.Delayed.AddReady(task with { AttemptsMade = task.AttemptsMade - 1 });

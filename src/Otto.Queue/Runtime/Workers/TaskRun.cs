@@ -25,6 +25,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     private DeliveryHistory _history;
     private ICrashEvidenceChannel? _evidence;
     private IsolationGate.Turn? _alone;
+    private bool _began;
     private TaskMetadata? _metadata;
 
     internal long Completed => Volatile.Read(ref _completed);
@@ -148,7 +149,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     private ValueTask StartNow()
     {
         CancellationToken cancellationToken = cancellation.Begin(taskContext.Id, _registration.Timeout);
-        if (cancellation.CheckRequests(taskContext.Id)) throw new OperationCanceledException("cancelled before it was started");
+        _began = !cancellation.CheckRequests(taskContext.Id);
+        if (!_began) throw new OperationCanceledException("cancelled before it was started");
         return context.Telemetry.ObservesHandling ? StartObservedAsync(cancellationToken) : Invoke(cancellationToken);
     }
 
@@ -219,7 +221,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     /// <summary>Ends an attempt whose handler threw.</summary>
     internal ValueTask FailAsync(Exception e)
     {
-        _failed++;
+        if (_began) _failed++;
+        _began = false;
         CancellationCause cause = cancellation.End();
         if (e is OperationCanceledException && cause == CancellationCause.TimedOut)
             e = new TimeoutException($"attempt {taskContext.Attempt} ran longer than {_registration.Timeout!.Value.TotalSeconds:0.###} s",

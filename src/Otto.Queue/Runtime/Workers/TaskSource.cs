@@ -21,6 +21,7 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
     {
         get
         {
+            if (context.Lifetime.ServicesGone) return false;
             if (isolation.IsWanted) return false; // Who holds it wakes the workers when it ends.
             if (_takesLocal && local.Ring.HasReady) return true;
             if (_takesDelayed && local.Delayed.HasReady) return true;
@@ -48,7 +49,7 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
     /// <param name="poll">Whether to check every route, even those that said they are empty.</param>
     internal bool TryTake(TaskRun run, ref SourceTurn turn, bool poll)
     {
-        if (isolation.IsWanted) return false;
+        if (isolation.IsWanted || context.Lifetime.ServicesGone) return false;
         if (_takesDelayed && local.Delayed.TryTake(out DelayedTask? waiting))
         {
             run.Load(waiting!);
