@@ -7,7 +7,7 @@ namespace Otto.Queue;
 internal sealed class IsolationGate
 {
     // What runs without harm for so long beside nothing new is not taken for the cause of a crash that comes then.
-    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Settled = TimeSpan.FromMilliseconds(500);
 
     // So long nothing else begins; a task that takes longer does not hold up its process.
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
@@ -17,6 +17,7 @@ internal sealed class IsolationGate
     private int _wanted;
     private int _suspects;
     private long _wantedAt;
+    private long _settledStarts = -1;
 
     /// <summary>Whether several tasks can run at the same time in this process.</summary>
     internal bool RunsSeveral { get; set; } = true;
@@ -42,12 +43,14 @@ internal sealed class IsolationGate
             await _turn.WaitAsync(abort).ConfigureAwait(false);
             entered = true;
             TimeSpan pause = TimeSpan.FromMilliseconds(1);
-            while (OthersRun && Environment.TickCount64 - Volatile.Read(ref _wantedAt) < (long)Settled.TotalMilliseconds)
+            // What ran beside the last one that was alone has settled already, if nothing began since.
+            while (OthersRun && Starts != Volatile.Read(ref _settledStarts) && Environment.TickCount64 - Volatile.Read(ref _wantedAt) < (long)Settled.TotalMilliseconds)
             {
                 await Task.Delay(pause, abort).ConfigureAwait(false);
                 if (pause < TimeSpan.FromMilliseconds(16)) pause *= 2;
             }
 
+            Volatile.Write(ref _settledStarts, Starts);
             return new Turn(this);
         }
         catch
@@ -70,6 +73,14 @@ internal sealed class IsolationGate
                 foreach (WorkerPool pool in _pools) awake += pool.Awake;
                 return awake > Volatile.Read(ref _suspects);
             }
+        }
+    }
+
+    private long Starts
+    {
+        get
+        {
+            lock (_pools) return _pools.Sum(static pool => pool.Starts);
         }
     }
 

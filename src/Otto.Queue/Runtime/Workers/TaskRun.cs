@@ -14,6 +14,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
 
     private long _completed;
     private long _failed;
+    private long _starts;
 
     private TaskRegistration _registration = null!;
     private TaskInvoker _invoker = null!;
@@ -29,6 +30,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     private TaskMetadata? _metadata;
 
     internal long Completed => Volatile.Read(ref _completed);
+
+    internal long Starts => Volatile.Read(ref _starts);
 
     internal long Failed => Volatile.Read(ref _failed);
 
@@ -95,6 +98,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     internal ValueTask Start()
     {
         if (_history.HolderDied) return StartAloneAsync();
+        _starts++;
         _held?.SetHandling(isolation.RunsSeveral ? WorkHandling.BesideOthers : WorkHandling.Alone);
         return StartNow();
     }

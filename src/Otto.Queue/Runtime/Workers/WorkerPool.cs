@@ -101,6 +101,9 @@ internal sealed class WorkerPool(QueueContext context, HandlerScope handlers, Is
         return (completed, failed);
     }
 
+    /// <summary>How many attempts began here, other than those that ran alone.</summary>
+    internal long Starts => _workers.Sum(static worker => worker.Run.Starts);
+
     /// <summary>Fires the token of a task that runs here.</summary>
     internal bool Fire(TaskId id, CancellationCause cause)
     {
