@@ -1,10 +1,11 @@
 using System.Globalization;
+using Otto.Ipc;
 
 namespace Otto.Queue.Redis;
 
 // An entry of the stream that the server has given to this worker.
 
-internal sealed class HeldEntry(string id, string known, int deliveries, int attemptsBefore, string key, byte[] message)
+internal sealed class HeldEntry(string id, string known, int attemptsBefore, string key, byte[] message)
 {
     internal string Id { get; } = id;
 
@@ -23,8 +24,18 @@ internal sealed class HeldEntry(string id, string known, int deliveries, int att
     /// <summary>Whether the task was cancelled, or its schedule replaced, while a worker held it.</summary>
     internal bool CancelRequested { get; } = known.Contains('c', StringComparison.Ordinal);
 
+    /// <summary>What is known of its earlier workers. Where the server cannot know whether a worker had begun, its
+    /// silence is not proven to be an attempt.</summary>
+    internal DeliveryHistory History { get; } = Deaths(known) is { } deaths ? new(true, deaths == 0 ? 1 : 0) : default;
+
+    /// <summary>Attempts that count.</summary>
+    internal int AttemptsCounted { get; } = attemptsBefore + (Deaths(known) is > 0 and var deaths ? deaths + 1 : 0);
+
+    /// <summary>Attempts that its message was written with.</summary>
+    internal int AttemptsBefore { get; } = attemptsBefore;
+
     /// <summary>Attempts that were made before the one that this entry is held for.</summary>
-    internal int AttemptsMade { get; } = attemptsBefore + deliveries - 1;
+    internal int AttemptsMade => AttemptsCounted + History.UnprovenAttempts;
 
     /// <summary>Gets or sets its place among the held entries. <see cref="Use"/> identifies the use of that place. 0
     /// while it is not among them.</summary>
@@ -46,19 +57,21 @@ internal sealed class HeldEntry(string id, string known, int deliveries, int att
     {
         List<HeldEntry> entries = new(items.Length / 5);
         for (int i = 0; i + 4 < items.Length; i += 5)
-            entries.Add(new HeldEntry(items[i].Text, items[i + 1].Text, 1, Number(items[i + 2]), items[i + 3].Text, items[i + 4].Bytes));
+            entries.Add(new HeldEntry(items[i].Text, items[i + 1].Text, Number(items[i + 2]), items[i + 3].Text, items[i + 4].Bytes));
         return entries;
     }
 
     /// <summary>Reads what the reclaim script answered, after its cursor.</summary>
     internal static List<HeldEntry> ReadReclaimed(RedisReply[] items)
     {
-        List<HeldEntry> entries = new(items.Length / 6);
-        for (int i = 1; i + 5 < items.Length; i += 6)
-            entries.Add(new HeldEntry(items[i].Text, items[i + 1].Text, Number(items[i + 2]), Number(items[i + 3]), items[i + 4].Text,
-                items[i + 5].Bytes));
+        List<HeldEntry> entries = new(items.Length / 5);
+        for (int i = 1; i + 4 < items.Length; i += 5)
+            entries.Add(new HeldEntry(items[i].Text, items[i + 1].Text, Number(items[i + 2]), items[i + 3].Text, items[i + 4].Bytes));
         return entries;
     }
+
+    private static int? Deaths(string known) => known.IndexOf('s', StringComparison.Ordinal) is >= 0 and var at
+        && int.TryParse(known.AsSpan(at + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int deaths) ? deaths : null;
 
     // Other programs can write to the stream: nonsense is no reason to fall over.
     internal static int Number(RedisReply reply) =>

@@ -27,6 +27,10 @@ internal sealed class QueueKeys(string queue)
     /// <summary>The tasks that were cancelled while a worker held them: a sorted set of ids by time.</summary>
     internal string Cancelled { get; } = $"otto:{{{queue}}}:cancelled";
 
+    /// <summary>The entries whose worker died or fell silent: a hash. For each the number of deaths that were proven to
+    /// be its own, and a star while it runs alone.</summary>
+    internal string Suspects { get; } = $"otto:{{{queue}}}:suspects";
+
     /// <summary>Who takes work: a sorted set by the time until which each is taken to be alive.</summary>
     internal string Workers { get; } = $"otto:{{{queue}}}:workers";
 

@@ -11,7 +11,8 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly string[] _takeKeys = [keys.Stream, keys.Delayed, keys.IdleWorkers, keys.Keys, keys.Schedules, keys.Cancelled];
+    private readonly string[] _takeKeys = [keys.Stream, keys.Delayed, keys.IdleWorkers, keys.Keys, keys.Schedules,
+        keys.Cancelled, keys.Suspects];
     private readonly long _freshMilliseconds = (long)options.LeaseTime.TotalMilliseconds / 2;
     private readonly string _nudge = keys.WakeUp("");
     private readonly Lock _lock = new();
@@ -116,7 +117,7 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     private async Task TakeOverAsync(ITaskConsumer consumer)
     {
         _takesOverNext = false;
-        RedisReply[] items = (await client.RunAsync(RedisScripts.Reclaim, [keys.Stream, keys.Workers, keys.Keys, keys.Cancelled],
+        RedisReply[] items = (await client.RunAsync(RedisScripts.Reclaim, [keys.Stream, keys.Workers, keys.Keys, keys.Cancelled, keys.Suspects],
             [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, Math.Max(1, consumer.AvailableWorkers)]).ConfigureAwait(
                 false)).Items;
         if (items.Length == 0) return;

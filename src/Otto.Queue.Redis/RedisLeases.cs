@@ -12,7 +12,8 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     private static readonly TimeSpan BatchPause = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
-    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Schedules, keys.Cancelled];
+    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Schedules, keys.Cancelled,
+        keys.Suspects];
     private readonly Lock _lock = new();
     private readonly List<HeldEntry?> _places = [];
     private readonly Stack<int> _free = new();
@@ -77,14 +78,28 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     }
 
     public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) =>
-        Release(token, 'r', delay, entry => entry.AttemptsMade + (countAttempt ? 1 : 0));
+        countAttempt ? Release(token, 'r', delay, static entry => entry.AttemptsCounted + 1)
+        : delay > TimeSpan.Zero ? Release(token, 'r', delay, static entry => entry.AttemptsCounted)
+        : Release(token, 's', delay, static entry => entry.AttemptsBefore);
 
     public bool Repeat(in SlotToken token, TimeSpan delay) => Release(token, 'e', delay, static _ => 0);
 
-    public bool IsCancelRequested(in SlotToken token)
+    public bool IsCancelRequested(in SlotToken token) => Find(token) is { CancelRequested: true };
+
+    public DeliveryHistory GetHistory(in SlotToken token) => Find(token)?.History ?? default;
+
+    /// <summary>Notes at the server that this worker runs an entry with nothing beside it.</summary>
+    internal async ValueTask BeginAloneAsync(WorkLease lease, CancellationToken cancellationToken)
     {
-        lock (_lock) return (uint)token.Index < (uint)_places.Count && _places[token.Index] is { CancelRequested: true } entry
-            && entry.Use == token.Word;
+        if (!lease.TryGetToken(this, out SlotToken token) || Find(token) is not { } entry) return;
+        await client.RunAsync(RedisScripts.BeginAlone, [keys.Stream, keys.Suspects], [worker, entry.Id]).WaitAsync(cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    private HeldEntry? Find(in SlotToken token)
+    {
+        lock (_lock) return (uint)token.Index < (uint)_places.Count && _places[token.Index] is { } entry && entry.Use == token.Word
+            ? entry : null;
     }
 
     private bool Release(in SlotToken token, char what, TimeSpan delay, Func<HeldEntry, int> attempts)

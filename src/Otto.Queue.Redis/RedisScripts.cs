@@ -171,8 +171,9 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed sleepers keys schedules cancelled; ARGV nudge, worker, count, the most to make ready.
-    /// Makes due what is due, then gives id, what is known of it (c cancelled), attempts, key and envelope of each entry
+    /// KEYS stream delayed sleepers keys schedules cancelled suspects; ARGV nudge, worker, count, the most to make ready.
+    /// Makes due what is due, then gives id, what is known of it (c cancelled, s and
+    /// a number: its worker died, so often proven to be its own doing), attempts, key and envelope of each entry
     /// taken. Where there is
     /// none the worker counts as asleep, and the only answer is how many ms until the next is due, or -1.
     /// </summary>
@@ -212,11 +213,15 @@ internal static class RedisScripts
           if not first[2] then return {-1} end
           return {math.max(1, first[2] - now)}
         end
-        local out = {}
+        local out, suspected = {}, redis.call('EXISTS', KEYS[7]) == 1
         for _, e in ipairs(got[1][2]) do
           local m, a, k = fields(e[2])
           out[#out + 1] = e[1]
           out[#out + 1] = ended(KEYS[6], KEYS[4], m, k) and 'c' or ''
+          if suspected then
+            local v = redis.call('HGET', KEYS[7], e[1])
+            if v then out[#out] = out[#out] .. 's' .. string.match(v, '^%d+') end
+          end
           out[#out + 1] = a
           out[#out + 1] = k
           out[#out + 1] = m
@@ -226,9 +231,9 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed dead keys sleepers schedules cancelled; ARGV nudge, worker, the batch's lowest and highest
+    /// KEYS stream delayed dead keys sleepers schedules cancelled suspects; ARGV nudge, worker, the batch's lowest and highest
     /// entry, a letter for each, then the id of each, followed by number and text where it is returned or dead.
-    /// c complete; k complete and has a key; r return (number: delay ms, text: attempts); e the same as new, unless it
+    /// c complete; k complete and has a key; r return (number: delay ms, text: attempts); s the same, and what is known of its workers stays; e the same as new, unless it
     /// was cancelled or replaced, which completes it; d dead (number: attempts, text: reason). Answers 1 for
     /// each that was still the worker's. Completed entries are settled first and at once: if memory is short, that
     /// frees some for the others. Entries that were returned or moved to the dead letters are not settled again if a
@@ -251,7 +256,7 @@ internal static class RedisScripts
           mine[id] = false
           return held
         end
-        local noted = redis.call('EXISTS', KEYS[7]) == 1
+        local noted, suspected = redis.call('EXISTS', KEYS[7]) == 1, redis.call('EXISTS', KEYS[8]) == 1
         local function forget(m) if noted then redis.call('ZREM', KEYS[7], string.sub(m, 9, 24)) end end
         local function release(k, m)
           forget(m)
@@ -268,7 +273,7 @@ internal static class RedisScripts
         for i = 1, #ARGV[5] do
           local what, id = string.sub(ARGV[5], i, i), ARGV[at]
           answers[i] = '0'
-          if what == 'r' or what == 'd' or what == 'e' then
+          if what == 'r' or what == 'd' or what == 'e' or what == 's' then
             others[#others + 1] = {i, what, id, ARGV[at + 1], ARGV[at + 2]}
             at = at + 2
           elseif take(id) then
@@ -284,6 +289,7 @@ internal static class RedisScripts
         if done[1] then
           redis.call('XACK', KEYS[1], 'workers', unpack(done))
           redis.call('XDEL', KEYS[1], unpack(done))
+          if suspected then redis.call('HDEL', KEYS[8], unpack(done)) end
         end
         for _, o in ipairs(others) do
           local what, id, number, text = o[2], o[3], o[4], o[5]
@@ -304,10 +310,13 @@ internal static class RedisScripts
               if k ~= '' and recurs(m) and redis.call('HGET', KEYS[4], k) == string.sub(m, 9, 24) then
                 redis.call('HSET', KEYS[6], 'i' .. k, added)
               end
+              local v = what == 's' and suspected and redis.call('HGET', KEYS[8], id)
+              if v then redis.call('HSET', KEYS[8], added, string.match(v, '^%d+')) end
               ready = ready + 1
             end
             redis.call('XACK', KEYS[1], 'workers', id)
             redis.call('XDEL', KEYS[1], id)
+            if suspected then redis.call('HDEL', KEYS[8], id) end
             answers[o[1]] = '1'
           end
         end
@@ -344,8 +353,8 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream workers keys cancelled; ARGV worker, ms without a sign of life, cursor, count.
-    /// Takes over what others have let lie. Answers the next cursor, then id, what is known of it (as Take), deliveries,
+    /// KEYS stream workers keys cancelled suspects; ARGV worker, ms without a sign of life, cursor, count.
+    /// Takes over what others have let lie. Answers the next cursor, then id, what is known of it (as Take),
     /// attempts, key and envelope of each. Forgets workers that are gone and hold nothing.
     /// </summary>
     internal static readonly RedisScript Reclaim = new(Begin + Pack + Ended + """
@@ -362,10 +371,11 @@ internal static class RedisScripts
         for _, e in ipairs(got[2]) do
           if e and e[2] then
             local m, a, k = fields(e[2])
-            local held = redis.call('XPENDING', KEYS[1], 'workers', e[1], e[1], 1, ARGV[1])
+            local v = redis.call('HGET', KEYS[5], e[1]) or '0'
+            local deaths = tonumber(string.match(v, '^%d+')) + (string.sub(v, -1) == '*' and 1 or 0)
+            redis.call('HSET', KEYS[5], e[1], deaths)
             out[#out + 1] = e[1]
-            out[#out + 1] = ended(KEYS[4], KEYS[3], m, k) and 'c' or ''
-            out[#out + 1] = held[1] and held[1][4] or 2
+            out[#out + 1] = (ended(KEYS[4], KEYS[3], m, k) and 'c' or '') .. 's' .. deaths
             out[#out + 1] = a
             out[#out + 1] = k
             out[#out + 1] = m
@@ -381,6 +391,16 @@ internal static class RedisScripts
           end
         end
         return out
+        """);
+
+    /// <summary>KEYS stream suspects; ARGV worker, entry. Notes that the worker runs the entry alone: should it fall
+    /// silent, that counts as an attempt. Answers 1 if it still holds the entry.</summary>
+    internal static readonly RedisScript BeginAlone = new(Begin + """
+        local held = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[2], ARGV[2], 1, ARGV[1])
+        if held.err or not held[1] then return 0 end
+        local v = redis.call('HGET', KEYS[2], ARGV[2]) or '0'
+        redis.call('HSET', KEYS[2], ARGV[2], string.match(v, '^%d+') .. '*')
+        return 1
         """);
 
     /// <summary>KEYS stream workers sleepers; ARGV events, worker. Says farewell; what the

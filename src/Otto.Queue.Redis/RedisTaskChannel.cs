@@ -5,7 +5,8 @@ namespace Otto.Queue.Redis;
 // One queue on Redis as one process uses it. The parts: RedisSender produces, RedisConsumer consumes,
 // RedisLeases ends what was taken, RedisHeartbeat shows that we live.
 
-internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
+internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel,
+    ICrashEvidenceChannel
 {
     // How long a close waits for acknowledgements to arrive; what does not arrive runs again elsewhere.
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(5);
@@ -154,6 +155,12 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
                 return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
         }
     }
+
+    public ValueTask BeginAloneAsync(WorkLease lease, CancellationToken cancellationToken) =>
+        _leases.BeginAloneAsync(lease, cancellationToken);
+
+    public async ValueTask FlushAsync(CancellationToken cancellationToken) =>
+        await _leases.FlushAsync(CloseTimeout).WaitAsync(cancellationToken).ConfigureAwait(false);
 
     public bool CarriesEvents => true;
 

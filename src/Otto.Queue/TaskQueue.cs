@@ -16,7 +16,7 @@ namespace Otto.Queue;
 /// never starts it and only produces.
 /// A queue starts and stops once.
 /// </remarks>
-public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
+public sealed class TaskQueue : ITaskQueue, IAsyncDisposable, IDisposable
 {
     private static readonly TimeSpan LongestDrainPause = TimeSpan.FromMilliseconds(16);
 
@@ -31,6 +31,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     private readonly HandlerScope _handlers = new();
     private Task<DrainReport>? _stopping;
     private readonly Lock _lifecycle = new();
+    private readonly ServicesStatus _services = new();
     private bool _started;
 
     /// <summary>Makes a queue. Nothing is opened before <see cref="StartAsync"/> or the first task.</summary>
@@ -49,7 +50,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         if (SharedMemoryRoute.IsMissing(options.SharedMemory)) log.SharedMemoryMissing();
         _telemetry = new QueueTelemetry(ObserveDepth, ObserveWorkers);
         _results = new PendingResults(clock);
-        SharedParts shared = new(this, _results, _handlers);
+        SharedParts shared = new(this, _results, _handlers, new IsolationGate(), _services);
         TaskIdSource ids = new();
         QueueSettings settings = new(options.InProcess, options.Routes, options.RoundTripEveryTask, options.IgnorePinnedRoutes);
 
@@ -57,6 +58,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         _queues = [.. registrations.GroupBy(static r => r.QueueName).Select(tasks => new QueueRuntime(
             new QueueContext(tasks.Key, new QueueLifetime(), ids, clock, _telemetry, log), new TaskRegistrations([.. tasks]), settings,
             shared))];
+        shared.Isolation.RunsSeveral = registrations.Where(static r => r.HandledHere).GroupBy(static r => r.QueueName).Sum(
+            static tasks => tasks.First().Concurrency) > 1;
         _byName = registrations.ToFrozenDictionary(static r => r.Name, r => new Entry(r, QueueRuntime.Find(_queues, r.QueueName)));
         _byType = options.Declarations.GroupBy(static d => d.TaskType).ToFrozenDictionary(static g => g.Key,
             g => g.Select(d => _byName[d.Name]).ToArray());
@@ -258,6 +261,13 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
     /// <exception cref="InvalidOperationException">It was started or stopped before.</exception>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
+        await PrepareAsync(cancellationToken).ConfigureAwait(false);
+        BeginWork();
+    }
+
+    /// <summary>Does all of a start that can fail. Nothing runs before <see cref="BeginWork"/>.</summary>
+    internal async Task PrepareAsync(CancellationToken cancellationToken)
+    {
         lock (_lifecycle)
         {
             if (_started || _stopping is not null)
@@ -265,9 +275,21 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
             _started = true;
         }
 
+        _services.Use(_options.Services);
         ITaskFilter[] filters = _queues.Any(static q => q.HandlesAny) ? [.. _filters.Select(create => create(_options.Services))]
             : [];
-        foreach (QueueRuntime queue in _queues) await queue.StartAsync(_options.Services, filters, cancellationToken).ConfigureAwait(false);
+        foreach (QueueRuntime queue in _queues)
+            await queue.PrepareAsync(_options.Services, filters, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Starts the workers, unless a stop was quicker.</summary>
+    internal void BeginWork()
+    {
+        lock (_lifecycle)
+        {
+            if (_stopping is not null) return;
+            foreach (QueueRuntime queue in _queues) queue.Begin();
+        }
     }
 
     /// <summary>Waits until there is nothing left to do in this process, and nothing on the routes of its
@@ -351,6 +373,10 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable
         await StopAsync().ConfigureAwait(false);
         _telemetry.Dispose();
     }
+
+    /// <inheritdoc cref="DisposeAsync"/>
+    /// <remarks>Blocks until everything is closed; prefer <see cref="DisposeAsync"/>.</remarks>
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     /// <summary>What each queue did in this process.</summary>
     /// <returns>One entry a queue, in the order of their declaration.</returns>

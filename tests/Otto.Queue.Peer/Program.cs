@@ -10,6 +10,8 @@ using Otto.Queue;
 // die DIR QUEUE COUNT holds COUNT tasks at a time in their first attempt: writes "started NUMBER attempt 1"
 // and waits to be killed; any further attempt is done
 //   slow DIR QUEUE MS         runs tasks of MS milliseconds each: writes "started NUMBER attempt A", then "done NUMBER attempt A"
+//   poison DIR QUEUE CONCURRENCY MS RETRIES  runs tasks of MS milliseconds each: writes "began NUMBER attempt A", then
+//                             "done NUMBER attempt A"; task 0 kills the process instead
 //   flow-work DIR QUEUE       runs a task with a result, as FlowRecorder.cs describes
 //   flow-send DIR QUEUE       enqueues that task and waits for its result
 //   maps DIR QUEUE            does a task, and for a directory also a loan, a region and a queue of files;
@@ -68,6 +70,17 @@ switch (mode)
             Say($"done {BitConverter.ToInt32(task)} attempt {context.Attempt}");
         }, static h => h.Concurrency = 1);
         break;
+    case "poison":
+        int milliseconds = int.Parse(args[4], CultureInfo.InvariantCulture), retries = int.Parse(args[5], CultureInfo.InvariantCulture);
+        options.AddHandler<byte[]>(queue, async (task, context, _) =>
+        {
+            int number = BitConverter.ToInt32(task);
+            Say($"began {number} attempt {context.Attempt}");
+            if (milliseconds > 0) await Task.Delay(milliseconds, CancellationToken.None);
+            if (number == 0) System.Diagnostics.Process.GetCurrentProcess().Kill();
+            Say($"done {number} attempt {context.Attempt}");
+        }, h => { h.Concurrency = count; h.Retries = retries; });
+        break;
     default:
         options.AddProducer<byte[]>(queue);
         break;
@@ -76,9 +89,9 @@ switch (mode)
 await using TaskQueue tasks = new(options);
 await tasks.StartAsync();
 Say("ready");
-for (int i = 0; i < count && mode is not ("slow" or "die"); i++)
+for (int i = 0; i < count && mode is not ("slow" or "die" or "poison"); i++)
     await tasks.EnqueueAsync(BitConverter.GetBytes(i), mode == "keep" ? new() { Durability = Durability.Process } : null);
-if (count > 0 && mode is not ("slow" or "die")) Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
+if (count > 0 && mode is not ("slow" or "die" or "poison")) Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
 if (mode == "send") return;
 
 // Until told to stop, gracefully, by a line or the end of input.

@@ -24,6 +24,18 @@ internal sealed class QueueLifetime
     /// <summary>Whether a stop has begun.</summary>
     internal bool IsStopping => _state >= (int)QueueState.Draining;
 
+    /// <summary>Whether the services were disposed, so that no handler can run any more.</summary>
+    internal bool ServicesGone { get; private set; }
+
+    /// <summary>Notes that the services were disposed.</summary>
+    /// <returns>Whether this was the first note.</returns>
+    internal bool NoteServicesGone()
+    {
+        bool first = !ServicesGone;
+        ServicesGone = true;
+        return first;
+    }
+
     /// <summary>Fires when a stop begins.</summary>
     internal CancellationToken Stopping => _stopping.Token;
 

@@ -14,6 +14,9 @@ internal sealed class HeldMessage(WorkLease lease, RouteName route)
     /// <summary>Whether its route knows that the task is to be cancelled.</summary>
     internal bool IsCancelRequested => _lease.IsCancelRequested;
 
+    /// <summary>Tells the route how this process works on the task.</summary>
+    internal void SetHandling(WorkHandling handling) => _lease.SetHandling(handling);
+
     /// <summary>Ends the lease: the task is done.</summary>
     /// <returns><see langword="false"/> if the lease had ended before.</returns>
     internal bool Complete() => _lease.Complete();

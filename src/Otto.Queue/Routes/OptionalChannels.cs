@@ -54,6 +54,23 @@ public interface IEventChannel
     ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null);
 }
 
+/// <summary>A <see cref="TaskChannel"/> that learns from its worker, before a handler starts, what a death of the worker
+/// would prove. Asked for tasks whose worker has died before (<see cref="WorkLease.GetHistory"/>).</summary>
+public interface ICrashEvidenceChannel
+{
+    /// <summary>Notes that this process runs a task with nothing else beside it: if it dies, the attempt counts.</summary>
+    /// <param name="lease">The task.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>Completes when the route has the note.</returns>
+    /// <exception cref="IOException">The route cannot be reached.</exception>
+    ValueTask BeginAloneAsync(WorkLease lease, CancellationToken cancellationToken);
+
+    /// <summary>Waits until the ends of leases that this process has ended are known to the route.</summary>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>Completes when they are.</returns>
+    ValueTask FlushAsync(CancellationToken cancellationToken);
+}
+
 /// <summary>A <see cref="TaskChannel"/> that can be asked for results, so that none depends on an event.</summary>
 public interface IResultChannel
 {

@@ -86,7 +86,7 @@ internal sealed class RouteMonitor(QueueContext context, RouteConnection[] route
             if (EnvelopeReader.Read(message, out EnvelopeHeader header, out _, out _) is not null || header.Metadata is { IsPinned: true }
                 || message.Length > far.Channel.MaxMessageBytes) return false;
             // The attempts that this route has counted go along.
-            int attempts = Math.Min(header.AttemptsBefore + lease.Attempt - 1, ushort.MaxValue);
+            int attempts = Math.Min(header.AttemptsBefore + lease.Attempt - 1 - lease.GetHistory().UnprovenAttempts, ushort.MaxValue);
             BinaryPrimitives.WriteUInt16LittleEndian(message.AsSpan(EnvelopeLayout.AttemptsAt), (ushort)attempts);
             sent = (await far.Sender.SendAsync(message, new SendOptions(header.Id), _stop.Token).ConfigureAwait(false)).Outcome
                 == SendOutcome.Sent;

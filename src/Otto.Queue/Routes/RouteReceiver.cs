@@ -31,6 +31,7 @@ internal sealed class RouteReceiver : IAsyncDisposable
         Name = route.Name;
         Weight = route.Weight;
         _channel = channel;
+        Evidence = channel as ICrashEvidenceChannel;
         _context = context;
         _onReady = onReady;
         _onWaited = OnWaited;
@@ -39,6 +40,9 @@ internal sealed class RouteReceiver : IAsyncDisposable
     }
 
     internal RouteName Name { get; }
+
+    /// <summary>The channel if it must be told what runs alone; else <see langword="null"/>.</summary>
+    internal ICrashEvidenceChannel? Evidence { get; }
 
     /// <summary>How many tasks each worker takes from here before other routes have their turn.</summary>
     internal int Weight { get; }

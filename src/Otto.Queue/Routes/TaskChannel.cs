@@ -95,6 +95,10 @@ public interface ITaskConsumer
     /// claimed at a time, and one where a worker asks.</summary>
     int AvailableWorkers { get; }
 
+    /// <summary>Whether this process may run several tasks at the same time, of any of its queues: then the death of
+    /// the process proves nothing about one of them.</summary>
+    bool RunsSeveral => true;
+
     /// <summary>Reports that a lease passed to another worker while it was held here. Its handler's token fires,
     /// because the other worker may be running the task.</summary>
     /// <param name="id">The task.</param>

@@ -29,7 +29,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
     internal QueueRuntime(QueueContext context, TaskRegistrations tasks, QueueSettings settings, SharedParts shared)
     {
         (_context, _tasks, _settings, _shared) = (context, tasks, settings, shared);
-        _workers = new WorkerPool(context, shared.Handlers);
+        _workers = new WorkerPool(context, shared.Handlers, shared.Isolation);
         _local = new LocalQueue(settings.InProcess, context.Clock, tasks.HandlesAny, settings.Routes.Count > 0, _workers.Signal);
         _routes = new RouteConnections(context, settings.Routes, tasks.HandlesAny, _workers.Signal);
         _events = new TaskEventPublisher(context, _routes);
@@ -37,8 +37,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _collector = new ResultCollector(context, _routes, shared.Results, _progress);
         _handOff = new HandOff(context, _routes);
         _completion = new TaskCompletion(context, shared.Results, _collector, _routes, _events, _progress, _local, _cancelRequests);
-        _failures = new FailureHandler(context, _completion, _local, _routes, _handOff);
-        _source = new TaskSource(context, tasks, _local, _routes, _failures);
+        _failures = new FailureHandler(context, _completion, _local, _routes, _handOff, shared.Services);
+        _source = new TaskSource(context, tasks, _local, _routes, _failures, shared.Isolation);
         _drain = new QueueDrain(context, new UnstartedTasks(context, _local, _handOff, _completion, _cancelRequests), _workers, _source);
 
         LocalCanceller localCanceller = new(context, _workers, _local, _cancelRequests, _completion);
@@ -100,14 +100,22 @@ internal sealed class QueueRuntime : IAsyncDisposable
 
     internal ValueTask OpenAsync(CancellationToken cancellationToken) => _routes.OpenAsync(cancellationToken);
 
-    internal async ValueTask StartAsync(IServiceProvider? services, ITaskFilter[] filters, CancellationToken cancellationToken)
+    /// <summary>Opens the routes and makes the handlers: whatever can fail. Nothing runs yet.</summary>
+    internal async ValueTask PrepareAsync(IServiceProvider? services, ITaskFilter[] filters, CancellationToken cancellationToken)
     {
         await OpenAsync(cancellationToken).ConfigureAwait(false);
         _tasks.Prepare(services, filters);
+        // Before anything runs that could be cancelled.
+        if (_tasks.HandlesAny) await _receiver.ListenAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Starts working.</summary>
+    internal void Begin()
+    {
         if (_tasks.HandlesAny)
         {
-            await _receiver.ListenAsync().ConfigureAwait(false); // Before anything runs that could be cancelled.
             _local.OnWorkersStarted();
+            _shared.Isolation.Add(_workers);
             _workers.Start(_source, _tasks.Handled[0].Concurrency, CreateRun);
             _routes.StartConsuming(_workers);
             _source.Start();
@@ -123,7 +131,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
 
     private TaskRun CreateRun() => new(
         _context, new TaskContext(_shared.Queue, _progress.Report) { Queue = Name }, new HandlerCancellation(_context, _cancelRequests),
-        _completion, _failures);
+        _completion, _failures, _shared.Isolation);
 
     /// <summary>Where a task would go now and why, and how each route is.</summary>
     internal async ValueTask<RouteExplanation> ExplainAsync(TaskRegistration task, EnqueueOptions options,

@@ -14,4 +14,7 @@ internal sealed record QueueSettings(InProcessOptions InProcess, IReadOnlyList<I
 /// <param name="Queue">What handlers enqueue follow-up tasks with.</param>
 /// <param name="Results">The results that producers here wait for.</param>
 /// <param name="Handlers">The context in which handlers run.</param>
-internal sealed record SharedParts(ITaskQueue Queue, PendingResults Results, HandlerScope Handlers);
+/// <param name="Isolation">Lets one task at a time run alone.</param>
+/// <param name="Services">Whether handlers can still be made.</param>
+internal sealed record SharedParts(ITaskQueue Queue, PendingResults Results, HandlerScope Handlers, IsolationGate Isolation,
+    ServicesStatus Services);

@@ -73,6 +73,14 @@ internal sealed partial class QueueLog(ILogger logger)
         "Shared memory is not available on this system; tasks stay in this process unless another route was added")]
     internal partial void SharedMemoryMissing();
 
+    [LoggerMessage(22, LogLevel.Error, "Queue '{Queue}': the services were disposed before the queue was stopped; it begins no more tasks, "
+        + "and returns those that it holds without counting an attempt")]
+    internal partial void ServicesGone(string queue, Exception error);
+
+    [LoggerMessage(21, LogLevel.Information,
+        "Task '{Task}' {Id} was running when its worker died; attempt {Attempt} runs with no other task beside it in this process")]
+    internal partial void RunsAlone(string task, TaskId id, int attempt);
+
     [LoggerMessage(41, LogLevel.Debug, "Queue '{Queue}': {Route} could not be asked for the result of task {Id}; it is asked again")]
     internal partial void ResultLookupFailed(string queue, RouteName route, TaskId id, Exception error);
 

@@ -50,6 +50,8 @@ internal sealed class PeerProcess : IDisposable
             string.Join('\n', _errors));
     }
 
+    internal bool HasExited => _process.HasExited;
+
     /// <summary>SIGKILL: no code of the peer runs after this.</summary>
     internal void Kill()
     {

@@ -169,6 +169,9 @@ internal sealed record DelayedTask
     /// <summary>Attempts that have been made in this process.</summary>
     internal int AttemptsMade { get; init; }
 
+    /// <summary>How many of them were deaths of which another task may have been the cause.</summary>
+    internal int UnprovenAttempts { get; init; }
+
     internal long EnqueuedMicroseconds { get; init; }
 
     internal TaskMetadata? Metadata { get; init; }

@@ -177,7 +177,11 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     private static UInt128 IdOf(ReadOnlySpan<byte> message) => EnvelopeReader.IdOf(message) is var id ? new UInt128(id.High, id.Low) : 0;
 
-    public override void StartConsuming(ITaskConsumer consumer) => queue.SetConsumer(true);
+    public override void StartConsuming(ITaskConsumer consumer)
+    {
+        queue.DefaultHandling = consumer.RunsSeveral ? WorkHandling.BesideOthers : WorkHandling.Alone;
+        queue.SetConsumer(true);
+    }
 
     public override void StopConsuming() => queue.SetConsumer(false);
 

@@ -78,6 +78,7 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
             if (lease == default) return new DispatchResult(route.Name, reason) { Replaced = replaced };
             try
             {
+                lease.SetHandling(WorkHandling.NotBegun); // Until a worker here begins.
                 EnvelopeHeader held = header;
                 HeldMessage copy = new(lease, route.Name);
                 held.Metadata = header.Metadata is { } metadata ? metadata with { Held = copy } : new TaskMetadata { Held = copy };

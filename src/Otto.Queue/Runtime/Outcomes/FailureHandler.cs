@@ -5,7 +5,7 @@ namespace Otto.Queue;
 // What becomes of a failed attempt: again after a pause, or among the dead letters of the task's route. Never less durable than it was.
 
 internal sealed class FailureHandler(QueueContext context, TaskCompletion completion, LocalQueue local, RouteConnections routes,
-    HandOff handOff)
+    HandOff handOff, ServicesStatus services)
 {
     private long _retried;
     private long _deadLettered;
@@ -37,6 +37,14 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
             return ValueTask.CompletedTask;
         }
 
+        if (services.AreGone)
+        {
+            if (context.Lifetime.NoteServicesGone()) context.Log.ServicesGone(context.Name, error);
+            routes.StopConsuming();
+            Interrupted(task);
+            return ValueTask.CompletedTask;
+        }
+
         if (error is OperationCanceledException && context.Lifetime.Abort.IsCancellationRequested)
         {
             Interrupted(task);
@@ -55,7 +63,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         // The same bytes would fail the same way.
         if (!decoded || error is TaskSerializationException && task.Task is null)
             return DeadLetterAsync(task, $"payload: {error.GetType().Name}: {error.Message}", error);
-        if (task.AttemptsMade >= limit)
+        if (task.AttemptsMade - task.UnprovenAttempts >= limit)
             return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
 
         TimeSpan delay = task.Registration.Retry.DelayAfter(task.AttemptsMade, Random.Shared.NextDouble());
@@ -113,7 +121,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         local.Delayed.AddReady(task);
     }
 
-    // A stop broke into the attempt; that is not the task's fault, so it does not count.
+    // A stop broke into the attempt, or the end of the services; that is not the task's fault, so it does not count.
     private void Interrupted(DelayedTask task)
     {
         if (task.Held is not { } held) local.Delayed.AddReady(task with { AttemptsMade = task.AttemptsMade - 1 });

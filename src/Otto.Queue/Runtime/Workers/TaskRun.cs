@@ -8,10 +8,13 @@ namespace Otto.Queue;
 // allocates nothing.
 
 internal sealed class TaskRun(QueueContext context, TaskContext taskContext, HandlerCancellation cancellation, TaskCompletion completion,
-    FailureHandler failures)
+    FailureHandler failures, IsolationGate isolation)
 {
+    private static readonly TimeSpan FlushTimeout = TimeSpan.FromSeconds(5);
+
     private long _completed;
     private long _failed;
+    private long _starts;
 
     private TaskRegistration _registration = null!;
     private TaskInvoker _invoker = null!;
@@ -20,9 +23,15 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     private WorkLease _lease;
     private bool _leased;
     private HeldMessage? _held;
+    private DeliveryHistory _history;
+    private ICrashEvidenceChannel? _evidence;
+    private IsolationGate.Turn? _alone;
+    private bool _began;
     private TaskMetadata? _metadata;
 
     internal long Completed => Volatile.Read(ref _completed);
+
+    internal long Starts => Volatile.Read(ref _starts);
 
     internal long Failed => Volatile.Read(ref _failed);
 
@@ -38,6 +47,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         _leased = false;
         _metadata = task.Metadata;
         _held = _metadata?.Held;
+        _history = default;
         Describe(task.Registration, context.Ids.At(task.Number), 1, RouteName.InProcess, task.EnqueuedMicroseconds);
         taskContext.Decoded = true;
     }
@@ -48,6 +58,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         _leased = false;
         _metadata = task.Metadata;
         _held = null;
+        _history = default;
         Describe(task.Registration, task.Id, task.AttemptsMade + 1, RouteName.InProcess, task.EnqueuedMicroseconds);
         taskContext.Decoded = true;
     }
@@ -59,6 +70,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         _lease = task.Lease;
         _leased = true;
         _held = null;
+        _history = task.History;
+        _evidence = task.Evidence;
         _metadata = task.Header.Metadata;
         Describe(task.Registration, task.Header.Id, task.Attempt, task.Route, task.Header.EnqueuedMicroseconds);
         taskContext.Decoded = false;
@@ -84,8 +97,64 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     /// <summary>Calls the handler of the loaded task.</summary>
     internal ValueTask Start()
     {
+        if (_history.HolderDied) return StartAloneAsync();
+        _starts++;
+        _held?.SetHandling(isolation.RunsSeveral ? WorkHandling.BesideOthers : WorkHandling.Alone);
+        return StartNow();
+    }
+
+    // What killed the worker before is this task, or ran beside it.
+    private async ValueTask StartAloneAsync()
+    {
+        context.Log.RunsAlone(taskContext.Name, taskContext.Id, taskContext.Attempt);
+        _lease.SetHandling(WorkHandling.NotBegun);
+        _alone = await isolation.EnterAsync(context.Lifetime.Abort).ConfigureAwait(false);
+        _lease.SetHandling(WorkHandling.Alone);
+        if (_evidence is { } evidence)
+        {
+            try
+            {
+                await evidence.BeginAloneAsync(_lease, context.Lifetime.Abort).ConfigureAwait(false);
+            }
+            catch (IOException)
+            {
+                // A death now would not count; the lease is lost meanwhile, or the route is back by then.
+            }
+        }
+
+        await StartNow().ConfigureAwait(false);
+    }
+
+    // What ran alone is over at its route before anything else begins: else the next crash would take its end along.
+    private async Task EndAloneAsync(IsolationGate.Turn alone, ICrashEvidenceChannel? evidence)
+    {
+        try
+        {
+            using CancellationTokenSource timeout = new(FlushTimeout);
+            if (evidence is not null) await evidence.FlushAsync(timeout.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
+        {
+            // Known to the route later, or run again.
+        }
+        finally
+        {
+            alone.Dispose();
+        }
+    }
+
+    private void EndAlone()
+    {
+        if (_alone is not { } alone) return;
+        _alone = null;
+        _ = EndAloneAsync(alone, _evidence);
+    }
+
+    private ValueTask StartNow()
+    {
         CancellationToken cancellationToken = cancellation.Begin(taskContext.Id, _registration.Timeout);
-        if (cancellation.CheckRequests(taskContext.Id)) throw new OperationCanceledException("cancelled before it was started");
+        _began = !cancellation.CheckRequests(taskContext.Id);
+        if (!_began) throw new OperationCanceledException("cancelled before it was started");
         return context.Telemetry.ObservesHandling ? StartObservedAsync(cancellationToken) : Invoke(cancellationToken);
     }
 
@@ -121,6 +190,12 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
 
     /// <summary>Ends an attempt whose handler has returned.</summary>
     internal void Succeed()
+    {
+        EndSucceeded();
+        EndAlone();
+    }
+
+    private void EndSucceeded()
     {
         _completed++;
         CancellationCause cause = cancellation.End();
@@ -158,14 +233,17 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     /// <summary>Ends an attempt whose handler threw.</summary>
     internal ValueTask FailAsync(Exception e)
     {
-        _failed++;
+        if (_began) _failed++;
+        _began = false;
         CancellationCause cause = cancellation.End();
         if (e is OperationCanceledException && cause == CancellationCause.TimedOut)
             e = new TimeoutException($"attempt {taskContext.Attempt} ran longer than {_registration.Timeout!.Value.TotalSeconds:0.###} s",
                 e);
         DelayedTask task = Describe(_task, taskContext.Attempt);
         _task = null;
-        return failures.HandleAsync(task, e, cause == CancellationCause.Cancelled, taskContext.Decoded);
+        ValueTask ending = failures.HandleAsync(task, e, cause == CancellationCause.Cancelled, taskContext.Decoded);
+        EndAlone(); // What it waits for is a route, or a pause: no attempt.
+        return ending;
     }
 
     private RouteName HeldBy => _leased ? taskContext.Route : _held!.Route;
@@ -176,6 +254,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         Id = taskContext.Id,
         Task = task,
         AttemptsMade = attemptsMade,
+        UnprovenAttempts = _history.UnprovenAttempts,
         EnqueuedMicroseconds = taskContext.EnqueuedMicroseconds,
         Metadata = _metadata,
         Held = _leased ? new HeldMessage(_lease, taskContext.Route) : _held,

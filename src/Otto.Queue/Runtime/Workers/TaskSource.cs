@@ -7,7 +7,7 @@ namespace Otto.Queue;
 // process may have its handler, else put among the dead letters.
 
 internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, LocalQueue local, RouteConnections routes,
-    FailureHandler failures)
+    FailureHandler failures, IsolationGate isolation)
 {
     private readonly HashSet<string> _unhandledNames = [];
     private volatile bool _takesLocal;
@@ -21,6 +21,8 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
     {
         get
         {
+            if (context.Lifetime.ServicesGone) return false;
+            if (isolation.IsWanted) return false; // Who holds it wakes the workers when it ends.
             if (_takesLocal && local.Ring.HasReady) return true;
             if (_takesDelayed && local.Delayed.HasReady) return true;
             foreach (RouteReceiver route in routes.Receivers)
@@ -47,6 +49,7 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
     /// <param name="poll">Whether to check every route, even those that said they are empty.</param>
     internal bool TryTake(TaskRun run, ref SourceTurn turn, bool poll)
     {
+        if (isolation.IsWanted || context.Lifetime.ServicesGone) return false;
         if (_takesDelayed && local.Delayed.TryTake(out DelayedTask? waiting))
         {
             run.Load(waiting!);
@@ -112,12 +115,14 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
             return false;
         }
 
+        DeliveryHistory history = lease.Attempt > 1 ? lease.GetHistory() : default;
         int attempt = received.Header.AttemptsBefore + lease.Attempt;
         if (received.Header.Format != registration.Serializer.Format)
             problem = $"payload: format {received.Header.Format}, but the handler of '{registration.Name}' reads format "
                 + $"{registration.Serializer.Format}";
-        else if (attempt > registration.Retry.MaxAttempts)
-            problem = $"attempt {attempt} of at most {registration.Retry.MaxAttempts}: earlier workers died during it or returned it";
+        else if (attempt - history.UnprovenAttempts > registration.Retry.MaxAttempts)
+            problem = $"attempt {attempt} of at most {registration.Retry.MaxAttempts}: "
+                + (history.HolderDied ? "its worker process died while it ran it" : "earlier workers died during it or returned it");
         if (problem is not null)
         {
             failures.DeadLetterUnread(route.Name, lease, problem, registration, received.Header);
@@ -126,10 +131,12 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
 
         route.OnTaken();
         received.Registration = registration;
+        received.History = history;
         received.Attempt = attempt;
         received.Payload = lease.Payload[payloadAt..];
         received.Lease = lease;
         received.Route = route.Name;
+        received.Evidence = route.Evidence;
         return true;
     }
 
@@ -166,6 +173,10 @@ internal struct ReceivedTask
     internal EnvelopeHeader Header;
 
     internal int Attempt;
+
+    internal DeliveryHistory History;
+
+    internal ICrashEvidenceChannel? Evidence;
 
     internal ReadOnlyMemory<byte> Payload;
 

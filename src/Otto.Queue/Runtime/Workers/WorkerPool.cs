@@ -6,7 +6,7 @@ namespace Otto.Queue;
 // Who is awake. One signal wakes a worker for all routes, and at most one worker at a time is on its way or looking round:
 // a burst of enqueues then costs one wake, and the woken worker wakes the next if it leaves work behind.
 
-internal sealed class WorkerPool(QueueContext context, HandlerScope handlers) : ITaskConsumer
+internal sealed class WorkerPool(QueueContext context, HandlerScope handlers, IsolationGate isolation) : ITaskConsumer
 {
     // A wake-up costs about as much as the longest search.
     private static readonly long LongestSearch = Stopwatch.Frequency / 1_000_000 * 30;
@@ -79,6 +79,8 @@ internal sealed class WorkerPool(QueueContext context, HandlerScope handlers) : 
         }
     }
 
+    public bool RunsSeveral => isolation.RunsSeveral;
+
     public void OnLeaseLost(TaskId id)
     {
         context.Log.LeaseLost(context.Name, id);
@@ -98,6 +100,9 @@ internal sealed class WorkerPool(QueueContext context, HandlerScope handlers) : 
 
         return (completed, failed);
     }
+
+    /// <summary>How many attempts began here, other than those that ran alone.</summary>
+    internal long Starts => _workers.Sum(static worker => worker.Run.Starts);
 
     /// <summary>Fires the token of a task that runs here.</summary>
     internal bool Fire(TaskId id, CancellationCause cause)
