@@ -209,18 +209,30 @@ internal sealed class SlotQueue : SearchableWorkQueue, IMaintained
             _workers.WakeIfMissed();
             _senders.WakeIfMissed();
             if (wake) return;
-            if (!_segment.IsRetired && _segment.CheckStillLinked())
-            {
-                _workers.Bell.Ring();
-                _senders.Bell.Ring();
-            }
-
-            _loans.RunMaintenance(swept: false);
-            if (_participants.SweepDead() == 0) return;
-            _loans.RunMaintenance(swept: true);
-            _workers.Bell.Ring();
-            _senders.Bell.Ring();
+            MaintenanceRound round = default;
+            round.Run(CheckStillLinked);
+            round.Run(() => _loans.RunMaintenance(swept: false));
+            round.Run(SweepDead);
+            round.ThrowIfFailed();
         }
+    }
+
+    private void CheckStillLinked()
+    {
+        if (!_segment.IsRetired && _segment.CheckStillLinked()) RingAll();
+    }
+
+    private void SweepDead()
+    {
+        if (_participants.SweepDead() == 0) return;
+        RingAll();
+        _loans.RunMaintenance(swept: true);
+    }
+
+    private void RingAll()
+    {
+        _workers.Bell.Ring();
+        _senders.Bell.Ring();
     }
 
     public override void Dispose()
