@@ -32,11 +32,12 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
         if (options.Transport is { } other)
             return TaskChannels.Over(await other.OpenQueueAsync(queue, cancellationToken).ConfigureAwait(false), other as ITopicTransport);
         MmapTransport transport = new(new MmapTransportOptions { Directory = options.Directory });
-        return TaskChannels.Over(
-            transport.OpenQueue(queue,
-                new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes,
-                    MaxAttempts = options.MaxAttempts }),
-            new EventTopics(transport));
+        EventTopics events = new(transport);
+        return new WorkQueueChannel(Open(), new TopicEventPublisher(events, queue), new TopicEventSubscriber(events, queue), Open);
+
+        WorkQueue Open() => transport.OpenQueue(queue,
+            new MmapQueueOptions { Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes,
+                MaxAttempts = options.MaxAttempts });
     }
 
     // Small rings for many publishers: a subscriber that falls behind loses the oldest events and holds nobody up.

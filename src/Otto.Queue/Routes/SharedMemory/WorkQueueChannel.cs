@@ -1,15 +1,20 @@
 using System.Text;
 using Otto.Ipc;
+using Otto.Ipc.Mmap;
 
 namespace Otto.Queue;
 
 // A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits, and nothing is allocated.
 
-internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? publisher = null, TopicEventSubscriber? subscriber = null)
+internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? publisher = null, TopicEventSubscriber? subscriber = null,
+    Func<WorkQueue>? reopen = null)
     : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
 {
     // How long a keyed task waits for others that look for theirs; each takes microseconds.
     private static readonly TimeSpan TurnTimeout = TimeSpan.FromSeconds(2);
+
+    private readonly RemovedQueues _removed = new();
+    private readonly Lock _reopening = new();
 
     /// <summary>The queue that carries the tasks, for inspection.</summary>
     internal WorkQueue Queue => queue;
@@ -24,6 +29,20 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions options, CancellationToken cancellationToken)
     {
+        WorkQueue used = queue;
+        try
+        {
+            return SendNow(message, options);
+        }
+        catch (SegmentRemovedException) when (reopen is not null)
+        {
+            Reopen(used);
+            return SendNow(message, options);
+        }
+    }
+
+    private ValueTask<SendResult> SendNow(ReadOnlySpan<byte> message, in SendOptions options)
+    {
         if (options.Key is { } key) return new ValueTask<SendResult>(InTurn(key, message, options, hold: false, out _));
         bool sent = options.Delay > TimeSpan.Zero ? queue.TrySend(message, options.Delay, out _) : queue.TrySend(message);
         return new ValueTask<SendResult>(sent ? SendOutcome.Sent : SendOutcome.Full);
@@ -31,9 +50,57 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public override bool CanSendNow => true;
 
-    public override bool TrySendNow(ReadOnlySpan<byte> message) => queue.TrySend(message);
+    public override bool TrySendNow(ReadOnlySpan<byte> message)
+    {
+        WorkQueue used = queue;
+        try
+        {
+            return used.TrySend(message);
+        }
+        catch (SegmentRemovedException) when (reopen is not null)
+        {
+            Reopen(used);
+            return queue.TrySend(message);
+        }
+    }
+
+    /// <summary>Opens the queue again, whose segment was deleted while it was open here.</summary>
+    private void Reopen(WorkQueue removed)
+    {
+        lock (_reopening)
+        {
+            if (!ReferenceEquals(queue, removed)) return; // Another thread was quicker.
+            WorkQueue opened;
+            try
+            {
+                opened = reopen!();
+            }
+            catch (UnauthorizedAccessException e)
+            {
+                throw new IOException($"queue '{removed.Name}' was deleted while it was open here and cannot be made again: {e.Message}", e);
+            }
+
+            if (removed.IsConsumer) opened.SetConsumer(true);
+            Volatile.Write(ref queue, opened);
+            _removed.Add(removed, () => queue);
+        }
+    }
 
     public SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions options, out WorkLease lease)
+    {
+        WorkQueue used = queue;
+        try
+        {
+            return TrySendAndLeaseNow(message, options, out lease);
+        }
+        catch (SegmentRemovedException) when (reopen is not null)
+        {
+            Reopen(used);
+            return TrySendAndLeaseNow(message, options, out lease);
+        }
+    }
+
+    private SendResult TrySendAndLeaseNow(ReadOnlySpan<byte> message, in SendOptions options, out WorkLease lease)
     {
         if (options.Key is { } key) return InTurn(key, message, options, hold: true, out lease);
         return queue.TrySendAndLease(message, out lease) ? SendOutcome.Sent : SendOutcome.Full;
@@ -104,9 +171,23 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public override void StopConsuming() => queue.SetConsumer(false);
 
-    public override bool TryLease(out WorkLease lease) => queue.TryLease(out lease);
+    public override bool TryLease(out WorkLease lease)
+    {
+        if (!_removed.IsEmpty && _removed.TryLease(out lease)) return true;
+        WorkQueue used = queue;
+        try
+        {
+            return used.TryLease(out lease);
+        }
+        catch (SegmentRemovedException) when (reopen is not null)
+        {
+            Reopen(used);
+            return queue.TryLease(out lease);
+        }
+    }
 
-    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => queue.WaitToLeaseAsync(cancellationToken);
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) =>
+        _removed.IsEmpty ? queue.WaitToLeaseAsync(cancellationToken) : RemovedQueues.WaitBesideAsync(queue, cancellationToken);
 
     public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken) => new(queue.GetCounts());
 
@@ -121,6 +202,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     {
         if (subscriber is not null) await subscriber.DisposeAsync().ConfigureAwait(false);
         if (publisher is not null) await publisher.DisposeAsync().ConfigureAwait(false);
+        _removed.MoveAll(queue);
+        _removed.Dispose();
         await queue.DisposeAsync().ConfigureAwait(false);
     }
 }
