@@ -15,9 +15,11 @@ internal sealed class TestWorkspace : IDisposable
     private static int _count;
     private readonly PeerProcesses _peers = new();
 
-    public TestWorkspace()
+    /// <param name="parent">Where to make the directory; left out, in shared memory.</param>
+    public TestWorkspace(string? parent = null)
     {
         Directory = Prefix + Interlocked.Increment(ref _count).ToString(CultureInfo.InvariantCulture);
+        if (parent is not null) Directory = Path.Combine(parent, Path.GetFileName(Directory));
         System.IO.Directory.CreateDirectory(Directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         Transport = new MmapTransport(new MmapTransportOptions { Directory = Directory });
     }

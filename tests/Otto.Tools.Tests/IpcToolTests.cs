@@ -40,6 +40,25 @@ internal sealed class IpcToolTests : ToolTest
     }
 
     [Test]
+    public void Rm_removes_the_segments_of_one_name_unless_they_are_open()
+    {
+        using (WorkQueue other = Transport.OpenQueue("other")) other.TrySend("x"u8);
+        using (WorkQueue queue = Transport.OpenQueue("jobs"))
+        {
+            queue.TrySend("x"u8);
+            Result open = Ipc("rm", "jobs");
+            Assert.That(open.Code, Is.EqualTo(4));
+            Assert.That(open.Output, Does.Contain("left jobs.queue"));
+        }
+
+        Result removed = Ipc("rm", "jobs");
+        Assert.That((removed.Code, removed.Errors), Is.EqualTo((0, "")));
+        Assert.That(removed.Output, Does.Contain("removed jobs.queue").And.Contain("1 ready"));
+        Assert.That(Ipc("rm", "jobs").Code, Is.EqualTo(3));
+        Assert.That(Directory.GetFiles(Folder).Select(Path.GetFileName), Is.EqualTo(new[] { "other.queue" }));
+    }
+
+    [Test]
     public void Json_gives_one_object_a_line()
     {
         using WorkQueue queue = Transport.OpenQueue("jobs");

@@ -220,7 +220,9 @@ public sealed class FifoRelay : IAsyncDisposable
             foreach (RelayInlet inlet in _inlets) inlet.RejectWaiting();
             foreach (RelayOutlet outlet in _outlets) outlet.RejectWaiting();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+#pragma warning disable CA1031 // What a timer throws ends the process.
+        catch (Exception)
+#pragma warning restore CA1031
         {
             // A FIFO was removed or changed from outside: nobody can wait at it any more.
         }

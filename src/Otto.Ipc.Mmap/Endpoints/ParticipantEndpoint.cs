@@ -122,16 +122,21 @@ internal sealed class ParticipantEndpoint : IClosableEnd, IMaintained
         {
             if (_released) return;
             _waiter.WakeIfMissed();
-            if (!_retired && Segment.CheckStillLinked())
-            {
-                _retired = true;
-                _waiter.Bell.Ring();
-            }
-
-            ReportToMeter();
-            bool swept = _participants.SweepDead() > 0;
-            Looking?.Invoke(swept);
+            MaintenanceRound round = default;
+            round.Run(CheckStillLinked);
+            round.Run(ReportToMeter);
+            bool swept = false;
+            round.Run(() => swept = _participants.SweepDead() > 0);
+            round.Run(() => Looking?.Invoke(swept));
+            round.ThrowIfFailed();
         }
+    }
+
+    private void CheckStillLinked()
+    {
+        if (_retired || !Segment.CheckStillLinked()) return;
+        _retired = true;
+        _waiter.Bell.Ring();
     }
 
     private void Release()

@@ -19,4 +19,9 @@ public sealed record CleanOptions
     /// blocks, and files that fail a check.
     /// </summary>
     public bool IncludePending { get; init; }
+
+    /// <summary>
+    /// Clean only the segments of this name, as <see cref="MmapInspector.Find"/> finds them. Left out, all.
+    /// </summary>
+    public string? Name { get; init; }
 }

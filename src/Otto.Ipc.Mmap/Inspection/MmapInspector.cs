@@ -68,7 +68,8 @@ public sealed class MmapInspector
     {
         options ??= new CleanOptions();
         // Channels first: a pool that its channel leaves behind has nobody to come back for it.
-        return [.. List().OrderBy(report => report.Kind).Select(report => SegmentCleaner.Clean(report, options))];
+        IReadOnlyList<SegmentReport> reports = options.Name is { } name ? Find(name) : List();
+        return [.. reports.OrderBy(report => report.Kind).Select(report => SegmentCleaner.Clean(report, options))];
     }
 
     internal static IEnumerable<string> FilesOf(string directory)

@@ -76,7 +76,7 @@ internal static class SegmentCleaner
 
     private static string? ReasonToKeep(SegmentReport report, CleanOptions options) => report.Condition switch
     {
-        SegmentCondition.Retired or SegmentCondition.Stale => null,
+        SegmentCondition.Retired => null,
         _ when options.IncludePending => null,
         SegmentCondition.Unreadable => report.Problem,
         _ => report.Contents?.PendingWork,

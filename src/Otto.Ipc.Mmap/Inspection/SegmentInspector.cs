@@ -59,14 +59,16 @@ internal static class SegmentInspector
             ISegmentSpec spec = SpecOf(report.Kind);
             FixedHeader header = SegmentLayout.Read(bytes.Read(0, SegmentLayout.HeaderBytes), status.Size, spec.Shape, report.Path);
             SegmentPlan plan = SegmentFile.PlanOf(spec, header, report.Path);
+            bool stale = header.State != SegmentLayout.StateRetired && SegmentFile.IsOfAnotherBoot(header, file)
+                && !Segments.Participants.IsAnyAlive(file, header, probe);
             report = report with
             {
                 Id = header.Id,
                 MaxParticipants = plan.MaxParticipants,
                 Condition = header.State == SegmentLayout.StateRetired ? SegmentCondition.Retired
-                : SegmentFile.IsOfAnotherBoot(header) ? SegmentCondition.Stale : SegmentCondition.Ready,
+                : stale ? SegmentCondition.Stale : SegmentCondition.Ready,
                 Problem = header.State == SegmentLayout.StateRetired ? "it was removed, and its remover died before it deleted the name"
-                    : SegmentFile.IsOfAnotherBoot(header) ? $"it is of another boot of this machine ({header.BootId})" : null,
+                    : stale ? $"it was made under another boot id ({header.BootId})" : null,
                 Participants = ParticipantsOf(bytes, plan, probe),
             };
             if (header.State is not (SegmentLayout.StateReady or SegmentLayout.StateRetired))

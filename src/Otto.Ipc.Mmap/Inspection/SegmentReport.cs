@@ -95,7 +95,10 @@ public enum SegmentCondition
     /// what such a removal left.</summary>
     Retired,
 
-    /// <summary>It is of another boot of the machine. Any process that opens it replaces it.</summary>
+    /// <summary>
+    /// It is on a disk, no process here has it open, and it was made under another boot id: before the machine last
+    /// started, or by another machine. Whoever opens it replaces it if it holds nothing; otherwise, the open fails.
+    /// </summary>
     Stale,
 
     /// <summary>It fails a check. <see cref="SegmentReport.Problem"/> describes the failure.</summary>

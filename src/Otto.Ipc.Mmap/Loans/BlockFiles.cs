@@ -26,7 +26,8 @@ internal sealed class BlockFiles(BlockTable table, LenderSeat seat, string prefi
         try
         {
             DropFile(index);
-            int file = Volatile.Read(ref table.File(index)) + 1;
+            // Zero stands for no file.
+            int file = Volatile.Read(ref table.File(index)) is > 0 and < int.MaxValue and var last ? last + 1 : 1;
             string path = PoolLayout.BlockPath(prefix, index, file);
             // A file of that name is what a maker left that died before it could say so.
             File.Delete(path);

@@ -289,7 +289,8 @@ internal sealed class LoanPool
         if (_segment.IsRetired || _segment.CheckStillLinked() || !_seat.WasTaken) return;
         for (int i = 0; i < LooksAtFiles; i++)
         {
-            int index = _looked++ % _blocks;
+            // 64 a second: an index of a signed counter would be negative after a year.
+            int index = (int)((uint)_looked++ % (uint)_blocks);
             if (_views[index] is not { } view || File.Exists(_files.PathOf(index, view.File))) continue;
             long word = Volatile.Read(ref Word(index));
             long writing = BlockWord.Make(BlockState.Writing, BlockWord.Generation(word), MyBit);

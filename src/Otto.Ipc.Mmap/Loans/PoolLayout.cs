@@ -123,6 +123,8 @@ internal sealed class PoolSpec(int blocks) : ISegmentSpec
         for (int i = 0; i < plan.Capacity; i++) mapping.Int(plan.DataOffset + (long)i * PoolLayout.EntryBytes + PoolLayout.File) = first;
     }
 
+    public string? PendingWork(SegmentMapping mapping, in FixedHeader header, string path) => null; // its channel's messages say
+
     private static SegmentPlan Plan(int blocks) => new()
     {
         Shape = SegmentShape.Pool,

@@ -152,7 +152,9 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
         {
             wake();
         }
-        catch (IOException)
+#pragma warning disable CA1031 // What a timer throws ends the process.
+        catch (Exception)
+#pragma warning restore CA1031
         {
             // Hostile bytes: whoever waits meets the same fault on its own call.
         }

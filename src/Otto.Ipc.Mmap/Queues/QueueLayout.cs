@@ -160,6 +160,19 @@ internal sealed class QueueSpec(MmapQueueOptions options) : ISegmentSpec
         mapping.Long(plan.Control(9)) = KeptSlots.Never;
     }
 
+    public string? PendingWork(SegmentMapping mapping, in FixedHeader header, string path)
+    {
+        var layout = new QueueLayout(SegmentFile.PlanOf(new QueueSpec(new MmapQueueOptions()), header, path));
+        int pending = 0;
+        for (int i = 0; i < layout.Slots; i++)
+        {
+            SlotState state = SlotWord.State(mapping.Long(layout.Slot(i)));
+            if (state is not (SlotState.Released or SlotState.Writing or SlotState.Cancelled)) pending++;
+        }
+
+        return pending == 0 ? null : $"{pending:N0} messages";
+    }
+
     private static SegmentPlan Plan(int slots, int slotBytes, int maxAttempts, int participants) => new()
     {
         Shape = SegmentShape.Queue,

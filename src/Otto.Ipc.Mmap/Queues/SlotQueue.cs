@@ -299,24 +299,41 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
             _workers.WakeIfMissed();
             _senders.WakeIfMissed();
             if (wake) return;
-            if (!_segment.IsRetired && _segment.CheckStillLinked())
-            {
-                _workers.Bell.Ring();
-                _senders.Bell.Ring();
-            }
-
-            _slots.Moves.DropExpired();
-            // Whoever swept a dead participant, perhaps not this one: a total may be wrong by what it had in its hands.
-            int membership = Volatile.Read(ref _map.Int(_segment.Plan.Control(6)));
-            if (membership != _countedFor) _totals.Distrust();
-            _countedFor = membership;
-            _totals.CountAgain();
-            _loans.RunMaintenance(swept: false);
-            if (_participants.SweepDead() == 0) return;
-            _loans.RunMaintenance(swept: true);
-            _workers.Bell.Ring();
-            _senders.Bell.Ring();
+            MaintenanceRound round = default;
+            round.Run(CheckStillLinked);
+            round.Run(CheckKept);
+            round.Run(() => _loans.RunMaintenance(swept: false));
+            round.Run(SweepDead);
+            round.ThrowIfFailed();
         }
+    }
+
+    private void CheckStillLinked()
+    {
+        if (!_segment.IsRetired && _segment.CheckStillLinked()) RingAll();
+    }
+
+    private void CheckKept()
+    {
+        _slots.Moves.DropExpired();
+        // Whoever swept a dead participant, perhaps not this one: a total may be wrong by what it had in its hands.
+        int membership = Volatile.Read(ref _map.Int(_segment.Plan.Control(6)));
+        if (membership != _countedFor) _totals.Distrust();
+        _countedFor = membership;
+        _totals.CountAgain();
+    }
+
+    private void SweepDead()
+    {
+        if (_participants.SweepDead() == 0) return;
+        RingAll();
+        _loans.RunMaintenance(swept: true);
+    }
+
+    private void RingAll()
+    {
+        _workers.Bell.Ring();
+        _senders.Bell.Ring();
     }
 
     public override void Dispose()

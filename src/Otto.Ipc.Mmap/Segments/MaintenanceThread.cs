@@ -19,6 +19,9 @@ internal static class MaintenanceThread
     private static readonly List<IMaintained> Kept = [];
     private static Thread? _thread;
 
+    /// <summary>What the last round that failed threw, for a debugger and for tests.</summary>
+    public static Exception? LastFailure { get; private set; }
+
     public static void Register(IMaintained kept)
     {
         lock (Gate)
@@ -59,10 +62,13 @@ internal static class MaintenanceThread
                 {
                     kept.RunMaintenance();
                 }
-                catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+#pragma warning disable CA1031 // Whatever one round throws would end the process, and with it everything that has nothing to do with it.
+                catch (Exception e)
+#pragma warning restore CA1031
                 {
                     // A segment that cannot be looked after (hostile bytes, no descriptors left) must not take the others down with it.
-                    // Its users meet the same fault on their own calls, where it is theirs to hear of.
+                    // Its users meet the same fault on their own calls, where it is theirs to hear of. The next round tries again.
+                    LastFailure = e;
                 }
             }
 

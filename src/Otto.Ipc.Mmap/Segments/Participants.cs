@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Segments;
@@ -101,6 +103,19 @@ internal sealed class Participants
             if (TryEnterAny(roles, alsoDead: false) || TryEnterAny(roles, alsoDead: true)) return true;
         }
         while (SomeoneSweeps() && Environment.TickCount64 < end);
+        return false;
+    }
+
+    /// <summary>Whether a live process takes part in a segment that is not mapped.</summary>
+    public static bool IsAnyAlive(SafeFileHandle file, in FixedHeader header, ParticipantLocks probe)
+    {
+        Span<byte> ctl = stackalloc byte[8];
+        for (int i = 0; i < Math.Clamp(header.MaxParticipants, 0, SegmentLayout.MaxParticipantsLimit); i++)
+        {
+            if (RandomAccess.Read(file, ctl, Offset(i)) == ctl.Length
+                && (BinaryPrimitives.ReadInt64LittleEndian(ctl) & StateMask) == Active && probe.IsAlive(i)) return true;
+        }
+
         return false;
     }
 

@@ -21,6 +21,11 @@ internal interface ISegmentSpec
 
     /// <summary>Writes a new segment's control words and data, which are zero.</summary>
     void Initialise(SegmentMapping mapping, SegmentPlan plan);
+
+    /// <summary>What would be lost with an existing segment, whatever its sizes, as the end of a sentence that begins
+    /// with "it holds".</summary>
+    /// <returns><see langword="null"/> if nothing would be lost.</returns>
+    string? PendingWork(SegmentMapping mapping, in FixedHeader header, string path);
 }
 
 /// <summary>An open segment file: mapped, checked, and held against removal.</summary>
@@ -156,9 +161,12 @@ internal sealed class SegmentFile
         _ => "pool",
     };
 
-    /// <summary>Whether a segment was made before the machine last started: its locks and
-    /// its processes are gone.</summary>
-    public static bool IsOfAnotherBoot(in FixedHeader header) => header.BootId != ProcessIdentity.BootId;
+    /// <summary>
+    /// Whether a segment may have been made before the machine last started. What is in memory was not: a container may
+    /// have a boot id of its own, and still share this kernel, its locks and its clocks.
+    /// </summary>
+    public static bool IsOfAnotherBoot(in FixedHeader header, SafeFileHandle file) =>
+        header.BootId != ProcessIdentity.BootId && !PrivateFiles.IsInMemory(file);
 
     private static SegmentFile? TryOpen(string path, ISegmentSpec spec)
     {
@@ -193,11 +201,16 @@ internal sealed class SegmentFile
 
             if (header.State != SegmentLayout.StateReady)
                 throw new CorruptSegmentException($"{path}: state is {header.State}, expected {SegmentLayout.StateReady}");
-            if (header.BootId != ProcessIdentity.BootId)
+            // A pool is its channel's, which was checked.
+            if (spec.Shape != SegmentShape.Pool && IsOfAnotherBoot(header, file) && !Participants.IsAnyAlive(file, header, locks))
             {
-                // Its locks and its processes are another boot's. Whoever gets the write lock clears it away; everybody tries again.
+                RequireNothingPending(file, header, spec, path);
+                // Whoever gets the write lock clears it away; everybody tries again.
                 locks.Detach();
-                RetireIfAlone(file, path, locks);
+                if (!locks.TryHoldForRemoval()) return null;
+                RequireNothingPending(file, header, spec, path);
+                Retire(file, path);
+                locks.Discard();
                 return null;
             }
 
@@ -270,6 +283,17 @@ internal sealed class SegmentFile
         if (!locks.TryHoldForRemoval()) return;
         Retire(file, path);
         locks.Discard();
+    }
+
+    private static void RequireNothingPending(SafeFileHandle file, in FixedHeader header, ISegmentSpec spec, string path)
+    {
+        var mapping = new SegmentMapping(file, header.FileSize, writable: false);
+        string? pending = spec.PendingWork(mapping, header, path);
+        mapping.Unmap();
+        if (pending is null) return;
+        throw new SegmentMismatchException($"{path} was made under another boot id ({header.BootId}; this is {ProcessIdentity.BootId}), no "
+            + $"process here has it open, and it holds {pending}; it was left alone. If it is a container's or a virtual machine's, name "
+            + $"another directory in OTTO_SHM_DIR; if it is from before a restart, remove it: otto ipc rm {System.IO.Path.GetFileName(path)}");
     }
 
     private static void Retire(SafeFileHandle file, string path)

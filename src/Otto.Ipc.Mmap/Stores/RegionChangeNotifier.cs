@@ -105,7 +105,9 @@ internal sealed class RegionChangeNotifier(JsonRegion region) : IDisposable
                 pause = ReferenceEquals(now, found) ? JsonRegion.Longer(pause) : JsonRegion.FirstPoll;
                 Found(found = now);
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+#pragma warning disable CA1031 // What a thread throws ends the process.
+            catch (Exception)
+#pragma warning restore CA1031
             {
                 // Gone or damaged: whoever watches looks for itself, and is told what is wrong.
                 Found(null);

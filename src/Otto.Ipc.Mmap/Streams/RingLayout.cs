@@ -97,6 +97,19 @@ internal sealed class StreamSpec(MmapStreamOptions options) : ISegmentSpec
         // All words of a new stream are zero, as the file's are.
     }
 
+    public string? PendingWork(SegmentMapping mapping, in FixedHeader header, string path)
+    {
+        SegmentPlan plan = SegmentFile.PlanOf(new StreamSpec(new MmapStreamOptions()), header, path);
+        long unread = 0;
+        for (int i = 0; i < plan.ParameterA; i++)
+        {
+            LaneOffsets lane = RingLayout.Lane(plan, i);
+            unread += Math.Abs(mapping.Long(lane.Tail) - mapping.Long(lane.Head));
+        }
+
+        return unread == 0 ? null : $"{unread:N0} bytes that were sent and not read";
+    }
+
     private static SegmentPlan Plan(long capacity, int lanes, int participants) => new()
     {
         Shape = SegmentShape.Stream,

@@ -156,6 +156,8 @@ internal sealed class TopicSpec(MmapTopicOptions options) : ISegmentSpec
         // All words of a new topic are zero, as the file's are; the next message of each lane has number 0.
     }
 
+    public string? PendingWork(SegmentMapping mapping, in FixedHeader header, string path) => null; // as for a topic that nobody has open
+
     private static SegmentPlan Plan(long capacity, int lanes, SlowSubscriberPolicy policy, int participants) => new()
     {
         Shape = SegmentShape.Topic,

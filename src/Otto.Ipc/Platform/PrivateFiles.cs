@@ -73,6 +73,9 @@ internal static class PrivateFiles
     /// </summary>
     public static FileStatus? Status(string path) => IsSupported ? Libc.Status(path) : throw NotServed();
 
+    /// <summary>Whether an open file lives in memory alone, and ends with this boot of the machine.</summary>
+    public static bool IsInMemory(SafeFileHandle file) => HostSystem.UsesLinux && FileCalls.IsInMemory(file);
+
     /// <summary>
     /// Whether an exception of the runtime indicates that the file system is full or the user's quota is used up.
     /// </summary>

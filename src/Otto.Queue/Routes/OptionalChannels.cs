@@ -97,6 +97,22 @@ public interface IResultChannel
 /// collected, or dropped. <see langword="false"/> if it cannot tell.</param>
 public readonly record struct ResultLookup(ReadOnlyMemory<byte>? Event, bool IsGone = false);
 
+/// <summary>A <see cref="TaskChannel"/> that leaves tasks for which this process has no handler to workers that have
+/// one. Without it such a task goes back to the end of the queue, and this process pauses.</summary>
+public interface ISelectiveChannel
+{
+    /// <summary>Says which tasks are handled here. Called before <see cref="TaskChannel.StartConsuming"/>.</summary>
+    /// <param name="names">Their names.</param>
+    void SetHandled(IReadOnlyCollection<string> names);
+
+    /// <summary>Leaves a task to others: it waits for a worker that handles its name, and this process does not get it
+    /// again.</summary>
+    /// <param name="lease">The task; its lease ends.</param>
+    /// <param name="name">Its name, UTF-8.</param>
+    /// <returns><see langword="false"/> if the lease had ended, or the queue cannot do it.</returns>
+    bool PassOver(in WorkLease lease, ReadOnlySpan<byte> name);
+}
+
 /// <summary>A <see cref="TaskChannel"/> that keeps tasks which were given up.</summary>
 public interface IDeadLetterChannel
 {

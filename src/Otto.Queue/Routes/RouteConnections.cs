@@ -70,9 +70,9 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
         }
     }
 
-    internal void StartConsuming(ITaskConsumer consumer)
+    internal void StartConsuming(ITaskConsumer consumer, IReadOnlyCollection<string> handled)
     {
-        foreach (RouteReceiver route in _receivers) route.StartConsuming(consumer);
+        foreach (RouteReceiver route in _receivers) route.StartConsuming(consumer, handled);
     }
 
     internal void StopConsuming()

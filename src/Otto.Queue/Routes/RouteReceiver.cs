@@ -54,8 +54,9 @@ internal sealed class RouteReceiver : IAsyncDisposable
     internal bool MayHaveWork => _consuming && !_paused && Volatile.Read(ref _mayHaveWork) != 0;
 
     /// <summary>Announces this process as a worker and starts taking.</summary>
-    internal void StartConsuming(ITaskConsumer consumer)
+    internal void StartConsuming(ITaskConsumer consumer, IReadOnlyCollection<string> handled)
     {
+        (_channel as ISelectiveChannel)?.SetHandled(handled);
         _channel.StartConsuming(consumer);
         _consuming = true;
     }
@@ -138,12 +139,13 @@ internal sealed class RouteReceiver : IAsyncDisposable
     /// <summary>Notes that a message was taken for which a handler is here.</summary>
     internal void OnTaken() => _returnedInARow = 0;
 
-    /// <summary>Returns a message that no handler here can handle, and pauses for a while: otherwise, the same message
-    /// would be the next one to be delivered.</summary>
-    internal void Return(in WorkLease lease)
+    /// <summary>Leaves a message that no handler here can handle to others. Where the route cannot do that, returns it
+    /// and pauses for a while: otherwise, the same message would be the next one to be delivered.</summary>
+    internal void Return(in WorkLease lease, ReadOnlySpan<byte> name)
     {
-        lease.Abandon(countAttempt: false);
         Interlocked.Increment(ref _returned);
+        if (_channel is ISelectiveChannel selective && selective.PassOver(lease, name)) return;
+        lease.Abandon(countAttempt: false);
         int inARow = Math.Min(Interlocked.Increment(ref _returnedInARow), 16);
         TimeSpan pause = TimeSpan.FromMilliseconds(1 << (inARow - 1));
         Pause(pause < LongestPause ? pause : LongestPause);

@@ -117,7 +117,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
             _local.OnWorkersStarted();
             _shared.Isolation.Add(_workers);
             _workers.Start(_source, _tasks.Handled[0].Concurrency, CreateRun);
-            _routes.StartConsuming(_workers);
+            _routes.StartConsuming(_workers, [.. _tasks.All.Where(static t => t.HandledHere).Select(static t => t.Name)]);
             _source.Start();
             if (_settings.InProcess.Enabled) _local.Accept();
         }

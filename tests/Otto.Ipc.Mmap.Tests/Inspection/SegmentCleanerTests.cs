@@ -110,27 +110,6 @@ public sealed class SegmentCleanerTests
     }
 
     [Test]
-    public void A_segment_of_another_boot_goes_whatever_it_holds()
-    {
-        using (WorkQueue queue = _workspace.Transport.OpenQueue("jobs")) queue.TrySend([1]);
-        using (FileStream file = File.Open(_workspace.PathOf("jobs", SegmentShape.Queue), FileMode.Open))
-        {
-            byte[] header = new byte[0x80];
-            file.ReadExactly(header);
-            header[0x40] ^= 0xFF;
-            uint crc = 0xFFFFFFFF;
-            for (int i = 0; i < 0x78; i += 8) crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(header.AsSpan(i)));
-            BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(0x78), ~crc);
-            file.Position = 0;
-            file.Write(header);
-        }
-
-        Assert.That(_inspector.List().Single().Condition, Is.EqualTo(SegmentCondition.Stale));
-        Assert.That(_inspector.Clean().Single().Reason, Does.Contain("another boot"));
-        Assert.That(Files(), Is.Empty);
-    }
-
-    [Test]
     public void A_pool_goes_with_its_channel_and_stays_with_it()
     {
         using (WorkQueue queue = _workspace.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 4, SlotBytes = 64 }))

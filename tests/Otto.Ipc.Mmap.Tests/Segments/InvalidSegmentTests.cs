@@ -174,15 +174,6 @@ public sealed class InvalidSegmentTests
         Run("chown", "0", _workspace.Directory);
     }
 
-    [Test]
-    public void A_segment_of_another_boot_is_retired_and_replaced()
-    {
-        Change(0x40, 77, recheck: true);
-        using WorkQueue queue = _workspace.Transport.OpenQueue("jobs", Options with { Slots = 32 });
-        Assert.That(queue.Capacity, Is.EqualTo(32), "a new segment, whatever the old one was");
-        Assert.That(queue.TryLease(out _), Is.False);
-    }
-
     private static bool IsRoot => Environment.UserName == "root";
 
     private void Refused<T>(long offset, long value, string says, bool recheck, MmapQueueOptions? options = null) where T : Exception

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Otto.Tools.Demo;
 
 // A run's own segments, apart from the user's: gone afterwards, and gone at the next run where this one was killed.
@@ -7,7 +5,8 @@ namespace Otto.Tools.Demo;
 /// <summary>A directory for this run's segments, in shared memory where there is some.</summary>
 internal sealed class ScratchSegments : IDisposable
 {
-    private const string Prefix = "otto-demo-";
+    private const string Prefix = "otto-demo-", LockName = ".lock";
+    private readonly FileStream _held;
 
     public ScratchSegments()
     {
@@ -15,6 +14,9 @@ internal sealed class ScratchSegments : IDisposable
             : Directory.Exists(SystemPaths.SharedMemory) ? SystemPaths.SharedMemory : System.IO.Path.GetTempPath();
         if (Directory.Exists(parent)) RemoveLeftovers(parent);
         Path = System.IO.Path.Combine(parent, $"{Prefix}{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..8]}");
+        Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        // A lock of the kernel's says to other runs that this one lives: a pid says nothing to one in another container.
+        _held = new FileStream(System.IO.Path.Combine(Path, LockName), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
     }
 
     public string Path { get; }
@@ -22,23 +24,22 @@ internal sealed class ScratchSegments : IDisposable
     public void Dispose()
     {
         if (Directory.Exists(Path)) Directory.Delete(Path, recursive: true);
+        _held.Dispose();
     }
 
-    /// <summary>Removes what killed runs left: directories of ours whose process is gone.</summary>
+    /// <summary>Removes what killed runs left: directories of ours whose lock nobody holds.</summary>
     private static void RemoveLeftovers(string parent)
     {
         foreach (string path in Directory.EnumerateDirectories(parent, Prefix + "*"))
         {
-            string[] parts = System.IO.Path.GetFileName(path)[Prefix.Length..].Split('-');
-            if (parts.Length != 2 || !int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int pid)
-                || SystemPaths.HasProcess(pid)) continue;
             try
             {
+                using FileStream held = File.Open(System.IO.Path.Combine(path, LockName), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
                 Directory.Delete(path, recursive: true);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                // Another user's, or another run was quicker: not ours to worry about.
+                // A live run's, another user's, or another run was quicker: not ours to worry about.
             }
         }
     }

@@ -21,10 +21,12 @@ internal static class IpcCommand
             Example:
               otto ipc ls
               otto ipc stat jobs --interval 5
+              otto ipc rm jobs
               otto ipc clean --dry-run
             """);
         command.Add(CreateList());
         command.Add(CreateStat());
+        command.Add(CreateRemove());
         command.Add(CreateClean());
         return command;
     }
@@ -91,6 +93,46 @@ internal static class IpcCommand
         return command;
     }
 
+    private static Command CreateRemove()
+    {
+        var name = new Argument<string>("NAME") { Description = "A channel's name, or the name of a segment's file." };
+        Option<string?> directory = DirectoryOption();
+        Option<bool> json = JsonOption();
+        var command = new Command(
+            "rm",
+            """
+            Removes the segments of one name with everything that they hold, unless a process has them open.
+
+            Example:
+              otto ipc rm jobs.queue
+            """) { name, directory, json };
+        command.SetAction(parsed =>
+        {
+            var inspector = new MmapInspector(new MmapTransportOptions { Directory = parsed.GetValue(directory) });
+            string wanted = parsed.GetValue(name)!;
+            IReadOnlyList<CleanReport> reports = inspector.Clean(new CleanOptions { IncludePending = true, Name = wanted });
+            if (reports.Count == 0)
+            {
+                Console.Error.WriteLine($"otto: no segment '{wanted}' in {inspector.Directory}");
+                return ExitCode.NoSegment;
+            }
+
+            Print(reports, parsed.GetValue(json), dryRun: false);
+            return reports.All(report => report.Removed) ? ExitCode.Done : ExitCode.Denied;
+        });
+        return command;
+    }
+
+    private static void Print(IReadOnlyList<CleanReport> reports, bool json, bool dryRun)
+    {
+        foreach (CleanReport report in reports)
+        {
+            if (json) SegmentJson.Print(report, dryRun);
+            else Console.WriteLine($"{(report.Removed ? dryRun ? "would remove" : "removed" : "left")} "
+                + $"{Path.GetFileName(report.Segment.Path)} ({SegmentFormatter.Size(report.Segment.Bytes)}): {report.Reason}");
+        }
+    }
+
     private static Command CreateClean()
     {
         Option<string?> directory = DirectoryOption();
@@ -113,13 +155,7 @@ internal static class IpcCommand
             bool dry = parsed.GetValue(dryRun);
             IReadOnlyList<CleanReport> reports = inspector.Clean(new CleanOptions { DryRun = dry, IncludePending = parsed.GetValue(all) });
             if (reports.Count == 0) Console.Error.WriteLine($"otto: no segments in {inspector.Directory}");
-            foreach (CleanReport report in reports)
-            {
-                if (parsed.GetValue(json)) SegmentJson.Print(report, dry);
-                else Console.WriteLine($"{(report.Removed ? dry ? "would remove" : "removed" : "left")} "
-                    + $"{Path.GetFileName(report.Segment.Path)} ({SegmentFormatter.Size(report.Segment.Bytes)}): {report.Reason}");
-            }
-
+            Print(reports, parsed.GetValue(json), dry);
             return ExitCode.Done;
         });
         return command;

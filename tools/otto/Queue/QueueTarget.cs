@@ -58,11 +58,14 @@ internal sealed class QueueTarget
             h.Serializer = Serializer(parsed);
         }));
 
-    /// <summary>Whether the queue is on a route that can be looked at; looking must not make a segment.</summary>
+    /// <summary>
+    /// Whether the queue is on a route that can be looked at. Looking must not make a segment, nor replace one that holds nothing.
+    /// </summary>
     public bool Exists(ParseResult parsed, string queue)
         => Redis(parsed) is not null
         || new MmapInspector(new MmapTransportOptions { Directory = Directory(parsed) }).List().Any(
-            s => s.Name == queue && s.Kind == SegmentKind.Queue);
+            s => s.Name == queue && s.Kind == SegmentKind.Queue && s.Condition != SegmentCondition.Retired
+                && (s.Condition != SegmentCondition.Stale || s.Contents?.PendingWork is not null));
 
     public ITaskSerializer Serializer(ParseResult parsed) => new Verbatim(parsed.GetValue(_as) switch
     {

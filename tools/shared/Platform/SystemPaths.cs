@@ -6,7 +6,4 @@ internal static class SystemPaths
 {
     /// <summary>The file system in memory.</summary>
     public const string SharedMemory = "/dev/shm";
-
-    /// <summary>Whether a process with this id exists.</summary>
-    public static bool HasProcess(int id) => Directory.Exists($"/proc/{id}");
 }

@@ -88,6 +88,13 @@ internal static class FileCalls
         return status;
     }
 
+    public static bool IsInMemory(SafeFileHandle file)
+    {
+        bool inMemory = Libc.IsInMemory((int)file.DangerousGetHandle());
+        GC.KeepAlive(file);
+        return inMemory;
+    }
+
     private static SafeFileHandle? Open(string path, int flags, out FileFailure failure)
     {
         int fd;

@@ -6,6 +6,18 @@ namespace Otto.Ipc.Platform.Linux;
 
 internal static unsafe partial class Libc
 {
+    private const long MemoryFileSystem = 0x0102_1994, RamFileSystem = 0x8584_58F6;
+
+    [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
+    private static partial int StatFileSystem(int fd, long* buffer);
+
+    /// <summary>Whether an open file lives in memory alone: in tmpfs or ramfs.</summary>
+    public static bool IsInMemory(int fd)
+    {
+        long* buffer = stackalloc long[32]; // struct statfs of 64-bit Linux has 120 bytes, and begins with the type
+        return StatFileSystem(fd, buffer) == 0 && buffer[0] is MemoryFileSystem or RamFileSystem;
+    }
+
     public const int O_WRONLY = 1, O_APPEND = 0x400;
     public const int EPERM = 1, ENOTDIR = 20, EROFS = 30, ENOTEMPTY = 39, EDQUOT = 122;
     public const uint IN_CLOSE_WRITE = 0x8, IN_MOVED_FROM = 0x40, IN_MOVED_TO = 0x80, IN_CREATE = 0x100, IN_DELETE = 0x200;

@@ -33,13 +33,14 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
             return TaskChannels.Over(await other.OpenQueueAsync(queue, cancellationToken).ConfigureAwait(false), other as ITopicTransport);
         MmapTransport transport = new(new MmapTransportOptions { Directory = options.Directory });
         EventTopics events = new(transport);
-        MmapQueueOptions queueOptions = new()
+        return new WorkQueueChannel(Open(), new TopicEventPublisher(events, queue), new TopicEventSubscriber(events, queue), Open,
+            options.ResultRetention);
+
+        WorkQueue Open() => transport.OpenQueue(queue, new MmapQueueOptions
         {
             Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes, MaxAttempts = options.MaxAttempts,
             MaxDeadLetters = options.MaxDeadLetters, DeadLetterRetention = options.DeadLetterRetention,
-        };
-        return new WorkQueueChannel(transport.OpenQueue(queue, queueOptions), new TopicEventPublisher(events, queue),
-            new TopicEventSubscriber(events, queue), options.ResultRetention);
+        });
     }
 
     // Small rings for many publishers: a subscriber that falls behind loses the oldest events and holds nobody up.

@@ -1,4 +1,5 @@
 using Otto.Ipc;
+using Otto.Ipc.Mmap;
 
 namespace Otto.Queue;
 
@@ -15,14 +16,29 @@ internal sealed class TopicEventPublisher(ITopicTransport transport, ChannelName
         await _publishing.WaitAsync(_stop.Token).ConfigureAwait(false); // A publisher is for one thread at a time.
         try
         {
-            _publisher ??= await transport.OpenPublisherAsync(queue, _stop.Token).ConfigureAwait(false);
-            if (message.Length <= _publisher.MaxMessageBytes) await _publisher.PublishAsync(message, _stop.Token).ConfigureAwait(false);
-            else PublishLarge(_publisher, message.Span);
+            try
+            {
+                await PublishHereAsync(message).ConfigureAwait(false);
+            }
+            catch (SegmentRemovedException) when (_publisher is not null)
+            {
+                // The topic was deleted while it was open here: its subscribers are in another one by now.
+                await _publisher.DisposeAsync().ConfigureAwait(false);
+                _publisher = null;
+                await PublishHereAsync(message).ConfigureAwait(false);
+            }
         }
         finally
         {
             _publishing.Release();
         }
+    }
+
+    private async ValueTask PublishHereAsync(ReadOnlyMemory<byte> message)
+    {
+        _publisher ??= await transport.OpenPublisherAsync(queue, _stop.Token).ConfigureAwait(false);
+        if (message.Length <= _publisher.MaxMessageBytes) await _publisher.PublishAsync(message, _stop.Token).ConfigureAwait(false);
+        else PublishLarge(_publisher, message.Span);
     }
 
     private void PublishLarge(MessagePublisher publisher, ReadOnlySpan<byte> message)

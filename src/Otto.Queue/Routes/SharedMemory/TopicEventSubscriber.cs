@@ -1,4 +1,5 @@
 using Otto.Ipc;
+using Otto.Ipc.Mmap;
 
 namespace Otto.Queue;
 
@@ -18,7 +19,7 @@ internal sealed class TopicEventSubscriber(ITopicTransport transport, ChannelNam
         {
             if (_subscriber is not null) return;
             _subscriber = await transport.OpenSubscriberAsync(queue, StartPosition.Now, _stop.Token).ConfigureAwait(false);
-            _listening = Task.Run(() => ReceiveAsync(_subscriber, received));
+            _listening = Task.Run(() => ReceiveAsync(received));
         }
         finally
         {
@@ -26,17 +27,28 @@ internal sealed class TopicEventSubscriber(ITopicTransport transport, ChannelNam
         }
     }
 
-    private async Task ReceiveAsync(MessageSubscriber subscriber, Action<ReadOnlyMemory<byte>> received)
+    private async Task ReceiveAsync(Action<ReadOnlyMemory<byte>> received)
     {
         try
         {
             while (true)
             {
-                await subscriber.WaitToReceiveAsync(_stop.Token).ConfigureAwait(false);
-                while (TryReceive(subscriber, out byte[] bytes, out bool lost))
+                try
                 {
-                    if (lost) received(ReadOnlyMemory<byte>.Empty);
-                    received(bytes);
+                    MessageSubscriber subscriber = _subscriber!;
+                    await subscriber.WaitToReceiveAsync(_stop.Token).ConfigureAwait(false);
+                    while (TryReceive(subscriber, out byte[] bytes, out bool lost))
+                    {
+                        if (lost) received(ReadOnlyMemory<byte>.Empty);
+                        received(bytes);
+                    }
+                }
+                catch (SegmentRemovedException)
+                {
+                    // The topic was deleted while it was open here: what is published from now on goes to another one.
+                    await _subscriber!.DisposeAsync().ConfigureAwait(false);
+                    _subscriber = await transport.OpenSubscriberAsync(queue, StartPosition.Now, _stop.Token).ConfigureAwait(false);
+                    received(ReadOnlyMemory<byte>.Empty);
                 }
             }
         }

@@ -1,21 +1,23 @@
-using System.Text;
 using Otto.Ipc;
+using Otto.Ipc.Mmap;
 
 namespace Otto.Queue;
 
-// A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits, and nothing is allocated.
+// A work queue of a transport as a channel for tasks. Everything here is at hand, so nothing waits.
 
 internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? publisher = null, TopicEventSubscriber? subscriber = null,
-    TimeSpan? resultRetention = null)
-    : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel
+    Func<WorkQueue>? reopen = null, TimeSpan? resultRetention = null)
+    : TaskChannel, IHoldingChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel, ISelectiveChannel
 {
     /// <summary>How long results are kept where nothing else is said.</summary>
-    internal static readonly TimeSpan DefaultResultRetention = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan DefaultResultRetention = TimeSpan.FromMinutes(10);
 
     private static readonly TimeSpan RunsPause = TimeSpan.FromMilliseconds(100);
 
-    private readonly LabelledWorkQueue? _labelled = queue as LabelledWorkQueue;
     private readonly TimeSpan _resultRetention = resultRetention ?? DefaultResultRetention;
+    private readonly RemovedQueues _removed = new(resultRetention ?? DefaultResultRetention);
+    private readonly Lock _reopening = new();
+    private IReadOnlyCollection<ulong> _subjects = [];
 
     /// <summary>The queue that carries the tasks, for inspection.</summary>
     internal WorkQueue Queue => queue;
@@ -29,89 +31,78 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     public override long Capacity => queue.Capacity;
 
     public override ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions options, CancellationToken cancellationToken)
-    {
-        if (_labelled is not null) return new ValueTask<SendResult>(Send(_labelled, message, options, hold: false, out _));
-        if (options.Key is not null) throw NoKeys();
-        bool sent = options.Delay > TimeSpan.Zero ? queue.TrySend(message, options.Delay, out _) : queue.TrySend(message);
-        return new ValueTask<SendResult>(sent ? SendOutcome.Sent : SendOutcome.Full);
-    }
+        => new(Send(message, options, hold: false, out _));
+
+    public SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions options, out WorkLease lease) =>
+        Send(message, options, hold: true, out lease);
 
     public override bool CanSendNow => true;
 
-    public override bool TrySendNow(ReadOnlySpan<byte> message) => queue.TrySend(message);
-
-    public SendResult TrySendAndLease(ReadOnlySpan<byte> message, in SendOptions options, out WorkLease lease)
+    public override bool TrySendNow(ReadOnlySpan<byte> message)
     {
-        if (_labelled is not null) return Send(_labelled, message, options, hold: true, out lease);
-        if (options.Key is not null) throw NoKeys();
-        return queue.TrySendAndLease(message, out lease) ? SendOutcome.Sent : SendOutcome.Full;
-    }
-
-    private NotSupportedException NoKeys() =>
-        new($"queue '{queue.Name}' has no index of its messages, so it cannot check whether a key is taken");
-
-    // The segment itself is the register of keys: a key is taken while a message that has it is ready, delayed or held.
-    private SendResult Send(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in SendOptions options, bool hold, out WorkLease lease)
-    {
-        lease = default;
-        // A task that comes from another route has its key already, and is not refused for it.
-        byte[] key = options.Key is null ? EnvelopeReader.KeyOf(message).ToArray() : Encoding.UTF8.GetBytes(options.Key);
-        bool refusable = options.Key is not null;
-        MessageLabels labels = new()
+        WorkQueue used = queue;
+        try
         {
-            Id = new UInt128(options.Id.High, options.Id.Low),
-            Key = key.Length == 0 ? 0 : KeyedMessage.HashOf(key),
-            KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
-        };
-        if (labels.Key == 0) return Outcome(TrySend(labelled, message, labels, options.Delay, null, hold, out lease));
-        while (true)
+            return used.TrySend(message);
+        }
+        catch (SegmentRemovedException) when (reopen is not null)
         {
-            LabelledSendResult result = TrySend(labelled, message, labels, options.Delay,
-                (m, isCancelRequested) => refusable && KeyedMessage.HasKey(m, isCancelRequested, key), hold, out lease);
-            if (result.Status != LabelledSendStatus.KeyTaken) return Outcome(result);
-            // None where the other one has ended meanwhile.
-            if (KeyedMessage.Find(labelled, key) is not { } existing) continue;
-            if (!existing.IsReplacedBy(message)) return new SendResult(SendOutcome.Duplicate, existing.Id);
-            if (Replace(labelled, existing, message, labels, key, options.Delay, hold, out lease) is { } replaced) return replaced;
+            Reopen(used);
+            return queue.TrySend(message);
         }
     }
 
-    private static LabelledSendResult TrySend(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in MessageLabels labels, TimeSpan delay,
-        KeyMatch? hasKey, bool hold, out WorkLease lease)
+    private SendResult Send(ReadOnlySpan<byte> message, in SendOptions options, bool hold, out WorkLease lease)
     {
-        lease = default;
-        return hold ? labelled.TrySendAndLease(message, labels, hasKey, out lease) : labelled.TrySend(message, labels, delay, hasKey);
+        WorkQueue used = queue;
+        try
+        {
+            return Send(used, message, options, hold, out lease);
+        }
+        catch (SegmentRemovedException) when (reopen is not null)
+        {
+            Reopen(used);
+            return Send(queue, message, options, hold, out lease);
+        }
     }
 
-    private static SendOutcome Outcome(in LabelledSendResult result) =>
-        result.Status == LabelledSendStatus.Sent ? SendOutcome.Sent : SendOutcome.Full;
-
-    // The old one stops keeping others out; then comes the new one, held, so that a full queue changes nothing; then the old one is taken
-    // back, or ends with the run that it is in.
-    private SendResult? Replace(LabelledWorkQueue labelled, KeyedMessage old, ReadOnlySpan<byte> message, in MessageLabels labels, byte[] key,
-        TimeSpan delay, bool hold, out WorkLease lease)
+    private SendResult Send(WorkQueue used, ReadOnlySpan<byte> message, in SendOptions options, bool hold, out WorkLease lease)
     {
         lease = default;
-        if (!labelled.RequestCancel(old.Work)) return null; // It has ended meanwhile.
-        LabelledSendResult result = labelled.TrySendAndLease(message, labels,
-            (m, isCancelRequested) => KeyedMessage.HasKey(m, isCancelRequested, key), out WorkLease added);
-        if (result.Status == LabelledSendStatus.KeyTaken) return null; // Another replaced it meanwhile.
-        if (result.Status == LabelledSendStatus.Full)
-        {
-            labelled.WithdrawCancelRequest(old.Work);
-            return SendOutcome.Full;
-        }
+        if (used is LabelledWorkQueue labelled) return LabelledSender.Send(labelled, message, options, _resultRetention, hold, out lease);
+        if (options.Key is not null)
+            throw new NotSupportedException($"queue '{used.Name}' has no index of its messages, so it cannot check whether a key is taken");
+        bool sent = hold ? used.TrySendAndLease(message, out lease)
+            : options.Delay > TimeSpan.Zero ? used.TrySend(message, options.Delay, out _) : used.TrySend(message);
+        return sent ? SendOutcome.Sent : SendOutcome.Full;
+    }
 
-        bool runs = !queue.Cancel(old.Work) && old.IsHeld;
-        if (hold && !runs)
+    /// <summary>Opens the queue again, whose segment was deleted while it was open here.</summary>
+    private void Reopen(WorkQueue removed)
+    {
+        lock (_reopening)
         {
-            lease = added;
-            return SendOutcome.Replaced;
-        }
+            if (!ReferenceEquals(queue, removed)) return; // Another thread was quicker.
+            WorkQueue opened;
+            try
+            {
+                opened = reopen!();
+            }
+            catch (UnauthorizedAccessException e)
+            {
+                throw new IOException($"queue '{removed.Name}' was deleted while it was open here and cannot be made again: {e.Message}", e);
+            }
 
-        TimeSpan interval = RecurringEnvelope.Interval(message);
-        added.Abandon(countAttempt: false, runs && delay < interval ? interval : delay);
-        return SendOutcome.Replaced;
+            if (removed.IsConsumer)
+            {
+                (opened as LabelledWorkQueue)?.SetSubjects(_subjects);
+                opened.SetConsumer(true);
+            }
+
+            opened.DefaultHandling = removed.DefaultHandling;
+            Volatile.Write(ref queue, opened);
+            _removed.Add(removed, () => queue);
+        }
     }
 
     public ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
@@ -121,7 +112,7 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
         {
             if (!TryFind(id, out WorkId work, out bool held)) return new(CancelOutcome.NotFound);
             // Its holder may have returned it since, or may die: the note is kept with the message.
-            if (held && !_labelled!.RequestCancel(work)) return new(CancelOutcome.Requested);
+            if (held && !((LabelledWorkQueue)queue).RequestCancel(work)) return new(CancelOutcome.Requested);
             if (queue.Cancel(work)) return new(CancelOutcome.Removed);
             if (held) return new(CancelOutcome.Requested);
         }
@@ -133,10 +124,10 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     private bool TryFind(TaskId id, out WorkId work, out bool held)
     {
         (work, held) = (default, false);
-        if (_labelled is null) return false;
-        MessageState state = _labelled.Find(new UInt128(id.High, id.Low), out work);
+        if (queue is not LabelledWorkQueue labelled) return false;
+        MessageState state = labelled.Find(new UInt128(id.High, id.Low), out work);
         held = state == MessageState.Held;
-        if (state == MessageState.Unknown) return _labelled.TryFind(m => EnvelopeReader.IdOf(m) == id, out work, out held);
+        if (state == MessageState.Unknown) return labelled.TryFind(m => EnvelopeReader.IdOf(m) == id, out work, out held);
         return state is MessageState.Waiting or MessageState.Held;
     }
 
@@ -146,19 +137,22 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null) => publisher?.PublishAsync(message) ?? default;
 
-    public bool KeepsResults => _labelled is not null;
+    public bool KeepsResults => queue is LabelledWorkQueue;
 
-    public bool MustCollect => _labelled is not null && queue.GetCounts().Results > queue.Capacity / 4;
+    public bool MustCollect => queue is LabelledWorkQueue && queue.GetCounts().Results > queue.Capacity / 4;
 
     public ValueTask<ResultLookup> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
-        if (_labelled is null) return default;
-        return new(_labelled.TryTakeResult(new UInt128(id.High, id.Low), out byte[] result) switch
+        if (queue is not LabelledWorkQueue labelled) return default;
+        UInt128 label = new(id.High, id.Low);
+        MessageState state = labelled.TryTakeResult(label, out byte[] result);
+        if (state == MessageState.Unknown && !_removed.IsEmpty) state = _removed.TryTakeResult(label, out result);
+        return new(state switch
         {
             MessageState.Done => new ResultLookup(result),
             MessageState.Cancelled => new ResultLookup(TaskEvent.Result(id, ResultStatus.Cancelled, 0, [])),
             MessageState.Dead => new ResultLookup(TaskEvent.Result(id, ResultStatus.Failed, 0, result.Length > 0 ? result : "given up"u8)),
-            MessageState.Unknown => new ResultLookup(null, IsGone: true),
+            MessageState.Unknown => new ResultLookup(null, IsGone: _removed.IsEmpty),
             _ => default,
         });
     }
@@ -170,8 +164,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
         // By its id, so that who waits for its result finds it.
         MessageLabels labels = new() { Id = IdOf(message) };
         WorkLease lease;
-        if (_labelled is null ? !queue.TrySendAndLease(message, out lease)
-            : _labelled.TrySendAndLease(message, labels, null, out lease).Status != LabelledSendStatus.Sent) return new(false);
+        if (queue is LabelledWorkQueue labelled ? labelled.TrySendAndLease(message, labels, null, out lease).Status != LabelledSendStatus.Sent
+            : !queue.TrySendAndLease(message, out lease)) return new(false);
         return new(lease.DeadLetter(reason));
     }
 
@@ -185,12 +179,35 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public override void StopConsuming() => queue.SetConsumer(false);
 
+    public void SetHandled(IReadOnlyCollection<string> names)
+    {
+        _subjects = [.. names.Select(KeyedMessage.HashOf)];
+        (queue as LabelledWorkQueue)?.SetSubjects(_subjects);
+    }
+
+    public bool PassOver(in WorkLease lease, ReadOnlySpan<byte> name) => queue is LabelledWorkQueue && lease.PassOver(KeyedMessage.HashOf(name));
+
     public override bool TryLease(out WorkLease lease)
     {
-        while (queue.TryLease(out lease))
+        if (!_removed.IsEmpty && _removed.TryLease(out lease)) return true;
+        WorkQueue used = queue;
+        try
         {
-            if (_labelled is null || !RecurringEnvelope.IsKeyed(lease.Payload.Span)
-                || !KeyedMessage.IsHeldByOther(_labelled, lease.Payload.Span)) return true;
+            return TryLease(used, out lease);
+        }
+        catch (SegmentRemovedException) when (reopen is not null)
+        {
+            Reopen(used);
+            return TryLease(queue, out lease);
+        }
+    }
+
+    private static bool TryLease(WorkQueue used, out WorkLease lease)
+    {
+        while (used.TryLease(out lease))
+        {
+            if (used is not LabelledWorkQueue labelled || !RecurringEnvelope.IsKeyed(lease.Payload.Span)
+                || !KeyedMessage.IsHeldByOther(labelled, lease.Payload.Span)) return true;
             // The schedule that this one replaced is in its last run.
             lease.Abandon(countAttempt: false, RunsPause);
         }
@@ -198,7 +215,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
         return false;
     }
 
-    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => queue.WaitToLeaseAsync(cancellationToken);
+    public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) =>
+        _removed.IsEmpty ? queue.WaitToLeaseAsync(cancellationToken) : RemovedQueues.WaitBesideAsync(queue, cancellationToken);
 
     public override ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken) => new(queue.GetCounts());
 
@@ -213,6 +231,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     {
         if (subscriber is not null) await subscriber.DisposeAsync().ConfigureAwait(false);
         if (publisher is not null) await publisher.DisposeAsync().ConfigureAwait(false);
+        _removed.MoveAll(queue);
+        _removed.Dispose();
         await queue.DisposeAsync().ConfigureAwait(false);
     }
 }

@@ -144,7 +144,7 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
     private void Return(RouteReceiver route, in WorkLease lease, ReadOnlySpan<byte> name)
     {
         string text = Encoding.UTF8.GetString(name); // Before the lease ends: the bytes are the segment's.
-        route.Return(lease);
+        route.Return(lease, name);
         context.Telemetry.GivenBack(context.NameTag);
         lock (_unhandledNames)
         {

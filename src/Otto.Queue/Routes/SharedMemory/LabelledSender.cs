@@ -1,0 +1,74 @@
+using System.Text;
+using Otto.Ipc;
+
+namespace Otto.Queue;
+
+// Sends envelopes with the labels that their queue finds them by: the task's id, its key, and how long its result is kept.
+
+internal static class LabelledSender
+{
+    // The segment itself is the register of keys: a key is taken while a message that has it is ready, delayed or held.
+    internal static SendResult Send(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in SendOptions options, TimeSpan resultRetention, bool hold,
+        out WorkLease lease)
+    {
+        lease = default;
+        // A task that comes from another route has its key already, and is not refused for it.
+        byte[] key = options.Key is null ? EnvelopeReader.KeyOf(message).ToArray() : Encoding.UTF8.GetBytes(options.Key);
+        bool refusable = options.Key is not null;
+        MessageLabels labels = new()
+        {
+            Id = new UInt128(options.Id.High, options.Id.Low),
+            Key = key.Length == 0 ? 0 : KeyedMessage.HashOf(key),
+            KeepResult = EnvelopeReader.WantsResult(message) ? resultRetention : TimeSpan.Zero,
+        };
+        if (labels.Key == 0) return Outcome(TrySend(labelled, message, labels, options.Delay, null, hold, out lease));
+        while (true)
+        {
+            LabelledSendResult result = TrySend(labelled, message, labels, options.Delay,
+                (m, isCancelRequested) => refusable && KeyedMessage.HasKey(m, isCancelRequested, key), hold, out lease);
+            if (result.Status != LabelledSendStatus.KeyTaken) return Outcome(result);
+            // None where the other one has ended meanwhile.
+            if (KeyedMessage.Find(labelled, key) is not { } existing) continue;
+            if (!existing.IsReplacedBy(message)) return new SendResult(SendOutcome.Duplicate, existing.Id);
+            if (Replace(labelled, existing, message, labels, key, options.Delay, hold, out lease) is { } replaced) return replaced;
+        }
+    }
+
+    private static LabelledSendResult TrySend(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in MessageLabels labels, TimeSpan delay,
+        KeyMatch? hasKey, bool hold, out WorkLease lease)
+    {
+        lease = default;
+        return hold ? labelled.TrySendAndLease(message, labels, hasKey, out lease) : labelled.TrySend(message, labels, delay, hasKey);
+    }
+
+    private static SendOutcome Outcome(in LabelledSendResult result) =>
+        result.Status == LabelledSendStatus.Sent ? SendOutcome.Sent : SendOutcome.Full;
+
+    // The old one stops keeping others out; then comes the new one, held, so that a full queue changes nothing; then the old one is taken
+    // back, or ends with the run that it is in.
+    private static SendResult? Replace(LabelledWorkQueue labelled, KeyedMessage old, ReadOnlySpan<byte> message, in MessageLabels labels, byte[] key,
+        TimeSpan delay, bool hold, out WorkLease lease)
+    {
+        lease = default;
+        if (!labelled.RequestCancel(old.Work)) return null; // It has ended meanwhile.
+        LabelledSendResult result = labelled.TrySendAndLease(message, labels,
+            (m, isCancelRequested) => KeyedMessage.HasKey(m, isCancelRequested, key), out WorkLease added);
+        if (result.Status == LabelledSendStatus.KeyTaken) return null; // Another replaced it meanwhile.
+        if (result.Status == LabelledSendStatus.Full)
+        {
+            labelled.WithdrawCancelRequest(old.Work);
+            return SendOutcome.Full;
+        }
+
+        bool runs = !labelled.Cancel(old.Work) && old.IsHeld;
+        if (hold && !runs)
+        {
+            lease = added;
+            return SendOutcome.Replaced;
+        }
+
+        TimeSpan interval = RecurringEnvelope.Interval(message);
+        added.Abandon(countAttempt: false, runs && delay < interval ? interval : delay);
+        return SendOutcome.Replaced;
+    }
+}
