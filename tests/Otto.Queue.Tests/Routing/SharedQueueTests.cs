@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Tests.Routing;
@@ -19,43 +20,33 @@ internal sealed class SharedQueueTests : QueueTest
     }
 
     [Test]
-    public async Task A_worker_without_the_handler_gives_the_task_back_uncounted_and_another_does_it()
+    public async Task Tasks_without_a_handler_here_are_passed_over_once_and_hold_nothing_up()
     {
         TaskQueue photosOnly =
             await StartAsync(Options().AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default, h => h.Queue = "media"));
-        TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue = "media"));
-        await producer.EnqueueAsync(new Job(1));
-        await Eventually.Holds(() => photosOnly.GetStatistics()[0].Returned >= 2);
+        TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue = "media")
+            .AddProducer<ResizePhoto>("photos.resize", h => h.Queue = "media"));
+        for (int i = 0; i < 300; i++) await producer.EnqueueAsync(new Job(i));
+        for (int i = 0; i < 10; i++) await producer.EnqueueAsync(new ResizePhoto("a.jpg"));
+        await Eventually.Holds(() => photosOnly.GetStatistics()[0].Completed == 10);
+        await Eventually.Holds(() => photosOnly.GetStatistics()[0].Returned == 300);
+        Ipc.WorkQueueCounts counts = photosOnly.Queues[0].Routes[0].Channel.LastCounts;
+        Assert.That(counts, Has.Property("PassedOver").EqualTo(300).And.Property("Ready").Zero);
 
-        TaskCompletionSource<int> attempt = new();
-        await StartAsync(Options().AddHandler<Job>("video.cut", (_, context, _) =>
+        // Later ones are passed over once as well, by a worker that was there before and by one that comes.
+        await producer.EnqueueAsync(new Job(300));
+        await Eventually.Holds(() => photosOnly.GetStatistics()[0].Returned == 301);
+        ConcurrentQueue<(int Number, int Attempt)> cut = [];
+        TaskQueue both = await StartAsync(Options().AddHandler<Job>("video.cut", (job, context, _) =>
         {
-            attempt.TrySetResult(context.Attempt);
+            cut.Enqueue((job.Number, context.Attempt));
             return default;
-        }, h => h.Queue = "media"));
-
-        Assert.That(await attempt.Task.Soon(), Is.EqualTo(1));
-    }
-
-    [Test]
-    public async Task A_worker_that_releases_a_task_does_not_spin_on_it()
-    {
-        TaskQueue photosOnly =
-            await StartAsync(Options(Time).AddHandler<ResizePhoto>("photos.resize", static (_, _, _) => default,
-                h => { h.Queue = "media"; h.Concurrency = 1; }));
-        TaskQueue producer = Make(Options().AddProducer<Job>("video.cut", h => h.Queue = "media"));
-        await producer.EnqueueAsync(new Job(1));
-
-        // The clock stands still, and so does the worker: each time it looks away for twice as long.
-        List<double> pauses = [];
-        for (int i = 1; i <= 12; i++)
-        {
-            await Eventually.Holds(() => photosOnly.GetStatistics()[0].Returned == i && Time.NextTimer is not null);
-            pauses.Add(Time.NextTimer!.Value.TotalMilliseconds);
-            Time.Advance(Time.NextTimer.Value);
-        }
-
-        Assert.That(pauses, Is.EqualTo(new double[] { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000 }));
+        }, h => { h.Queue = "media"; h.Concurrency = 1; }));
+        await Eventually.Holds(() => both.GetStatistics()[0].Completed == 301);
+        Assert.That(cut, Is.EqualTo(Enumerable.Range(0, 301).Select(static i => (i, 1))), "in their order, no attempt used");
+        Assert.That(photosOnly.GetStatistics()[0].Returned, Is.EqualTo(301));
+        for (int i = 0; i < 50; i++) await producer.EnqueueAsync(new Job(1000 + i));
+        await Eventually.Holds(() => both.GetStatistics()[0].Completed == 351, "whoever gets them first");
     }
 
     [TestCase(3, 1)]
