@@ -23,6 +23,8 @@ return args switch
     ["loan-borrow", .. var rest] => QueueVerbs.Borrow(rest),
     ["queue-keep", .. var rest] => QueueVerbs.Keep(rest),
     ["queue-letters", .. var rest] => QueueVerbs.Letters(rest),
+    ["label-send", .. var rest] => LabelVerbs.Send(rest),
+    ["label-work", .. var rest] => LabelVerbs.Work(rest),
     ["queue-stay", .. var rest] => QueueVerbs.Stay(rest),
     ["idle", .. var rest] => IdleVerbs.Run(rest),
     ["spin"] => SpinVerb.Run(),

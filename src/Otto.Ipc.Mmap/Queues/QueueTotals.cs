@@ -1,9 +1,11 @@
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Queues;
 
 // How many slots are in the states that no index queue counts, so that nobody has to look at all slots. Each is changed after the slot's
-// word: a process that dies in between leaves a total wrong by one, and the next sweep of a dead participant counts again.
+// word: a process that dies in between leaves a total wrong by one, and one that is stopped there makes it wrong when it goes on. So the slots
+// are counted again after a death, and now and then while they change.
 //
 //  control word 8:  00 dead   04 delayed   08 kept   0C cancelled   10 set aside   14 overflowed index
 //                   18 dead letters dropped   20 results dropped   28 changes
@@ -14,8 +16,11 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, long a
         DroppedDeadAt = 0x18, DroppedKeptAt = 0x20, ChangesAt = 0x28;
 
     private const int MostCounts = 16;
+    private const long CountsEvery = 10_000;
 
     private volatile bool _mustCount;
+    private long _countedChanges;
+    private long _countAt;
 
     public int Dead => Read(DeadAt);
 
@@ -56,11 +61,13 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, long a
     /// <summary>Asks for <see cref="CountAgain"/>: a participant died.</summary>
     public void Distrust() => _mustCount = true;
 
-    /// <summary>Counts the slots, where that was asked for, and corrects what is wrong. Gives up until the next time where slots keep
-    /// moving.</summary>
+    /// <summary>Counts the slots, where that was asked for or some have moved since the last time, and corrects what is wrong. Gives up
+    /// until the next time where slots keep moving. For one thread at a time.</summary>
     public void CountAgain()
     {
-        if (!_mustCount) return;
+        long now = MachineClock.CoarseMilliseconds;
+        if (!_mustCount && (now < _countAt || Changes == _countedChanges)) return;
+        _countAt = now + CountsEvery;
         Span<int> fields = [DeadAt, DelayedAt, KeptAt, CancelledAt, AsideAt];
         Span<int> before = stackalloc int[fields.Length], counted = stackalloc int[fields.Length];
         for (int tries = 0; tries < MostCounts; tries++)
@@ -77,6 +84,7 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, long a
             Interlocked.MemoryBarrier(); // Keeps the counting before the second look.
             if (Volatile.Read(ref map.Long(at + ChangesAt)) != changes) continue;
             _mustCount = false;
+            _countedChanges = changes;
             // Exact: where a slot moves after all, its total is left as it was, and counted again.
             for (int i = 0; i < fields.Length; i++)
                 if (counted[i] != before[i])

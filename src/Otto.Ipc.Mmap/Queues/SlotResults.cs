@@ -15,7 +15,7 @@ internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels l
     /// <summary>Ends a lease and keeps its result, where its sender asked for that. Within the gate.</summary>
     public bool TryKeep(in SlotToken token, ReadOnlySpan<byte> result)
     {
-        if ((_moves.TagsOf(token.Index) & SlotTags.KeepsResult) == 0) return _moves.TryRelease(token);
+        if ((_moves.TagsOf(token.Index) & SlotTags.KeepsResult) == 0 || FaultPoints.Plants("queue.result.forgotten")) return _moves.TryRelease(token);
         if (result.Length <= QueueLayout.NoteBytes) return _moves.TryKeepResult(token, result, block: null);
         if (result.Length > slots.MaxMessageBytes)
             throw new IOException($"{slots.Segment.Path}: a result of {result.Length:N0} bytes exceeds the limit of {slots.MaxMessageBytes:N0}; "

@@ -180,13 +180,13 @@ public sealed class LabelledQueueTests : IDisposable
     public void Keys_of_one_hash_are_told_apart_by_their_messages()
     {
         MessageLabels one = new() { Id = 1, Key = 5 }, two = new() { Id = 2, Key = 5 };
-        Assert.That(_queue.TrySend("a"u8, one, TimeSpan.Zero, static m => m.SequenceEqual("a"u8)).Status, Is.EqualTo(LabelledSendStatus.Sent));
-        Assert.That(_queue.TrySend("b"u8, two, TimeSpan.Zero, static m => m.SequenceEqual("b"u8)).Status, Is.EqualTo(LabelledSendStatus.Sent));
-        Assert.That(_queue.TrySend("b"u8, two with { Id = 3 }, TimeSpan.Zero, static m => m.SequenceEqual("b"u8)).Existing, Is.EqualTo((UInt128)2));
+        Assert.That(_queue.TrySend("a"u8, one, TimeSpan.Zero, static (m, _) => m.SequenceEqual("a"u8)).Status, Is.EqualTo(LabelledSendStatus.Sent));
+        Assert.That(_queue.TrySend("b"u8, two, TimeSpan.Zero, static (m, _) => m.SequenceEqual("b"u8)).Status, Is.EqualTo(LabelledSendStatus.Sent));
+        Assert.That(_queue.TrySend("b"u8, two with { Id = 3 }, TimeSpan.Zero, static (m, _) => m.SequenceEqual("b"u8)).Existing, Is.EqualTo((UInt128)2));
         byte[] large = new byte[5000];
         large[0] = 9;
-        Assert.That(_queue.TrySend(large, two with { Id = 4 }, TimeSpan.Zero, static m => m[0] == 9).Status, Is.EqualTo(LabelledSendStatus.Sent));
-        Assert.That(_queue.TrySend(large, two with { Id = 5 }, TimeSpan.Zero, static m => m[0] == 9).Existing, Is.EqualTo((UInt128)4));
+        Assert.That(_queue.TrySend(large, two with { Id = 4 }, TimeSpan.Zero, static (m, _) => m[0] == 9).Status, Is.EqualTo(LabelledSendStatus.Sent));
+        Assert.That(_queue.TrySend(large, two with { Id = 5 }, TimeSpan.Zero, static (m, _) => m[0] == 9).Existing, Is.EqualTo((UInt128)4));
         Watchdog.Until(() => LentBlocks() == 1, "the refused one's block");
     }
 

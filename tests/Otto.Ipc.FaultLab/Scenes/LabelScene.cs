@@ -1,0 +1,210 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using Otto.Ipc.Conformance;
+using Otto.Ipc.Mmap;
+
+namespace Otto.Ipc.FaultLab.Scenes;
+
+// A queue whose messages have ids, keys and results: a sender that competes for the keys, a worker, one that takes what is passed over, and one
+// that collects results, while the victim stays where it fell. Afterwards each message that was sent is done once and its result was
+// collected once, no two messages of a key lived at once, and nobody was refused for a message that never was.
+
+internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool mustReach) : Scene(fault, kill, random, mustReach)
+{
+    private const string Name = "jobs";
+    private readonly ConcurrentDictionary<string, Entry> _entries = new();
+    private readonly StallTimer _sends = new(), _works = new();
+    private LabelledWorkQueue? _sender;
+    private LabelledWorkQueue? _worker;
+    private Victim? _victim;
+    private volatile bool _sendNoMore, _senderEnded;
+
+    protected override void Play()
+    {
+        var options = new MmapQueueOptions { Slots = 16, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 };
+        _sender = (LabelledWorkQueue)Workspace.Transport.OpenQueue(Name, options);
+        _worker = (LabelledWorkQueue)Workspace.Transport.OpenQueue(Name);
+        _worker.SetSubjects([LabelledMessage.Subject]);
+        _worker.SetConsumer(true);
+        OnThread(Send);
+        OnThread(Work);
+        OnThread(Collect);
+        _victim = new Victim(Workspace, Fault, Kill, Name);
+        if (!_victim.AwaitDown(Findings, MustReach))
+        {
+            _victim.Finish();
+            return;
+        }
+
+        long down = Stopwatch.GetTimestamp();
+        _sends.Watch();
+        _works.Watch();
+        int sent = _sends.Count, done = _works.Count;
+        // A stopped victim may hold one of the three keys, by a message that it holds: not the others.
+        Soon(() => _sends.Count >= sent + 20 && _works.Count >= done + 20, "the others to go on (I5)");
+        if (!Kill)
+        {
+            WaitOutAPeriod(down);
+            _victim.Continue();
+            _victim.Finish();
+            Soon(() => _victim.HasExited, "the victim to finish");
+            _victim.AwaitEnd(Findings);
+        }
+
+        _sendNoMore = true;
+        Soon(() => _senderEnded, "the sender to end");
+        Read(_victim.Lines);
+        Judge(_sends.Stop(), "the sender");
+        string? intent = _victim.Last("intent");
+        if (Kill && Fault.Fate == ExpectedOutcome.Done) Of(intent!).Sent = true;
+        Soon(() => _entries.Values.All(static e => !e.Sent || (e.Done == 1 && e.Collected == 1)), "every message to be done, and every result to come (I1, I11)");
+        Judge(_works.Stop(), "the worker");
+        if (Kill && Fault.Fate == ExpectedOutcome.NeverSeen && Of(intent!).Leases > 0)
+            Findings.Add($"I2: {intent} was seen, although it was not committed");
+        StopOthers();
+        Check();
+    }
+
+    protected override void Close()
+    {
+        _victim?.Dispose();
+        _sender?.Dispose();
+        _worker?.Dispose();
+    }
+
+    private void Check()
+    {
+        foreach ((string id, Entry entry) in _entries)
+        {
+            if (entry.Done > 1) Findings.Add($"I4: {id} was completed {entry.Done} times");
+            if (entry.Collected > 1) Findings.Add($"I11: the result of {id} was collected {entry.Collected} times");
+            if (entry.Sent && (entry.Done == 0 || entry.Collected == 0))
+            {
+                Findings.Lost++;
+                Findings.Add($"I11: {id}: sent, {entry.Leases} leases, {entry.Done} times done, result {entry.Collected} times");
+            }
+
+            if (entry.IsReason && entry.Leases == 0) Findings.Add($"I12: a message was refused for {id}, which nobody ever got");
+        }
+
+        WorkQueueCounts counts = _sender!.GetCounts();
+        Soon(() => _sender.GetCounts() is { Results: 0, PassedOver: 0, Ready: 0, Leased: 0 } c && c.Free == _sender.Capacity, $"every slot to be free: {counts}");
+        int filled = 0, emptied = 0;
+        while (filled <= _sender.Capacity && _sender.TrySend([1])) filled++;
+        while (_sender.TryLease(out WorkLease lease) && lease.Complete()) emptied++;
+        if (filled != _sender.Capacity || emptied != filled)
+            Findings.Add($"slots: of {_sender.Capacity} slots {filled} could be filled and {emptied} emptied");
+        Soon(() => Workspace.LentBlocks(Name + ".queue") == 0, "every block to be free again");
+    }
+
+    private void Send()
+    {
+        for (int i = 0; !Stopping && !_sendNoMore; i++)
+        {
+            string id = $"2:{i}";
+            LabelledSendResult result = _sender!.TrySend(Payload.Make(2, i, 40), LabelledMessage.Labels(2, i), TimeSpan.Zero, null);
+            if (result.Status == LabelledSendStatus.Sent) Of(id).Sent = true;
+            else if (result.Status == LabelledSendStatus.KeyTaken) Of(NameOf(result.Existing)).IsReason = true;
+            _sends.Beat();
+            Thread.Sleep(1); // a trickle, so that two cores suffice for all
+        }
+
+        _senderEnded = true;
+    }
+
+    private void Work()
+    {
+        while (!Stopping)
+        {
+            if (!_worker!.TryLease(out WorkLease lease))
+            {
+                _worker.WaitToLease(TimeSpan.FromMilliseconds(100));
+                continue;
+            }
+
+            if (!Payload.TryRead(lease.Payload.Span, out int sender, out int sequence)) Findings.Add($"I2: a torn message {sender}:{sequence}");
+            Entry entry = Of($"{sender}:{sequence}");
+            if (Interlocked.Increment(ref entry.Leases) == 1 && Fault.Victim.EndsWith("take", StringComparison.Ordinal))
+            {
+                lease.PassOver(LabelledMessage.Subject); // To whoever is quicker.
+                continue;
+            }
+
+            string? other = null;
+            // By a look at every slot, so that a damaged index does not hide it.
+            if (_worker.TryFind(m => Payload.TryRead(m, out int s, out int n) && LabelledMessage.Key(n) == LabelledMessage.Key(sequence)
+                && (s, n) != (sender, sequence) && (other = $"{s}:{n}") is not null, out _, out _))
+                Findings.Add($"I12: {sender}:{sequence} and {other} have one key at once");
+            if (lease.Complete(LabelledMessage.Result(sender, sequence))) Interlocked.Increment(ref entry.Done);
+            else Findings.Add($"I3: {sender}:{sequence} was taken away from a live worker");
+            _works.Beat();
+        }
+    }
+
+    private void Collect()
+    {
+        while (!Stopping)
+        {
+            foreach (string id in _entries.Keys)
+            {
+                string[] parts = id.Split(':');
+                int sender = int.Parse(parts[0], CultureInfo.InvariantCulture), sequence = int.Parse(parts[1], CultureInfo.InvariantCulture);
+                if (_entries[id].Collected > 0) continue;
+                MessageState state = _sender!.TryTakeResult(LabelledMessage.Id(sender, sequence), out byte[] result);
+                if (state == MessageState.Done)
+                {
+                    if (!result.AsSpan().SequenceEqual(LabelledMessage.Result(sender, sequence))) Findings.Add($"I11: {id} has a wrong result");
+                    _entries[id].Collected++;
+                }
+                else if (state == MessageState.Cancelled)
+                {
+                    // Its sender cancelled it: as good as done.
+                    _entries[id].Collected++;
+                    _entries[id].Done++;
+                    _entries[id].Leases++;
+                }
+            }
+
+            Thread.Sleep(5);
+        }
+    }
+
+    private void Read(IReadOnlyList<string> lines)
+    {
+        foreach (string line in lines)
+        {
+            string[] words = line[..line.LastIndexOf('@')].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words.Length < 2 || !words[1].Contains(':', StringComparison.Ordinal)) continue;
+            Entry entry = Of(words[1]);
+            switch (words[0])
+            {
+                case "sent": entry.Sent = true; break;
+                case "lease": Interlocked.Increment(ref entry.Leases); break;
+                case "done": Interlocked.Increment(ref entry.Done); break;
+                case "refused": entry.IsReason = true; break;
+                case "torn" or "lost": Findings.Add(line); break;
+            }
+        }
+
+        // Killed between the completion and saying so: what it completed shows in the result.
+        if (Kill && Fault.Fate == ExpectedOutcome.Ended) Interlocked.Increment(ref Of(_victim!.Last("lease") ?? _victim.Last("sent")!).Done);
+    }
+
+    private static string NameOf(UInt128 id) =>
+        string.Create(CultureInfo.InvariantCulture, $"{(int)(ulong)(id >> 64)}:{(int)(ulong)id - 1}");
+
+    private Entry Of(string id) => _entries.GetOrAdd(id, static _ => new Entry());
+
+    private sealed class Entry
+    {
+        public int Leases;
+        public int Done;
+
+        public bool Sent { get; set; }
+
+        public bool IsReason { get; set; }
+
+        public int Collected { get; set; }
+    }
+}
