@@ -11,10 +11,11 @@ public static class LabelledMessage
 
     public static UInt128 Id(int sender, int sequence) => new((ulong)sender, (ulong)sequence + 1);
 
-    public static ulong Key(int sequence) => (ulong)(sequence % Keys) + 1;
+    /// <summary>One of three keys that all senders want; sender 5 has one of its own.</summary>
+    public static ulong Key(int sender, int sequence) => sender == 5 ? 9 : (ulong)(sequence % Keys) + 1;
 
     public static MessageLabels Labels(int sender, int sequence) =>
-        new() { Id = Id(sender, sequence), Key = Key(sequence), KeepResult = TimeSpan.FromMinutes(10) };
+        new() { Id = Id(sender, sequence), Key = Key(sender, sequence), KeepResult = TimeSpan.FromMinutes(10) };
 
     public static byte[] Result(int sender, int sequence) => Payload.Make(sender, sequence, sequence % 2 == 0 ? 20 : 3000);
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Loans;
+using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.FaultLab;
 
@@ -107,6 +108,22 @@ internal sealed class SegmentWorkspace : IDisposable
     public string Directory { get; }
 
     public Mmap.MmapTransport Transport { get; }
+
+    /// <summary>Whether an entry of a queue's segment still says that a process is attached.</summary>
+    public bool Lists(string queue, int pid)
+    {
+        byte[] entries = new byte[16 * SegmentLayout.ParticipantBytes];
+        using var file = new FileStream(SegmentFile.PathOf(Directory, queue, SegmentShape.Queue), FileMode.Open, FileAccess.Read,
+            FileShare.ReadWrite, bufferSize: 0);
+        file.Position = SegmentLayout.ParticipantsOffset;
+        file.ReadExactly(entries);
+        for (int at = 0; at < entries.Length; at += SegmentLayout.ParticipantBytes)
+        {
+            if (entries[at] == 1 && BitConverter.ToInt32(entries, at + 8) == pid) return true;
+        }
+
+        return false;
+    }
 
     /// <summary>How many blocks of a channel are not free, as its pool's file says.</summary>
     public int LentBlocks(string channel)

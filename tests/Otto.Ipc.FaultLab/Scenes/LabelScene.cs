@@ -59,6 +59,9 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
         string? intent = _victim.Last("intent");
         if (Kill && Fault.Fate == ExpectedOutcome.Done) Of(intent!).Sent = true;
         Soon(() => _entries.Values.All(static e => !e.Sent || (e.Done == 1 && e.Collected == 1)), "every message to be done, and every result to come (I1, I11)");
+        // What it left half-done is swept, and then done by the others.
+        Soon(() => !Workspace.Lists(Name, _victim.Id), "somebody to sweep the victim");
+        Soon(() => _sender.GetCounts() is { Ready: 0, Leased: 0, Delayed: 0, PassedOver: 0 }, "everything to be done");
         Judge(_works.Stop(), "the worker");
         if (Kill && Fault.Fate == ExpectedOutcome.NeverSeen && Of(intent!).Leases > 0)
             Findings.Add($"I2: {intent} was seen, although it was not committed");
@@ -88,13 +91,18 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
             if (entry.IsReason && entry.Leases == 0) Findings.Add($"I12: a message was refused for {id}, which nobody ever got");
         }
 
-        WorkQueueCounts counts = _sender!.GetCounts();
-        Soon(() => _sender.GetCounts() is { Results: 0, PassedOver: 0, Ready: 0, Leased: 0 } c && c.Free == _sender.Capacity, $"every slot to be free: {counts}");
+        // Of a message that was committed unsaid nobody asked for the result.
+        Soon(() =>
+        {
+            foreach ((string id, Entry entry) in _entries)
+                if (!entry.Sent) TryCollect(id, entry);
+            return _sender!.GetCounts() is { Results: 0, Leased: 0 } counts && counts.Free == _sender!.Capacity;
+        }, "every slot to be free");
         int filled = 0, emptied = 0;
-        while (filled <= _sender.Capacity && _sender.TrySend([1])) filled++;
-        while (_sender.TryLease(out WorkLease lease) && lease.Complete()) emptied++;
-        if (filled != _sender.Capacity || emptied != filled)
-            Findings.Add($"slots: of {_sender.Capacity} slots {filled} could be filled and {emptied} emptied");
+        while (filled <= _sender!.Capacity && _sender!.TrySend([1])) filled++;
+        while (_sender!.TryLease(out WorkLease lease) && lease.Complete()) emptied++;
+        if (filled != _sender!.Capacity || emptied != filled)
+            Findings.Add($"slots: of {_sender!.Capacity} slots {filled} could be filled and {emptied} emptied");
         Soon(() => Workspace.LentBlocks(Name + ".queue") == 0, "every block to be free again");
     }
 
@@ -133,7 +141,7 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
 
             string? other = null;
             // By a look at every slot, so that a damaged index does not hide it.
-            if (_worker.TryFind(m => Payload.TryRead(m, out int s, out int n) && LabelledMessage.Key(n) == LabelledMessage.Key(sequence)
+            if (_worker.TryFind(m => Payload.TryRead(m, out int s, out int n) && LabelledMessage.Key(s, n) == LabelledMessage.Key(sender, sequence)
                 && (s, n) != (sender, sequence) && (other = $"{s}:{n}") is not null, out _, out _))
                 Findings.Add($"I12: {sender}:{sequence} and {other} have one key at once");
             if (lease.Complete(LabelledMessage.Result(sender, sequence))) Interlocked.Increment(ref entry.Done);
@@ -146,28 +154,24 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
     {
         while (!Stopping)
         {
-            foreach (string id in _entries.Keys)
-            {
-                string[] parts = id.Split(':');
-                int sender = int.Parse(parts[0], CultureInfo.InvariantCulture), sequence = int.Parse(parts[1], CultureInfo.InvariantCulture);
-                if (_entries[id].Collected > 0) continue;
-                MessageState state = _sender!.TryTakeResult(LabelledMessage.Id(sender, sequence), out byte[] result);
-                if (state == MessageState.Done)
-                {
-                    if (!result.AsSpan().SequenceEqual(LabelledMessage.Result(sender, sequence))) Findings.Add($"I11: {id} has a wrong result");
-                    _entries[id].Collected++;
-                }
-                else if (state == MessageState.Cancelled)
-                {
-                    // Its sender cancelled it: as good as done.
-                    _entries[id].Collected++;
-                    _entries[id].Done++;
-                    _entries[id].Leases++;
-                }
-            }
-
+            foreach ((string id, Entry entry) in _entries) TryCollect(id, entry);
             Thread.Sleep(5);
         }
+    }
+
+    private void TryCollect(string id, Entry entry)
+    {
+        if (entry.Collected > 0) return;
+        string[] parts = id.Split(':');
+        int sender = int.Parse(parts[0], CultureInfo.InvariantCulture), sequence = int.Parse(parts[1], CultureInfo.InvariantCulture);
+        MessageState state = _sender!.TryTakeResult(LabelledMessage.Id(sender, sequence), out byte[] result);
+        if (state == MessageState.Done && !result.AsSpan().SequenceEqual(LabelledMessage.Result(sender, sequence)))
+            Findings.Add($"I11: {id} has a wrong result");
+        if (state is MessageState.Done or MessageState.Cancelled) entry.Collected++;
+        if (state != MessageState.Cancelled) return;
+        // Its sender cancelled it: as good as done.
+        entry.Done++;
+        entry.Leases++;
     }
 
     private void Read(IReadOnlyList<string> lines)

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap;
-using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.FaultLab.Scenes;
 
@@ -78,7 +77,7 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         }
 
         // Whatever else it held comes back by itself, or is swept; both show in the slots at the end.
-        Soon(() => !IsListed(_victim.Id), "somebody to sweep the victim");
+        Soon(() => !Workspace.Lists(Name, _victim.Id), "somebody to sweep the victim");
         Judge(Stopwatch.GetElapsedTime(_victim.EndedAt), "whoever waits for the sweep");
         if (Fault.Fate == ExpectedOutcome.NeverSeen && _ledger.Leases(intent!) != 0)
             Findings.Add($"I2: {intent} was seen, although it was not committed");
@@ -168,22 +167,6 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
             _sender!.TrySend(Payload.Make(9, i, 40));
             if (_sender.TryLease(out WorkLease lease)) lease.DeadLetter("to be kept");
         }
-    }
-
-    /// <summary>Whether an entry of the segment still says that this process is attached.</summary>
-    private bool IsListed(int pid)
-    {
-        byte[] entries = new byte[16 * SegmentLayout.ParticipantBytes];
-        using var file = new FileStream(SegmentFile.PathOf(Workspace.Directory, Name, SegmentShape.Queue), FileMode.Open, FileAccess.Read,
-            FileShare.ReadWrite, bufferSize: 0);
-        file.Position = SegmentLayout.ParticipantsOffset;
-        file.ReadExactly(entries);
-        for (int at = 0; at < entries.Length; at += SegmentLayout.ParticipantBytes)
-        {
-            if (entries[at] == 1 && BitConverter.ToInt32(entries, at + 8) == pid) return true;
-        }
-
-        return false;
     }
 
     /// <summary>Whether every slot can be used, which the counts alone cannot tell.</summary>
