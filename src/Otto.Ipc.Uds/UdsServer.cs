@@ -27,7 +27,7 @@ public sealed class UdsServer : IDisposable, IAsyncDisposable
         _lock = SocketLock.Take(path);
         try
         {
-            Loop = new ServerLoop(options, _lock.Listener, _log);
+            Loop = new ServerLoop(options, _lock.Listener, _lock, _log);
         }
         catch
         {

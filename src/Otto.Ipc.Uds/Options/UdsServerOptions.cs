@@ -92,7 +92,7 @@ public sealed record UdsServerOptions
     /// <summary>
     /// Where the server logs that it rejected a client, closed one that did not read, or
     /// closed one because of an internal failure: category
-    /// <c>Otto.Ipc.Uds.UdsServer</c>, event ids 1 to 6. Default: nowhere.
+    /// <c>Otto.Ipc.Uds.UdsServer</c>, event ids 1 to 8. Default: nowhere.
     /// </summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
