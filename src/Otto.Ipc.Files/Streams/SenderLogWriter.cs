@@ -26,6 +26,8 @@ internal sealed class SenderLogWriter : IDisposable
         long[] segments = log.Segments();
         if (segments.Length == 0)
         {
+            // The receiver's file gets its room now: should the disk be full later, a receiver can begin all the same, and free some.
+            ReadPosition.Reserve(log);
             Tail = _begin = ReadPosition.Load(log);
             return;
         }
