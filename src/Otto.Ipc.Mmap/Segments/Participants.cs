@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Platform;
 
@@ -42,11 +43,18 @@ internal sealed class Participants
     public const int PidField = 0x08, RolesField = 0x0C, NamespaceField = 0x10;
 
     private const int LongestSweep = 2_000; // milliseconds
+    private const int Neighbours = 2, RoundsUntilAll = 4;
+
+    // One handle of a process looks for the dead of a segment: what it finds is repaired, and rung for, for all.
+    private static readonly ConcurrentDictionary<Guid, Participants> Lookouts = new();
 
     private readonly SegmentFile _segment;
     private readonly Action<int, int> _sweep;
     private readonly ParticipantLocks _probe;
     private readonly ParticipantRange _seats;
+    private static long s_probes;
+    private int _rounds;
+    private bool _repairedOnJoin;
 
     private Participants(SegmentFile segment, Action<int, int> sweep, ParticipantRange seats)
     {
@@ -60,6 +68,9 @@ internal sealed class Participants
     public int Me { get; private set; } = -1;
 
     public int Count => _segment.Plan.MaxParticipants;
+
+    /// <summary>How often this process has asked the kernel whether a participant lives, to look for the dead.</summary>
+    public static long Probes => Volatile.Read(ref s_probes);
 
     /// <summary>Takes a free entry, finishing first what a dead predecessor of that entry left.</summary>
     /// <param name="segment">Where.</param>
@@ -131,25 +142,41 @@ internal sealed class Participants
     public bool IsAlive(int participant) =>
         participant == Me || (IsActive(participant) && _probe.IsAlive(participant));
 
-    /// <summary>Repairs what each dead participant left, and frees its entry.</summary>
+    /// <summary>
+    /// Repairs what dead participants left, and frees their entries. The first call looks at every participant. Of later
+    /// calls, one handle of a process looks at those that follow it until it has met two that live, so that all together
+    /// ask the kernel twice for each participant; now and then, at every one, since the two may be stopped.
+    /// </summary>
     /// <returns>How many were swept here.</returns>
     public int SweepDead()
     {
-        int dead = 0;
-        for (int i = 0; i < Count; i++)
+        bool first = _rounds == 0;
+        int round = _rounds++ & int.MaxValue;
+        if (!first && Lookouts.GetOrAdd(_segment.Id, this) != this) return 0;
+        bool all = first || (round + Math.Max(Me, 0)) % RoundsUntilAll == 0;
+        int dead = 0, alive = 0;
+        for (int n = 1; n <= Count && (all || alive < Neighbours); n++)
         {
+            int i = (Math.Max(Me, 0) + n) % Count;
             if (i == Me) continue;
             if (FaultPoints.Plants("sweep.without-proof")) _sweep(i, Me); // what a timeout would do
-            if (IsActive(i) && !_probe.IsAlive(i) && TrySweep(i)) dead++;
+            if (!IsActive(i)) continue;
+            Interlocked.Increment(ref s_probes);
+            if (_probe.IsAlive(i)) alive++;
+            else if (TrySweep(i)) dead++;
         }
 
         _segment.Meter.Reclaimed(dead);
+        // What the predecessor of this entry left was repaired when it was taken: the caller has the same to do about it.
+        if (_repairedOnJoin) dead++;
+        _repairedOnJoin = false;
         return dead;
     }
 
     /// <summary>Frees the entry. The entry's owner has released what it held before.</summary>
     public void Leave()
     {
+        Lookouts.TryRemove(KeyValuePair.Create(_segment.Id, this));
         if (Me < 0)
         {
             _probe.Dispose();
@@ -208,6 +235,7 @@ internal sealed class Participants
             // Its roles go first: under this lock its entry looks alive to whoever counts workers.
             SetRoles(ParticipantRoles.None);
             _sweep(i, i);
+            _repairedOnJoin = true;
         }
 
         SegmentMapping m = _segment.Mapping;
