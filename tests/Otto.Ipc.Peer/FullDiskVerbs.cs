@@ -1,4 +1,5 @@
 using Otto.Ipc.Conformance;
+using Otto.Ipc.Mmap;
 
 namespace Otto.Ipc.Peer;
 
@@ -35,6 +36,57 @@ internal static class FullDiskVerbs
 
         PeerConsole.WriteLine($"received {received} of {sent}");
         return 0;
+    }
+
+    /// <summary>Fills shared memory with large messages, and goes on once they are done.</summary>
+    public static int Queue()
+    {
+        var transport = new MmapTransport();
+        using WorkQueue queue = transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 64, SlotBytes = 64 });
+        int sent = 0;
+        Refused("message", () =>
+        {
+            while (queue.TrySend(new byte[1 << 20])) sent++;
+        });
+        FillUp();
+        Refused("queue", () => transport.OpenQueue("more").Dispose());
+        Refused("stream", () => transport.OpenSender("more").Dispose());
+        Refused("topic", () => transport.OpenPublisher("more").Dispose());
+        Refused("store", () => transport.OpenStore("more"));
+        int done = 0;
+        while (queue.TryLease(out WorkLease lease))
+        {
+            if (lease.Payload.Length == 1 << 20 && lease.Complete()) done++;
+        }
+
+        PeerConsole.WriteLine($"done {done} of {sent}");
+        // The blocks are kept for the next message, until somebody else needs the room.
+        while (true)
+        {
+            try
+            {
+                using WorkQueue more = transport.OpenQueue("more");
+                if (!more.TrySend(new byte[1 << 20])) return 1;
+                PeerConsole.WriteLine("recovered");
+                return more.TryLease(out WorkLease lease) && lease.Complete() ? 0 : 1;
+            }
+            catch (IOException)
+            {
+                Thread.Sleep(10);
+            }
+        }
+    }
+
+    private static void Refused(string what, Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (IOException e)
+        {
+            PeerConsole.WriteLine($"refused {what}: {e.Message}");
+        }
     }
 
     /// <summary>Takes what room is left.</summary>

@@ -12,6 +12,7 @@ return args switch
     ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
     ["stream-stay", .. var rest] => StreamVerbs.Stay(rest),
     ["full-stream", .. var rest] => FullDiskVerbs.Stream(rest),
+    ["full-queue"] => FullDiskVerbs.Queue(),
     ["fifo-send", .. var rest] => FifoVerbs.Send(rest),
     ["fifo-receive", .. var rest] => FifoVerbs.Receive(rest),
     ["lane-send", .. var rest] => SharedStreamVerbs.Send(rest),
