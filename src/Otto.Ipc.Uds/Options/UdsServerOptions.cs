@@ -19,6 +19,13 @@ public sealed record UdsServerOptions
     public string? SocketPath { get; init; }
 
     /// <summary>
+    /// The descriptor of a Unix stream socket that listens already, such as 3, where systemd passes the socket of a
+    /// <c>.socket</c> unit. The server serves it, and leaves its path to whoever made it. Left out: the server makes
+    /// <see cref="SocketPath"/>.
+    /// </summary>
+    public int? ListenDescriptor { get; init; }
+
+    /// <summary>
     /// How many clients may be connected at once: 1 to 1,000,000, default 16,384. The server sends BUSY to one more and
     /// closes it.
     /// </summary>
@@ -99,6 +106,11 @@ public sealed record UdsServerOptions
     internal void Validate()
     {
         if (SocketPath is not null) SocketPaths.CheckLength(SocketPath);
+        if (SocketPath is not null && ListenDescriptor is not null)
+            throw new ArgumentException(
+                $"the server gets its socket as descriptor {ListenDescriptor}, and {SocketPath} was asked for too; leave one of them out");
+        if (ListenDescriptor is < 0)
+            throw new ArgumentOutOfRangeException(nameof(ListenDescriptor), $"no such descriptor: {ListenDescriptor}");
         Check(MaxConnections, 1, 1_000_000, "max connections");
         Check(MaxValueBytes, 1, MostValueBytes, "max value bytes");
         Check(MaxTotalBytes, 1024, 1L << 46, "max total bytes");

@@ -44,6 +44,7 @@ internal static class ServeCommand
             Ctrl-C or SIGTERM ends it, and stored values are lost. A second server for the same socket exits with 4 and names
             the first. Standard error has a line for each client that the server rejects, or closes because of an error or
             because it does not read.
+            Started by a systemd .socket unit (LISTEN_FDS), it serves the socket that it is given.
 
             Example:
               export OTTO_SOCKET=$XDG_RUNTIME_DIR/otto/otto.sock
@@ -54,6 +55,7 @@ internal static class ServeCommand
             new UdsServerOptions
             {
                 SocketPath = parsed.GetValue(socket),
+                ListenDescriptor = PassedSocket.Find(),
                 MaxConnections = (int)Number(parsed, connections, 16_384),
                 MaxValueBytes = (int)Number(parsed, value, 1 << 20),
                 MaxTotalBytes = Number(parsed, total, 256L << 20, long.MaxValue),
