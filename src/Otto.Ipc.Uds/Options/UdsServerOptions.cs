@@ -35,9 +35,11 @@ public sealed record UdsServerOptions
     /// MiB. What is larger is answered TOOBIG.</summary>
     public int MaxValueBytes { get; init; } = 1 << 20;
 
-    /// <summary>The most bytes of keys and values together, each key counted with 128 bytes
-    /// on top: default 256 MiB. A SET beyond is answered TOOBIG.</summary>
-    public long MaxTotalBytes { get; init; } = 256L << 20;
+    /// <summary>
+    /// The most bytes of keys and values together, each key counted with 128 bytes on top: default 256 MiB, or a quarter
+    /// of the memory that this process may use where that is less. A SET beyond is answered TOOBIG.
+    /// </summary>
+    public long MaxTotalBytes { get; init; } = ShareOfMemory(256L << 20, 4);
 
     /// <summary>How many answers a client may leave unread: default 100,000. Each command
     /// beyond is answered BUSY and not run.</summary>
@@ -49,11 +51,12 @@ public sealed record UdsServerOptions
 
     /// <summary>
     /// The most bytes that wait in all connections together, half-received commands, unread answers and snapshots:
-    /// default 512 MiB, and 24 KiB for each connection besides. Where three quarters are used, no more commands are
+    /// default 512 MiB, or a fifth of the memory that this process may use where that is less, and 24 KiB for each
+    /// connection besides. Where three quarters are used, no more commands are
     /// taken from a client before it has read its answers, and one that reads nothing for
     /// <see cref="SlowSubscriberTimeout"/> is closed. A command that would need more than all is answered BUSY.
     /// </summary>
-    public long MaxBufferedBytes { get; init; } = 512L << 20;
+    public long MaxBufferedBytes { get; init; } = ShareOfMemory(512L << 20, 5);
 
     /// <summary>Patterns that one connection may be subscribed to: default 1,024.</summary>
     public int MaxPatterns { get; init; } = 1_024;
@@ -124,6 +127,14 @@ public sealed record UdsServerOptions
         if (SlowSubscriberTimeout < TimeSpan.FromMilliseconds(10) || SlowSubscriberTimeout > TimeSpan.FromDays(1))
             throw new ArgumentOutOfRangeException(nameof(SlowSubscriberTimeout),
                 $"slow subscriber timeout must be 10 ms to 1 day: {SlowSubscriberTimeout}");
+    }
+
+    /// <summary>A bound for this process: a container, or DOTNET_GCHeapHardLimit, may give it less memory than the
+    /// machine has.</summary>
+    internal static long ShareOfMemory(long most, int part)
+    {
+        long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        return available <= 0 ? most : Math.Clamp(available / part, 4L << 20, most);
     }
 
     private static void Check(long value, long least, long most, string what)

@@ -182,8 +182,9 @@ internal sealed class ServerLoop : IDisposable
         {
             Dispatch(connection, work, happened);
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e)
         {
+            // Without memory too: the client that needs most of it is the one that fails, and closing it frees some.
             Note(e);
             _connections.Close(connection);
             _log.ClientFailed(e);

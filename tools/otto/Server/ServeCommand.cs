@@ -15,6 +15,7 @@ internal static class ServeCommand
     {
         // All strings: the parser's generic code over numbers would have to be compiled at each start.
         Option<string?> Bound(string name, string description) => new(name) { Description = description, HelpName = "N" };
+        UdsServerOptions usual = new();
         var socket = new Option<string?>("--socket")
         {
             Description = "The socket's path. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else "
@@ -23,8 +24,9 @@ internal static class ServeCommand
         };
         Option<string?> connections = Bound("--max-connections", "Maximum number of clients (default 16384)."),
             value = Bound("--max-value", "Maximum bytes of a value or message; K and M are accepted (default 1M)."),
-            total = Bound("--max-total", "Maximum bytes of all keys and values; K, M and G are accepted (default 256M)."),
-            buffered = Bound("--max-buffered", "Maximum bytes buffered for all connections (default 512M). Above three quarters, a "
+            total = Bound("--max-total", "Maximum bytes of all keys and values; K, M and G are accepted (default 256M, a quarter "
+            + "of the memory at most)."),
+            buffered = Bound("--max-buffered", "Maximum bytes buffered for all connections (default 512M, a fifth of the memory at most). Above three quarters, a "
             + "client with unread answers receives no new ones."),
             unread = Bound("--max-unread", "Maximum bytes of unread answers per client (default 32M)."),
             depth = Bound("--max-pipeline", "Maximum number of unread answers per client (default 100000).");
@@ -58,8 +60,8 @@ internal static class ServeCommand
                 ListenDescriptor = PassedSocket.Find(),
                 MaxConnections = (int)Number(parsed, connections, 16_384),
                 MaxValueBytes = (int)Number(parsed, value, 1 << 20),
-                MaxTotalBytes = Number(parsed, total, 256L << 20, long.MaxValue),
-                MaxBufferedBytes = Number(parsed, buffered, 512L << 20, long.MaxValue),
+                MaxTotalBytes = Number(parsed, total, usual.MaxTotalBytes, long.MaxValue),
+                MaxBufferedBytes = Number(parsed, buffered, usual.MaxBufferedBytes, long.MaxValue),
                 MaxUnreadBytes = (int)Number(parsed, unread, 32 << 20),
                 MaxPipelineDepth = (int)Number(parsed, depth, 100_000),
                 SlowSubscriberTimeout = parsed.GetValue(slow) is { } seconds ? Seconds(seconds) : TimeSpan.FromSeconds(10),
