@@ -47,6 +47,9 @@ internal sealed class SenderLogReader : IDisposable
 
     public SenderLogFiles Files => _log;
 
+    /// <summary>Whether the lane was deleted while it was open here.</summary>
+    public bool IsRemoved => PrivateFiles.Status(_positionFile).HasNoName;
+
     /// <summary>Shows the next line, without its end.</summary>
     /// <param name="line">Valid until the next call here.</param>
     /// <param name="bytes">How many bytes of the log it takes.</param>
