@@ -77,7 +77,8 @@ internal sealed class SocketToolTests : ToolTest
     {
         File.WriteAllText(Path.Combine(Folder, "activate.py"), Activate);
         Result result = Script($$"""
-            python3 "{{Folder}}/activate.py" unix "{{Folder}}/passed.sock" 1 sh -c 'otto serve > "{{Folder}}/ready" & echo $! > "{{Folder}}/pid"; wait' &
+            cd "{{Folder}}"
+            python3 activate.py unix "$PWD/passed.sock" 1 sh -c 'otto serve > ready & echo $! > pid; wait' &
             until [ -s "{{Folder}}/ready" ]; do kill -0 $! || exit 9; done
             cat "{{Folder}}/ready"; kill $(cat "{{Folder}}/pid"); wait
             rm "{{Folder}}/passed.sock"

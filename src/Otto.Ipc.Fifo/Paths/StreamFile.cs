@@ -95,8 +95,8 @@ internal sealed class StreamFile : IDisposable
             $"{path} stayed locked by another process, which stored no stream options in it; remove it if no program uses the FIFO");
     }
 
-    /// <summary>Checks once a second that the FIFO and its file are still the ones of this name.</summary>
-    /// <exception cref="IOException">They were deleted or replaced: who opens the stream now uses another FIFO.</exception>
+    /// <summary>Checks once per second that the FIFO and its file are still the ones of this name.</summary>
+    /// <exception cref="IOException">They were deleted or replaced.</exception>
     public void ThrowIfRemoved()
     {
         if (Environment.TickCount64 - _seenAt < LookMilliseconds) return;

@@ -194,7 +194,7 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
         return FindLanes() && TryPeekKnown(out line);
     }
 
-    /// <summary>Checks once a second that this is still the stream's receiver.</summary>
+    /// <summary>Checks once per second that this is still the stream's receiver.</summary>
     private void ThrowIfRemoved()
     {
         if (Environment.TickCount64 - _seenAt < LookMilliseconds) return;

@@ -172,8 +172,8 @@ internal sealed class SenderLogReader : IDisposable
         }
         catch (IOException e) when (PrivateFiles.IsFull(e))
         {
-            // A full disk, and a file that never had its bytes. Reading on is what frees some; the position follows as soon as it can, and a
-            // receiver that begins before that reads these lines again.
+            // A full disk, and a file that never had its bytes. Reading on is what frees some. The position follows as soon as it can,
+            // and a receiver that begins before that reads these lines again.
             _unstored = true;
         }
     }

@@ -61,8 +61,8 @@ internal sealed class SenderLogWriter : IDisposable
 
         // After the write: what is in a deleted file reaches nobody, and has not been sent.
         if (PrivateFiles.Status(_segment!).HasNoName)
-            throw new IOException($"{_path} was deleted while it was open here, and the message was not sent; processes that open the stream "
-                + "now use another log: dispose this sender and open it again");
+            throw new IOException($"{_path} was deleted while it was open here, and the message was not sent; processes that open the "
+                + "stream now use another log: dispose this sender and open it again");
         Tail += line.Length;
         if (_flush != FlushLevel.None) PrivateFile.Flush(_segment!, _path);
     }

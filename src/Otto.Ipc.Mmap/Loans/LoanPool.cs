@@ -12,12 +12,6 @@ internal sealed class LoanPool
     /// <summary>The number of blocks that one check asks the file system for.</summary>
     private const int LooksAtFiles = 64;
 
-    /// <summary>
-    /// The number of rounds, a second each, after which the file of a block that nobody borrowed is given back; and where the
-    /// file system has less than an eighth of its room left.
-    /// </summary>
-    private const int IdleRounds = 16, ShortRounds = 2;
-
     private readonly SegmentFile _segment;
     private readonly Participants _participants;
     private readonly BlockTable _table;
@@ -26,7 +20,7 @@ internal sealed class LoanPool
     private readonly LoanRecovery _recovery;
     private readonly MappedBlock?[] _views;
     private readonly int[] _holds;
-    private readonly (long Word, int Rounds)[] _idle;
+    private readonly IdleBlocks _idle;
     private readonly Lock _gate = new();
     private readonly int _blocks;
     private readonly bool _writableViews;
@@ -41,11 +35,11 @@ internal sealed class LoanPool
         _blocks = _table.Count;
         _views = new MappedBlock?[_blocks];
         _holds = new int[_blocks];
-        _idle = new (long, int)[_blocks];
         _recovery = new LoanRecovery(_table, references);
         _participants = Participants.Observe(segment, _recovery.Repair, ParticipantRange.Any);
         _seat = new LenderSeat(_participants);
         _files = new BlockFiles(_table, _seat, prefix);
+        _idle = new IdleBlocks(_table, _files, segment.Path);
     }
 
     private uint MyBit => _seat.Bit;
@@ -309,29 +303,13 @@ internal sealed class LoanPool
                 _files.GiveUp(index);
         }
 
-        GiveIdleBack();
-    }
-
-    /// <summary>Gives back what free blocks take that nobody has borrowed for a while. A word that is the same was not
-    /// used: each use raises its generation.</summary>
-    private void GiveIdleBack()
-    {
-        long kept = _files.KeptBytes();
-        if (kept == 0) return;
-        var drive = new DriveInfo(Path.GetDirectoryName(_segment.Path)!);
-        int most = drive.AvailableFreeSpace < drive.TotalSize / 8 ? ShortRounds : IdleRounds;
-        for (int i = 0; i < _blocks; i++)
+        foreach (int index in _idle.Drop())
         {
-            long word = Volatile.Read(ref Word(i));
-            if (BlockWord.State(word) != BlockState.Free || Volatile.Read(ref _table.Size(i)) == 0) continue;
-            _idle[i] = (word, _idle[i].Word == word ? _idle[i].Rounds + 1 : 0);
-            if (_idle[i].Rounds < most) continue;
-            _files.DropIdle(i, word);
-            if (_views[i] is { } view && Volatile.Read(ref _table.Size(i)) == 0) Unmap(i, view);
+            if (_views[index] is { } view) Unmap(index, view);
         }
     }
 
-    /// <summary>Gives back the memory of a file that no message names any more.</summary>
+    /// <summary>Releases the memory of a file that no message names any more.</summary>
     private void Unmap(int index, MappedBlock view)
     {
         lock (_gate)

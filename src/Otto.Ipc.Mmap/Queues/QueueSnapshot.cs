@@ -20,8 +20,10 @@ internal sealed class QueueSnapshot(SegmentMapping map, QueueLayout layout, Inde
             SlotState state = SlotWord.State(word);
             states[(int)state]++;
             if (state is SlotState.Leased or SlotState.Ending)
-                oldestLease = Math.Max(oldestLease,
-                    LeaseTime.Age(MachineClock.CoarseMilliseconds, Volatile.Read(ref map.Long(layout.Slot(i) + QueueLayout.LeasedAt)), word));
+            {
+                long leased = Volatile.Read(ref map.Long(layout.Slot(i) + QueueLayout.LeasedAt));
+                oldestLease = Math.Max(oldestLease, LeaseTime.Age(MachineClock.CoarseMilliseconds, leased, word));
+            }
         }
 
         TimeSpan oldest = default;

@@ -1,6 +1,4 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
-using Microsoft.Win32.SafeHandles;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Segments;
@@ -39,7 +37,7 @@ internal readonly record struct ParticipantRange(int First, int Count, string Wh
 /// <summary>This process's entry in a segment, and its view of the others'.</summary>
 internal sealed class Participants
 {
-    public const long Active = 1, StateMask = 0xFF;
+    public const long Active = ParticipantEntry.Active, StateMask = ParticipantEntry.StateMask;
     public const int PidField = 0x08, RolesField = 0x0C, NamespaceField = 0x10;
 
     private const int LongestSweep = 2_000; // milliseconds
@@ -69,7 +67,7 @@ internal sealed class Participants
 
     public int Count => _segment.Plan.MaxParticipants;
 
-    /// <summary>How often this process has asked the kernel whether a participant lives, to look for the dead.</summary>
+    /// <summary>How often this process has asked the kernel whether a participant lives, to find the dead.</summary>
     public static long Probes => Volatile.Read(ref s_probes);
 
     /// <summary>Takes a free entry, finishing first what a dead predecessor of that entry left.</summary>
@@ -117,19 +115,6 @@ internal sealed class Participants
         return false;
     }
 
-    /// <summary>Whether a live process takes part in a segment that is not mapped.</summary>
-    public static bool IsAnyAlive(SafeFileHandle file, in FixedHeader header, ParticipantLocks probe)
-    {
-        Span<byte> ctl = stackalloc byte[8];
-        for (int i = 0; i < Math.Clamp(header.MaxParticipants, 0, SegmentLayout.MaxParticipantsLimit); i++)
-        {
-            if (RandomAccess.Read(file, ctl, Offset(i)) == ctl.Length
-                && (BinaryPrimitives.ReadInt64LittleEndian(ctl) & StateMask) == Active && probe.IsAlive(i)) return true;
-        }
-
-        return false;
-    }
-
     public bool IsActive(int participant) => (Volatile.Read(ref Ctl(participant)) & StateMask) == Active;
 
     public ParticipantRoles Roles(int participant) => (ParticipantRoles)Volatile.Read(ref _segment.Mapping.Int(Offset(participant) + 0x0C));
@@ -143,9 +128,9 @@ internal sealed class Participants
         participant == Me || (IsActive(participant) && _probe.IsAlive(participant));
 
     /// <summary>
-    /// Repairs what dead participants left, and frees their entries. The first call looks at every participant. Of later
-    /// calls, one handle of a process looks at those that follow it until it has met two that live, so that all together
-    /// ask the kernel twice for each participant; now and then, at every one, since the two may be stopped.
+    /// Repairs what dead participants left, and frees their entries. The first call checks every participant. Of later
+    /// calls, one handle of a process checks those that follow it until it has met two that live, so that all together
+    /// ask the kernel twice for each participant. Now and then it checks every one, since the two may be stopped.
     /// </summary>
     /// <returns>How many were swept here.</returns>
     public int SweepDead()
@@ -268,5 +253,5 @@ internal sealed class Participants
 
     private ref long Ctl(int participant) => ref _segment.Mapping.Long(Offset(participant));
 
-    private static long Offset(int participant) => SegmentLayout.ParticipantsOffset + (long)participant * SegmentLayout.ParticipantBytes;
+    private static long Offset(int participant) => ParticipantEntry.Offset(participant);
 }

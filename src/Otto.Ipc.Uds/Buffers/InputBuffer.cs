@@ -3,8 +3,8 @@ using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Uds.Buffers;
 
-// Memory for the beginning of a command. Small ones come from the pool of the runtime; large ones from the system, and go back to it at once:
-// the pool would keep one of each size that a growing command has passed through.
+// Memory for the beginning of a command. Small ones come from the pool of the runtime. Large ones come from the system, and go back to it
+// at once: the pool would keep one of each size that a growing command has passed through.
 
 internal readonly unsafe struct InputBuffer
 {

@@ -55,7 +55,7 @@ internal sealed class SocketLock : IDisposable
     /// <summary>Whether the path still leads to the listening socket.</summary>
     public bool IsStillNamed => PrivateFiles.Status(_path) is { } status && status.Inode == _inode;
 
-    /// <summary>Listens at the path again, whose name was deleted. The old listener serves nobody who comes later.</summary>
+    /// <summary>Listens at the path again, whose name was deleted. No later client reaches the old listener.</summary>
     /// <returns>The old listener, for its owner to close.</returns>
     /// <exception cref="SocketInUseException">Another server listens there by now.</exception>
     public UnixSocket ListenAgain()

@@ -20,8 +20,8 @@ public sealed record UdsServerOptions
 
     /// <summary>
     /// The descriptor of a Unix stream socket that listens already, such as 3, where systemd passes the socket of a
-    /// <c>.socket</c> unit. The server serves it, and leaves its path to whoever made it. Left out: the server makes
-    /// <see cref="SocketPath"/>.
+    /// <c>.socket</c> unit. The server serves it, and leaves its path to the process that made it. Left out: the server
+    /// makes <see cref="SocketPath"/>.
     /// </summary>
     public int? ListenDescriptor { get; init; }
 
@@ -36,8 +36,8 @@ public sealed record UdsServerOptions
     public int MaxValueBytes { get; init; } = 1 << 20;
 
     /// <summary>
-    /// The most bytes of keys and values together, each key counted with 128 bytes on top: default 256 MiB, or a quarter
-    /// of the memory that this process may use where that is less. A SET beyond is answered TOOBIG.
+    /// The most bytes of keys and values together, each key counted with 128 bytes on top: default 256 MiB, or a
+    /// quarter of the memory that this process may use if that is less. A SET beyond is answered TOOBIG.
     /// </summary>
     public long MaxTotalBytes { get; init; } = ShareOfMemory(256L << 20, 4);
 
@@ -51,7 +51,7 @@ public sealed record UdsServerOptions
 
     /// <summary>
     /// The most bytes that wait in all connections together, half-received commands, unread answers and snapshots:
-    /// default 512 MiB, or a fifth of the memory that this process may use where that is less, and 24 KiB for each
+    /// default 512 MiB, or a fifth of the memory that this process may use if that is less, and 24 KiB for each
     /// connection besides. Where three quarters are used, no more commands are
     /// taken from a client before it has read its answers, and one that reads nothing for
     /// <see cref="SlowSubscriberTimeout"/> is closed. A command that would need more than all is answered BUSY.

@@ -32,9 +32,9 @@ internal sealed class ServerLoop : IDisposable
 
     /// <param name="options">The bounds.</param>
     /// <param name="listener">Where clients come in.</param>
-    /// <param name="lock">The listener's name, which is made again where somebody deletes it; none for a socket that another process
-    /// listens with.</param>
-    /// <param name="log">Where to tell.</param>
+    /// <param name="lock">The listener's name, which is made again if it is deleted; none for a socket that another
+    /// process made.</param>
+    /// <param name="log">Where to log.</param>
     public ServerLoop(UdsServerOptions options, UnixSocket listener, SocketLock? @lock, ILogger log)
     {
         _log = log;

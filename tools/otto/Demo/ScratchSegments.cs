@@ -34,7 +34,8 @@ internal sealed class ScratchSegments : IDisposable
         {
             try
             {
-                using FileStream held = File.Open(System.IO.Path.Combine(path, LockName), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+                string name = System.IO.Path.Combine(path, LockName);
+                using FileStream held = File.Open(name, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
                 Directory.Delete(path, recursive: true);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)

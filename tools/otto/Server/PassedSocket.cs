@@ -17,6 +17,7 @@ internal static class PassedSocket
         if (pid != Environment.ProcessId.ToString(CultureInfo.InvariantCulture)) return null;
         string count = Environment.GetEnvironmentVariable("LISTEN_FDS") ?? "";
         return count == "1" ? First
-            : throw new ArgumentException($"LISTEN_FDS is '{count}', and otto serve serves one socket; give the .socket unit one ListenStream=");
+            : throw new ArgumentException(
+                $"LISTEN_FDS is '{count}', and otto serve serves one socket; give the .socket unit one ListenStream=");
     }
 }

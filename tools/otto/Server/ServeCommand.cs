@@ -26,7 +26,8 @@ internal static class ServeCommand
             value = Bound("--max-value", "Maximum bytes of a value or message; K and M are accepted (default 1M)."),
             total = Bound("--max-total", "Maximum bytes of all keys and values; K, M and G are accepted (default 256M, a quarter "
             + "of the memory at most)."),
-            buffered = Bound("--max-buffered", "Maximum bytes buffered for all connections (default 512M, a fifth of the memory at most). Above three quarters, a "
+            buffered = Bound("--max-buffered", "Maximum bytes buffered for all connections (default 512M, a "
+            + "fifth of the memory at most). Above three quarters, a "
             + "client with unread answers receives no new ones."),
             unread = Bound("--max-unread", "Maximum bytes of unread answers per client (default 32M)."),
             depth = Bound("--max-pipeline", "Maximum number of unread answers per client (default 100000).");
