@@ -58,6 +58,10 @@ public sealed class MmapTransport : IStreamTransport, IQueueTransport, ITopicTra
     /// <param name="name">Which stream.</param>
     /// <param name="options">Sizes and waiting; left out, the stream's own or the defaults.</param>
     /// <returns>The end, for one thread at a time.</returns>
+    /// <remarks>
+    /// The order of sending is kept for one handle. If a sender is disposed and opened again, the messages of the two
+    /// handles have no order between them.
+    /// </remarks>
     /// <exception cref="SegmentMismatchException">The stream exists with another size or version.</exception>
     /// <exception cref="CorruptSegmentException">The stream's file fails a check.</exception>
     /// <exception cref="UnauthorizedAccessException">The file or its directory is not this user's alone.</exception>

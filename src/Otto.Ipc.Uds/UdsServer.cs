@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Otto.Ipc.Platform;
 using Otto.Ipc.Uds.Listening;
 using Otto.Ipc.Uds.Server;
 
@@ -15,23 +16,33 @@ namespace Otto.Ipc.Uds;
 /// </remarks>
 public sealed class UdsServer : IDisposable, IAsyncDisposable
 {
-    private readonly SocketLock _lock;
+    private readonly SocketLock? _lock;
+    private readonly UnixSocket _listener;
     private readonly ILogger _log;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _disposed;
 
-    private UdsServer(string path, UdsServerOptions options)
+    private UdsServer(string? path, UdsServerOptions options)
     {
-        SocketPath = path;
         _log = options.LoggerFactory?.CreateLogger("Otto.Ipc.Uds.UdsServer") ?? NullLogger.Instance;
-        _lock = SocketLock.Take(path);
+        if (path is null)
+        {
+            _listener = UnixSocket.Adopt(options.ListenDescriptor!.Value, out path);
+        }
+        else
+        {
+            _lock = SocketLock.Take(path);
+            _listener = _lock.Listener;
+        }
+
+        SocketPath = path;
         try
         {
-            Loop = new ServerLoop(options, _lock.Listener, _log);
+            Loop = new ServerLoop(options, _listener, _lock, _log);
         }
         catch
         {
-            _lock.Dispose();
+            CloseListener();
             throw;
         }
 
@@ -65,6 +76,7 @@ public sealed class UdsServer : IDisposable, IAsyncDisposable
     {
         options ??= new UdsServerOptions();
         options.Validate();
+        if (options.ListenDescriptor is not null) return new UdsServer(null, options);
         string path = SocketPaths.PathOf(options.SocketPath);
         SocketPaths.EnsureDirectory(path);
         return new UdsServer(path, options);
@@ -85,6 +97,12 @@ public sealed class UdsServer : IDisposable, IAsyncDisposable
         await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
+    private void CloseListener()
+    {
+        if (_lock is null) _listener.Close();
+        else _lock.Dispose();
+    }
+
     private void Run()
     {
         Exception? failure = null;
@@ -99,7 +117,7 @@ public sealed class UdsServer : IDisposable, IAsyncDisposable
         }
 
         // The name goes first: a client that finds none knows that no server listens.
-        _lock.Dispose();
+        CloseListener();
         Loop.Dispose();
         if (failure is null) _completion.SetResult();
         else _completion.SetException(failure);

@@ -44,7 +44,9 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// there is room.
     /// </summary>
     /// <param name="message">The bytes; may be empty.</param>
-    /// <param name="delay">The shortest wait, by the machine's clock since its start: zero to <see cref="MaxDelay"/>.</param>
+    /// <param name="delay">
+    /// The shortest wait, by the machine's clock since its start: zero to <see cref="MaxDelay"/>.
+    /// </param>
     /// <param name="id">Names the message for <see cref="Cancel"/>, until it is completed.</param>
     /// <returns><see langword="true"/> if the message was sent; <see langword="false"/> if the queue is full.</returns>
     /// <exception cref="ArgumentOutOfRangeException">

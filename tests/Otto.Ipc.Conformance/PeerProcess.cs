@@ -20,7 +20,9 @@ public sealed partial class PeerProcess : IDisposable
     /// <param name="directory">Where its segments are.</param>
     /// <param name="environment">More variables.</param>
     /// <param name="arguments">The verb and what follows it.</param>
-    /// <param name="launcher">What stands before its command line; left out, nothing. See <see cref="Namespaces"/>.</param>
+    /// <param name="launcher">
+    /// What stands before its command line; left out, nothing. See <see cref="Namespaces"/>.
+    /// </param>
     public PeerProcess(string directory, IReadOnlyList<(string Name, string Value)> environment, IReadOnlyList<string> arguments,
         IReadOnlyList<string>? launcher = null)
     {

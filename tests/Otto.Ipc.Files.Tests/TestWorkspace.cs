@@ -40,6 +40,10 @@ internal sealed class TestWorkspace : IDisposable
         return _peers.Add(new PeerProcess(Directory, [("OTTO_TASKS_DIR", Directory), ("OTTO_TRANSPORT", "files")], arguments));
     }
 
+    /// <summary>Starts another process in namespaces of its own: see <see cref="Namespaces"/>.</summary>
+    public PeerProcess StartIn(IReadOnlyList<string> launcher, params string[] arguments) => _peers.Add(
+        new PeerProcess(Directory, [("OTTO_TASKS_DIR", Directory), ("OTTO_TRANSPORT", "files")], arguments, launcher));
+
     /// <summary>Runs a shell script in this directory.</summary>
     public ShellResult Bash(string script) => Shell.Run(Directory, script);
 

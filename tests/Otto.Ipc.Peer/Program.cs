@@ -11,6 +11,8 @@ return args switch
     ["stream-send", .. var rest] => StreamVerbs.Send(rest),
     ["stream-receive", .. var rest] => StreamVerbs.Receive(rest),
     ["stream-stay", .. var rest] => StreamVerbs.Stay(rest),
+    ["full-stream", .. var rest] => FullDiskVerbs.Stream(rest),
+    ["full-queue"] => FullDiskVerbs.Queue(),
     ["fifo-send", .. var rest] => FifoVerbs.Send(rest),
     ["fifo-receive", .. var rest] => FifoVerbs.Receive(rest),
     ["lane-send", .. var rest] => SharedStreamVerbs.Send(rest),

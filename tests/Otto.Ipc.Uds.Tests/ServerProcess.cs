@@ -13,6 +13,11 @@ internal sealed class ServerProcess : IDisposable
     private readonly Task<string> _errors;
 
     public ServerProcess(params string[] arguments)
+        : this([], arguments)
+    {
+    }
+
+    public ServerProcess(IReadOnlyList<(string Name, string Value)> environment, IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileName(path) == "dotnet" ? path : "dotnet")
         {
@@ -22,6 +27,7 @@ internal sealed class ServerProcess : IDisposable
         };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Uds.Peer.dll"));
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        foreach ((string name, string value) in environment) start.Environment[name] = value;
         _process = Process.Start(start)!;
         _errors = _process.StandardError.ReadToEndAsync();
     }
@@ -30,9 +36,12 @@ internal sealed class ServerProcess : IDisposable
 
     public string Errors => _errors.Result;
 
-    public static ServerProcess Serve(string path, params string[] options)
+    public static ServerProcess Serve(string path, params string[] options) => ServeWith([], path, options);
+
+    public static ServerProcess ServeWith(
+        IReadOnlyList<(string Name, string Value)> environment, string path, params string[] options)
     {
-        var server = new ServerProcess(["serve", path, .. options]);
+        var server = new ServerProcess(environment, ["serve", path, .. options]);
         Assert.That(server.ReadLine(), Is.EqualTo("ready"), () => server.Errors);
         return server;
     }

@@ -27,6 +27,67 @@ internal sealed class SocketToolTests : ToolTest
         _server = null;
     }
 
+    // What systemd does for a .socket unit: it listens, and starts the service with the socket as descriptor 3.
+    private const string Activate = """
+        import os, socket, sys
+        kind, path, count = sys.argv[1], sys.argv[2], sys.argv[3]
+        if kind == 'file':
+            os.dup2(os.open('/dev/null', os.O_RDONLY), 3)
+        else:
+            s = socket.socket(socket.AF_UNIX if kind == 'unix' else socket.AF_INET, socket.SOCK_STREAM)
+            s.bind(path if kind == 'unix' else ('127.0.0.1', 0))
+            s.listen(16)
+            if s.fileno() != 3:
+                os.dup2(s.fileno(), 3)
+        os.set_inheritable(3, True)
+        os.environ.update(LISTEN_FDS=count, LISTEN_PID=str(os.getpid()))
+        os.execvp(sys.argv[4], sys.argv[4:])
+
+        """;
+
+    [Test]
+    public void Serve_takes_the_socket_that_systemd_passes_and_leaves_its_path()
+    {
+        File.WriteAllText(Path.Combine(Folder, "activate.py"), Activate);
+        Result result = Script($$"""
+            python3 "{{Folder}}/activate.py" unix "{{Folder}}/passed.sock" 1 otto serve > "{{Folder}}/ready" & server=$!
+            until [ -s "{{Folder}}/ready" ]; do kill -0 $server || exit 9; done
+            export OTTO_SOCKET="{{Folder}}/passed.sock"
+            otto set k v && otto get k
+            kill $server; wait $server; echo "ended $?"
+            test -S "$OTTO_SOCKET" && echo "still there"
+            """);
+        Assert.That(File.ReadAllText(Path.Combine(Folder, "ready")), Is.EqualTo($"{Folder}/passed.sock\n"));
+        Assert.That(result.Output, Is.EqualTo("v\nended 0\nstill there\n"), result.ToString());
+    }
+
+    [TestCase("unix", "2", "LISTEN_FDS is '2'")]
+    [TestCase("inet", "1", "not a Unix stream socket that listens")]
+    [TestCase("file", "1", "not a Unix stream socket that listens")]
+    public void Serve_refuses_what_is_not_one_listening_socket(string kind, string count, string says)
+    {
+        File.WriteAllText(Path.Combine(Folder, "activate.py"), Activate);
+        Result result = Script($"""python3 "{Folder}/activate.py" {kind} "{Folder}/passed.sock" {count} otto serve""");
+        Assert.That((result.Code, result.Output), Is.EqualTo((2, "")), result.ToString());
+        Assert.That(result.Errors, Does.StartWith("otto: ").And.Contain(says));
+    }
+
+    [Test]
+    public void Serve_ignores_a_socket_that_was_passed_to_its_parent_and_refuses_two_places()
+    {
+        File.WriteAllText(Path.Combine(Folder, "activate.py"), Activate);
+        Result result = Script($$"""
+            cd "{{Folder}}"
+            python3 activate.py unix "$PWD/passed.sock" 1 sh -c 'otto serve > ready & echo $! > pid; wait' &
+            until [ -s "{{Folder}}/ready" ]; do kill -0 $! || exit 9; done
+            cat "{{Folder}}/ready"; kill $(cat "{{Folder}}/pid"); wait
+            rm "{{Folder}}/passed.sock"
+            python3 "{{Folder}}/activate.py" unix "{{Folder}}/passed.sock" 1 otto serve --socket "$OTTO_SOCKET"; echo "code $?"
+            """);
+        Assert.That(result.Output, Is.EqualTo($"{Socket}\ncode 2\n"), result.ToString());
+        Assert.That(result.Errors, Does.Contain("leave one of them out"));
+    }
+
     [Test]
     public void A_script_sets_gets_lists_and_deletes()
     {

@@ -20,11 +20,13 @@ internal sealed class StreamFile : IDisposable
 {
     public const string Suffix = ".lock";
 
-    private const int HeaderBytes = 13, FramingAt = 4, LimitAt = 8, BegunAt = 12, RenewTries = 1000;
+    private const int HeaderBytes = 13, FramingAt = 4, LimitAt = 8, BegunAt = 12, RenewTries = 1000, LookMilliseconds = 1000;
     private static readonly int Magic = BinaryPrimitives.ReadInt32LittleEndian("FIFO"u8);
     private readonly SafeFileHandle _file;
     private readonly StreamLocks _locks;
     private readonly string _path;
+    private FileStatus? _fifo;
+    private long _seenAt;
 
     private StreamFile(SafeFileHandle file, string fifoPath)
     {
@@ -71,7 +73,12 @@ internal sealed class StreamFile : IDisposable
             var joined = new StreamFile(OpenFile(path), fifoPath);
             try
             {
-                if (joined.TryJoin(options) && joined.IsStillNamed(path)) return joined;
+                if (joined.TryJoin(options) && joined.IsStillNamed(path))
+                {
+                    joined._fifo = PrivateFiles.Status(fifoPath);
+                    joined._seenAt = Environment.TickCount64;
+                    return joined;
+                }
             }
             catch
             {
@@ -86,6 +93,19 @@ internal sealed class StreamFile : IDisposable
 
         throw new IOException(
             $"{path} stayed locked by another process, which stored no stream options in it; remove it if no program uses the FIFO");
+    }
+
+    /// <summary>Checks once per second that the FIFO and its file are still the ones of this name.</summary>
+    /// <exception cref="IOException">They were deleted or replaced.</exception>
+    public void ThrowIfRemoved()
+    {
+        if (Environment.TickCount64 - _seenAt < LookMilliseconds) return;
+        _seenAt = Environment.TickCount64;
+        if (PrivateFiles.Status(_path) is { } file && file.IsSameFile(PrivateFiles.Status(_file))
+            && PrivateFiles.Status(FifoPath) is { } fifo && _fifo is { } own && fifo.IsSameFile(own)) return;
+        _seenAt = 0; // Each call from now on.
+        throw new IOException($"{FifoPath} was deleted or replaced while it was open here; processes that open it now use another FIFO: "
+            + "dispose this end and open it again");
     }
 
     /// <summary>Takes the receiver's place.</summary>

@@ -136,6 +136,7 @@ internal sealed class FifoReceiver : MessageReceiver, IWaitCondition
         source = default;
         _found = _reader.Find(out _);
         if (_found != FrameState.Nothing) return true;
+        _file.ThrowIfRemoved();
         source = _reader.SleepSource;
         if (arm) _wait.Arm(source.Id, source.Events);
         return false;
@@ -153,6 +154,7 @@ internal sealed class FifoReceiver : MessageReceiver, IWaitCondition
     {
         FrameState state = _reader.Find(out bytes);
         if (state == FrameState.Error) _reader.ThrowError();
+        if (state == FrameState.Nothing) _file.ThrowIfRemoved();
         return state == FrameState.Message;
     }
 

@@ -10,6 +10,7 @@ namespace Otto.Ipc.Fifo.Streams;
 internal sealed class FifoSender : MessageSender, IWaitCondition
 {
     private readonly ExclusiveUse _use;
+    private readonly StreamFile _file;
     private readonly SenderPipe _pipe;
     private long _reservations;
     private long _open;
@@ -17,6 +18,7 @@ internal sealed class FifoSender : MessageSender, IWaitCondition
 
     public FifoSender(StreamFile file, FifoStreamOptions options)
     {
+        _file = file;
         _use = new ExclusiveUse(() => _pipe!.Close(tell: false));
         try
         {
@@ -118,7 +120,12 @@ internal sealed class FifoSender : MessageSender, IWaitCondition
         _pipe.Signal.Set();
     }
 
-    bool IWaitCondition.Poll(bool arm, out SleepSource source) => _pipe.HasRoom(arm, out source);
+    bool IWaitCondition.Poll(bool arm, out SleepSource source)
+    {
+        if (_pipe.HasRoom(arm, out source)) return true;
+        _file.ThrowIfRemoved();
+        return false;
+    }
 
     protected override bool CommitSlot(in SlotToken token, int bytes)
     {
@@ -147,7 +154,20 @@ internal sealed class FifoSender : MessageSender, IWaitCondition
     private void Enter()
     {
         _use.Enter();
-        if (!_completed) return;
+        if (!_completed)
+        {
+            try
+            {
+                _file.ThrowIfRemoved();
+                return;
+            }
+            catch
+            {
+                Exit();
+                throw;
+            }
+        }
+
         Exit();
         throw new InvalidOperationException("this sender was completed; open another one to send more");
     }

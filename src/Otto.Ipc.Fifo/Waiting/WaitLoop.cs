@@ -27,6 +27,9 @@ internal interface IWaitCondition
 /// <summary>The waits of one end.</summary>
 internal sealed class WaitLoop(ExclusiveUse use, IWaitCondition condition, WakeSignal signal, IWaitHandler handler) : IDisposable
 {
+    // No event tells that the FIFO was deleted.
+    private const int LongestSleep = 1000;
+
     private readonly WaitRegistration _registration = new(handler);
     private readonly Timer _timer = new(static handler => ((IWaitHandler)handler!).OnReady(), handler, Timeout.Infinite, Timeout.Infinite);
 
@@ -45,7 +48,8 @@ internal sealed class WaitLoop(ExclusiveUse use, IWaitCondition condition, WakeS
             if (condition.Poll(arm: false, out SleepSource source)) return true;
             int milliseconds = Remaining(timeout, start);
             if (milliseconds == 0) return false;
-            if (source.LongestRetry > 0) milliseconds = (int)Math.Min((uint)milliseconds, (uint)Next(ref retry, source)); // -1 is for ever
+            int longest = source.LongestRetry > 0 ? Next(ref retry, source) : LongestSleep;
+            milliseconds = (int)Math.Min((uint)milliseconds, (uint)longest); // -1 is for ever
             signal.Block(source.Id, source.Events, milliseconds);
         }
     }
@@ -63,7 +67,7 @@ internal sealed class WaitLoop(ExclusiveUse use, IWaitCondition condition, WakeS
                 use.ThrowIfClosed();
                 cancellationToken.ThrowIfCancellationRequested();
                 if (condition.Poll(arm: true, out SleepSource source)) return;
-                if (source.LongestRetry > 0) CallAfter(Next(ref retry, source));
+                CallAfter(source.LongestRetry > 0 ? Next(ref retry, source) : LongestSleep);
                 await signal.WaitAsync().ConfigureAwait(false);
             }
         }

@@ -2,6 +2,7 @@ using Otto.Ipc.Endpoints;
 using Otto.Ipc.Files.Messages;
 using Otto.Ipc.Files.Paths;
 using Otto.Ipc.Files.Watching;
+using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Files.Streams;
 
@@ -10,7 +11,7 @@ namespace Otto.Ipc.Files.Streams;
 
 internal sealed class LogReceiver : MessageReceiver, IWaitCondition
 {
-    private const int MostLanes = 1024;
+    private const int MostLanes = 1024, LookMilliseconds = 1000;
 
     private readonly string _lanesDirectory;
     private readonly StreamNumbers _numbers;
@@ -21,7 +22,7 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
     private readonly List<SenderLogReader> _lanes = [];
     private int _turn, _leasedBytes;
     private SenderLogReader? _leased;
-    private long _leases, _openLease;
+    private long _leases, _openLease, _seenAt = Environment.TickCount64;
 
     public LogReceiver(string stream, string lanes, StreamNumbers numbers, FilesTransportOptions options)
     {
@@ -189,7 +190,19 @@ internal sealed class LogReceiver : MessageReceiver, IWaitCondition
     private bool TryPeek(out ReadOnlyMemory<byte> line)
     {
         if (TryPeekKnown(out line)) return true;
+        ThrowIfRemoved();
         return FindLanes() && TryPeekKnown(out line);
+    }
+
+    /// <summary>Checks once per second that this is still the stream's receiver.</summary>
+    private void ThrowIfRemoved()
+    {
+        if (Environment.TickCount64 - _seenAt < LookMilliseconds) return;
+        _seenAt = Environment.TickCount64;
+        if (!PrivateFiles.Status(_role.File).HasNoName && !_lanes.Exists(static lane => lane.IsRemoved)) return;
+        _seenAt = 0; // Each call from now on.
+        throw new IOException($"{_lanesDirectory} was deleted while it was open here; processes that open the stream now use other files: "
+            + "dispose this receiver and open it again");
     }
 
     private bool TryPeekKnown(out ReadOnlyMemory<byte> line)

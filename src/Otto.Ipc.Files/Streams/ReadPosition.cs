@@ -20,6 +20,13 @@ internal static class ReadPosition
         return file is null ? 0 : Load(file, log.Read);
     }
 
+    /// <summary>Makes the file of a lane that never had a receiver. The caller holds the lane's lock.</summary>
+    public static void Reserve(SenderLogFiles log)
+    {
+        using SafeFileHandle? made = PrivateFile.TryCreate(log.Read, append: false);
+        if (made is not null) Store(made, log.Read, 0);
+    }
+
     public static long Load(SafeFileHandle file, string path)
     {
         Span<byte> text = stackalloc byte[Bytes + 1];

@@ -20,6 +20,7 @@ internal sealed class SenderLogReader : IDisposable
     private long _begin, _position;
     private byte[] _buffer = [];
     private int _start, _end, _searched;
+    private bool _unstored;
 
     /// <summary>Continues where the lane's last receiver ended. The caller is the stream's only receiver.</summary>
     /// <exception cref="CorruptSegmentException">The position is outside the log.</exception>
@@ -32,7 +33,9 @@ internal sealed class SenderLogReader : IDisposable
         try
         {
             _position = ReadPosition.Load(_positionFile, log.Read);
-            ReadPosition.Store(_positionFile, log.Read, _position);
+            // A file without a position says nothing of what was read: the log begins where it begins.
+            if (RandomAccess.GetLength(_positionFile) == 0 && log.Segments() is [var first, ..]) _position = first;
+            Store();
             FindSegment();
         }
         catch
@@ -43,6 +46,9 @@ internal sealed class SenderLogReader : IDisposable
     }
 
     public SenderLogFiles Files => _log;
+
+    /// <summary>Whether the lane was deleted while it was open here.</summary>
+    public bool IsRemoved => PrivateFiles.Status(_positionFile).HasNoName;
 
     /// <summary>Shows the next line, without its end.</summary>
     /// <param name="line">Valid until the next call here.</param>
@@ -145,6 +151,7 @@ internal sealed class SenderLogReader : IDisposable
         }
 
         for (int i = 0; i < at; i++) PrivateFile.Remove(_log.SegmentPath(segments[i]));
+        if (_unstored && at > 0) Store();
         _segment?.Dispose();
         (_segment, _path, _begin) = (segment, path, segments[at]);
         return true;
@@ -153,7 +160,22 @@ internal sealed class SenderLogReader : IDisposable
     private void MoveTo(long position)
     {
         _position = position;
-        ReadPosition.Store(_positionFile, _log.Read, position);
+        Store();
+    }
+
+    private void Store()
+    {
+        try
+        {
+            ReadPosition.Store(_positionFile, _log.Read, _position);
+            _unstored = false;
+        }
+        catch (IOException e) when (PrivateFiles.IsFull(e))
+        {
+            // A full disk, and a file that never had its bytes. Reading on is what frees some. The position follows as soon as it can,
+            // and a receiver that begins before that reads these lines again.
+            _unstored = true;
+        }
     }
 
     private CorruptSegmentException TooLong(int bytes) => new(

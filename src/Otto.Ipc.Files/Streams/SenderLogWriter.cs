@@ -26,6 +26,8 @@ internal sealed class SenderLogWriter : IDisposable
         long[] segments = log.Segments();
         if (segments.Length == 0)
         {
+            // The receiver's file gets its room now: should the disk be full later, a receiver can begin all the same, and free some.
+            ReadPosition.Reserve(log);
             Tail = _begin = ReadPosition.Load(log);
             return;
         }
@@ -57,6 +59,10 @@ internal sealed class SenderLogWriter : IDisposable
             throw;
         }
 
+        // After the write: what is in a deleted file reaches nobody, and has not been sent.
+        if (PrivateFiles.Status(_segment!).HasNoName)
+            throw new IOException($"{_path} was deleted while it was open here, and the message was not sent; processes that open the "
+                + "stream now use another log: dispose this sender and open it again");
         Tail += line.Length;
         if (_flush != FlushLevel.None) PrivateFile.Flush(_segment!, _path);
     }

@@ -60,7 +60,7 @@ internal static class SegmentInspector
             FixedHeader header = SegmentLayout.Read(bytes.Read(0, SegmentLayout.HeaderBytes), status.Size, spec.Shape, report.Path);
             SegmentPlan plan = SegmentFile.PlanOf(spec, header, report.Path);
             bool stale = header.State != SegmentLayout.StateRetired && SegmentFile.IsOfAnotherBoot(header, file)
-                && !Segments.Participants.IsAnyAlive(file, header, probe);
+                && !ParticipantEntry.IsAnyAlive(file, header, probe);
             report = report with
             {
                 Id = header.Id,

@@ -97,7 +97,8 @@ public enum SegmentCondition
 
     /// <summary>
     /// It is on a disk, no process here has it open, and it was made under another boot id: before the machine last
-    /// started, or by another machine. Whoever opens it replaces it if it holds nothing; otherwise, the open fails.
+    /// started, or by another machine. A process that opens it replaces it if it holds nothing; otherwise, the open
+    /// fails.
     /// </summary>
     Stale,
 

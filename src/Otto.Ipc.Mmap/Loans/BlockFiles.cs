@@ -78,6 +78,27 @@ internal sealed class BlockFiles(BlockTable table, LenderSeat seat, string prefi
         }
     }
 
+    /// <summary>Drops the file of a free block, if its word is still the one that was seen.</summary>
+    public void DropIdle(int index, long word)
+    {
+        long making = BlockWord.Make(BlockState.Making, BlockWord.Generation(word), seat.Bit);
+        if (BlockWord.State(word) != BlockState.Free || Interlocked.CompareExchange(ref table.Word(index), making, word) != word) return;
+        DropFile(index);
+        Free(index, making);
+    }
+
+    /// <summary>What the files of free blocks take.</summary>
+    public long KeptBytes()
+    {
+        long kept = 0;
+        for (int i = 0; i < table.Count; i++)
+        {
+            if (BlockWord.State(Volatile.Read(ref table.Word(i))) == BlockState.Free) kept += SizeOf(i);
+        }
+
+        return kept;
+    }
+
     private bool IsTooMuch(int index)
     {
         long kept = SizeOf(index);

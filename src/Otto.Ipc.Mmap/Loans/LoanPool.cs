@@ -20,6 +20,7 @@ internal sealed class LoanPool
     private readonly LoanRecovery _recovery;
     private readonly MappedBlock?[] _views;
     private readonly int[] _holds;
+    private readonly IdleBlocks _idle;
     private readonly Lock _gate = new();
     private readonly int _blocks;
     private readonly bool _writableViews;
@@ -38,6 +39,7 @@ internal sealed class LoanPool
         _participants = Participants.Observe(segment, _recovery.Repair, ParticipantRange.Any);
         _seat = new LenderSeat(_participants);
         _files = new BlockFiles(_table, _seat, prefix);
+        _idle = new IdleBlocks(_table, _files, segment.Path);
     }
 
     private uint MyBit => _seat.Bit;
@@ -293,10 +295,28 @@ internal sealed class LoanPool
             int index = (int)((uint)_looked++ % (uint)_blocks);
             if (_views[index] is not { } view || File.Exists(_files.PathOf(index, view.File))) continue;
             long word = Volatile.Read(ref Word(index));
+            // Memory that is mapped keeps its room, although its file has no name any more.
+            if (BlockWord.State(word) is BlockState.Free or BlockState.Making) Unmap(index, view);
             long writing = BlockWord.Make(BlockState.Writing, BlockWord.Generation(word), MyBit);
             if (BlockWord.State(word) == BlockState.Free && view.File == Volatile.Read(ref _table.File(index))
                 && Interlocked.CompareExchange(ref Word(index), writing, word) == word)
                 _files.GiveUp(index);
+        }
+
+        foreach (int index in _idle.Drop())
+        {
+            if (_views[index] is { } view) Unmap(index, view);
+        }
+    }
+
+    /// <summary>Releases the memory of a file that no message names any more.</summary>
+    private void Unmap(int index, MappedBlock view)
+    {
+        lock (_gate)
+        {
+            if (_views[index] != view || view.File != Volatile.Read(ref _table.File(index))) return;
+            _views[index] = null;
+            view.Retire();
         }
     }
 

@@ -148,7 +148,7 @@ internal sealed class IndexQueue
 
     /// <summary>
     /// Checks, once a take has found nothing, whether that can be: head and tail that do not fit each other look like
-    /// an empty queue for ever.
+    /// an empty queue permanently.
     /// </summary>
     /// <exception cref="CorruptSegmentException">They do not fit each other.</exception>
     public void CheckEmpty()

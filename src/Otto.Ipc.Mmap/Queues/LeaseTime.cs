@@ -37,10 +37,10 @@ internal static class LeaseTime
         (leased & LapMask) != (SlotWord.Lap(word) & LapMask) ? WorkHandling.Alone : (WorkHandling)((leased >> HandlingAt) & 3);
 
     /// <summary>How long ago a slot was leased, in milliseconds.</summary>
-    /// <param name="now">Milliseconds since boot. Read it after the slot's word; a time that lies later counts as now.</param>
+    /// <param name="now">Milliseconds since boot. Read it after the slot's word; a later time counts as now.</param>
     /// <param name="leased">The slot's field.</param>
     /// <param name="word">The slot's word.</param>
-    /// <returns>The age; 0 where the holder has not stored the time yet.</returns>
+    /// <returns>The age; 0 if the holder has not stored the time yet.</returns>
     public static long Age(long now, long leased, long word)
     {
         if ((leased & LapMask) != (SlotWord.Lap(word) & LapMask)) return 0;

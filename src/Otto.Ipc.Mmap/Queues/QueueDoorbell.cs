@@ -74,7 +74,7 @@ internal sealed class RoomReadiness(IndexQueue free, SegmentFile segment, int sl
 
     public bool Poll() => !free.IsEmpty || segment.IsRetired || free.IsDamaged || (Moves!.TryMakeRoom() && !free.IsEmpty);
 
-    /// <summary>Whether no slot will ever be free again: the caller is told by the next claim.</summary>
+    /// <summary>Whether no slot will ever be free again: the next claim throws.</summary>
     public bool LooksDamaged() => free.LooksDamaged();
 
     /// <summary>Lets the workers get a few slots ahead, for five microseconds at most: a
@@ -120,7 +120,7 @@ internal sealed class WorkReadiness(IndexQueue ready, DelayedSlots delayed, Segm
         return false;
     }
 
-    /// <summary>Whether no message will ever be ready again: the caller is told by the next lease.</summary>
+    /// <summary>Whether no message will ever be ready again: the next lease throws.</summary>
     public bool LooksDamaged() => ready.LooksDamaged();
 
     public void Dispose()

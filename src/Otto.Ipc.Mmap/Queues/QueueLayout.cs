@@ -41,7 +41,7 @@ internal sealed class QueueLayout
     public const int KindInline = 0, KindLoan = 1;
     public const int ControlWords = 11;
 
-    /// <summary>The number of slots that have one word for when to look at their delayed messages.</summary>
+    /// <summary>The number of slots that have one word for when to check their delayed messages.</summary>
     public const int GroupSlots = 128;
 
     public QueueLayout(SegmentPlan plan)

@@ -1,5 +1,4 @@
-using System.Buffers.Binary;
-using Microsoft.Win32.SafeHandles;
+using System.Collections.Concurrent;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Mmap.Segments;
@@ -38,15 +37,22 @@ internal readonly record struct ParticipantRange(int First, int Count, string Wh
 /// <summary>This process's entry in a segment, and its view of the others'.</summary>
 internal sealed class Participants
 {
-    public const long Active = 1, StateMask = 0xFF;
+    public const long Active = ParticipantEntry.Active, StateMask = ParticipantEntry.StateMask;
     public const int PidField = 0x08, RolesField = 0x0C, NamespaceField = 0x10;
 
     private const int LongestSweep = 2_000; // milliseconds
+    private const int Neighbours = 2, RoundsUntilAll = 4;
+
+    // One handle of a process looks for the dead of a segment: what it finds is repaired, and rung for, for all.
+    private static readonly ConcurrentDictionary<Guid, Participants> Lookouts = new();
 
     private readonly SegmentFile _segment;
     private readonly Action<int, int> _sweep;
     private readonly ParticipantLocks _probe;
     private readonly ParticipantRange _seats;
+    private static long s_probes;
+    private int _rounds;
+    private bool _repairedOnJoin;
 
     private Participants(SegmentFile segment, Action<int, int> sweep, ParticipantRange seats)
     {
@@ -60,6 +66,9 @@ internal sealed class Participants
     public int Me { get; private set; } = -1;
 
     public int Count => _segment.Plan.MaxParticipants;
+
+    /// <summary>How often this process has asked the kernel whether a participant lives, to find the dead.</summary>
+    public static long Probes => Volatile.Read(ref s_probes);
 
     /// <summary>Takes a free entry, finishing first what a dead predecessor of that entry left.</summary>
     /// <param name="segment">Where.</param>
@@ -106,19 +115,6 @@ internal sealed class Participants
         return false;
     }
 
-    /// <summary>Whether a live process takes part in a segment that is not mapped.</summary>
-    public static bool IsAnyAlive(SafeFileHandle file, in FixedHeader header, ParticipantLocks probe)
-    {
-        Span<byte> ctl = stackalloc byte[8];
-        for (int i = 0; i < Math.Clamp(header.MaxParticipants, 0, SegmentLayout.MaxParticipantsLimit); i++)
-        {
-            if (RandomAccess.Read(file, ctl, Offset(i)) == ctl.Length
-                && (BinaryPrimitives.ReadInt64LittleEndian(ctl) & StateMask) == Active && probe.IsAlive(i)) return true;
-        }
-
-        return false;
-    }
-
     public bool IsActive(int participant) => (Volatile.Read(ref Ctl(participant)) & StateMask) == Active;
 
     public ParticipantRoles Roles(int participant) => (ParticipantRoles)Volatile.Read(ref _segment.Mapping.Int(Offset(participant) + 0x0C));
@@ -131,25 +127,41 @@ internal sealed class Participants
     public bool IsAlive(int participant) =>
         participant == Me || (IsActive(participant) && _probe.IsAlive(participant));
 
-    /// <summary>Repairs what each dead participant left, and frees its entry.</summary>
+    /// <summary>
+    /// Repairs what dead participants left, and frees their entries. The first call checks every participant. Of later
+    /// calls, one handle of a process checks those that follow it until it has met two that live, so that all together
+    /// ask the kernel twice for each participant. Now and then it checks every one, since the two may be stopped.
+    /// </summary>
     /// <returns>How many were swept here.</returns>
     public int SweepDead()
     {
-        int dead = 0;
-        for (int i = 0; i < Count; i++)
+        bool first = _rounds == 0;
+        int round = _rounds++ & int.MaxValue;
+        if (!first && Lookouts.GetOrAdd(_segment.Id, this) != this) return 0;
+        bool all = first || (round + Math.Max(Me, 0)) % RoundsUntilAll == 0;
+        int dead = 0, alive = 0;
+        for (int n = 1; n <= Count && (all || alive < Neighbours); n++)
         {
+            int i = (Math.Max(Me, 0) + n) % Count;
             if (i == Me) continue;
             if (FaultPoints.Plants("sweep.without-proof")) _sweep(i, Me); // what a timeout would do
-            if (IsActive(i) && !_probe.IsAlive(i) && TrySweep(i)) dead++;
+            if (!IsActive(i)) continue;
+            Interlocked.Increment(ref s_probes);
+            if (_probe.IsAlive(i)) alive++;
+            else if (TrySweep(i)) dead++;
         }
 
         _segment.Meter.Reclaimed(dead);
+        // What the predecessor of this entry left was repaired when it was taken: the caller has the same to do about it.
+        if (_repairedOnJoin) dead++;
+        _repairedOnJoin = false;
         return dead;
     }
 
     /// <summary>Frees the entry. The entry's owner has released what it held before.</summary>
     public void Leave()
     {
+        Lookouts.TryRemove(KeyValuePair.Create(_segment.Id, this));
         if (Me < 0)
         {
             _probe.Dispose();
@@ -208,6 +220,7 @@ internal sealed class Participants
             // Its roles go first: under this lock its entry looks alive to whoever counts workers.
             SetRoles(ParticipantRoles.None);
             _sweep(i, i);
+            _repairedOnJoin = true;
         }
 
         SegmentMapping m = _segment.Mapping;
@@ -240,5 +253,5 @@ internal sealed class Participants
 
     private ref long Ctl(int participant) => ref _segment.Mapping.Long(Offset(participant));
 
-    private static long Offset(int participant) => SegmentLayout.ParticipantsOffset + (long)participant * SegmentLayout.ParticipantBytes;
+    private static long Offset(int participant) => ParticipantEntry.Offset(participant);
 }

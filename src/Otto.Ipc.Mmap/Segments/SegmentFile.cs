@@ -202,7 +202,7 @@ internal sealed class SegmentFile
             if (header.State != SegmentLayout.StateReady)
                 throw new CorruptSegmentException($"{path}: state is {header.State}, expected {SegmentLayout.StateReady}");
             // A pool is its channel's, which was checked.
-            if (spec.Shape != SegmentShape.Pool && IsOfAnotherBoot(header, file) && !Participants.IsAnyAlive(file, header, locks))
+            if (spec.Shape != SegmentShape.Pool && IsOfAnotherBoot(header, file) && !ParticipantEntry.IsAnyAlive(file, header, locks))
             {
                 RequireNothingPending(file, header, spec, path);
                 // Whoever gets the write lock clears it away; everybody tries again.
@@ -291,9 +291,10 @@ internal sealed class SegmentFile
         string? pending = spec.PendingWork(mapping, header, path);
         mapping.Unmap();
         if (pending is null) return;
-        throw new SegmentMismatchException($"{path} was made under another boot id ({header.BootId}; this is {ProcessIdentity.BootId}), no "
-            + $"process here has it open, and it holds {pending}; it was left alone. If it is a container's or a virtual machine's, name "
-            + $"another directory in OTTO_SHM_DIR; if it is from before a restart, remove it: otto ipc rm {System.IO.Path.GetFileName(path)}");
+        throw new SegmentMismatchException(
+            $"{path} was made under another boot id ({header.BootId}; this is {ProcessIdentity.BootId}), no process here has it open, and "
+            + $"it holds {pending}; it was left alone. If it is a container's or a virtual machine's, name another directory in "
+            + $"OTTO_SHM_DIR; if it is from before a restart, remove it: otto ipc rm {System.IO.Path.GetFileName(path)}");
     }
 
     private static void Retire(SafeFileHandle file, string path)

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Otto.Ipc.Platform;
 
 namespace Otto.Ipc.Uds.Buffers;
@@ -14,11 +13,11 @@ internal struct Input
     // As much every connection may keep: without the first bytes of a command nobody could say where the next one begins.
     private const int Free = 8 << 10;
 
-    private byte[]? _kept;
+    private InputBuffer _kept;
     private int _start;
     private int _end;
 
-    public readonly ReadOnlySpan<byte> Kept => _kept.AsSpan(_start, _end - _start);
+    public readonly ReadOnlySpan<byte> Kept => _kept.IsAllocated ? _kept.Span[_start.._end] : default;
 
     public readonly int KeptBytes => _end - _start;
 
@@ -31,17 +30,23 @@ internal struct Input
     public Received Receive(UnixSocket socket, byte[] shared, MemoryBudget budget, out ReadOnlySpan<byte> data)
     {
         data = default;
-        if (_kept is not null && _kept.Length - _end < LeastRoom && !TryMakeRoom(KeptBytes + LeastRoom, budget)) return Received.NoRoom;
-        byte[] buffer = _kept ?? shared;
-        int at = _kept is null ? 0 : _end;
+        bool keeps = _kept.IsAllocated;
+        if (keeps && _kept.Length - _end < LeastRoom)
+        {
+            if (!TryMakeRoom(KeptBytes + LeastRoom, budget)) return Received.NoRoom;
+            keeps = _kept.IsAllocated;
+        }
+
+        Span<byte> buffer = keeps ? _kept.Span : shared;
+        int at = keeps ? _end : 0;
         // Where memory is short no more is taken than could be kept in any case.
-        int most = _kept is null && budget.IsUnderPressure ? Free - LeastRoom : buffer.Length - at;
-        SocketResult result = socket.Receive(buffer.AsSpan(at, most), out int received);
+        int most = !keeps && budget.IsUnderPressure ? Free - LeastRoom : buffer.Length - at;
+        SocketResult result = socket.Receive(buffer.Slice(at, most), out int received);
         if (result == SocketResult.WouldBlock) return Received.Nothing;
         // The end, or a client that closed with answers unread; what it had sent was received before.
         if (result == SocketResult.Ended) return Received.End;
-        if (_kept is not null) _end += received;
-        data = _kept is null ? shared.AsSpan(0, received) : Kept;
+        if (keeps) _end += received;
+        data = keeps ? Kept : shared.AsSpan(0, received);
         return Received.Bytes;
     }
 
@@ -59,14 +64,14 @@ internal struct Input
             return true;
         }
 
-        if (_kept is not null)
+        if (_kept.IsAllocated)
         {
             _start = _end - rest.Length;
             return true;
         }
 
-        if (!TryRent(rest.Length + LeastRoom, budget, out byte[] buffer)) return false;
-        rest.CopyTo(buffer);
+        if (!TryRent(rest.Length + LeastRoom, budget, out InputBuffer buffer)) return false;
+        rest.CopyTo(buffer.Span);
         _kept = buffer;
         _start = 0;
         _end = rest.Length;
@@ -75,30 +80,30 @@ internal struct Input
 
     public void Release(MemoryBudget budget)
     {
-        if (_kept is null) return;
+        if (!_kept.IsAllocated) return;
         budget.Give(_kept.Length);
-        ArrayPool<byte>.Shared.Return(_kept);
-        _kept = null;
+        _kept.Free();
+        _kept = default;
         _start = _end = 0;
     }
 
     private bool TryMakeRoom(int bytes, MemoryBudget budget)
     {
-        if (bytes <= _kept!.Length && _start > 0)
+        if (bytes <= _kept.Length && _start > 0)
         {
-            Kept.CopyTo(_kept);
+            Kept.CopyTo(_kept.Span);
             _end -= _start;
             _start = 0;
             return true;
         }
 
-        if (!TryRent(Math.Max(bytes, KeptBytes * 2), budget, out byte[] larger))
+        if (!TryRent(Math.Max(bytes, KeptBytes * 2), budget, out InputBuffer larger))
         {
             Release(budget);
             return false;
         }
 
-        Kept.CopyTo(larger);
+        Kept.CopyTo(larger.Span);
         int kept = KeptBytes;
         Release(budget);
         _kept = larger;
@@ -106,11 +111,11 @@ internal struct Input
         return true;
     }
 
-    private static bool TryRent(int bytes, MemoryBudget budget, out byte[] buffer)
+    private static bool TryRent(int bytes, MemoryBudget budget, out InputBuffer buffer)
     {
-        buffer = [];
+        buffer = default;
         if (bytes > Free && !budget.HasRoomFor(bytes)) return false;
-        buffer = ArrayPool<byte>.Shared.Rent(bytes);
+        buffer = InputBuffer.Allocate(bytes);
         budget.Take(buffer.Length);
         return true;
     }

@@ -14,9 +14,9 @@ internal sealed class SocketLock : IDisposable
 {
     private static readonly TimeSpan LiveTimeout = TimeSpan.FromMilliseconds(200), DyingTimeout = TimeSpan.FromSeconds(2);
     private readonly string _path;
-    private readonly SafeFileHandle _lock;
-    private readonly ulong _inode;
-    private readonly UnixSocket _listener;
+    private SafeFileHandle _lock;
+    private ulong _inode;
+    private UnixSocket _listener;
     private int _disposed;
 
     private SocketLock(string path, SafeFileHandle @lock, UnixSocket listener, ulong inode)
@@ -26,6 +26,9 @@ internal sealed class SocketLock : IDisposable
         _listener = listener;
         _inode = inode;
     }
+
+    /// <summary>The socket's path.</summary>
+    public string Path => _path;
 
     /// <summary>The listening socket.</summary>
     public UnixSocket Listener => _listener;
@@ -47,6 +50,31 @@ internal sealed class SocketLock : IDisposable
             held.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Whether the path still leads to the listening socket.</summary>
+    public bool IsStillNamed => PrivateFiles.Status(_path) is { } status && status.Inode == _inode;
+
+    /// <summary>Listens at the path again, whose name was deleted. No later client reaches the old listener.</summary>
+    /// <returns>The old listener, for its owner to close.</returns>
+    /// <exception cref="SocketInUseException">Another server listens there by now.</exception>
+    public UnixSocket ListenAgain()
+    {
+        SocketPaths.EnsureDirectory(_path);
+        string lockPath = _path + ".lock";
+        // Deleted too: whoever came meanwhile may hold the lock of that name.
+        if (PrivateFiles.Status(lockPath)?.Inode != PrivateFiles.Status(_lock).Inode)
+        {
+            SafeFileHandle held = TakeLock(lockPath, _path);
+            FileLock.Release(_lock);
+            _lock.Dispose();
+            _lock = held;
+        }
+
+        ClearStale(_path);
+        UnixSocket old = _listener;
+        (_listener, _inode) = Listen(_path);
+        return old;
     }
 
     public void Dispose()

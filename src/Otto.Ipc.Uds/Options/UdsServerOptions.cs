@@ -19,6 +19,13 @@ public sealed record UdsServerOptions
     public string? SocketPath { get; init; }
 
     /// <summary>
+    /// The descriptor of a Unix stream socket that listens already, such as 3, where systemd passes the socket of a
+    /// <c>.socket</c> unit. The server serves it, and leaves its path to the process that made it. Left out: the server
+    /// makes <see cref="SocketPath"/>.
+    /// </summary>
+    public int? ListenDescriptor { get; init; }
+
+    /// <summary>
     /// How many clients may be connected at once: 1 to 1,000,000, default 16,384. The server sends BUSY to one more and
     /// closes it.
     /// </summary>
@@ -28,9 +35,11 @@ public sealed record UdsServerOptions
     /// MiB. What is larger is answered TOOBIG.</summary>
     public int MaxValueBytes { get; init; } = 1 << 20;
 
-    /// <summary>The most bytes of keys and values together, each key counted with 128 bytes
-    /// on top: default 256 MiB. A SET beyond is answered TOOBIG.</summary>
-    public long MaxTotalBytes { get; init; } = 256L << 20;
+    /// <summary>
+    /// The most bytes of keys and values together, each key counted with 128 bytes on top: default 256 MiB, or a
+    /// quarter of the memory that this process may use if that is less. A SET beyond is answered TOOBIG.
+    /// </summary>
+    public long MaxTotalBytes { get; init; } = ShareOfMemory(256L << 20, 4);
 
     /// <summary>How many answers a client may leave unread: default 100,000. Each command
     /// beyond is answered BUSY and not run.</summary>
@@ -42,11 +51,12 @@ public sealed record UdsServerOptions
 
     /// <summary>
     /// The most bytes that wait in all connections together, half-received commands, unread answers and snapshots:
-    /// default 512 MiB, and 24 KiB for each connection besides. Where three quarters are used, no more commands are
+    /// default 512 MiB, or a fifth of the memory that this process may use if that is less, and 24 KiB for each
+    /// connection besides. Where three quarters are used, no more commands are
     /// taken from a client before it has read its answers, and one that reads nothing for
     /// <see cref="SlowSubscriberTimeout"/> is closed. A command that would need more than all is answered BUSY.
     /// </summary>
-    public long MaxBufferedBytes { get; init; } = 512L << 20;
+    public long MaxBufferedBytes { get; init; } = ShareOfMemory(512L << 20, 5);
 
     /// <summary>Patterns that one connection may be subscribed to: default 1,024.</summary>
     public int MaxPatterns { get; init; } = 1_024;
@@ -92,13 +102,18 @@ public sealed record UdsServerOptions
     /// <summary>
     /// Where the server logs that it rejected a client, closed one that did not read, or
     /// closed one because of an internal failure: category
-    /// <c>Otto.Ipc.Uds.UdsServer</c>, event ids 1 to 6. Default: nowhere.
+    /// <c>Otto.Ipc.Uds.UdsServer</c>, event ids 1 to 8. Default: nowhere.
     /// </summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
     internal void Validate()
     {
         if (SocketPath is not null) SocketPaths.CheckLength(SocketPath);
+        if (SocketPath is not null && ListenDescriptor is not null)
+            throw new ArgumentException(
+                $"the server gets its socket as descriptor {ListenDescriptor}, and {SocketPath} was asked for too; leave one of them out");
+        if (ListenDescriptor is < 0)
+            throw new ArgumentOutOfRangeException(nameof(ListenDescriptor), $"no such descriptor: {ListenDescriptor}");
         Check(MaxConnections, 1, 1_000_000, "max connections");
         Check(MaxValueBytes, 1, MostValueBytes, "max value bytes");
         Check(MaxTotalBytes, 1024, 1L << 46, "max total bytes");
@@ -112,6 +127,14 @@ public sealed record UdsServerOptions
         if (SlowSubscriberTimeout < TimeSpan.FromMilliseconds(10) || SlowSubscriberTimeout > TimeSpan.FromDays(1))
             throw new ArgumentOutOfRangeException(nameof(SlowSubscriberTimeout),
                 $"slow subscriber timeout must be 10 ms to 1 day: {SlowSubscriberTimeout}");
+    }
+
+    /// <summary>A bound for this process: a container, or DOTNET_GCHeapHardLimit, may give it less memory than the
+    /// machine has.</summary>
+    internal static long ShareOfMemory(long most, int part)
+    {
+        long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        return available <= 0 ? most : Math.Clamp(available / part, 4L << 20, most);
     }
 
     private static void Check(long value, long least, long most, string what)

@@ -10,6 +10,9 @@ namespace Otto.Ipc.Uds.Server;
 
 internal sealed class Acceptor(UnixSocket listener, int maxConnections, ILogger log) : IDisposable
 {
+    /// <summary>Where clients come in.</summary>
+    public UnixSocket Listener { get; set; } = listener;
+
     private const int AtOnce = 64;
     private readonly SpareFile _spare = new();
     private readonly uint _owner = ProcessIdentity.UserId;
@@ -21,7 +24,7 @@ internal sealed class Acceptor(UnixSocket listener, int maxConnections, ILogger 
     {
         for (int i = 0; i < AtOnce; i++)
         {
-            AcceptResult result = listener.Accept(out UnixSocket client);
+            AcceptResult result = Listener.Accept(out UnixSocket client);
             if (result == AcceptResult.OutOfFiles) RejectWithoutFiles();
             if (result != AcceptResult.Accepted) return;
             uint user = client.PeerUser;
@@ -54,7 +57,7 @@ internal sealed class Acceptor(UnixSocket listener, int maxConnections, ILogger 
     private void RejectWithoutFiles()
     {
         if (!_spare.TryRelease()) return;
-        if (listener.Accept(out UnixSocket client) == AcceptResult.Accepted)
+        if (Listener.Accept(out UnixSocket client) == AcceptResult.Accepted)
             Reject(client, $"{ErrorCode.Busy} the server has no descriptors left; raise its limit of open files");
         _spare.Restore();
     }

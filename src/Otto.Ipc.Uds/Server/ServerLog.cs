@@ -23,4 +23,11 @@ internal static partial class ServerLog
 
     [LoggerMessage(6, LogLevel.Critical, "The server at {SocketPath} failed and stopped")]
     public static partial void ServerFailed(this ILogger log, string socketPath, Exception exception);
+
+    [LoggerMessage(7, LogLevel.Warning, "The socket {SocketPath} was deleted while the server listened there; it listens there again")]
+    public static partial void ListensAgain(this ILogger log, string socketPath);
+
+    [LoggerMessage(8, LogLevel.Error, "The socket {SocketPath} was deleted while the server listened there, and cannot be made again; "
+        + "clients that are connected are served, and the server tries again every second")]
+    public static partial void CannotListenAgain(this ILogger log, string socketPath, Exception exception);
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Otto.Ipc.Platform;
 using Otto.Ipc.Uds.Buffers;
+using Otto.Ipc.Uds.Listening;
 using Otto.Ipc.Uds.PubSub;
 
 namespace Otto.Ipc.Uds.Server;
@@ -13,6 +14,7 @@ namespace Otto.Ipc.Uds.Server;
 internal sealed class ServerLoop : IDisposable
 {
     private const long ListenerTag = -1;
+    private const int NamePollMilliseconds = 1000;
 
     private readonly ReadinessPoller _poller = new(canWake: true);
     private readonly ILogger _log;
@@ -23,11 +25,20 @@ internal sealed class ServerLoop : IDisposable
     private readonly ConnectionTimeouts _timeouts;
     private readonly ConnectionIo _io;
     private readonly List<Connection> _turn = [];
+    private readonly SocketLock? _lock;
     private volatile bool _stopping;
+    private long _nameSeenAt = Stopwatch.GetTimestamp();
+    private bool _nameFailed;
 
-    public ServerLoop(UdsServerOptions options, UnixSocket listener, ILogger log)
+    /// <param name="options">The bounds.</param>
+    /// <param name="listener">Where clients come in.</param>
+    /// <param name="lock">The listener's name, which is made again if it is deleted; none for a socket that another
+    /// process made.</param>
+    /// <param name="log">Where to log.</param>
+    public ServerLoop(UdsServerOptions options, UnixSocket listener, SocketLock? @lock, ILogger log)
     {
         _log = log;
+        _lock = @lock;
         var budget = new MemoryBudget(options.MaxBufferedBytes);
         _state = new ServerState(options, budget, new BufferPool(budget), new KeyValueBroker(options, budget));
         _connections = new ConnectionTable(_state, _poller, _pending.MarkDirty);
@@ -82,6 +93,7 @@ internal sealed class ServerLoop : IDisposable
             while (_timeouts.TryTake(Stopwatch.GetTimestamp(), out ConnectionTimer due))
                 RunGuarded(due.Connection, due.ChecksReading ? ConnectionWork.CheckReading : ConnectionWork.CheckSilence);
             _state.Broker.NotifyDue(Stopwatch.GetTimestamp());
+            CheckName();
             RunAll(_pending.Ready, ConnectionWork.Continue);
             RunAll(_pending.Dirty, ConnectionWork.Send);
             if (!Budget.IsUnderPressure) RunAll(_pending.ShortOfMemory, ConnectionWork.EndShortage);
@@ -110,7 +122,8 @@ internal sealed class ServerLoop : IDisposable
         if (_pending.Ready.Count > 0 || (_pending.ShortOfMemory.Count > 0 && !Budget.IsUnderPressure)) return 0;
         long now = Stopwatch.GetTimestamp();
         int connections = _timeouts.MillisecondsUntilDue(now), progress = _state.Broker.MillisecondsUntilDue(now);
-        return connections < 0 ? progress : progress < 0 ? connections : Math.Min(connections, progress);
+        int soonest = connections < 0 ? progress : progress < 0 ? connections : Math.Min(connections, progress);
+        return _lock is null ? soonest : soonest < 0 ? NamePollMilliseconds : Math.Min(soonest, NamePollMilliseconds);
     }
 
     private void Accept()
@@ -123,6 +136,31 @@ internal sealed class ServerLoop : IDisposable
         {
             Note(e);
             _log.AcceptFailed(e);
+        }
+    }
+
+    /// <summary>Listens again where the socket's name was deleted: no client could connect any more.</summary>
+    /// <exception cref="SocketInUseException">Another server has the path by now.</exception>
+    private void CheckName()
+    {
+        if (_lock is null || Stopwatch.GetElapsedTime(_nameSeenAt).TotalMilliseconds < NamePollMilliseconds) return;
+        _nameSeenAt = Stopwatch.GetTimestamp();
+        try
+        {
+            if (_lock.IsStillNamed) return;
+            Accept(); // Those that connected while there was a name.
+            UnixSocket old = _lock.ListenAgain();
+            _poller.Remove(old.Id);
+            old.Close();
+            _acceptor.Listener = _lock.Listener;
+            _poller.Add(_lock.Listener.Id, PollEvents.Readable, ListenerTag);
+            _nameFailed = false;
+            _log.ListensAgain(_lock.Path);
+        }
+        catch (Exception e) when (e is (IOException or UnauthorizedAccessException) and not SocketInUseException)
+        {
+            if (!_nameFailed) _log.CannotListenAgain(_lock.Path, e);
+            _nameFailed = true; // Told once; tried every second.
         }
     }
 
@@ -144,8 +182,9 @@ internal sealed class ServerLoop : IDisposable
         {
             Dispatch(connection, work, happened);
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e)
         {
+            // Without memory too: the client that needs most of it is the one that fails, and closing it frees some.
             Note(e);
             _connections.Close(connection);
             _log.ClientFailed(e);

@@ -12,6 +12,7 @@ namespace Otto.Ipc.Uds.Streams;
 internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
 {
     private const long ListenerTag = 0;
+    private const int NamePollMilliseconds = 1000;
 
     // Messages of one sender in a row while others may wait.
     private const int LongestRun = 64;
@@ -28,6 +29,7 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
     private int _leasedBytes;
     private long _leases, _open, _tags = ListenerTag;
     private int _turn, _run, _abandoned;
+    private long _nameSeenAt = Environment.TickCount64;
     private bool _hadSender;
 
     public StreamReceiver(string path, bool allowOther)
@@ -154,7 +156,14 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
         }
     }
 
-    public int OnTime() => 0;
+    public int OnTime()
+    {
+        bool waits;
+        lock (_waiting) waits = _change is not null;
+        if (!waits || _use.IsClosed) return 0;
+        if (!_lock.IsStillNamed) OnReady();
+        return NamePollMilliseconds;
+    }
 
     public void Fail(IOException failure) => OnReady();
 
@@ -175,6 +184,7 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
         {
             _change ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             WaitThread.Arm(_poller.Id, _ioTag, PollEvents.Readable);
+            WaitThread.CallAfter(this, NamePollMilliseconds);
             return _change.Task;
         }
     }
@@ -209,7 +219,7 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
     {
         for (int i = 0; i < _connections.Count; i++)
         {
-            int index = (_turn + i) % _connections.Count;
+            int index = (int)((uint)(_turn + i) % (uint)_connections.Count);
             InboundConnection connection = _connections[index];
             if (connection.TryPeek(out _))
             {
@@ -230,6 +240,7 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
     /// <summary>Takes in new senders, and what the others sent.</summary>
     private void Receive()
     {
+        CheckName();
         int events = _poller.Wait(0);
         for (int i = 0; i < events; i++)
         {
@@ -237,6 +248,19 @@ internal sealed class StreamReceiver : MessageReceiver, IWaitHandler
             if (tag == ListenerTag) Accept();
             else _connections.Find(connection => connection.Tag == tag)?.Receive();
         }
+    }
+
+    /// <summary>Listens again where the socket's name was deleted: no sender could connect any more.</summary>
+    private void CheckName()
+    {
+        if (Environment.TickCount64 - _nameSeenAt < NamePollMilliseconds) return;
+        _nameSeenAt = Environment.TickCount64;
+        if (_lock.IsStillNamed) return;
+        Accept(); // Those that connected while there was a name.
+        UnixSocket old = _lock.ListenAgain();
+        _poller.Remove(old.Id);
+        old.Close();
+        _poller.Add(_lock.Listener.Id, PollEvents.Readable, ListenerTag);
     }
 
     private void Accept()

@@ -17,7 +17,9 @@ internal static class MachineClock
     public static long Milliseconds =>
         HostSystem.UsesLinux ? LinuxClock.BootMilliseconds : Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000);
 
-    /// <summary>As <see cref="Milliseconds"/>, read in a few nanoseconds and some milliseconds old, for ages. Whether it
-    /// counts suspensions is the system's choice, so compare it only with itself.</summary>
+    /// <summary>
+    /// As <see cref="Milliseconds"/>, read in a few nanoseconds and some milliseconds old, for ages. Whether it counts
+    /// suspensions is the system's choice, so compare it only with itself.
+    /// </summary>
     public static long CoarseMilliseconds => Environment.TickCount64 - CoarseShift;
 }

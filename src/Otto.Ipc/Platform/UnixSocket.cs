@@ -161,6 +161,18 @@ internal readonly unsafe record struct UnixSocket
         }
     }
 
+    /// <summary>Takes over a socket that another program listens with, such as systemd's.</summary>
+    /// <param name="descriptor">Its descriptor.</param>
+    /// <param name="path">Its path; an abstract name begins with @.</param>
+    /// <exception cref="ArgumentException">It is not a Unix stream socket that listens.</exception>
+    public static UnixSocket Adopt(int descriptor, out string path)
+    {
+        path = Libc.ListeningPath(descriptor) ?? throw new ArgumentException(
+            $"descriptor {descriptor} is not a Unix stream socket that listens; in a systemd unit, ListenStream= names its path");
+        if (Libc.MakeOurs(descriptor) != 0) throw Libc.Failure("fcntl", $"descriptor {descriptor}");
+        return new UnixSocket(descriptor);
+    }
+
     /// <summary>Accepts the next client that waits.</summary>
     public AcceptResult Accept(out UnixSocket client)
     {

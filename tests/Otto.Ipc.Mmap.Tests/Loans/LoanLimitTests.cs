@@ -37,6 +37,31 @@ public sealed class LoanLimitTests
     }
 
     [Test]
+    public void A_full_file_system_refuses_with_numbers_and_recovers_once_the_messages_are_done()
+    {
+        using PeerProcess peer = _workspace.StartIn(Namespaces.SmallMemory(_workspace.Directory, 8 << 20), "full-queue");
+        foreach (string what in new[] { "message", "queue", "stream", "topic", "store" })
+            Assert.That(peer.WaitFor($"refused {what}"), Does.Match(@"\d bytes").And.Contain("free"));
+        string[] words = peer.WaitFor("done").Split(' ');
+        Assert.That(words[1], Is.EqualTo(words[3]));
+        peer.WaitFor("recovered");
+        Assert.That(peer.WaitForExit(), Is.Zero, peer.Errors);
+    }
+
+    [Test]
+    public void The_files_of_blocks_that_nobody_borrows_are_given_back()
+    {
+        using WorkQueue queue = _workspace.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 16, SlotBytes = 64 });
+        for (int i = 0; i < 4; i++) Assert.That(queue.TrySend(new byte[3_000_000]), Is.True);
+        while (queue.TryLease(out WorkLease lease)) lease.Complete();
+        Assert.That(PoolBytes.Count(_workspace.Directory, "jobs.queue").Files, Is.EqualTo(4));
+        Watchdog.Until(() => PoolBytes.Count(_workspace.Directory, "jobs.queue").Files == 0, "the files to be given back");
+        Assert.That(queue.TrySend(new byte[3_000_000]), Is.True);
+        Assert.That(queue.TryLease(out WorkLease again), Is.True);
+        again.Complete();
+    }
+
+    [Test]
     public void A_full_file_system_is_reported_with_the_numbers_and_smaller_loans_still_work()
     {
         if (Environment.UserName != "root") Assert.Ignore("only root can mount a small file system");

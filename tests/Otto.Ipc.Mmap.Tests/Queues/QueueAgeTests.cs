@@ -21,6 +21,7 @@ public sealed class QueueAgeTests
     public void A_look_beside_leasing_workers_shows_no_lease_that_is_older_than_the_test()
     {
         using WorkQueue queue = _workspace.Transport.OpenQueue("jobs", new MmapQueueOptions { Slots = 200_000, SlotBytes = 8 });
+        MmapInspector inspector = new(new MmapTransportOptions { Directory = _workspace.Directory });
         int stop = 0;
         Thread[] workers = [.. Enumerable.Range(0, 2).Select(_ => new Thread(Work))];
         foreach (Thread worker in workers) worker.Start();
@@ -29,7 +30,7 @@ public sealed class QueueAgeTests
             for (int look = 0; look < 40; look++)
             {
                 Assert.That(queue.GetCounts().OldestLeaseAge, Is.LessThan(Watchdog.Limit), $"look {look}");
-                var depth = (QueueContents)new MmapInspector(new MmapTransportOptions { Directory = _workspace.Directory }).List().Single().Contents!;
+                var depth = (QueueContents)inspector.List().Single().Contents!;
                 Assert.That(depth.OldestLeaseAge, Is.LessThan(Watchdog.Limit), $"look {look} from outside");
             }
         }

@@ -160,10 +160,12 @@ public sealed class GoldenBytesTests
         // 128 cells of the free index queue: slots 0 and 1 of cycle 0, the rest of the cycle before; 128 of the ready one.
         Same(file[0x10000..0x10018], "00 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 FF FF FF FF");
         for (int i = 2; i < 256; i++) Assert.That(BitConverter.ToInt64(file, 0x10000 + i * 8), Is.EqualTo(-1L << 32), $"cell {i}");
-        // Two slots of 0x140 bytes: Released, owned by nobody, lap 0.
-        Same(file[0x10800..0x10808], "F0 FF 00 00 00 00 00 00");
-        Same(file[0x10940..0x10948], "F0 FF 00 00 00 00 00 00");
-        Assert.That(file.AsSpan(0x10808, 0x138).ContainsAnyExcept((byte)0), Is.False);
+        // When to look at the delayed of the first 128 slots: never.
+        Same(file[0x10800..0x10808], "00 00 00 FF FF FF FF FF");
+        // Nothing is kept, so there is never anything to drop.
+        Same(file[0x1580..0x1588], "FF FF FF FF FF FF FF 7F");
+        // Two slots of 0x180 bytes, Released on lap 0, and two buckets of the index from 10B80: all zero.
+        Assert.That(file.AsSpan(0x10840).ContainsAnyExcept((byte)0), Is.False);
     }
 
     [Test]
@@ -173,10 +175,10 @@ public sealed class GoldenBytesTests
         queue.TrySend("hello"u8);
         byte[] file = Bytes("jobs", SegmentShape.Queue);
         // Filled (2) by participant 0, no attempts, lap 1; length 5, kind 0.
-        Same(file[0x10800..0x10810], "02 00 00 01 00 00 00 00 05 00 00 00 00 00 00 00");
+        Same(file[0x10840..0x10850], "02 00 00 01 00 00 00 00 05 00 00 00 00 00 00 00");
         // Not before: zero. The use is the lap that the slot had when it was claimed. No note.
-        Same(file[0x10818..0x1082C], "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00");
-        Same(file[0x10830..0x10835], "68 65 6C 6C 6F");
+        Same(file[0x10858..0x1086C], "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00");
+        Same(file[0x10870..0x10875], "68 65 6C 6C 6F");
         // Its cell: cycle 0, lap 1, slot 0. The ready tail is 1, the free head too.
         Same(file[0x10400..0x10408], "00 00 10 00 00 00 00 00");
         Assert.That((BitConverter.ToInt64(file, 0x1280), BitConverter.ToInt64(file, 0x1100)), Is.EqualTo((1, 1)));
@@ -189,8 +191,9 @@ public sealed class GoldenBytesTests
         queue.TrySend("later"u8, TimeSpan.FromHours(1), out _);
         byte[] file = Bytes("jobs", SegmentShape.Queue);
         // Delayed (5) by participant 0, still lap 0, since nobody owes it a cell; and when to look is its time, version 1.
-        Same(file[0x10800..0x10808], "05 00 00 00 00 00 00 00");
-        Assert.That(BitConverter.ToInt64(file, 0x1480), Is.EqualTo(BitConverter.ToInt64(file, 0x10818) << 24 | 1));
+        Same(file[0x10840..0x10848], "05 00 00 00 00 00 00 00");
+        Assert.That(BitConverter.ToInt64(file, 0x1480), Is.EqualTo(BitConverter.ToInt64(file, 0x10858) << 24 | 1));
+        Assert.That(BitConverter.ToInt64(file, 0x10800), Is.EqualTo(BitConverter.ToInt64(file, 0x1480)), "its group has the same");
         queue.TrySend("first"u8);
         queue.TryLease(out WorkLease lease);
         lease.Abandon(countAttempt: true);
@@ -198,7 +201,35 @@ public sealed class GoldenBytesTests
         Assert.That(full, Is.EqualTo(default(WorkId)), "two slots, both taken");
         Assert.That(queue.Cancel(WorkId.FromToken(new SlotToken(0, 1))), Is.True);
         // At the head of ready, so it was released at once: Released by participant 0, lap 3 (ready, ready again, released).
-        Same(Bytes("jobs", SegmentShape.Queue)[0x10940..0x10948], "00 00 00 03 00 00 00 00");
+        Same(Bytes("jobs", SegmentShape.Queue)[0x109C0..0x109C8], "00 00 00 03 00 00 00 00");
+    }
+
+    [Test]
+    public void A_message_with_labels_and_its_result_in_a_queue()
+    {
+        using var queue = (LabelledWorkQueue)_workspace.Transport.OpenQueue("jobs", Queue);
+        queue.TrySend("hi"u8, new MessageLabels { Id = new UInt128(0x11, 0x22), Key = 0x33, KeepResult = TimeSpan.FromSeconds(5) }, TimeSpan.Zero, null);
+        byte[] file = Bytes("jobs", SegmentShape.Queue);
+        // Kind 0; tags: an id, a key, a result is kept.
+        Same(file[0x1084C..0x10850], "00 07 00 00");
+        // Behind the payload of 16: the id, low half first, and the key.
+        Same(file[0x10880..0x10898], "22 00 00 00 00 00 00 00 11 00 00 00 00 00 00 00 33 00 00 00 00 00 00 00");
+        // Kept for 5 s; participant 0 wanted it Filled (2).
+        Same(file[0x108A0..0x108A8], "05 00 00 00 02 00 00 00");
+        // Its two cells: used, of slot 0 and its use 0. Their places and tags follow from the hashes.
+        long[] cells = [.. Enumerable.Range(0, 32).Where(static i => i % 16 != 0).Select(i => BitConverter.ToInt64(file, 0x10B80 + i * 8))
+            .Where(static cell => cell != 0)];
+        Assert.That(cells, Has.Length.EqualTo(2).And.All.Negative);
+        Assert.That(cells.Select(static cell => cell & 0xFFF_FFFF_FFFF), Is.All.Zero);
+        queue.TryLease(out WorkLease lease);
+        lease.Complete("ok"u8);
+        file = Bytes("jobs", SegmentShape.Queue);
+        // Kept (9), owned by nobody, still lap 1; two bytes, here.
+        Same(file[0x10840..0x10848], "F9 FF 00 01 00 00 00 00");
+        Same(file[0x108A8..0x108B0], "02 00 00 00 00 00 00 00");
+        Same(file[0x108B8..0x108BA], "6F 6B");
+        // One result is kept.
+        Same(file[0x1500..0x1510], "00 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00");
     }
 
     [Test]
@@ -211,8 +242,8 @@ public sealed class GoldenBytesTests
         string pool = Directory.GetFiles(_workspace.Directory, "*.pool").Single();
         byte[] number = File.ReadAllBytes(pool)[0x10010..0x10014];
         string first = string.Join(' ', number.Select(b => b.ToString("X2", CultureInfo.InvariantCulture)));
-        Same(file[0x10808..0x10810], "88 13 00 00 01 00 00 00");
-        Same(file[0x10830..0x10844], $"00 00 00 00 {first} 00 00 00 00 00 00 00 00 88 13 00 00");
+        Same(file[0x10848..0x10850], "88 13 00 00 01 00 00 00");
+        Same(file[0x10870..0x10884], $"00 00 00 00 {first} 00 00 00 00 00 00 00 00 88 13 00 00");
         string id = Convert.ToHexString(file.AsSpan(0x30, 4)).ToLowerInvariant();
         Assert.That(Path.GetFileName(pool), Is.EqualTo($"jobs.queue-{id}.pool"));
         Assert.That(new FileInfo(Path.Combine(_workspace.Directory, $"jobs.queue-{id}.0-{BitConverter.ToInt32(number)}.block")).Length,

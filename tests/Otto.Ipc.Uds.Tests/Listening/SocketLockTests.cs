@@ -33,6 +33,55 @@ public sealed class SocketLockTests
     }
 
     [Test]
+    public void A_server_whose_socket_is_deleted_listens_there_again([Values] bool lockToo, [Values] bool directoryToo)
+    {
+        string path = Path.Combine(_directory.Path, "inner", "it.sock");
+        using UdsServer server = UdsServer.Start(new UdsServerOptions { SocketPath = path });
+        using var before = new WireClient(path);
+        Assert.That(before.Ask("SET k \"1\""), Is.EqualTo("OK"));
+        File.Delete(path);
+        if (lockToo || directoryToo) File.Delete(path + ".lock");
+        if (directoryToo) Directory.Delete(Path.GetDirectoryName(path)!);
+        Watchdog.Until(() => File.Exists(path), "the server to listen again");
+        using var after = new WireClient(path);
+        Assert.That(after.Ask("GET k"), Is.EqualTo("\"1\""));
+        Assert.That(before.Ask("PING"), Is.EqualTo("PONG"), "who was connected before still is");
+        Assert.That(Assert.Throws<SocketInUseException>(() => UdsServer.Start(new UdsServerOptions { SocketPath = path }))!.HolderPid,
+            Is.EqualTo(Environment.ProcessId));
+        Assert.That(server.Completion.IsCompleted, Is.False);
+        server.Dispose();
+        Directory.Delete(Path.GetDirectoryName(path)!); // Not if something is left in it.
+    }
+
+    [Test]
+    public void A_server_whose_path_another_one_took_meanwhile_ends_and_names_that()
+    {
+        using UdsServer first = UdsServer.Start(Options());
+        UdsServer? second = null;
+        // Both names at once, and a successor before the first one looks.
+        Watchdog.Until(() =>
+        {
+            File.Delete(_directory.SocketPath);
+            File.Delete(_directory.SocketPath + ".lock");
+            try
+            {
+                second = UdsServer.Start(Options());
+                return true;
+            }
+            catch (SocketInUseException)
+            {
+                return false; // The first one was quicker.
+            }
+        }, "a successor");
+        using (second)
+        {
+            Assert.That(async () => await first.Completion.WaitAsync(Watchdog.Limit), Throws.TypeOf<SocketInUseException>());
+            using var client = new WireClient(_directory.SocketPath);
+            Assert.That(client.Ask("PING"), Is.EqualTo("PONG"));
+        }
+    }
+
+    [Test]
     public void After_kill_9_a_new_server_takes_over_at_once()
     {
         for (int i = 0; i < 3; i++)

@@ -40,6 +40,45 @@ public sealed class MemoryBudgetTests
     }
 
     [Test]
+    public void A_server_in_a_small_container_lives_through_a_crowd_of_unfinished_commands()
+    {
+        using var directory = new TestDirectory();
+        // What a container of 200 MB gives the runtime: 150 MB.
+        using ServerProcess server = ServerProcess.ServeWith([("DOTNET_GCHeapHardLimit", "8F0D180")], directory.SocketPath);
+        using var other = new WireClient(directory.SocketPath);
+        Assert.That(other.Ask("SET k \"kept\""), Is.EqualTo("OK"));
+        long before = server.Status("VmRSS");
+        List<WireClient> crowd = Unfinished(directory.SocketPath, 500);
+        TestContext.Out.WriteLine($"{Buffered(server):N0} bytes wait, {server.Status("VmRSS") - before:N0} kB more are resident");
+        Assert.That(other.Ask("GET k"), Is.EqualTo("\"kept\""));
+        Assert.That(Buffered(server), Is.LessThan(30 << 20));
+        foreach (WireClient client in crowd) client.Dispose();
+    }
+
+    [Test]
+    public void The_memory_of_unfinished_commands_is_what_is_counted_and_goes_back()
+    {
+        const int Bound = 64 << 20;
+        using var directory = new TestDirectory();
+        using ServerProcess server = ServerProcess.Serve(directory.SocketPath, $"buffered={Bound}");
+        using var other = new WireClient(directory.SocketPath);
+        foreach (WireClient client in Unfinished(directory.SocketPath, 4)) client.Dispose();
+        Watchdog.Until(() => Buffered(server) < 1 << 20, "the first ones to be given back");
+        long before = server.Status("VmRSS");
+        List<WireClient> crowd = Unfinished(directory.SocketPath, 200);
+        long held = Buffered(server), resident = server.Status("VmRSS") - before;
+        TestContext.Out.WriteLine($"{held:N0} bytes wait, {resident:N0} kB more are resident");
+        Assert.That(held, Is.InRange(Bound / 2, Bound), "as much as they may");
+        Assert.That(resident, Is.LessThan(Bound / 1024 * 5 / 4));
+        foreach (WireClient client in crowd) client.Dispose();
+        Watchdog.Until(() => Buffered(server) < 1 << 20, "every connection was given back");
+        long after = server.Status("VmRSS") - before;
+        TestContext.Out.WriteLine($"{after:N0} kB are left");
+        Assert.That(after, Is.LessThan(Bound / 1024 / 4));
+        Assert.That(other.Ask("PING"), Is.EqualTo("PONG"));
+    }
+
+    [Test]
     public async Task A_client_that_reads_late_gets_every_answer_in_order()
     {
         const int Clients = 12, Commands = 3_000;
@@ -145,6 +184,31 @@ public sealed class MemoryBudgetTests
         long.Parse(server.Ask("report")!.Split(' ').First(
             part => part.StartsWith("buffered=", StringComparison.Ordinal))["buffered=".Length..],
             System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>Clients that each send a large command but for its end, as far as the server takes it.</summary>
+    private static List<WireClient> Unfinished(string path, int clients)
+    {
+        byte[] command = Encoding.ASCII.GetBytes($"SET key \"{new string('y', 1_000_000)}");
+        List<WireClient> crowd = [];
+        for (int i = 0; i < clients; i++)
+        {
+            var client = new WireClient(path);
+            crowd.Add(client);
+            try
+            {
+                client.Send(command);
+            }
+            catch (IOException)
+            {
+                // Told that there is no room, and closed.
+            }
+            catch (System.Net.Sockets.SocketException)
+            {
+            }
+        }
+
+        return crowd;
+    }
 
     private static void Crowd(string path, int clients, byte[] asks, WireClient other, Action? look = null)
     {

@@ -53,6 +53,20 @@ public sealed class StreamFailureTests
     }
 
     [Test]
+    public async Task A_receiver_that_waits_listens_again_when_its_socket_is_deleted([Values] bool lockToo)
+    {
+        using MessageReceiver receiver = _transport.OpenReceiver("frames");
+        ValueTask<bool> waiting = receiver.WaitToReceiveAsync();
+        File.Delete(StreamPath);
+        if (lockToo) File.Delete(StreamPath + ".lock");
+        Watchdog.Until(() => File.Exists(StreamPath), "the receiver to listen again");
+        using MessageSender sender = _transport.OpenSender("frames");
+        Watchdog.Until(() => sender.TrySend(Payload.Make(1, 7, 50)), "a connection");
+        Assert.That(await Watchdog.WaitAsync(waiting.AsTask()), Is.True);
+        Assert.That(Sequence(receiver), Is.EqualTo(7));
+    }
+
+    [Test]
     public void A_sender_without_descriptors_gets_an_exception_and_continues_when_there_are_some()
     {
         using var sender = new ServerProcess("stream-try", _directory.SocketPath, "frames");

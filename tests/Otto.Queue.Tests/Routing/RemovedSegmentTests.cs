@@ -15,7 +15,7 @@ internal sealed class RemovedSegmentTests : QueueTest
     public async Task Workers_and_producers_move_on_to_a_new_segment([Values] bool directoryToo)
     {
         TaskQueue worker = await StartAsync(WithHandler());
-        TaskQueue producer = await StartAsync(Options().UseSharedMemory(static s => s.Slots = 60_000).AddProducer<byte[]>("jobs"));
+        TaskQueue producer = await StartAsync(Producer());
         await EnqueueAsync(producer, 0);
         await Eventually.Holds(() => _done.ContainsKey(0));
 
@@ -26,7 +26,7 @@ internal sealed class RemovedSegmentTests : QueueTest
         next = await EnqueueUntilMadeAnewAsync(producer, next);
         await EnqueueAsync(producer, next++);
         // A process that knows nothing of the old one.
-        TaskQueue late = await StartAsync(Options().UseSharedMemory(static s => s.Slots = 60_000).AddProducer<byte[]>("jobs"));
+        TaskQueue late = await StartAsync(Producer());
         await EnqueueAsync(late, next++);
         await Eventually.Holds(() => _done.Count == next);
         Assert.That(_done.Values, Is.All.EqualTo(1), "each once");
@@ -39,7 +39,7 @@ internal sealed class RemovedSegmentTests : QueueTest
     {
         await StartAsync(WithHandler());
         Delete(directoryToo: true);
-        TaskQueue producer = await StartAsync(Options().UseSharedMemory(static s => s.Slots = 60_000).AddProducer<byte[]>("jobs"));
+        TaskQueue producer = await StartAsync(Producer());
         await EnqueueAsync(producer, 1);
         await Eventually.Holds(() => _done.ContainsKey(1));
         // Whoever looks sees the worker.
@@ -53,7 +53,7 @@ internal sealed class RemovedSegmentTests : QueueTest
     [Test]
     public async Task What_waited_in_a_segment_without_workers_is_sent_on_by_its_producer()
     {
-        TaskQueue producer = await StartAsync(Options().UseSharedMemory(static s => s.Slots = 60_000).AddProducer<byte[]>("jobs"));
+        TaskQueue producer = await StartAsync(Producer());
         for (int i = 0; i < 5; i++) await EnqueueAsync(producer, i);
         await producer.EnqueueAsync(BitConverter.GetBytes(5), new() { Delay = TimeSpan.FromSeconds(1), Durability = Durability.Process });
         Delete(directoryToo: false);
@@ -67,8 +67,8 @@ internal sealed class RemovedSegmentTests : QueueTest
     [Test]
     public async Task A_result_reaches_its_producer_after_the_files_were_deleted()
     {
-        await StartAsync(Options().UseSharedMemory(static s => s.Slots = 60_000).AddHandler<byte[], byte[]>("jobs", static (task, _, _) => new([.. task, 9])));
-        TaskQueue producer = await StartAsync(Options().UseSharedMemory(static s => s.Slots = 60_000).AddProducer<byte[]>("jobs"));
+        await StartAsync(Large().AddHandler<byte[], byte[]>("jobs", static (task, _, _) => new([.. task, 9])));
+        TaskQueue producer = await StartAsync(Producer());
         Assert.That(await producer.InvokeAsync<byte[]>(new byte[] { 1 }), Is.EqualTo(new byte[] { 1, 9 }));
         Delete(directoryToo: false);
         await EnqueueUntilMadeAnewAsync(producer, 2);
@@ -76,7 +76,12 @@ internal sealed class RemovedSegmentTests : QueueTest
         Assert.That(await producer.InvokeAsync<byte[]>(new byte[] { 4 }).Soon(), Is.EqualTo(new byte[] { 4, 9 }));
     }
 
-    private TaskQueueOptions WithHandler() => Options().UseSharedMemory(static s => s.Slots = 60_000).AddHandler<byte[]>("jobs", (task, _, _) =>
+    // A producer fills it for as long as nobody notices.
+    private TaskQueueOptions Large() => Options().UseSharedMemory(static s => s.Slots = 60_000);
+
+    private TaskQueueOptions Producer() => Large().AddProducer<byte[]>("jobs");
+
+    private TaskQueueOptions WithHandler() => Large().AddHandler<byte[]>("jobs", (task, _, _) =>
     {
         _done.AddOrUpdate(BitConverter.ToInt32(task), 1, static (_, count) => count + 1);
         return default;

@@ -5,18 +5,18 @@ namespace Otto.Tools.Demo;
 /// <summary>A directory for this run's segments, in shared memory where there is some.</summary>
 internal sealed class ScratchSegments : IDisposable
 {
-    private const string Prefix = "otto-demo-", LockName = ".lock";
+    private const string Prefix = "otto-demo-", LockSuffix = ".lock";
     private readonly FileStream _held;
 
     public ScratchSegments()
     {
         string parent = Environment.GetEnvironmentVariable("OTTO_SHM_DIR") is { Length: > 0 } named ? named
             : Directory.Exists(SystemPaths.SharedMemory) ? SystemPaths.SharedMemory : System.IO.Path.GetTempPath();
-        if (Directory.Exists(parent)) RemoveLeftovers(parent);
+        Directory.CreateDirectory(parent);
+        RemoveLeftovers(parent);
         Path = System.IO.Path.Combine(parent, $"{Prefix}{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..8]}");
-        Directory.CreateDirectory(Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         // A lock of the kernel's says to other runs that this one lives: a pid says nothing to one in another container.
-        _held = new FileStream(System.IO.Path.Combine(Path, LockName), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
+        _held = Hold(Path + LockSuffix);
     }
 
     public string Path { get; }
@@ -27,6 +27,9 @@ internal sealed class ScratchSegments : IDisposable
         _held.Dispose();
     }
 
+    private static FileStream Hold(string path) =>
+        new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+
     /// <summary>Removes what killed runs left: directories of ours whose lock nobody holds.</summary>
     private static void RemoveLeftovers(string parent)
     {
@@ -34,7 +37,7 @@ internal sealed class ScratchSegments : IDisposable
         {
             try
             {
-                using FileStream held = File.Open(System.IO.Path.Combine(path, LockName), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+                using FileStream held = Hold(path + LockSuffix);
                 Directory.Delete(path, recursive: true);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)

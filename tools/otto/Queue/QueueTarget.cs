@@ -59,7 +59,8 @@ internal sealed class QueueTarget
         }));
 
     /// <summary>
-    /// Whether the queue is on a route that can be looked at. Looking must not make a segment, nor replace one that holds nothing.
+    /// Whether the queue is on a route that can be looked at. Looking must not make a segment, nor replace one that
+    /// holds nothing.
     /// </summary>
     public bool Exists(ParseResult parsed, string queue)
         => Redis(parsed) is not null

@@ -15,6 +15,7 @@ internal static class ServeCommand
     {
         // All strings: the parser's generic code over numbers would have to be compiled at each start.
         Option<string?> Bound(string name, string description) => new(name) { Description = description, HelpName = "N" };
+        UdsServerOptions usual = new();
         var socket = new Option<string?>("--socket")
         {
             Description = "The socket's path. Default: OTTO_SOCKET, else otto/otto.sock in XDG_RUNTIME_DIR, else "
@@ -23,8 +24,10 @@ internal static class ServeCommand
         };
         Option<string?> connections = Bound("--max-connections", "Maximum number of clients (default 16384)."),
             value = Bound("--max-value", "Maximum bytes of a value or message; K and M are accepted (default 1M)."),
-            total = Bound("--max-total", "Maximum bytes of all keys and values; K, M and G are accepted (default 256M)."),
-            buffered = Bound("--max-buffered", "Maximum bytes buffered for all connections (default 512M). Above three quarters, a "
+            total = Bound("--max-total", "Maximum bytes of all keys and values; K, M and G are accepted (default 256M, a quarter "
+            + "of the memory at most)."),
+            buffered = Bound("--max-buffered", "Maximum bytes buffered for all connections (default 512M, a "
+            + "fifth of the memory at most). Above three quarters, a "
             + "client with unread answers receives no new ones."),
             unread = Bound("--max-unread", "Maximum bytes of unread answers per client (default 32M)."),
             depth = Bound("--max-pipeline", "Maximum number of unread answers per client (default 100000).");
@@ -44,6 +47,7 @@ internal static class ServeCommand
             Ctrl-C or SIGTERM ends it, and stored values are lost. A second server for the same socket exits with 4 and names
             the first. Standard error has a line for each client that the server rejects, or closes because of an error or
             because it does not read.
+            Started by a systemd .socket unit (LISTEN_FDS), it serves the socket that it is given.
 
             Example:
               export OTTO_SOCKET=$XDG_RUNTIME_DIR/otto/otto.sock
@@ -54,10 +58,11 @@ internal static class ServeCommand
             new UdsServerOptions
             {
                 SocketPath = parsed.GetValue(socket),
+                ListenDescriptor = PassedSocket.Find(),
                 MaxConnections = (int)Number(parsed, connections, 16_384),
                 MaxValueBytes = (int)Number(parsed, value, 1 << 20),
-                MaxTotalBytes = Number(parsed, total, 256L << 20, long.MaxValue),
-                MaxBufferedBytes = Number(parsed, buffered, 512L << 20, long.MaxValue),
+                MaxTotalBytes = Number(parsed, total, usual.MaxTotalBytes, long.MaxValue),
+                MaxBufferedBytes = Number(parsed, buffered, usual.MaxBufferedBytes, long.MaxValue),
                 MaxUnreadBytes = (int)Number(parsed, unread, 32 << 20),
                 MaxPipelineDepth = (int)Number(parsed, depth, 100_000),
                 SlowSubscriberTimeout = parsed.GetValue(slow) is { } seconds ? Seconds(seconds) : TimeSpan.FromSeconds(10),

@@ -47,6 +47,12 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "setsockopt", SetLastError = true)]
     private static partial int SetSocketOption(int fd, int level, int name, void* value, int length);
 
+    [LibraryImport("libc", EntryPoint = "getsockname", SetLastError = true)]
+    private static partial int GetSocketName(int fd, byte* address, int* length);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int FcntlFlags(int fd, int command, nint value);
+
     [LibraryImport("libc", EntryPoint = "fchmod", SetLastError = true)]
     public static partial int ChangeMode(int fd, uint mode);
 
@@ -94,6 +100,35 @@ internal static unsafe partial class Libc
         int length = sizeof(PeerCredentials);
         return GetSocketOption(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer
             : throw Failure("getsockopt SO_PEERCRED", $"descriptor {fd}");
+    }
+
+    /// <summary>The path of a socket of this family, type and state: a Unix stream socket that listens.</summary>
+    /// <returns><see langword="null"/> if the descriptor is not one; an abstract name begins with @.</returns>
+    public static string? ListeningPath(int fd)
+    {
+        const int SO_TYPE = 3, SO_ACCEPTCONN = 30, SO_DOMAIN = 39;
+        if (Option(SO_DOMAIN) != AF_UNIX || Option(SO_TYPE) != SOCK_STREAM || Option(SO_ACCEPTCONN) != 1) return null;
+        byte* address = stackalloc byte[LongestSocketPath + 3];
+        int length = LongestSocketPath + 3;
+        if (GetSocketName(fd, address, &length) != 0) return null;
+        ReadOnlySpan<byte> path = new ReadOnlySpan<byte>(address, length)[2..];
+        return path.Length == 0 ? "" : path[0] == 0 ? "@" + System.Text.Encoding.UTF8.GetString(path[1..])
+            : System.Text.Encoding.UTF8.GetString(path).TrimEnd('\0');
+
+        int Option(int name)
+        {
+            int value = -1, bytes = sizeof(int);
+            return GetSocketOption(fd, SOL_SOCKET, name, &value, &bytes) == 0 ? value : -1;
+        }
+    }
+
+    /// <summary>Makes a descriptor of another program's one of ours: it does not block, and no child gets it.</summary>
+    /// <returns>0, or -1 with the last error set.</returns>
+    public static int MakeOurs(int fd)
+    {
+        const int F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, FD_CLOEXEC = 1;
+        int flags = FcntlFlags(fd, F_GETFL, 0);
+        return flags < 0 || FcntlFlags(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -1 : FcntlFlags(fd, F_SETFD, FD_CLOEXEC);
     }
 
     /// <summary>Asks for a larger send buffer; the kernel gives what it allows.</summary>

@@ -27,7 +27,7 @@ internal static class LinuxClock
     /// <summary>Reads one line of a file that has the shifts of a time namespace.</summary>
     /// <param name="offsets">Its text: the name of a clock, seconds and nanoseconds, a line for each clock.</param>
     /// <param name="clock">Which clock.</param>
-    /// <returns>The shift in milliseconds; 0 where the text does not have it.</returns>
+    /// <returns>The shift in milliseconds; 0 if the text does not have it.</returns>
     public static long ShiftIn(string offsets, string clock)
     {
         foreach (string line in offsets.Split('\n'))

@@ -90,7 +90,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
             }
             catch (UnauthorizedAccessException e)
             {
-                throw new IOException($"queue '{removed.Name}' was deleted while it was open here and cannot be made again: {e.Message}", e);
+                throw new IOException(
+                    $"queue '{removed.Name}' was deleted while it was open here and cannot be made again: {e.Message}", e);
             }
 
             if (removed.IsConsumer)
