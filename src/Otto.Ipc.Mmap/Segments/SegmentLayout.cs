@@ -19,9 +19,12 @@ namespace Otto.Ipc.Mmap.Segments;
 internal enum SegmentShape
 {
     Stream = 1,
-    Queue = 2,
+
+    /// <summary>A queue without labels and index, as it was until 0.8: recognised, and refused.</summary>
+    EarlierQueue = 2,
     Topic = 3,
     Pool = 4,
+    Queue = 5,
 }
 
 /// <summary>What a segment is made of: fixed when it is created, checked whenever it is opened.</summary>

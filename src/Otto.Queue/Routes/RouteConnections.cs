@@ -56,6 +56,8 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
                 throw;
             }
 
+            foreach (RouteConnection route in routes)
+                if (route.Channel.Warning is { } warning) context.Log.RouteWarning(context.Name, route.Name, warning);
             _all = [.. routes];
             _receivers = [.. routes.Select(static r => r.Receiver)];
             UsesNetwork = routes.Exists(static r => r.Channel.UsesNetwork);

@@ -84,6 +84,9 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(41, LogLevel.Debug, "Queue '{Queue}': {Route} could not be asked for the result of task {Id}; it is asked again")]
     internal partial void ResultLookupFailed(string queue, RouteName route, TaskId id, Exception error);
 
+    [LoggerMessage(43, LogLevel.Warning, "Queue '{Queue}' on {Route}: {Warning}")]
+    internal partial void RouteWarning(string queue, RouteName route, string warning);
+
     [LoggerMessage(42, LogLevel.Warning, "Queue '{Queue}': the result of task {Id} could not be kept; its producer is told so")]
     internal partial void ResultNotKept(string queue, TaskId id, Exception error);
 }

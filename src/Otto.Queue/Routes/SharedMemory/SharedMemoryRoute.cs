@@ -1,5 +1,6 @@
 using Otto.Ipc;
 using Otto.Ipc.Mmap;
+using Otto.Ipc.Mmap.Inspection;
 
 namespace Otto.Queue;
 
@@ -33,14 +34,41 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
             return TaskChannels.Over(await other.OpenQueueAsync(queue, cancellationToken).ConfigureAwait(false), other as ITopicTransport);
         MmapTransport transport = new(new MmapTransportOptions { Directory = options.Directory });
         EventTopics events = new(transport);
-        return new WorkQueueChannel(Open(), new TopicEventPublisher(events, queue), new TopicEventSubscriber(events, queue), Open,
-            options.ResultRetention);
+        WorkQueue opened = OpenOrReplace(transport, queue, out string? warning);
+        return new WorkQueueChannel(opened, new TopicEventPublisher(events, queue), new TopicEventSubscriber(events, queue),
+            () => OpenOrReplace(transport, queue, out _), options.ResultRetention) { Warning = warning };
+    }
 
-        WorkQueue Open() => transport.OpenQueue(queue, new MmapQueueOptions
+    // Other options at the next start are no reason not to start: a segment that nobody has open and that holds nothing is made anew, and any
+    // other goes on as it is.
+    private WorkQueue OpenOrReplace(MmapTransport transport, ChannelName queue, out string? warning)
+    {
+        warning = null;
+        MmapQueueOptions wanted = new()
         {
             Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes, MaxAttempts = options.MaxAttempts,
             MaxDeadLetters = options.MaxDeadLetters, DeadLetterRetention = options.DeadLetterRetention,
-        });
+        };
+        try
+        {
+            return transport.OpenQueue(queue, wanted);
+        }
+        catch (SegmentMismatchException)
+        {
+            new MmapInspector(new MmapTransportOptions { Directory = options.Directory }).Clean(new CleanOptions { Name = queue.Value });
+        }
+
+        try
+        {
+            return transport.OpenQueue(queue, wanted);
+        }
+        catch (SegmentMismatchException e)
+        {
+            WorkQueue asItIs = transport.OpenQueue(queue, wanted with { Slots = null, SlotBytes = null, MaxAttempts = null });
+            warning = $"{e.Message}. It is used as it is, because it is in use or holds messages; it is made anew with these options at a start "
+                + "at which no process has it open and it is empty";
+            return asItIs;
+        }
     }
 
     // Small rings for many publishers: a subscriber that falls behind loses the oldest events and holds nobody up.

@@ -15,7 +15,7 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
     private const int PausePerPass = 5;
 
     private readonly ConcurrentDictionary<TaskId, Wait> _waits = new();
-    private readonly SemaphoreSlim _soon = new(0, 1);
+    private TaskCompletionSource _soon = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _running;
 
     /// <summary>Asks for a result, now and then, until it has come or the answer is disposed.</summary>
@@ -27,7 +27,7 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
             { MayBeGone = mayBeGone, Pause = Period, DueAt = Environment.TickCount64 + (long)Period.TotalMilliseconds };
         _waits[id] = wait;
         // At once where the route answers at once; otherwise beside the wait.
-        if (AskAsync(id, wait, all: true, context.Lifetime.Stopping) is { IsCompletedSuccessfully: false } asking) _ = asking.AsTask();
+        _ = AskAsync(id, wait, all: true, context.Lifetime.Stopping).AsTask();
         if (results.Expects(id)) EnsureRunning();
         return wait;
     }
@@ -45,15 +45,7 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
     /// <summary>Asks for all results soon: events may have been missed.</summary>
     internal void OnMissed()
     {
-        try
-        {
-            if (_soon.CurrentCount == 0) _soon.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // Somebody else said so.
-        }
-
+        Volatile.Read(ref _soon).TrySetResult();
         EnsureRunning();
     }
 
@@ -86,8 +78,11 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
             TimeSpan pause = Period;
             while (!context.Lifetime.Stopping.IsCancellationRequested && (!_waits.IsEmpty || results.Outstanding.Any()))
             {
-                if (await _soon.WaitAsync(pause, context.Lifetime.Stopping).ConfigureAwait(false))
+                await _soon.Task.WaitAsync(pause, context.Lifetime.Stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (_soon.Task.IsCompleted)
                     await Task.Delay(SoonPause, context.Lifetime.Stopping).ConfigureAwait(false); // Once for many.
+                // Before the pass: what is missed from now on is looked for in the next.
+                if (_soon.Task.IsCompleted) Volatile.Write(ref _soon, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
                 long start = Stopwatch.GetTimestamp();
                 foreach ((TaskId id, Wait wait) in _waits) await AskAsync(id, wait, all: false, context.Lifetime.Stopping).ConfigureAwait(false);
                 MakeRoom();
@@ -142,8 +137,7 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
         foreach (RouteConnection route in routes.All)
         {
             // A route that keeps results answers at once.
-            if (route.Results is { KeepsResults: true } kept && TryTakeAsync(route, kept, id, CancellationToken.None) is { IsCompleted: false } late)
-                _ = late.AsTask();
+            if (route.Results is { KeepsResults: true } kept) _ = TryTakeAsync(route, kept, id, CancellationToken.None).AsTask();
         }
     }
 
