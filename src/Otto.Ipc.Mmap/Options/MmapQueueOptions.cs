@@ -48,8 +48,8 @@ public sealed record MmapQueueOptions
     public TimeSpan DeadLetterRetention { get; init; } = TimeSpan.FromDays(7);
 
     /// <summary>How many handles, over all processes, can have the queue open at once;
-    /// fixed at creation. 2 to 1,024, default 64.</summary>
-    public int MaxParticipants { get; init; } = 64;
+    /// fixed at creation. 2 to 1,024, default 512.</summary>
+    public int MaxParticipants { get; init; } = 512;
 
     /// <summary>How long a waiter looks before it sleeps, at most; it adapts below that to
     /// what paid off. Zero never spins. Default 50 µs.</summary>

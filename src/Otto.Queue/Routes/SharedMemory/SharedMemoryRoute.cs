@@ -71,11 +71,11 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
         }
     }
 
-    // Small rings for many publishers: a subscriber that falls behind loses the oldest events and holds nobody up.
+    // Small rings for many publishers: a subscriber that falls behind loses the oldest events, which are hints, and holds nobody up.
     private sealed class EventTopics(MmapTransport transport) : ITopicTransport
     {
         private static readonly MmapTopicOptions Options =
-            new() { Capacity = 1 << 14, MaxPublishers = 32, MaxSubscribers = 256, Policy = SlowSubscriberPolicy.Overwrite };
+            new() { Capacity = 1 << 12, MaxPublishers = 128, MaxSubscribers = 512, Policy = SlowSubscriberPolicy.Overwrite };
 
         public string Name => transport.Name;
 

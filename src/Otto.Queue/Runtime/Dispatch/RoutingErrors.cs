@@ -16,10 +16,23 @@ internal static class RoutingErrors
         string beyond = routes.Length == 0 ? "no other route is on"
             : string.Join(", ", routes.Select(static r => r.Channel.Status is { } status
             ? $"{r.Name}: {status}"
-            : string.Create(CultureInfo.InvariantCulture, $"{r.Name}: {r.Channel.LastCounts.Free:N0} of {r.Channel.Capacity:N0} free")));
+            : $"{r.Name}: {Describe(r.Channel)}"));
         return new QueueFullException(string.Create(CultureInfo.InvariantCulture,
             $"queue '{queue}' is full: {waiting:N0} of {capacity:N0} tasks wait here ({beyond}); raise InProcess.Capacity or "
             + $"SharedMemory.Slots, or set FullMode to Wait (a handler cannot wait for room in a queue)"));
+    }
+
+    // What fills it says what to do about it.
+    private static string Describe(TaskChannel channel)
+    {
+        Ipc.WorkQueueCounts counts = channel.LastCounts;
+        (int Count, string What)[] kinds =
+            [(counts.Ready, "ready"), (counts.Leased, "leased"), (counts.Delayed, "delayed"), (counts.Dead, "dead letters"),
+                (counts.Results, "results that were not collected"), (counts.PassedOver, "without a handler")];
+        string filled = string.Join(", ", kinds.Where(static k => k.Count > 0)
+            .Select(static k => string.Create(CultureInfo.InvariantCulture, $"{k.Count:N0} {k.What}")));
+        return string.Create(CultureInfo.InvariantCulture, $"{counts.Free:N0} of {channel.Capacity:N0} free")
+            + (filled.Length > 0 ? $": {filled}" : "");
     }
 
     internal static TaskSerializationException TooLarge(string queue, string task, RouteName route, int bytes, int largest) =>
