@@ -73,6 +73,10 @@ internal sealed partial class QueueLog(ILogger logger)
         "Shared memory is not available on this system; tasks stay in this process unless another route was added")]
     internal partial void SharedMemoryMissing();
 
+    [LoggerMessage(23, LogLevel.Warning, "Task {Id} of queue '{Queue}' on {Route} cannot be read here ({Reason}); offered to other workers in "
+        + "{Seconds:0.###} s")]
+    internal partial void OffersUnread(string queue, TaskId id, RouteName route, string reason, double seconds);
+
     [LoggerMessage(22, LogLevel.Error, "Queue '{Queue}': the services were disposed before the queue was stopped; it begins no more tasks, "
         + "and returns those that it holds without counting an attempt")]
     internal partial void ServicesGone(string queue, Exception error);

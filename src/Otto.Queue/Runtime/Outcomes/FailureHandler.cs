@@ -7,6 +7,7 @@ namespace Otto.Queue;
 internal sealed class FailureHandler(QueueContext context, TaskCompletion completion, LocalQueue local, RouteConnections routes,
     HandOff handOff, ServicesStatus services)
 {
+    private readonly UnreadOffers _offers = new(context.Clock.Provider);
     private long _retried;
     private long _deadLettered;
     private long _lost;
@@ -60,9 +61,15 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         }
 
         int limit = task.Registration.Retry.MaxAttempts;
-        // The same bytes would fail the same way.
+        // The same bytes would fail the same way here, but a worker of another version may read them.
         if (!decoded || error is TaskSerializationException && task.Task is null)
-            return DeadLetterAsync(task, $"payload: {error.GetType().Name}: {error.Message}", error);
+        {
+            string reason = $"payload: {error.GetType().Name}: {error.Message}", history = "";
+            if (task.Held is { } unread && TryOffer(unread.Route, task.Id, reason, unread.Abandon, ref history))
+                return ValueTask.CompletedTask;
+            return DeadLetterAsync(task, WithHistory(reason, history), error);
+        }
+
         if (task.AttemptsMade - task.UnprovenAttempts >= limit)
             return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
 
@@ -149,6 +156,37 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         if (kept) context.Log.GaveUp(task.Registration.Name, task.Id, reason, error);
         else context.Log.GaveUpUnkept(task.Registration.Name, task.Id, reason, error);
         completion.Ended(task, ResultStatus.Failed, reason);
+    }
+
+    /// <summary>Gives a message that cannot be read here to others, or gives it up.</summary>
+    /// <param name="route">The route it came by.</param>
+    /// <param name="lease">The message.</param>
+    /// <param name="reason">Why it cannot be read.</param>
+    /// <param name="registration">Its handler here, if that is known.</param>
+    /// <param name="header">What was read of it.</param>
+    internal void OfferUnread(RouteName route, WorkLease lease, string reason, TaskRegistration? registration = null,
+        in EnvelopeHeader header = default)
+    {
+        string history = "";
+        TaskId id = EnvelopeReader.IdOf(lease.Payload.Span);
+        // Another program may give no ids: its messages are told apart by what they say.
+        if (id == default) id = TaskId.ReadFrom(System.Security.Cryptography.SHA256.HashData(lease.Payload.Span));
+        if (!TryOffer(route, id, reason, lease.Abandon, ref history))
+            DeadLetterUnread(route, lease, WithHistory(reason, history), registration, header);
+    }
+
+    // Behind the first word, since a long reason is cut at its end.
+    private static string WithHistory(string reason, string history) =>
+        reason.IndexOf(": ", StringComparison.Ordinal) is >= 0 and var at ? reason.Insert(at + 2, history) : history + reason;
+
+    private bool TryOffer(RouteName route, TaskId id, string reason, Func<bool, TimeSpan, bool> abandon, ref string history)
+    {
+        int others = Array.Find(routes.All, r => r.Name == route)?.CountOthers() ?? 0;
+        if (!_offers.TryOffer(id, others, out TimeSpan pause, out history)) return false;
+        NoteRetry(pause);
+        context.Log.OffersUnread(context.Name, id, route, reason, pause.TotalSeconds);
+        abandon(false, pause);
+        return true;
     }
 
     /// <summary>Puts a message that cannot be run here among the dead letters, and reports that to its

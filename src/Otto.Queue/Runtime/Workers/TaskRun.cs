@@ -155,7 +155,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         CancellationToken cancellationToken = cancellation.Begin(taskContext.Id, _registration.Timeout);
         _began = !cancellation.CheckRequests(taskContext.Id);
         if (!_began) throw new OperationCanceledException("cancelled before it was started");
-        return context.Telemetry.ObservesHandling ? StartObservedAsync(cancellationToken) : Invoke(cancellationToken);
+        return context.Telemetry.ObservesHandling || _metadata is { IsTraced: true } ? StartObservedAsync(cancellationToken) : Invoke(cancellationToken);
     }
 
     private ValueTask Invoke(CancellationToken cancellationToken) => _task is { } task
@@ -170,7 +170,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         KeyValuePair<string, object?> task = _registration.NameTag, route = QueueTelemetry.RouteTag(taskContext.Route);
         context.Telemetry.Consumed(context.NameTag, task, route);
         context.Telemetry.Waited((context.Clock.Now - taskContext.EnqueuedMicroseconds) / 1e6, context.NameTag, task, route);
-        using Activity? activity = QueueTelemetry.StartProcess(context.Name, taskContext, _metadata?.Trace ?? default);
+        using Activity? activity = QueueTelemetry.StartProcess(context.Name, taskContext, _metadata);
         Exception? failure = null;
         try
         {
