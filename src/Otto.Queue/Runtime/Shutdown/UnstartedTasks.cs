@@ -42,12 +42,7 @@ internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, Han
     private IEnumerable<DelayedTask> TakeAll()
     {
         while (local.Ring.TryDequeueSealed(out QueuedTask task))
-            yield return new DelayedTask
-            {
-                Registration = task.Registration, Id = context.Ids.At(task.Number), Task = task.Task,
-                EnqueuedMicroseconds = task.EnqueuedMicroseconds,
-                Metadata = task.Metadata, Held = task.Metadata?.Held,
-            };
+            yield return task.Describe(context.Ids);
         foreach (DelayedTask task in local.Delayed.TakeAll()) yield return task;
     }
 

@@ -22,6 +22,9 @@ internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet
     private bool _cancelled;
     private CancellationCause _reason;
 
+    /// <summary>Whether a handler runs.</summary>
+    internal bool IsRunning => Volatile.Read(ref _running) != 0;
+
     /// <summary>Begins a run.</summary>
     /// <param name="id">The task.</param>
     /// <param name="timeout">After what time the token fires.</param>

@@ -31,6 +31,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
 
     internal long Completed => Volatile.Read(ref _completed);
 
+    internal bool IsRunning => cancellation.IsRunning;
+
     internal long Starts => Volatile.Read(ref _starts);
 
     internal long Failed => Volatile.Read(ref _failed);
