@@ -18,6 +18,9 @@ internal struct EnvelopeHeader
     internal long EnqueuedMicroseconds;
     internal long NotBeforeMicroseconds;
 
+    /// <summary>The time of day that was asked for, in microseconds; 0 for none. Not written.</summary>
+    internal long TimeOfDay;
+
     /// <summary>Attempts made before this message was written; the transport counts those made since.</summary>
     internal int AttemptsBefore;
 

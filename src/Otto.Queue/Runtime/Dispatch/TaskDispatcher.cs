@@ -17,6 +17,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         CancellationToken cancellationToken)
         where TTask : notnull
     {
+        if (!typeof(TTask).IsValueType && task.GetType() != typeof(TTask) && remote.HasRoutes) registration.CheckDerived(task);
         // The fast path: nothing asked for, nobody watches, a worker here has room.
         if (options is null && registration.HandledHere && local.IsDirect && !_telemetry.ObservesSending && Activity.Current is null)
         {
@@ -72,6 +73,7 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
             new() { Id = context.Ids.At(context.Ids.NextNumber()), EnqueuedMicroseconds = context.Clock.Now,
                 Metadata = options.Metadata(trace, parent is null ? null : TraceBaggage.Of(parent)) };
         if (delay > TimeSpan.Zero) header.NotBeforeMicroseconds = header.EnqueuedMicroseconds + (long)delay.TotalMicroseconds;
+        if (options.NotBefore is { } time) header.TimeOfDay = (time - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
         activity?.SetTag("messaging.message.id", header.Id.ToString());
 
         bool sent = false;

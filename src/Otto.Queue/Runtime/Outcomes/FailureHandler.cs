@@ -55,7 +55,8 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         if (task.Repeats)
         {
             // Its next time is its next try.
-            context.Log.RecurringFailed(task.Registration.Name, task.Id, task.Metadata!.RepeatInterval.TotalSeconds, error);
+            context.Log.RecurringFailed(task.Registration.Name, task.Id, task.Metadata!.RepeatInterval.TotalSeconds,
+                BoundedError.ForLog(error));
             completion.EndOccurrence(task, cancelled: false);
             return ValueTask.CompletedTask;
         }
@@ -64,14 +65,14 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         // The same bytes would fail the same way here, but a worker of another version may read them.
         if (!decoded || error is TaskSerializationException && task.Task is null)
         {
-            string reason = $"payload: {error.GetType().Name}: {error.Message}", history = "";
+            string reason = $"payload: {BoundedError.Text(error)}", history = "";
             if (task.Held is { } unread && TryOffer(unread.Route, task.Id, reason, unread.Abandon, ref history))
                 return ValueTask.CompletedTask;
             return DeadLetterAsync(task, WithHistory(reason, history), error);
         }
 
         if (task.AttemptsMade - task.UnprovenAttempts >= limit)
-            return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
+            return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {BoundedError.Text(error)}", error);
 
         TimeSpan delay = task.Registration.Retry.DelayAfter(task.AttemptsMade, Random.Shared.NextDouble());
         if (task.Held is { } held)
@@ -109,7 +110,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         Interlocked.Increment(ref _retried);
         context.Telemetry.Retried(context.NameTag, task.Registration.NameTag);
         context.Log.Retrying(task.Registration.Name, task.Id, task.AttemptsMade, task.Registration.Retry.MaxAttempts,
-            delay.TotalMilliseconds, error);
+            delay.TotalMilliseconds, BoundedError.ForLog(error));
     }
 
     private async ValueTask PassOnAsync(DelayedTask task)
@@ -153,8 +154,8 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         if (kept) Interlocked.Increment(ref _deadLettered);
         else Interlocked.Increment(ref _lost);
         context.Telemetry.Dead(context.NameTag, task.Registration.NameTag);
-        if (kept) context.Log.GaveUp(task.Registration.Name, task.Id, reason, error);
-        else context.Log.GaveUpUnkept(task.Registration.Name, task.Id, reason, error);
+        if (kept) context.Log.GaveUp(task.Registration.Name, task.Id, reason, BoundedError.ForLog(error));
+        else context.Log.GaveUpUnkept(task.Registration.Name, task.Id, reason, BoundedError.ForLog(error));
         completion.Ended(task, ResultStatus.Failed, reason);
     }
 

@@ -25,6 +25,9 @@ internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet
     /// <summary>Whether a handler runs.</summary>
     internal bool IsRunning => Volatile.Read(ref _running) != 0;
 
+    /// <summary>Whether the token of the run has fired because its time was over.</summary>
+    internal bool HasTimedOut => !_fired && ReferenceEquals(_source, _timed) && _source.IsCancellationRequested;
+
     /// <summary>Begins a run.</summary>
     /// <param name="id">The task.</param>
     /// <param name="timeout">After what time the token fires.</param>

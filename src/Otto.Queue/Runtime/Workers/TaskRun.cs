@@ -180,8 +180,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         }
         catch (Exception e)
         {
-            failure = e;
-            activity?.SetStatus(ActivityStatusCode.Error, e.Message);
+            failure = e is OperationCanceledException && cancellation.HasTimedOut ? TimedOut(e) : e;
+            activity?.SetStatus(ActivityStatusCode.Error, failure.Message).SetTag("error.type", failure.GetType().FullName);
             throw;
         }
         finally
@@ -230,15 +230,16 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         if (_began) _failed++;
         _began = false;
         CancellationCause cause = cancellation.End();
-        if (e is OperationCanceledException && cause == CancellationCause.TimedOut)
-            e = new TimeoutException($"attempt {taskContext.Attempt} ran longer than {_registration.Timeout!.Value.TotalSeconds:0.###} s",
-                e);
+        if (e is OperationCanceledException && cause == CancellationCause.TimedOut) e = TimedOut(e);
         DelayedTask task = Describe(_task, taskContext.Attempt);
         _task = null;
         ValueTask ending = failures.HandleAsync(task, e, cause == CancellationCause.Cancelled, taskContext.Decoded);
         EndAlone(); // What it waits for is a route, or a pause: no attempt.
         return ending;
     }
+
+    private TimeoutException TimedOut(Exception e) =>
+        new($"attempt {taskContext.Attempt} ran longer than {_registration.Timeout!.Value.TotalSeconds:0.###} s", e);
 
     private RouteName HeldBy => _leased ? taskContext.Route : _held!.Route;
 

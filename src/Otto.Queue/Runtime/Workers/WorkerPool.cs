@@ -132,7 +132,7 @@ internal sealed class WorkerPool(QueueContext context, HandlerScope handlers, Is
         foreach (Worker worker in _workers) worker.Run.Fire(null, cause);
     }
 
-    internal void LogUnexpected(Exception e) => context.Log.WorkerError(context.Name, e);
+    internal void LogUnexpected(Exception e) => context.Log.WorkerError(context.Name, BoundedError.ForLog(e));
 
     /// <summary>Reports that there may be work. What was published before is seen by the worker that looks.</summary>
     internal void Signal()
