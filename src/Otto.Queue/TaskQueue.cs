@@ -208,7 +208,8 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable, IDisposable
         Task polling = QueueRuntime.Find(_queues, receipt.Queue).PollResultAsync(receipt.Id, stop.Token);
         try
         {
-            if (_handlers.Place is not { } place) return await _results.WaitAsync<TResult>(receipt.Id, cancellationToken).ConfigureAwait(false);
+            if (_handlers.Place is not { } place)
+                return await _results.WaitAsync<TResult>(receipt.Id, cancellationToken).ConfigureAwait(false);
             return await _waits.GuardAsync(place, receipt, _results.WaitAsync<TResult>(receipt.Id, stop.Token)).ConfigureAwait(false);
         }
         catch (OperationCanceledException e) when (e.CancellationToken == stop.Token)

@@ -35,7 +35,8 @@ public abstract partial class TaskConformance
         TaskCompletionSource<(int State, int Baggage, string? First)> inside = new();
         (TaskQueue producer, _) = await StartAsync((_, _, _) =>
         {
-            inside.TrySetResult((Activity.Current!.TraceStateString?.Length ?? 0, Activity.Current.Baggage.Sum(static b => b.Key.Length + b.Value!.Length),
+            inside.TrySetResult((Activity.Current!.TraceStateString?.Length ?? 0,
+                Activity.Current.Baggage.Sum(static b => b.Key.Length + b.Value!.Length),
                 Activity.Current.GetBaggageItem("first")));
             return default;
         });

@@ -31,11 +31,8 @@ public abstract partial class TaskConformance
         for (int i = 0; i < concurrency; i++) await producer.EnqueueAsync(new Job(i));
         await Until(() => !refused.IsEmpty, "a wait to be refused");
         Assert.That(refused.First(), Does.Contain($"queue '{Name}' runs {concurrency} at a time here").And.Contain("raise Concurrency"));
-        await Until(() => producer.GetStatistics()[0] is var p && Keepers().Sum(static q => q.GetStatistics()[0].Completed) == concurrency * 2,
-            "all tasks to be done all the same");
+        await Until(() => _queues.Sum(static q => q.GetStatistics()[0].Completed) == concurrency * 2, "all tasks to be done all the same");
     }
-
-    private IEnumerable<TaskQueue> Keepers() => _queues;
 
     [Test]
     public async Task A_handler_that_waits_for_a_queue_with_room_is_not_refused()
@@ -51,7 +48,8 @@ public abstract partial class TaskConformance
             h.Concurrency = 2;
         }));
         (TaskQueue producer, TaskQueue worker) = await StartAsync(async (job, context, cancellationToken) =>
-            await context.TaskQueue.InvokeAsync<object?>(new Child(job.Number), cancellationToken: cancellationToken), static h => h.Concurrency = 2);
+            await context.TaskQueue.InvokeAsync<object?>(new Child(job.Number), cancellationToken: cancellationToken),
+            static h => h.Concurrency = 2);
         await producer.EnqueueAsync(new Job(1));
         await done.Reaches(1);
         await Until(() => worker.GetStatistics()[0].Completed == 2, "both to be done");
@@ -66,8 +64,10 @@ public abstract partial class TaskConformance
         _toDeclare.Add(o => o.AddHandler<Child>(other, async (child, context, cancellationToken) =>
         {
             if (child.Number > 0)
-                await context.TaskQueue.WaitAsync(await context.TaskQueue.EnqueueAsync(new Job(0), new() { TrackResult = true }, cancellationToken),
-                    cancellationToken);
+            {
+                TaskReceipt job = await context.TaskQueue.EnqueueAsync(new Job(0), new() { TrackResult = true }, cancellationToken);
+                await context.TaskQueue.WaitAsync(job, cancellationToken);
+            }
         }, static h => { h.Concurrency = 1; h.Retries = 0; }));
         (TaskQueue producer, _) = await StartAsync(async (job, context, cancellationToken) =>
         {
@@ -76,7 +76,8 @@ public abstract partial class TaskConformance
             {
                 await context.TaskQueue.InvokeAsync<object?>(new Child(1), cancellationToken: cancellationToken);
             }
-            catch (Exception e) when (e is QueueDeadlockException || e is TaskFailedException && e.Message.Contains("would never end", StringComparison.Ordinal))
+            catch (Exception e) when (e is QueueDeadlockException
+                || e is TaskFailedException && e.Message.Contains("would never end", StringComparison.Ordinal))
             {
                 Interlocked.Increment(ref refused);
             }

@@ -4,7 +4,8 @@ namespace Otto.Queue;
 
 // Of many tasks some may be refused. Who enqueued them must know which: to try those again, and not the others.
 
-/// <summary>What became of one task of <see cref="ITaskQueue.EnqueueManyAsync"/>: it has a receipt, or an error.</summary>
+/// <summary>What became of one task of <see cref="ITaskQueue.EnqueueManyAsync"/>: it has a receipt, or an
+/// error.</summary>
 /// <param name="Receipt">The receipt; default if the task was not enqueued.</param>
 /// <param name="Error">Why it was not enqueued; <see langword="null"/> if it was.</param>
 public readonly record struct EnqueueResult(TaskReceipt Receipt, Exception? Error)
@@ -13,8 +14,8 @@ public readonly record struct EnqueueResult(TaskReceipt Receipt, Exception? Erro
     public bool IsEnqueued => Error is null;
 }
 
-/// <summary>Some tasks of <see cref="ITaskQueue.EnqueueManyAsync"/> were not enqueued. <see cref="Results"/> says which; the
-/// others are enqueued.</summary>
+/// <summary>Some tasks of <see cref="ITaskQueue.EnqueueManyAsync"/> were not enqueued. <see cref="Results"/> has
+/// each; the others are enqueued.</summary>
 public sealed class EnqueueManyException : AggregateException
 {
     /// <summary>Creates the exception.</summary>
@@ -32,6 +33,7 @@ public sealed class EnqueueManyException : AggregateException
         ArgumentNullException.ThrowIfNull(results);
         int enqueued = results.Count(static r => r.IsEnqueued);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{enqueued:N0} tasks of this call were enqueued and {results.Count - enqueued:N0} were not; Results has a receipt or an error for each");
+            $"{enqueued:N0} tasks of this call were enqueued and {results.Count - enqueued:N0} were not; "
+            + $"Results has a receipt or an error for each");
     }
 }

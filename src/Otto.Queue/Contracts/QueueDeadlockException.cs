@@ -2,8 +2,8 @@ namespace Otto.Queue;
 
 // Refusal of a wait that would never end. It names what holds what up, since the program that waits shows only a wait.
 
-/// <summary>A handler waited for a task that no worker can begin: every place of the task's queue has a handler that waits
-/// like this one. The task stays in its queue.</summary>
+/// <summary>A handler waited for a task that no worker can begin: every place of the task's queue has a handler that
+/// waits like this one. The task stays in its queue.</summary>
 public sealed class QueueDeadlockException : InvalidOperationException
 {
     /// <summary>Creates the exception.</summary>

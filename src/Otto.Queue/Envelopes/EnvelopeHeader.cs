@@ -68,8 +68,8 @@ internal static class EnvelopeLayout
     /// <summary>The task recurs: how long after each end, in microseconds, follows the trace.</summary>
     internal const ushort Recurs = 8;
 
-    /// <summary>Extensions follow the interval, up to the header's end: kind (u8), length (u16), bytes. A reader steps over
-    /// kinds that it does not know.</summary>
+    /// <summary>Extensions follow the interval, up to the header's end: kind (u8), length (u16), bytes. A reader steps
+    /// over kinds that it does not know.</summary>
     internal const ushort HasExtensions = 0x100;
 
     /// <summary>The flags that say what a reader must understand. One that knows none of the others can run the task
@@ -78,8 +78,8 @@ internal static class EnvelopeLayout
 
     internal const ushort KnownRequiredFlags = HasTrace | IsPinned | WantsResult | Recurs;
 
-    /// <summary>Kinds of extensions: the W3C headers <c>tracestate</c> and <c>baggage</c>, and the first 8 bytes of the
-    /// payload's SHA-256.</summary>
+    /// <summary>Kinds of extensions: the W3C headers <c>tracestate</c> and <c>baggage</c>, and the FNV-1a hash of
+    /// the payload.</summary>
     internal const byte TraceStateKind = 1;
     internal const byte BaggageKind = 2;
     internal const byte DigestKind = 3;

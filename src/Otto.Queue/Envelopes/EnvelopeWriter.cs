@@ -67,7 +67,12 @@ internal static class EnvelopeWriter
     private static void WriteExtensions(Span<byte> bytes, string? state, string? baggage, bool digest)
     {
         // The digest comes first, and its value with the payload (Seal).
-        if (digest) bytes = bytes[EnvelopeExtensions.Write(bytes, EnvelopeLayout.DigestKind, stackalloc byte[EnvelopeLayout.DigestBytes])..];
+        if (digest)
+        {
+            Span<byte> later = stackalloc byte[EnvelopeLayout.DigestBytes];
+            bytes = bytes[EnvelopeExtensions.Write(bytes, EnvelopeLayout.DigestKind, later)..];
+        }
+
         if (state is not null)
             bytes = bytes[EnvelopeExtensions.Write(bytes, EnvelopeLayout.TraceStateKind, Encoding.UTF8.GetBytes(state))..];
         if (baggage is not null) EnvelopeExtensions.Write(bytes, EnvelopeLayout.BaggageKind, Encoding.UTF8.GetBytes(baggage));
@@ -81,6 +86,7 @@ internal static class EnvelopeWriter
         BinaryPrimitives.WriteUInt32LittleEndian(message[EnvelopeLayout.PayloadBytesAt..], (uint)(message.Length - header));
         if (!RecurringEnvelope.IsKeyed(message)) return;
         int at = RecurringEnvelope.ExtensionsAt(message);
-        EnvelopeExtensions.Digest(message[header..]).CopyTo(message[(at + EnvelopeLayout.ExtensionHeaderBytes)..]);
+        BinaryPrimitives.WriteUInt64LittleEndian(message[(at + EnvelopeLayout.ExtensionHeaderBytes)..],
+            EnvelopeExtensions.Digest(message[header..]));
     }
 }

@@ -78,14 +78,15 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
     internal void CheckDerived(TTask task)
     {
         // Found out once a type, by a trip.
-        if (_derived.GetOrAdd(task.GetType(), static (type, trip) => trip.Registration.TryTrip(trip.Task, type), (Registration: this, Task: task))
-            is { } problem) throw new TaskSerializationException(problem);
+        string? problem = _derived.GetOrAdd(task.GetType(), static (type, trip) => trip.Registration.TryTrip(trip.Task, type),
+            (Registration: this, Task: task));
+        if (problem is not null) throw new TaskSerializationException(problem);
     }
 
     private string? TryTrip(TTask task, Type type)
     {
-        string advice = $"enqueue a {typeof(TTask).Name}, declare a task of type {type.Name}, or tell the serializer of derived types, as "
-            + "[JsonDerivedType] does";
+        string advice = $"enqueue a {typeof(TTask).Name}, declare a task of type {type.Name}, or list the derived types for the serializer, "
+            + "as [JsonDerivedType] does";
         try
         {
             return RoundTrip(task).GetType() == type ? null

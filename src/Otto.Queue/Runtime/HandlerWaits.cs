@@ -39,10 +39,10 @@ internal sealed class HandlerWaits(IReadOnlyList<QueueRuntime> queues)
         }
     }
 
-    private QueueDeadlockException Deadlock(QueueRuntime queue, TaskReceipt receipt) => new(
-        $"waiting for task {receipt.Id} would never end: queue '{queue.Name}' runs {queue.Concurrency} at a time here, each of them is a handler that "
-        + "waits for a task itself, and no other process works on the queue; raise Concurrency, put the task into another queue "
-        + "(HandlerOptions.Queue), or let a follow-up task continue instead of waiting");
+    private static QueueDeadlockException Deadlock(QueueRuntime queue, TaskReceipt receipt) => new(
+        $"waiting for task {receipt.Id} would never end: queue '{queue.Name}' runs {queue.Concurrency} at a time here, each of them is a "
+        + "handler that waits for a task itself, and no other process works on the queue; raise Concurrency, put the task into another "
+        + "queue (HandlerOptions.Queue), or let a follow-up task continue instead of waiting");
 
     // The largest set of queues whose handlers all wait for tasks of the set alone.
     private bool IsStuck(string queue)

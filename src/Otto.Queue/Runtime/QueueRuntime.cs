@@ -105,7 +105,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
         {
             DelayedTask waiting = task.Describe(_context.Ids);
             if (waiting.Held is { } held) held.Abandon(countAttempt: false);
-            else if (waiting.Metadata is { KeyIsLocal: true } || !await _handOff.TryAsync(waiting, TimeSpan.Zero, Stopping).ConfigureAwait(false))
+            else if (waiting.Metadata is { KeyIsLocal: true }
+                || !await _handOff.TryAsync(waiting, TimeSpan.Zero, Stopping).ConfigureAwait(false))
             {
                 _local.Delayed.AddReady(waiting);
                 return;

@@ -10,11 +10,12 @@ internal static class BoundedError
     /// <summary>An error's type and message, cut if it is long.</summary>
     internal static string Text(Exception error) => $"{error.GetType().Name}: {Cut(error.Message, MostText)}";
 
-    /// <summary>The error for the log: another with a shorter text if it has more than anybody reads.</summary>
+    /// <summary>The error for the log: another with a shorter text if it is longer than a person reads.</summary>
     internal static Exception ForLog(Exception error)
     {
         for (Exception? at = error; at is not null; at = at.InnerException)
-            if (at.Message.Length > MostLogged) return new BoundedException(error.GetType(), Cut(error.Message, MostText), error.StackTrace);
+            if (at.Message.Length > MostLogged)
+                return new BoundedException(error.GetType(), Cut(error.Message, MostText), error.StackTrace);
         return error;
     }
 

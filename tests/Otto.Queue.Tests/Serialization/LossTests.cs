@@ -58,7 +58,8 @@ internal sealed class LossTests : QueueTest
         TaskQueue queue = await StartAsync(handledHere ? options.AddHandler<Animal>("animals", static (_, _, _) => default)
             : options.AddProducer<Animal>("animals"));
         Assert.That(async () => await queue.EnqueueAsync<Animal>(new Dog("Rex", 42)),
-            Throws.InstanceOf<TaskSerializationException>().With.Message.Contains("is declared as").And.Message.Contains("[JsonDerivedType]"));
+            Throws.InstanceOf<TaskSerializationException>().With.Message.Contains("is declared as").And.Message.Contains(
+                "[JsonDerivedType]"));
         await queue.EnqueueAsync(new Animal("Rex"));
     }
 

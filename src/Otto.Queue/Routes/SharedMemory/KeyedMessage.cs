@@ -50,7 +50,8 @@ internal sealed class KeyedMessage
     {
         byte[] key = EnvelopeReader.KeyOf(message).ToArray();
         TaskId self = EnvelopeReader.IdOf(message);
-        return queue.TryFind(m => EnvelopeReader.KeyOf(m).SequenceEqual(key) && EnvelopeReader.IdOf(m) != self && RecurringEnvelope.Recurs(m),
+        return queue.TryFind(
+            m => EnvelopeReader.KeyOf(m).SequenceEqual(key) && EnvelopeReader.IdOf(m) != self && RecurringEnvelope.Recurs(m),
             out WorkId other, out bool held) && held && queue.IsCancelRequested(other);
     }
 }

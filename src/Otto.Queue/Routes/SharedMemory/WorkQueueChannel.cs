@@ -1,5 +1,6 @@
 using System.Text;
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue;
 

@@ -1,4 +1,5 @@
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue;
 

@@ -16,16 +16,18 @@ internal static class RoutingErrors
         string beyond = routes.Length == 0 ? "no other route is on"
             : string.Join(", ", routes.Select(static r => r.Channel.Status is { } status ? $"{r.Name}: {status}"
             // What it counted last may be older than what it answered.
-            : r.Sender.IsPassedOver && r.Channel.UsesNetwork ? string.Create(CultureInfo.InvariantCulture, $"{r.Name}: {r.Channel.Capacity:N0} places, full")
+            : r.Sender.IsPassedOver && r.Channel.UsesNetwork
+                ? string.Create(CultureInfo.InvariantCulture, $"{r.Name}: {r.Channel.Capacity:N0} places, full")
             : string.Create(CultureInfo.InvariantCulture, $"{r.Name}: {r.Channel.LastCounts.Free:N0} of {r.Channel.Capacity:N0} free")));
-        string here = local.Handles ? string.Create(CultureInfo.InvariantCulture, $"{waiting:N0} of {capacity:N0} tasks wait here ({beyond})") : beyond;
+        string here = !local.Handles ? beyond
+            : string.Create(CultureInfo.InvariantCulture, $"{waiting:N0} of {capacity:N0} tasks wait here ({beyond})");
         List<string> raise = local.Handles ? ["InProcess.Capacity"] : [];
         foreach (RouteConnection route in routes)
             if (route.Sender.IsPassedOver || !local.Handles)
                 raise.Add(route.Name == RouteName.SharedMemory ? "SharedMemory.Slots" : $"{route.Name}.Capacity");
         return new QueueFullException(
-            $"queue '{queue}' is full: {here}; raise {string.Join(" or ", raise)}, or set FullMode to Wait (a handler cannot wait for room in "
-            + "a queue)");
+            $"queue '{queue}' is full: {here}; raise {string.Join(" or ", raise)}, or set FullMode to Wait "
+            + "(a handler cannot wait for room in a queue)");
     }
 
     internal static TaskSerializationException TooLarge(string queue, string task, RouteName route, int bytes, int largest) =>

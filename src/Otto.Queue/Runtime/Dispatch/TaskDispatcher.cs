@@ -30,7 +30,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         }
 
         // As fast beyond this process: nothing asked for, nobody watches, and only one route comes into question.
-        if (options is null && !registration.HandledHere && !_telemetry.ObservesSending && Activity.Current is null && !cancellationToken.IsCancellationRequested
+        if (options is null && !registration.HandledHere && !_telemetry.ObservesSending && Activity.Current is null
+            && !cancellationToken.IsCancellationRequested
             && !context.Lifetime.IsStopping)
         {
             try

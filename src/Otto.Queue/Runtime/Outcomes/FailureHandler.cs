@@ -171,7 +171,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         string history = "";
         TaskId id = EnvelopeReader.IdOf(lease.Payload.Span);
         // Another program may give no ids: its messages are told apart by what they say.
-        if (id == default) id = TaskId.ReadFrom(System.Security.Cryptography.SHA256.HashData(lease.Payload.Span));
+        if (id == default) id = new TaskId(EnvelopeExtensions.Digest(lease.Payload.Span), (ulong)lease.Payload.Length);
         if (!TryOffer(route, id, reason, lease.Abandon, ref history))
             DeadLetterUnread(route, lease, WithHistory(reason, history), registration, header);
     }

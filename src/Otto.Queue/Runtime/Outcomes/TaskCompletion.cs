@@ -76,7 +76,7 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
     internal void EndedOnRoute(TaskId id, ResultStatus status, string reason, RouteName route) =>
         ReportWithoutResult(id, status, reason, route);
 
-    /// <summary>Ends a task that was taken back from a route before anybody began it.</summary>
+    /// <summary>Ends a task that was taken back from a route before any worker began it.</summary>
     internal void CancelledOnRoute(TaskId id, RouteName route)
     {
         Interlocked.Increment(ref _cancelled);

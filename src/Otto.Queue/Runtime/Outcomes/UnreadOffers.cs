@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Otto.Queue;
 
-// Messages that this worker cannot read: another version of the program may read them, as in a rolling deployment. Each is given back, after
+// Messages that this worker cannot read: another version of the program may read them, as in a rolling deployment. Each is given back,
+// after
 // a pause that grows, so that others can take it; what comes behind it is not held up. How often is counted here, since only this process
 // knows that it cannot.
 

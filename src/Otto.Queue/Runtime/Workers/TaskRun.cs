@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue;
 
@@ -128,7 +129,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     }
 
     // What ran alone is over at its route before anything else begins: else the next crash would take its end along.
-    private async Task EndAloneAsync(IsolationGate.Turn alone, ICrashEvidenceChannel? evidence)
+    private static async Task EndAloneAsync(IsolationGate.Turn alone, ICrashEvidenceChannel? evidence)
     {
         try
         {
@@ -157,7 +158,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         CancellationToken cancellationToken = cancellation.Begin(taskContext.Id, _registration.Timeout);
         _began = !cancellation.CheckRequests(taskContext.Id);
         if (!_began) throw new OperationCanceledException("cancelled before it was started");
-        return context.Telemetry.ObservesHandling || _metadata is { IsTraced: true } ? StartObservedAsync(cancellationToken) : Invoke(cancellationToken);
+        return context.Telemetry.ObservesHandling || _metadata is { IsTraced: true } ? StartObservedAsync(cancellationToken)
+            : Invoke(cancellationToken);
     }
 
     private ValueTask Invoke(CancellationToken cancellationToken) => _task is { } task

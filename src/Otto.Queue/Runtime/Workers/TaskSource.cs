@@ -1,5 +1,6 @@
 using System.Text;
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue;
 
@@ -120,8 +121,9 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
         int attempt = received.Header.AttemptsBefore + lease.Attempt;
         if (received.Header.Format != registration.Serializer.Format)
         {
-            failures.OfferUnread(route.Name, lease, $"payload: format {received.Header.Format}, but the handler of '{registration.Name}' reads "
-                + $"format {registration.Serializer.Format}", registration, received.Header);
+            problem = $"payload: format {received.Header.Format}, but the handler of '{registration.Name}' reads format "
+                + $"{registration.Serializer.Format}";
+            failures.OfferUnread(route.Name, lease, problem, registration, received.Header);
             return false;
         }
 
