@@ -40,7 +40,7 @@ public abstract partial class TaskConformance
         Tally done = new();
         _toDeclare.Add(o => o.AddHandler<Child>($"{Name}-child", async (child, _, _) =>
         {
-            await Task.Delay(1500); // Longer than a deadlock takes to be seen.
+            await Task.Delay(1500, CancellationToken.None); // Longer than a deadlock takes to be seen.
             done.Add(child.Number);
         }, h =>
         {

@@ -22,6 +22,25 @@ internal sealed class DelayedHereTests : QueueTest
     }
 
     [Test]
+    public async Task A_producer_of_delayed_tasks_waits_for_room([Values] bool cancelled)
+    {
+        TaskQueue queue = await StartAsync(InProcessOnly().UseInProcess(static o => { o.Capacity = 2; o.FullMode = QueueFullMode.Wait; })
+            .AddHandler<Job>("jobs", static (_, _, _) => default));
+        EnqueueOptions later = new() { Delay = cancelled ? TimeSpan.FromHours(1) : TimeSpan.FromMilliseconds(200) };
+        TaskReceipt first = await queue.EnqueueAsync(new Job(1), later);
+        await queue.EnqueueAsync(new Job(2), later);
+        Task<TaskReceipt> third = queue.EnqueueAsync(new Job(3), later).AsTask();
+        if (cancelled)
+        {
+            Assert.That(third.IsCompleted, Is.False);
+            await queue.CancelAsync(first);
+        }
+
+        await third.Soon();
+        if (!cancelled) await Eventually.Holds(() => queue.GetStatistics()[0].Completed == 3);
+    }
+
+    [Test]
     public async Task An_overdue_task_is_done_by_the_stop()
     {
         TaskCompletionSource began = new(), finish = new();

@@ -14,13 +14,15 @@ internal sealed class DelayedTaskQueue : IDisposable
     private readonly QueueClock _clock;
     private readonly int _bound;
     private readonly Action _wake;
+    private readonly Action? _onRoom;
     private readonly ITimer _timer;
     private volatile bool _hasReady;
     private long _number;
     private (long NotBefore, long Due) _lastTime;
 
-    internal DelayedTaskQueue(QueueClock clock, int bound, Action wake)
+    internal DelayedTaskQueue(QueueClock clock, int bound, Action wake, Action? onRoom = null)
     {
+        _onRoom = onRoom;
         _clock = clock;
         _bound = bound;
         _wake = wake;
@@ -87,16 +89,26 @@ internal sealed class DelayedTaskQueue : IDisposable
     {
         task = null;
         if (!_hasReady) return false;
+        bool taken;
         lock (_lock)
         {
-            bool taken = _ready.TryDequeue(out task);
+            taken = _ready.TryDequeue(out task);
             _hasReady = _ready.Count > 0;
-            return taken;
         }
+
+        if (taken) _onRoom?.Invoke();
+        return taken;
     }
 
     /// <summary>Takes one task out before its time.</summary>
     internal DelayedTask? TryRemove(TaskId id)
+    {
+        DelayedTask? removed = Remove(id);
+        if (removed is not null) _onRoom?.Invoke();
+        return removed;
+    }
+
+    private DelayedTask? Remove(TaskId id)
     {
         lock (_lock)
         {

@@ -20,10 +20,10 @@ internal sealed class LocalQueue
     {
         // Where nothing is handled nothing is ever put in, so the ring need not be there.
         Ring = new TaskRing(handlesAny ? options.Capacity : 1);
-        Delayed = new DelayedTaskQueue(clock, options.Capacity, onDelayedDue);
         HandlesAny = handlesAny;
         Weight = options.Weight;
         Space = new SpaceAvailableSignal(options.Capacity);
+        Delayed = new DelayedTaskQueue(clock, options.Capacity, onDelayedDue, Space.ReleaseWaiters);
         FullMode = options.FullMode;
         OverflowReason = RouteReason.Overflowed(options.Capacity);
         _enoughRoomBelow = options.Capacity - (options.Capacity / 4);

@@ -26,6 +26,7 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Canc
     {
         Queue = state,
         Accepts = queue.Accepts,
+        Works = queue.HandlesAny && state == QueueState.Running,
         HasRoom = takeAnyRoom || !queue.IsOverflowing,
         HasRoomForHeld = queue.Ring.Count < queue.Ring.Capacity,
         FullMode = queue.FullMode,
