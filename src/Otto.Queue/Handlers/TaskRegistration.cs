@@ -85,8 +85,8 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
 
     private string? TryTrip(TTask task, Type type)
     {
-        string advice = $"enqueue a {typeof(TTask).Name}, declare a task of type {type.Name}, or list the derived types for the serializer, "
-            + "as [JsonDerivedType] does";
+        string advice = $"enqueue a {typeof(TTask).Name}, declare a task of type {type.Name}, or list the derived types for the "
+            + "serializer, as [JsonDerivedType] does";
         try
         {
             return RoundTrip(task).GetType() == type ? null
