@@ -27,8 +27,8 @@ public abstract class SearchableWorkQueue : WorkQueue
     public abstract bool TryFind(WorkMatch match, out WorkId id, out bool held);
 
     /// <summary>
-    /// Notes that a message which a worker holds is to be cancelled: <see cref="WorkLease.IsCancelRequested"/> says so
-    /// to this holder and to any later one, and <see cref="WorkLease.Repeat"/> then ends the message.
+    /// Notes that a message which a worker holds is to be cancelled: <see cref="WorkLease.IsCancelRequested"/> is then
+    /// <see langword="true"/> for this holder and any later one, and <see cref="WorkLease.Repeat"/> ends the message.
     /// </summary>
     /// <param name="id">The message, as <see cref="TryFind"/> named it.</param>
     /// <returns>

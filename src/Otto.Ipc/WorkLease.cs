@@ -107,13 +107,14 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// </returns>
     public bool DeadLetter(string reason) => _owner?.DeadLetter(_token, reason) ?? false;
 
-    /// <summary>Whether somebody asked to cancel the message while it was held, in this lease or an earlier
+    /// <summary>Whether a process asked to cancel the message while it was held, in this lease or an earlier
     /// one.</summary>
     /// <remarks>Kept by the queue, so that the holder's death does not undo it. <see langword="false"/> on a queue that
     /// cannot keep it.</remarks>
     public bool IsCancelRequested => _owner?.IsCancelRequested(_token) ?? false;
 
-    /// <summary>Tells the queue how this process works on the message, for the case that the process dies.</summary>
+    /// <summary>Reports to the queue how this process works on the message, for the case that the process
+    /// dies.</summary>
     /// <param name="handling">How.</param>
     public void SetHandling(WorkHandling handling) => _owner?.SetHandling(_token, handling);
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
+using Otto.Ipc.Transports;
 
 namespace Otto.Ipc;
 
@@ -237,7 +238,7 @@ public abstract class WorkQueue : IDisposable, IAsyncDisposable
     /// </summary>
     /// <remarks>
     /// <see cref="WorkHandling.Alone"/> unless set, so that each death of a holder counts as an attempt. A queue that
-    /// does not tell deaths apart ignores it.
+    /// does not distinguish deaths ignores it.
     /// </remarks>
     public virtual WorkHandling DefaultHandling { get; set; }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue.Redis;
 

@@ -117,7 +117,8 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     private async Task TakeOverAsync(ITaskConsumer consumer)
     {
         _takesOverNext = false;
-        RedisReply[] items = (await client.RunAsync(RedisScripts.Reclaim, [keys.Stream, keys.Workers, keys.Keys, keys.Cancelled, keys.Suspects],
+        RedisReply[] items = (await client.RunAsync(RedisScripts.Reclaim,
+            [keys.Stream, keys.Workers, keys.Keys, keys.Cancelled, keys.Suspects],
             [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, Math.Max(1, consumer.AvailableWorkers)]).ConfigureAwait(
                 false)).Items;
         if (items.Length == 0) return;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue.Redis;
 
@@ -12,8 +13,9 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     private static readonly TimeSpan BatchPause = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
-    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Schedules, keys.Cancelled,
-        keys.Suspects];
+    private readonly string[] _scriptKeys =
+        [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Schedules, keys.Cancelled, keys.Suspects];
+
     private readonly Lock _lock = new();
     private readonly List<HeldEntry?> _places = [];
     private readonly Stack<int> _free = new();

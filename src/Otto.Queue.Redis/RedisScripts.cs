@@ -91,8 +91,8 @@ internal static class RedisScripts
         """;
 
     /// <summary>
-    /// KEYS stream delayed dead keys sleepers sent schedules cancelled; ARGV nudge, capacity, batch number, a letter for
-    /// each (p plain, t with terms), then the envelope of each, followed by delay ms and key where it has
+    /// KEYS stream delayed dead keys sleepers sent schedules cancelled; ARGV nudge, capacity, batch number, a letter
+    /// for each (p plain, t with terms), then the envelope of each, followed by delay ms and key where it has
     /// terms. Answers for each: 1 sent, 2 sent in the place of another schedule, 0 full, or the id of the task that
     /// holds the key. A batch that is sent again after a lost answer gets the first answer.
     /// </summary>
@@ -171,8 +171,8 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed sleepers keys schedules cancelled suspects; ARGV nudge, worker, count, the most to make ready.
-    /// Makes due what is due, then gives id, what is known of it (c cancelled, s and
+    /// KEYS stream delayed sleepers keys schedules cancelled suspects; ARGV nudge, worker, count, the most to make
+    /// ready. Makes due what is due, then gives id, what is known of it (c cancelled, s and
     /// a number: its worker died, so often proven to be its own doing), attempts, key and envelope of each entry
     /// taken. Where there is
     /// none the worker counts as asleep, and the only answer is how many ms until the next is due, or -1.
@@ -231,9 +231,10 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed dead keys sleepers schedules cancelled suspects; ARGV nudge, worker, the batch's lowest and highest
-    /// entry, a letter for each, then the id of each, followed by number and text where it is returned or dead.
-    /// c complete; k complete and has a key; r return (number: delay ms, text: attempts); s the same, and what is known of its workers stays; e the same as new, unless it
+    /// KEYS stream delayed dead keys sleepers schedules cancelled suspects; ARGV nudge, worker, the batch's lowest and
+    /// highest entry, a letter for each, then the id of each, followed by number and text where it is returned or dead.
+    /// c complete; k complete and has a key; r return (number: delay ms, text: attempts); s the same, and what is known
+    /// of its workers stays; e the same as new, unless it
     /// was cancelled or replaced, which completes it; d dead (number: attempts, text: reason). Answers 1 for
     /// each that was still the worker's. Completed entries are settled first and at once: if memory is short, that
     /// frees some for the others. Entries that were returned or moved to the dead letters are not settled again if a
@@ -295,7 +296,8 @@ internal static class RedisScripts
           local what, id, number, text = o[2], o[3], o[4], o[5]
           if take(id) then
             local m, a, k = entry(id)
-            if m and what == 'e' and (ended(KEYS[7], KEYS[4], m, k) or k ~= '' and redis.call('HGET', KEYS[4], k) ~= string.sub(m, 9, 24)) then
+            local replaced = m and k ~= '' and redis.call('HGET', KEYS[4], k) ~= string.sub(m, 9, 24)
+            if m and what == 'e' and (replaced or ended(KEYS[7], KEYS[4], m, k)) then
               release(k, m)
             elseif m and what == 'd' then
               release(k, m)
@@ -437,7 +439,8 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// KEYS stream delayed keys schedules cancelled; ARGV the task's id, the position to continue from (empty at first), the number of
+    /// KEYS stream delayed keys schedules cancelled; ARGV the task's id, the position to continue from (empty at
+    /// first), the number of
     /// tasks to check. Searches the delayed tasks, then the stream, some at a time so that no client waits long for it.
     /// The delayed tasks are searched from the last one: those that fall due leave at the other end, and none moves
     /// past the position from which the search continues. The search can miss a task that is returned meanwhile, or
@@ -462,7 +465,7 @@ internal static class RedisScripts
             end
           end
           if #some == tonumber(ARGV[3]) then return 'd' .. (from + #some) end
-          -- A short set of delayed tasks and the stream are one look: nothing moves between the two meanwhile.
+          -- A short set of delayed tasks and the stream are searched at once: nothing moves between the two meanwhile.
           if from > 0 then return 's-' end
         end
         local at = ARGV[2] == '' and '-' or string.sub(ARGV[2], 2)
@@ -472,7 +475,7 @@ internal static class RedisScripts
           if string.sub(m, 9, 24) == ARGV[1] then
             local held = redis.pcall('XPENDING', KEYS[1], 'workers', e[1], e[1], 1)
             if not held.err and held[1] then
-              -- Kept until the task ends, so that its worker's death does not undo it; bounded, as any worker may be gone for good.
+              -- Kept until the task ends, so that its worker's death does not undo it; bounded, as any worker may never return.
               redis.call('ZADD', KEYS[5], clock(), ARGV[1])
               redis.call('ZREMRANGEBYRANK', KEYS[5], 0, -10001)
               return '2'

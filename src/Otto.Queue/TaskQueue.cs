@@ -1,7 +1,6 @@
 using System.Collections.Frozen;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -29,6 +28,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable, IDisposable
     private readonly QueueTelemetry _telemetry;
     private readonly PendingResults _results;
     private readonly HandlerScope _handlers = new();
+    private readonly HandlerWaits _waits;
     private Task<DrainReport>? _stopping;
     private readonly Lock _lifecycle = new();
     private readonly ServicesStatus _services = new();
@@ -60,6 +60,7 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable, IDisposable
             shared))];
         shared.Isolation.RunsSeveral = registrations.Where(static r => r.HandledHere).GroupBy(static r => r.QueueName).Sum(
             static tasks => tasks.First().Concurrency) > 1;
+        _waits = new HandlerWaits(_queues);
         _byName = registrations.ToFrozenDictionary(static r => r.Name, r => new Entry(r, QueueRuntime.Find(_queues, r.QueueName)));
         _byType = options.Declarations.GroupBy(static d => d.TaskType).ToFrozenDictionary(static g => g.Key,
             g => g.Select(d => _byName[d.Name]).ToArray());
@@ -142,36 +143,53 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable, IDisposable
         where TTask : notnull
     {
         ArgumentNullException.ThrowIfNull(tasks);
-        List<TaskReceipt> receipts = [];
+        List<EnqueueResult> results = [];
         // Else the first would all wait for the routes to open, and go on in any order.
         if (_byType.TryGetValue(typeof(TTask), out Entry[]? entries)
             && entries is [{ Queue: { IsOpen: false, State: QueueState.Created } queue }])
             await queue.OpenAsync(cancellationToken).ConfigureAwait(false);
+        List<Exception> errors = [];
+        Exception? ended = null;
+        using IEnumerator<TTask> sequence = tasks.GetEnumerator();
         // So many at once share a round trip on a route that has round trips; the calls are made in order.
-        foreach (TTask[] some in tasks.Chunk(128))
+        for (bool more = true; more && ended is null;)
         {
-            Task<TaskReceipt>[] enqueuing = [.. some.Select(task => EnqueueAsync(task, options, cancellationToken).AsTask())];
-            Exception? failure = null;
+            List<Task<TaskReceipt>> enqueuing = [];
+            try
+            {
+                while (enqueuing.Count < 128 && (more = sequence.MoveNext()))
+                    enqueuing.Add(EnqueueOneAsync(sequence.Current, options, cancellationToken));
+            }
+            catch (Exception e)
+            {
+                ended = e; // The sequence itself threw: what was enqueued before is not forgotten.
+            }
+
             foreach (Task<TaskReceipt> one in enqueuing)
             {
                 try
                 {
-                    receipts.Add(await one.ConfigureAwait(false));
+                    results.Add(new EnqueueResult(await one.ConfigureAwait(false), null));
                 }
                 catch (Exception e)
                 {
-                    failure ??= e;
+                    results.Add(new EnqueueResult(default, e));
+                    errors.Add(e);
                 }
             }
-
-            if (failure is not null)
-                throw new AggregateException(string.Create(CultureInfo.InvariantCulture,
-                    $"{receipts.Count:N0} tasks of this call were enqueued; one was rejected, and what followed its batch was not sent"),
-                    failure);
         }
 
-        return receipts;
+        if (ended is not null) errors.Add(ended);
+        if (errors.Count == 0) return [.. results.Select(static r => r.Receipt)];
+        if (cancellationToken.IsCancellationRequested && results.TrueForAll(static r => r.Error is OperationCanceledException))
+            throw new OperationCanceledException(cancellationToken);
+        throw new EnqueueManyException(results, errors);
     }
+
+    // Each task has an answer of its own, also one that is refused before it is awaited.
+    private async Task<TaskReceipt> EnqueueOneAsync<TTask>(TTask task, EnqueueOptions? options, CancellationToken cancellationToken)
+        where TTask : notnull
+        => await EnqueueAsync(task, options, cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public ValueTask<CancelOutcome> CancelAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) =>
@@ -197,17 +215,27 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable, IDisposable
 
     private async Task<TResult> WaitAsync<TResult>(QueueRuntime queue, TaskId id, bool mayBeElsewhere, CancellationToken cancellationToken)
     {
-        Task<TResult> waiting = _results.WaitAsync<TResult>(id, mayBeElsewhere ? queue.Tasks : null, cancellationToken);
+        // A wait in a handler may be refused, which ends it.
+        using CancellationTokenSource? stop =
+            _handlers.Place is null ? null : CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<TResult> waiting = _results.WaitAsync<TResult>(id, mayBeElsewhere ? queue.Tasks : null, stop?.Token ?? cancellationToken);
         if (waiting.IsCompleted) return await waiting.ConfigureAwait(false);
         IDisposable? collecting = null;
         try
         {
             collecting = await queue.StartCollectingAsync(id, mayBeElsewhere, cancellationToken).ConfigureAwait(false);
-            return await waiting.ConfigureAwait(false);
+            if (_handlers.Place is not { } place) return await waiting.ConfigureAwait(false);
+            TaskReceipt receipt = new(id, RouteName.InProcess, "") { Queue = queue.Name };
+            return await _waits.GuardAsync(place, receipt, waiting).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (stop is not null && e.CancellationToken == stop.Token)
+        {
+            throw new OperationCanceledException(e.Message, e, cancellationToken);
         }
         finally
         {
             collecting?.Dispose();
+            if (stop is not null) await stop.CancelAsync().ConfigureAwait(false);
         }
     }
 

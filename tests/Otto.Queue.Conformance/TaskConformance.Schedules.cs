@@ -6,7 +6,8 @@ public abstract partial class TaskConformance
 {
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(50);
 
-    private static EnqueueOptions Every(TimeSpan interval, string? key = "schedule") => new() { RepeatInterval = interval, UniqueKey = key };
+    private static EnqueueOptions Every(TimeSpan interval, string? key = "schedule") =>
+        new() { RepeatInterval = interval, UniqueKey = key };
 
     /// <summary>How the run ends in which a recurring task is cancelled.</summary>
     public enum RunEnd

@@ -1,4 +1,5 @@
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Transports;
 
 namespace Otto.Ipc.Mmap.Queues;
 
@@ -27,7 +28,7 @@ internal sealed class SlotHistory(SegmentMapping map, QueueLayout layout)
     public DeliveryHistory Of(in SlotToken token) => new(
         Volatile.Read(ref At(token.Index, DiedAt)) == SlotWord.Lap(token.Word) + 1, UnprovenSince(token.Index) is { } ? 1 : 0);
 
-    /// <summary>How many attempts a message has whose holder died, and what its next lap remembers of it. Every
+    /// <summary>The attempts of a message whose holder died, and what its next lap remembers of it. Every
     /// sweeper writes the same, before one of them moves the word.</summary>
     public int CountDeath(int slot, long word)
     {

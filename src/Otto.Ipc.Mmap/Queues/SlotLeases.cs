@@ -2,6 +2,7 @@ using System.Buffers;
 using Otto.Ipc.Endpoints;
 using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Segments;
+using Otto.Ipc.Transports;
 
 namespace Otto.Ipc.Mmap.Queues;
 
@@ -115,7 +116,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         }
     }
 
-    /// <summary>Whether a message is to be cancelled, whoever holds it.</summary>
+    /// <summary>Whether a message is to be cancelled, held or not.</summary>
     public bool IsCancelRequested(WorkId id)
     {
         SlotToken token = id.ToToken();
@@ -219,8 +220,8 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
             if (_history.IsCancelRequested(token.Index, out long use)) return End(token, Ending.Released);
             _history.Forget(token.Index);
             if (!Return(token, attempts: 0, delay)) return false;
-            // Full fence: pairs with the one of SlotHistory.RequestCancel. Who asked before the word moved found the message held; one of us
-            // sees the other.
+            // Full fence: pairs with the one of SlotHistory.RequestCancel. Who asked before the word moved found the message held; one of
+            // us sees the other.
             Interlocked.MemoryBarrier();
             if (_history.IsCancelRequested(token.Index, out long now) && now == use) _moves.TryCancel(token.Index, use);
             return true;
@@ -270,7 +271,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         }
     }
 
-    /// <summary>Notes that a message is to be cancelled, whoever holds it.</summary>
+    /// <summary>Notes that a message is to be cancelled, held or not.</summary>
     public bool RequestCancel(WorkId id)
     {
         SlotToken token = id.ToToken();

@@ -4,6 +4,7 @@ using Otto.Ipc.Mmap.Doorbells;
 using Otto.Ipc.Mmap.Loans;
 using Otto.Ipc.Mmap.Segments;
 using Otto.Ipc.Platform;
+using Otto.Ipc.Transports;
 
 namespace Otto.Ipc.Mmap.Queues;
 

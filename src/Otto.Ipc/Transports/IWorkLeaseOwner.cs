@@ -44,9 +44,9 @@ public interface IWorkLeaseOwner
     /// <exception cref="InvalidOperationException">The lease has ended.</exception>
     PayloadRetention Retain(in SlotToken token, ReadOnlyMemory<byte> payload);
 
-    /// <summary>Whether somebody asked to cancel the message while it was held.</summary>
+    /// <summary>Whether a process asked to cancel the message while it was held.</summary>
     /// <param name="token">What the lease was made with.</param>
-    /// <returns><see langword="false"/> if nobody did, or the queue cannot know.</returns>
+    /// <returns><see langword="false"/> if no process did, or the queue cannot know.</returns>
     bool IsCancelRequested(in SlotToken token) => false;
 
     /// <summary>Notes how the holder works on the message, for the case that it dies.</summary>

@@ -67,6 +67,9 @@ internal static class OptionsValidation
         if ((options.Routes.Count > 0 || options.RoundTripEveryTask)
             && options.SerializerOf(task).Refuses(task.TaskType) is { } refusal)
             throw new ArgumentException(of + refusal);
+        if ((options.Routes.Count > 0 || options.RoundTripEveryTask) && task.ResultType is { } result
+            && options.SerializerOf(task).Refuses(result) is { } resultRefusal)
+            throw new ArgumentException($"{of}its result: {resultRefusal}");
     }
 
     private static void CheckQueue(IGrouping<string, TaskDeclaration> queue)

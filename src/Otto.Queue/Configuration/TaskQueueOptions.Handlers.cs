@@ -106,6 +106,7 @@ public sealed partial class TaskQueueOptions
         return Declare(new TaskDeclaration<TTask>(name, Configure(configure))
         {
             Invoke = new ResultHandler<TTask, TResult>(new ResultFunction<TTask, TResult>(handler)).HandleAsync,
+            ResultType = typeof(TResult),
             WriteResult = ResultHandler<TTask, TResult>.Write,
         });
     }

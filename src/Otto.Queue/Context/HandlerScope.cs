@@ -1,18 +1,49 @@
 namespace Otto.Queue;
 
 // The execution context in which a TaskQueue's handlers run: clean, but for a mark that flows into whatever a handler starts.
-// The mark is how an enqueue knows that it must not wait: the handler could be waiting for itself.
+// The mark is how an enqueue knows that it must not wait, and a wait whether it holds up what it waits for.
 
 internal sealed class HandlerScope
 {
-    private static readonly AsyncLocal<HandlerScope?> Current = new();
+    /// <summary>Whether the caller runs in a handler of this queue, or was started by one.</summary>
+    internal bool IsInside => HandlerPlace.Current is { } place && place.Scope == this;
 
+    /// <summary>The place in which the calling handler runs; <see langword="null"/> outside of handlers.</summary>
+    internal HandlerPlace? Place => HandlerPlace.Current is { } place && place.Scope == this ? place : null;
+}
+
+/// <summary>The place of one worker: in it one handler at a time runs.</summary>
+internal sealed class HandlerPlace(HandlerScope scope)
+{
+    private static readonly AsyncLocal<HandlerPlace?> CurrentPlace = new();
+
+    private readonly List<string> _waits = [];
     private ExecutionContext? _context;
 
-    /// <summary>Whether the caller runs in a handler of this queue, or was started by one.</summary>
-    internal bool IsInside => Current.Value == this;
+    internal static HandlerPlace? Current => CurrentPlace.Value;
 
-    /// <summary>Makes the calling pool thread run in the handlers' context.</summary>
+    internal HandlerScope Scope => scope;
+
+    /// <summary>The queues of the tasks that the handler waits for.</summary>
+    internal string[] Waits
+    {
+        get
+        {
+            lock (_waits) return [.. _waits];
+        }
+    }
+
+    internal void BeginWait(string queue)
+    {
+        lock (_waits) _waits.Add(queue);
+    }
+
+    internal void EndWait(string queue)
+    {
+        lock (_waits) _waits.Remove(queue);
+    }
+
+    /// <summary>Makes the calling pool thread run in the context of the place's handlers.</summary>
     internal void Enter()
     {
         if (_context is { } context)
@@ -21,8 +52,8 @@ internal sealed class HandlerScope
             return;
         }
 
-        // The first worker's thread comes clean from the pool; its context, marked, serves all others.
-        Current.Value = this;
+        // The first thread comes clean from the pool; its context, marked, serves all handlers that run here.
+        CurrentPlace.Value = this;
         _context = ExecutionContext.Capture();
     }
 

@@ -53,10 +53,11 @@ public sealed record EnqueueOptions
 
     /// <summary>What the task carries because of these options; <see langword="null"/> if nothing.</summary>
     /// <param name="trace">The producer's span; default for none.</param>
-    internal TaskMetadata? Metadata(ActivityContext trace) =>
-        UniqueKey is null && RepeatInterval is null && !TrackResult && Route is null && trace == default ? null
+    /// <param name="baggage">The producer's baggage.</param>
+    internal TaskMetadata? Metadata(ActivityContext trace, string? baggage) =>
+        UniqueKey is null && RepeatInterval is null && !TrackResult && Route is null && trace == default && baggage is null ? null
         : new TaskMetadata { UniqueKey = UniqueKey, RepeatInterval = RepeatInterval ?? TimeSpan.Zero, TrackResult = TrackResult,
-            IsPinned = Route is not null, Trace = trace };
+            IsPinned = Route is not null, Trace = trace, Baggage = baggage };
 
     internal void Check()
     {

@@ -12,6 +12,6 @@ public enum EnqueueOutcome
     Duplicate,
 
     /// <summary>The task was accepted, and takes the place of a recurring task of the same key with another interval,
-    /// payload or name. An occurrence of that one which is running ends, and does not come again.</summary>
+    /// payload or name. An occurrence of that one which is running ends, and is the last.</summary>
     Replaced,
 }

@@ -1,4 +1,5 @@
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue;
 
@@ -14,7 +15,7 @@ internal sealed class HeldMessage(WorkLease lease, RouteName route)
     /// <summary>Whether its route knows that the task is to be cancelled.</summary>
     internal bool IsCancelRequested => _lease.IsCancelRequested;
 
-    /// <summary>Tells the route how this process works on the task.</summary>
+    /// <summary>Reports to the route how this process works on the task.</summary>
     internal void SetHandling(WorkHandling handling) => _lease.SetHandling(handling);
 
     /// <summary>Ends the lease: the task is done.</summary>

@@ -70,8 +70,11 @@ public interface ITaskQueue
     /// <param name="options">Promises beyond the default, for each.</param>
     /// <param name="cancellationToken">Stops waiting for room; tasks that were accepted stay accepted.</param>
     /// <returns>A receipt for each, in order.</returns>
-    /// <exception cref="AggregateException">A task was refused. The message contains the number of tasks that were
-    /// accepted before.</exception>
+    /// <exception cref="EnqueueManyException">A task was refused, or the sequence threw.
+    /// <see cref="EnqueueManyException.Results"/> has a receipt or an error for each task: each was tried, and those
+    /// with a receipt are enqueued.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled before any was
+    /// enqueued.</exception>
     ValueTask<IReadOnlyList<TaskReceipt>> EnqueueManyAsync<TTask>(IEnumerable<TTask> tasks, EnqueueOptions? options = null,
         CancellationToken cancellationToken = default)
         where TTask : notnull;
@@ -106,6 +109,8 @@ public interface ITaskQueue
     /// <exception cref="InvalidOperationException">It was enqueued without <see cref="EnqueueOptions.TrackResult"/>, or
     /// its result was collected.</exception>
     /// <exception cref="QueueStoppedException">The queue stopped before the result came.</exception>
+    /// <exception cref="QueueDeadlockException">The caller is a handler, and every place in which the task could run
+    /// has a handler that waits for a task too.</exception>
     Task<TResult> WaitAsync<TResult>(TaskReceipt receipt, CancellationToken cancellationToken = default);
 
     /// <summary>Waits for the result of a task of which only the id is known: in the process that enqueued it, after

@@ -5,6 +5,7 @@ namespace Otto.Queue;
 internal static class RouteReason
 {
     internal const string WorkerHere = "worker here has room";
+    internal const string WorkerHereByRoute = "worker here takes it from this route";
     internal const string OnlyRoute = "the only route: waits for the worker here to start";
     internal const string WorkerAttached = "worker attached on this machine";
     internal const string WorkerElsewhere = "worker known on this route";

@@ -24,6 +24,13 @@ internal sealed record TaskMetadata
     /// <summary>The producer's span; default for none.</summary>
     internal ActivityContext Trace { get; init; }
 
+    /// <summary>The producer's baggage, as the W3C header <c>baggage</c>; <see langword="null"/> if it has
+    /// none.</summary>
+    internal string? Baggage { get; init; }
+
+    /// <summary>Whether the handler runs in a span of its own, with or without listeners.</summary>
+    internal bool IsTraced => Trace != default || Baggage is not null;
+
     /// <summary>The task's copy on a route, leased by this process; <see langword="null"/> if there is none.</summary>
     internal HeldMessage? Held { get; init; }
 

@@ -8,6 +8,7 @@ namespace Otto.Queue;
 //  |'O' | 1  | flags | header | name | key | id      | enqueued at | not before | attempts | format | 0  | payload | name, key,
 //  |    |    |       | bytes  | len  | len | (16)    | (µs, Unix)  | (µs or 0)  |          |        |    | bytes   | trace, payload
 //  +----+----+-------+--------+------+-----+---------+-------------+------------+----------+--------+----+---------+----------- - -
+//  After the name: key, trace, interval, extensions (EnvelopeExtensions.cs), payload, each where its length or flag says so.
 //  Little-endian but for the id, which is big-endian. A message is published whole by its transport, never by these bytes.
 
 /// <summary>The fields of an envelope that do not point into its bytes.</summary>
@@ -16,6 +17,9 @@ internal struct EnvelopeHeader
     internal TaskId Id;
     internal long EnqueuedMicroseconds;
     internal long NotBeforeMicroseconds;
+
+    /// <summary>The time of day that was asked for, in microseconds; 0 for none. Not written.</summary>
+    internal long TimeOfDay;
 
     /// <summary>Attempts made before this message was written; the transport counts those made since.</summary>
     internal int AttemptsBefore;
@@ -64,9 +68,25 @@ internal static class EnvelopeLayout
     /// <summary>The task recurs: how long after each end, in microseconds, follows the trace.</summary>
     internal const ushort Recurs = 8;
 
-    internal const ushort KnownFlags = HasTrace | IsPinned | WantsResult | Recurs;
+    /// <summary>Extensions follow the interval, up to the header's end: kind (u8), length (u16), bytes. A reader steps
+    /// over kinds that it does not know.</summary>
+    internal const ushort HasExtensions = 0x100;
+
+    /// <summary>The flags that say what a reader must understand. One that knows none of the others can run the task
+    /// all the same.</summary>
+    internal const ushort RequiredFlags = 0xFF;
+
+    internal const ushort KnownRequiredFlags = HasTrace | IsPinned | WantsResult | Recurs;
+
+    /// <summary>Kinds of extensions: the W3C headers <c>tracestate</c> and <c>baggage</c>, and the FNV-1a hash of
+    /// the payload.</summary>
+    internal const byte TraceStateKind = 1;
+    internal const byte BaggageKind = 2;
+    internal const byte DigestKind = 3;
+    internal const int ExtensionHeaderBytes = 3;
+    internal const int DigestBytes = 8;
+
     internal const int EveryBytes = sizeof(long);
     internal const int TraceBytes = 16 + 8 + 1;
     internal const int MaxNameBytes = 100;
-    internal const int MaxHeaderBytes = FixedBytes + byte.MaxValue + byte.MaxValue + TraceBytes + EveryBytes;
 }

@@ -26,8 +26,8 @@ internal static class EnvelopeReader
         if (message[EnvelopeLayout.VersionAt] != EnvelopeLayout.Version)
             return $"envelope: version {message[EnvelopeLayout.VersionAt]}, this worker reads {EnvelopeLayout.Version}";
         ushort flags = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.FlagsAt..]);
-        if ((flags & ~EnvelopeLayout.KnownFlags) != 0)
-            return $"envelope: flags 0x{flags:X4}, this worker knows 0x{EnvelopeLayout.KnownFlags:X4}";
+        if ((flags & EnvelopeLayout.RequiredFlags & ~EnvelopeLayout.KnownRequiredFlags) != 0)
+            return $"envelope: flags 0x{flags:X4}, this worker knows 0x{EnvelopeLayout.KnownRequiredFlags:X4}";
 
         int nameBytes = message[EnvelopeLayout.NameLengthAt];
         int keyBytes = message[EnvelopeLayout.KeyLengthAt];
@@ -35,7 +35,9 @@ internal static class EnvelopeReader
         int traceBytes = (flags & EnvelopeLayout.HasTrace) != 0 ? EnvelopeLayout.TraceBytes : 0;
         int everyBytes = (flags & EnvelopeLayout.Recurs) != 0 ? EnvelopeLayout.EveryBytes : 0;
         int expected = EnvelopeLayout.FixedBytes + nameBytes + keyBytes + traceBytes + everyBytes;
-        if (headerBytes != expected) return $"envelope: header of {headerBytes} bytes, its parts make {expected}";
+        // What follows the known parts is stepped over.
+        if (headerBytes < expected || (headerBytes > expected && flags <= EnvelopeLayout.RequiredFlags))
+            return $"envelope: header of {headerBytes} bytes, its parts make {expected}";
         if (headerBytes > message.Length) return $"envelope: header of {headerBytes} bytes in a message of {message.Length:N0}";
         if (nameBytes is 0 or > EnvelopeLayout.MaxNameBytes)
             return $"envelope: name of {nameBytes} bytes, 1 to {EnvelopeLayout.MaxNameBytes} expected";
@@ -51,7 +53,7 @@ internal static class EnvelopeReader
         TimeSpan repeatInterval = default;
         if (everyBytes != 0)
         {
-            long every = BinaryPrimitives.ReadInt64LittleEndian(message[(headerBytes - EnvelopeLayout.EveryBytes)..]);
+            long every = BinaryPrimitives.ReadInt64LittleEndian(message[(expected - EnvelopeLayout.EveryBytes)..]);
             if (every <= 0 || every > (long)Otto.Ipc.WorkQueue.MaxDelay.TotalMicroseconds) return $"envelope: recurs every {every:N0} µs";
             repeatInterval = TimeSpan.FromMicroseconds(every);
         }
@@ -59,6 +61,9 @@ internal static class EnvelopeReader
         name = message.Slice(EnvelopeLayout.FixedBytes, nameBytes);
         if (flags != 0 || keyBytes != 0)
         {
+            ReadOnlySpan<byte> extensions = (flags & EnvelopeLayout.HasExtensions) != 0 ? message[expected..headerBytes] : default;
+            string? state = EnvelopeExtensions.TryFind(extensions, EnvelopeLayout.TraceStateKind, out ReadOnlySpan<byte> stateBytes)
+                ? Encoding.UTF8.GetString(stateBytes) : null;
             header.Metadata = new TaskMetadata
             {
                 UniqueKey = keyBytes == 0 ? null : Encoding.UTF8.GetString(message.Slice(EnvelopeLayout.FixedBytes + nameBytes, keyBytes)),
@@ -66,7 +71,9 @@ internal static class EnvelopeReader
                 TrackResult = (flags & EnvelopeLayout.WantsResult) != 0,
                 IsPinned = (flags & EnvelopeLayout.IsPinned) != 0,
                 Trace = traceBytes == 0 ? default
-                : ReadTrace(message.Slice(headerBytes - everyBytes - EnvelopeLayout.TraceBytes, EnvelopeLayout.TraceBytes)),
+                : ReadTrace(message.Slice(expected - everyBytes - EnvelopeLayout.TraceBytes, EnvelopeLayout.TraceBytes), state),
+                Baggage = EnvelopeExtensions.TryFind(extensions, EnvelopeLayout.BaggageKind, out ReadOnlySpan<byte> baggage)
+                    ? Encoding.UTF8.GetString(baggage) : null,
             };
         }
 
@@ -74,9 +81,15 @@ internal static class EnvelopeReader
         return null;
     }
 
-    private static ActivityContext ReadTrace(ReadOnlySpan<byte> bytes) => new(
+    private static ActivityContext ReadTrace(ReadOnlySpan<byte> bytes, string? state) => new(
         ActivityTraceId.CreateFromBytes(bytes[..16]), ActivitySpanId.CreateFromBytes(bytes.Slice(16, 8)), (ActivityTraceFlags)bytes[24],
-        isRemote: true);
+        state, isRemote: true);
+
+    /// <summary>Whether a message was written by a newer version of the format, which a newer worker reads.</summary>
+    internal static bool IsNewer(ReadOnlySpan<byte> message) =>
+        message.Length >= EnvelopeLayout.FixedBytes && message[EnvelopeLayout.MagicAt] == EnvelopeLayout.Magic
+        && (message[EnvelopeLayout.VersionAt] > EnvelopeLayout.Version
+            || (message[EnvelopeLayout.FlagsAt] & ~EnvelopeLayout.KnownRequiredFlags) != 0);
 
     /// <summary>The key of a message that may be cut short, or anything at all; empty if it has none.</summary>
     internal static ReadOnlySpan<byte> KeyOf(ReadOnlySpan<byte> message)

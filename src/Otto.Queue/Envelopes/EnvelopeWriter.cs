@@ -20,14 +20,21 @@ internal static class EnvelopeWriter
         bool traced = trace.TraceId != default, recurs = metadata is { Repeats: true };
         bool pinned = metadata is { IsPinned: true }, tracked = metadata is { TrackResult: true };
         int keyBytes = key is null ? 0 : Encoding.UTF8.GetByteCount(key);
+        string? state = traced && trace.TraceState is { Length: > 0 } ? trace.TraceState : null, baggage = metadata?.Baggage;
+        int stateBytes = Extension(state), baggageBytes = Extension(baggage);
+        // A schedule is compared with others of its key, of which only the beginning is in reach.
+        int digestBytes = recurs && keyBytes > 0 ? EnvelopeLayout.ExtensionHeaderBytes + EnvelopeLayout.DigestBytes : 0;
+        bool extended = stateBytes + baggageBytes + digestBytes > 0;
         int length = EnvelopeLayout.FixedBytes + name.Length + keyBytes + (traced ? EnvelopeLayout.TraceBytes : 0) + (recurs
             ? EnvelopeLayout.EveryBytes : 0);
+        int extensionsAt = length;
+        length += stateBytes + baggageBytes + digestBytes;
         Span<byte> bytes = buffer.GetSpan(length)[..length];
         bytes[EnvelopeLayout.MagicAt] = EnvelopeLayout.Magic;
         bytes[EnvelopeLayout.VersionAt] = EnvelopeLayout.Version;
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.FlagsAt..], (ushort)(
             (traced ? EnvelopeLayout.HasTrace : 0) | (pinned ? EnvelopeLayout.IsPinned : 0) | (tracked ? EnvelopeLayout.WantsResult
-            : 0) | (recurs ? EnvelopeLayout.Recurs : 0)));
+            : 0) | (recurs ? EnvelopeLayout.Recurs : 0) | (extended ? EnvelopeLayout.HasExtensions : 0)));
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[EnvelopeLayout.HeaderBytesAt..], (ushort)length);
         bytes[EnvelopeLayout.NameLengthAt] = (byte)name.Length;
         bytes[EnvelopeLayout.KeyLengthAt] = (byte)keyBytes;
@@ -41,7 +48,7 @@ internal static class EnvelopeWriter
         BinaryPrimitives.WriteUInt32LittleEndian(bytes[EnvelopeLayout.PayloadBytesAt..], 0);
         name.CopyTo(bytes[EnvelopeLayout.FixedBytes..]);
         if (keyBytes > 0) Encoding.UTF8.GetBytes(key, bytes[(EnvelopeLayout.FixedBytes + name.Length)..]);
-        if (recurs) BinaryPrimitives.WriteInt64LittleEndian(bytes[(length - EnvelopeLayout.EveryBytes)..],
+        if (recurs) BinaryPrimitives.WriteInt64LittleEndian(bytes[(extensionsAt - EnvelopeLayout.EveryBytes)..],
             (long)metadata!.RepeatInterval.TotalMicroseconds);
         if (traced)
         {
@@ -51,7 +58,24 @@ internal static class EnvelopeWriter
             traceBytes[24] = (byte)trace.TraceFlags;
         }
 
+        if (extended) WriteExtensions(bytes[extensionsAt..], state, baggage, digestBytes > 0);
         buffer.Advance(length);
+    }
+
+    private static int Extension(string? text) => text is null ? 0 : EnvelopeLayout.ExtensionHeaderBytes + Encoding.UTF8.GetByteCount(text);
+
+    private static void WriteExtensions(Span<byte> bytes, string? state, string? baggage, bool digest)
+    {
+        // The digest comes first, and its value with the payload (Seal).
+        if (digest)
+        {
+            Span<byte> later = stackalloc byte[EnvelopeLayout.DigestBytes];
+            bytes = bytes[EnvelopeExtensions.Write(bytes, EnvelopeLayout.DigestKind, later)..];
+        }
+
+        if (state is not null)
+            bytes = bytes[EnvelopeExtensions.Write(bytes, EnvelopeLayout.TraceStateKind, Encoding.UTF8.GetBytes(state))..];
+        if (baggage is not null) EnvelopeExtensions.Write(bytes, EnvelopeLayout.BaggageKind, Encoding.UTF8.GetBytes(baggage));
     }
 
     /// <summary>Writes the length of the payload.</summary>
@@ -60,5 +84,9 @@ internal static class EnvelopeWriter
     {
         int header = BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.HeaderBytesAt..]);
         BinaryPrimitives.WriteUInt32LittleEndian(message[EnvelopeLayout.PayloadBytesAt..], (uint)(message.Length - header));
+        if (!RecurringEnvelope.IsKeyed(message)) return;
+        int at = RecurringEnvelope.ExtensionsAt(message);
+        BinaryPrimitives.WriteUInt64LittleEndian(message[(at + EnvelopeLayout.ExtensionHeaderBytes)..],
+            EnvelopeExtensions.Digest(message[header..]));
     }
 }

@@ -30,12 +30,28 @@ internal static class RecurringEnvelope
     {
         if (Interval(kept) != Interval(added) || !Name(kept).SequenceEqual(Name(added))
             || kept[EnvelopeLayout.FormatAt] != added[EnvelopeLayout.FormatAt]
-            || !kept.Slice(EnvelopeLayout.PayloadBytesAt, sizeof(uint)).SequenceEqual(added.Slice(EnvelopeLayout.PayloadBytesAt, sizeof(uint))))
-            return false;
-        ReadOnlySpan<byte> one = Payload(kept), other = Payload(added);
+            || PayloadBytes(kept) != PayloadBytes(added)) return false;
         // What a search shows of a large message is its beginning; its digest speaks for the rest.
+        if (Digest(kept, out ReadOnlySpan<byte> keptDigest) && Digest(added, out ReadOnlySpan<byte> addedDigest))
+            return keptDigest.SequenceEqual(addedDigest);
+        ReadOnlySpan<byte> one = Payload(kept), other = Payload(added);
         return one.Length <= other.Length && other.StartsWith(one);
     }
+
+    /// <summary>Where the extensions of an envelope that recurs begin.</summary>
+    internal static int ExtensionsAt(ReadOnlySpan<byte> message) => IntervalAt(message) + EnvelopeLayout.EveryBytes;
+
+    private static bool Digest(ReadOnlySpan<byte> message, out ReadOnlySpan<byte> digest)
+    {
+        digest = default;
+        int from = ExtensionsAt(message);
+        int to = Math.Min(message.Length, BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.HeaderBytesAt..]));
+        return (Flags(message) & EnvelopeLayout.HasExtensions) != 0 && from < to
+            && EnvelopeExtensions.TryFind(message[from..to], EnvelopeLayout.DigestKind, out digest);
+    }
+
+    private static uint PayloadBytes(ReadOnlySpan<byte> message) =>
+        BinaryPrimitives.ReadUInt32LittleEndian(message[EnvelopeLayout.PayloadBytesAt..]);
 
     private static ushort Flags(ReadOnlySpan<byte> message) => BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.FlagsAt..]);
 

@@ -24,6 +24,7 @@ internal static class HandlerDeclarations
             Activator = activator,
             Resolve = services => new ResultHandler<TTask, TResult>((ITaskHandler<TTask, TResult>)activator.Create(services)),
             WriteResult = ResultHandler<TTask, TResult>.Write,
+            ResultType = typeof(TResult),
         };
 
     /// <summary>Declares a handler by what its interface says.</summary>

@@ -15,6 +15,9 @@ internal abstract class TaskDeclaration(string name, Type taskType, HandlerOptio
 
     internal abstract bool Handles { get; }
 
+    /// <summary>What the handler returns; <see langword="null"/> if nothing.</summary>
+    internal Type? ResultType { get; init; }
+
     /// <summary>Makes the handlers; <see langword="null"/> if the program gave a function or an object.</summary>
     internal HandlerActivator? Activator { get; init; }
 

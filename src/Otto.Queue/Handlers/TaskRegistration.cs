@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 
 namespace Otto.Queue;
@@ -70,6 +71,33 @@ internal sealed class TaskRegistration<TTask>(TaskDeclaration<TTask> declaration
     : TaskRegistration(declaration, serializer, new TaskInvoker<TTask>(declaration, serializer))
     where TTask : notnull
 {
+    private readonly ConcurrentDictionary<Type, string?> _derived = new();
+
+    /// <summary>Checks that a task of a derived type stays one on every route.</summary>
+    /// <exception cref="TaskSerializationException">It would not.</exception>
+    internal void CheckDerived(TTask task)
+    {
+        // Found out once a type, by a trip.
+        string? problem = _derived.GetOrAdd(task.GetType(), static (type, trip) => trip.Registration.TryTrip(trip.Task, type),
+            (Registration: this, Task: task));
+        if (problem is not null) throw new TaskSerializationException(problem);
+    }
+
+    private string? TryTrip(TTask task, Type type)
+    {
+        string advice = $"enqueue a {typeof(TTask).Name}, declare a task of type {type.Name}, or list the derived types for the "
+            + "serializer, as [JsonDerivedType] does";
+        try
+        {
+            return RoundTrip(task).GetType() == type ? null
+                : $"task '{Name}' is declared as {typeof(TTask)}, and a {type} would arrive as one on another route; {advice}";
+        }
+        catch (TaskSerializationException e)
+        {
+            return $"task '{Name}' is declared as {typeof(TTask)}, and a {type} would not arrive on another route ({e.Message}); {advice}";
+        }
+    }
+
     internal override ValueTask<TaskReceipt> EnqueueAsync(ITaskDispatcher dispatcher, object task, EnqueueOptions? options,
         CancellationToken cancellationToken)
         => dispatcher.EnqueueAsync(this, (TTask)task, options, cancellationToken);

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Hosting;
 namespace Otto.Queue;
 
 // Starts and stops the queue with its host. What can fail fails while the host starts. Work begins only when all of the host has started: a
-// host that fails while it starts disposes its services, and tasks that had begun would fail for it. Without a host there is nothing to wait
-// for.
+// host that fails while it starts disposes its services, and tasks that had begun would fail for it. Without a host there is nothing to
+// wait for.
 
 internal sealed class TaskQueueHostedService(TaskQueue queue, IServiceProvider services) : IHostedService, IDisposable
 {

@@ -54,11 +54,12 @@ public interface IEventChannel
     ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null);
 }
 
-/// <summary>A <see cref="TaskChannel"/> that learns from its worker, before a handler starts, what a death of the worker
-/// would prove. Asked for tasks whose worker has died before (<see cref="WorkLease.GetHistory"/>).</summary>
+/// <summary>A <see cref="TaskChannel"/> that learns from its worker, before a handler starts, what a death of the
+/// worker would prove. Asked for tasks whose worker has died before (<see cref="WorkLease.GetHistory"/>).</summary>
 public interface ICrashEvidenceChannel
 {
-    /// <summary>Notes that this process runs a task with nothing else beside it: if it dies, the attempt counts.</summary>
+    /// <summary>Notes that this process runs a task with nothing else beside it: if it dies, the attempt
+    /// counts.</summary>
     /// <param name="lease">The task.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>Completes when the route has the note.</returns>

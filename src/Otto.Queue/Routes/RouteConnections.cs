@@ -17,6 +17,9 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
     /// <summary>The receiving directions of <see cref="All"/>.</summary>
     internal RouteReceiver[] Receivers => _receivers;
 
+    /// <summary>How many routes were asked for.</summary>
+    internal int Configured => configured.Count;
+
     internal bool IsOpen => _open;
 
     /// <summary>Whether a route keeps the results of its tasks in their place.</summary>
@@ -47,8 +50,18 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
             try
             {
                 foreach (ITaskRoute route in configured)
-                    routes.Add(new RouteConnection(route, await route.OpenAsync(context.Name, cancellationToken).ConfigureAwait(false),
-                        context, onReady));
+                {
+                    try
+                    {
+                        routes.Add(new RouteConnection(route, await route.OpenAsync(context.Name, cancellationToken).ConfigureAwait(false),
+                            context, onReady));
+                    }
+                    catch (IOException e) when (route.Reach == RouteReach.Machine && IsOutOfRoom(e) && configured.Count > 1)
+                    {
+                        // No room for a segment: the others do without it.
+                        context.Log.RouteNotOpened(context.Name, route.Name, e);
+                    }
+                }
             }
             catch
             {
@@ -71,6 +84,9 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
             _opening.Release();
         }
     }
+
+    // Of files, memory or places: what other routes may have. Anything else is a mistake that must be seen.
+    private static bool IsOutOfRoom(IOException e) => e.GetType() == typeof(IOException);
 
     internal void StartConsuming(ITaskConsumer consumer, IReadOnlyCollection<string> handled)
     {

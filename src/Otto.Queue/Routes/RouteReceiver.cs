@@ -41,7 +41,7 @@ internal sealed class RouteReceiver : IAsyncDisposable
 
     internal RouteName Name { get; }
 
-    /// <summary>The channel if it must be told what runs alone; else <see langword="null"/>.</summary>
+    /// <summary>The channel if it must be notified of what runs alone; else <see langword="null"/>.</summary>
     internal ICrashEvidenceChannel? Evidence { get; }
 
     /// <summary>How many tasks each worker takes from here before other routes have their turn.</summary>

@@ -26,7 +26,17 @@ internal sealed class RouteSender(RouteName route, TaskChannel channel)
     /// <summary>Sends an envelope, and counts it.</summary>
     internal ValueTask<SendResult> SendAsync(ReadOnlySpan<byte> message, in SendOptions options, CancellationToken cancellationToken)
     {
-        ValueTask<SendResult> sending = channel.SendAsync(message, options, cancellationToken);
+        ValueTask<SendResult> sending;
+        try
+        {
+            sending = channel.SendAsync(message, options, cancellationToken);
+        }
+        catch (IOException)
+        {
+            Note(SendOutcome.Unavailable);
+            throw;
+        }
+
         if (!sending.IsCompletedSuccessfully) return CountWhenSentAsync(sending);
         SendResult answer = sending.Result;
         Note(answer.Outcome);

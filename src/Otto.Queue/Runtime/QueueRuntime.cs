@@ -98,6 +98,28 @@ internal sealed class QueueRuntime : IAsyncDisposable
             $"there is no queue '{queue}'; there are: {string.Join(", ", queues.Select(static q => q.Name))}");
     }
 
+    /// <summary>Whether other processes work on this queue.</summary>
+    internal bool HasOtherWorkers => Array.Exists(Routes, static route => route.CountOthers() > 0);
+
+    /// <summary>What each handler waits for, if every place has one that waits; else <see langword="null"/>.</summary>
+    internal List<string[]>? WaitsOfAll() => _workers.WaitsOfAll();
+
+    /// <summary>Gives tasks that wait here as objects to other routes, where other processes take them.</summary>
+    internal async ValueTask GiveToOthersAsync()
+    {
+        while (State == QueueState.Running && _local.TryDequeue(out QueuedTask task))
+        {
+            DelayedTask waiting = task.Describe(_context.Ids);
+            if (waiting.Held is { } held) held.Abandon(countAttempt: false);
+            else if (waiting.Metadata is { KeyIsLocal: true }
+                || !await _handOff.TryAsync(waiting, TimeSpan.Zero, Stopping).ConfigureAwait(false))
+            {
+                _local.Delayed.AddReady(waiting);
+                return;
+            }
+        }
+    }
+
     internal ValueTask OpenAsync(CancellationToken cancellationToken) => _routes.OpenAsync(cancellationToken);
 
     /// <summary>Opens the routes and makes the handlers: whatever can fail. Nothing runs yet.</summary>

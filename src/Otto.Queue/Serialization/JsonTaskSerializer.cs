@@ -55,7 +55,7 @@ public sealed class JsonTaskSerializer : ITaskSerializer
 
     /// <inheritdoc/>
     public string? Refuses(Type task)
-        => _options.TryGetTypeInfo(task, out _) ? null
+        => _options.TryGetTypeInfo(task, out JsonTypeInfo? contract) ? JsonLosses.Find(contract)
         : $"no JSON contract for {task}; add [JsonSerializable(typeof({task.Name}))] to a JsonSerializerContext and pass it to "
         + "UseJson(...)";
 

@@ -41,8 +41,9 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(10, LogLevel.Error, "Task '{Task}' {Id} could not be transferred to {Route}")]
     internal partial void HandOverFailed(string task, TaskId id, RouteName route, Exception error);
 
-    [LoggerMessage(11, LogLevel.Error, "Task '{Task}' {Id} is lost at this stop: no route could take it")]
-    internal partial void LostAtStop(string task, TaskId id);
+    [LoggerMessage(11, LogLevel.Error,
+        "{Count} tasks of queue '{Queue}' are lost at this stop: no route could take them; the first is '{Task}' {Id}")]
+    internal partial void LostAtStop(int count, string queue, string task, TaskId id);
 
     [LoggerMessage(12, LogLevel.Error, "Unexpected error in a worker of queue '{Queue}' after its task completed")]
     internal partial void WorkerError(string queue, Exception error);
@@ -72,6 +73,13 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(20, LogLevel.Warning,
         "Shared memory is not available on this system; tasks stay in this process unless another route was added")]
     internal partial void SharedMemoryMissing();
+
+    [LoggerMessage(24, LogLevel.Error, "Queue '{Queue}' has no room on {Route}, and works without that route until it is started again")]
+    internal partial void RouteNotOpened(string queue, RouteName route, Exception error);
+
+    [LoggerMessage(23, LogLevel.Warning, "Task {Id} of queue '{Queue}' on {Route} cannot be read here ({Reason}); offered to other workers "
+        + "in {Seconds:0.###} s")]
+    internal partial void OffersUnread(string queue, TaskId id, RouteName route, string reason, double seconds);
 
     [LoggerMessage(22, LogLevel.Error, "Queue '{Queue}': the services were disposed before the queue was stopped; it begins no more tasks, "
         + "and returns those that it holds without counting an attempt")]

@@ -55,8 +55,6 @@ internal sealed class QueueTelemetry : IDisposable
         _meter.CreateObservableUpDownCounter("otto.queue.depth", depth, "{message}", "Tasks that wait, by queue and route.");
     }
 
-    internal static bool Traces => Source.HasListeners();
-
     internal bool ObservesSending => _sent.Enabled || _routed.Enabled || Source.HasListeners();
 
     internal bool TimesWaits => _waited.Enabled;
@@ -136,9 +134,31 @@ internal sealed class QueueTelemetry : IDisposable
     }
 
     /// <summary>Starts the span of an attempt.</summary>
-    internal static Activity? StartProcess(string queue, TaskContext context, ActivityContext producer)
+    internal static Activity? StartProcess(string queue, TaskContext context, TaskMetadata? metadata)
     {
         Activity.Current = null; // What the worker ran before is not this task's parent.
+        Activity? activity = StartSampled(queue, context, metadata?.Trace ?? default);
+        if (metadata is not { IsTraced: true }) return activity;
+        activity ??= StartUnsampled(queue, metadata.Trace);
+        if (metadata.Baggage is { } baggage) TraceBaggage.AddTo(activity, baggage);
+        return activity;
+    }
+
+    // Nobody records it: the producer's context is there for what the handler calls.
+    private static Activity StartUnsampled(string queue, ActivityContext producer)
+    {
+        Activity activity = new($"process {queue}");
+        if (producer != default)
+        {
+            activity.SetParentId(producer.TraceId, producer.SpanId, producer.TraceFlags);
+            activity.TraceStateString = producer.TraceState;
+        }
+
+        return activity.Start();
+    }
+
+    private static Activity? StartSampled(string queue, TaskContext context, ActivityContext producer)
+    {
         if (!Source.HasListeners()) return null;
         Activity? activity =
             Source.StartActivity($"process {queue}", ActivityKind.Consumer, producer,

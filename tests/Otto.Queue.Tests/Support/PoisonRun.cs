@@ -18,7 +18,8 @@ internal static class PoisonRun
         int retries)
     {
         // In the middle, so that others run beside it and behind it.
-        foreach (int number in Enumerable.Range(1, innocents / 2).Append(0).Concat(Enumerable.Range(1 + (innocents / 2), innocents - (innocents / 2))))
+        int half = innocents / 2;
+        foreach (int number in Enumerable.Range(1, half).Append(0).Concat(Enumerable.Range(1 + half, innocents - half)))
             await producer.EnqueueAsync(BitConverter.GetBytes(number), new() { Durability = Durability.Process });
         List<PeerProcess> workers = [];
         try
@@ -43,8 +44,9 @@ internal static class PoisonRun
             IReadOnlyList<DeadLetteredTask> dead = await producer.DeadLetters.ListAsync(queue);
             int[] began = [.. workers.SelectMany(static w => w.Lines).Where(static l => l.StartsWith("began 0 ", StringComparison.Ordinal))
                 .Select(static l => int.Parse(l.Split(' ')[3], CultureInfo.InvariantCulture))];
-            TestContext.Out.WriteLine($"{innocents} innocent tasks, concurrency {concurrency}, {milliseconds} ms, {retries} retries: {died} workers died, "
-                + $"task 0 began as attempt {string.Join(", ", began)}; dead: {string.Join("; ", dead.Select(static d => d.Reason))}");
+            TestContext.Out.WriteLine($"{innocents} innocent tasks, concurrency {concurrency}, {milliseconds} ms, {retries} retries: "
+                + $"{died} workers died, task 0 began as attempt {string.Join(", ", began)}; dead: "
+                + $"{string.Join("; ", dead.Select(static d => d.Reason))}");
             Assert.That(dead.Select(static d => BitConverter.ToInt32(d.Payload.Span)), Is.EqualTo(new[] { 0 }), "only the culprit");
             Assert.That(dead[0].Reason, Does.Contain("its worker process died while it ran it"));
             Assert.That(began, Has.Length.InRange(retries + 1, retries + 2));

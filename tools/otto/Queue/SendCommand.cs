@@ -65,16 +65,27 @@ internal static class SendCommand
             bool asJson = parsed.GetValue(json), allNew = true;
             foreach (List<ReadOnlyMemory<byte>> some in Tasks(parsed.GetValue(payload)))
             {
-                foreach (TaskReceipt receipt in await SendAsync(queue, some, options, most, patience.Token, stop))
+                try
                 {
-                    allNew &= receipt.Outcome == EnqueueOutcome.Accepted;
-                    if (asJson) QueueCommand.Print(
-                        new SentLine(receipt.Id.ToString(), receipt.Route.ToString(), receipt.Reason, receipt.Outcome.ToString()));
-                    else Console.WriteLine($"{receipt.Id} {receipt.Route}: {receipt.Reason}");
+                    foreach (TaskReceipt receipt in await SendAsync(queue, some, options, most, patience.Token, stop)) Print(receipt);
+                }
+                catch (EnqueueManyException e)
+                {
+                    foreach (EnqueueResult result in e.Results.Where(static r => r.IsEnqueued)) Print(result.Receipt);
+                    throw e.InnerExceptions[0];
                 }
             }
 
             return allNew ? ExitCode.Done : ExitCode.Failed;
+
+            void Print(TaskReceipt receipt)
+            {
+                allNew &= receipt.Outcome != EnqueueOutcome.Duplicate;
+                string replaced = receipt.Outcome == EnqueueOutcome.Replaced ? "; replaces the schedule that had the key" : "";
+                if (asJson) QueueCommand.Print(
+                    new SentLine(receipt.Id.ToString(), receipt.Route.ToString(), receipt.Reason, receipt.Outcome.ToString()));
+                else Console.WriteLine($"{receipt.Id} {receipt.Route}: {receipt.Reason}{replaced}");
+            }
         });
         return command;
     }
@@ -87,7 +98,7 @@ internal static class SendCommand
         {
             return await queue.EnqueueManyAsync(tasks, options, patience);
         }
-        catch (Exception e) when (patience.IsCancellationRequested && !stop.IsCancellationRequested)
+        catch (Exception e) when (e is not EnqueueManyException && patience.IsCancellationRequested && !stop.IsCancellationRequested)
         {
             throw new TimeoutException($"no route had room within {most!.Value.TotalSeconds:0.###} s: {e.Message}", e);
         }

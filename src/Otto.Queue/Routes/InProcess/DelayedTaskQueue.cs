@@ -9,16 +9,20 @@ internal sealed class DelayedTaskQueue : IDisposable
     private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
 
     private readonly Lock _lock = new();
-    private readonly PriorityQueue<DelayedTask, long> _later = new();
+    private readonly PriorityQueue<DelayedTask, (long Due, long Number)> _later = new();
     private readonly Queue<DelayedTask> _ready = new();
     private readonly QueueClock _clock;
     private readonly int _bound;
     private readonly Action _wake;
+    private readonly Action? _onRoom;
     private readonly ITimer _timer;
     private volatile bool _hasReady;
+    private long _number;
+    private (long NotBefore, long Due) _lastTime;
 
-    internal DelayedTaskQueue(QueueClock clock, int bound, Action wake)
+    internal DelayedTaskQueue(QueueClock clock, int bound, Action wake, Action? onRoom = null)
     {
+        _onRoom = onRoom;
         _clock = clock;
         _bound = bound;
         _wake = wake;
@@ -54,9 +58,17 @@ internal sealed class DelayedTaskQueue : IDisposable
         lock (_lock)
         {
             if (!ignoreBound && _later.Count + _ready.Count >= _bound) return false;
-            long due = task.Due = _clock.TimestampAfter(delay);
-            bool first = !_later.TryPeek(out _, out long earliest) || due < earliest;
-            _later.Enqueue(task, due);
+            long due = _clock.TimestampAfter(delay);
+            // The same time of day is the same time here, however the clocks were read: tasks of one time keep their order.
+            if (task.NotBefore != 0)
+            {
+                if (_lastTime.NotBefore == task.NotBefore) due = _lastTime.Due;
+                else _lastTime = (task.NotBefore, due);
+            }
+
+            task.Due = due;
+            bool first = !_later.TryPeek(out _, out (long Due, long Number) earliest) || due < earliest.Due;
+            _later.Enqueue(task, (due, _number++));
             if (first) SetTimer(delay);
             return true;
         }
@@ -77,16 +89,26 @@ internal sealed class DelayedTaskQueue : IDisposable
     {
         task = null;
         if (!_hasReady) return false;
+        bool taken;
         lock (_lock)
         {
-            bool taken = _ready.TryDequeue(out task);
+            taken = _ready.TryDequeue(out task);
             _hasReady = _ready.Count > 0;
-            return taken;
         }
+
+        if (taken) _onRoom?.Invoke();
+        return taken;
     }
 
     /// <summary>Takes one task out before its time.</summary>
     internal DelayedTask? TryRemove(TaskId id)
+    {
+        DelayedTask? removed = Remove(id);
+        if (removed is not null) _onRoom?.Invoke();
+        return removed;
+    }
+
+    private DelayedTask? Remove(TaskId id)
     {
         lock (_lock)
         {
@@ -129,8 +151,9 @@ internal sealed class DelayedTaskQueue : IDisposable
         lock (_lock)
         {
             long now = _clock.Timestamp;
-            while (_later.TryPeek(out _, out long due))
+            while (_later.TryPeek(out _, out (long Due, long Number) next))
             {
+                long due = next.Due;
                 if (due > now)
                 {
                     // A timer may fire a little early by this clock.
@@ -171,6 +194,9 @@ internal sealed record DelayedTask
 
     /// <summary>How many of them were deaths of which another task may have been the cause.</summary>
     internal int UnprovenAttempts { get; init; }
+
+    /// <summary>The time of day that its producer asked for, in microseconds; 0 for none.</summary>
+    internal long NotBefore { get; init; }
 
     internal long EnqueuedMicroseconds { get; init; }
 

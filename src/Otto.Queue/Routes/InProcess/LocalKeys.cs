@@ -1,13 +1,13 @@
 namespace Otto.Queue;
 
-// The keys of tasks that no route beyond this process knows of. A recurring task that was replaced while it runs keeps its successor waiting
-// here until it has ended.
+// The keys of tasks that no route beyond this process knows of. A recurring task that was replaced while it runs keeps its successor
+// waiting here until it has ended.
 
 internal sealed class LocalKeys
 {
     private readonly Dictionary<string, Entry> _keys = [];
 
-    /// <summary>Held by whoever changes a key and the tasks that have it in one step.</summary>
+    /// <summary>Held while a key and the tasks that have it are changed in one step.</summary>
     internal Lock Lock { get; } = new();
 
     /// <summary>Registers a key.</summary>
@@ -29,7 +29,7 @@ internal sealed class LocalKeys
         lock (Lock) return _keys.GetValueOrDefault(key)?.Recurring;
     }
 
-    /// <summary>Gives a key to a recurring task, whoever had it.</summary>
+    /// <summary>Gives a key to a recurring task.</summary>
     internal void Set(string key, DelayedTask task)
     {
         lock (Lock) _keys[key] = new Entry { Id = task.Id, Recurring = task };

@@ -20,10 +20,10 @@ internal sealed class LocalQueue
     {
         // Where nothing is handled nothing is ever put in, so the ring need not be there.
         Ring = new TaskRing(handlesAny ? options.Capacity : 1);
-        Delayed = new DelayedTaskQueue(clock, options.Capacity, onDelayedDue);
         HandlesAny = handlesAny;
         Weight = options.Weight;
         Space = new SpaceAvailableSignal(options.Capacity);
+        Delayed = new DelayedTaskQueue(clock, options.Capacity, onDelayedDue, Space.ReleaseWaiters);
         FullMode = options.FullMode;
         OverflowReason = RouteReason.Overflowed(options.Capacity);
         _enoughRoomBelow = options.Capacity - (options.Capacity / 4);
@@ -114,7 +114,7 @@ internal sealed class LocalQueue
     /// <summary>Puts a recurring task in the place of the one that has its key.</summary>
     /// <param name="task">The new task.</param>
     /// <param name="delay">How long it waits.</param>
-    /// <param name="requests">Where a worker is told to pass over the old one.</param>
+    /// <param name="requests">Where a worker finds that it is to pass over the old one.</param>
     /// <returns>The task that keeps the key, because it is the same or does not recur; default if it was
     /// replaced.</returns>
     internal TaskId Replace(DelayedTask task, TimeSpan delay, CancelRequestSet requests)

@@ -37,6 +37,12 @@ internal sealed class SpaceAvailableSignal(int capacity)
         if (count <= _wakeBelow) ReleaseAll();
     }
 
+    /// <summary>Lets those that wait try again; nothing if there are none.</summary>
+    internal void ReleaseWaiters()
+    {
+        if (HasWaiters) ReleaseAll();
+    }
+
     internal void ReleaseAll()
     {
         TaskCompletionSource? room;

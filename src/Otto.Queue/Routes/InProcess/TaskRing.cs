@@ -184,4 +184,11 @@ internal struct QueuedTask
 
     /// <summary>What only some tasks carry; <see langword="null"/> on the fast path.</summary>
     internal TaskMetadata? Metadata;
+
+    /// <summary>The same as an object, to be kept longer.</summary>
+    internal readonly DelayedTask Describe(TaskIdSource ids) => new()
+    {
+        Registration = Registration, Id = ids.At(Number), Task = Task, EnqueuedMicroseconds = EnqueuedMicroseconds, Metadata = Metadata,
+        Held = Metadata?.Held,
+    };
 }

@@ -1,5 +1,6 @@
 using Otto.Ipc;
 using Otto.Ipc.Mmap;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue;
 

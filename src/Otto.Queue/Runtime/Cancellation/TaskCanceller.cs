@@ -17,7 +17,7 @@ internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, 
             if (there == CancelOutcome.NotFound) continue;
             // Ours to publish: a worker elsewhere knows of the task, and only its own process reaches its handler.
             if (there == CancelOutcome.Requested && !local.Fire(id)) events.Publish(TaskEvent.Cancel(id), only: route.Name);
-            if (there == CancelOutcome.Removed) completion.EndedOnRoute(id, ResultStatus.Cancelled, "", route.Name);
+            if (there == CancelOutcome.Removed) completion.CancelledOnRoute(id, route.Name);
             return there;
         }
 

@@ -7,6 +7,9 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Canc
     /// <summary>Whether nothing stands between a task and the ring.</summary>
     internal bool IsDirect => queue.Accepts && !queue.IsOverflowing && !roundTrip;
 
+    /// <summary>Whether tasks are handled in this process.</summary>
+    internal bool Handles => queue.HandlesAny;
+
     internal string Reason => queue.Reason;
 
     internal string OverflowReason => queue.OverflowReason;
@@ -23,6 +26,7 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Canc
     {
         Queue = state,
         Accepts = queue.Accepts,
+        Works = queue.HandlesAny && state == QueueState.Running,
         HasRoom = takeAnyRoom || !queue.IsOverflowing,
         HasRoomForHeld = queue.Ring.Count < queue.Ring.Capacity,
         FullMode = queue.FullMode,
@@ -68,7 +72,7 @@ internal sealed class LocalDispatcher(LocalQueue queue, WorkerPool workers, Canc
     internal static DelayedTask Describe(TaskRegistration registration, object task, in EnvelopeHeader header) => new()
     {
         Registration = registration, Id = header.Id, Task = task, EnqueuedMicroseconds = header.EnqueuedMicroseconds,
-        Metadata = header.Metadata, MustWait = true,
+        Metadata = header.Metadata, MustWait = true, NotBefore = header.TimeOfDay,
     };
 
     internal void CountOverflow() => queue.CountOverflow();

@@ -1,4 +1,5 @@
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue;
 
@@ -8,6 +9,9 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
     bool ignorePins)
 {
     internal RouteConnection[] Routes => routes.All;
+
+    /// <summary>Whether tasks may leave this process.</summary>
+    internal bool HasRoutes => routes.Configured > 0;
 
     internal bool IsOpen => routes.IsOpen;
 
@@ -112,6 +116,7 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
         RouteConnection best = all[plan.Route];
         RouteConnection? fits = null;
         int largest = 0;
+        IOException? failure = null;
         EnvelopeBuffer message = registration.WriteTyped(task, header);
         try
         {
@@ -123,7 +128,17 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
                 if (message.Length > route.Channel.MaxMessageBytes) continue;
                 fits ??= route;
                 string reason = i >= 0 && !plan.Overflowed ? best.Sender.PassedOverReason : plan.Reason;
-                SendResult answer = await route.Sender.SendAsync(message.Written, Options(header), cancellationToken).ConfigureAwait(false);
+                SendResult answer;
+                try
+                {
+                    answer = await route.Sender.SendAsync(message.Written, Options(header), cancellationToken).ConfigureAwait(false);
+                }
+                catch (IOException e) when (request.Pin is null && !request.HasKey)
+                {
+                    failure ??= e; // No room there, as a full directory: perhaps another route has some.
+                    continue;
+                }
+
                 if (answer.Outcome == SendOutcome.Duplicate) return DispatchResult.KeyTaken(route.Name, answer.Existing);
                 if (answer.Outcome is not (SendOutcome.Sent or SendOutcome.Replaced)) continue;
                 if (plan.Overflowed || i >= 0) local.CountOverflow();
@@ -135,6 +150,7 @@ internal sealed class RemoteDispatcher(QueueContext context, RouteConnections ro
             message.Return();
         }
 
+        if (failure is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         if (fits is null && !plan.Overflowed)
             throw RoutingErrors.TooLarge(context.Name, registration.Name, best.Name, message.Length, largest);
         return new DispatchResult { WaitLocal = plan.Overflowed, WaitRemote = fits };

@@ -29,7 +29,7 @@ internal static class RoutePlanner
             {
                 if (local.HasRoom) return new RoutePlan(PlanAction.HandOver,
                     Reason: pinnedHere ? RouteReason.Pinned : request.IsDelayed ? RouteReason.DelayedHere : local.Reason);
-                if (local.FullMode == QueueFullMode.Reject || request.IsDelayed) return new RoutePlan(PlanAction.RefuseFull);
+                if (local.FullMode == QueueFullMode.Reject) return new RoutePlan(PlanAction.RefuseFull);
                 if (onlyHere || (local.FullMode == QueueFullMode.Wait && !request.IsInsideHandler))
                     return new RoutePlan(request.IsInsideHandler ? PlanAction.RefuseFull : PlanAction.Wait);
                 overflowed = true;
@@ -93,7 +93,8 @@ internal static class RoutePlanner
         if (request.HasKey) return RouteReason.Keyed;
         if (request.Durability != Durability.None) return RouteReason.Durable;
         if (request.IsDelayed) return RouteReason.Delayed;
-        return route.OtherWorkers == 0 ? route.NoWorkerReason : RouteReason.Attached(route.Reach);
+        if (route.OtherWorkers > 0) return RouteReason.Attached(route.Reach);
+        return local.Works ? RouteReason.WorkerHereByRoute : route.NoWorkerReason;
     }
 }
 
@@ -126,6 +127,9 @@ internal readonly record struct LocalState
 
     /// <summary>Whether the task's handler is in this process, and its queue takes tasks.</summary>
     internal bool Accepts { get; init; }
+
+    /// <summary>Whether workers of this process take tasks from the routes.</summary>
+    internal bool Works { get; init; }
 
     /// <summary>Whether there is room for a task that is passed only by reference.</summary>
     internal bool HasRoom { get; init; }

@@ -14,12 +14,20 @@ internal static class RoutingErrors
         local.CountRejected();
         (int waiting, _, int capacity) = local.Count();
         string beyond = routes.Length == 0 ? "no other route is on"
-            : string.Join(", ", routes.Select(static r => r.Channel.Status is { } status
-            ? $"{r.Name}: {status}"
+            : string.Join(", ", routes.Select(static r => r.Channel.Status is { } status ? $"{r.Name}: {status}"
+            // What it counted last may be older than what it answered.
+            : r.Sender.IsPassedOver && r.Channel.UsesNetwork
+                ? string.Create(CultureInfo.InvariantCulture, $"{r.Name}: {r.Channel.Capacity:N0} places, full")
             : $"{r.Name}: {Describe(r.Channel)}"));
-        return new QueueFullException(string.Create(CultureInfo.InvariantCulture,
-            $"queue '{queue}' is full: {waiting:N0} of {capacity:N0} tasks wait here ({beyond}); raise InProcess.Capacity or "
-            + $"SharedMemory.Slots, or set FullMode to Wait (a handler cannot wait for room in a queue)"));
+        string here = !local.Handles ? beyond
+            : string.Create(CultureInfo.InvariantCulture, $"{waiting:N0} of {capacity:N0} tasks wait here ({beyond})");
+        List<string> raise = local.Handles ? ["InProcess.Capacity"] : [];
+        foreach (RouteConnection route in routes)
+            if (route.Sender.IsPassedOver || !local.Handles)
+                raise.Add(route.Name == RouteName.SharedMemory ? "SharedMemory.Slots" : $"{route.Name}.Capacity");
+        return new QueueFullException(
+            $"queue '{queue}' is full: {here}; raise {string.Join(" or ", raise)}, or set FullMode to Wait "
+            + "(a handler cannot wait for room in a queue)");
     }
 
     // What fills it says what to do about it.

@@ -17,8 +17,9 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         CancellationToken cancellationToken)
         where TTask : notnull
     {
+        if (!typeof(TTask).IsValueType && task.GetType() != typeof(TTask) && remote.HasRoutes) registration.CheckDerived(task);
         // The fast path: nothing asked for, nobody watches, a worker here has room.
-        if (options is null && registration.HandledHere && local.IsDirect && !_telemetry.ObservesSending)
+        if (options is null && registration.HandledHere && local.IsDirect && !_telemetry.ObservesSending && Activity.Current is null)
         {
             ulong number = context.Ids.NextNumber();
             if (local.TryEnqueue(
@@ -29,7 +30,8 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         }
 
         // As fast beyond this process: nothing asked for, nobody watches, and only one route comes into question.
-        if (options is null && !registration.HandledHere && !_telemetry.ObservesSending && !cancellationToken.IsCancellationRequested
+        if (options is null && !registration.HandledHere && !_telemetry.ObservesSending && Activity.Current is null
+            && !cancellationToken.IsCancellationRequested
             && !context.Lifetime.IsStopping)
         {
             try
@@ -64,12 +66,15 @@ internal sealed class TaskDispatcher(QueueContext context, LocalDispatcher local
         if (remote.IgnoresPins && options.Route is not null) options = options with { Route = null };
         if (!remote.IsOpen && !context.Lifetime.IsStopping) await remote.OpenAsync(cancellationToken).ConfigureAwait(false);
         using Activity? activity = QueueTelemetry.StartSend(context.Name, registration.Name);
-        ActivityContext trace = QueueTelemetry.Traces ? (activity ?? Activity.Current)?.Context ?? default : default;
+        // Whoever listens: the context travels through this process to those that do.
+        Activity? parent = activity ?? Activity.Current;
+        ActivityContext trace = TraceBaggage.ContextOf(parent);
         TimeSpan delay = options.DelayFrom(context.Clock.Provider);
         EnvelopeHeader header =
             new() { Id = context.Ids.At(context.Ids.NextNumber()), EnqueuedMicroseconds = context.Clock.Now,
-                Metadata = options.Metadata(trace) };
+                Metadata = options.Metadata(trace, parent is null ? null : TraceBaggage.Of(parent)) };
         if (delay > TimeSpan.Zero) header.NotBeforeMicroseconds = header.EnqueuedMicroseconds + (long)delay.TotalMicroseconds;
+        if (options.NotBefore is { } time) header.TimeOfDay = (time - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
         activity?.SetTag("messaging.message.id", header.Id.ToString());
 
         bool sent = false;

@@ -7,6 +7,7 @@ namespace Otto.Queue;
 internal sealed class FailureHandler(QueueContext context, TaskCompletion completion, LocalQueue local, RouteConnections routes,
     HandOff handOff, ServicesStatus services)
 {
+    private readonly UnreadOffers _offers = new(context.Clock.Provider);
     private long _retried;
     private long _deadLettered;
     private long _lost;
@@ -54,17 +55,24 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         if (task.Repeats)
         {
             // Its next time is its next try.
-            context.Log.RecurringFailed(task.Registration.Name, task.Id, task.Metadata!.RepeatInterval.TotalSeconds, error);
+            context.Log.RecurringFailed(task.Registration.Name, task.Id, task.Metadata!.RepeatInterval.TotalSeconds,
+                BoundedError.ForLog(error));
             completion.EndOccurrence(task, cancelled: false);
             return ValueTask.CompletedTask;
         }
 
         int limit = task.Registration.Retry.MaxAttempts;
-        // The same bytes would fail the same way.
+        // The same bytes would fail the same way here, but a worker of another version may read them.
         if (!decoded || error is TaskSerializationException && task.Task is null)
-            return DeadLetterAsync(task, $"payload: {error.GetType().Name}: {error.Message}", error);
+        {
+            string reason = $"payload: {BoundedError.Text(error)}", history = "";
+            if (task.Held is { } unread && TryOffer(unread.Route, task.Id, reason, unread.Abandon, ref history))
+                return ValueTask.CompletedTask;
+            return DeadLetterAsync(task, WithHistory(reason, history), error);
+        }
+
         if (task.AttemptsMade - task.UnprovenAttempts >= limit)
-            return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {error.GetType().Name}: {error.Message}", error);
+            return DeadLetterAsync(task, $"attempt {task.AttemptsMade} of {limit}: {BoundedError.Text(error)}", error);
 
         TimeSpan delay = task.Registration.Retry.DelayAfter(task.AttemptsMade, Random.Shared.NextDouble());
         if (task.Held is { } held)
@@ -98,7 +106,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         Interlocked.Increment(ref _retried);
         context.Telemetry.Retried(context.NameTag, task.Registration.NameTag);
         context.Log.Retrying(task.Registration.Name, task.Id, task.AttemptsMade, task.Registration.Retry.MaxAttempts,
-            delay.TotalMilliseconds, error);
+            delay.TotalMilliseconds, BoundedError.ForLog(error));
     }
 
     private async ValueTask PassOnAsync(DelayedTask task)
@@ -142,9 +150,40 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
         if (kept) Interlocked.Increment(ref _deadLettered);
         else Interlocked.Increment(ref _lost);
         context.Telemetry.Dead(context.NameTag, task.Registration.NameTag);
-        if (kept) context.Log.GaveUp(task.Registration.Name, task.Id, reason, error);
-        else context.Log.GaveUpUnkept(task.Registration.Name, task.Id, reason, error);
+        if (kept) context.Log.GaveUp(task.Registration.Name, task.Id, reason, BoundedError.ForLog(error));
+        else context.Log.GaveUpUnkept(task.Registration.Name, task.Id, reason, BoundedError.ForLog(error));
         completion.Ended(task, ResultStatus.Failed, reason);
+    }
+
+    /// <summary>Gives a message that cannot be read here to others, or gives it up.</summary>
+    /// <param name="route">The route it came by.</param>
+    /// <param name="lease">The message.</param>
+    /// <param name="reason">Why it cannot be read.</param>
+    /// <param name="registration">Its handler here, if that is known.</param>
+    /// <param name="header">What was read of it.</param>
+    internal void OfferUnread(RouteName route, WorkLease lease, string reason, TaskRegistration? registration = null,
+        in EnvelopeHeader header = default)
+    {
+        string history = "";
+        TaskId id = EnvelopeReader.IdOf(lease.Payload.Span);
+        // Another program may give no ids: its messages are told apart by what they say.
+        if (id == default) id = new TaskId(EnvelopeExtensions.Digest(lease.Payload.Span), (ulong)lease.Payload.Length);
+        if (!TryOffer(route, id, reason, lease.Abandon, ref history))
+            DeadLetterUnread(route, lease, WithHistory(reason, history), registration, header);
+    }
+
+    // Behind the first word, since a long reason is cut at its end.
+    private static string WithHistory(string reason, string history) =>
+        reason.IndexOf(": ", StringComparison.Ordinal) is >= 0 and var at ? reason.Insert(at + 2, history) : history + reason;
+
+    private bool TryOffer(RouteName route, TaskId id, string reason, Func<bool, TimeSpan, bool> abandon, ref string history)
+    {
+        int others = Array.Find(routes.All, r => r.Name == route)?.CountOthers() ?? 0;
+        if (!_offers.TryOffer(id, others, out TimeSpan pause, out history)) return false;
+        NoteRetry(pause);
+        context.Log.OffersUnread(context.Name, id, route, reason, pause.TotalSeconds);
+        abandon(false, pause);
+        return true;
     }
 
     /// <summary>Puts a message that cannot be run here among the dead letters, and reports that to its

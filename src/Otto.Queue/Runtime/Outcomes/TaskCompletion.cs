@@ -154,6 +154,14 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
     internal void EndedOnRoute(TaskId id, ResultStatus status, string reason, RouteName route) =>
         ReportWithoutResult(id, status, reason, route);
 
+    /// <summary>Ends a task that was taken back from a route before any worker began it.</summary>
+    internal void CancelledOnRoute(TaskId id, RouteName route)
+    {
+        Interlocked.Increment(ref _cancelled);
+        context.Telemetry.Cancelled(context.NameTag, QueueTelemetry.RouteTag(route));
+        EndedOnRoute(id, ResultStatus.Cancelled, "", route);
+    }
+
     /// <summary>Notes that a lease had ended when its attempt did: another worker may have the task.</summary>
     internal void LeaseEnded(string task, TaskId id) => context.Log.LeaseEnded(task, id);
 

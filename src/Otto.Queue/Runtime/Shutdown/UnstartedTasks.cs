@@ -14,13 +14,16 @@ internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, Han
     internal async Task<int> HandOffAsync(CancellationToken deadline)
     {
         int lost = 0;
+        DelayedTask? first = null;
         foreach (DelayedTask task in TakeAll())
         {
             if (EndIfCancelled(task) || await TryHandOffAsync(task, deadline).ConfigureAwait(false)) continue;
-            if (!task.MustWait) local.Delayed.AddReady(task);
-            else if (!task.Repeats) lost += Lose(task); // What repeats ends with its process, where nothing else keeps it.
+            // What is overdue may begin here, as what need not wait.
+            if (!task.MustWait || (!task.Repeats && local.Delayed.TimeLeft(task) == TimeSpan.Zero)) local.Delayed.AddReady(task);
+            else if (!task.Repeats) Lose(task, ref lost, ref first); // What repeats ends with its process, where nothing else keeps it.
         }
 
+        Report(lost, first);
         return lost;
     }
 
@@ -29,25 +32,23 @@ internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, Han
     internal async Task<int> HandOffRestAsync()
     {
         int lost = 0;
+        DelayedTask? first = null;
         using CancellationTokenSource last = new();
         foreach (DelayedTask task in local.Delayed.TakeAll())
         {
             last.CancelAfter(LastTimeout);
-            if (!await TryHandOffAsync(task, last.Token).ConfigureAwait(false) && !(task.MustWait && task.Repeats)) lost += Lose(task);
+            if (!await TryHandOffAsync(task, last.Token).ConfigureAwait(false) && !(task.MustWait && task.Repeats))
+                Lose(task, ref lost, ref first);
         }
 
+        Report(lost, first);
         return lost;
     }
 
     private IEnumerable<DelayedTask> TakeAll()
     {
         while (local.Ring.TryDequeueSealed(out QueuedTask task))
-            yield return new DelayedTask
-            {
-                Registration = task.Registration, Id = context.Ids.At(task.Number), Task = task.Task,
-                EnqueuedMicroseconds = task.EnqueuedMicroseconds,
-                Metadata = task.Metadata, Held = task.Metadata?.Held,
-            };
+            yield return task.Describe(context.Ids);
         foreach (DelayedTask task in local.Delayed.TakeAll()) yield return task;
     }
 
@@ -72,9 +73,15 @@ internal sealed class UnstartedTasks(QueueContext context, LocalQueue local, Han
         return true;
     }
 
-    private int Lose(DelayedTask task)
+    private static void Lose(DelayedTask task, ref int lost, ref DelayedTask? first)
     {
-        context.Log.LostAtStop(task.Registration.Name, task.Id);
-        return 1;
+        lost++;
+        first ??= task;
+    }
+
+    // One line, however many.
+    private void Report(int lost, DelayedTask? first)
+    {
+        if (first is not null) context.Log.LostAtStop(lost, context.Name, first.Registration.Name, first.Id);
     }
 }

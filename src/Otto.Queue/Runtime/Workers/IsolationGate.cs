@@ -1,10 +1,13 @@
 namespace Otto.Queue;
 
-// A task whose worker died over it may be what killed it, or only have run beside what did. It runs again with nothing else beside it in this
-// process, so that a further death proves which it was: docs/decisions/0114.
+// A task whose worker died over it may be what killed it, or only have run beside what did. It runs again with nothing else beside it in
+// this process, so that a further death proves which it was: docs/decisions/0114.
 // The usual task pays one read of IsWanted.
 
+// Not disposed: nothing asks for the semaphore's wait handle, and without one it holds nothing.
+#pragma warning disable CA1001
 internal sealed class IsolationGate
+#pragma warning restore CA1001
 {
     // What runs without harm for so long beside nothing new is not taken for the cause of a crash that comes then.
     private static readonly TimeSpan Settled = TimeSpan.FromMilliseconds(500);
@@ -44,7 +47,8 @@ internal sealed class IsolationGate
             entered = true;
             TimeSpan pause = TimeSpan.FromMilliseconds(1);
             // What ran beside the last one that was alone has settled already, if nothing began since.
-            while (OthersRun && Starts != Volatile.Read(ref _settledStarts) && Environment.TickCount64 - Volatile.Read(ref _wantedAt) < (long)Settled.TotalMilliseconds)
+            while (OthersRun && Starts != Volatile.Read(ref _settledStarts)
+                && Environment.TickCount64 - Volatile.Read(ref _wantedAt) < (long)Settled.TotalMilliseconds)
             {
                 await Task.Delay(pause, abort).ConfigureAwait(false);
                 if (pause < TimeSpan.FromMilliseconds(16)) pause *= 2;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue;
 
@@ -30,6 +31,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     private TaskMetadata? _metadata;
 
     internal long Completed => Volatile.Read(ref _completed);
+
+    internal bool IsRunning => cancellation.IsRunning;
 
     internal long Starts => Volatile.Read(ref _starts);
 
@@ -126,7 +129,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     }
 
     // What ran alone is over at its route before anything else begins: else the next crash would take its end along.
-    private async Task EndAloneAsync(IsolationGate.Turn alone, ICrashEvidenceChannel? evidence)
+    private static async Task EndAloneAsync(IsolationGate.Turn alone, ICrashEvidenceChannel? evidence)
     {
         try
         {
@@ -155,7 +158,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         CancellationToken cancellationToken = cancellation.Begin(taskContext.Id, _registration.Timeout);
         _began = !cancellation.CheckRequests(taskContext.Id);
         if (!_began) throw new OperationCanceledException("cancelled before it was started");
-        return context.Telemetry.ObservesHandling ? StartObservedAsync(cancellationToken) : Invoke(cancellationToken);
+        return context.Telemetry.ObservesHandling || _metadata is { IsTraced: true } ? StartObservedAsync(cancellationToken)
+            : Invoke(cancellationToken);
     }
 
     private ValueTask Invoke(CancellationToken cancellationToken) => _task is { } task
@@ -170,7 +174,7 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         KeyValuePair<string, object?> task = _registration.NameTag, route = QueueTelemetry.RouteTag(taskContext.Route);
         context.Telemetry.Consumed(context.NameTag, task, route);
         context.Telemetry.Waited((context.Clock.Now - taskContext.EnqueuedMicroseconds) / 1e6, context.NameTag, task, route);
-        using Activity? activity = QueueTelemetry.StartProcess(context.Name, taskContext, _metadata?.Trace ?? default);
+        using Activity? activity = QueueTelemetry.StartProcess(context.Name, taskContext, _metadata);
         Exception? failure = null;
         try
         {
@@ -178,8 +182,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         }
         catch (Exception e)
         {
-            failure = e;
-            activity?.SetStatus(ActivityStatusCode.Error, e.Message);
+            failure = e is OperationCanceledException && cancellation.HasTimedOut ? TimedOut(e) : e;
+            activity?.SetStatus(ActivityStatusCode.Error, failure.Message).SetTag("error.type", failure.GetType().FullName);
             throw;
         }
         finally
@@ -236,15 +240,16 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
         if (_began) _failed++;
         _began = false;
         CancellationCause cause = cancellation.End();
-        if (e is OperationCanceledException && cause == CancellationCause.TimedOut)
-            e = new TimeoutException($"attempt {taskContext.Attempt} ran longer than {_registration.Timeout!.Value.TotalSeconds:0.###} s",
-                e);
+        if (e is OperationCanceledException && cause == CancellationCause.TimedOut) e = TimedOut(e);
         DelayedTask task = Describe(_task, taskContext.Attempt);
         _task = null;
         ValueTask ending = failures.HandleAsync(task, e, cause == CancellationCause.Cancelled, taskContext.Decoded);
         EndAlone(); // What it waits for is a route, or a pause: no attempt.
         return ending;
     }
+
+    private TimeoutException TimedOut(Exception e) =>
+        new($"attempt {taskContext.Attempt} ran longer than {_registration.Timeout!.Value.TotalSeconds:0.###} s", e);
 
     private RouteName HeldBy => _leased ? taskContext.Route : _held!.Route;
 

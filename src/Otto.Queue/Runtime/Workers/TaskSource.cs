@@ -1,5 +1,6 @@
 using System.Text;
 using Otto.Ipc;
+using Otto.Ipc.Transports;
 
 namespace Otto.Queue;
 
@@ -95,7 +96,8 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
         string? problem = EnvelopeReader.Read(lease.Payload.Span, out received.Header, out ReadOnlySpan<byte> name, out int payloadAt);
         if (problem is not null)
         {
-            failures.DeadLetterUnread(route.Name, lease, problem);
+            if (EnvelopeReader.IsNewer(lease.Payload.Span)) failures.OfferUnread(route.Name, lease, problem);
+            else failures.DeadLetterUnread(route.Name, lease, problem);
             return false;
         }
 
@@ -118,9 +120,14 @@ internal sealed class TaskSource(QueueContext context, TaskRegistrations tasks, 
         DeliveryHistory history = lease.Attempt > 1 ? lease.GetHistory() : default;
         int attempt = received.Header.AttemptsBefore + lease.Attempt;
         if (received.Header.Format != registration.Serializer.Format)
+        {
             problem = $"payload: format {received.Header.Format}, but the handler of '{registration.Name}' reads format "
                 + $"{registration.Serializer.Format}";
-        else if (attempt - history.UnprovenAttempts > registration.Retry.MaxAttempts)
+            failures.OfferUnread(route.Name, lease, problem, registration, received.Header);
+            return false;
+        }
+
+        if (attempt - history.UnprovenAttempts > registration.Retry.MaxAttempts)
             problem = $"attempt {attempt} of at most {registration.Retry.MaxAttempts}: "
                 + (history.HolderDied ? "its worker process died while it ran it" : "earlier workers died during it or returned it");
         if (problem is not null)

@@ -18,7 +18,7 @@ internal sealed class Worker : IThreadPoolWorkItem
 
     private readonly WorkerPool _pool;
     private readonly TaskSource _source;
-    private readonly HandlerScope _handlers;
+    private readonly HandlerPlace _place;
     private readonly Action _onEnded;
 
     private Phase _phase = Phase.Woken;
@@ -29,7 +29,7 @@ internal sealed class Worker : IThreadPoolWorkItem
     {
         _pool = pool;
         _source = source;
-        _handlers = handlers;
+        _place = new HandlerPlace(handlers);
         Run = run;
         _onEnded = () => Schedule(preferLocal: true);
         Index = index;
@@ -39,6 +39,8 @@ internal sealed class Worker : IThreadPoolWorkItem
 
     internal int Index { get; }
 
+    internal HandlerPlace Place => _place;
+
     internal int NextIdle;
 
     // A handler's end continues on the pool, never on the thread that ended it: that may be a producer's.
@@ -46,7 +48,7 @@ internal sealed class Worker : IThreadPoolWorkItem
 
     void IThreadPoolWorkItem.Execute()
     {
-        _handlers.Enter();
+        _place.Enter();
         switch (_phase)
         {
             case Phase.Woken:
@@ -133,7 +135,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         {
             run.GetAwaiter().GetResult(); // A pooled source is given back by this.
             Run.Succeed();
-            _handlers.Restore();
+            _place.Restore();
             return true;
         }
 
@@ -161,7 +163,7 @@ internal sealed class Worker : IThreadPoolWorkItem
 
     private bool Fail(Exception e)
     {
-        _handlers.Restore();
+        _place.Restore();
         _phase = Phase.FailureEnded;
 #pragma warning disable CA2012 // Consumed once, by EndFailure: an await here would make the worker an async loop.
         _running = Run.FailAsync(e).ConfigureAwait(false).GetAwaiter();

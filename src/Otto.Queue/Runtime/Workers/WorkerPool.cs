@@ -101,6 +101,20 @@ internal sealed class WorkerPool(QueueContext context, HandlerScope handlers, Is
         return (completed, failed);
     }
 
+    /// <summary>What each handler here waits for, if every place has a handler that waits for tasks; else
+    /// <see langword="null"/>.</summary>
+    internal List<string[]>? WaitsOfAll()
+    {
+        List<string[]> all = [];
+        foreach (Worker worker in _workers)
+        {
+            if (!worker.Run.IsRunning || worker.Place.Waits is not { Length: > 0 } waits) return null;
+            all.Add(waits);
+        }
+
+        return all.Count == 0 ? null : all;
+    }
+
     /// <summary>How many attempts began here, other than those that ran alone.</summary>
     internal long Starts => _workers.Sum(static worker => worker.Run.Starts);
 
@@ -118,7 +132,7 @@ internal sealed class WorkerPool(QueueContext context, HandlerScope handlers, Is
         foreach (Worker worker in _workers) worker.Run.Fire(null, cause);
     }
 
-    internal void LogUnexpected(Exception e) => context.Log.WorkerError(context.Name, e);
+    internal void LogUnexpected(Exception e) => context.Log.WorkerError(context.Name, BoundedError.ForLog(e));
 
     /// <summary>Reports that there may be work. What was published before is seen by the worker that looks.</summary>
     internal void Signal()

@@ -1,7 +1,7 @@
-namespace Otto.Ipc;
+namespace Otto.Ipc.Transports;
 
-// What a worker tells its queue about a lease, and what the queue knows of a message's earlier leases, so that a death counts an attempt only
-// for a message that may have caused it.
+// What a worker reports to its queue about a lease, and what the queue knows of earlier leases: a death counts only for a message that may
+// have caused it.
 
 /// <summary>How the holder of a lease works on it: decides what the holder's death means for the message.</summary>
 public enum WorkHandling
