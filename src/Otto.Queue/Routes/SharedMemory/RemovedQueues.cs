@@ -9,11 +9,17 @@ namespace Otto.Queue;
 
 internal sealed class RemovedQueues(TimeSpan resultRetention) : IDisposable
 {
+    private const int PollMilliseconds = 50;
+
+    // Others notice within two seconds, and send into the old segment until then.
+    private const int LeastMilliseconds = 10_000;
+
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stop = new();
     private volatile WorkQueue[] _queues = [];
+    private long _keptUntil, _nextPoll;
 
     /// <summary>Whether no such queue may hold anything.</summary>
     internal bool IsEmpty => _queues.Length == 0;
@@ -23,6 +29,7 @@ internal sealed class RemovedQueues(TimeSpan resultRetention) : IDisposable
     /// <param name="target">The queue that took its place.</param>
     internal void Add(WorkQueue queue, Func<WorkQueue> target)
     {
+        Volatile.Write(ref _keptUntil, Environment.TickCount64 + LeastMilliseconds);
         lock (_gate) _queues = [.. _queues, queue];
         if (!queue.IsConsumer) _ = Task.Run(() => MoveAllAsync(queue, target));
     }
@@ -31,6 +38,8 @@ internal sealed class RemovedQueues(TimeSpan resultRetention) : IDisposable
     internal bool TryLease(out WorkLease lease)
     {
         lease = default;
+        // An empty one answers with an exception, so it is not asked for each lease.
+        if (Environment.TickCount64 < Volatile.Read(ref _nextPoll)) return false;
         foreach (WorkQueue queue in _queues)
         {
             try
@@ -43,6 +52,7 @@ internal sealed class RemovedQueues(TimeSpan resultRetention) : IDisposable
             }
         }
 
+        Volatile.Write(ref _nextPoll, Environment.TickCount64 + PollMilliseconds);
         return false;
     }
 
@@ -151,6 +161,7 @@ internal sealed class RemovedQueues(TimeSpan resultRetention) : IDisposable
     /// <summary>Closes a queue that holds nothing any more.</summary>
     private bool DropIfEmpty(WorkQueue queue)
     {
+        if (Environment.TickCount64 < Volatile.Read(ref _keptUntil)) return false;
         try
         {
             WorkQueueCounts counts = queue.GetCounts();
