@@ -75,7 +75,7 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
     private sealed class EventTopics(MmapTransport transport) : ITopicTransport
     {
         private static readonly MmapTopicOptions Options =
-            new() { Capacity = 1 << 12, MaxPublishers = 128, MaxSubscribers = 512, Policy = SlowSubscriberPolicy.Overwrite };
+            new() { Capacity = 1 << 13, MaxPublishers = 64, MaxSubscribers = 512, Policy = SlowSubscriberPolicy.Overwrite };
 
         public string Name => transport.Name;
 
