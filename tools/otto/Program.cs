@@ -12,6 +12,9 @@ using Otto.Tools.Top;
 
 // The otto tool: one command a concern: the server of sockets and what talks to it, streams, the relay, the segments, the queues, the demo.
 
+// The guard of a worker's commands: before all else, since a worker waits for none of what follows.
+if (args is [GuardProcess.Command, ..]) return GuardProcess.Run(args);
+
 var root = new RootCommand("Inter-process communication and task queues from the command line. Example: otto demo --quick");
 root.Add(DemoCommand.Create());
 root.Add(DemoCommand.CreateAgents());
