@@ -365,13 +365,30 @@ class OttoClient:
         self._ask(f"PUBLISH {_key(topic)} {_json(value)}")
 
     def progress(self, current: Union[int, float], total: Union[int, float, None] = None, text: str = "") -> None:
-        """Says how far this task is; does nothing where there is no server."""
+        """Says how far this task is; does nothing where there is no server.
+
+        The last update, where current has reached total, is sent again until `timeout` where a server is busy, or where there is a socket or its
+        lock file and no server yet. RefusedError BUSY or ServerMissingError where that was not enough.
+        """
         task = _key(self.task)
         words = _text(" ".join(text.split()), "the text")
-        try:
-            self._ask(f"PROGRESS {task} {_json(current)} {'-' if total is None else _json(total)} {words}".rstrip())
-        except ServerMissingError:
-            pass
+        command = f"PROGRESS {task} {_json(current)} {'-' if total is None else _json(total)} {words}".rstrip()
+        deadline, last, seen = time.monotonic() + self.timeout, total is not None and current >= total, False
+        while True:
+            try:
+                self._ask(command)
+                return
+            except (ServerMissingError, RefusedError) as e:
+                if isinstance(e, RefusedError) and e.code != "BUSY":
+                    raise
+                seen = seen or isinstance(e, RefusedError) or os.path.exists(self.socket_path) or os.path.exists(self.socket_path + ".lock")
+                if not last or not seen:
+                    if isinstance(e, RefusedError):
+                        raise
+                    return
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.05)
 
     def subscribe(self, pattern: str, snapshot: bool = False, timeout: Optional[float] = None) -> Subscription:
         """Hears of keys and topics that match from now on; with `snapshot` the current values come first, and nothing falls between.

@@ -61,6 +61,24 @@ internal sealed class QueueToolTests : ToolTest
     }
 
     [Test]
+    public void Names_of_files_pass_unchanged_with_zero_bytes_between_them()
+    {
+        Result result = Bash($$"""
+            mkdir {{Folder}}/files; cd {{Folder}}/files
+            touch -- -dash 'a b' $'line\nfeed' $'raw\xff' ''$'\n'
+            find . -type f -printf '%P\0' | otto queue send names --null --dir {{Folder}} >/dev/null
+            printf 'last' | otto queue send names -0 --dir {{Folder}} >/dev/null
+            otto queue work names --dir {{Folder}} --count 6 -- bash -c 'cat; printf "\0"' | sort -z | xxd -p | tr -d '\n'; echo
+            { find . -type f -printf '%P\0'; printf last; } | sort -z | xxd -p | tr -d '\n'
+            rm -r {{Folder}}/files
+            """);
+        Assert.That(result.Code, Is.Zero, result.ToString());
+        string[] lines = result.Output.Split('\n');
+        Assert.That(lines[0], Is.EqualTo(lines[1] + "00").Or.EqualTo(lines[1]).And.Length.GreaterThan(40), result.ToString());
+        Assert.That(Queue("send", "names", "x", "--null").Code, Is.EqualTo(2));
+    }
+
+    [Test]
     public void The_standard_error_of_a_command_is_passed_through_and_only_its_end_is_kept()
     {
         Queue("send", "jobs", "x");

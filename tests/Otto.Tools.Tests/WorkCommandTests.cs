@@ -78,7 +78,7 @@ internal sealed class WorkCommandTests : ToolTest
         await worker.WaitForExitAsync().WaitAsync(Watchdog);
         Assert.That((worker.ExitCode, await output), Is.EqualTo((code, "asked\n")), await errors);
         Assert.That(processes.Where(IsAlive), Is.Empty, "all of the group");
-        Assert.That(await errors, Does.Contain("0 tasks done, 0 attempts failed, 0 given up, 1 given back"));
+        Assert.That(await errors, Does.Contain("0 tasks done, 0 attempts failed, 0 given up, 1 returned"));
         Assert.That(Stat("ready"), Is.EqualTo(1));
         Assert.That(Bash($"otto queue work jobs --dir {Folder} --count 1 -- sh -c 'echo $OTTO_TASK_ATTEMPT'").Output, Is.EqualTo("1\n"),
             "no attempt was used");

@@ -10,8 +10,8 @@ namespace Otto.Tools.Platform;
 
 internal static unsafe partial class GuardProcess
 {
-    /// <summary>The first argument that makes the program a guard; the second is after how many milliseconds of silence it
-    /// kills the groups of a worker that lives, 0 for never.</summary>
+    /// <summary>The first argument that makes the program a guard; the second is after how many milliseconds of silence
+    /// it kills the groups of a worker that lives, 0 for never.</summary>
     public const string Command = "command-guard";
 
     /// <summary>The variable by which a command's process is found.</summary>

@@ -24,8 +24,8 @@ internal sealed partial class ProcessGroup
     /// <summary>Gets the id of the program's process and of the group.</summary>
     public int Id { get; }
 
-    /// <summary>Gets a task that ends when the program has ended, whatever it left running: its exit code, or 128 and the
-    /// number of the signal that ended it.</summary>
+    /// <summary>Gets a task that ends when the program has ended, whatever it left running: its exit code, or 128 and
+    /// the number of the signal that ended it.</summary>
     public Task<int> Exited { get; }
 
     /// <summary>Gets this process's environment as bytes: what is no UTF-8 stays as it is.</summary>

@@ -21,8 +21,8 @@ internal sealed class CommandGuard : IDisposable
     private bool _disposed;
 
     /// <summary>Creates it; the process starts with the first command.</summary>
-    /// <param name="leasesByTime">Whether another worker gets the tasks of one that is only stopped: its commands then end
-    /// before that.</param>
+    /// <param name="leasesByTime">Whether another worker gets the tasks of one that is only stopped: its commands
+    /// then end before that.</param>
     public CommandGuard(bool leasesByTime)
     {
         _leasesByTime = leasesByTime;
@@ -33,8 +33,8 @@ internal sealed class CommandGuard : IDisposable
     /// <param name="path">Its file.</param>
     /// <param name="arguments">The arguments; the first is the program's name.</param>
     /// <param name="variables">Added to the environment.</param>
-    /// <param name="descriptors">As <see cref="PosixSpawn.Start"/> has them.</param>
-    public GuardedCommand Start(string path, string[] arguments, (string Name, string Value)[] variables, ReadOnlySpan<int> descriptors)
+    /// <param name="standardStreams">As <see cref="PosixSpawn.Start"/> has them.</param>
+    public GuardedCommand Start(string path, string[] arguments, (string Name, string Value)[] variables, ReadOnlySpan<int> standardStreams)
     {
         string run = Guid.NewGuid().ToString("n");
         lock (_gate)
@@ -45,7 +45,8 @@ internal sealed class CommandGuard : IDisposable
 
         try
         {
-            ProcessGroup group = ProcessGroup.Start(path, arguments, Environment([.. variables, (GuardProcess.Variable, run)]), descriptors);
+            List<byte[]> environment = Environment([.. variables, (GuardProcess.Variable, run)]);
+            ProcessGroup group = ProcessGroup.Start(path, arguments, environment, standardStreams);
             lock (_gate)
             {
                 _runs[run] = group.Id;
@@ -144,7 +145,8 @@ internal sealed class CommandGuard : IDisposable
     }
 }
 
-/// <summary>A command that runs under the guard. Disposing of it takes it from there, whatever it left running.</summary>
+/// <summary>A command that runs under the guard. Disposing of it takes it from there, whatever it left
+/// running.</summary>
 internal sealed class GuardedCommand(CommandGuard guard, string run, ProcessGroup group) : IDisposable
 {
     public ProcessGroup Group => group;

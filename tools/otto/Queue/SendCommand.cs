@@ -34,18 +34,21 @@ internal static class SendCommand
         var timeout = new Option<string?>("--timeout")
             { Description = "Seconds to wait for space before failing with exit code 124. Default: no limit.", HelpName = "SECONDS" };
         Option<bool> json = QueueCommand.JsonOption();
+        Option<bool> nullSeparated = LineInput.NullOption("A zero byte ends each task of standard input, not a line end: for find -print0.");
         var command = new Command(
             "send",
             """
             Sends a task, or one task per line of standard input, and prints each task's id, its route and the reason.
 
             Example:
-              find . -name '*.jpg' | otto queue send photos
+              find . -name '*.jpg' -print0 | otto queue send photos --null
               otto queue send photos '{"file":"a.jpg"}' --as json --delay 60 --key a.jpg
-            """) { name, payload, task, delay, every, key, durability, route, timeout, json };
+            """) { name, payload, task, delay, every, key, durability, route, timeout, json, nullSeparated };
         QueueTarget place = new QueueTarget(command, withFormat: true);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
+            if (parsed.GetValue(nullSeparated) && parsed.GetValue(payload) is not null)
+                throw new ArgumentException("--null is for tasks from standard input; leave PAYLOAD out");
             EnqueueOptions options = new()
             {
                 Delay = QueueTarget.Seconds(parsed.GetValue(delay), "--delay") ?? TimeSpan.Zero,
@@ -63,7 +66,7 @@ internal static class SendCommand
             TimeSpan? most = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
             if (most is { } time) patience.CancelAfter(time);
             bool asJson = parsed.GetValue(json), allNew = true;
-            foreach (List<ReadOnlyMemory<byte>> some in Tasks(parsed.GetValue(payload)))
+            foreach (List<ReadOnlyMemory<byte>> some in Tasks(parsed.GetValue(payload), parsed.GetValue(nullSeparated)))
             {
                 foreach (TaskReceipt receipt in await SendAsync(queue, some, options, most, patience.Token, stop))
                 {
@@ -87,6 +90,12 @@ internal static class SendCommand
         {
             return await queue.EnqueueManyAsync(tasks, options, patience);
         }
+        catch (Exception e) when ((e as TaskSerializationException ?? e.InnerException) is TaskSerializationException)
+        {
+            // Bytes need no serializer: it is their number. The options that the library names cannot be set here.
+            string words = (e as TaskSerializationException ?? e.InnerException!).Message.Split("; raise")[0];
+            throw new MessageTooLargeException($"{words}; split the task, or send the name of a file");
+        }
         catch (Exception e) when (patience.IsCancellationRequested && !stop.IsCancellationRequested)
         {
             throw new TimeoutException($"no route had room within {most!.Value.TotalSeconds:0.###} s: {e.Message}", e);
@@ -94,7 +103,7 @@ internal static class SendCommand
     }
 
     // As many at once as are here: what comes slowly is sent as it comes.
-    private static IEnumerable<List<ReadOnlyMemory<byte>>> Tasks(string? payload)
+    private static IEnumerable<List<ReadOnlyMemory<byte>>> Tasks(string? payload, bool nullSeparated)
     {
         if (payload is not (null or "-"))
         {
@@ -102,7 +111,7 @@ internal static class SendCommand
             yield break;
         }
 
-        LineInput input = new LineInput();
+        LineInput input = new LineInput(nullSeparated);
         if (payload == "-")
         {
             yield return [input.ReadAll()];

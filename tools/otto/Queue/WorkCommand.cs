@@ -38,7 +38,7 @@ internal static class WorkCommand
             of its own, and is killed with its group if this worker dies.
 
             Ctrl-C, SIGTERM or SIGHUP lets running commands finish and starts no more. A second one, or SIGQUIT, ends them
-            and what they started (SIGTERM, after 5 seconds SIGKILL) and gives their tasks back; the exit code is then 128
+            and what they started (SIGTERM, after 5 seconds SIGKILL) and returns their tasks; the exit code is then 128
             plus the signal's number.
 
             Example:
@@ -63,8 +63,8 @@ internal static class WorkCommand
             using var guard = new CommandGuard(leasesByTime: place.Redis(parsed) is not null);
             using var signals = new WorkSignals();
             var taskCommand = new TaskCommand(words, asJson, guard, signals);
-            TaskQueueOptions options =
-                place.Options(parsed, LongestDrain).AddHandler<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellationToken) =>
+            TaskQueueOptions options = place.Options(parsed, LongestDrain);
+            options.AddHandler<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellationToken) =>
             {
                 bool last = false;
                 long start = Stopwatch.GetTimestamp();
@@ -121,7 +121,7 @@ internal static class WorkCommand
 
     private static string Sum(QueueStatistics numbers, int returned, int running) => string.Create(CultureInfo.InvariantCulture,
         $"{numbers.Completed:N0} tasks done, {numbers.Failed - returned:N0} attempts failed, {numbers.DeadLettered:N0} given up"
-        + $"{(returned > 0 ? $", {returned:N0} given back" : "")}{(running > 0 ? $", {running:N0} still running" : "")}");
+        + $"{(returned > 0 ? $", {returned:N0} returned" : "")}{(running > 0 ? $", {running:N0} still running" : "")}");
 
     private static AttemptLine Attempt(TaskContext context, long start, string? error) => new(
         context.Id.ToString(), context.Queue, context.Name, context.Route.ToString(), context.Attempt,
