@@ -235,8 +235,10 @@ internal sealed class SocketToolTests : ToolTest
             # A server that takes three seconds to start again.
             kill -9 $server; wait $server 2> /dev/null
             otto-progress 5 5 --timeout 60 & tool=$!
-            { . $(dirname "$(command -v otto)")/../../clients/bash/otto.sh; OTTO_TIMEOUT=60 OTTO_TASK_NAME=sh otto_progress 4 4; } & script=$!
-            PYTHONPATH=$(dirname "$(command -v otto)")/../../clients/python               python3 -c 'import otto; otto.OttoClient(task="py", timeout=60).progress(6, 6)' & python=$!
+            clients=$(dirname "$(command -v otto)")/../../clients
+            { . $clients/bash/otto.sh; OTTO_TIMEOUT=60 OTTO_TASK_NAME=sh otto_progress 4 4; } & script=$!
+            export PYTHONPATH=$clients/python
+            python3 -c 'import otto; otto.OttoClient(task="py", timeout=60).progress(6, 6)' & python=$!
             read -rt 3 <> <(:)
             otto serve > {{Folder}}/again & server=$!
             wait $tool; echo "tool $?"; wait $script; echo "script $?"; wait $python; echo "python $?"
@@ -254,8 +256,9 @@ internal sealed class SocketToolTests : ToolTest
     public void A_last_update_that_no_server_took_is_told_by_the_exit_code()
     {
         Result result = Bash($$"""
-            export OTTO_SOCKET={{Folder}}/p.sock OTTO_TASK_NAME=t OTTO_TIMEOUT=0.3 PYTHONPATH=$(dirname "$(command -v otto)")/../../clients/python
-            . $(dirname "$(command -v otto)")/../../clients/bash/otto.sh
+            clients=$(dirname "$(command -v otto)")/../../clients
+            export OTTO_SOCKET={{Folder}}/p.sock OTTO_TASK_NAME=t OTTO_TIMEOUT=0.3 PYTHONPATH=$clients/python
+            . $clients/bash/otto.sh
             otto-progress 5 5; otto_progress 5 5; python3 -c 'import otto; otto.OttoClient().progress(5, 5)'; echo "none $?"
             python3 -c 'import os, socket; socket.socket(socket.AF_UNIX).bind(os.environ["OTTO_SOCKET"])'
             otto-progress 4 5; echo "$?"

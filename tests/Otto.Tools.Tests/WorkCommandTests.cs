@@ -5,7 +5,7 @@ using Otto.Queue.Tests.Support;
 
 namespace Otto.Tools.Tests;
 
-// What becomes of the commands of otto queue work: signals, a killed worker, and what commands leave behind. With real processes and groups.
+// What becomes of the commands of otto queue work: signals, a killed worker, and what commands leave behind. With real processes.
 
 internal sealed class WorkCommandTests : ToolTest
 {
@@ -179,7 +179,8 @@ internal sealed class WorkCommandTests : ToolTest
         Result result = Bash($$"""
             trap '' HUP INT QUIT TERM PIPE
             otto queue work jobs --dir {{Folder}} --count 1 -- \
-                bash -c 'read -r _ _ _ _ group session _ </proc/$$/stat; echo $((group - $$)) $((session - $$)); grep -E "^Sig(Ign|Blk)" /proc/$$/status'
+                bash -c 'read -r _ _ _ _ group session _ </proc/$$/stat; echo $((group - $$)) $((session - $$))
+                    grep -E "^Sig(Ign|Blk)" /proc/$$/status'
             """);
         // Above 31 are the ones of threads, which programs do not see.
         Assert.That(result.Output, Does.Match("^0 0\nSigBlk:\t.{8}[08]0{7}\nSigIgn:\t.{8}[08]0{7}\n$"), result.ToString());
@@ -269,7 +270,8 @@ internal sealed class WorkCommandTests : ToolTest
             try
             {
                 string status = id == 0 ? "" : File.ReadAllText($"/proc/{id}/stat");
-                return status.Contains("(command-guard) S " + worker.ToString(CultureInfo.InvariantCulture) + " ", StringComparison.Ordinal);
+                string wanted = string.Create(CultureInfo.InvariantCulture, $"(command-guard) S {worker} ");
+                return status.Contains(wanted, StringComparison.Ordinal);
             }
             catch (IOException)
             {

@@ -14,7 +14,9 @@ internal sealed class PassedOutput
     // A dead letter in shared memory keeps 208 bytes of reason, and it is the end that matters.
     private const int MostKept = 120;
 
-    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(250);
+    /// <summary>How long what a command has written is waited for once it has exited.</summary>
+    public static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(250);
+
     private static readonly Stream s_errors = Console.OpenStandardError();
 
     private readonly AnonymousPipeServerStream _pipe = new(PipeDirection.In, HandleInheritability.None);

@@ -34,7 +34,7 @@ internal static class SendCommand
         var timeout = new Option<string?>("--timeout")
             { Description = "Seconds to wait for space before failing with exit code 124. Default: no limit.", HelpName = "SECONDS" };
         Option<bool> json = QueueCommand.JsonOption();
-        Option<bool> nullSeparated = LineInput.NullOption("A zero byte ends each task of standard input, not a line end: for find -print0.");
+        Option<bool> nullSeparated = LineInput.NullOption("A zero byte ends each task on standard input: for find -print0.");
         var command = new Command(
             "send",
             """

@@ -9,53 +9,15 @@ namespace Otto.Tools.Queue;
 // its own, under the guard. It is done when it has exited, whatever it left in the background.
 
 internal sealed class TaskCommand(string[] words, bool keepOutput, CommandGuard guard, WorkSignals signals)
+    : TaskRunner(words, guard, signals)
 {
-    /// <summary>How long a group has between SIGTERM and SIGKILL.</summary>
-    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
-
-    private int _running;
-    private int _returned;
-
-    /// <summary>Gets the number of commands that run.</summary>
-    public int Running => Volatile.Read(ref _running);
-
-    /// <summary>Gets the number of attempts that were given back.</summary>
-    public int Returned => Volatile.Read(ref _returned);
-
-    /// <summary>Waits until no command runs any more, once they have been told to end.</summary>
-    public async Task EndedAsync()
+    protected override async Task<ReadOnlyMemory<byte>> RunOnceAsync(ReadOnlyMemory<byte> payload, TaskContext context,
+        CancellationToken stop)
     {
-        while (Running > 0) await Task.Delay(5);
-    }
-
-    public async Task RunAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken cancellationToken)
-    {
-        Interlocked.Increment(ref _running);
-        try
-        {
-            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, signals.Ending);
-            await RunOnceAsync(payload, context, stop.Token);
-            return;
-        }
-        catch (OperationCanceledException) when (signals.Ending.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            // Ended by the second signal: the task goes back when the queue says so.
-            Interlocked.Increment(ref _returned);
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _running);
-        }
-
-        await Task.Delay(Timeout.Infinite, cancellationToken);
-    }
-
-    private async Task RunOnceAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken stop)
-    {
-        stop.ThrowIfCancellationRequested();
         using var input = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.None);
-        PassedOutput errors = new(), output = new();
-        using GuardedCommand command = Start(context, input, errors, keepOutput ? output : null);
+        PassedOutput errors = new();
+        PassedOutput? output = keepOutput ? new() : null;
+        using GuardedCommand command = Start(context, input, errors, output);
         using var exited = CancellationTokenSource.CreateLinkedTokenSource(stop);
         Task writing = WriteAsync(input, payload, exited.Token);
         int code;
@@ -65,7 +27,7 @@ internal sealed class TaskCommand(string[] words, bool keepOutput, CommandGuard 
         }
         catch (OperationCanceledException)
         {
-            await command.Group.EndAsync(Grace, signals.Hurry);
+            await command.Group.EndAsync(Grace, Signals.Hurry);
             throw;
         }
         finally
@@ -75,9 +37,10 @@ internal sealed class TaskCommand(string[] words, bool keepOutput, CommandGuard 
             await writing;
         }
 
-        if (keepOutput) await output.EndOfCommandAsync();
+        if (output is not null) await output.EndOfCommandAsync();
         string said = await errors.EndOfCommandAsync();
-        if (code != 0) throw new InvalidOperationException($"{words[0]} ended with code {code}{(said.Length == 0 ? "" : $": {said}")}");
+        if (code != 0) throw new InvalidOperationException($"{Name} ended with code {code}{(said.Length == 0 ? "" : $": {said}")}");
+        return default;
     }
 
     private GuardedCommand Start(TaskContext context, AnonymousPipeServerStream input, PassedOutput errors, PassedOutput? output)
@@ -89,9 +52,8 @@ internal sealed class TaskCommand(string[] words, bool keepOutput, CommandGuard 
         ];
         try
         {
-            string path = ExecutableLookup.Find(words[0]) ?? throw new IOException(ExecutableLookup.Problem(words[0])?.Words);
-            return guard.Start(path, words, variables, [(int)input.ClientSafePipeHandle.DangerousGetHandle(),
-                output?.ChildDescriptor ?? PosixSpawn.Inherited, errors.ChildDescriptor]);
+            return Start(variables, (int)input.ClientSafePipeHandle.DangerousGetHandle(),
+                output?.ChildDescriptor ?? PosixSpawn.Inherited, errors.ChildDescriptor);
         }
         finally
         {

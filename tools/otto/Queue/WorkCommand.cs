@@ -26,6 +26,12 @@ internal static class WorkCommand
             HelpName = "SECONDS" };
         var count = new Option<string?>("--count") { Description = "Exit after this many tasks have ended. Default: run until Ctrl-C.",
             HelpName = "N" };
+        var workers = new Option<string?>("--workers")
+        {
+            Description = "Start this many processes that live for many tasks: a task is a line of JSON on standard input, an answer a "
+                + "line on standard output. See docs/workers.md.",
+            HelpName = "N",
+        };
         var json = new Option<bool>("--json")
             { Description = "Print one JSON object per attempt; the commands' output goes to standard error." };
         var command = new Command(
@@ -43,14 +49,17 @@ internal static class WorkCommand
 
             Example:
               otto queue work photos --concurrency 4 -- ./resize.sh
-            """) { name, run, task, concurrency, retries, timeout, count, json };
+            """) { name, run, task, concurrency, retries, timeout, count, workers, json };
         QueueTarget place = new QueueTarget(command, withFormat: true);
         QueueCommand.SetAction(command, async (parsed, _) =>
         {
             string queueName = parsed.GetValue(name)!, taskName = parsed.GetValue(task) ?? queueName;
             string[] words = parsed.GetValue(run)!;
             int left = QueueTarget.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
-            int places = Math.Min(left, QueueTarget.Number(parsed.GetValue(concurrency), "--concurrency", 1, 10_000) ?? 1);
+            int? processes = QueueTarget.Number(parsed.GetValue(workers), "--workers", 1, 10_000);
+            if (processes is not null && parsed.GetValue(concurrency) is not null)
+                throw new ArgumentException("each of --workers runs one task at a time; leave --concurrency out");
+            int places = Math.Min(left, processes ?? QueueTarget.Number(parsed.GetValue(concurrency), "--concurrency", 1, 10_000) ?? 1);
             int retry = QueueTarget.Number(parsed.GetValue(retries), "--retry", 0, 1000) ?? 3;
             TimeSpan? limit = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
             bool asJson = parsed.GetValue(json);
@@ -62,59 +71,73 @@ internal static class WorkCommand
 
             using var guard = new CommandGuard(leasesByTime: place.Redis(parsed) is not null);
             using var signals = new WorkSignals();
-            var taskCommand = new TaskCommand(words, asJson, guard, signals);
+            ITaskSerializer serializer = place.Serializer(parsed);
+            TaskRunner runner = processes is null ? new TaskCommand(words, asJson, guard, signals)
+                : new LineWorkers(words, serializer.Format == 1, limit, guard, signals);
             TaskQueueOptions options = place.Options(parsed, LongestDrain);
-            options.AddHandler<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellationToken) =>
-            {
-                bool last = false;
-                long start = Stopwatch.GetTimestamp();
-                try
-                {
-                    await taskCommand.RunAsync(payload, context, cancellationToken);
-                    last = true;
-                    if (asJson) QueueCommand.Print(Attempt(context, start, null));
-                }
-                catch (Exception e) when (asJson && !(e is OperationCanceledException && signals.Told.IsCompleted))
-                {
-                    QueueCommand.Print(Attempt(context, start, e.Message));
-                    throw;
-                }
-                finally
-                {
-                    if ((last || context.Attempt >= context.MaxAttempts) && Interlocked.Decrement(ref left) <= 0) signals.Stop();
-                }
-            }, h =>
-            {
-                h.Queue = queueName;
-                h.Concurrency = places;
-                h.Retries = retry;
-                h.Serializer = place.Serializer(parsed);
-                if (limit is { } time) h.Timeout = time;
-            });
+            // A command has no result; who waits for one gets that of a worker's answer.
+            if (processes is null)
+                options.AddHandler<ReadOnlyMemory<byte>>(
+                    taskName, async (payload, context, stop) => await HandleAsync(payload, context, stop), Configure);
+            else options.AddHandler<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>(taskName, HandleAsync, Configure);
             await using var queue = new TaskQueue(options);
             await queue.StartAsync(CancellationToken.None);
             foreach (RouteStatus route in (await queue.ExplainRouteAsync(taskName, cancellationToken: CancellationToken.None)).Routes.Where(
                 static r => r.Error is not null))
                 Console.Error.WriteLine($"otto: {route.Error}; waiting for it");
             await signals.Stopping;
-            DrainReport report = await StopAsync(queue, taskCommand, signals);
+            DrainReport report = await StopAsync(queue, runner, signals);
+            await runner.CloseAsync();
             QueueStatistics numbers = queue.GetStatistics()[0];
-            Console.Error.WriteLine($"otto: {Sum(numbers, taskCommand.Returned, report.StillRunning)}");
+            Console.Error.WriteLine($"otto: {Sum(numbers, runner.Returned, report.StillRunning)}");
             return signals.ExitCode != 0 ? signals.ExitCode : numbers.DeadLettered > 0 ? ExitCode.Failed : ExitCode.Done;
+
+            async ValueTask<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken stop)
+            {
+                bool last = false;
+                long start = Stopwatch.GetTimestamp();
+                try
+                {
+                    ReadOnlyMemory<byte> result = await runner.RunAsync(payload, context, stop);
+                    last = true;
+                    if (asJson) QueueCommand.Print(Attempt(context, start, null));
+                    return result;
+                }
+                catch (Exception e)
+                {
+                    last = e is TaskSerializationException; // It is not tried again.
+                    if (asJson && !(e is OperationCanceledException && signals.Told.IsCompleted))
+                        QueueCommand.Print(Attempt(context, start, e.Message));
+                    throw;
+                }
+                finally
+                {
+                    if ((last || context.Attempt >= context.MaxAttempts) && Interlocked.Decrement(ref left) <= 0) signals.Stop();
+                }
+            }
+
+            void Configure(HandlerOptions h)
+            {
+                h.Queue = queueName;
+                h.Concurrency = places;
+                h.Retries = retry;
+                h.Serializer = serializer;
+                if (limit is { } time && processes is null) h.Timeout = time;
+            }
         });
         return command;
     }
 
     // Begins nothing new, and lets what runs finish. Where it is told to end, the tasks go back once their commands have ended.
-    private static async Task<DrainReport> StopAsync(TaskQueue queue, TaskCommand command, WorkSignals signals)
+    private static async Task<DrainReport> StopAsync(TaskQueue queue, TaskRunner runner, WorkSignals signals)
     {
         using var giveBack = new CancellationTokenSource();
         Task<DrainReport> stop = queue.StopAsync(giveBack.Token);
-        if (signals.Received && !signals.Told.IsCompleted && command.Running > 0)
+        if (signals.Received && !signals.Told.IsCompleted && runner.Running > 0)
             await Console.Error.WriteLineAsync("otto: stops when the running commands have finished; a second signal ends them");
         await Task.WhenAny(stop, signals.Told);
         if (stop.IsCompleted) return await stop;
-        await command.EndedAsync();
+        await runner.EndedAsync();
         await giveBack.CancelAsync();
         return await stop;
     }

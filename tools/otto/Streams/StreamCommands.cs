@@ -52,7 +52,7 @@ internal static class StreamCommands
         Option<string?> transport = TransportOption(),
             timeout = TimeoutOption("Seconds to wait for a message; exit code 124 if none arrives. Default: no limit.");
         var raw = new Option<bool>("--raw") { Description = "Print one message as raw bytes and exit." };
-        Option<bool> nullSeparated = LineInput.NullOption("Print a zero byte after each message, not a line end: for xargs -0.");
+        Option<bool> nullSeparated = LineInput.NullOption("Print a zero byte after each message: for xargs -0.");
         var count = new Option<string?>("--count") { Description = "Exit after this many messages.", HelpName = "N" };
         var command = new Command(
             "recv",
@@ -102,8 +102,9 @@ internal static class StreamCommands
         {
             if (TryLend(sender, message, timeout)) return;
             throw new MessageTooLargeException(string.Create(CultureInfo.InvariantCulture,
-                $"message of {message.Length:N0} bytes exceeds the limit of {sender.MaxMessageBytes:N0} of this stream; use --transport mmap: "
-                + $"on both sides, which takes {MmapQueueOptions.DefaultMaxLoanBytes:N0}, split the message, or send the name of a file"));
+                $"message of {message.Length:N0} bytes exceeds the limit of {sender.MaxMessageBytes:N0} of this stream; use --transport "
+                + $"mmap: on both sides, which takes {MmapQueueOptions.DefaultMaxLoanBytes:N0}, split the message, or send the name of a "
+                + $"file"));
         }
 
         while (!sender.TrySend(message))
@@ -155,8 +156,8 @@ internal static class StreamCommands
         catch (ArgumentOutOfRangeException)
         {
             throw new MessageTooLargeException(string.Create(CultureInfo.InvariantCulture,
-                $"message of {message.Length:N0} bytes exceeds the limit of {MmapQueueOptions.DefaultMaxLoanBytes:N0}; split it, or send the "
-                + $"name of a file"));
+                $"message of {message.Length:N0} bytes exceeds the limit of {MmapQueueOptions.DefaultMaxLoanBytes:N0}; split it, or send "
+                + $"the name of a file"));
         }
     }
 

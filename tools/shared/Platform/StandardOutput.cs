@@ -13,8 +13,8 @@ internal static unsafe partial class StandardOutput
     /// <exception cref="BrokenPipeException">Nobody reads any more.</exception>
     public static void WriteLine(ReadOnlySpan<byte> bytes) => Write(bytes, "\n"u8);
 
-    /// <summary>Writes the bytes and what ends them, in one call where possible, so that a follower's lines are whole in whatever reads
-    /// them.</summary>
+    /// <summary>Writes the bytes and what ends them, in one call where possible, so that a follower's lines are whole
+    /// in whatever reads them.</summary>
     /// <exception cref="BrokenPipeException">Nobody reads any more.</exception>
     public static void Write(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> end) => Write([.. bytes, .. end]);
 
