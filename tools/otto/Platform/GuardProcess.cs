@@ -30,6 +30,8 @@ internal static unsafe partial class GuardProcess
         fixed (byte* name = "command-guard\0"u8) _ = ControlProcess(SetName, (nint)name, 0, 0, 0);
         foreach (int signal in (int[])[Hangup, Interrupt, Quit, ProcessSignals.Terminate]) _ = SetHandler(signal, Ignore);
         int silence = arguments is [_, var text] ? int.Parse(text, CultureInfo.InvariantCulture) : 0;
+        byte started = (byte)'\n';
+        _ = Write(1, &started, 1);
         Dictionary<string, int> runs = []; // 0 where the process is not known yet
         StringBuilder line = new();
         byte* buffer = stackalloc byte[4096];
@@ -129,6 +131,9 @@ internal static unsafe partial class GuardProcess
 
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
     private static partial nint Read(int descriptor, byte* bytes, nint length);
+
+    [LibraryImport("libc", EntryPoint = "write")]
+    private static partial nint Write(int descriptor, byte* bytes, nint length);
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     private static partial int Poll(ref PollEntry entry, ulong count, int milliseconds);

@@ -20,13 +20,24 @@ internal sealed class CommandGuard : IDisposable
     private AnonymousPipeServerStream? _pipe;
     private bool _disposed;
 
-    /// <summary>Creates it; the process starts with the first command.</summary>
+    /// <summary>Creates it, without its process.</summary>
     /// <param name="leasesByTime">Whether another worker gets the tasks of one that is only stopped: its commands
     /// then end before that.</param>
     public CommandGuard(bool leasesByTime)
     {
         _leasesByTime = leasesByTime;
         if (leasesByTime) _beat = new Timer(_ => Beat(), null, BeatMilliseconds, BeatMilliseconds);
+    }
+
+    /// <summary>Starts the guard and waits until it runs: a worker that is killed in its first moments has one
+    /// too.</summary>
+    public async Task StartAsync()
+    {
+        using var ready = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.None);
+        lock (_gate) Replace((int)ready.ClientSafePipeHandle.DangerousGetHandle());
+        ready.DisposeLocalCopyOfClientHandle();
+        // A byte, or the end where it could not run: then the next command brings another.
+        await ready.ReadAtLeastAsync(new byte[1], 1, throwOnEndOfStream: false);
     }
 
     /// <summary>Starts a command under the guard.</summary>
@@ -106,7 +117,7 @@ internal sealed class CommandGuard : IDisposable
         }
     }
 
-    private void Replace()
+    private void Replace(int output = PosixSpawn.Nothing)
     {
         _pipe?.Dispose();
         AnonymousPipeServerStream pipe = _pipe = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.None);
@@ -115,7 +126,7 @@ internal sealed class CommandGuard : IDisposable
         string[] program = Path.GetFileNameWithoutExtension(self) == "dotnet" ? [Path.Combine(AppContext.BaseDirectory, "otto.dll")] : [];
         string silence = (_leasesByTime ? SilenceMilliseconds : 0).ToString(CultureInfo.InvariantCulture);
         ProcessGroup process = ProcessGroup.Start(self, [GuardProcess.Command, .. program, GuardProcess.Command, silence],
-            ProcessGroup.Environment, [(int)pipe.ClientSafePipeHandle.DangerousGetHandle(), PosixSpawn.Nothing, PosixSpawn.Nothing]);
+            ProcessGroup.Environment, [(int)pipe.ClientSafePipeHandle.DangerousGetHandle(), output, PosixSpawn.Nothing]);
         pipe.DisposeLocalCopyOfClientHandle();
         foreach ((string run, int group) in _runs)
             TryWrite(pipe, group == 0 ? GuardProcess.Announce(run) : GuardProcess.Started(run, group));

@@ -81,6 +81,7 @@ internal static class WorkCommand
                     taskName, async (payload, context, stop) => await HandleAsync(payload, context, stop), Configure);
             else options.AddHandler<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>(taskName, HandleAsync, Configure);
             await using var queue = new TaskQueue(options);
+            await guard.StartAsync();
             await queue.StartAsync(CancellationToken.None);
             foreach (RouteStatus route in (await queue.ExplainRouteAsync(taskName, cancellationToken: CancellationToken.None)).Routes.Where(
                 static r => r.Error is not null))
