@@ -51,9 +51,12 @@ otto_mmap_set() {
       _otto_change "$path" "$key" "$json" || status=$?
     else
       # Replaced by whoever had the lock.
+      flock -u "$fd"
       exec {fd}>&-
       continue
     fi
+    # Closing would not do where a trap has started a job meanwhile: that has the descriptor, and the lock, too.
+    flock -u "$fd"
     exec {fd}>&-
     return "$status"
   done
@@ -147,10 +150,10 @@ _otto_read() {
     [[ ${W[*]-} == "$before" ]] || continue
     [[ -n $T ]] || T='{}'
     [[ $T =~ ^[[:space:]]*\{.*\}[[:space:]]*$ ]] || continue
-    [[ -z $lock ]] || exec {lock}<&-
+    [[ -z $lock ]] || { flock -u "$lock"; exec {lock}<&-; }
     return 0
   done
-  [[ -z $lock ]] || exec {lock}<&-
+  [[ -z $lock ]] || { flock -u "$lock"; exec {lock}<&-; }
   _otto_say "$1" "the region $2 is damaged, or written all the time by a program that takes no lock"
   return 1
 }

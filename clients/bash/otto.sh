@@ -6,7 +6,8 @@
 #   otto_get KEY [--default V] [--json]   prints a value: a string without its quotes (with --json as JSON), all else as JSON
 #   otto_list [GLOB]                      prints the keys that match, one a line
 #   otto_del KEY                          removes a key; code 1 where there was none
-#   otto_progress CURRENT [TOTAL [TEXT]]  says how far this task is; without a server it says nothing and is done
+#   otto_progress CURRENT [TOTAL [TEXT]]  says how far this task is; without a socket it says nothing and is done; the last
+#                                         one, CURRENT of CURRENT, waits for a server that is busy or starting, else code 3
 #   otto_mmap_get [TASK] KEY [--default V] [--json]     prints a key of a task's region in shared memory; --all: the whole region
 #   otto_mmap_set [TASK] KEY VALUE        sets a key there, and makes the region where there is none; VALUE as for otto_set
 #
@@ -67,19 +68,23 @@ otto_del() {
 }
 
 otto_progress() {
-  local REPLIES=() final='' tries=20 task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text words number='^-?[0-9]+([.][0-9]+)?$' status=0
+  local REPLIES=() final='' end socket limit task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text words number='^-?[0-9]+([.][0-9]+)?$' status=0
   [[ ${1-} =~ $number && ( ${2:--} == - || ${2-} =~ $number ) ]] || { _otto_say otto_progress "needs a number, and the total or -: '${1-}' '${2-}'"; return 2; }
   _otto_socket
-  [[ -S $REPLY ]] || return 0
+  socket=$REPLY
+  [[ -S $socket || -e $socket.lock ]] || return 0
+  _otto_limit otto_progress || return
+  limit=$REPLY
   _otto_key otto_progress "$task" '' || { _otto_say otto_progress "name the task in OTTO_TASK_NAME"; return 2; }
   text="${*:3}"
-  # The last update is what people look at: a server that is busy, or starting again, is given two seconds.
+  # The last update is what people look at: a server that is busy, or starting, is waited for as long as an answer is.
   [[ $1 == "${2:--}" || ( $1 =~ ^[0-9]+$ && ${2-} =~ ^[0-9]+$ && 10#$1 -ge 10#$2 ) ]] && final=1
+  limit=${limit%.*} end=$((SECONDS + ${limit:-0} + 1))
   while words=$(_otto_ask otto_progress "PROGRESS $task $1 ${2:--} ${text//[$'\r\n']/ }" 2>&1) && status=0 || status=$?
-    [[ -n $final && ( $status == 3 || $status == 5 ) ]] && ((tries--)); do
+    [[ -n $final && ( $status == 3 || $status == 5 ) ]] && ((SECONDS < end)); do
     read -rt 0.1 <> <(:) || :
   done
-  case $status in 0 | 3) return 0 ;; esac
+  [[ $status != 0 && ( $status != 3 || -n $final ) ]] || return 0
   printf '%s\n' "$words" >&2
   return "$status"
 }

@@ -20,6 +20,9 @@
 Where the server is: the argument, else OTTO_SOCKET, else $XDG_RUNTIME_DIR/otto/otto.sock, else /tmp/otto-<uid>/otto.sock.
 What the task is called: the argument, else OTTO_TASK_NAME, else OTTO_TASK; `set` and `progress` put it in front, all else takes whole keys.
 
+After a fork (os.fork, multiprocessing, gunicorn --preload) the child uses its copies of clients and regions as they are: they make connections
+of their own, and leave the parent's alone. A subscription or a reader belongs to the process that opened it: the child opens one anew.
+
 Bytes from shared memory are checked before they are believed; what fails a check raises CorruptError. Run on x86-64 only.
 """
 
@@ -40,6 +43,7 @@ import stat
 import struct
 import threading
 import time
+import weakref
 from typing import Any, Callable, Iterator, NamedTuple, Optional, Union
 
 __all__ = [
@@ -58,6 +62,50 @@ class CorruptError(OttoError):
 
 class RetiredError(OttoError):
     """The file was deleted, replaced or retired while it was open here: close this and open it anew."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Forks. A child has copies of its parent's descriptors: a connection that both use mixes up their answers, and a lock lives until both have
+# closed it. So a child closes its copies before anything else runs in it, without a word to the other side.
+# ---------------------------------------------------------------------------------------------------------------------
+
+_inherited: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    global _barrier
+    _barrier = threading.Lock()  # another thread of the parent may have held it
+    for held in list(_inherited):
+        held._forget()
+    _inherited.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _of_another_process(what: str, pid: int) -> OttoError:
+    return OttoError(f"this {what} was opened by process {pid}, and this is process {os.getpid()}, which was forked from it; open one here")
+
+
+class _Locked:
+    """A descriptor that holds a lock. The lock is the process's that took it: a child that was forked lets go of it and does not unlock it."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        _inherited.add(self)
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+            finally:
+                os.close(fd)
+
+    def _forget(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -106,6 +154,12 @@ class _Line:
         except BaseException:
             self._socket.close()
             raise
+        _inherited.add(self)
+
+    def _forget(self) -> None:
+        # Not shutdown, which would end the parent's connection.
+        self.ended = True
+        self._socket.close()
 
     def send(self, text: str, deadline: Optional[float]) -> None:
         self._limit(deadline)
@@ -210,6 +264,7 @@ class Subscription:
         self._line = line
         self._timeout = timeout
         self._closed = False
+        self._pid = os.getpid()
 
     def __iter__(self) -> Iterator[Event]:
         return self
@@ -222,6 +277,8 @@ class Subscription:
         """
         if self._closed:
             raise StopIteration
+        if self._pid != os.getpid():
+            raise _of_another_process("subscription", self._pid)
         try:
             line = self._line.receive(None if self._timeout is None else time.monotonic() + self._timeout)
         except TimeoutError as e:
@@ -237,7 +294,8 @@ class Subscription:
 
     def close(self) -> None:
         self._closed = True
-        self._line.close()
+        if self._pid == os.getpid():
+            self._line.close()
 
     def __enter__(self) -> Subscription:
         return self
@@ -247,7 +305,8 @@ class Subscription:
 
 
 class OttoClient:
-    """Keys, topics and progress of an Otto server. Any number of threads may use one client; calls take turns.
+    """Keys, topics and progress of an Otto server. Any number of threads may use one client; calls take turns. So may children that were
+    forked: each has a connection of its own.
 
     A connection is made with the first call, kept, and made anew where the server was started again. No call but waiting for events
     takes longer than `timeout` seconds: TimeoutError then. ServerMissingError if no server listens, PermissionError where the socket or the
@@ -261,6 +320,21 @@ class OttoClient:
         self.timeout = timeout
         self._lock = threading.Lock()
         self._line: Optional[_Line] = None
+        self._pid = os.getpid()
+        _inherited.add(self)
+
+    def _forget(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+        self._line = None
+
+    def _here(self) -> threading.Lock:
+        """The lock, in the process that has it: also where a fork told Python nothing."""
+        if self._pid != os.getpid():
+            if self._line is not None:
+                self._line._forget()
+            self._forget()
+        return self._lock
 
     def set(self, key: str, value: Any) -> None:
         """Sets `<task>.key` to a value that JSON can hold, or to bytes."""
@@ -291,13 +365,30 @@ class OttoClient:
         self._ask(f"PUBLISH {_key(topic)} {_json(value)}")
 
     def progress(self, current: Union[int, float], total: Union[int, float, None] = None, text: str = "") -> None:
-        """Says how far this task is; does nothing where there is no server."""
+        """Says how far this task is; does nothing where there is no server.
+
+        The last update, where current has reached total, is sent again until `timeout` where a server is busy, or where there is a socket or its
+        lock file and no server yet. RefusedError BUSY or ServerMissingError where that was not enough.
+        """
         task = _key(self.task)
         words = _text(" ".join(text.split()), "the text")
-        try:
-            self._ask(f"PROGRESS {task} {_json(current)} {'-' if total is None else _json(total)} {words}".rstrip())
-        except ServerMissingError:
-            pass
+        command = f"PROGRESS {task} {_json(current)} {'-' if total is None else _json(total)} {words}".rstrip()
+        deadline, last, seen = time.monotonic() + self.timeout, total is not None and current >= total, False
+        while True:
+            try:
+                self._ask(command)
+                return
+            except (ServerMissingError, RefusedError) as e:
+                if isinstance(e, RefusedError) and e.code != "BUSY":
+                    raise
+                seen = seen or isinstance(e, RefusedError) or os.path.exists(self.socket_path) or os.path.exists(self.socket_path + ".lock")
+                if not last or not seen:
+                    if isinstance(e, RefusedError):
+                        raise
+                    return
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.05)
 
     def subscribe(self, pattern: str, snapshot: bool = False, timeout: Optional[float] = None) -> Subscription:
         """Hears of keys and topics that match from now on; with `snapshot` the current values come first, and nothing falls between.
@@ -317,7 +408,7 @@ class OttoClient:
 
     def close(self) -> None:
         """Closes the connection; the next call would make another."""
-        with self._lock:
+        with self._here():
             self._drop()
 
     def __enter__(self) -> OttoClient:
@@ -333,7 +424,7 @@ class OttoClient:
 
     def _ask(self, *commands: str) -> list[str]:
         """Sends commands in one write; their answers. All commands here may be sent again: a second time changes nothing more."""
-        with self._lock:
+        with self._here():
             deadline = time.monotonic() + self.timeout
             for attempt in (1, 2):
                 fresh = self._line is None
@@ -700,18 +791,15 @@ class Region:
     def _change(self, make: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         deadline = time.monotonic() + self._timeout
         while True:
-            fd = _open_owned(self.path, os.O_RDWR)
+            held = _Locked(_open_owned(self.path, os.O_RDWR))
             try:
-                self._lock(fd, deadline)
-                try:
-                    # Somebody may have replaced the file while the lock was waited for.
-                    if os.stat(self.path, follow_symlinks=False).st_ino != os.fstat(fd).st_ino:
-                        continue
-                    return self._write_locked(fd, make)
-                finally:
-                    fcntl.flock(fd, fcntl.LOCK_UN)
+                self._lock(held.fd, deadline)
+                # Somebody may have replaced the file while the lock was waited for.
+                if os.stat(self.path, follow_symlinks=False).st_ino != os.fstat(held.fd).st_ino:
+                    continue
+                return self._write_locked(held, make)
             finally:
-                os.close(fd)
+                held.close()
 
     def _lock(self, fd: int, deadline: float) -> None:
         while True:
@@ -723,12 +811,15 @@ class Region:
                     raise TimeoutError(f"the region {self.path} was locked by another for {self._timeout:g} s; nothing was written") from None
                 time.sleep(0.001)
 
-    def _write_locked(self, fd: int, make: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    def _write_locked(self, held: _Locked, make: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        fd = held.fd
         trailer = self._trailer(fd)
         if trailer is not None and trailer.committed:
             trailer = self._finish(fd, trailer)
         old = self._front(fd)
         value = make(self._parse(old))
+        if held.fd < 0:
+            raise OttoError(f"process {os.getpid()} was forked while the region {self.path} was changed; the change is its parent's")
         if not isinstance(value, dict):
             raise ValueError(f"a region holds an object, not a {type(value).__name__}")
         new = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -870,6 +961,7 @@ class _Segment:
         finally:
             os.close(fd)
         self.longs = memoryview(self.map).cast("Q")
+        _inherited.add(self)
         if self.is_retired():
             self.close()
             raise RetiredError(f"{self.path} was retired; open it again")
@@ -934,6 +1026,12 @@ class _Segment:
         finally:
             os.close(fd)
 
+    def _forget(self) -> None:
+        # The mapping stays, since readers stand on it; nobody uses it any more.
+        locks, self.locks = self.locks, -1
+        if locks >= 0:
+            os.close(locks)
+
     def close(self) -> None:
         if self.locks >= 0:
             os.close(self.locks)  # the locks go with it
@@ -953,6 +1051,7 @@ class _Reader:
 
     def _open(self, segment: _Segment) -> None:
         self._segment = segment
+        self._pid = os.getpid()
         self._bell = _Bell(segment.map, segment.word(0))
         self._closed = False
 
@@ -969,6 +1068,8 @@ class _Reader:
     def _require_open(self) -> None:
         if self._closed:
             raise ValueError("this reader was closed")
+        if self._pid != os.getpid():
+            raise _of_another_process("reader", self._pid)
 
     def _release(self) -> None:
         """Lets go of everything that stands on the mapping."""
@@ -977,6 +1078,8 @@ class _Reader:
         """Leaves the segment. Safe to call twice; not while another thread uses the reader."""
         if not self._closed:
             self._closed = True
+            if self._pid != os.getpid():
+                return  # what stands in the segment is the parent's
             self._release()
             del self._bell
             self._segment.close()
@@ -1153,6 +1256,7 @@ class _Leased:
 
     def __exit__(self, kind: Optional[type], *_: object) -> None:
         if self._found is not None and kind is None:
+            self._reader._require_open()
             self._reader._consume(self._found[1], self._found[2])
 
 

@@ -45,6 +45,22 @@ public sealed class BashRegionTests
     }
 
     [Test]
+    public void A_job_that_a_trap_starts_in_the_middle_of_a_change_does_not_keep_the_lock()
+    {
+        // The job is there before the lock is released, and outlives it.
+        ProgramResult result = _workspace.Bash("""
+            otto_mmap_set t k 1
+            eval "$(declare -f _otto_change | sed '1s/_otto_change/changed/')"
+            _otto_change() { sleep 600 >/dev/null 2>&1 & job=$!; changed "$@"; }
+            otto_mmap_set t k 2
+            timeout 5 flock "$OTTO_MMAP_PATH" true && echo free
+            otto_mmap_get t k
+            kill "$job"
+            """, null, Here);
+        Assert.That((result.Code, result.Output), Is.EqualTo((0, "free\n2\n")), result.ToString());
+    }
+
+    [Test]
     public void What_bash_makes_and_writes_is_byte_for_byte_what_the_library_does()
     {
         Assert.That(_workspace.Bash("otto_mmap_set k v && otto_mmap_set grüße '{\"x\"}'", null, Here, ("OTTO_TASK", "t")).Code, Is.Zero);

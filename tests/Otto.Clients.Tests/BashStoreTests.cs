@@ -16,6 +16,25 @@ public sealed class BashStoreTests(string netcat)
     public void CleanUp() => _workspace.Dispose();
 
     [Test]
+    public void Jobs_and_subshells_of_one_script_get_their_own_answers()
+    {
+        _workspace.Serve();
+        ProgramResult result = _workspace.Bash("""
+            otto_set start 0
+            for job in 1 2 3 4 5 6; do
+                for n in 1 2 3 4 5 6 7 8 9 10; do
+                    otto_set "k$job" "$job.$n" && [[ $(otto_get "k$job") == "$job.$n" ]] || echo "job $job, step $n"
+                done &
+            done
+            wait
+            coproc otto_get start
+            read -r value <&"${COPROC[0]}"
+            echo "$value"
+            """);
+        Assert.That((result.Code, result.Output), Is.EqualTo((0, "0\n")), result.ToString());
+    }
+
+    [Test]
     public void A_script_sets_gets_lists_and_deletes()
     {
         _workspace.Serve();

@@ -61,6 +61,24 @@ internal sealed class QueueToolTests : ToolTest
     }
 
     [Test]
+    public void Names_of_files_pass_unchanged_with_zero_bytes_between_them()
+    {
+        Result result = Bash($$"""
+            mkdir {{Folder}}/files; cd {{Folder}}/files
+            touch -- -dash 'a b' $'line\nfeed' $'raw\xff' ''$'\n'
+            find . -type f -printf '%P\0' | otto queue send names --null --dir {{Folder}} >/dev/null
+            printf 'last' | otto queue send names -0 --dir {{Folder}} >/dev/null
+            otto queue work names --dir {{Folder}} --count 6 -- bash -c 'cat; printf "\0"' | sort -z | xxd -p | tr -d '\n'; echo
+            { find . -type f -printf '%P\0'; printf last; } | sort -z | xxd -p | tr -d '\n'
+            rm -r {{Folder}}/files
+            """);
+        Assert.That(result.Code, Is.Zero, result.ToString());
+        string[] lines = result.Output.Split('\n');
+        Assert.That(lines[0], Is.EqualTo(lines[1] + "00").Or.EqualTo(lines[1]).And.Length.GreaterThan(40), result.ToString());
+        Assert.That(Queue("send", "names", "x", "--null").Code, Is.EqualTo(2));
+    }
+
+    [Test]
     public void The_standard_error_of_a_command_is_passed_through_and_only_its_end_is_kept()
     {
         Queue("send", "jobs", "x");
@@ -163,6 +181,34 @@ internal sealed class QueueToolTests : ToolTest
         Assert.That((worker.ExitCode, await output), Is.EqualTo((0, "1")));
         Assert.That(await errors, Does.Contain("1 tasks done"));
         Assert.That(Lines(Queue("stat", "jobs", "--json")).Single().GetProperty("ready").GetInt32(), Is.EqualTo(2));
+    }
+
+    [Test]
+    public void Queues_streams_and_segments_need_no_openssl()
+    {
+        // A mount namespace in which every libssl and libcrypto is an empty file.
+        const string Hide = """
+            for file in $(find / -xdev \( -name 'libssl*.so*' -o -name 'libcrypto*.so*' \) -type f 2>/dev/null); do
+                mount --bind /dev/null "$file"
+            done
+            """;
+        if (Bash("unshare -rm mount --bind /dev/null /etc/passwd").Code != 0) Assert.Ignore("needs unshare -rm");
+        Result result = Bash($$"""
+            mkdir -m 700 {{Folder}}/s; export OTTO_SHM_DIR={{Folder}}/s; cat > {{Folder}}/run <<'END'
+            {{Hide}}
+            set -e
+            otto queue send jobs x >/dev/null
+            head -c 100000 /dev/zero | otto queue send jobs - >/dev/null
+            otto queue work jobs --count 2 -- wc -c
+            otto queue stat jobs
+            seq 3 | otto send lines --end; head -c 100000 /dev/zero | otto send lines --end
+            otto recv lines | wc -c
+            otto ipc ls >/dev/null
+            END
+            unshare -rm bash {{Folder}}/run
+            """);
+        const string Output = "1\n100000\nSharedMemory: 0 ready, 0 leased, 0 delayed, 0 dead; 0 workers\n100007\n";
+        Assert.That((result.Code, result.Output), Is.EqualTo((0, Output)), result.ToString());
     }
 
     [Test]

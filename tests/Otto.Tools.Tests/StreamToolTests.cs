@@ -10,6 +10,31 @@ internal sealed class StreamToolTests : ToolTest
     public void MakePrivate() => File.SetUnixFileMode(Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
 
     [Test]
+    public void Names_of_files_pass_unchanged_with_zero_bytes_between_them()
+    {
+        Result result = Bash("""
+            mkdir -m 700 $OTTO_MMAP_DIR/d; cd $OTTO_MMAP_DIR/d
+            printf '%s\0' -dash 'a b' $'line\nfeed' $'raw\xff' '' >names
+            otto send s --null --end --transport mmap://$PWD <names
+            otto recv s -0 --transport mmap://$PWD | cmp - names && echo same
+            otto send s --null --raw --transport mmap://$PWD <names; echo $?
+            """);
+        Assert.That(result.Output, Is.EqualTo("same\n2\n"), result.ToString());
+    }
+
+    [TestCase("otto send s --raw --transport files://$OTTO_MMAP_DIR/d", 3_000_000)]
+    [TestCase("otto send s --raw --transport fifo://$OTTO_MMAP_DIR/d", 3_000_000)]
+    [TestCase("otto send s --raw --transport mmap://$OTTO_MMAP_DIR/d", 70_000_000)]
+    [TestCase("otto queue send s - --dir $OTTO_MMAP_DIR/d", 70_000_000)]
+    public void A_message_over_the_limit_is_code_5_with_advice_that_a_shell_can_follow(string command, int bytes)
+    {
+        Result result = Bash($"mkdir -m 700 $OTTO_MMAP_DIR/d; head -c {bytes} /dev/zero | {command} --timeout 5");
+        Assert.That(result.Code, Is.EqualTo(5), result.ToString());
+        Assert.That(result.Errors, Does.Match("exceeds the .*(use --transport mmap: on both sides, .*)?split .*, or send the name")
+            .And.Not.Contain("raise"));
+    }
+
+    [Test]
     public void Lines_go_in_and_come_out_and_the_end_is_received([Values("mmap", "files", "uds")] string scheme)
     {
         Result result = Bash(

@@ -8,8 +8,8 @@ var command = new RootCommand(
     """
     Reports the progress of a task to the server. Without a server it prints nothing and exits with 0.
 
-    The last update of a task, CUR of CUR, is retried until --timeout if the server is busy or restarting.
-    If the socket exists but no server answers, the command waits 2 seconds for one.
+    The last update of a task, CUR of CUR, is retried until --timeout if the server is busy or starting. If the socket
+    or its lock file exists and no server answers in that time, the exit code is 3.
 
     Example:
       export OTTO_TASK_NAME=build

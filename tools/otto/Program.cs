@@ -12,6 +12,9 @@ using Otto.Tools.Top;
 
 // The otto tool: one command a concern: the server of sockets and what talks to it, streams, the relay, the segments, the queues, the demo.
 
+// The guard of a worker's commands: before all else, since a worker waits for none of what follows.
+if (args is [GuardProcess.Command, ..]) return GuardProcess.Run(args);
+
 var root = new RootCommand("Inter-process communication and task queues from the command line. Example: otto demo --quick");
 root.Add(DemoCommand.Create());
 root.Add(DemoCommand.CreateAgents());
@@ -28,8 +31,8 @@ var progress = new Command(
     """
     Reports the progress of a task to the server. Without a server it prints nothing and exits with 0.
 
-    The last update of a task, CUR of CUR, is retried until --timeout if the server is busy or restarting.
-    If the socket exists but no server answers, the command waits 2 seconds for one.
+    The last update of a task, CUR of CUR, is retried until --timeout if the server is busy or starting. If the socket
+    or its lock file exists and no server answers in that time, the exit code is 3.
 
     Example:
       otto progress 3 10 compiling main.c --task build

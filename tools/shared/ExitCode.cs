@@ -12,4 +12,6 @@ internal static class ExitCode
     public const int Denied = 4;
     public const int Full = 5;
     public const int TimedOut = 124;
+    public const int NotExecutable = 126;
+    public const int NotFound = 127;
 }

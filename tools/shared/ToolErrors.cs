@@ -22,7 +22,7 @@ internal static class ToolErrors
 
     private static int Code(Exception error) => error switch
     {
-        RegionFullException or IOException { HResult: NoSpace } => ExitCode.Full,
+        MessageTooLargeException or RegionFullException or IOException { HResult: NoSpace } => ExitCode.Full,
         FileNotFoundException => ExitCode.NoSegment,
         UnauthorizedAccessException => ExitCode.Denied,
         TimeoutException => ExitCode.TimedOut,

@@ -106,6 +106,51 @@ public sealed class PythonStreamTests
     }
 
     [Test]
+    public void A_forked_child_takes_no_part_in_its_parents_reader_and_keeps_none_of_its_locks()
+    {
+        using MessageSender sender = _workspace.Transport.OpenSender("frames");
+        for (int i = 0; i < 10; i++) sender.TrySend(BitConverter.GetBytes(i));
+        using ChildProcess python = PythonProgram.Start(
+            """
+            import os, signal
+            frames = StreamReader("frames", a[0])
+            assert frames.receive() == (0).to_bytes(4, "little")
+            child = os.fork()
+            if not child:
+                try: frames.receive(0)
+                except OttoError as e: assert "open one here" in str(e), e
+                else: os._exit(1)
+                frames.close()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            assert frames.receive() == (1).to_bytes(4, "little"), "the child read nothing and left nothing"
+            child = os.fork()
+            if not child: signal.pause()
+            print("ready", flush=True)
+            sys.stdin.readline()
+            print(child, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+            """, _workspace.Directory);
+        python.AwaitReady();
+        Assert.Throws<IOException>(() => _workspace.Transport.OpenReceiver("frames"));
+        python.Go();
+        int child = int.Parse(python.ReadLine()!, System.Globalization.CultureInfo.InvariantCulture);
+        Assert.That(python.AwaitExit(), Is.EqualTo(137));
+        try
+        {
+            // The child lives; its parent's place is free all the same.
+            using MessageReceiver receiver = _workspace.Transport.OpenReceiver("frames");
+            Assert.That(receiver.TryReceive(out ReadLease lease), Is.True);
+            Assert.That(BitConverter.ToInt32(lease.Bytes), Is.EqualTo(2));
+            lease.Dispose();
+        }
+        finally
+        {
+            System.Diagnostics.Process.GetProcessById(child).Kill();
+        }
+    }
+
+    [Test]
     public void There_is_one_receiver_whatever_its_language()
     {
         using MessageSender sender = _workspace.Transport.OpenSender("frames");

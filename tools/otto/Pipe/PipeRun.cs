@@ -9,7 +9,7 @@ namespace Otto.Tools.Pipe;
 
 internal static class PipeRun
 {
-    private const int RelayFailed = 125, NotExecutable = 126, NotFound = 127;
+    private const int RelayFailed = 125;
 
     public static async Task<int> RunAsync(List<string[]> producers, List<string[]> consumers, FifoRelayOptions options)
     {
@@ -17,7 +17,7 @@ internal static class PipeRun
         {
             if (ExecutableLookup.Problem(command[0]) is not { } problem) continue;
             Console.Error.WriteLine($"otto: {problem.Words}");
-            return problem.IsMissing ? NotFound : NotExecutable;
+            return problem.IsMissing ? ExitCode.NotFound : ExitCode.NotExecutable;
         }
 
         await using var relay = new FifoRelay(options);
@@ -40,7 +40,7 @@ internal static class PipeRun
         catch (Win32Exception e)
         {
             Console.Error.WriteLine($"otto: {e.Message}");
-            startFailure = NotExecutable;
+            startFailure = ExitCode.NotExecutable;
             for (int i = consuming.Count; i < consumers.Count; i++) relay.ConsumerEnded(i);
             for (int i = producing.Count; i < producers.Count; i++) relay.ProducerEnded(i);
             children.Terminate();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Otto.Tools.Platform;
@@ -23,6 +24,15 @@ internal static partial class ProcessSignals
         PosixSignal.SIGTERM => Terminate,
         _ => throw new ArgumentOutOfRangeException(nameof(signal), $"the signal {signal} is not passed on"),
     };
+
+    /// <summary>Whether this process ignores a signal, as nohup and a script's "&amp;" make it.</summary>
+    public static bool IsIgnored(PosixSignal signal)
+    {
+        const string Field = "SigIgn:";
+        string line = File.ReadLines("/proc/self/status").First(static l => l.StartsWith(Field, StringComparison.Ordinal));
+        ulong ignored = ulong.Parse(line.AsSpan(Field.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+        return (ignored & (1UL << (NumberOf(signal) - 1))) != 0;
+    }
 
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int process, int signal);

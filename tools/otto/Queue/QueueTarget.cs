@@ -43,10 +43,11 @@ internal sealed class QueueTarget
         ? server : null;
 
     /// <summary>Options for a program that works with this queue and has no other.</summary>
-    public TaskQueueOptions Options(ParseResult parsed)
+    public TaskQueueOptions Options(ParseResult parsed, TimeSpan? drainTimeout = null)
     {
         TaskQueueOptions options =
             new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(o => o.Directory = Directory(parsed));
+        if (drainTimeout is { } time) options.DrainTimeout = time;
         return Redis(parsed) is { } server ? options.UseRedis(server) : options;
     }
 

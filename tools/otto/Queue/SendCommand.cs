@@ -34,18 +34,21 @@ internal static class SendCommand
         var timeout = new Option<string?>("--timeout")
             { Description = "Seconds to wait for space before failing with exit code 124. Default: no limit.", HelpName = "SECONDS" };
         Option<bool> json = QueueCommand.JsonOption();
+        Option<bool> nullSeparated = LineInput.NullOption("A zero byte ends each task on standard input: for find -print0.");
         var command = new Command(
             "send",
             """
             Sends a task, or one task per line of standard input, and prints each task's id, its route and the reason.
 
             Example:
-              find . -name '*.jpg' | otto queue send photos
+              find . -name '*.jpg' -print0 | otto queue send photos --null
               otto queue send photos '{"file":"a.jpg"}' --as json --delay 60 --key a.jpg
-            """) { name, payload, task, delay, every, key, durability, route, timeout, json };
+            """) { name, payload, task, delay, every, key, durability, route, timeout, json, nullSeparated };
         QueueTarget place = new QueueTarget(command, withFormat: true);
         QueueCommand.SetAction(command, async (parsed, stop) =>
         {
+            if (parsed.GetValue(nullSeparated) && parsed.GetValue(payload) is not null)
+                throw new ArgumentException("--null is for tasks from standard input; leave PAYLOAD out");
             EnqueueOptions options = new()
             {
                 Delay = QueueTarget.Seconds(parsed.GetValue(delay), "--delay") ?? TimeSpan.Zero,
@@ -63,7 +66,7 @@ internal static class SendCommand
             TimeSpan? most = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
             if (most is { } time) patience.CancelAfter(time);
             bool asJson = parsed.GetValue(json), allNew = true;
-            foreach (List<ReadOnlyMemory<byte>> some in Tasks(parsed.GetValue(payload)))
+            foreach (List<ReadOnlyMemory<byte>> some in Tasks(parsed.GetValue(payload), parsed.GetValue(nullSeparated)))
             {
                 try
                 {
@@ -72,7 +75,12 @@ internal static class SendCommand
                 catch (EnqueueManyException e)
                 {
                     foreach (EnqueueResult result in e.Results.Where(static r => r.IsEnqueued)) Print(result.Receipt);
-                    throw e.InnerExceptions[0];
+                    throw e.InnerExceptions[0] switch
+                    {
+                        TaskSerializationException tooLarge => TooLarge(tooLarge),
+                        OperationCanceledException late when patience.IsCancellationRequested && !stop.IsCancellationRequested => Late(most, late),
+                        { } other => other,
+                    };
                 }
             }
 
@@ -98,14 +106,25 @@ internal static class SendCommand
         {
             return await queue.EnqueueManyAsync(tasks, options, patience);
         }
+        catch (TaskSerializationException e)
+        {
+            throw TooLarge(e);
+        }
         catch (Exception e) when (e is not EnqueueManyException && patience.IsCancellationRequested && !stop.IsCancellationRequested)
         {
-            throw new TimeoutException($"no route had room within {most!.Value.TotalSeconds:0.###} s: {e.Message}", e);
+            throw Late(most, e);
         }
     }
 
+    private static TimeoutException Late(TimeSpan? most, Exception e) =>
+        new($"no route had room within {most!.Value.TotalSeconds:0.###} s: {e.Message}", e);
+
+    // Bytes need no serializer: it is their number. The options that the library names cannot be set here.
+    private static MessageTooLargeException TooLarge(TaskSerializationException e) =>
+        new($"{e.Message.Split("; raise")[0]}; split the task, or send the name of a file");
+
     // As many at once as are here: what comes slowly is sent as it comes.
-    private static IEnumerable<List<ReadOnlyMemory<byte>>> Tasks(string? payload)
+    private static IEnumerable<List<ReadOnlyMemory<byte>>> Tasks(string? payload, bool nullSeparated)
     {
         if (payload is not (null or "-"))
         {
@@ -113,7 +132,7 @@ internal static class SendCommand
             yield break;
         }
 
-        LineInput input = new LineInput();
+        LineInput input = new LineInput(nullSeparated);
         if (payload == "-")
         {
             yield return [input.ReadAll()];

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
-using System.Text;
 using Otto.Queue;
 
 namespace Otto.Tools.Queue;
@@ -11,10 +9,8 @@ namespace Otto.Tools.Queue;
 
 internal static class WorkCommand
 {
-    // A dead letter in shared memory keeps 208 bytes of reason, and it is the end that matters.
-    private const int MostStderr = 120;
-
-    private static readonly Lazy<Stream> s_errors = new(Console.OpenStandardError);
+    // A command that runs takes as long as it takes.
+    private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(1);
 
     public static Command Create()
     {
@@ -30,6 +26,12 @@ internal static class WorkCommand
             HelpName = "SECONDS" };
         var count = new Option<string?>("--count") { Description = "Exit after this many tasks have ended. Default: run until Ctrl-C.",
             HelpName = "N" };
+        var workers = new Option<string?>("--workers")
+        {
+            Description = "Start this many processes that live for many tasks: a task is a line of JSON on standard input, an answer a "
+                + "line on standard output. See docs/workers.md.",
+            HelpName = "N",
+        };
         var json = new Option<bool>("--json")
             { Description = "Print one JSON object per attempt; the commands' output goes to standard error." };
         var command = new Command(
@@ -38,127 +40,114 @@ internal static class WorkCommand
             Runs a command for each task. The payload is on standard input; OTTO_TASK_ID, OTTO_TASK_NAME, OTTO_TASK_QUEUE and
             OTTO_TASK_ATTEMPT are in the environment. Exit code 0 completes the task. Any other code fails the attempt, and
             the end of the command's standard error is the reason.
-            Ctrl-C lets running commands finish and starts no more.
+            A command is done when it has exited, whatever it left in the background. It runs in a session and process group
+            of its own, and is killed with its group if this worker dies.
+
+            Ctrl-C, SIGTERM or SIGHUP lets running commands finish and starts no more. A second one, or SIGQUIT, ends them
+            and what they started (SIGTERM, after 5 seconds SIGKILL) and returns their tasks; the exit code is then 128
+            plus the signal's number.
 
             Example:
               otto queue work photos --concurrency 4 -- ./resize.sh
-            """) { name, run, task, concurrency, retries, timeout, count, json };
+            """) { name, run, task, concurrency, retries, timeout, count, workers, json };
         QueueTarget place = new QueueTarget(command, withFormat: true);
         QueueCommand.SetAction(command, async (parsed, _) =>
         {
             string queueName = parsed.GetValue(name)!, taskName = parsed.GetValue(task) ?? queueName;
             string[] words = parsed.GetValue(run)!;
             int left = QueueTarget.Number(parsed.GetValue(count), "--count", 1, int.MaxValue) ?? int.MaxValue;
-            int places = Math.Min(left, QueueTarget.Number(parsed.GetValue(concurrency), "--concurrency", 1, 10_000) ?? 1);
+            int? processes = QueueTarget.Number(parsed.GetValue(workers), "--workers", 1, 10_000);
+            if (processes is not null && parsed.GetValue(concurrency) is not null)
+                throw new ArgumentException("each of --workers runs one task at a time; leave --concurrency out");
+            int places = Math.Min(left, processes ?? QueueTarget.Number(parsed.GetValue(concurrency), "--concurrency", 1, 10_000) ?? 1);
             int retry = QueueTarget.Number(parsed.GetValue(retries), "--retry", 0, 1000) ?? 3;
             TimeSpan? limit = QueueTarget.Seconds(parsed.GetValue(timeout), "--timeout");
-            TaskCompletionSource enough = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            TaskQueueOptions options =
-                place.Options(parsed).AddHandler<ReadOnlyMemory<byte>>(taskName, async (payload, context, cancellationToken) =>
+            bool asJson = parsed.GetValue(json);
+            if (ExecutableLookup.Problem(words[0]) is { } problem)
             {
-                bool last = false, asJson = parsed.GetValue(json);
-                long start = Stopwatch.GetTimestamp();
-                try
-                {
-                    await RunAsync(words, payload, context, asJson, cancellationToken);
-                    last = true;
-                    if (asJson) QueueCommand.Print(Attempt(context, start, null));
-                }
-                catch (Exception e) when (asJson)
-                {
-                    QueueCommand.Print(Attempt(context, start, e.Message));
-                    throw;
-                }
-                finally
-                {
-                    if ((last || context.Attempt >= context.MaxAttempts) && Interlocked.Decrement(ref left) <= 0) enough.TrySetResult();
-                }
-            }, h =>
-            {
-                h.Queue = queueName;
-                h.Concurrency = places;
-                h.Retries = retry;
-                h.Serializer = place.Serializer(parsed);
-                if (limit is { } time) h.Timeout = time;
-            });
+                Console.Error.WriteLine($"otto: {problem.Words}");
+                return problem.IsMissing ? ExitCode.NotFound : ExitCode.NotExecutable;
+            }
+
+            using var guard = new CommandGuard(leasesByTime: place.Redis(parsed) is not null);
+            using var signals = new WorkSignals();
+            ITaskSerializer serializer = place.Serializer(parsed);
+            TaskRunner runner = processes is null ? new TaskCommand(words, asJson, guard, signals)
+                : new LineWorkers(words, serializer.Format == 1, limit, guard, signals);
+            TaskQueueOptions options = place.Options(parsed, LongestDrain);
+            // A command has no result; who waits for one gets that of a worker's answer.
+            if (processes is null)
+                options.AddHandler<ReadOnlyMemory<byte>>(
+                    taskName, async (payload, context, stop) => await HandleAsync(payload, context, stop), Configure);
+            else options.AddHandler<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>(taskName, HandleAsync, Configure);
             await using var queue = new TaskQueue(options);
-            using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop),
-                terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+            await guard.StartAsync();
             await queue.StartAsync(CancellationToken.None);
             foreach (RouteStatus route in (await queue.ExplainRouteAsync(taskName, cancellationToken: CancellationToken.None)).Routes.Where(
                 static r => r.Error is not null))
                 Console.Error.WriteLine($"otto: {route.Error}; waiting for it");
-            await enough.Task;
-            DrainReport report = await queue.StopAsync(CancellationToken.None);
+            await signals.Stopping;
+            DrainReport report = await StopAsync(queue, runner, signals);
+            await runner.CloseAsync();
             QueueStatistics numbers = queue.GetStatistics()[0];
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"otto: {numbers.Completed:N0} tasks done, "
-                + $"{numbers.Failed:N0} attempts failed, {numbers.DeadLettered:N0} given "
-                + $"up{(report.StillRunning > 0 ? $", {report.StillRunning} still running" : "")}"));
-            return numbers.DeadLettered > 0 ? ExitCode.Failed : ExitCode.Done;
+            Console.Error.WriteLine($"otto: {Sum(numbers, runner.Returned, report.StillRunning)}");
+            return signals.ExitCode != 0 ? signals.ExitCode : numbers.DeadLettered > 0 ? ExitCode.Failed : ExitCode.Done;
 
-            void Stop(PosixSignalContext signal)
+            async ValueTask<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> payload, TaskContext context, CancellationToken stop)
             {
-                signal.Cancel = enough.TrySetResult(); // A second one ends the program.
+                bool last = false;
+                long start = Stopwatch.GetTimestamp();
+                try
+                {
+                    ReadOnlyMemory<byte> result = await runner.RunAsync(payload, context, stop);
+                    last = true;
+                    if (asJson) QueueCommand.Print(Attempt(context, start, null));
+                    return result;
+                }
+                catch (Exception e)
+                {
+                    last = e is TaskSerializationException; // It is not tried again.
+                    if (asJson && !(e is OperationCanceledException && signals.Told.IsCompleted))
+                        QueueCommand.Print(Attempt(context, start, e.Message));
+                    throw;
+                }
+                finally
+                {
+                    if ((last || context.Attempt >= context.MaxAttempts) && Interlocked.Decrement(ref left) <= 0) signals.Stop();
+                }
+            }
+
+            void Configure(HandlerOptions h)
+            {
+                h.Queue = queueName;
+                h.Concurrency = places;
+                h.Retries = retry;
+                h.Serializer = serializer;
+                if (limit is { } time && processes is null) h.Timeout = time;
             }
         });
         return command;
     }
 
-    // On to our own standard error as it comes, and only its end kept: a command may say as much as it likes.
-    private static async Task<string> PassErrorsAsync(Stream errors, CancellationToken cancellationToken)
+    // Begins nothing new, and lets what runs finish. Where it is told to end, the tasks go back once their commands have ended.
+    private static async Task<DrainReport> StopAsync(TaskQueue queue, TaskRunner runner, WorkSignals signals)
     {
-        byte[] piece = new byte[1 << 14];
-        byte[] end = [];
-        for (int read; (read = await errors.ReadAsync(piece, cancellationToken)) > 0;)
-        {
-            await s_errors.Value.WriteAsync(piece.AsMemory(0, read), cancellationToken);
-            end = [.. end, .. piece.AsSpan(0, read)];
-            if (end.Length > MostStderr * 4) end = end[^(MostStderr * 4)..];
-        }
-
-        if (end is [.., not (byte)'\n']) await s_errors.Value.WriteAsync("\n"u8.ToArray(), cancellationToken);
-        return Encoding.UTF8.GetString(end).Trim();
+        using var giveBack = new CancellationTokenSource();
+        Task<DrainReport> stop = queue.StopAsync(giveBack.Token);
+        if (signals.Received && !signals.Told.IsCompleted && runner.Running > 0)
+            await Console.Error.WriteLineAsync("otto: stops when the running commands have finished; a second signal ends them");
+        await Task.WhenAny(stop, signals.Told);
+        if (stop.IsCompleted) return await stop;
+        await runner.EndedAsync();
+        await giveBack.CancelAsync();
+        return await stop;
     }
+
+    private static string Sum(QueueStatistics numbers, int returned, int running) => string.Create(CultureInfo.InvariantCulture,
+        $"{numbers.Completed:N0} tasks done, {numbers.Failed - returned:N0} attempts failed, {numbers.DeadLettered:N0} given up"
+        + $"{(returned > 0 ? $", {returned:N0} returned" : "")}{(running > 0 ? $", {running:N0} still running" : "")}");
 
     private static AttemptLine Attempt(TaskContext context, long start, string? error) => new(
         context.Id.ToString(), context.Queue, context.Name, context.Route.ToString(), context.Attempt,
         Math.Round(Stopwatch.GetElapsedTime(start).TotalSeconds, 6), error is null, error);
-
-    private static async Task RunAsync(string[] words, ReadOnlyMemory<byte> payload, TaskContext context, bool keepOutput,
-        CancellationToken cancellationToken)
-    {
-        var start = new ProcessStartInfo(words[0], words[1..]) { RedirectStandardInput = true, RedirectStandardError = true,
-            RedirectStandardOutput = keepOutput };
-        start.Environment["OTTO_TASK_ID"] = context.Id.ToString();
-        start.Environment["OTTO_TASK_NAME"] = context.Name;
-        start.Environment["OTTO_TASK_QUEUE"] = context.Queue;
-        start.Environment["OTTO_TASK_ATTEMPT"] = context.Attempt.ToString(CultureInfo.InvariantCulture);
-        using Process process = Process.Start(start) ?? throw new IOException($"{words[0]} could not be started");
-        try
-        {
-            Task<string> errors = PassErrorsAsync(process.StandardError.BaseStream, cancellationToken);
-            Task passing = keepOutput ? process.StandardOutput.BaseStream.CopyToAsync(s_errors.Value, cancellationToken)
-                : Task.CompletedTask;
-            try
-            {
-                await process.StandardInput.BaseStream.WriteAsync(payload, cancellationToken);
-                process.StandardInput.Close();
-            }
-            catch (IOException)
-            {
-                // It does not want to read all of it.
-            }
-
-            await process.WaitForExitAsync(cancellationToken);
-            await passing;
-            string said = await errors;
-            if (process.ExitCode != 0) throw new InvalidOperationException($"{words[0]} ended with code "
-                + $"{process.ExitCode}{(said.Length == 0 ? "" : $": {said[Math.Max(0, said.Length - MostStderr)..]}")}");
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill(entireProcessTree: true);
-            throw;
-        }
-    }
 }

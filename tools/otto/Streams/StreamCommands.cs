@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Otto.Ipc;
 using Otto.Ipc.Hosting;
+using Otto.Ipc.Mmap;
 
 namespace Otto.Tools.Streams;
 
@@ -16,23 +17,25 @@ internal static class StreamCommands
             + "receiver if the transport keeps no messages without one (uds:). Default: no limit.");
         var raw = new Option<bool>("--raw")
             { Description = "Send all of standard input as one binary message instead of one message per line." };
+        Option<bool> nullSeparated = LineInput.NullOption("A zero byte ends each message, not a line end: for find -print0.");
         var end = new Option<bool>("--end")
             { Description = "Mark this sender as complete, so that the receiver ends when it has read everything." };
         var command = new Command(
             "send",
             """
-            Sends standard input to a stream, one message per line.
+            Sends standard input to a stream, one message per line, or per zero byte with --null.
 
             Example:
               tail -F log | otto send lines
               otto send frames --raw --end < picture.jpg
-            """) { channel, transport, raw, end, timeout };
+            """) { channel, transport, raw, end, timeout, nullSeparated };
         command.SetAction(parsed =>
         {
             using MessageSender sender =
                 Open(parsed.GetValue(transport), t => t.OpenSenderAsync(new ChannelName(parsed.GetValue(channel)!)));
             TimeSpan limit = Seconds(parsed.GetValue(timeout));
-            LineInput input = new LineInput();
+            LineInput input = new LineInput(parsed.GetValue(nullSeparated));
+            if (parsed.GetValue(raw) && parsed.GetValue(nullSeparated)) throw RawAndNull();
             if (parsed.GetValue(raw)) Send(sender, input.ReadAll().Span, limit);
             else
                 while (input.TryReadLine(out ReadOnlyMemory<byte> line)) Send(sender, line.Span, limit);
@@ -49,6 +52,7 @@ internal static class StreamCommands
         Option<string?> transport = TransportOption(),
             timeout = TimeoutOption("Seconds to wait for a message; exit code 124 if none arrives. Default: no limit.");
         var raw = new Option<bool>("--raw") { Description = "Print one message as raw bytes and exit." };
+        Option<bool> nullSeparated = LineInput.NullOption("Print a zero byte after each message: for xargs -0.");
         var count = new Option<string?>("--count") { Description = "Exit after this many messages.", HelpName = "N" };
         var command = new Command(
             "recv",
@@ -59,10 +63,12 @@ internal static class StreamCommands
             Example:
               otto recv lines | while IFS= read -r line; do printf '%s\n' "$line"; done
               otto recv frames --raw > picture.jpg
-            """) { channel, transport, raw, count, timeout };
+            """) { channel, transport, raw, count, timeout, nullSeparated };
         command.SetAction(parsed =>
         {
             bool one = parsed.GetValue(raw);
+            byte[] end = parsed.GetValue(nullSeparated) ? [0] : "\n"u8.ToArray();
+            if (one && parsed.GetValue(nullSeparated)) throw RawAndNull();
             long left = one ? 1 : Count(parsed.GetValue(count));
             TimeSpan limit = Seconds(parsed.GetValue(timeout));
             using MessageReceiver receiver =
@@ -80,7 +86,7 @@ internal static class StreamCommands
                 }
 
                 if (one) StandardOutput.Write(lease.Bytes);
-                else StandardOutput.WriteLine(lease.Bytes);
+                else StandardOutput.Write(lease.Bytes, end);
                 lease.Dispose();
                 left--;
             }
@@ -92,7 +98,15 @@ internal static class StreamCommands
 
     private static void Send(MessageSender sender, ReadOnlySpan<byte> message, TimeSpan timeout)
     {
-        if (message.Length > sender.MaxMessageBytes && TryLend(sender, message, timeout)) return;
+        if (message.Length > sender.MaxMessageBytes)
+        {
+            if (TryLend(sender, message, timeout)) return;
+            throw new MessageTooLargeException(string.Create(CultureInfo.InvariantCulture,
+                $"message of {message.Length:N0} bytes exceeds the limit of {sender.MaxMessageBytes:N0} of this stream; use --transport "
+                + $"mmap: on both sides, which takes {MmapQueueOptions.DefaultMaxLoanBytes:N0}, split the message, or send the name of a "
+                + $"file"));
+        }
+
         while (!sender.TrySend(message))
         {
             if (!sender.WaitToSend(message.Length, timeout)) throw NoRoom(timeout);
@@ -139,6 +153,12 @@ internal static class StreamCommands
         {
             return false;
         }
+        catch (ArgumentOutOfRangeException)
+        {
+            throw new MessageTooLargeException(string.Create(CultureInfo.InvariantCulture,
+                $"message of {message.Length:N0} bytes exceeds the limit of {MmapQueueOptions.DefaultMaxLoanBytes:N0}; split it, or send "
+                + $"the name of a file"));
+        }
     }
 
     private static T Open<T>(string? address, Func<IStreamTransport, ValueTask<T>> open)
@@ -147,6 +167,8 @@ internal static class StreamCommands
         ITransport transport = address is null ? OttoTransport.Open(options) : OttoTransport.Open(address);
         return open(transport.Require<IStreamTransport>()).AsTask().GetAwaiter().GetResult();
     }
+
+    private static ArgumentException RawAndNull() => new("pass --raw or --null, but not both");
 
     private static TimeoutException NoRoom(TimeSpan timeout) =>
         new(string.Create(CultureInfo.InvariantCulture,

@@ -11,11 +11,12 @@ internal static unsafe partial class StandardOutput
 
     /// <summary>Writes the bytes and a line's end.</summary>
     /// <exception cref="BrokenPipeException">Nobody reads any more.</exception>
-    public static void WriteLine(ReadOnlySpan<byte> bytes)
-    {
-        // In one call where possible, so that a follower's lines are whole in whatever reads them.
-        Write([.. bytes, (byte)'\n']);
-    }
+    public static void WriteLine(ReadOnlySpan<byte> bytes) => Write(bytes, "\n"u8);
+
+    /// <summary>Writes the bytes and what ends them, in one call where possible, so that a follower's lines are whole
+    /// in whatever reads them.</summary>
+    /// <exception cref="BrokenPipeException">Nobody reads any more.</exception>
+    public static void Write(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> end) => Write([.. bytes, .. end]);
 
     /// <summary>Writes the bytes as they are.</summary>
     /// <exception cref="BrokenPipeException">Nobody reads any more.</exception>

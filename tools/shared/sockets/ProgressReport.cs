@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
 using Otto.Ipc;
 using Otto.Ipc.Uds;
@@ -7,12 +6,13 @@ using Otto.Ipc.Uds;
 namespace Otto.Tools.Server;
 
 // otto progress and otto-progress: a line in a script that must cost it nothing where nobody listens. The last update of a task is the one
-// that people look at, so that one is tried again until the server has it; a socket without a server says
-// that one may be about to start again.
+// that people look at, so that one is tried again until the server has it; a socket without a server, or the lock beside it, says that one
+// may be about to start again. Where none came the exit code says that the update was lost.
 
 internal static class ProgressReport
 {
-    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), Restart = TimeSpan.FromSeconds(2),
+    // A server on a busy machine may take several seconds to start.
+    private static readonly TimeSpan Usual = TimeSpan.FromSeconds(5), UsualLast = TimeSpan.FromSeconds(15),
         Pause = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Makes a command of <paramref name="command"/>.</summary>
@@ -22,7 +22,7 @@ internal static class ProgressReport
         var total = new Argument<string>("TOTAL") { Description = "Of how much; - where that is not known." };
         var text = new Argument<string[]>("MSG") { Description = "What is being done, for people.", Arity = ArgumentArity.ZeroOrMore };
         var task = new Option<string?>("--task") { Description = "The task. Default: OTTO_TASK_NAME, else OTTO_TASK.", HelpName = "TASK" };
-        SocketOption choice = new SocketOption(command, "How long to try (default 5).", Usual);
+        SocketOption choice = new SocketOption(command, "How long to try (default 5; 15 for a last update).", null);
         command.Add(current);
         command.Add(total);
         command.Add(text);
@@ -34,10 +34,11 @@ internal static class ProgressReport
             string words = string.Join(' ', parsed.GetValue(text) ?? []).ReplaceLineEndings(" ");
             try
             {
-                return await choice.RunAsync(
-                    parsed,
-                    (client, stop) => all <= done ? SendLastAsync(client, parsed.GetValue(task), done, all, words, stop)
-                    : SendAsync(client, parsed.GetValue(task), done, all, words, stop));
+                TimeSpan limit = choice.Timeout(parsed) ?? (all <= done ? UsualLast : Usual);
+                await using UdsClient client = choice.Client(parsed);
+                return await SocketOption.WithinAsync(limit, async stop => all <= done
+                    ? await SendLastAsync(tool, client, parsed.GetValue(task), done, all, words, limit, stop)
+                    : await SendAsync(client, parsed.GetValue(task), done, all, words, stop));
             }
             catch (ServerNotFoundException)
             {
@@ -59,10 +60,9 @@ internal static class ProgressReport
 
     /// <summary>Sends the final update, again and again as long as it may take; telling it
     /// twice does no harm.</summary>
-    private static async Task<int> SendLastAsync(UdsClient client, string? task, double done, double? all, string words,
-        CancellationToken stop)
+    private static async Task<int> SendLastAsync(string tool, UdsClient client, string? task, double done, double? all, string words,
+        TimeSpan limit, CancellationToken stop)
     {
-        long start = Stopwatch.GetTimestamp();
         bool seen = false;
         IOException? failure = null;
         do
@@ -71,28 +71,34 @@ internal static class ProgressReport
             {
                 return await SendAsync(client, task, done, all, words, stop);
             }
-            catch (ServerNotFoundException e) when ((seen || File.Exists(client.SocketPath)) && Stopwatch.GetElapsedTime(start) < Restart)
+            catch (ServerNotFoundException e) when (seen || HasTrace(client.SocketPath))
             {
                 failure = e;
+                seen = true;
             }
             catch (IOException e) when (e is not (ServerNotFoundException or ServerRefusedException { Code: not "BUSY" }))
             {
                 failure = e;
                 // A server that was there a moment ago may be about to start again.
                 seen = true;
-                start = Stopwatch.GetTimestamp();
             }
-            catch (OperationCanceledException) when (failure is ServerRefusedException)
+            catch (OperationCanceledException) when (failure is not null)
             {
-                // The words of the server say more than that the time is over.
+                // Its words say more than that the time is over.
                 break;
             }
 
             await Task.Delay(Pause, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         while (!stop.IsCancellationRequested);
-        throw failure;
+        if (failure is not ServerNotFoundException) throw failure;
+        await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
+            $"{tool}: the last update was lost: no server answered within {limit.TotalSeconds:0.###} s; {failure.Message}"));
+        return ExitCode.NoServer;
     }
+
+    // What a server leaves that was killed, or makes while it starts.
+    private static bool HasTrace(string socket) => File.Exists(socket) || File.Exists(socket + ".lock");
 
     private static string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
 

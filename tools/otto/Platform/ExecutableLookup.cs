@@ -1,4 +1,4 @@
-namespace Otto.Tools.Pipe;
+namespace Otto.Tools.Platform;
 
 // Finds a program as a shell does: by its path, or by its name in PATH.
 
