@@ -9,7 +9,8 @@ namespace Otto.Queue.Conformance;
 public abstract partial class TaskConformance
 {
     /// <summary>For tasks that a suite of one serializer does not know.</summary>
-    private static readonly JsonTaskSerializer Json = new(new JsonSerializerOptions { TypeInfoResolver = new DefaultJsonTypeInfoResolver() });
+    private static readonly JsonTaskSerializer Json =
+        new(new JsonSerializerOptions { TypeInfoResolver = new DefaultJsonTypeInfoResolver() });
 
     /// <summary>What an older version takes a <see cref="Job"/> for.</summary>
     public sealed record OlderJob(Guid Number);
