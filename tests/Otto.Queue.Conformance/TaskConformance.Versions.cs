@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 
 namespace Otto.Queue.Conformance;
 
@@ -6,6 +8,10 @@ namespace Otto.Queue.Conformance;
 
 public abstract partial class TaskConformance
 {
+    /// <summary>For tasks that a suite of one serializer does not know.</summary>
+    private static readonly JsonTaskSerializer Json =
+        new(new JsonSerializerOptions { TypeInfoResolver = new DefaultJsonTypeInfoResolver() });
+
     /// <summary>What an older version takes a <see cref="Job"/> for.</summary>
     public sealed record OlderJob(Guid Number);
 
@@ -14,7 +20,8 @@ public abstract partial class TaskConformance
     {
         Assume.That(Harness.JoinsProcesses, Is.True, "in process there is one version");
         ConcurrentQueue<int> attempts = new();
-        TaskQueue older = Keep(new TaskQueue(Harness.MakeOptions().AddHandler<OlderJob>(Name, static (_, _, _) => default)));
+        TaskQueue older = Keep(new TaskQueue(Harness.MakeOptions().AddHandler<OlderJob>(Name, static (_, _, _) => default,
+            static h => h.Serializer = Json)));
         await older.StartAsync();
         TaskQueue producer = MakeProducer();
         for (int i = 0; i < 20; i++) await producer.EnqueueAsync(new Job(i));

@@ -15,6 +15,7 @@ public abstract partial class TaskConformance
         _toDeclare.Add(o => o.AddHandler<Child>($"{Name}-child", static (_, _, _) => default, h =>
         {
             h.Queue = Name;
+            h.Serializer = Json;
             h.Concurrency = concurrency;
         }));
         (TaskQueue producer, _) = await StartAsync(async (job, context, cancellationToken) =>
@@ -45,6 +46,7 @@ public abstract partial class TaskConformance
         }, h =>
         {
             h.Queue = Name;
+            h.Serializer = Json;
             h.Concurrency = 2;
         }));
         (TaskQueue producer, TaskQueue worker) = await StartAsync(async (job, context, cancellationToken) =>
@@ -68,7 +70,7 @@ public abstract partial class TaskConformance
                 TaskReceipt job = await context.TaskQueue.EnqueueAsync(new Job(0), new() { TrackResult = true }, cancellationToken);
                 await context.TaskQueue.WaitAsync(job, cancellationToken);
             }
-        }, static h => { h.Concurrency = 1; h.Retries = 0; }));
+        }, static h => { h.Concurrency = 1; h.Retries = 0; h.Serializer = Json; }));
         (TaskQueue producer, _) = await StartAsync(async (job, context, cancellationToken) =>
         {
             if (job.Number == 0) return;
