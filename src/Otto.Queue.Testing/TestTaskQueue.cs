@@ -180,6 +180,10 @@ public sealed class TestTaskQueue : ITaskQueue, IAsyncDisposable
         _queue.WaitAsync<TResult>(receipt, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<TResult> WaitAsync<TResult>(string queue, TaskId id, CancellationToken cancellationToken = default) =>
+        _queue.WaitAsync<TResult>(queue, id, cancellationToken);
+
+    /// <inheritdoc/>
     public Task WaitAsync(TaskReceipt receipt, CancellationToken cancellationToken = default) =>
         _queue.WaitAsync(receipt, cancellationToken);
 
