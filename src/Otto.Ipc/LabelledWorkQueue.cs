@@ -15,12 +15,13 @@ public delegate bool KeyMatch(ReadOnlySpan<byte> message, bool isCancelRequested
 /// one that is stopped in the middle of its own.</remarks>
 public abstract class LabelledWorkQueue : SearchableWorkQueue
 {
-    /// <summary>Sends a copy of <paramref name="message"/>, if there is room and no other message has its key.</summary>
+    /// <summary>Sends a copy of <paramref name="message"/>, if there is room and no other
+    /// message has its key.</summary>
     /// <param name="message">The bytes; may be empty.</param>
     /// <param name="labels">What the queue is to know it by.</param>
     /// <param name="delay">The shortest wait until a worker gets it: zero to <see cref="WorkQueue.MaxDelay"/>.</param>
     /// <param name="hasKey">Whether another message, or the first <see cref="SearchableWorkQueue.SearchedBytes"/> bytes
-    /// of it, has this message's key: asked where the hashes are equal. <see langword="null"/> where the hash is the
+    /// of it, has this message's key: asked where the hashes are equal. <see langword="null"/> if the hash is the
     /// key.</param>
     /// <returns>What became of it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The message or the delay exceeds its limit.</exception>
@@ -30,7 +31,8 @@ public abstract class LabelledWorkQueue : SearchableWorkQueue
     /// <see cref="WorkQueue.TrySendAndLease"/> does, if no other message has its key.</summary>
     /// <param name="message">The bytes; may be empty.</param>
     /// <param name="labels">What the queue is to know it by.</param>
-    /// <param name="hasKey">As for <see cref="TrySend(ReadOnlySpan{byte}, in MessageLabels, TimeSpan, KeyMatch?)"/>.</param>
+    /// <param name="hasKey">As for
+    /// <see cref="TrySend(ReadOnlySpan{byte}, in MessageLabels, TimeSpan, KeyMatch?)"/>.</param>
     /// <param name="lease">The message as a lease.</param>
     /// <returns>What became of it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The message exceeds its limit.</exception>
@@ -51,20 +53,21 @@ public abstract class LabelledWorkQueue : SearchableWorkQueue
     /// <returns><see langword="true"/> if one was found; otherwise, <see langword="false"/>.</returns>
     public abstract bool TryFindKey(ulong key, KeyMatch hasKey, out WorkId id, out bool held);
 
-    /// <summary>Takes the result of a message out of the queue, if it is there. Of several callers one gets it.</summary>
+    /// <summary>Takes the result of a message out of the queue, if it is there. Of several
+    /// callers one gets it.</summary>
     /// <param name="id">The message's label.</param>
     /// <param name="result">With <see cref="MessageState.Done"/> the result, as it was given to
-    /// <see cref="WorkLease.Complete(ReadOnlySpan{byte})"/>; with <see cref="MessageState.Dead"/> the reason, UTF-8, and
-    /// the dead letter stays; otherwise, empty.</param>
-    /// <returns><see cref="MessageState.Done"/> or <see cref="MessageState.Cancelled"/> if this call took it; otherwise,
-    /// where the message is.</returns>
+    /// <see cref="WorkLease.Complete(ReadOnlySpan{byte})"/>; with <see cref="MessageState.Dead"/> the reason, UTF-8,
+    /// and the dead letter stays; otherwise, empty.</param>
+    /// <returns><see cref="MessageState.Done"/> or <see cref="MessageState.Cancelled"/> if this call took it;
+    /// otherwise, where the message is.</returns>
     public abstract MessageState TryTakeResult(UInt128 id, out byte[] result);
 
     /// <summary>Takes back what <see cref="SearchableWorkQueue.RequestCancel"/> noted.</summary>
     /// <param name="id">The message.</param>
     public abstract void WithdrawCancelRequest(WorkId id);
 
-    /// <summary>Says which messages this handle takes that were passed over by
+    /// <summary>Sets which messages this handle takes that were passed over by
     /// <see cref="WorkLease.PassOver"/>.</summary>
     /// <param name="subjects">Their subjects. A new handle has none.</param>
     public abstract void SetSubjects(IReadOnlyCollection<ulong> subjects);

@@ -6,12 +6,12 @@ namespace Otto.Ipc;
 public readonly record struct MessageLabels
 {
     /// <summary>Names the message for <see cref="LabelledWorkQueue.Find"/> and
-    /// <see cref="LabelledWorkQueue.TryTakeResult"/>: a random number, or a sender's number and a count. Zero for
-    /// none.</summary>
+    /// <see cref="LabelledWorkQueue.TryTakeResult"/>: a random number, or a sender's number and a count. Zero if
+    /// the message has no id.</summary>
     public UInt128 Id { get; init; }
 
-    /// <summary>A hash of the message's key; zero for none. While a message of a key waits, is delayed or is held, no
-    /// other one of that key is sent.</summary>
+    /// <summary>A hash of the message's key; zero if it has no key. While a message of a key waits, is delayed or is
+    /// held, no other one of that key is sent.</summary>
     public ulong Key { get; init; }
 
     /// <summary>How long the result of the message is kept once it is done, or its cancellation, unless it is

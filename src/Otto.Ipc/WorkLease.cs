@@ -52,7 +52,7 @@ public readonly struct WorkLease : IEquatable<WorkLease>
     /// <returns>
     /// <see langword="true"/> if this ended the lease; <see langword="false"/> if it had ended already.
     /// </returns>
-    /// <exception cref="IOException">There is no room for a result of this size, and the lease goes on.</exception>
+    /// <exception cref="IOException">There is no room for a result of this size, and the lease continues.</exception>
     /// <exception cref="NotSupportedException">The queue is no <see cref="LabelledWorkQueue"/>.</exception>
     public bool Complete(ReadOnlySpan<byte> result) => _owner?.Complete(_token, result) ?? false;
 

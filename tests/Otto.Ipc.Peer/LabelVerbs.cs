@@ -7,8 +7,8 @@ namespace Otto.Ipc.Peer;
 
 internal static class LabelVerbs
 {
-    /// <summary>NAME SENDER COUNT MODE: sends messages, each with one of three keys, and more until told to finish. MODE: send,
-    /// delay, keep or cancel.</summary>
+    /// <summary>NAME SENDER COUNT MODE: sends messages, each with one of three keys, and more until told to finish.
+    /// MODE: send, delay, keep or cancel.</summary>
     public static int Send(string[] arguments)
     {
         int sender = int.Parse(arguments[1], InvariantCulture), count = int.Parse(arguments[2], InvariantCulture);
@@ -34,7 +34,8 @@ internal static class LabelVerbs
                     Complete(lease);
                 }
 
-                if (mode == "cancel" && i % 2 == 0 && queue.Find(LabelledMessage.Id(sender, i), out WorkId id) == MessageState.Waiting) queue.Cancel(id);
+                if (mode == "cancel" && i % 2 == 0 && queue.Find(LabelledMessage.Id(sender, i), out WorkId id) == MessageState.Waiting)
+                    queue.Cancel(id);
             }
 
             Thread.Sleep(1); // Others want the keys too.

@@ -11,7 +11,8 @@ internal sealed class KeptSlots(
     /// <summary>No slot is kept: the greatest time.</summary>
     public const long Never = long.MaxValue;
 
-    /// <summary>How long a result is safe from those that need its room while its sender lives, though it takes more than its share.</summary>
+    /// <summary>How long a result is safe from those that need its room while its sender
+    /// lives, though it takes more than its share.</summary>
     private const long SafeMilliseconds = 60_000;
 
     private long _nextReclaim;
@@ -24,7 +25,7 @@ internal sealed class KeptSlots(
 
     public static long After(long milliseconds) => Math.Min(DelayedSlots.Now, Never - milliseconds - 1) + milliseconds;
 
-    /// <summary>Makes sure that the slots are looked at when <paramref name="time"/> has come.</summary>
+    /// <summary>Makes sure that the slots are checked when <paramref name="time"/> has come.</summary>
     public void Lower(long time)
     {
         ref long word = ref map.Long(untilWord);
@@ -66,8 +67,8 @@ internal sealed class KeptSlots(
         foreach (Candidate oldest in dead.Take(Math.Min(excess + MostDead / 8, Math.Max(0, dead.Count - 1)))) Drop(oldest, drop);
     }
 
-    /// <summary>Makes room in a full queue: drops results that are over their time, or that nobody comes for because their sender is dead;
-    /// then, beyond their share, the oldest that had time enough.</summary>
+    /// <summary>Makes room in a full queue: drops results that are over their time, or that nobody comes for because
+    /// their sender is dead; then, beyond their share, the oldest that had time enough.</summary>
     /// <returns><see langword="true"/> if there is room now; otherwise, <see langword="false"/>.</returns>
     public bool TryMakeRoom(Func<SlotToken, bool> drop)
     {

@@ -32,7 +32,8 @@ internal static class LeaseTime
         Volatile.Write(ref field, (leased & ~(3L << HandlingAt)) | (long)handling << HandlingAt);
     }
 
-    /// <summary>How the holder of a leased slot works on it; <see cref="WorkHandling.Alone"/> where it has not said.</summary>
+    /// <summary>How the holder of a leased slot works on it;
+    /// <see cref="WorkHandling.Alone"/> where it has not said.</summary>
     public static WorkHandling HandlingOf(long leased, long word) =>
         (leased & LapMask) != (SlotWord.Lap(word) & LapMask) ? WorkHandling.Alone : (WorkHandling)((leased >> HandlingAt) & 3);
 

@@ -21,10 +21,10 @@ internal sealed class PassedOverSlots(SlotTable slots, QueueTotals totals, long 
         Volatile.Write(ref _seen, Changes - 1); // Looks again.
     }
 
-    /// <summary>Says that a message was set aside. Its word is stored before.</summary>
+    /// <summary>Announces that a message was set aside. Its word is stored before.</summary>
     public void Announce() => Interlocked.Increment(ref slots.Map.Int(changesWord));
 
-    /// <summary>Whether a look at the slots may find something, or has.</summary>
+    /// <summary>Whether a search of the slots may find something, or has.</summary>
     public bool MayHave => _count > 0 || (Volatile.Read(ref _seen) != Changes && _subjects.Count > 0 && totals.Aside > 0);
 
     /// <summary>Leases the message that was passed over first, of those that are taken here.</summary>

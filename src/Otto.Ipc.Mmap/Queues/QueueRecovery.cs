@@ -90,7 +90,8 @@ internal sealed class QueueRecovery(
     {
         ulong hash = SlotIndex.HashOf((ulong)Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.LabelKey)));
         index.Settle(hash);
-        if (!index.Names(hash, slot) || FaultPoints.Plants("queue.sweep.drops-offered")) return TryMove(slot, word, SlotState.Released, me, 0, free);
+        if (!index.Names(hash, slot) || FaultPoints.Plants("queue.sweep.drops-offered"))
+            return TryMove(slot, word, SlotState.Released, me, 0, free);
         if ((SlotState)(Volatile.Read(ref map.Int(layout.Labels(slot) + QueueLayout.Intent)) & 0xFF) != SlotState.Delayed)
             return TryMove(slot, word, SlotState.Filled, me, 0, ready);
         if (Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), SlotWord.Move(word, SlotState.Delayed, me), word) != word)

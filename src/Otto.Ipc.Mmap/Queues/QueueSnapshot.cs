@@ -11,14 +11,14 @@ internal sealed class QueueSnapshot(
     SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, QueueTotals totals, Func<BlockDescriptor, byte[]> readLoan)
     : IBlockReferences
 {
-    /// <summary>A queue of up to so many slots is searched for its oldest lease each time it is counted; a larger one once per
-    /// second.</summary>
+    /// <summary>A queue of up to so many slots is searched for its oldest lease each time it is counted; a larger one
+    /// once per second.</summary>
     private const int SearchedSlots = 4096;
 
     private long _leaseSearchedAt = long.MinValue / 2;
     private long _oldestLease;
 
-    /// <summary>Counts without looking at the slots: what index queues hold, and the totals of all else.</summary>
+    /// <summary>Counts without reading the slots: what index queues hold, and the totals of all else.</summary>
     public WorkQueueCounts Count()
     {
         int dead = totals.Dead, delayed = totals.Delayed, keptCount = totals.Kept, cancelled = totals.Cancelled, aside = totals.Aside;
@@ -62,7 +62,8 @@ internal sealed class QueueSnapshot(
             long word = Volatile.Read(ref Word(i));
             if (SlotWord.State(word) is SlotState.Leased or SlotState.Ending)
                 oldest = Math.Max(oldest,
-                    LeaseTime.Age(MachineClock.CoarseMilliseconds, Volatile.Read(ref map.Long(layout.Slot(i) + QueueLayout.LeasedAt)), word));
+                    LeaseTime.Age(MachineClock.CoarseMilliseconds, Volatile.Read(ref map.Long(layout.Slot(i) + QueueLayout.LeasedAt)),
+                        word));
         }
 
         Volatile.Write(ref _oldestLease, oldest);
@@ -140,7 +141,8 @@ internal sealed class QueueSnapshot(
                 long labels = layout.Labels(i);
                 bool isLoan = Volatile.Read(ref map.Byte(isKept ? labels + QueueLayout.NoteKind : layout.Slot(i) + QueueLayout.Kind))
                     == QueueLayout.KindLoan;
-                BlockDescriptor named = BlockDescriptor.Read(map, isKept ? labels + QueueLayout.Note : layout.Slot(i) + QueueLayout.Payload);
+                BlockDescriptor named =
+                    BlockDescriptor.Read(map, isKept ? labels + QueueLayout.Note : layout.Slot(i) + QueueLayout.Payload);
                 Interlocked.MemoryBarrier();
                 if (Volatile.Read(ref Word(i)) != word) continue;
                 if (isLoan) references.Add((named.Block, named.Generation));

@@ -4,8 +4,8 @@ using Otto.Ipc.Platform;
 namespace Otto.Ipc.Mmap.Queues;
 
 // How many slots are in the states that no index queue counts, so that nobody has to look at all slots. Each is changed after the slot's
-// word: a process that dies in between leaves a total wrong by one, and one that is stopped there makes it wrong when it goes on. So the slots
-// are counted again after a death, and now and then while they change.
+// word: a process that dies in between leaves a total wrong by one, and one that is stopped there makes it wrong when it goes on. So the
+// slots are counted again after a death, and now and then while they change.
 //
 //  control word 8:  00 dead   04 delayed   08 kept   0C cancelled   10 set aside   14 overflowed index
 //                   18 dead letters dropped   20 results dropped   28 changes
@@ -61,8 +61,8 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, long a
     /// <summary>Asks for <see cref="CountAgain"/>: a participant died.</summary>
     public void Distrust() => _mustCount = true;
 
-    /// <summary>Counts the slots, where that was asked for or some have moved since the last time, and corrects what is wrong. Gives up
-    /// until the next time where slots keep moving. For one thread at a time.</summary>
+    /// <summary>Counts the slots, where that was asked for or some have moved since the last time, and corrects what is
+    /// wrong. Gives up until the next time where slots keep moving. For one thread at a time.</summary>
     public void CountAgain()
     {
         long now = MachineClock.CoarseMilliseconds;

@@ -37,7 +37,8 @@ internal sealed class SlotIndex(SegmentMapping map, QueueLayout layout, QueueTot
         if (!TryPlace(bucket, MakeCell(hash, slot, UseOf(slot)))) totals.SetIndexOverflowed();
     }
 
-    /// <summary>Files a slot under a key, unless <paramref name="isTaken"/> finds another message that has it.</summary>
+    /// <summary>Files a slot under a key, unless <paramref name="isTaken"/> finds another
+    /// message that has it.</summary>
     /// <returns>The slot of the other message; negative if there is none, and the key is this slot's.</returns>
     public int AddUnique(ulong hash, int slot, Func<int, bool> isTaken)
     {

@@ -20,7 +20,8 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
     /// <param name="hasKey">Whether a message has the same key.</param>
     /// <param name="slot">Where it is.</param>
     /// <param name="word">Its word as it was committed as Leased.</param>
-    public LabelledSendResult TrySend(ReadOnlySpan<byte> message, in MessageLabels labels, SlotState target, long notBefore, KeyMatch? hasKey,
+    public LabelledSendResult TrySend(ReadOnlySpan<byte> message, in MessageLabels labels, SlotState target, long notBefore,
+        KeyMatch? hasKey,
         out int slot, out long word)
     {
         BlockDescriptor? block = null;
@@ -109,7 +110,8 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
         int mine = slot;
         ulong key = labels.Key;
         UInt128 id = labels.Id, existing = 0;
-        int other = index.AddUnique(SlotIndex.HashOf(key), slot, candidate => candidate != mine && HasKey(candidate, key, id, hasKey, out existing));
+        int other = index.AddUnique(SlotIndex.HashOf(key), slot,
+            candidate => candidate != mine && HasKey(candidate, key, id, hasKey, out existing));
         if (other >= 0)
         {
             // Not in the index under its key, so nobody else moves it.

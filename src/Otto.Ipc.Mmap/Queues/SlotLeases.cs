@@ -81,7 +81,8 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         bool leased = false;
         try
         {
-            LabelledSendResult result = labelled.TrySend(message, labels, SlotState.Leased, notBefore: 0, hasKey, out int slot, out long word);
+            LabelledSendResult result =
+                labelled.TrySend(message, labels, SlotState.Leased, notBefore: 0, hasKey, out int slot, out long word);
             if (result.Status != LabelledSendStatus.Sent) return result;
             lease = message.Length > _layout.SlotBytes ? loans.LeaseOf(this, slot, word) : LeaseOf(slot, word, message.Length);
             leased = true; // what is in flight now ends with the lease
@@ -93,7 +94,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         }
     }
 
-    /// <summary>Says which passed-over messages are taken here.</summary>
+    /// <summary>Sets which passed-over messages are taken here.</summary>
     public void SetSubjects(IReadOnlyCollection<ulong> subjects)
     {
         passedOver.SetSubjects(subjects);

@@ -15,10 +15,12 @@ internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels l
     /// <summary>Ends a lease and keeps its result, where its sender asked for that. Within the gate.</summary>
     public bool TryKeep(in SlotToken token, ReadOnlySpan<byte> result)
     {
-        if ((_moves.TagsOf(token.Index) & SlotTags.KeepsResult) == 0 || FaultPoints.Plants("queue.result.forgotten")) return _moves.TryRelease(token);
+        if ((_moves.TagsOf(token.Index) & SlotTags.KeepsResult) == 0 || FaultPoints.Plants("queue.result.forgotten"))
+            return _moves.TryRelease(token);
         if (result.Length <= QueueLayout.NoteBytes) return _moves.TryKeepResult(token, result, block: null);
         if (result.Length > slots.MaxMessageBytes)
-            throw new IOException($"{slots.Segment.Path}: a result of {result.Length:N0} bytes exceeds the limit of {slots.MaxMessageBytes:N0}; "
+            throw new IOException(
+                $"{slots.Segment.Path}: a result of {result.Length:N0} bytes exceeds the limit of {slots.MaxMessageBytes:N0}; "
                 + "raise MaxLoanBytes");
         if (!loans.Pool.TryBorrow(result.Length, out BlockDescriptor block, out Memory<byte> memory))
             throw new IOException($"{slots.Segment.Path}: there is no free block for a result of {result.Length:N0} bytes; "
@@ -55,7 +57,8 @@ internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels l
             }
         }
 
-        throw new CorruptSegmentException($"{slots.Segment.Path}: the result of {id:X32} could not be read in {IndexQueue.MostTries:N0} tries");
+        throw new CorruptSegmentException(
+            $"{slots.Segment.Path}: the result of {id:X32} could not be read in {IndexQueue.MostTries:N0} tries");
     }
 
     private bool TryCopy(int slot, out byte[] result)

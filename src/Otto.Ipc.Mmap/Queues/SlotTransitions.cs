@@ -115,7 +115,8 @@ internal sealed class SlotTransitions
         return leased;
     }
 
-    /// <summary>Completes what was written and has a key: Writing → Offered. The key decides whether it is committed.</summary>
+    /// <summary>Completes what was written and has a key: Writing → Offered. The key
+    /// decides whether it is committed.</summary>
     public long Offer(int slot, long writing, int length, int kind, long notBefore, SlotTags tags)
     {
         Describe(slot, writing, length, kind, notBefore, tags);
@@ -128,8 +129,8 @@ internal sealed class SlotTransitions
         return offered;
     }
 
-    /// <summary>Commits an offered message that is in the index: Offered → what its sender wanted, exact. Anyone may, so
-    /// that a sender that is stopped does not hold up its key.</summary>
+    /// <summary>Commits an offered message that is in the index: Offered → what its sender wanted, exact. Anyone may,
+    /// so that a sender that is stopped does not hold up its key.</summary>
     /// <returns><see langword="true"/> if this call did; otherwise, <see langword="false"/>: another did.</returns>
     public bool TryCommitOffered(int slot, long offered)
     {
@@ -157,7 +158,8 @@ internal sealed class SlotTransitions
     /// <param name="token">The lease.</param>
     /// <param name="result">The result, if it fits behind the labels.</param>
     /// <param name="block">Otherwise, its block; begun to be sent.</param>
-    /// <returns><see langword="true"/> if it was kept; otherwise, <see langword="false"/>: the word has moved on.</returns>
+    /// <returns><see langword="true"/> if it was kept; otherwise, <see langword="false"/>:
+    /// the word has moved on.</returns>
     public bool TryKeepResult(in SlotToken token, ReadOnlySpan<byte> result, BlockDescriptor? block)
     {
         BlockDescriptor? payload = LoanOf(token);
@@ -278,7 +280,8 @@ internal sealed class SlotTransitions
         throw _ready.NoProgress("step over cancelled messages");
     }
 
-    /// <summary>Ends a cancelled message: releases its slot, or keeps it where a caller may wait for its result.</summary>
+    /// <summary>Ends a cancelled message: releases its slot, or keeps it where a caller may
+    /// wait for its result.</summary>
     private bool TryWithdraw(in SlotToken token)
     {
         // Read before the slot is given away; the exact CAS says that they were this message's.
@@ -322,7 +325,7 @@ internal sealed class SlotTransitions
         return true;
     }
 
-    /// <summary>Frees slots of messages that were cancelled, or of results that nobody comes for.</summary>
+    /// <summary>Frees slots of messages that were cancelled, or of results that are not collected.</summary>
     public bool TryMakeRoom() => Reap() > 0 | _kept.TryMakeRoom(_drop);
 
     /// <summary>Drops results and dead letters whose time is over.</summary>
@@ -377,7 +380,8 @@ internal sealed class SlotTransitions
 
     public SlotTags TagsOf(int slot) => (SlotTags)Volatile.Read(ref _map.Byte(_layout.Slot(slot) + QueueLayout.Tags));
 
-    /// <summary>The block that a message has in its present state: of the result where it is kept, otherwise of the payload.</summary>
+    /// <summary>The block that a message has in its present state: of the result where it
+    /// is kept, otherwise of the payload.</summary>
     private BlockDescriptor? LoanOf(in SlotToken token)
     {
         long labels = _layout.Labels(token.Index);

@@ -41,7 +41,8 @@ internal enum SlotState
     Cancelled = 6,
     Ending = 7,
 
-    /// <summary>Complete and in the index of keys, or about to be; whoever meets it there commits it.</summary>
+    /// <summary>Complete and in the index of keys, or about to be; any process that meets
+    /// it there commits it.</summary>
     Offered = 8,
 
     /// <summary>Done, and its result waits to be collected.</summary>

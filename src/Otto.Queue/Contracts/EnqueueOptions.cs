@@ -47,8 +47,9 @@ public sealed record EnqueueOptions
     /// that a program that starts again does not add another.</remarks>
     public TimeSpan? RepeatInterval { get; init; }
 
-    /// <summary>Whether the result is wanted: then <see cref="ITaskQueue.WaitAsync{TResult}(TaskReceipt, CancellationToken)"/> waits for it. It also
-    /// reports when a task without a result has ended.</summary>
+    /// <summary>Whether the result is wanted: then
+    /// <see cref="ITaskQueue.WaitAsync{TResult}(TaskReceipt, CancellationToken)"/> waits
+    /// for it. It also reports when a task without a result has ended.</summary>
     public bool TrackResult { get; init; }
 
     /// <summary>What the task carries because of these options; <see langword="null"/> if nothing.</summary>

@@ -13,6 +13,7 @@ public interface ITaskHandler<in TTask, TResult>
     /// <param name="context">What is known about this attempt; valid only until the returned task ends.</param>
     /// <param name="cancellationToken">Fires when the task was cancelled, its timeout has passed, or a graceful stop
     /// has run out of time.</param>
-    /// <returns>The result, for a caller that waits with <see cref="ITaskQueue.WaitAsync{TResult}(TaskReceipt, CancellationToken)"/>.</returns>
+    /// <returns>The result, for a caller that waits with
+    /// <see cref="ITaskQueue.WaitAsync{TResult}(TaskReceipt, CancellationToken)"/>.</returns>
     ValueTask<TResult> HandleAsync(TTask task, TaskContext context, CancellationToken cancellationToken);
 }

@@ -38,7 +38,8 @@ public interface ITaskQueue
         where TTask : notnull;
 
     /// <summary>Hands over a task and waits for its result: <see cref="EnqueueAsync{TTask}"/> with
-    /// <see cref="EnqueueOptions.TrackResult"/>, then <see cref="WaitAsync{TResult}(TaskReceipt, CancellationToken)"/>.</summary>
+    /// <see cref="EnqueueOptions.TrackResult"/>, then
+    /// <see cref="WaitAsync{TResult}(TaskReceipt, CancellationToken)"/>.</summary>
     /// <typeparam name="TResult">The type that its handler returns.</typeparam>
     /// <param name="task">The task. It is found by the type of the object, or the nearest base type that a task is
     /// declared with, so that only the result's type has to be written:

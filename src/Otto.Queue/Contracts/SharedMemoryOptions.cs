@@ -40,8 +40,8 @@ public sealed class SharedMemoryOptions
     /// minute.</remarks>
     public TimeSpan ResultRetention { get; set; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>Gets or sets the most dead letters that a segment keeps; <see langword="null"/>, the default, for half of
-    /// its slots. Beyond it the oldest are deleted and counted.</summary>
+    /// <summary>Gets or sets the most dead letters that a segment keeps; <see langword="null"/>, the default, for half
+    /// of its slots. Beyond it the oldest are deleted and counted.</summary>
     public int? MaxDeadLetters { get; set; }
 
     /// <summary>Gets or sets how long a segment keeps a dead letter, up to 3,650 days. The default is 7 days.</summary>

@@ -99,7 +99,8 @@ internal static class EnvelopeReader
         return at + length <= message.Length ? message.Slice(at, length) : default;
     }
 
-    /// <summary>Whether somebody asked for the result of a message that may be cut short, or anything at all.</summary>
+    /// <summary>Whether a producer asked for the result of a message that may be cut short,
+    /// or anything at all.</summary>
     internal static bool WantsResult(ReadOnlySpan<byte> message) =>
         message.Length >= EnvelopeLayout.FixedBytes && message[EnvelopeLayout.MagicAt] == EnvelopeLayout.Magic
         && (BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.FlagsAt..]) & EnvelopeLayout.WantsResult) != 0;

@@ -3,13 +3,15 @@ using System.Text;
 
 namespace Otto.Queue;
 
-// Events that are published on a queue beside its tasks: cancel a task, its result, that its result is kept, its progress. Agrees with docs/envelope.md.
+// Events that are published on a queue beside its tasks: cancel a task, its result, that its result is
+// kept, its progress. Agrees with docs/envelope.md.
 //
 //  0    1    2         8+2                12                  22
 //  +----+----+- - - - -+------------------+-------------------- - -
 //  |kind| 0  | id (16, big-endian)        | what the kind says
 //  +----+----+- - - - -+------------------+-------------------- - -
-// cancel, ready: nothing. result: status, format, then the payload, or the words of a failure. progress: f64 done, f64 total, text. Little-endian.
+// cancel, ready: nothing. result: status, format, then the payload, or the words of a failure. progress:
+// f64 done, f64 total, text. Little-endian.
 
 internal enum TaskEventKind : byte
 {

@@ -40,7 +40,7 @@ public interface IEventChannel
     /// <summary>Receives from now on what others publish with <see cref="NotifyAsync"/>. Further calls do
     /// nothing.</summary>
     /// <param name="received">Called for each event, by any thread, the bytes valid until it returns; must not
-    /// block. An empty message says that events may have been missed.</param>
+    /// block. An empty message means that events may have been missed.</param>
     /// <returns>Completes when whatever is published from now on is received.</returns>
     ValueTask ListenAsync(Action<ReadOnlyMemory<byte>> received);
 
@@ -80,7 +80,7 @@ public interface IResultChannel
     /// publishes, if anything.</summary>
     bool KeepsResults => false;
 
-    /// <summary>Whether results that nobody collects take so much room that producers should collect theirs.</summary>
+    /// <summary>Whether uncollected results take so much room that producers should collect theirs.</summary>
     bool MustCollect => false;
 
     /// <summary>Asks for the event of a task's result, or of its failure if the route has it among the dead letters,
@@ -94,15 +94,15 @@ public interface IResultChannel
 
 /// <summary>What a route knows about a result.</summary>
 /// <param name="Event">The event; <see langword="null"/> if the route has none.</param>
-/// <param name="IsGone">Whether the route neither has the task nor a result of it, and keeps all of them: the result was
-/// collected, or dropped. <see langword="false"/> if it cannot tell.</param>
+/// <param name="IsGone">Whether the route neither has the task nor a result of it, and keeps all of them: the result
+/// was collected, or dropped. <see langword="false"/> if it does not know.</param>
 public readonly record struct ResultLookup(ReadOnlyMemory<byte>? Event, bool IsGone = false);
 
 /// <summary>A <see cref="TaskChannel"/> that leaves tasks for which this process has no handler to workers that have
 /// one. Without it such a task goes back to the end of the queue, and this process pauses.</summary>
 public interface ISelectiveChannel
 {
-    /// <summary>Says which tasks are handled here. Called before <see cref="TaskChannel.StartConsuming"/>.</summary>
+    /// <summary>Sets which tasks are handled here. Called before <see cref="TaskChannel.StartConsuming"/>.</summary>
     /// <param name="names">Their names.</param>
     void SetHandled(IReadOnlyCollection<string> names);
 

@@ -21,8 +21,8 @@ public abstract class TaskChannel : IAsyncDisposable
     /// well. Never blocks.</summary>
     public virtual string? Status => null;
 
-    /// <summary>What whoever runs the program should know about the queue on this route, found when it was opened;
-    /// <see langword="null"/> if there is nothing. Logged once.</summary>
+    /// <summary>A problem of the queue on this route that was found when it was opened, for the log;
+    /// <see langword="null"/> if there is none.</summary>
     public string? Warning { get; init; }
 
     /// <summary>Whether answers come over the network: workers then leave the thread pool to them more often.</summary>

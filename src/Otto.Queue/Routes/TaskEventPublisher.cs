@@ -52,7 +52,8 @@ internal sealed class TaskEventPublisher(QueueContext context, RouteConnections 
         try
         {
             await events.NotifyAsync(TaskEvent.Result(id, ResultStatus.Failed, 0, Encoding.UTF8.GetBytes(
-                $"the task completed, but its result of {message.Length:N0} bytes cannot be published: {e.Message}")), id).ConfigureAwait(false);
+                $"the task completed, but its result of {message.Length:N0} bytes cannot be published: {e.Message}")), id).ConfigureAwait(
+                    false);
         }
         catch (Exception again) when (again is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException
             or OperationCanceledException)
@@ -71,7 +72,8 @@ internal sealed class TaskEventPublisher(QueueContext context, RouteConnections 
             or OperationCanceledException)
         {
             if (!context.Lifetime.IsStopping) context.Log.NoticesFailed(context.Name, route, e);
-            if (resultOf is { } id && e is IOException or ArgumentException) await PublishFailureAsync(events, message, id, e).ConfigureAwait(false);
+            if (resultOf is { } id && e is IOException or ArgumentException)
+                await PublishFailureAsync(events, message, id, e).ConfigureAwait(false);
         }
         finally
         {

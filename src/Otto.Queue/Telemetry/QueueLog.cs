@@ -95,6 +95,6 @@ internal sealed partial class QueueLog(ILogger logger)
     [LoggerMessage(43, LogLevel.Warning, "Queue '{Queue}' on {Route}: {Warning}")]
     internal partial void RouteWarning(string queue, RouteName route, string warning);
 
-    [LoggerMessage(42, LogLevel.Warning, "Queue '{Queue}': the result of task {Id} could not be kept; its producer is told so")]
+    [LoggerMessage(42, LogLevel.Warning, "Queue '{Queue}': the result of task {Id} could not be kept; its producer is notified")]
     internal partial void ResultNotKept(string queue, TaskId id, Exception error);
 }

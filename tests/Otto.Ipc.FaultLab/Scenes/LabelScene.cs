@@ -6,8 +6,8 @@ using Otto.Ipc.Mmap;
 
 namespace Otto.Ipc.FaultLab.Scenes;
 
-// A queue whose messages have ids, keys and results: a sender that competes for the keys, a worker, one that takes what is passed over, and one
-// that collects results, while the victim stays where it fell. Afterwards each message that was sent is done once and its result was
+// A queue whose messages have ids, keys and results: a sender that competes for the keys, a worker, one that takes what is passed over, and
+// one that collects results, while the victim stays where it fell. Afterwards each message that was sent is done once and its result was
 // collected once, no two messages of a key lived at once, and nobody was refused for a message that never was.
 
 internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool mustReach) : Scene(fault, kill, random, mustReach)
@@ -58,7 +58,8 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
         Judge(_sends.Stop(), "the sender");
         string? intent = _victim.Last("intent");
         if (Kill && Fault.Fate == ExpectedOutcome.Done) Of(intent!).Sent = true;
-        Soon(() => _entries.Values.All(static e => !e.Sent || (e.Done == 1 && e.Collected == 1)), "every message to be done, and every result to come (I1, I11)");
+        Soon(() => _entries.Values.All(static e => !e.Sent || (e.Done == 1 && e.Collected == 1)),
+            "every message to be done, and every result to come (I1, I11)");
         // What it left half-done is swept, and then done by the others.
         Soon(() => !Workspace.Lists(Name, _victim.Id), "somebody to sweep the victim");
         Soon(() => _sender.GetCounts() is { Ready: 0, Leased: 0, Delayed: 0, PassedOver: 0 }, "everything to be done");
@@ -131,7 +132,8 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
                 continue;
             }
 
-            if (!Payload.TryRead(lease.Payload.Span, out int sender, out int sequence)) Findings.Add($"I2: a torn message {sender}:{sequence}");
+            if (!Payload.TryRead(lease.Payload.Span, out int sender, out int sequence))
+                Findings.Add($"I2: a torn message {sender}:{sequence}");
             Entry entry = Of($"{sender}:{sequence}");
             if (Interlocked.Increment(ref entry.Leases) == 1 && Fault.Victim.EndsWith("take", StringComparison.Ordinal))
             {
@@ -141,7 +143,8 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
 
             string? other = null;
             // By a look at every slot, so that a damaged index does not hide it.
-            if (_worker.TryFind(m => Payload.TryRead(m, out int s, out int n) && LabelledMessage.Key(s, n) == LabelledMessage.Key(sender, sequence)
+            if (_worker.TryFind(
+                m => Payload.TryRead(m, out int s, out int n) && LabelledMessage.Key(s, n) == LabelledMessage.Key(sender, sequence)
                 && (s, n) != (sender, sequence) && (other = $"{s}:{n}") is not null, out _, out _))
                 Findings.Add($"I12: {sender}:{sequence} and {other} have one key at once");
             if (lease.Complete(LabelledMessage.Result(sender, sequence))) Interlocked.Increment(ref entry.Done);
@@ -192,7 +195,8 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
         }
 
         // Killed between the completion and saying so: what it completed shows in the result.
-        if (Kill && Fault.Fate == ExpectedOutcome.Ended) Interlocked.Increment(ref Of(_victim!.Last("lease") ?? _victim.Last("sent")!).Done);
+        if (Kill && Fault.Fate == ExpectedOutcome.Ended)
+            Interlocked.Increment(ref Of(_victim!.Last("lease") ?? _victim.Last("sent")!).Done);
     }
 
     private static string NameOf(UInt128 id) =>

@@ -17,7 +17,8 @@ internal sealed class SegmentScene(FaultCase fault, bool kill, Random random, bo
     {
         bool sweeps = Fault.Victim.StartsWith("queue-stay", StringComparison.Ordinal),
             removes = Fault.Victim.StartsWith("segment-remove", StringComparison.Ordinal);
-        var options = new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxDeadLetters = 8, MaxAttempts = Fault.Point == "queue.sweep.taken-over" ? 1 : 10,
+        var options = new MmapQueueOptions { Slots = 8, SlotBytes = 256, MaxDeadLetters = 8,
+            MaxAttempts = Fault.Point == "queue.sweep.taken-over" ? 1 : 10,
             MaxParticipants = 16 };
         if (sweeps) LeaveSomething(options);
         if (removes) Workspace.Transport.OpenQueue(Name, options).Dispose();

@@ -72,7 +72,8 @@ public sealed class LabelledQueueTests : IDisposable
             lease.Complete([1, 2, 3]);
             Parallel.For(0, 4, _ =>
             {
-                if (_queue.TryTakeResult((UInt128)i, out byte[] result) == MessageState.Done && result is [1, 2, 3]) Interlocked.Increment(ref got);
+                if (_queue.TryTakeResult((UInt128)i, out byte[] result) == MessageState.Done && result is [1, 2, 3])
+                    Interlocked.Increment(ref got);
             });
         }
 
@@ -117,7 +118,8 @@ public sealed class LabelledQueueTests : IDisposable
     {
         using (LabelledWorkQueue other = (LabelledWorkQueue)_workspace.Transport.OpenQueue("jobs"))
         {
-            for (int i = 1; i <= 32; i++) other.TrySend([1], new MessageLabels { Id = (UInt128)i, KeepResult = Minute }, TimeSpan.Zero, null);
+            for (int i = 1; i <= 32; i++)
+                other.TrySend([1], new MessageLabels { Id = (UInt128)i, KeepResult = Minute }, TimeSpan.Zero, null);
             for (int i = 33; i <= 64; i++) Send((UInt128)i, keep: Minute);
             while (_queue.TryLease(out WorkLease lease)) lease.Complete([1]);
             Assert.That(_queue.TrySend([1]), Is.False, "both live");
@@ -168,7 +170,8 @@ public sealed class LabelledQueueTests : IDisposable
         _queue.Find(1, out WorkId id);
         _queue.Cancel(id);
         Assert.That(SendKey(2, 5).Status, Is.EqualTo(LabelledSendStatus.Sent), "cancelled");
-        Assert.That(_queue.TrySendAndLease([9], new MessageLabels { Id = 4, Key = 7, KeepResult = Minute }, null, out WorkLease held).Status,
+        Assert.That(_queue.TrySendAndLease([9], new MessageLabels { Id = 4, Key = 7, KeepResult = Minute }, null,
+            out WorkLease held).Status,
             Is.EqualTo(LabelledSendStatus.Sent));
         Assert.That(SendKey(5, 7).Status, Is.EqualTo(LabelledSendStatus.KeyTaken));
         Assert.That(held.Complete([1]), Is.True);
@@ -180,12 +183,16 @@ public sealed class LabelledQueueTests : IDisposable
     public void Keys_of_one_hash_are_told_apart_by_their_messages()
     {
         MessageLabels one = new() { Id = 1, Key = 5 }, two = new() { Id = 2, Key = 5 };
-        Assert.That(_queue.TrySend("a"u8, one, TimeSpan.Zero, static (m, _) => m.SequenceEqual("a"u8)).Status, Is.EqualTo(LabelledSendStatus.Sent));
-        Assert.That(_queue.TrySend("b"u8, two, TimeSpan.Zero, static (m, _) => m.SequenceEqual("b"u8)).Status, Is.EqualTo(LabelledSendStatus.Sent));
-        Assert.That(_queue.TrySend("b"u8, two with { Id = 3 }, TimeSpan.Zero, static (m, _) => m.SequenceEqual("b"u8)).Existing, Is.EqualTo((UInt128)2));
+        Assert.That(_queue.TrySend("a"u8, one, TimeSpan.Zero, static (m, _) => m.SequenceEqual("a"u8)).Status,
+            Is.EqualTo(LabelledSendStatus.Sent));
+        Assert.That(_queue.TrySend("b"u8, two, TimeSpan.Zero, static (m, _) => m.SequenceEqual("b"u8)).Status,
+            Is.EqualTo(LabelledSendStatus.Sent));
+        Assert.That(_queue.TrySend("b"u8, two with { Id = 3 }, TimeSpan.Zero, static (m, _) => m.SequenceEqual("b"u8)).Existing,
+            Is.EqualTo((UInt128)2));
         byte[] large = new byte[5000];
         large[0] = 9;
-        Assert.That(_queue.TrySend(large, two with { Id = 4 }, TimeSpan.Zero, static (m, _) => m[0] == 9).Status, Is.EqualTo(LabelledSendStatus.Sent));
+        Assert.That(_queue.TrySend(large, two with { Id = 4 }, TimeSpan.Zero, static (m, _) => m[0] == 9).Status,
+            Is.EqualTo(LabelledSendStatus.Sent));
         Assert.That(_queue.TrySend(large, two with { Id = 5 }, TimeSpan.Zero, static (m, _) => m[0] == 9).Existing, Is.EqualTo((UInt128)4));
         Watchdog.Until(() => LentBlocks() == 1, "the refused one's block");
     }
@@ -193,7 +200,8 @@ public sealed class LabelledQueueTests : IDisposable
     [Test]
     public void Of_many_who_send_one_key_at_once_one_does_and_the_others_are_told_whose_it_is()
     {
-        LabelledWorkQueue[] handles = [_queue, .. Enumerable.Range(0, 3).Select(_ => (LabelledWorkQueue)_workspace.Transport.OpenQueue("jobs"))];
+        LabelledWorkQueue[] handles = [_queue,
+            .. Enumerable.Range(0, 3).Select(_ => (LabelledWorkQueue)_workspace.Transport.OpenQueue("jobs"))];
         for (int round = 0; round < 2000; round++)
         {
             var results = new LabelledSendResult[handles.Length];
@@ -222,7 +230,8 @@ public sealed class LabelledQueueTests : IDisposable
             for (int i = 1; i <= 20_000; i++) Assert.That(queue.Find((UInt128)i, out _), Is.EqualTo(MessageState.Waiting), $"{i}");
             Assert.That(queue.TryLease(out WorkLease first) && first.Complete(), Is.True);
             for (int i = 2; i <= 20_000; i += 7)
-                Assert.That(queue.TrySend([1], new MessageLabels { Id = (UInt128)(i + 100_000), Key = (ulong)i }, TimeSpan.Zero, null).Existing,
+                Assert.That(queue.TrySend([1], new MessageLabels { Id = (UInt128)(i + 100_000), Key = (ulong)i }, TimeSpan.Zero,
+                    null).Existing,
                     Is.EqualTo((UInt128)i));
             while (queue.TryLease(out WorkLease lease)) lease.Complete();
         }

@@ -208,7 +208,8 @@ public sealed class GoldenBytesTests
     public void A_message_with_labels_and_its_result_in_a_queue()
     {
         using var queue = (LabelledWorkQueue)_workspace.Transport.OpenQueue("jobs", Queue);
-        queue.TrySend("hi"u8, new MessageLabels { Id = new UInt128(0x11, 0x22), Key = 0x33, KeepResult = TimeSpan.FromSeconds(5) }, TimeSpan.Zero, null);
+        queue.TrySend("hi"u8, new MessageLabels { Id = new UInt128(0x11, 0x22), Key = 0x33, KeepResult = TimeSpan.FromSeconds(5) },
+            TimeSpan.Zero, null);
         byte[] file = Bytes("jobs", SegmentShape.Queue);
         // Kind 0; tags: an id, a key, a result is kept.
         Same(file[0x1084C..0x10850], "00 07 00 00");

@@ -78,7 +78,8 @@ internal static class SendCommand
                     throw e.InnerExceptions[0] switch
                     {
                         TaskSerializationException tooLarge => TooLarge(tooLarge),
-                        OperationCanceledException late when patience.IsCancellationRequested && !stop.IsCancellationRequested => Late(most, late),
+                        OperationCanceledException late when patience.IsCancellationRequested && !stop.IsCancellationRequested =>
+                            Late(most, late),
                         { } other => other,
                     };
                 }

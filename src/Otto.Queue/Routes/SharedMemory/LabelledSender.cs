@@ -8,7 +8,8 @@ namespace Otto.Queue;
 internal static class LabelledSender
 {
     // The segment itself is the register of keys: a key is taken while a message that has it is ready, delayed or held.
-    internal static SendResult Send(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in SendOptions options, TimeSpan resultRetention, bool hold,
+    internal static SendResult Send(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in SendOptions options,
+        TimeSpan resultRetention, bool hold,
         out WorkLease lease)
     {
         lease = default;
@@ -34,7 +35,8 @@ internal static class LabelledSender
         }
     }
 
-    private static LabelledSendResult TrySend(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in MessageLabels labels, TimeSpan delay,
+    private static LabelledSendResult TrySend(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in MessageLabels labels,
+        TimeSpan delay,
         KeyMatch? hasKey, bool hold, out WorkLease lease)
     {
         lease = default;
@@ -46,7 +48,8 @@ internal static class LabelledSender
 
     // The old one stops keeping others out; then comes the new one, held, so that a full queue changes nothing; then the old one is taken
     // back, or ends with the run that it is in.
-    private static SendResult? Replace(LabelledWorkQueue labelled, KeyedMessage old, ReadOnlySpan<byte> message, in MessageLabels labels, byte[] key,
+    private static SendResult? Replace(LabelledWorkQueue labelled, KeyedMessage old, ReadOnlySpan<byte> message, in MessageLabels labels,
+        byte[] key,
         TimeSpan delay, bool hold, out WorkLease lease)
     {
         lease = default;

@@ -39,8 +39,8 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
             () => OpenOrReplace(transport, queue, out _), options.ResultRetention) { Warning = warning };
     }
 
-    // Other options at the next start are no reason not to start: a segment that nobody has open and that holds nothing is made anew, and any
-    // other goes on as it is.
+    // Other options at the next start are no reason not to start: a segment that nobody has open and that holds nothing is made anew, and
+    // any other goes on as it is.
     private WorkQueue OpenOrReplace(MmapTransport transport, ChannelName queue, out string? warning)
     {
         warning = null;
@@ -65,7 +65,8 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
         catch (SegmentMismatchException e)
         {
             WorkQueue asItIs = transport.OpenQueue(queue, wanted with { Slots = null, SlotBytes = null, MaxAttempts = null });
-            warning = $"{e.Message}. It is used as it is, because it is in use or holds messages; it is made anew with these options at a start "
+            warning = $"{e.Message}. It is used as it is, because it is in use or holds messages; it is made anew with these options at "
+                + $"a start "
                 + "at which no process has it open and it is empty";
             return asItIs;
         }

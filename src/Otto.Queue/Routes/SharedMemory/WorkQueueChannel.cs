@@ -166,7 +166,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
         // By its id, so that who waits for its result finds it.
         MessageLabels labels = new() { Id = IdOf(message) };
         WorkLease lease;
-        if (queue is LabelledWorkQueue labelled ? labelled.TrySendAndLease(message, labels, null, out lease).Status != LabelledSendStatus.Sent
+        if (queue is LabelledWorkQueue labelled
+            ? labelled.TrySendAndLease(message, labels, null, out lease).Status != LabelledSendStatus.Sent
             : !queue.TrySendAndLease(message, out lease)) return new(false);
         return new(lease.DeadLetter(reason));
     }
@@ -187,7 +188,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
         (queue as LabelledWorkQueue)?.SetSubjects(_subjects);
     }
 
-    public bool PassOver(in WorkLease lease, ReadOnlySpan<byte> name) => queue is LabelledWorkQueue && lease.PassOver(KeyedMessage.HashOf(name));
+    public bool PassOver(in WorkLease lease, ReadOnlySpan<byte> name) =>
+        queue is LabelledWorkQueue && lease.PassOver(KeyedMessage.HashOf(name));
 
     public override bool TryLease(out WorkLease lease)
     {

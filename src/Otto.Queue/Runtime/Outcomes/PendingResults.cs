@@ -8,7 +8,8 @@ namespace Otto.Queue;
 
 internal sealed class PendingResults(QueueClock clock)
 {
-    /// <summary>How many results may be outstanding or uncollected at once, besides those that a caller waits for.</summary>
+    /// <summary>How many results may be outstanding or uncollected at once, besides those
+    /// that a caller waits for.</summary>
     internal const int MostResults = 100_000;
 
     private static readonly TimeSpan Kept = TimeSpan.FromMinutes(10);
@@ -61,22 +62,24 @@ internal sealed class PendingResults(QueueClock clock)
     internal void Lose(TaskId id)
     {
         if (!_pending.TryGetValue(id, out Pending? pending)) return;
-        Fail(pending, new ResultNotFoundException($"no route has task {id} or a result of it: its result was collected, was not asked for with "
+        Fail(pending, new ResultNotFoundException(
+            $"no route has task {id} or a result of it: its result was collected, was not asked for with "
             + "TrackResult, or was dropped because its time was over"));
         Remove(id);
     }
 
     /// <summary>Waits for a result.</summary>
     /// <param name="id">The task.</param>
-    /// <param name="tasks">The tasks of its queue, where it may be on a route that keeps results; <see langword="null"/> if its
-    /// result can come from this process only.</param>
+    /// <param name="tasks">The tasks of its queue, where it may be on a route that keeps results;
+    /// <see langword="null"/> if its result can come from this process only.</param>
     /// <param name="cancellationToken">Stops the waiting.</param>
     internal async Task<TResult> WaitAsync<TResult>(TaskId id, IReadOnlyList<TaskRegistration>? tasks, CancellationToken cancellationToken)
     {
         if (!_pending.TryGetValue(id, out Pending? pending))
         {
             if (tasks is null)
-                throw new ResultNotFoundException($"task {id} was not enqueued here with TrackResult = true, or its result was collected, or "
+                throw new ResultNotFoundException(
+                    $"task {id} was not enqueued here with TrackResult = true, or its result was collected, or "
                     + $"is older than {Kept.TotalMinutes} minutes");
             if (_stopped) throw Stopped(id, tasks[0].Name);
             pending = Add(id, new Pending(tasks, clock.Timestamp) { IsForeign = true });
@@ -107,7 +110,8 @@ internal sealed class PendingResults(QueueClock clock)
         if (result.Status == ResultStatus.Cancelled) throw new TaskCanceledException($"task {name}{id} was cancelled");
         if (result.Status != ResultStatus.Done) throw new TaskFailedException($"task {name}{id} failed: {result.Error}");
         if (result.Payload is not { } payload)
-            return result.Value is TResult value ? value : result.Value is null ? default! : throw Mismatch(result.Value.GetType().ToString());
+            return result.Value is TResult value ? value
+                : result.Value is null ? default! : throw Mismatch(result.Value.GetType().ToString());
         byte format = result.Format;
         if (pending.Tasks.FirstOrDefault(t => t.Serializer.Format == format) is not { } task) throw Mismatch($"format {format}");
         return payload.Length == 0 ? default! : task.Serializer.Deserialize<TResult>(payload);

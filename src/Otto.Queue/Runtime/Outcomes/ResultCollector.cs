@@ -49,7 +49,8 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
         EnsureRunning();
     }
 
-    /// <summary>Takes the results out that were asked for here, where they take the room that a task waits for.</summary>
+    /// <summary>Takes the results out that were asked for here, where they take the room
+    /// that a task waits for.</summary>
     internal void MakeRoom()
     {
         if (!MustCollect) return;
@@ -82,9 +83,11 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
                 if (_soon.Task.IsCompleted)
                     await Task.Delay(SoonPause, context.Lifetime.Stopping).ConfigureAwait(false); // Once for many.
                 // Before the pass: what is missed from now on is looked for in the next.
-                if (_soon.Task.IsCompleted) Volatile.Write(ref _soon, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+                if (_soon.Task.IsCompleted)
+                    Volatile.Write(ref _soon, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
                 long start = Stopwatch.GetTimestamp();
-                foreach ((TaskId id, Wait wait) in _waits) await AskAsync(id, wait, all: false, context.Lifetime.Stopping).ConfigureAwait(false);
+                foreach ((TaskId id, Wait wait) in _waits) await AskAsync(id, wait, all: false, context.Lifetime.Stopping).ConfigureAwait(
+                    false);
                 MakeRoom();
                 TimeSpan took = Stopwatch.GetElapsedTime(start) * PausePerPass;
                 pause = took > Period ? took : Period;

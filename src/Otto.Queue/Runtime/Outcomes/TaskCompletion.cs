@@ -3,8 +3,8 @@ using System.Text;
 namespace Otto.Queue;
 
 // The end of a task, well or not: its result is reported and its key is free again, or it repeats and is due once more. A result goes to
-// the pending results if a caller here waits for it. Otherwise, it stays on the route that has the task, if that keeps results, and an event
-// says so; else it is an event itself.
+// the pending results if a caller here waits for it. Otherwise, it stays on the route that has the task, if that keeps results, and an
+// event says so; else it is an event itself.
 
 internal sealed class TaskCompletion(QueueContext context, PendingResults results, ResultCollector collector, RouteConnections routes,
     TaskEventPublisher events, ProgressHub progress, LocalQueue local, CancelRequestSet requests)
@@ -28,7 +28,8 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
         if (!metadata.Repeats && metadata.KeyIsLocal) local.ReleaseKey(metadata.UniqueKey!, id);
     }
 
-    /// <summary>Ends a task whose route keeps its result: both in one step, so that neither is lost with this process.</summary>
+    /// <summary>Ends a task whose route keeps its result: both in one step, so that neither
+    /// is lost with this process.</summary>
     /// <param name="registration">Its registration.</param>
     /// <param name="id">The task.</param>
     /// <param name="result">What its handler returned.</param>
