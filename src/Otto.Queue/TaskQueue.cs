@@ -215,11 +215,9 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable, IDisposable
 
     private async Task<TResult> WaitAsync<TResult>(QueueRuntime queue, TaskId id, bool mayBeElsewhere, CancellationToken cancellationToken)
     {
-        // A wait in a handler may be refused, which ends it.
-        using CancellationTokenSource? stop =
-            _handlers.Place is null ? null : CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task<TResult> waiting = _results.WaitAsync<TResult>(id, mayBeElsewhere ? queue.Tasks : null, stop?.Token ?? cancellationToken);
-        if (waiting.IsCompleted) return await waiting.ConfigureAwait(false);
+        // Ends the wait where it cannot begin, or is refused in a handler.
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<TResult> waiting = _results.WaitAsync<TResult>(id, mayBeElsewhere ? queue.Tasks : null, stop.Token);
         IDisposable? collecting = null;
         try
         {
@@ -228,14 +226,15 @@ public sealed class TaskQueue : ITaskQueue, IAsyncDisposable, IDisposable
             TaskReceipt receipt = new(id, RouteName.InProcess, "") { Queue = queue.Name };
             return await _waits.GuardAsync(place, receipt, waiting).ConfigureAwait(false);
         }
-        catch (OperationCanceledException e) when (stop is not null && e.CancellationToken == stop.Token)
+        catch (OperationCanceledException e) when (e.CancellationToken == stop.Token)
         {
             throw new OperationCanceledException(e.Message, e, cancellationToken);
         }
         finally
         {
             collecting?.Dispose();
-            if (stop is not null) await stop.CancelAsync().ConfigureAwait(false);
+            await stop.CancelAsync().ConfigureAwait(false);
+            if (!waiting.IsCompletedSuccessfully) await ((Task)waiting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -44,7 +44,7 @@ public sealed class PublicApiTests
         Assert.That(
             PublicTypes("Otto.Ipc").Where(static type => type.Namespace == "Otto.Ipc.Transports").Select(static type => type.Name),
             Is.EquivalentTo(new[] { "SlotToken", "IWriteSlotOwner", "IReadLeaseOwner", "IWorkLeaseOwner", "ILoanOwner",
-                "PayloadRetention" }));
+                "PayloadRetention", "WorkHandling", "DeliveryHistory" }));
 
     private static bool HasMisnamedToken(MethodBase method)
     {

@@ -24,7 +24,7 @@ internal sealed class IpcToolTests : ToolTest
         string[] lines = result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         Assert.That(lines[0], Does.Match("name +shape +size +owner +participants +depth +oldest"));
         Assert.That(lines.Single(l => l.StartsWith("jobs", StringComparison.Ordinal)),
-            Does.Match($@"queue +[\d.]+ KiB +\d+ +{Environment.ProcessId} sends +1 ready, 0 leased, 0 dead, 1,023 of 1,024 slots free "
+            Does.Match($@"queue +[\d.]+ [KM]iB +\d+ +{Environment.ProcessId} sends +1 ready, 0 leased, 0 dead, 1,023 of 1,024 slots free "
                 + @"+ready [\d.]+ m?s, lease -"));
         Assert.That(lines.Single(l => l.StartsWith("frames", StringComparison.Ordinal)),
             Does.Match(@"stream +4.1 MiB .* 0 B unread in 1 of 4 lanes of 1 MiB"));
@@ -105,7 +105,7 @@ internal sealed class IpcToolTests : ToolTest
         Result dry = Ipc("clean", "--dry-run");
         Assert.That((dry.Code, Directory.GetFiles(Folder).Length), Is.EqualTo((0, 3)));
         Assert.That(dry.Output,
-            Does.Match(@"would remove free\.queue \([\d.]+ KiB\): no process has it open, and it holds no pending work\n"));
+            Does.Match(@"would remove free\.queue \([\d.]+ [KM]iB\): no process has it open, and it holds no pending work\n"));
         Result result = Ipc("clean");
         Assert.That(result.Code, Is.Zero, result.ToString());
         Assert.That(result.Output,

@@ -15,6 +15,8 @@ internal sealed class KeptSlots(
     /// lives, though it takes more than its share.</summary>
     private const long SafeMilliseconds = 60_000;
 
+    private const long AgainMilliseconds = 10_000;
+
     private long _nextReclaim;
 
     /// <summary>The number of dead letters at which the oldest goes.</summary>
@@ -44,8 +46,9 @@ internal sealed class KeptSlots(
         ref long word = ref map.Long(untilWord);
         long now = DelayedSlots.Now;
         if (Volatile.Read(ref word) > now) return;
-        // Before the look: a slot that is kept meanwhile lowers the word again.
-        Interlocked.Exchange(ref word, Never);
+        // Before the look: a slot that is kept meanwhile lowers the word again. Not never: a process that ends in here must not be the last
+        // one to look.
+        Interlocked.Exchange(ref word, now + AgainMilliseconds);
         long next = Never;
         foreach (Candidate kept in Find(static state => state is SlotState.Kept or SlotState.Withdrawn or SlotState.Dead))
         {
@@ -53,22 +56,24 @@ internal sealed class KeptSlots(
             else Drop(kept, drop);
         }
 
-        Lower(next);
+        if (next < now + AgainMilliseconds) Lower(next);
+        else Interlocked.CompareExchange(ref word, next, now + AgainMilliseconds);
     }
 
     /// <summary>Keeps the dead letters within their share: drops the oldest where there are too many.</summary>
     public void DropOldestDead(Func<SlotToken, bool> drop)
     {
-        int excess = totals.Dead - MostDead;
-        if (excess <= 0) return;
+        if (totals.Dead <= MostDead) return;
         // Some more than needed, so that not each dead letter costs a look at all slots.
         List<Candidate> dead = Find(static state => state is SlotState.Dead);
+        int excess = dead.Count - MostDead;
+        if (excess <= 0) return; // The total is wrong, and counted again.
         dead.Sort();
-        foreach (Candidate oldest in dead.Take(Math.Min(excess + MostDead / 8, Math.Max(0, dead.Count - 1)))) Drop(oldest, drop);
+        foreach (Candidate oldest in dead.Take(Math.Min(excess + MostDead / 8, dead.Count - 1))) Drop(oldest, drop);
     }
 
-    /// <summary>Makes room in a full queue: drops results that are over their time, or that nobody comes for because
-    /// their sender is dead; then, beyond their share, the oldest that had time enough.</summary>
+    /// <summary>Makes room in a full queue: drops results that are over their time, or whose sender is dead;
+    /// then, beyond their share, the oldest that had time enough.</summary>
     /// <returns><see langword="true"/> if there is room now; otherwise, <see langword="false"/>.</returns>
     public bool TryMakeRoom(Func<SlotToken, bool> drop)
     {
@@ -78,18 +83,21 @@ internal sealed class KeptSlots(
         results.Sort();
         int most = Math.Max(1, layout.Slots / 8), dropped = 0, beyond = results.Count - layout.Slots / 2;
         Dictionary<int, bool> alive = [];
-        foreach (Candidate result in results)
-        {
-            if (dropped >= most) break;
-            int sender = map.Int(layout.Labels(result.Token.Index) + QueueLayout.Intent) >> 8;
-            if (!alive.TryGetValue(sender, out bool lives)) alive[sender] = lives = isSenderAlive(sender);
-            bool hadTime = result.Until - KeepOf(result) + SafeMilliseconds < now;
-            if (result.Until <= now || !lives || (beyond > dropped && hadTime)) dropped += Drop(result, drop) ? 1 : 0;
-        }
+        foreach (Candidate result in results.Where(result => result.Until <= now || !IsWanted(result)))
+            if (dropped < most && Drop(result, drop)) dropped++;
+        foreach (Candidate result in results.Where(result => result.Until - KeepOf(result) + SafeMilliseconds < now))
+            if (dropped < Math.Min(most, beyond) && Drop(result, drop)) dropped++;
 
         // A look costs some nanoseconds for each slot, and a full queue is asked often.
         if (dropped == 0) Volatile.Write(ref _nextReclaim, now + 10 + layout.Slots / 10_000);
         return dropped > 0;
+
+        bool IsWanted(Candidate result)
+        {
+            int sender = map.Int(layout.Labels(result.Token.Index) + QueueLayout.Intent) >> 8;
+            if (!alive.TryGetValue(sender, out bool lives)) alive[sender] = lives = isSenderAlive(sender);
+            return lives;
+        }
     }
 
     private bool Drop(in Candidate kept, Func<SlotToken, bool> drop)

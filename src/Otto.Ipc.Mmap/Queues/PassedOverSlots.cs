@@ -7,7 +7,7 @@ namespace Otto.Ipc.Mmap.Queues;
 // may take in a list of its own; a message that another handle takes first fails the exact CAS. So a worker that takes none of them pays
 // one read of the word for each lease.
 
-internal sealed class PassedOverSlots(SlotTable slots, QueueTotals totals, long changesWord)
+internal sealed class PassedOverSlots(SlotTable slots, long changesWord)
 {
     private readonly Lock _gate = new();
     private readonly Queue<SlotToken> _found = new();
@@ -25,7 +25,7 @@ internal sealed class PassedOverSlots(SlotTable slots, QueueTotals totals, long 
     public void Announce() => Interlocked.Increment(ref slots.Map.Int(changesWord));
 
     /// <summary>Whether a search of the slots may find something, or has.</summary>
-    public bool MayHave => _count > 0 || (Volatile.Read(ref _seen) != Changes && _subjects.Count > 0 && totals.Aside > 0);
+    public bool MayHave => _count > 0 || (Volatile.Read(ref _seen) != Changes && _subjects.Count > 0);
 
     /// <summary>Leases the message that was passed over first, of those that are taken here.</summary>
     public bool TryLease(out int slot, out long word)

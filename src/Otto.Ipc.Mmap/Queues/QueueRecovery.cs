@@ -44,8 +44,9 @@ internal sealed class QueueRecovery(
                 word = Volatile.Read(ref map.Long(layout.Slot(slot)));
         }
 
-        // It may have died between a word and its total.
+        // It may have died between a word and its total, or before it said when to drop what it kept.
         totals.Distrust();
+        kept.Lower(0);
 
         bool Repair(int slot, long word)
         {
@@ -111,12 +112,15 @@ internal sealed class QueueRecovery(
         long mine = SlotWord.Move(word, SlotState.Ending, me);
         if (mine != word && Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), mine, word) != word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.sweep.taken-over");
-        long until = kept.DeadUntil;
+        long until = kept.DeadUntil, use = Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.Use));
+        ulong key = SlotIndex.HashOf((ulong)Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.LabelKey)));
         WriteNote(slot, $"its worker died in attempt {attempts}, the queue's limit", until);
         kept.Lower(until);
         bool gaveUp = Interlocked.CompareExchange(
             ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.NoOwner, attempts, SlotWord.Lap(word)), mine) == mine;
         if (gaveUp) totals.Moved(SlotState.Ending, SlotState.Dead);
+        if (gaveUp && ((SlotTags)Volatile.Read(ref map.Byte(layout.Slot(slot) + QueueLayout.Tags)) & SlotTags.HasKey) != 0)
+            index.Remove(key, slot, use);
         return gaveUp;
     }
 

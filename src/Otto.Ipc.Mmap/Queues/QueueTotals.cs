@@ -15,7 +15,7 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, long a
     private const int DeadAt = 0x00, DelayedAt = 0x04, KeptAt = 0x08, CancelledAt = 0x0C, AsideAt = 0x10, OverflowedAt = 0x14,
         DroppedDeadAt = 0x18, DroppedKeptAt = 0x20, ChangesAt = 0x28;
 
-    private const int MostCounts = 16;
+    private const int MostCounts = 3;
     private const long CountsEvery = 10_000;
 
     private volatile bool _mustCount;
@@ -66,8 +66,9 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, long a
     public void CountAgain()
     {
         long now = MachineClock.CoarseMilliseconds;
-        if (!_mustCount && (now < _countAt || Changes == _countedChanges)) return;
-        _countAt = now + CountsEvery;
+        if (now < _countAt || (!_mustCount && Changes == _countedChanges)) return;
+        // Where slots keep moving it takes another try, and not one after the other.
+        _countAt = now + (_mustCount ? CountsEvery / 10 : CountsEvery);
         Span<int> fields = [DeadAt, DelayedAt, KeptAt, CancelledAt, AsideAt];
         Span<int> before = stackalloc int[fields.Length], counted = stackalloc int[fields.Length];
         for (int tries = 0; tries < MostCounts; tries++)

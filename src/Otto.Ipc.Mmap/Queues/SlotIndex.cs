@@ -22,7 +22,7 @@ internal sealed class SlotIndex(SegmentMapping map, QueueLayout layout, QueueTot
     private const int SlotMask = 0xF_FFFF, TagMask = 0x7_FFFF;
 
     /// <summary>Commits a message that has its key and found no place. Set once, before the index is used.</summary>
-    public Action<int>? CommitUnplaced { private get; set; }
+    public Action<int, long>? CommitUnplaced { private get; set; }
 
     /// <summary>What an id is filed under.</summary>
     public static ulong HashOf(UInt128 id) => Mix((ulong)id ^ Mix((ulong)(id >> 64) + 0x9E37_79B9_7F4A_7C15));
@@ -119,11 +119,12 @@ internal sealed class SlotIndex(SegmentMapping map, QueueLayout layout, QueueTot
             ulong key = HashOf((ulong)Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.LabelKey)));
             // Another key of this bucket may be the pending one; a bucket holds all of them.
             long cell = MakeCell(BucketOf(key) == bucket ? key : hash, slot, UseOf(slot));
-            if (Volatile.Read(ref map.Long(bucket)) != control) return;
+            long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
+            if (Volatile.Read(ref map.Long(bucket)) != control) return; // Then so was the word: while it is pending, its owner waits.
             if (!Holds(bucket, cell) && !TryPlace(bucket, cell))
             {
                 totals.SetIndexOverflowed();
-                CommitUnplaced!(slot);
+                CommitUnplaced!(slot, word);
             }
 
             if (FaultPoints.On) FaultPoints.Reach("queue.key.placed");

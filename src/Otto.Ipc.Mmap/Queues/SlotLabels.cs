@@ -42,7 +42,18 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
         SlotTags tags = Write(slot, labels, target, notBefore);
         int kind = block is null ? QueueLayout.KindInline : QueueLayout.KindLoan;
         LabelledSendResult result = new(LabelledSendStatus.Sent);
-        if (labels.Key != 0) result = CommitUnique(slot, ref word, message.Length, kind, notBefore, tags, labels, hasKey, target);
+        if (labels.Key != 0)
+        {
+            try
+            {
+                result = CommitUnique(slot, ref word, message.Length, kind, notBefore, tags, labels, hasKey, target);
+            }
+            catch when (block is not null)
+            {
+                loans.Pool.EndSend(block.Value);
+                throw;
+            }
+        }
         else if (target == SlotState.Filled) _moves.Fill(slot, word, message.Length, kind, tags);
         else if (target == SlotState.Delayed) _moves.Delay(slot, word, message.Length, notBefore, kind, tags);
         else word = _moves.Keep(slot, word, message.Length, kind, tags);
@@ -52,9 +63,12 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
     }
 
     /// <summary>Finds a message by its id. Within the gate.</summary>
-    public MessageState Find(UInt128 id, out int slot, out long word)
+    public MessageState Find(UInt128 id, out int slot, out long word) => Find(id, out slot, out word, out _);
+
+    /// <inheritdoc cref="Find(UInt128, out int, out long)"/>
+    public MessageState Find(UInt128 id, out int slot, out long word, out long use)
     {
-        long seen = 0;
+        long seen = 0, usedBy = 0;
         for (int tries = 0; tries < IndexQueue.MostTries; tries++)
         {
             bool moved = false;
@@ -63,11 +77,12 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
                 // Acquire: pairs with the release that made the word; the labels are those of its message.
                 seen = Volatile.Read(ref _moves.Word(candidate));
                 if ((_moves.TagsOf(candidate) & SlotTags.HasId) == 0 || IdOf(candidate) != id) return false;
+                usedBy = Volatile.Read(ref _map.Long(_layout.Slot(candidate) + QueueLayout.Use));
                 Interlocked.MemoryBarrier(); // Keeps the look at the labels before the second look at the word.
                 moved = Volatile.Read(ref _moves.Word(candidate)) != seen;
                 return moved || StateOf(seen) != MessageState.Unknown;
             });
-            word = seen;
+            (word, use) = (seen, usedBy);
             if (slot < 0) return MessageState.Unknown;
             if (!moved) return StateOf(seen);
         }
@@ -81,11 +96,11 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
         long use = 0, word = 0;
         int slot = index.Find(SlotIndex.HashOf(key), candidate =>
         {
-            if (!HasKey(candidate, key, id: 0, hasKey, out _)) return false;
-            // Of this moment; a message that has moved on since is found in its new state, or has ended.
-            word = Volatile.Read(ref _moves.Word(candidate));
+            // Before the match and after it the same, so that it is the use of the message that matched.
             use = Volatile.Read(ref _map.Long(_layout.Slot(candidate) + QueueLayout.Use));
-            return true;
+            if (!HasKey(candidate, key, id: 0, hasKey, out _)) return false;
+            word = Volatile.Read(ref _moves.Word(candidate));
+            return Volatile.Read(ref _map.Long(_layout.Slot(candidate) + QueueLayout.Use)) == use;
         });
         id = slot < 0 ? default : WorkId.FromToken(new SlotToken(use, slot));
         held = slot >= 0 && StateOf(word) == MessageState.Held;
@@ -110,8 +125,19 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
         int mine = slot;
         ulong key = labels.Key;
         UInt128 id = labels.Id, existing = 0;
-        int other = index.AddUnique(SlotIndex.HashOf(key), slot,
-            candidate => candidate != mine && HasKey(candidate, key, id, hasKey, out existing));
+        int other;
+        try
+        {
+            other = index.AddUnique(SlotIndex.HashOf(key), slot,
+                candidate => candidate != mine && HasKey(candidate, key, id, hasKey, out existing));
+        }
+        catch
+        {
+            // The match threw, or a block could not be read. Where the key was taken all the same, the message is sent.
+            if (!index.Names(SlotIndex.HashOf(key), slot)) _moves.TryRelease(new SlotToken(offered, slot));
+            throw;
+        }
+
         if (other >= 0)
         {
             // Not in the index under its key, so nobody else moves it.

@@ -152,6 +152,7 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         _gate.Enter();
         try
         {
+            if (Volatile.Read(ref _moves.Word(token.Index)) != token.Word) return false; // No longer that dead letter.
             if (ending == Ending.Returned)
             {
                 _history.Forget(token.Index);

@@ -57,7 +57,8 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         _senders = new QueueDoorbell(_map, plan.Control(5), _room, _gate, options);
         _totals = new QueueTotals(_map, _layout, plan.Control(8));
         var index = new SlotIndex(_map, _layout, _totals);
-        var kept = new KeptSlots(_map, _layout, plan.Control(9), _totals, options, sender => _participants!.IsAlive(sender));
+        var kept = new KeptSlots(_map, _layout, plan.Control(9), _totals, options,
+            sender => (uint)sender < (uint)_participants!.Count && _participants.IsAlive(sender));
         _sweep = new QueueRecovery(_map, _layout, free, ready, delayed, index, _totals, kept);
         _view = new QueueSnapshot(_map, _layout, free, ready, _totals, block => _loans!.ReadCopy(block));
         try
@@ -73,7 +74,7 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
             _search = new SlotSearch(_slots, _loans, _view);
             _labels = new SlotLabels(_slots, _loans, index, _search, _participants.Me);
             _results = new SlotResults(_slots, _loans, _labels, _view);
-            _passedOver = new PassedOverSlots(_slots, _totals, plan.Control(10));
+            _passedOver = new PassedOverSlots(_slots, plan.Control(10));
             _work.PassedOver = _passedOver;
             _leases = new SlotLeases(_slots, _loans, _results, _passedOver, _workers.Bell);
             _membership = new WorkerCount(_map, plan.Control(6), _participants);
@@ -208,9 +209,8 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         _gate.Enter();
         try
         {
-            MessageState state = _labels.Find(id, out int slot, out _);
-            work = state == MessageState.Unknown ? default
-                : WorkId.FromToken(new SlotToken(Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use)), slot));
+            MessageState state = _labels.Find(id, out int slot, out _, out long use);
+            work = state == MessageState.Unknown ? default : WorkId.FromToken(new SlotToken(use, slot));
             return state;
         }
         finally

@@ -43,7 +43,10 @@ internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels l
             switch (state)
             {
                 case MessageState.Done when !TryCopy(slot, out result):
-                    continue; // Another took it meanwhile, or its block is gone: then so is the word, or the next look finds the same.
+                    // Another took it meanwhile, and the word has moved on; or its block is gone, and so is the result.
+                    if (!_moves.TryRelease(new SlotToken(word, slot))) continue;
+                    result = System.Text.Encoding.UTF8.GetBytes("its result is lost: the file of its block was deleted");
+                    return MessageState.Dead;
                 case MessageState.Done or MessageState.Cancelled:
                     // Exact: the copy is of this word, since a word never comes back; of several callers one moves it.
                     if (_moves.TryRelease(new SlotToken(word, slot))) return state;

@@ -147,10 +147,9 @@ internal sealed class SlotTransitions
         return true;
     }
 
-    /// <summary>Commits a slot's message, if it is offered.</summary>
-    public void CommitOffered(int slot)
+    /// <summary>Commits a slot's message, if its word is that of one that is offered.</summary>
+    public void CommitOffered(int slot, long word)
     {
-        long word = Volatile.Read(ref Word(slot));
         if (SlotWord.State(word) == SlotState.Offered) TryCommitOffered(slot, word);
     }
 
@@ -166,6 +165,8 @@ internal sealed class SlotTransitions
         if (!TryBeginEnd(token, out long ending)) return false;
         long labels = _layout.Labels(token.Index);
         long until = KeptSlots.After(Math.Max(0, _map.Int(labels + QueueLayout.Keep)) * 1000L);
+        SlotTags tags = TagsOf(token.Index);
+        Filing filing = FilingOf(token.Index);
         _map.Long(labels + QueueLayout.Until) = until;
         _map.Long(labels + QueueLayout.Subject) = _totals.Changes;
         _map.Int(labels + QueueLayout.NoteLength) = block is null ? result.Length : BlockDescriptor.Bytes;
@@ -177,11 +178,15 @@ internal sealed class SlotTransitions
         Volatile.Write(ref Word(token.Index),
             SlotWord.Make(SlotState.Kept, SlotWord.NoOwner, SlotWord.Attempts(ending), SlotWord.Lap(ending)));
         if (FaultPoints.On) FaultPoints.Reach("queue.result.word");
+        UnfileKey(token.Index, tags, filing);
         _totals.Moved(SlotState.Ending, SlotState.Kept);
         _kept.Lower(until);
         if (payload is { } ended) _loanEnded(ended);
         return true;
     }
+
+    // What is kept holds no key, so it does not stay filed under one: a bucket has room for a few only.
+    private void UnfileKey(int slot, SlotTags tags, in Filing filing) => Unfile(slot, tags & SlotTags.HasKey, filing);
 
     /// <summary>Completes a lease, drops a dead letter, or aborts a claim: the exact word →
     /// Released, then a free cell.</summary>
@@ -192,7 +197,13 @@ internal sealed class SlotTransitions
     /// <summary>Returns a lease, or requeues a dead letter: the exact word → Filled, then a ready cell.</summary>
     /// <returns><see langword="true"/> if the message was returned; otherwise, <see langword="false"/>: the word has
     /// moved on.</returns>
-    public bool TryReturn(in SlotToken token, int attempts) => TryMove(token, SlotState.Filled, attempts, _ready, _workerBell);
+    public bool TryReturn(in SlotToken token, int attempts)
+    {
+        // A dead letter holds no key; one that is requeued does again, beside another that may have it.
+        if (SlotWord.State(token.Word) == SlotState.Dead && (TagsOf(token.Index) & SlotTags.HasKey) != 0)
+            _index.Add(SlotIndex.HashOf(FilingOf(token.Index).Key), token.Index);
+        return TryMove(token, SlotState.Filled, attempts, _ready, _workerBell);
+    }
 
     /// <summary>Returns a lease with a delay: Leased → Ending, the time, → Delayed.</summary>
     /// <returns><see langword="true"/> if the message was returned; otherwise, <see langword="false"/>: the word has
@@ -217,12 +228,15 @@ internal sealed class SlotTransitions
     {
         if (!TryBeginEnd(token, out long ending)) return false;
         long until = _kept.DeadUntil;
+        SlotTags tags = TagsOf(token.Index);
+        Filing filing = FilingOf(token.Index);
         _sweep.WriteNote(token.Index, reason, until);
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.note");
         // Release: the note is visible before the state that says it is there. Pairs with the acquire in QueueSnapshot.DeadLetters.
         Volatile.Write(ref Word(token.Index),
             SlotWord.Make(SlotState.Dead, SlotWord.NoOwner, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.word");
+        UnfileKey(token.Index, tags, filing);
         _totals.Moved(SlotState.Ending, SlotState.Dead);
         _kept.Lower(until);
         _kept.DropOldestDead(_drop);
@@ -289,9 +303,11 @@ internal sealed class SlotTransitions
         long until = Volatile.Read(ref _map.Long(_layout.Labels(token.Index) + QueueLayout.Until));
         if ((tags & SlotTags.KeepsResult) == 0) return TryRelease(token);
         BlockDescriptor? loan = LoanOf(token);
+        Filing filing = FilingOf(token.Index);
         long next = SlotWord.Make(SlotState.Withdrawn, SlotWord.NoOwner, SlotWord.Attempts(token.Word), SlotWord.Lap(token.Word));
         if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.withdraw.word");
+        UnfileKey(token.Index, tags, filing);
         _totals.Moved(SlotWord.State(token.Word), SlotState.Withdrawn);
         _kept.Lower(until);
         if (loan is { } block) _loanEnded(block);

@@ -34,7 +34,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
         _routes = new RouteConnections(context, settings.Routes, tasks.HandlesAny, _workers.Signal);
         _events = new TaskEventPublisher(context, _routes);
         _progress = new ProgressHub(_events, shared.Results);
-        _collector = new ResultCollector(context, _routes, shared.Results, _progress);
+        _collector = new ResultCollector(context, tasks.All, _routes, shared.Results, _progress);
         _handOff = new HandOff(context, _routes);
         _completion = new TaskCompletion(context, shared.Results, _collector, _routes, _events, _progress, _local, _cancelRequests);
         _failures = new FailureHandler(context, _completion, _local, _routes, _handOff, shared.Services);

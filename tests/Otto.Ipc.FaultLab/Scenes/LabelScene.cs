@@ -22,16 +22,20 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
 
     protected override void Play()
     {
-        var options = new MmapQueueOptions { Slots = 16, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 };
+        var options = new MmapQueueOptions { Slots = 128, SlotBytes = 256, MaxAttempts = 10, MaxParticipants = 16 };
         _sender = (LabelledWorkQueue)Workspace.Transport.OpenQueue(Name, options);
         _worker = (LabelledWorkQueue)Workspace.Transport.OpenQueue(Name);
-        _worker.SetSubjects([LabelledMessage.Subject]);
+        // A victim that takes what others pass over is the only one that does, until it is down.
+        bool victimTakes = Fault.Victim.EndsWith("take", StringComparison.Ordinal);
+        if (!victimTakes) _worker.SetSubjects([LabelledMessage.Subject]);
         _worker.SetConsumer(true);
         OnThread(Send);
         OnThread(Work);
         OnThread(Collect);
         _victim = new Victim(Workspace, Fault, Kill, Name);
-        if (!_victim.AwaitDown(Findings, MustReach))
+        bool isDown = _victim.AwaitDown(Findings, MustReach);
+        if (victimTakes) _worker.SetSubjects([LabelledMessage.Subject]);
+        if (!isDown)
         {
             _victim.Finish();
             return;

@@ -260,6 +260,72 @@ public sealed class LabelledQueueTests : IDisposable
         static ulong Bucket(ulong key) => Otto.Ipc.Mmap.Queues.SlotIndex.HashOf(key) & 63;
     }
 
+    // More than a bucket has cells for: what is kept must not stay filed under its key.
+    [Test]
+    public void Many_dead_letters_and_results_of_one_key_leave_the_index_as_it_was()
+    {
+        for (int i = 1; i <= 40; i++)
+        {
+            Assert.That(_queue.TrySend([1], new MessageLabels { Id = (UInt128)i, Key = 5, KeepResult = Minute }, TimeSpan.Zero,
+                null).Status,
+                Is.EqualTo(LabelledSendStatus.Sent), $"{i}");
+            _queue.TryLease(out WorkLease lease);
+            Assert.That(i % 2 == 0 ? lease.DeadLetter("no way") : lease.Complete([1]), Is.True);
+        }
+
+        Assert.That(BitConverter.ToInt32(File.ReadAllBytes(_workspace.PathOf("jobs", Otto.Ipc.Mmap.Segments.SegmentShape.Queue)),
+            (int)new Otto.Ipc.Mmap.Queues.QueueSpec(new MmapQueueOptions()).NewPlan().Control(8) + 0x14), Is.Zero, "no bucket was full");
+        DeadLetter letter = _queue.GetDeadLetters()[0];
+        Assert.That(_queue.RequeueDeadLetter(letter.Id), Is.True);
+        Assert.That(SendKey(100, 5).Status, Is.EqualTo(LabelledSendStatus.KeyTaken), "requeued, it has its key again");
+    }
+
+    [Test]
+    public void A_match_that_throws_leaves_nothing_behind([Values(20, 5000)] int bytes)
+    {
+        Assert.That(SendKey(1, 5).Status, Is.EqualTo(LabelledSendStatus.Sent));
+        Assert.That(() => _queue.TrySend(new byte[bytes], new MessageLabels { Id = 2, Key = 5 }, TimeSpan.Zero,
+            static (_, _) => throw new InvalidOperationException("no")), Throws.InvalidOperationException);
+        Assert.That(_queue.Find(2, out _), Is.EqualTo(MessageState.Unknown));
+        Assert.That(_queue.GetCounts().Free, Is.EqualTo(63));
+        if (bytes > 64) Watchdog.Until(() => LentBlocks() == 0, "the block to be free again");
+    }
+
+    [Test]
+    public void A_result_whose_block_was_deleted_is_reported_as_lost()
+    {
+        Send(1, keep: Minute);
+        _queue.TryLease(out WorkLease lease);
+        lease.Complete(new byte[5000]);
+        foreach (string block in Directory.GetFiles(_workspace.Directory, "*.block")) File.Delete(block);
+        using var other = (LabelledWorkQueue)_workspace.Transport.OpenQueue("jobs");
+        Assert.That(other.TryTakeResult(1, out byte[] reason), Is.EqualTo(MessageState.Dead));
+        Assert.That(System.Text.Encoding.UTF8.GetString(reason), Does.Contain("was deleted"));
+        Assert.That(other.TryTakeResult(1, out _), Is.EqualTo(MessageState.Unknown));
+        Assert.That(other.GetCounts().Free, Is.EqualTo(64));
+    }
+
+    // Whatever a slot says about its sender, no access is outside the mapping.
+    [Test]
+    public void A_sender_that_cannot_be_is_one_that_is_dead()
+    {
+        for (int i = 1; i <= 64; i++) Send((UInt128)i, keep: Minute);
+        while (_queue.TryLease(out WorkLease lease)) lease.Complete([1]);
+        string path = _workspace.PathOf("jobs", Otto.Ipc.Mmap.Segments.SegmentShape.Queue);
+        var layout = new Otto.Ipc.Mmap.Queues.QueueLayout(
+            new Otto.Ipc.Mmap.Queues.QueueSpec(new MmapQueueOptions { Slots = 64, SlotBytes = 64 }).NewPlan());
+        using (FileStream file = File.Open(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
+        {
+            for (int i = 0; i < 64; i++)
+            {
+                file.Position = layout.Labels(i) + Otto.Ipc.Mmap.Queues.QueueLayout.Intent;
+                file.Write(BitConverter.GetBytes(i % 2 == 0 ? int.MinValue : int.MaxValue));
+            }
+        }
+
+        Watchdog.Until(() => _queue.TrySend([1]), "room");
+    }
+
     [Test]
     public async Task A_message_that_is_passed_over_waits_for_a_worker_that_takes_it_and_stops_nobody()
     {

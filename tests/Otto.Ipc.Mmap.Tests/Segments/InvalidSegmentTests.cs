@@ -59,7 +59,7 @@ public sealed class InvalidSegmentTests
 
     [Test]
     public void A_header_with_its_data_elsewhere_is_refused() =>
-    Refused<CorruptSegmentException>(0x18, 0x20000, "its size field is", recheck: true);
+    Refused<CorruptSegmentException>(0x18, 0x40000, "its size field is", recheck: true);
 
     [Test]
     public void A_state_that_is_none_is_refused() => Refused<CorruptSegmentException>(0x80, 9, "state is 9", recheck: false);

@@ -50,7 +50,7 @@ internal static class TaskLine
         }
         catch (JsonException e)
         {
-            throw new TaskSerializationException($"the payload is not JSON: {e.Message}", e);
+            throw new TaskRejectedException($"the payload is not JSON: {e.Message}", e);
         }
     }
 }
@@ -85,10 +85,10 @@ internal sealed record TaskAnswer(ReadOnlyMemory<byte> Value, string? Error, boo
     }
 
     /// <exception cref="InvalidOperationException">The attempt failed, and may be made again.</exception>
-    /// <exception cref="TaskSerializationException">It failed as it would again.</exception>
+    /// <exception cref="TaskRejectedException">It failed as it would again.</exception>
     public ReadOnlyMemory<byte> Result() => Error is null ? Value
         : Retry ? throw new InvalidOperationException(Error)
-        : throw new TaskSerializationException(Error);
+        : throw new TaskRejectedException(Error);
 
     private static InvalidDataException NoAnswer(ReadOnlyMemory<byte> line)
     {

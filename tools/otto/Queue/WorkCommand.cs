@@ -106,7 +106,7 @@ internal static class WorkCommand
                 }
                 catch (Exception e)
                 {
-                    last = e is TaskSerializationException; // It is not tried again.
+                    last = e is TaskRejectedException; // It is not tried again.
                     if (asJson && !(e is OperationCanceledException && signals.Told.IsCompleted))
                         QueueCommand.Print(Attempt(context, start, e.Message));
                     throw;

@@ -22,16 +22,22 @@ internal static class LabelledSender
             Key = key.Length == 0 ? 0 : KeyedMessage.HashOf(key),
             KeepResult = EnvelopeReader.WantsResult(message) ? resultRetention : TimeSpan.Zero,
         };
-        if (labels.Key == 0) return Outcome(TrySend(labelled, message, labels, options.Delay, null, hold, out lease));
+        return labels.Key == 0 ? Outcome(TrySend(labelled, message, labels, options.Delay, null, hold, out lease))
+            : SendKeyed(labelled, message, labels, key, refusable, options.Delay, hold, out lease);
+    }
+
+    private static SendResult SendKeyed(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in MessageLabels labels, byte[] key,
+        bool refusable, TimeSpan delay, bool hold, out WorkLease lease)
+    {
         while (true)
         {
-            LabelledSendResult result = TrySend(labelled, message, labels, options.Delay,
+            LabelledSendResult result = TrySend(labelled, message, labels, delay,
                 (m, isCancelRequested) => refusable && KeyedMessage.HasKey(m, isCancelRequested, key), hold, out lease);
             if (result.Status != LabelledSendStatus.KeyTaken) return Outcome(result);
             // None where the other one has ended meanwhile.
             if (KeyedMessage.Find(labelled, key) is not { } existing) continue;
             if (!existing.IsReplacedBy(message)) return new SendResult(SendOutcome.Duplicate, existing.Id);
-            if (Replace(labelled, existing, message, labels, key, options.Delay, hold, out lease) is { } replaced) return replaced;
+            if (Replace(labelled, existing, message, labels, key, delay, hold, out lease) is { } replaced) return replaced;
         }
     }
 
@@ -54,8 +60,19 @@ internal static class LabelledSender
     {
         lease = default;
         if (!labelled.RequestCancel(old.Work)) return null; // It has ended meanwhile.
-        LabelledSendResult result = labelled.TrySendAndLease(message, labels,
-            (m, isCancelRequested) => KeyedMessage.HasKey(m, isCancelRequested, key), out WorkLease added);
+        LabelledSendResult result;
+        WorkLease added;
+        try
+        {
+            result = labelled.TrySendAndLease(message, labels,
+                (m, isCancelRequested) => KeyedMessage.HasKey(m, isCancelRequested, key), out added);
+        }
+        catch
+        {
+            labelled.WithdrawCancelRequest(old.Work); // Nothing takes its place.
+            throw;
+        }
+
         if (result.Status == LabelledSendStatus.KeyTaken) return null; // Another replaced it meanwhile.
         if (result.Status == LabelledSendStatus.Full)
         {

@@ -143,12 +143,20 @@ internal sealed class RemovedQueues(TimeSpan resultRetention) : IDisposable
                 }
 
                 // Sent before it is completed: a death in between leaves a copy in a segment that nobody can open.
-                bool sent = target is LabelledWorkQueue labelled
-                    ? LabelledSender.Send(labelled, message, new SendOptions(header.Id), resultRetention, hold: false, out _).Outcome
-                        == SendOutcome.Sent
-                    : target.TrySend(message);
-                if (sent) lease.Complete();
-                else lease.Abandon(countAttempt: false);
+                bool sent = false;
+                try
+                {
+                    sent = target is LabelledWorkQueue labelled
+                        ? LabelledSender.Send(labelled, message, new SendOptions(header.Id), resultRetention, hold: false, out _).Outcome
+                            == SendOutcome.Sent
+                        : target.TrySend(message);
+                }
+                finally
+                {
+                    if (sent) lease.Complete();
+                    else lease.Abandon(countAttempt: false);
+                }
+
                 if (!sent) return;
             }
         }
@@ -165,7 +173,7 @@ internal sealed class RemovedQueues(TimeSpan resultRetention) : IDisposable
         try
         {
             WorkQueueCounts counts = queue.GetCounts();
-            if (counts.Ready + counts.Delayed + counts.Leased + counts.Results > 0) return false;
+            if (counts.Ready + counts.Delayed + counts.Leased + counts.Results + counts.PassedOver > 0) return false;
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException)
         {

@@ -110,15 +110,18 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     public ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
         // A worker may take it between our look and our cancel: then it is found again, held.
+        WorkId work = default;
         for (int tries = 0; tries < 100; tries++)
         {
-            if (!TryFind(id, out WorkId work, out bool held)) return new(CancelOutcome.NotFound);
+            if (!TryFind(id, out work, out bool held)) return new(CancelOutcome.NotFound);
             // Its holder may have returned it since, or may die: the note is kept with the message.
             if (held && !((LabelledWorkQueue)queue).RequestCancel(work)) return new(CancelOutcome.Requested);
             if (queue.Cancel(work)) return new(CancelOutcome.Removed);
             if (held) return new(CancelOutcome.Requested);
         }
 
+        // It is being sent by a process that does not go on: the note is there when it does.
+        (queue as LabelledWorkQueue)?.RequestCancel(work);
         return new(CancelOutcome.Requested);
     }
 
@@ -164,7 +167,10 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
     {
         // By its id, so that who waits for its result finds it.
-        MessageLabels labels = new() { Id = IdOf(message) };
+        MessageLabels labels = new()
+        {
+            Id = IdOf(message), KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
+        };
         WorkLease lease;
         if (queue is LabelledWorkQueue labelled
             ? labelled.TrySendAndLease(message, labels, null, out lease).Status != LabelledSendStatus.Sent

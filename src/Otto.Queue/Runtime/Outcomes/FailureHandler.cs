@@ -61,6 +61,9 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
             return ValueTask.CompletedTask;
         }
 
+        if (error is TaskRejectedException)
+            return DeadLetterAsync(task, $"rejected: {BoundedError.Text(error)}", error);
+
         int limit = task.Registration.Retry.MaxAttempts;
         // The same bytes would fail the same way here, but a worker of another version may read them.
         if (!decoded || error is TaskSerializationException && task.Task is null)

@@ -26,7 +26,7 @@ internal sealed class PendingResults(QueueClock clock)
 
     internal void Open(TaskId id, TaskRegistration registration)
     {
-        if (Interlocked.Increment(ref _opened) % 1024 == 0 || Volatile.Read(ref _count) >= MostResults) Sweep();
+        if (Interlocked.Increment(ref _opened) % 1024 == 0) Sweep();
         Add(id, new Pending([registration], clock.Timestamp));
     }
 
@@ -51,11 +51,20 @@ internal sealed class PendingResults(QueueClock clock)
 
     internal void Receive(TaskId id, ReadOnlySpan<byte> body)
     {
-        if (!_pending.TryGetValue(id, out Pending? pending)) return;
+        if (_pending.TryGetValue(id, out Pending? pending)) pending.Came.TrySetResult(Read(body));
+    }
+
+    /// <summary>Takes in a result that its route does not have any more. Where its wait has just ended, it stays here
+    /// for the next one.</summary>
+    internal void ReceiveTaken(TaskId id, ReadOnlySpan<byte> body, IReadOnlyList<TaskRegistration> tasks) =>
+        Add(id, new Pending(tasks, clock.Timestamp)).Came.TrySetResult(Read(body));
+
+    private static TaskResult Read(ReadOnlySpan<byte> body)
+    {
         ResultStatus status = (ResultStatus)body[0];
-        pending.Came.TrySetResult(status == ResultStatus.Done
+        return status == ResultStatus.Done
             ? new TaskResult(status, null, body[2..].ToArray(), body[1], null)
-            : new TaskResult(status, null, null, 0, Encoding.UTF8.GetString(body[2..])));
+            : new TaskResult(status, null, null, 0, Encoding.UTF8.GetString(body[2..]));
     }
 
     /// <summary>Ends the waits for a result that no route has any more.</summary>
@@ -81,11 +90,20 @@ internal sealed class PendingResults(QueueClock clock)
                 throw new ResultNotFoundException(
                     $"task {id} was not enqueued here with TrackResult = true, or its result was collected, or "
                     + $"is older than {Kept.TotalMinutes} minutes");
-            if (_stopped) throw Stopped(id, tasks[0].Name);
             pending = Add(id, new Pending(tasks, clock.Timestamp) { IsForeign = true });
         }
 
         Interlocked.Increment(ref pending.Waiters);
+        // Counted first, and then still there: whoever removes it has seen the count, or it is added again.
+        while (!pending.Came.Task.IsCompleted && Add(id, pending) is var current && !ReferenceEquals(current, pending))
+        {
+            Interlocked.Decrement(ref pending.Waiters);
+            pending = current;
+            Interlocked.Increment(ref pending.Waiters);
+        }
+
+        // Set before a stop ends all waits: one of us sees the other.
+        if (_stopped) Fail(pending, Stopped(id, pending.Tasks[0].Name));
         try
         {
             TaskResult result = await pending.Came.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -100,7 +118,7 @@ internal sealed class PendingResults(QueueClock clock)
         }
         finally
         {
-            if (Interlocked.Decrement(ref pending.Waiters) == 0 && pending.IsForeign && !pending.Came.Task.IsCompleted) Remove(id);
+            if (Interlocked.Decrement(ref pending.Waiters) == 0 && pending.IsForeign && !pending.Came.Task.IsCompleted) Remove(id, pending);
         }
     }
 
@@ -138,9 +156,18 @@ internal sealed class PendingResults(QueueClock clock)
 
     private Pending Add(TaskId id, Pending added)
     {
-        Pending pending = _pending.GetOrAdd(id, added);
-        if (ReferenceEquals(pending, added)) Interlocked.Increment(ref _count);
-        return pending;
+        while (true)
+        {
+            if (_pending.TryGetValue(id, out Pending? pending)) return pending;
+            if (!_pending.TryAdd(id, added)) continue;
+            Interlocked.Increment(ref _count);
+            return added;
+        }
+    }
+
+    private void Remove(TaskId id, Pending pending)
+    {
+        if (_pending.TryRemove(KeyValuePair.Create(id, pending))) Interlocked.Decrement(ref _count);
     }
 
     private void Remove(TaskId id)
@@ -153,11 +180,12 @@ internal sealed class PendingResults(QueueClock clock)
     {
         long old = clock.Timestamp - clock.ToTicks(Kept);
         foreach ((TaskId id, Pending pending) in _pending)
-            if (pending.Waiters == 0 && pending.OpenedAt < old && pending.Came.Task.IsCompleted) Remove(id);
+            if (pending.Waiters == 0 && pending.OpenedAt < old && pending.Came.Task.IsCompleted)
+                Remove(id, pending);
         int excess = Volatile.Read(ref _count) - MostResults + MostResults / 10;
         if (excess <= MostResults / 10) return;
         foreach ((TaskId id, Pending pending) in _pending.ToArray().OrderBy(static p => p.Value.OpenedAt).Take(excess))
-            if (pending.Waiters == 0) Remove(id);
+            if (pending.Waiters == 0) Remove(id, pending);
     }
 
     private sealed class Pending(IReadOnlyList<TaskRegistration> tasks, long openedAt)

@@ -6,7 +6,8 @@ namespace Otto.Queue;
 // Brings the results that are waited for from the routes to this process. An event says that a result may be there, and any event can be
 // missed: each result is asked for when its wait begins, when its event comes, and now and then.
 
-internal sealed class ResultCollector(QueueContext context, RouteConnections routes, PendingResults results, ProgressHub progress)
+internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRegistration> tasks, RouteConnections routes,
+    PendingResults results, ProgressHub progress)
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1), SoonPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
@@ -14,7 +15,7 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
     /// <summary>A pass over all waits is followed by so many times as long a pause.</summary>
     private const int PausePerPass = 5;
 
-    private readonly ConcurrentDictionary<TaskId, Wait> _waits = new();
+    private readonly ConcurrentDictionary<Wait, TaskId> _waits = new();
     private TaskCompletionSource _soon = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _running;
 
@@ -23,9 +24,9 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
     /// <param name="mayBeGone">Whether the wait ends where no route has the task or its result.</param>
     internal IDisposable Start(TaskId id, bool mayBeGone)
     {
-        Wait wait = new(_waits, id)
+        Wait wait = new(_waits)
             { MayBeGone = mayBeGone, Pause = Period, DueAt = Environment.TickCount64 + (long)Period.TotalMilliseconds };
-        _waits[id] = wait;
+        _waits[wait] = id;
         // At once where the route answers at once; otherwise beside the wait.
         _ = AskAsync(id, wait, all: true, context.Lifetime.Stopping).AsTask();
         if (results.Expects(id)) EnsureRunning();
@@ -86,7 +87,7 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
                 if (_soon.Task.IsCompleted)
                     Volatile.Write(ref _soon, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
                 long start = Stopwatch.GetTimestamp();
-                foreach ((TaskId id, Wait wait) in _waits) await AskAsync(id, wait, all: false, context.Lifetime.Stopping).ConfigureAwait(
+                foreach ((Wait wait, TaskId id) in _waits) await AskAsync(id, wait, all: false, context.Lifetime.Stopping).ConfigureAwait(
                     false);
                 MakeRoom();
                 TimeSpan took = Stopwatch.GetElapsedTime(start) * PausePerPass;
@@ -154,13 +155,13 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
             if (found.Event is { } message && TaskEvent.TryRead(message.Span, out TaskEventKind kind, out _, out ReadOnlySpan<byte> body)
                 && kind == TaskEventKind.Result)
             {
-                results.Receive(id, body);
+                results.ReceiveTaken(id, body, tasks);
                 progress.End(id);
             }
 
             return found.IsGone;
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
             // Asked again after the next pause.
             context.Log.ResultLookupFailed(context.Name, route.Name, id, e);
@@ -168,7 +169,7 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
         }
     }
 
-    private sealed class Wait(ConcurrentDictionary<TaskId, Wait> waits, TaskId id) : IDisposable
+    private sealed class Wait(ConcurrentDictionary<Wait, TaskId> waits) : IDisposable
     {
         internal required bool MayBeGone { get; init; }
 
@@ -178,6 +179,6 @@ internal sealed class ResultCollector(QueueContext context, RouteConnections rou
 
         internal int Gone { get; set; }
 
-        public void Dispose() => waits.TryRemove(KeyValuePair.Create(id, this));
+        public void Dispose() => waits.TryRemove(this, out _);
     }
 }

@@ -9,7 +9,7 @@ namespace Otto.Queue;
 internal sealed class TaskCompletion(QueueContext context, PendingResults results, ResultCollector collector, RouteConnections routes,
     TaskEventPublisher events, ProgressHub progress, LocalQueue local, CancelRequestSet requests)
 {
-    private const int MostErrorText = 1000;
+    private const int MostErrorText = 1000, MostShortText = 100;
 
     private long _cancelled;
 
@@ -48,7 +48,7 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
         {
             // The work is done, so it is not done again; whoever waits learns why there is no result.
             context.Log.ResultNotKept(context.Name, id, e);
-            EndKept(registration.Name, id, held, Failure(id, $"the task completed, but its result cannot be kept: {e.Message}"));
+            EndUnkept(registration.Name, id, held, e);
         }
         finally
         {
@@ -72,6 +72,21 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
 
         if (id.High == context.Ids.Producer) collector.OnReady(id);
         else events.Publish(TaskEvent.Ready(id), only: held.Route);
+    }
+
+    // Short enough to fit beside the task, because there may be no room for anything else; and the task ends in any case, because its work
+    // is done.
+    private void EndUnkept(string task, TaskId id, HeldMessage held, Exception error)
+    {
+        string reason = $"the task completed, but its result cannot be kept: {error.GetType().Name}";
+        try
+        {
+            EndKept(task, id, held, Failure(id, reason.Length <= MostShortText ? reason : reason[..MostShortText]));
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            if (!held.Complete()) LeaseEnded(task, id);
+        }
     }
 
     private static byte[] Failure(TaskId id, string error) => TaskEvent.Result(id, ResultStatus.Failed, 0,

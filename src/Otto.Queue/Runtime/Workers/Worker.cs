@@ -134,7 +134,7 @@ internal sealed class Worker : IThreadPoolWorkItem
         if (run.IsCompletedSuccessfully)
         {
             run.GetAwaiter().GetResult(); // A pooled source is given back by this.
-            Run.Succeed();
+            Succeed();
             _place.Restore();
             return true;
         }
@@ -157,8 +157,21 @@ internal sealed class Worker : IThreadPoolWorkItem
             return Fail(e);
         }
 
-        Run.Succeed();
+        Succeed();
         return true;
+    }
+
+    // What it throws must not end the process: no task is worth that.
+    private void Succeed()
+    {
+        try
+        {
+            Run.Succeed();
+        }
+        catch (Exception e)
+        {
+            _pool.LogUnexpected(e);
+        }
     }
 
     private bool Fail(Exception e)
