@@ -12,6 +12,8 @@ using Otto.Queue;
 //   slow DIR QUEUE MS         runs tasks of MS milliseconds each: writes "started NUMBER attempt A", then "done NUMBER attempt A"
 //   poison DIR QUEUE CONCURRENCY MS RETRIES  runs tasks of MS milliseconds each: writes "began NUMBER attempt A", then
 //                             "done NUMBER attempt A"; task 0 kills the process instead
+//   answer DIR QUEUE BYTES    runs tasks whose result is their number and BYTES more, and reports progress all the while
+//   ask DIR QUEUE COUNT       enqueues COUNT tasks, writes "asked COUNT", and waits for all their results: "came N failed N"
 //   flow-work DIR QUEUE       runs a task with a result, as FlowRecorder.cs describes
 //   flow-send DIR QUEUE       enqueues that task and waits for its result
 //   maps DIR QUEUE            does a task, and for a directory also a loan, a region and a queue of files;
@@ -27,6 +29,12 @@ if (args[0] == "maps")
 if (args[0] is "flow-work" or "flow-send")
 {
     await FlowRecorder.RunAsync(args[0], args[1], args[2]);
+    return;
+}
+
+if (args[0] == "ask")
+{
+    await AskAsync(args[1], args[2], int.Parse(args[3], CultureInfo.InvariantCulture));
     return;
 }
 
@@ -81,6 +89,13 @@ switch (mode)
             Say($"done {number} attempt {context.Attempt}");
         }, h => { h.Concurrency = count; h.Retries = retries; });
         break;
+    case "answer":
+        options.AddHandler<byte[], byte[]>(queue, (task, context, _) =>
+        {
+            context.ReportProgress(1, 2, "half");
+            return new ValueTask<byte[]>([.. task, .. new byte[count]]);
+        }, static h => h.Concurrency = 8);
+        break;
     default:
         options.AddProducer<byte[]>(queue);
         break;
@@ -89,15 +104,37 @@ switch (mode)
 await using TaskQueue tasks = new(options);
 await tasks.StartAsync();
 Say("ready");
-for (int i = 0; i < count && mode is not ("slow" or "die" or "poison"); i++)
+for (int i = 0; i < count && mode is not ("slow" or "die" or "poison" or "answer"); i++)
     await tasks.EnqueueAsync(BitConverter.GetBytes(i), mode == "keep" ? new() { Durability = Durability.Process } : null);
-if (count > 0 && mode is not ("slow" or "die" or "poison")) Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
+if (count > 0 && mode is not ("slow" or "die" or "poison" or "answer")) Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
 if (mode == "send") return;
 
 // Until told to stop, gracefully, by a line or the end of input.
 await Task.Run(Console.In.ReadLine);
 DrainReport report = await tasks.StopAsync();
 Say($"stopped completed {report.Completed} handed {report.TransferredTotal} lost {report.Lost}");
+
+static async Task AskAsync(string directory, string name, int tasks)
+{
+    await using TaskQueue producer = TaskQueue.Create(o => o.UseSharedMemory(s => s.Directory = directory).AddProducer<byte[]>(name));
+    IReadOnlyList<TaskReceipt> receipts = await producer.EnqueueManyAsync(
+        Enumerable.Range(0, tasks).Select(BitConverter.GetBytes), new EnqueueOptions { TrackResult = true });
+    Say($"asked {receipts.Count} {receipts[0].Id}");
+    int came = 0, failed = 0;
+    await Task.WhenAll(receipts.Select(async (receipt, i) =>
+    {
+        try
+        {
+            byte[] result = await producer.WaitAsync<byte[]>(receipt);
+            if (BitConverter.ToInt32(result) == i) Interlocked.Increment(ref came);
+        }
+        catch (Exception e) when (e is TaskFailedException or InvalidOperationException)
+        {
+            Interlocked.Increment(ref failed);
+        }
+    }));
+    Say($"came {came} failed {failed}");
+}
 
 static void Say(string line)
 {

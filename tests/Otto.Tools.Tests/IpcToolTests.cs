@@ -110,7 +110,7 @@ internal sealed class IpcToolTests : ToolTest
         Assert.That(result.Code, Is.Zero, result.ToString());
         Assert.That(result.Output,
             Does.Match(@"removed free\.queue").And.Match(
-                $@"left held\.queue \([\d.]+ KiB\): in use by {Environment.ProcessId} \(sends\)\n").And.Match(
+                $@"left held\.queue \([\d.]+ [KM]iB\): in use by {Environment.ProcessId} \(sends\)\n").And.Match(
                     @"left undone\.queue .*: it holds pending messages: 1 ready"));
         JsonElement[] lines = Lines(Ipc("clean", "--all", "--json"));
         Assert.That(lines.Select(l => (l.GetProperty("name").GetString(), l.GetProperty("removed").GetBoolean())),

@@ -1,3 +1,4 @@
+using Otto.Ipc;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Otto.Queue.Tests.Support;
@@ -134,7 +135,8 @@ internal sealed class HostLifetimeTests : QueueTest
         go.SetResult();
         await disposing.Soon();
 
-        Assert.That(Inspect("jobs"), Is.EqualTo(Inspect("jobs") with { Ready = 20, Leased = 0, Dead = 0, Delayed = 0 }));
+        WorkQueueCounts counts = Inspect("jobs");
+        Assert.That((counts.Ready, counts.Leased, counts.Dead, counts.Delayed), Is.EqualTo((20, 0, 0, 0)));
         List<int> attempts = [];
         TaskQueue heir = await StartAsync(Options().AddHandler<Job>("jobs", (_, context, _) =>
         {

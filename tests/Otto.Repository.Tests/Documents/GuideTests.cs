@@ -37,7 +37,7 @@ internal sealed class GuideTests
                 case "csharp": run.Use(block.Text); break;
                 case "sh" when expected is null: run.Open(block.Text); break;
                 case "json": using (System.Text.Json.JsonDocument.Parse(block.Text)) break;
-                case "sh" or "python": break;
+                case "sh" or "python" or "ini": break;
                 default: Assert.Fail($"{at}: a guide has no '{block.Language}'"); break;
             }
 
