@@ -2,7 +2,8 @@ using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Tests.Processes;
 
-/// <summary>Results between processes, as many as programs ask for: all come, whoever is stopped or killed meanwhile.</summary>
+/// <summary>Results between processes, as many as programs ask for: all come, whoever is
+/// stopped or killed meanwhile.</summary>
 internal sealed class ResultTests : QueueTest
 {
     private const int Many = 20_000;
@@ -84,7 +85,8 @@ internal sealed class ResultTests : QueueTest
         using PeerProcess worker = PeerProcess.Start("answer", Segments, "jobs", "3");
         TaskQueue other = Make(Options().AddProducer<byte[]>("jobs"));
         Assert.That(await other.WaitAsync<byte[]>("jobs", id).Soon(), Is.EqualTo(new byte[7]));
-        Assert.That(async () => await other.WaitAsync<byte[]>("jobs", id).Soon(), Throws.TypeOf<ResultNotFoundException>(), "collected once");
+        Assert.That(async () => await other.WaitAsync<byte[]>("jobs", id).Soon(), Throws.TypeOf<ResultNotFoundException>(),
+            "collected once");
         await worker.StopAsync();
     }
 }

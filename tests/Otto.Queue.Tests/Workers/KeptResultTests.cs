@@ -54,10 +54,12 @@ internal sealed class KeptResultTests : QueueTest
     [Test]
     public async Task A_handler_gives_a_task_up_at_once_by_rejecting_it()
     {
-        TaskQueue worker = await StartAsync(Options().AddHandler<Job>("jobs", static (_, _, _) => throw new TaskRejectedException("never")));
+        TaskQueue worker = await StartAsync(
+            Options().AddHandler<Job>("jobs", static (_, _, _) => throw new TaskRejectedException("never")));
         TaskQueue producer = Make(Options().AddProducer<Job>("jobs"));
         TaskReceipt receipt = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true });
-        Assert.That(async () => await producer.WaitAsync(receipt).Soon(), Throws.TypeOf<TaskFailedException>().With.Message.Contains("never"));
+        Assert.That(async () => await producer.WaitAsync(receipt).Soon(),
+            Throws.TypeOf<TaskFailedException>().With.Message.Contains("never"));
         Assert.That(worker.GetStatistics()[0], Has.Property("Failed").EqualTo(1).And.Property("DeadLettered").EqualTo(1));
     }
 
