@@ -97,7 +97,7 @@ internal sealed class DeadLetterTests : QueueTest
 
         await Eventually.Holds(() => queue.GetStatistics()[0].DeadLettered == 3);
         string[] reasons = [.. segment.GetDeadLetters().Select(static d => d.Reason)];
-        Assert.That(reasons, Has.All.Contains(": no worker could read it in 4 offers over "));
+        Assert.That(reasons, Has.All.Contains(": no worker could read it in 6 offers over "));
         Assert.That(reasons, Has.Some.EndsWith($"JsonException: the payload is null, which is not a {typeof(Job)}"));
         Assert.That(reasons, Has.Some.EndsWith("format 200, but the handler of 'jobs' reads format 1"));
         Assert.That(reasons, Has.All.StartsWith("payload: "));

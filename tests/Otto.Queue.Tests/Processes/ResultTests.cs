@@ -24,11 +24,10 @@ internal sealed class ResultTests : QueueTest
         using PeerProcess worker = PeerProcess.Start("answer", Segments, "jobs", "100");
         await worker.SaysAsync("ready");
         using PeerProcess producer = PeerProcess.Start("ask", Segments, "jobs", $"{Many}");
-        await Eventually.Holds(() => File.Exists(Path.Combine(Segments, "jobs.queue")) && Inspect("jobs").TotalIn is null or > 0);
-        await Eventually.Holds(() => Inspect("jobs") is { } counts && counts.Results + counts.Leased + counts.Ready > 0);
+        await Eventually.Holds(() => Inspect("jobs") is var counts && counts.Results + counts.Leased + counts.Ready > 0);
         producer.Pause();
-        // All that it sent is done, and waits for it.
-        await Eventually.Holds(() => Inspect("jobs") is { Ready: 0, Leased: 0 });
+        // All that it sent is done, and waits for it; but for the slot in which it may have been stopped.
+        await Eventually.Holds(() => Inspect("jobs") is { Ready: 0, Leased: <= 1 });
         Assert.That(producer.Said("came"), Is.Zero);
         producer.Resume();
         await producer.SaysAsync($"came {Many} failed 0");

@@ -3,16 +3,15 @@ using System.Globalization;
 namespace Otto.Queue;
 
 // Messages that this worker cannot read: another version of the program may read them, as in a rolling deployment. Each is given back,
-// after
-// a pause that grows, so that others can take it; what comes behind it is not held up. How often is counted here, since only this process
-// knows that it cannot.
+// after a pause that grows, so that others can take it; what comes behind it is not held up. How often is counted here, since only this
+// process knows that it cannot.
 
 internal sealed class UnreadOffers(TimeProvider time)
 {
     private const int MostKnown = 4096;
 
-    // 3.75 s where no other worker is attached, most of a minute where there are some.
-    private const int MostAlone = 4;
+    // A quarter of a minute where no other worker is attached, most of one where there are some.
+    private const int MostAlone = 6;
     private const int MostBesideOthers = 10;
 
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(250);
