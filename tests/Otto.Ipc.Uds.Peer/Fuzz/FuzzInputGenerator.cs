@@ -101,7 +101,7 @@ internal sealed class FuzzInputGenerator(Random random)
                 break;
         }
 
-        return new FuzzInput("broken frames", bytes, Any()) { Piece = Large() };
+        return new FuzzInput("broken frames", bytes, AnyFor(bytes)) { Piece = Large() };
     }
 
     private FuzzInput Subscriber()
@@ -126,7 +126,7 @@ internal sealed class FuzzInputGenerator(Random random)
         byte[] text = Lines().Bytes, frames = Frames().Bytes;
         byte[] bytes = random.Next(3) switch { 0 => [.. text, .. frames], 1 => [.. frames, .. text],
             _ => [.. frames, .. Bytes(50), .. text, .. frames] };
-        return new FuzzInput("mixed", bytes, Any()) { Piece = Large() };
+        return new FuzzInput("mixed", bytes, AnyFor(bytes)) { Piece = Large() };
     }
 
     private byte[] Line()
@@ -171,6 +171,25 @@ internal sealed class FuzzInputGenerator(Random random)
 
     private ConnectionEnding Any() =>
         Pick([ConnectionEnding.Reads, ConnectionEnding.Leaves, ConnectionEnding.ReadsALittle, ConnectionEnding.Stays]);
+
+    // A frame that became a subscription by chance keeps its connection open: there is no end to read to.
+    private ConnectionEnding AnyFor(byte[] bytes)
+    {
+        ConnectionEnding ending = Any();
+        return ending == ConnectionEnding.Reads && HasSubscription(bytes) ? ConnectionEnding.ReadsALittle : ending;
+    }
+
+    private static bool HasSubscription(byte[] bytes)
+    {
+        for (long at = 0; at + 4 < bytes.Length;)
+        {
+            uint length = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan((int)at));
+            if (length > 0 && bytes[at + 4] is 0x05 or 0x0D) return true;
+            at += 4L + length;
+        }
+
+        return false;
+    }
 
     private T Pick<T>(T[] choices) => choices[random.Next(choices.Length)];
 
