@@ -45,6 +45,10 @@ public abstract class LabelledWorkQueue : SearchableWorkQueue
     /// <returns>Where it is.</returns>
     public abstract MessageState Find(UInt128 id, out WorkId work);
 
+    /// <summary>How many results, and cancellations, wait to be collected: what
+    /// <see cref="WorkQueueCounts.Results"/> says, without counting anything else.</summary>
+    public abstract int KeptResults { get; }
+
     /// <summary>Finds a message of a key that waits, is delayed, or is held.</summary>
     /// <param name="key">The hash of the key.</param>
     /// <param name="hasKey">Which of the messages of this hash is meant; the first that it accepts is found.</param>

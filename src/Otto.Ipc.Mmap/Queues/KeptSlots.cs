@@ -25,7 +25,10 @@ internal sealed class KeptSlots(
     /// <summary>When a dead letter that is made now is deleted.</summary>
     public long DeadUntil => After((long)options.DeadLetterRetention.TotalMilliseconds);
 
-    public static long After(long milliseconds) => Math.Min(DelayedSlots.Now, Never - milliseconds - 1) + milliseconds;
+    /// <summary>When a result that is kept in a slot now is dropped.</summary>
+    public long ResultUntil(int slot) => After(KeepMilliseconds(slot));
+
+    private static long After(long milliseconds) => Math.Min(DelayedSlots.Now, Never - milliseconds - 1) + milliseconds;
 
     /// <summary>Makes sure that the slots are checked when <paramref name="time"/> has come.</summary>
     public void Lower(long time)
@@ -85,7 +88,7 @@ internal sealed class KeptSlots(
         Dictionary<int, bool> alive = [];
         foreach (Candidate result in results.Where(result => result.Until <= now || !IsWanted(result)))
             if (dropped < most && Drop(result, drop)) dropped++;
-        foreach (Candidate result in results.Where(result => result.Until - KeepOf(result) + SafeMilliseconds < now))
+        foreach (Candidate result in results.Where(result => result.Until - KeepMilliseconds(result.Token.Index) + SafeMilliseconds < now))
             if (dropped < Math.Min(most, beyond) && Drop(result, drop)) dropped++;
 
         // A look costs some nanoseconds for each slot, and a full queue is asked often.
@@ -122,8 +125,8 @@ internal sealed class KeptSlots(
         return found;
     }
 
-    private long KeepOf(in Candidate kept) =>
-        Math.Max(0, Volatile.Read(ref map.Int(layout.Labels(kept.Token.Index) + QueueLayout.Keep))) * 1000L;
+    private long KeepMilliseconds(int slot) =>
+        Math.Max(0, Volatile.Read(ref map.Int(layout.Labels(slot) + QueueLayout.Keep))) * 1000L;
 
     private readonly record struct Candidate(SlotToken Token, long Until, long Order) : IComparable<Candidate>
     {

@@ -30,8 +30,8 @@ internal sealed class QueueLayout
     public const int Length = 0x08, Kind = 0x0C, Tags = 0x0D, SentAt = 0x10, NotBefore = 0x18, Use = 0x20, LeasedAt = 0x28,
         Payload = 0x30;
 
-    /// <summary>Fields of the labels. Until, keep: milliseconds. Intent: what an offered message becomes. Length and
-    /// kind: of the note or result. Subject: of what is passed over; of what is kept, its order.</summary>
+    /// <summary>Fields of the labels. Until: milliseconds. Keep: seconds. Intent: what an offered message becomes.
+    /// Length and kind: of the note or result. Subject: of what is passed over; of what is kept, its order.</summary>
     public const int LabelId = 0x00, LabelKey = 0x10, Until = 0x18, Keep = 0x20, Intent = 0x24, NoteLength = 0x28, NoteKind = 0x2C,
         Subject = 0x30, Note = 0x38;
     public const int NoteBytes = 192;

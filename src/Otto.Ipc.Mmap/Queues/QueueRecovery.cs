@@ -21,8 +21,8 @@ namespace Otto.Ipc.Mmap.Queues;
 //  Dead, Kept, Withdrawn, Aside name nobody: unchanged.
 
 internal sealed class QueueRecovery(
-    SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, DelayedSlots delayed, SlotIndex index, QueueTotals totals,
-    KeptSlots kept)
+    SegmentMapping map, QueueLayout layout, IndexQueue free, IndexQueue ready, DelayedSlots delayed, SlotIndex index, SlotFiling filing,
+    QueueTotals totals, KeptSlots kept)
 {
     private readonly SlotHistory _history = new(map, layout);
 
@@ -89,7 +89,7 @@ internal sealed class QueueRecovery(
 
     private bool RepairOffered(int slot, long word, int me)
     {
-        ulong hash = SlotIndex.HashOf((ulong)Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.LabelKey)));
+        ulong hash = SlotIndex.HashOf(filing.KeyOf(slot));
         index.Settle(hash);
         if (!index.Names(hash, slot) || FaultPoints.Plants("queue.sweep.drops-offered"))
             return TryMove(slot, word, SlotState.Released, me, 0, free);
@@ -112,16 +112,16 @@ internal sealed class QueueRecovery(
         long mine = SlotWord.Move(word, SlotState.Ending, me);
         if (mine != word && Interlocked.CompareExchange(ref map.Long(layout.Slot(slot)), mine, word) != word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.sweep.taken-over");
-        long until = kept.DeadUntil, use = Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.Use));
-        ulong key = SlotIndex.HashOf((ulong)Volatile.Read(ref map.Long(layout.Labels(slot) + QueueLayout.LabelKey)));
+        long until = kept.DeadUntil;
+        Filing filed = filing.Of(slot);
         WriteNote(slot, $"its worker died in attempt {attempts}, the queue's limit", until);
         kept.Lower(until);
         bool gaveUp = Interlocked.CompareExchange(
             ref map.Long(layout.Slot(slot)), SlotWord.Make(SlotState.Dead, SlotWord.NoOwner, attempts, SlotWord.Lap(word)), mine) == mine;
-        if (gaveUp) totals.Moved(SlotState.Ending, SlotState.Dead);
-        if (gaveUp && ((SlotTags)Volatile.Read(ref map.Byte(layout.Slot(slot) + QueueLayout.Tags)) & SlotTags.HasKey) != 0)
-            index.Remove(key, slot, use);
-        return gaveUp;
+        if (!gaveUp) return false;
+        totals.Moved(SlotState.Ending, SlotState.Dead);
+        filing.RemoveKey(slot, filed);
+        return true;
     }
 
     private bool TryMove(int slot, long word, SlotState state, int me, int attempts, IndexQueue queue)

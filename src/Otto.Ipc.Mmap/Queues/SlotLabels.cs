@@ -5,7 +5,7 @@ namespace Otto.Ipc.Mmap.Queues;
 
 // Messages with labels: sends them, and finds them by their ids. docs/layouts.md has the protocol by which one message at a time has a key.
 
-internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex index, SlotSearch search, int me)
+internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex index, SlotFiling filing, SlotSearch search, int me)
 {
     private readonly SlotHistory _history = new(slots.Map, slots.Layout);
     private readonly SegmentMapping _map = slots.Map;
@@ -63,9 +63,6 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
     }
 
     /// <summary>Finds a message by its id. Within the gate.</summary>
-    public MessageState Find(UInt128 id, out int slot, out long word) => Find(id, out slot, out word, out _);
-
-    /// <inheritdoc cref="Find(UInt128, out int, out long)"/>
     public MessageState Find(UInt128 id, out int slot, out long word, out long use)
     {
         long seen = 0, usedBy = 0;
@@ -76,7 +73,7 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
             {
                 // Acquire: pairs with the release that made the word; the labels are those of its message.
                 seen = Volatile.Read(ref _moves.Word(candidate));
-                if ((_moves.TagsOf(candidate) & SlotTags.HasId) == 0 || IdOf(candidate) != id) return false;
+                if ((filing.TagsOf(candidate) & SlotTags.HasId) == 0 || filing.IdOf(candidate) != id) return false;
                 usedBy = Volatile.Read(ref _map.Long(_layout.Slot(candidate) + QueueLayout.Use));
                 Interlocked.MemoryBarrier(); // Keeps the look at the labels before the second look at the word.
                 moved = Volatile.Read(ref _moves.Word(candidate)) != seen;
@@ -159,9 +156,8 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
         {
             long word = Volatile.Read(ref _moves.Word(candidate));
             if (StateOf(word) is not (MessageState.Waiting or MessageState.Held)
-                || (_moves.TagsOf(candidate) & SlotTags.HasKey) == 0
-                || (ulong)Volatile.Read(ref _map.Long(_layout.Labels(candidate) + QueueLayout.LabelKey)) != key) return false;
-            existing = IdOf(candidate);
+                || (filing.TagsOf(candidate) & SlotTags.HasKey) == 0 || filing.KeyOf(candidate) != key) return false;
+            existing = filing.IdOf(candidate);
             bool same = (existing != id || id == 0) && Matches(candidate, hasKey);
 
             Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.
@@ -193,11 +189,5 @@ internal sealed class SlotLabels(SlotTable slots, SlotLoans loans, SlotIndex ind
         // For a message that is cancelled: whoever cancels it may not write into it.
         _map.Long(at + QueueLayout.Until) = Math.Max(notBefore, DelayedSlots.Now) + keep * 1000L;
         return (labels.Id != 0 ? SlotTags.HasId : 0) | (labels.Key != 0 ? SlotTags.HasKey : 0) | (keep > 0 ? SlotTags.KeepsResult : 0);
-    }
-
-    private UInt128 IdOf(int slot)
-    {
-        long at = _layout.Labels(slot) + QueueLayout.LabelId;
-        return new UInt128((ulong)Volatile.Read(ref _map.Long(at + 8)), (ulong)Volatile.Read(ref _map.Long(at)));
     }
 }

@@ -57,23 +57,24 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         _senders = new QueueDoorbell(_map, plan.Control(5), _room, _gate, options);
         _totals = new QueueTotals(_map, _layout, plan.Control(8));
         var index = new SlotIndex(_map, _layout, _totals);
+        var filing = new SlotFiling(_map, _layout, index);
         var kept = new KeptSlots(_map, _layout, plan.Control(9), _totals, options,
             sender => (uint)sender < (uint)_participants!.Count && _participants.IsAlive(sender));
-        _sweep = new QueueRecovery(_map, _layout, free, ready, delayed, index, _totals, kept);
+        _sweep = new QueueRecovery(_map, _layout, free, ready, delayed, index, filing, _totals, kept);
         _view = new QueueSnapshot(_map, _layout, free, ready, _totals, block => _loans!.ReadCopy(block));
         try
         {
             _participants = Participants.Join(segment, ParticipantRoles.Sends, Repair);
             var moves = new SlotTransitions(segment, _layout, free, ready, _workers.Bell, _senders.Bell, delayed, _sweep,
-                index, _totals, kept, block => _loans!.End(block), _participants.Me);
+                filing, _totals, kept, block => _loans!.End(block), _participants.Me);
             index.CommitUnplaced = moves.CommitOffered;
             _work.Moves = _room.Moves = moves;
             _slots = new SlotTable(segment, _layout, moves, _gate, options.MaxLoanBytes);
             _loans = new SlotLoans(_slots, options, _view);
             _sender = new SlotSender(_slots, _loans);
             _search = new SlotSearch(_slots, _loans, _view);
-            _labels = new SlotLabels(_slots, _loans, index, _search, _participants.Me);
-            _results = new SlotResults(_slots, _loans, _labels, _view);
+            _labels = new SlotLabels(_slots, _loans, index, filing, _search, _participants.Me);
+            _results = new SlotResults(_slots, _loans, _labels, filing, _view);
             _passedOver = new PassedOverSlots(_slots, plan.Control(10));
             _work.PassedOver = _passedOver;
             _leases = new SlotLeases(_slots, _loans, _results, _passedOver, _workers.Bell);
@@ -216,6 +217,22 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         finally
         {
             _gate.Exit();
+        }
+    }
+
+    public override int KeptResults
+    {
+        get
+        {
+            _gate.Enter();
+            try
+            {
+                return _totals.Kept;
+            }
+            finally
+            {
+                _gate.Exit();
+            }
         }
     }
 

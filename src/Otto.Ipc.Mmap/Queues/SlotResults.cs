@@ -6,7 +6,7 @@ namespace Otto.Ipc.Mmap.Queues;
 // Results in the slots of their messages: keeping one ends the lease, and taking one frees the slot. A result is behind the labels where it
 // fits, and in a block otherwise.
 
-internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels labels, QueueSnapshot view)
+internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels labels, SlotFiling filing, QueueSnapshot view)
 {
     private readonly SegmentMapping _map = slots.Map;
     private readonly QueueLayout _layout = slots.Layout;
@@ -15,7 +15,7 @@ internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels l
     /// <summary>Ends a lease and keeps its result, where its sender asked for that. Within the gate.</summary>
     public bool TryKeep(in SlotToken token, ReadOnlySpan<byte> result)
     {
-        if ((_moves.TagsOf(token.Index) & SlotTags.KeepsResult) == 0 || FaultPoints.Plants("queue.result.forgotten"))
+        if ((filing.TagsOf(token.Index) & SlotTags.KeepsResult) == 0 || FaultPoints.Plants("queue.result.forgotten"))
             return _moves.TryRelease(token);
         if (result.Length <= QueueLayout.NoteBytes) return _moves.TryKeepResult(token, result, block: null);
         if (result.Length > slots.MaxMessageBytes)
@@ -39,7 +39,7 @@ internal sealed class SlotResults(SlotTable slots, SlotLoans loans, SlotLabels l
         result = [];
         for (int tries = 0; tries < IndexQueue.MostTries; tries++)
         {
-            MessageState state = labels.Find(id, out int slot, out long word);
+            MessageState state = labels.Find(id, out int slot, out long word, out _);
             switch (state)
             {
                 case MessageState.Done when !TryCopy(slot, out result):

@@ -18,7 +18,7 @@ internal sealed class SlotTransitions
     private readonly Doorbell _senderBell;
     private readonly DelayedSlots _delayed;
     private readonly QueueRecovery _sweep;
-    private readonly SlotIndex _index;
+    private readonly SlotFiling _filing;
     private readonly QueueTotals _totals;
     private readonly KeptSlots _kept;
     private readonly Func<SlotToken, bool> _drop;
@@ -29,7 +29,7 @@ internal sealed class SlotTransitions
 
     public SlotTransitions(
         SegmentFile segment, QueueLayout layout, IndexQueue free, IndexQueue ready, Doorbell workerBell, Doorbell senderBell,
-        DelayedSlots delayed, QueueRecovery sweep, SlotIndex index, QueueTotals totals, KeptSlots kept, Action<BlockDescriptor> loanEnded,
+        DelayedSlots delayed, QueueRecovery sweep, SlotFiling filing, QueueTotals totals, KeptSlots kept, Action<BlockDescriptor> loanEnded,
         int me)
     {
         _segment = segment;
@@ -41,7 +41,7 @@ internal sealed class SlotTransitions
         _senderBell = senderBell;
         _delayed = delayed;
         _sweep = sweep;
-        _index = index;
+        _filing = filing;
         _totals = totals;
         _kept = kept;
         _loanEnded = loanEnded;
@@ -164,9 +164,8 @@ internal sealed class SlotTransitions
         BlockDescriptor? payload = LoanOf(token);
         if (!TryBeginEnd(token, out long ending)) return false;
         long labels = _layout.Labels(token.Index);
-        long until = KeptSlots.After(Math.Max(0, _map.Int(labels + QueueLayout.Keep)) * 1000L);
-        SlotTags tags = TagsOf(token.Index);
-        Filing filing = FilingOf(token.Index);
+        long until = _kept.ResultUntil(token.Index);
+        Filing filing = _filing.Of(token.Index);
         _map.Long(labels + QueueLayout.Until) = until;
         _map.Long(labels + QueueLayout.Subject) = _totals.Changes;
         _map.Int(labels + QueueLayout.NoteLength) = block is null ? result.Length : BlockDescriptor.Bytes;
@@ -178,15 +177,12 @@ internal sealed class SlotTransitions
         Volatile.Write(ref Word(token.Index),
             SlotWord.Make(SlotState.Kept, SlotWord.NoOwner, SlotWord.Attempts(ending), SlotWord.Lap(ending)));
         if (FaultPoints.On) FaultPoints.Reach("queue.result.word");
-        UnfileKey(token.Index, tags, filing);
+        _filing.RemoveKey(token.Index, filing);
         _totals.Moved(SlotState.Ending, SlotState.Kept);
         _kept.Lower(until);
         if (payload is { } ended) _loanEnded(ended);
         return true;
     }
-
-    // What is kept holds no key, so it does not stay filed under one: a bucket has room for a few only.
-    private void UnfileKey(int slot, SlotTags tags, in Filing filing) => Unfile(slot, tags & SlotTags.HasKey, filing);
 
     /// <summary>Completes a lease, drops a dead letter, or aborts a claim: the exact word →
     /// Released, then a free cell.</summary>
@@ -200,8 +196,7 @@ internal sealed class SlotTransitions
     public bool TryReturn(in SlotToken token, int attempts)
     {
         // A dead letter holds no key; one that is requeued does again, beside another that may have it.
-        if (SlotWord.State(token.Word) == SlotState.Dead && (TagsOf(token.Index) & SlotTags.HasKey) != 0)
-            _index.Add(SlotIndex.HashOf(FilingOf(token.Index).Key), token.Index);
+        if (SlotWord.State(token.Word) == SlotState.Dead) _filing.AddKey(token.Index);
         return TryMove(token, SlotState.Filled, attempts, _ready, _workerBell);
     }
 
@@ -228,15 +223,14 @@ internal sealed class SlotTransitions
     {
         if (!TryBeginEnd(token, out long ending)) return false;
         long until = _kept.DeadUntil;
-        SlotTags tags = TagsOf(token.Index);
-        Filing filing = FilingOf(token.Index);
+        Filing filing = _filing.Of(token.Index);
         _sweep.WriteNote(token.Index, reason, until);
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.note");
         // Release: the note is visible before the state that says it is there. Pairs with the acquire in QueueSnapshot.DeadLetters.
         Volatile.Write(ref Word(token.Index),
             SlotWord.Make(SlotState.Dead, SlotWord.NoOwner, Math.Min(attempts, SlotWord.MaxAttempts), SlotWord.Lap(ending)));
         if (FaultPoints.On) FaultPoints.Reach("queue.give-up.word");
-        UnfileKey(token.Index, tags, filing);
+        _filing.RemoveKey(token.Index, filing);
         _totals.Moved(SlotState.Ending, SlotState.Dead);
         _kept.Lower(until);
         _kept.DropOldestDead(_drop);
@@ -299,15 +293,14 @@ internal sealed class SlotTransitions
     private bool TryWithdraw(in SlotToken token)
     {
         // Read before the slot is given away; the exact CAS says that they were this message's.
-        SlotTags tags = TagsOf(token.Index);
+        Filing filing = _filing.Of(token.Index);
         long until = Volatile.Read(ref _map.Long(_layout.Labels(token.Index) + QueueLayout.Until));
-        if ((tags & SlotTags.KeepsResult) == 0) return TryRelease(token);
+        if ((filing.Tags & SlotTags.KeepsResult) == 0) return TryRelease(token);
         BlockDescriptor? loan = LoanOf(token);
-        Filing filing = FilingOf(token.Index);
         long next = SlotWord.Make(SlotState.Withdrawn, SlotWord.NoOwner, SlotWord.Attempts(token.Word), SlotWord.Lap(token.Word));
         if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.withdraw.word");
-        UnfileKey(token.Index, tags, filing);
+        _filing.RemoveKey(token.Index, filing);
         _totals.Moved(SlotWord.State(token.Word), SlotState.Withdrawn);
         _kept.Lower(until);
         if (loan is { } block) _loanEnded(block);
@@ -379,13 +372,12 @@ internal sealed class SlotTransitions
         // Read before the slot is given away; a claim that is aborted still has its last message's.
         bool ends = state == SlotState.Released && SlotWord.State(token.Word) != SlotState.Writing;
         BlockDescriptor? loan = ends ? LoanOf(token) : null;
-        SlotTags tags = ends ? TagsOf(token.Index) : SlotTags.None;
-        Filing filing = tags == SlotTags.None ? default : FilingOf(token.Index);
+        Filing filing = ends ? _filing.Of(token.Index) : default;
         // Exact, full fence: this is the completion, or the return. The one who moves the word owes the cell.
         if (Interlocked.CompareExchange(ref Word(token.Index), next, token.Word) != token.Word) return false;
         if (FaultPoints.On) FaultPoints.Reach("queue.end.word");
         _totals.Moved(SlotWord.State(token.Word), state);
-        if (tags != SlotTags.None) Unfile(token.Index, tags, filing);
+        if (filing.Tags != SlotTags.None) _filing.Remove(token.Index, filing);
         if (!FaultPoints.On || !FaultPoints.Plants("queue.end.forgets-cells")) queue.Push(token.Index, SlotWord.Lap(next));
         if (FaultPoints.On) FaultPoints.Reach("queue.end.pushed");
         if (bell.SomeoneWaits) bell.Ring();
@@ -393,8 +385,6 @@ internal sealed class SlotTransitions
         if (loan is { } block) _loanEnded(block);
         return true;
     }
-
-    public SlotTags TagsOf(int slot) => (SlotTags)Volatile.Read(ref _map.Byte(_layout.Slot(slot) + QueueLayout.Tags));
 
     /// <summary>The block that a message has in its present state: of the result where it
     /// is kept, otherwise of the payload.</summary>
@@ -410,22 +400,6 @@ internal sealed class SlotTransitions
                 ? BlockDescriptor.Read(_map, _layout.Slot(token.Index) + QueueLayout.Payload) : null,
         };
     }
-
-    private Filing FilingOf(int slot)
-    {
-        long labels = _layout.Labels(slot);
-        return new Filing(Volatile.Read(ref _map.Long(_layout.Slot(slot) + QueueLayout.Use)),
-            new UInt128((ulong)_map.Long(labels + QueueLayout.LabelId + 8), (ulong)_map.Long(labels + QueueLayout.LabelId)),
-            (ulong)_map.Long(labels + QueueLayout.LabelKey));
-    }
-
-    private void Unfile(int slot, SlotTags tags, in Filing filing)
-    {
-        if ((tags & SlotTags.HasId) != 0) _index.Remove(SlotIndex.HashOf(filing.Id), slot, filing.Use);
-        if ((tags & SlotTags.HasKey) != 0) _index.Remove(SlotIndex.HashOf(filing.Key), slot, filing.Use);
-    }
-
-    private readonly record struct Filing(long Use, UInt128 Id, ulong Key);
 
     /// <summary>Takes the first slot of an index queue by moving its word; steps over cells
     /// whose slots have moved on.</summary>
@@ -477,6 +451,6 @@ internal sealed class SlotTransitions
         _map.Long(at + QueueLayout.NotBefore) = notBefore;
         _map.Long(at + QueueLayout.Use) = SlotWord.Lap(writing);
         // After the use, which a cell of the index is proven by; before the commit, so that who was told of the message finds it.
-        if ((tags & SlotTags.HasId) != 0) _index.Add(SlotIndex.HashOf(FilingOf(slot).Id), slot);
+        _filing.AddId(slot, tags);
     }
 }

@@ -23,6 +23,9 @@ public readonly record struct TaskId(ulong High, ulong Low) : ISpanFormattable
         return BinaryPrimitives.ReadUInt64LittleEndian(bytes) ^ BinaryPrimitives.ReadUInt64LittleEndian(bytes[8..]);
     }
 
+    /// <summary>The id as the label that a queue finds its message by.</summary>
+    internal UInt128 Label => new(High, Low);
+
     /// <summary>Writes the id's 16 bytes.</summary>
     /// <param name="destination">At least <see cref="Size"/> bytes.</param>
     public void WriteTo(Span<byte> destination)

@@ -85,16 +85,21 @@ internal static class EnvelopeReader
         ActivityTraceId.CreateFromBytes(bytes[..16]), ActivitySpanId.CreateFromBytes(bytes.Slice(16, 8)), (ActivityTraceFlags)bytes[24],
         state, isRemote: true);
 
+    /// <summary>Whether a message that may be cut short, or anything at all, has the fixed
+    /// part of an envelope.</summary>
+    internal static bool IsEnvelope(ReadOnlySpan<byte> message) =>
+        message.Length >= EnvelopeLayout.FixedBytes && message[EnvelopeLayout.MagicAt] == EnvelopeLayout.Magic;
+
     /// <summary>Whether a message was written by a newer version of the format, which a newer worker reads.</summary>
     internal static bool IsNewer(ReadOnlySpan<byte> message) =>
-        message.Length >= EnvelopeLayout.FixedBytes && message[EnvelopeLayout.MagicAt] == EnvelopeLayout.Magic
+        IsEnvelope(message)
         && (message[EnvelopeLayout.VersionAt] > EnvelopeLayout.Version
             || (message[EnvelopeLayout.FlagsAt] & ~EnvelopeLayout.KnownRequiredFlags) != 0);
 
     /// <summary>The key of a message that may be cut short, or anything at all; empty if it has none.</summary>
     internal static ReadOnlySpan<byte> KeyOf(ReadOnlySpan<byte> message)
     {
-        if (message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic) return default;
+        if (!IsEnvelope(message)) return default;
         int at = EnvelopeLayout.FixedBytes + message[EnvelopeLayout.NameLengthAt], length = message[EnvelopeLayout.KeyLengthAt];
         return at + length <= message.Length ? message.Slice(at, length) : default;
     }
@@ -102,11 +107,10 @@ internal static class EnvelopeReader
     /// <summary>Whether a producer asked for the result of a message that may be cut short,
     /// or anything at all.</summary>
     internal static bool WantsResult(ReadOnlySpan<byte> message) =>
-        message.Length >= EnvelopeLayout.FixedBytes && message[EnvelopeLayout.MagicAt] == EnvelopeLayout.Magic
+        IsEnvelope(message)
         && (BinaryPrimitives.ReadUInt16LittleEndian(message[EnvelopeLayout.FlagsAt..]) & EnvelopeLayout.WantsResult) != 0;
 
     /// <summary>The id of a message that may be cut short, or anything at all.</summary>
     internal static TaskId IdOf(ReadOnlySpan<byte> message)
-        => message.Length < EnvelopeLayout.FixedBytes || message[EnvelopeLayout.MagicAt] != EnvelopeLayout.Magic ? default
-        : TaskId.ReadFrom(message[EnvelopeLayout.IdAt..]);
+        => !IsEnvelope(message) ? default : TaskId.ReadFrom(message[EnvelopeLayout.IdAt..]);
 }

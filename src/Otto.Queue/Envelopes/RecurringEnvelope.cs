@@ -12,7 +12,7 @@ internal static class RecurringEnvelope
 
     /// <summary>Whether an envelope's task recurs.</summary>
     internal static bool Recurs(ReadOnlySpan<byte> message) =>
-        message.Length >= EnvelopeLayout.FixedBytes && message[EnvelopeLayout.MagicAt] == EnvelopeLayout.Magic
+        EnvelopeReader.IsEnvelope(message)
         && (Flags(message) & EnvelopeLayout.Recurs) != 0 && IntervalAt(message) + EnvelopeLayout.EveryBytes <= message.Length;
 
     /// <summary>When it was enqueued, by its producer's clock.</summary>

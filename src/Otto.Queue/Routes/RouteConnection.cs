@@ -51,6 +51,9 @@ internal sealed class RouteConnection : IAsyncDisposable
 
     internal IDeadLetterChannel? DeadLetters { get; }
 
+    /// <summary>Whether the route keeps the results of its tasks in their place.</summary>
+    internal bool KeepsResults => Results is { KeepsResults: true };
+
     /// <summary>Gets the number of waiting messages; <see langword="null"/> if it can no longer be
     /// determined.</summary>
     internal int? CountReady()

@@ -26,7 +26,7 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
     internal bool KeepsResults(RouteName name)
     {
         foreach (RouteConnection route in _all)
-            if (route.Name == name) return route.Results is { KeepsResults: true };
+            if (route.Name == name) return route.KeepsResults;
         return false;
     }
 

@@ -12,6 +12,7 @@ internal sealed class RouteReceiver : IAsyncDisposable
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     private readonly TaskChannel _channel;
+    private readonly ISelectiveChannel? _selective;
     private readonly QueueContext _context;
     private readonly CancellationTokenSource _stop = new();
     private readonly Action _onWaited;
@@ -32,6 +33,7 @@ internal sealed class RouteReceiver : IAsyncDisposable
         Weight = route.Weight;
         _channel = channel;
         Evidence = channel as ICrashEvidenceChannel;
+        _selective = channel as ISelectiveChannel;
         _context = context;
         _onReady = onReady;
         _onWaited = OnWaited;
@@ -56,7 +58,7 @@ internal sealed class RouteReceiver : IAsyncDisposable
     /// <summary>Announces this process as a worker and starts taking.</summary>
     internal void StartConsuming(ITaskConsumer consumer, IReadOnlyCollection<string> handled)
     {
-        (_channel as ISelectiveChannel)?.SetHandled(handled);
+        _selective?.SetHandled(handled);
         _channel.StartConsuming(consumer);
         _consuming = true;
     }
@@ -144,7 +146,7 @@ internal sealed class RouteReceiver : IAsyncDisposable
     internal void Return(in WorkLease lease, ReadOnlySpan<byte> name)
     {
         Interlocked.Increment(ref _returned);
-        if (_channel is ISelectiveChannel selective && selective.PassOver(lease, name)) return;
+        if (_selective is not null && _selective.PassOver(lease, name)) return;
         lease.Abandon(countAttempt: false);
         int inARow = Math.Min(Interlocked.Increment(ref _returnedInARow), 16);
         TimeSpan pause = TimeSpan.FromMilliseconds(1 << (inARow - 1));

@@ -72,7 +72,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
     internal bool IsOpen => _routes.IsOpen;
 
     /// <summary>Whether a route keeps results, so that it can say whether there is one.</summary>
-    internal bool KeepsResults => _routes.All.Any(static r => r.Results is { KeepsResults: true });
+    internal bool KeepsResults => _routes.All.Any(static r => r.KeepsResults);
 
     internal TaskDispatcher Dispatcher { get; }
 

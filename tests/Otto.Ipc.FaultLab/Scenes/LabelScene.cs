@@ -103,12 +103,7 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
                 if (!entry.Sent) TryCollect(id, entry);
             return _sender!.GetCounts() is { Results: 0, Leased: 0 } counts && counts.Free == _sender!.Capacity;
         }, "every slot to be free");
-        int filled = 0, emptied = 0;
-        while (filled <= _sender!.Capacity && _sender!.TrySend([1])) filled++;
-        while (_sender!.TryLease(out WorkLease lease) && lease.Complete()) emptied++;
-        if (filled != _sender!.Capacity || emptied != filled)
-            Findings.Add($"slots: of {_sender!.Capacity} slots {filled} could be filled and {emptied} emptied");
-        Soon(() => Workspace.LentBlocks(Name + ".queue") == 0, "every block to be free again");
+        CheckCapacity(_sender!);
     }
 
     private void Send()

@@ -176,11 +176,6 @@ internal sealed class QueueScene(FaultCase fault, bool kill, Random random, bool
         while (_sender.TryLease(out WorkLease left)) left.Complete();
         WorkQueueCounts counts = _sender.GetCounts();
         if (counts.Free != _sender.Capacity) Findings.Add($"slots: at the end there are {counts}");
-        int sent = 0, done = 0;
-        while (sent <= _sender.Capacity && _sender.TrySend([1])) sent++;
-        while (_sender.TryLease(out WorkLease lease) && lease.Complete()) done++;
-        if (sent != _sender.Capacity || done != sent)
-            Findings.Add($"slots: of {_sender.Capacity} slots {sent} could be filled and {done} emptied");
-        Soon(() => Workspace.LentBlocks(Name + ".queue") == 0, "every block to be free again");
+        CheckCapacity(_sender);
     }
 }

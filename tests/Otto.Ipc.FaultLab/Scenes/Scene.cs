@@ -108,6 +108,17 @@ internal abstract class Scene(FaultCase fault, bool kill, Random random, bool mu
         return true;
     }
 
+    /// <summary>Checks that every slot of an empty queue can be used, which its counts alone do not show.</summary>
+    protected void CheckCapacity(WorkQueue queue)
+    {
+        int sent = 0, done = 0;
+        while (sent <= queue.Capacity && queue.TrySend([1])) sent++;
+        while (queue.TryLease(out WorkLease lease) && lease.Complete()) done++;
+        if (sent != queue.Capacity || done != sent)
+            Findings.Add($"slots: of {queue.Capacity} slots {sent} could be filled and {done} emptied");
+        Soon(() => Workspace.LentBlocks(queue.Name.Value + ".queue") == 0, "every block to be free again");
+    }
+
     /// <summary>Lets a stopped victim lie for longer than anybody's period.</summary>
     protected static void WaitOutAPeriod(long since)
     {

@@ -37,8 +37,7 @@ internal static unsafe partial class GuardProcess
         byte* buffer = stackalloc byte[4096];
         while (true)
         {
-            var entry = new PollEntry { Events = PollIn };
-            int ready = Poll(ref entry, 1, runs.Count > 0 && silence > 0 ? silence : -1);
+            int ready = DescriptorPoll.Wait(0, PollIn, runs.Count > 0 && silence > 0 ? silence : -1, out _);
             if (ready == 0) EndAll(runs);
             if (ready <= 0) continue;
             nint read = Read(0, buffer, 4096);
@@ -134,15 +133,4 @@ internal static unsafe partial class GuardProcess
 
     [LibraryImport("libc", EntryPoint = "write")]
     private static partial nint Write(int descriptor, byte* bytes, nint length);
-
-    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
-    private static partial int Poll(ref PollEntry entry, ulong count, int milliseconds);
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PollEntry
-    {
-        public int Descriptor;
-        public short Events;
-        public short Returned;
-    }
 }

@@ -35,7 +35,7 @@ internal static unsafe partial class StandardOutput
 
             int error = Marshal.GetLastPInvokeError();
             if (error == Epipe) throw new BrokenPipeException();
-            if (error == Eagain) Poll(Pollout, -1);
+            if (error == Eagain) DescriptorPoll.Wait(Descriptor, Pollout, -1, out _);
             else if (error != Eintr)
                 throw new IOException($"writing to standard output failed: {Marshal.GetPInvokeErrorMessage(error)} (errno {error})");
         }
@@ -43,27 +43,10 @@ internal static unsafe partial class StandardOutput
 
     /// <summary>Whether the reader of a pipe has gone, which a follower with nothing to
     /// write would not notice.</summary>
-    public static bool IsBroken => (Poll(0, 0) & Pollerr) != 0;
-
-    private static short Poll(short events, int milliseconds)
-    {
-        var entry = new PollEntry { Descriptor = Descriptor, Events = events };
-        return Poll(ref entry, 1, milliseconds) > 0 ? entry.Returned : (short)0;
-    }
+    public static bool IsBroken => DescriptorPoll.Wait(Descriptor, 0, 0, out short returned) > 0 && (returned & Pollerr) != 0;
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     private static partial nint Write(int descriptor, byte* bytes, nint length);
-
-    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
-    private static partial int Poll(ref PollEntry entry, ulong count, int milliseconds);
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PollEntry
-    {
-        public int Descriptor;
-        public short Events;
-        public short Returned;
-    }
 }
 
 /// <summary>Nobody reads standard output any more: the end of the work, without words.</summary>

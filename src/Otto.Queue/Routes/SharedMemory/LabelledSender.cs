@@ -18,7 +18,7 @@ internal static class LabelledSender
         bool refusable = options.Key is not null;
         MessageLabels labels = new()
         {
-            Id = new UInt128(options.Id.High, options.Id.Low),
+            Id = options.Id.Label,
             Key = key.Length == 0 ? 0 : KeyedMessage.HashOf(key),
             KeepResult = EnvelopeReader.WantsResult(message) ? resultRetention : TimeSpan.Zero,
         };

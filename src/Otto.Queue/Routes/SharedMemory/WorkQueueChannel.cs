@@ -130,7 +130,7 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     {
         (work, held) = (default, false);
         if (queue is not LabelledWorkQueue labelled) return false;
-        MessageState state = labelled.Find(new UInt128(id.High, id.Low), out work);
+        MessageState state = labelled.Find(id.Label, out work);
         held = state == MessageState.Held;
         if (state == MessageState.Unknown) return labelled.TryFind(m => EnvelopeReader.IdOf(m) == id, out work, out held);
         return state is MessageState.Waiting or MessageState.Held;
@@ -144,14 +144,13 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public bool KeepsResults => queue is LabelledWorkQueue;
 
-    public bool MustCollect => queue is LabelledWorkQueue && queue.GetCounts().Results > queue.Capacity / 4;
+    public bool MustCollect => queue is LabelledWorkQueue labelled && labelled.KeptResults > labelled.Capacity / 4;
 
     public ValueTask<ResultLookup> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {
         if (queue is not LabelledWorkQueue labelled) return default;
-        UInt128 label = new(id.High, id.Low);
-        MessageState state = labelled.TryTakeResult(label, out byte[] result);
-        if (state == MessageState.Unknown && !_removed.IsEmpty) state = _removed.TryTakeResult(label, out result);
+        MessageState state = labelled.TryTakeResult(id.Label, out byte[] result);
+        if (state == MessageState.Unknown && !_removed.IsEmpty) state = _removed.TryTakeResult(id.Label, out result);
         return new(state switch
         {
             MessageState.Done => new ResultLookup(result),
@@ -169,7 +168,7 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
         // By its id, so that who waits for its result finds it.
         MessageLabels labels = new()
         {
-            Id = IdOf(message), KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
+            Id = EnvelopeReader.IdOf(message).Label, KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
         };
         WorkLease lease;
         if (queue is LabelledWorkQueue labelled
@@ -177,8 +176,6 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
             : !queue.TrySendAndLease(message, out lease)) return new(false);
         return new(lease.DeadLetter(reason));
     }
-
-    private static UInt128 IdOf(ReadOnlySpan<byte> message) => EnvelopeReader.IdOf(message) is var id ? new UInt128(id.High, id.Low) : 0;
 
     public override void StartConsuming(ITaskConsumer consumer)
     {

@@ -141,7 +141,7 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
         foreach (RouteConnection route in routes.All)
         {
             // A route that keeps results answers at once.
-            if (route.Results is { KeepsResults: true } kept) _ = TryTakeAsync(route, kept, id, CancellationToken.None).AsTask();
+            if (route.KeepsResults) _ = TryTakeAsync(route, route.Results!, id, CancellationToken.None).AsTask();
         }
     }
 
