@@ -1,0 +1,65 @@
+using Otto.Ipc.Mmap.Inspection;
+using Otto.Tools.Ipc;
+
+namespace Otto.Tools.Doctor;
+
+// Space for segments: how much the file system has, how much of it segments hold, and how many queues still fit.
+
+internal static class SpaceCheck
+{
+    private const string Area = "space";
+
+    // A queue of the default size with its pool, and what one large task takes.
+    private const long QueueBytes = 1L << 20, SmallBytes = 256L << 20, LittleBytes = 16L << 20;
+
+    public static IEnumerable<Finding> Run(MmapInspector inspector)
+    {
+        string directory = inspector.Directory, existing = DirectoryCheck.Existing(directory);
+        string grow = MachineFiles.Container is { } container ? ContainerCheck.MoreSpace(container)
+            : $"mount -o remount,size=50% {MachineFiles.MountOf(existing)?.Point ?? SystemPaths.SharedMemory}";
+        long held = 0;
+        int segments = 0;
+        string? unreadable = null;
+        try
+        {
+            IReadOnlyList<SegmentReport> reports = inspector.List();
+            segments = reports.Count;
+            held = reports.Sum(static report => report.Bytes);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            unreadable = e.Message;
+        }
+
+        if (KernelProbe.RoomOf(existing) is not { } room)
+        {
+            yield return Finding.Note(Area, "free", $"the space of {existing} is not known");
+            yield break;
+        }
+
+        string text = $"{SegmentFormatter.Size(room.FreeBytes)} of {SegmentFormatter.Size(room.Bytes)} free";
+        // A tmpfs without a limit reports no size.
+        if (room.Bytes == 0) text = "no limit on the file system";
+        else if (room.FreeBytes < QueueBytes)
+        {
+            yield return Finding.Problem(Area, "free", $"{text}: no new queue fits (a default one takes about 1 MiB)",
+                $"otto ipc clean --dry-run shows what can be removed; or {grow}") with { Value = room.FreeBytes };
+            text = "";
+        }
+        else if (room.FreeBytes < LittleBytes || (DirectoryCheck.IsInMemory(directory) && room.Bytes < SmallBytes))
+        {
+            yield return Finding.Note(Area, "free",
+                $"{text}: room for about {room.FreeBytes / QueueBytes} queues of the default size, or for {room.FreeBytes / QueueBytes} "
+                + "tasks of 1 MiB",
+                grow) with { Value = room.FreeBytes };
+            text = "";
+        }
+
+        if (text.Length > 0) yield return Finding.Ok(Area, "free", text) with { Value = room.FreeBytes };
+        if (room.Files > 0 && room.FreeFiles < 100)
+            yield return Finding.Problem(Area, "files", $"{room.FreeFiles} of {room.Files} files free on the file system of {existing}",
+                "remove files there, or mount it with a larger nr_inodes") with { Value = room.FreeFiles };
+        if (unreadable is null)
+            yield return Finding.Ok(Area, "segments", $"{segments} segments hold {SegmentFormatter.Size(held)}") with { Value = held };
+    }
+}
