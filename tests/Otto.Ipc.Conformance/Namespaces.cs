@@ -18,6 +18,10 @@ public static class Namespaces
         return Require("unshare", "--mount", "sh", "-c", script, "sh");
     }
 
+    /// <summary>A container that hides the boot id.</summary>
+    public static IReadOnlyList<string> NoBootId() =>
+        Require("unshare", "--mount", "sh", "-c", "mount --bind /dev/null /proc/sys/kernel/random/boot_id && exec \"$@\"", "sh");
+
     /// <summary>A directory that is a memory file system of this size, for this process alone.</summary>
     public static IReadOnlyList<string> SmallMemory(string directory, int bytes) =>
         Require("unshare", "--mount", "sh", "-c", $"mount -t tmpfs -o mode=700,size={bytes} none '{directory}' && exec \"$@\"", "sh");
@@ -33,11 +37,11 @@ public static class Namespaces
             string errors = process.StandardError.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode == 0) return command;
-            Assert.Ignore($"needs the right to make namespaces, as root has it: {errors.Trim()}");
+            Assert.Ignore($"needs the right to make namespaces or filters, as root has it: {errors.Trim()}");
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            Assert.Ignore($"needs unshare (apt-get install util-linux): {e.Message}");
+            Assert.Ignore($"needs {command[0]} (apt-get install util-linux python3): {e.Message}");
         }
 
         return command;

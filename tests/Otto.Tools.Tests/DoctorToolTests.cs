@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Otto.Ipc;
+using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap;
 using Otto.Queue.Redis.Tests.Support;
 
@@ -61,6 +62,25 @@ internal sealed partial class DoctorToolTests : ToolTest
         Finding problem = Doctor("ulimit -n 80", code: 1).Single(static f => f.Check == "open-files");
         Assert.That((problem.Level, problem.Value), Is.EqualTo(("problem", (long?)80)));
         Assert.That(problem.Change, Does.Contain("LimitNOFILE"));
+    }
+
+    [TestCase(OldKernel.NotKnown, "does not have them")]
+    [TestCase(OldKernel.NotPermitted, "a seccomp filter refuses them")]
+    public void What_the_kernel_lacks_is_a_note_and_tasks_run_all_the_same(int error, string text)
+    {
+        string[] launcher = [.. OldKernel.WithoutAny(error)];
+        string script = "export OTTO_SHM_DIR=$OTTO_MMAP_DIR; otto doctor --json; echo $?; echo task | otto queue send jobs - >/dev/null; "
+            + "otto queue work jobs --count 1 -- cat";
+        string[] lines = Run(launcher[0], [.. launcher[1..], "bash", "-c", script]).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Finding[] findings = [.. lines[..^2].Select(Finding.Parse)];
+        foreach (string check in (string[])["futex-waitv", "membarrier", "memfd"])
+        {
+            Finding finding = findings.Single(f => f.Check == check);
+            Assert.That(finding.Level, Is.EqualTo("note"));
+            Assert.That(finding.Text, Does.Contain(text));
+        }
+
+        Assert.That(lines[^1], Is.EqualTo("task"));
     }
 
     [TestCase("OTTO_TRANSPORT=pigeon:", "OTTO_TRANSPORT", "problem", "mmap")]

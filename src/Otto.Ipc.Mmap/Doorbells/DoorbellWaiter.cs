@@ -90,11 +90,12 @@ internal sealed class DoorbellWaiter(SegmentMapping mapping, long offset, IReadi
             {
                 // A signaller that read the word before W was set must not have published after: reach it wherever it stands.
                 ProcessFence.ReachSignallers();
-                seen = Interlocked.Or(ref Bell.Word, Doorbell.Fencing) | Doorbell.Fencing;
+                // Not after a barrier that was refused: a waiter of a process whose barrier works would rely on it, and sleep in full.
+                if (ProcessFence.SignallersReached) seen = Interlocked.Or(ref Bell.Word, Doorbell.Fencing) | Doorbell.Fencing;
             }
 
             @short = !ProcessFence.SignallersReached;
-            _fencing = true;
+            _fencing = !@short;
             _polls = 0;
         }
 

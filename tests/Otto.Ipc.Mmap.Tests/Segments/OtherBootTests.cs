@@ -25,10 +25,10 @@ public sealed class OtherBootTests
     }
 
     [Test]
-    public void A_container_with_a_boot_id_of_its_own_works_in_the_queue_that_it_finds_in_memory()
+    public void A_container_with_a_boot_id_of_its_own_or_none_works_in_the_queue_that_it_finds_in_memory([Values] bool none)
     {
         using (WorkQueue queue = _memory.Transport.OpenQueue("jobs")) Assert.That(queue.TrySend(Payload.Make(1, 0, 40)), Is.True);
-        using PeerProcess worker = _memory.StartIn(Namespaces.OtherBoot(s_otherBoot), "queue-work", "jobs");
+        using PeerProcess worker = _memory.StartIn(none ? Namespaces.NoBootId() : Namespaces.OtherBoot(s_otherBoot), "queue-work", "jobs");
         worker.WaitFor("done 1:0");
         using (WorkQueue queue = _memory.Transport.OpenQueue("jobs")) Assert.That(queue.TrySend(Payload.Make(1, 1, 40_000)), Is.True);
         worker.WaitFor("done 1:1");

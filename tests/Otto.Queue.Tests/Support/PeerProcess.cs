@@ -25,11 +25,17 @@ internal sealed class PeerProcess : IDisposable
 
     internal static PeerProcess Start(params string[] args) => Start([], args);
 
-    internal static PeerProcess Start(Dictionary<string, string> environment, params string[] args)
+    internal static PeerProcess Start(Dictionary<string, string> environment, params string[] args) => Start([], environment, args);
+
+    /// <summary>Starts a peer behind a launcher that gives it another kernel, or namespaces of its own.</summary>
+    internal static PeerProcess StartIn(IReadOnlyList<string> launcher, params string[] args) => Start(launcher, [], args);
+
+    private static PeerProcess Start(IReadOnlyList<string> launcher, Dictionary<string, string> environment, string[] args)
     {
         string dll = Path.Combine(AppContext.BaseDirectory, "Otto.Queue.Peer.dll");
-        ProcessStartInfo start =
-            new(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
+        string dotnet = Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet";
+        string[] command = [.. launcher, dotnet];
+        ProcessStartInfo start = new(command[0], command[1..])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
         };

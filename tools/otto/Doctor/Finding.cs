@@ -17,10 +17,14 @@ internal enum FindingLevel
 
 /// <summary>One thing that was checked.</summary>
 /// <param name="Level">How serious it is.</param>
-/// <param name="Area">What it belongs to: directory, space, limits, kernel, leftovers, session, container, variables or redis.</param>
+/// <param name="Area">
+/// What it belongs to: directory, space, limits, kernel, leftovers, session, container, variables or redis.
+/// </param>
 /// <param name="Check">Its short name, which does not change.</param>
 /// <param name="Text">What was found, with its numbers.</param>
-/// <param name="Change">What to change, or the command that does it; <see langword="null"/> if nothing has to change.</param>
+/// <param name="Change">
+/// What to change, or the command that does it; <see langword="null"/> if nothing has to change.
+/// </param>
 internal sealed record Finding(FindingLevel Level, string Area, string Check, string Text, string? Change = null)
 {
     /// <summary>Gets the number that was found; <see langword="null"/> if it is none.</summary>

@@ -28,7 +28,9 @@ internal static class KernelCheck
             : Finding.Problem(Area, "clock", "no clock that counts while the machine sleeps (CLOCK_BOOTTIME)", "update the kernel");
         yield return MachineFiles.BootId is { } boot
             ? Finding.Ok(Area, "boot-id", $"boot id {boot}")
-            : Finding.Problem(Area, "boot-id", "the id of this boot cannot be read", "mount /proc in the container");
+            : Finding.Note(Area, "boot-id",
+                "the id of this boot cannot be read: on a disk, segments of an earlier boot are not recognized",
+                $"show {SystemPaths.BootId} in the container");
         yield return KernelProbe.UnixSockets() == KernelAnswer.Works
             ? Finding.Ok(Area, "sockets", "Unix-domain sockets")
             : Finding.Problem(Area, "sockets", "no Unix-domain sockets: otto serve and its clients do not work",
@@ -42,8 +44,8 @@ internal static class KernelCheck
     private static Finding Of(string check, string what, KernelAnswer answer, string release, string since, string effect) => answer switch
     {
         KernelAnswer.Works => Finding.Ok(Area, check, what),
-        KernelAnswer.Refused when MachineFiles.IsFiltered => Finding.Note(Area, check, $"no {what}: a seccomp filter refuses them; {effect}",
-            "update the container's runtime or its seccomp profile"),
+        KernelAnswer.Refused when MachineFiles.IsFiltered => Finding.Note(Area, check,
+            $"no {what}: a seccomp filter refuses them; {effect}", "update the container's runtime or its seccomp profile"),
         _ when MachineFiles.IsFiltered => Finding.Note(Area, check,
             $"no {what}: kernel {release}, or a seccomp filter in front of it, does not have them; {effect}",
             $"Linux {since} or later, and a seccomp profile that knows it"),

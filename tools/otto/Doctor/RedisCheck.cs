@@ -24,7 +24,8 @@ internal static class RedisCheck
         }
         catch (ArgumentException e)
         {
-            return [Finding.Problem(Area, "address", $"the address cannot be read: {e.Message}", "write it as localhost:6379,password=...")];
+            return [Finding.Problem(Area, "address", $"the address cannot be read: {e.Message}",
+                "write it as localhost:6379,password=...")];
         }
 
         options.AbortOnConnectFail = true;

@@ -9,8 +9,8 @@ internal static class SessionCheck
 
     public static IEnumerable<Finding> Run(string directory)
     {
-        if (MachineFiles.RemovesAtLogout is not { } logind || !directory.StartsWith(SystemPaths.SharedMemory + "/", StringComparison.Ordinal))
-            yield break;
+        if (!directory.StartsWith(SystemPaths.SharedMemory + "/", StringComparison.Ordinal)) yield break;
+        if (MachineFiles.RemovesAtLogout is not { } logind) yield break;
         uint me = KernelProbe.UserNumber;
         string name = MachineFiles.NameOf(me) ?? $"#{me}";
         if (!logind.Removes) yield return Finding.Ok(Area, "remove-ipc", $"RemoveIPC=no ({logind.Source})");

@@ -58,7 +58,9 @@ internal static unsafe partial class KernelProbe
     /// <summary>Whether there is a clock that counts while the machine sleeps (Linux 2.6.39).</summary>
     public static KernelAnswer BootClock() => GetTime(BootTime, out _) == 0 ? KernelAnswer.Works : Answer();
 
-    /// <summary>Whether locks of open files conflict on a file system. Makes a file without a name, which vanishes at once.</summary>
+    /// <summary>
+    /// Whether locks of open files conflict on a file system. Makes a file without a name, which vanishes at once.
+    /// </summary>
     /// <param name="directory">Any directory of the file system.</param>
     /// <param name="unnamed">Whether the file system has files without a name.</param>
     public static KernelAnswer FileLocks(string directory, out KernelAnswer unnamed)
@@ -118,7 +120,8 @@ internal static unsafe partial class KernelProbe
         : new FileSystemRoom((long)(room.Blocks * room.FragmentBytes), (long)(room.AvailableBlocks * room.FragmentBytes),
             (long)room.Files, (long)room.FreeFiles);
 
-    /// <summary>Gets owner and mode of a path, without following a link; <see langword="null"/> if there is nothing.</summary>
+    /// <summary>Gets owner and mode of a path, without following a link.</summary>
+    /// <returns><see langword="null"/> if there is nothing.</returns>
     public static PathStatus? StatusOf(string path)
     {
         const int CurrentDirectory = -100, NoFollow = 0x100;

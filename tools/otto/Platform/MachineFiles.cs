@@ -22,7 +22,7 @@ internal static class MachineFiles
     }
 
     /// <summary>Gets the identity of this boot.</summary>
-    public static string? BootId => Read("/proc/sys/kernel/random/boot_id")?.Trim() is { Length: > 0 } id ? id : null;
+    public static string? BootId => Read(SystemPaths.BootId)?.Trim() is { Length: > 0 } id ? id : null;
 
     /// <summary>Gets the kernel's release, such as 6.1.0.</summary>
     public static string Release => Read("/proc/sys/kernel/osrelease")?.Trim() ?? "of unknown release";
@@ -41,7 +41,9 @@ internal static class MachineFiles
         line.StartsWith("boottime", StringComparison.Ordinal) && line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is var parts
         && parts.Skip(1).Any(static part => part != "0"));
 
-    /// <summary>Gets a soft limit of this process; -1 if there is none, <see langword="null"/> if it is not known.</summary>
+    /// <summary>
+    /// Gets a soft limit of this process; -1 if there is none, <see langword="null"/> if it is not known.
+    /// </summary>
     /// <param name="name">As the system names it, such as Max open files.</param>
     public static long? LimitOf(string name) => Read("/proc/self/limits")?.Split('\n')
         .FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
@@ -51,7 +53,8 @@ internal static class MachineFiles
     /// <summary>Gets a number of the system's settings, such as vm/max_map_count.</summary>
     public static long? Setting(string name) => Number(Read($"/proc/sys/{name}")?.Trim());
 
-    /// <summary>Gets what the control group of this process allows and has of memory; <see langword="null"/> if there is no limit.</summary>
+    /// <summary>Gets what the control group of this process allows and has of memory.</summary>
+    /// <returns><see langword="null"/> if there is no limit.</returns>
     public static (long Limit, long Used)? GroupMemory
     {
         get
@@ -96,7 +99,7 @@ internal static class MachineFiles
         return found;
     }
 
-    /// <summary>Gets the kind of container that this process is in; <see langword="null"/> if there is no sign of one.</summary>
+    /// <summary>Gets the kind of this container; <see langword="null"/> if there is no sign of one.</summary>
     public static string? Container =>
         Environment.GetEnvironmentVariable("KUBERNETES_SERVICE_HOST") is { Length: > 0 } ? "Kubernetes"
         : File.Exists("/.dockerenv") ? "Docker"
@@ -109,7 +112,9 @@ internal static class MachineFiles
     public static bool IsWindowsSubsystem => Release.Contains("microsoft", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Gets what logind does with the shared memory of a user whose last session ends.</summary>
-    /// <returns>Whether it removes it, and the file that sets it; <see langword="null"/> if there is no logind.</returns>
+    /// <returns>
+    /// Whether it removes it, and the file that sets it; <see langword="null"/> if there is no logind.
+    /// </returns>
     public static (bool Removes, string Source)? RemovesAtLogout
     {
         get

@@ -14,8 +14,8 @@ internal static class LinuxProcess
     /// <summary>When this process started, in clock ticks since the boot.</summary>
     public static readonly ulong StartTime = ReadStartTime();
 
-    /// <summary>This boot of the machine.</summary>
-    public static readonly Guid BootId = Guid.Parse(File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
+    /// <summary>This boot of the machine; empty if a container hides it.</summary>
+    public static readonly Guid BootId = ReadBootId();
 
     /// <summary>The parent of a process; 0 if there is none or it cannot be seen.</summary>
     public static int ParentOf(int pid)
@@ -48,6 +48,18 @@ internal static class LinuxProcess
     {
         nint thread = (nint)Libc.Syscall(Abi.GetThreadId, 0, 0, 0, 0, 0, 0);
         Libc.Syscall(Abi.SignalThread, Environment.ProcessId, thread, stop ? SigStop : SigKill, 0, 0, 0);
+    }
+
+    private static Guid ReadBootId()
+    {
+        try
+        {
+            return Guid.TryParse(File.ReadAllText("/proc/sys/kernel/random/boot_id"), out Guid id) ? id : Guid.Empty;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Guid.Empty;
+        }
     }
 
     private static ulong ReadNamespace()
