@@ -18,9 +18,28 @@ public static class Namespaces
         return Require("unshare", "--mount", "sh", "-c", script, "sh");
     }
 
+    /// <summary>A container whose only process is number 1, as each other one's is. It ends with the launcher.</summary>
+    public static IReadOnlyList<string> OwnPids() => Require("unshare", "--pid", "--mount-proc", "--fork", "--kill-child");
+
     /// <summary>A container that hides the boot id.</summary>
     public static IReadOnlyList<string> NoBootId() =>
         Require("unshare", "--mount", "sh", "-c", "mount --bind /dev/null /proc/sys/kernel/random/boot_id && exec \"$@\"", "sh");
+
+    /// <summary>
+    /// A container whose root, temporary directory and shared memory cannot be written to, without a home.
+    /// </summary>
+    /// <param name="writable">A directory that is a memory file system; left out, nothing can be written to.</param>
+    public static IReadOnlyList<string> ReadOnlyRoot(string? writable = null)
+    {
+        string script = (writable is null ? "" : $"mount -t tmpfs -o mode=700 none '{writable}' && ")
+            + "mount -t tmpfs -o ro none /tmp && mount -o remount,ro,bind / && "
+            + (writable is null ? "mount -t tmpfs -o ro none /dev/shm && " : "") + "unset HOME TMPDIR XDG_RUNTIME_DIR && exec \"$@\"";
+        return Require("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh");
+    }
+
+    /// <summary>A machine whose shared memory has this size.</summary>
+    public static IReadOnlyList<string> SmallSharedMemory(string size) =>
+        Require("unshare", "--map-root-user", "--mount", "sh", "-c", $"mount -t tmpfs -o size={size} none /dev/shm && exec \"$@\"", "sh");
 
     /// <summary>A directory that is a memory file system of this size, for this process alone.</summary>
     public static IReadOnlyList<string> SmallMemory(string directory, int bytes) =>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Otto.Ipc.Conformance;
 using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Tests.Processes;
@@ -80,6 +81,17 @@ internal sealed class KilledWorkerTests : QueueTest
         for (int i = 0; i < 1000; i++) await producer.EnqueueAsync(BitConverter.GetBytes(i));
         Assert.That(await WorkerKiller.RunAsync(Segments, "jobs", 1000, () => Inspect("jobs") is { Ready: 0, Leased: 0, Dead: 0 }),
             Is.EqualTo(1000));
+    }
+
+    [Test]
+    public async Task Nor_is_one_lost_if_each_worker_is_process_1_of_a_container()
+    {
+        IReadOnlyList<string> container = Namespaces.OwnPids();
+        TaskQueue producer = Make(Options().UseSharedMemory(static s => s.MaxAttempts = 20).AddProducer<byte[]>("jobs"));
+        for (int i = 0; i < 500; i++) await producer.EnqueueAsync(BitConverter.GetBytes(i));
+        Assert.That(
+            await WorkerKiller.RunAsync(Segments, "jobs", 500, () => Inspect("jobs") is { Ready: 0, Leased: 0, Dead: 0 }, container),
+            Is.EqualTo(500));
     }
 
     // With OTTO_LONG_TESTS also a pause of half a minute.

@@ -14,16 +14,18 @@ internal static class WorkerKiller
     /// <param name="tasks">How many: numbered from 0.</param>
     /// <param name="isEmpty">Whether the queue holds nothing any more: what was done just
     /// before its worker was killed may be there still.</param>
+    /// <param name="launcher">What starts each worker; left out, nothing.</param>
     /// <returns>How many had begun when their worker was killed; a route that counts
     /// deliveries may count one that was only claimed.</returns>
-    internal static async Task<int> RunAsync(string place, string queue, int tasks, Func<bool> isEmpty)
+    internal static async Task<int> RunAsync(string place, string queue, int tasks, Func<bool> isEmpty,
+        IReadOnlyList<string>? launcher = null)
     {
         HashSet<int> begun = [];
         Dictionary<int, List<int>> done = [];
         int killed = 0;
         while (Untouched() > 0)
         {
-            using PeerProcess worker = PeerProcess.Start("die", place, queue, $"{Held}");
+            using PeerProcess worker = PeerProcess.StartIn(launcher ?? [], "die", place, queue, $"{Held}");
             int left = Untouched();
             await Eventually.Holds(
                 () => worker.Said("started") >= Held
@@ -34,7 +36,7 @@ internal static class WorkerKiller
             Collect(worker);
         }
 
-        using PeerProcess last = PeerProcess.Start("die", place, queue, $"{Held}");
+        using PeerProcess last = PeerProcess.StartIn(launcher ?? [], "die", place, queue, $"{Held}");
         await Eventually.Holds(() => Seen(last.Lines, "done").Select(static l => l.Task).Union(done.Keys).Count() == tasks && isEmpty());
         await last.StopAsync();
         Collect(last);
