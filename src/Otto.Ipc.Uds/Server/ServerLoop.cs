@@ -20,6 +20,7 @@ internal sealed class ServerLoop : IDisposable
     private readonly ILogger _log;
     private readonly ServerState _state;
     private readonly Acceptor _acceptor;
+    private readonly RejectedClients _rejected;
     private readonly PendingConnections _pending = new();
     private readonly ConnectionTable _connections;
     private readonly ConnectionTimeouts _timeouts;
@@ -29,6 +30,7 @@ internal sealed class ServerLoop : IDisposable
     private volatile bool _stopping;
     private long _nameSeenAt = Stopwatch.GetTimestamp();
     private bool _nameFailed;
+    private bool _isPaused;
 
     /// <param name="options">The bounds.</param>
     /// <param name="listener">Where clients come in.</param>
@@ -44,7 +46,8 @@ internal sealed class ServerLoop : IDisposable
         _connections = new ConnectionTable(_state, _poller, _pending.MarkDirty);
         _timeouts = new ConnectionTimeouts(_state);
         _io = new ConnectionIo(_state, _connections, _pending, _timeouts, _poller, log);
-        _acceptor = new Acceptor(listener, options.MaxConnections, log);
+        _rejected = new RejectedClients(_poller);
+        _acceptor = new Acceptor(listener, options.MaxConnections, _rejected, log);
         _poller.Add(listener.Id, PollEvents.Readable, ListenerTag);
     }
 
@@ -86,6 +89,7 @@ internal sealed class ServerLoop : IDisposable
             {
                 (PollEvents happened, long tag) = _poller[i];
                 if (tag == ListenerTag) Accept();
+                else if (RejectedClients.IsTag(tag)) _rejected.Serve(tag);
                 else if (tag != ReadinessPoller.WakeTag && _connections.Find(tag) is { } connection)
                     RunGuarded(connection, ConnectionWork.Serve, happened);
             }
@@ -93,6 +97,8 @@ internal sealed class ServerLoop : IDisposable
             while (_timeouts.TryTake(Stopwatch.GetTimestamp(), out ConnectionTimer due))
                 RunGuarded(due.Connection, due.ChecksReading ? ConnectionWork.CheckReading : ConnectionWork.CheckSilence);
             _state.Broker.NotifyDue(Stopwatch.GetTimestamp());
+            _rejected.CloseDue(Stopwatch.GetTimestamp());
+            if (_isPaused) Accept();
             CheckName();
             RunAll(_pending.Ready, ConnectionWork.Continue);
             RunAll(_pending.Dirty, ConnectionWork.Send);
@@ -111,6 +117,7 @@ internal sealed class ServerLoop : IDisposable
     public void Dispose()
     {
         _connections.CloseAll();
+        _rejected.Dispose();
         _state.Pool.Dispose();
         _acceptor.Dispose();
         _poller.Dispose();
@@ -122,8 +129,11 @@ internal sealed class ServerLoop : IDisposable
         if (_pending.Ready.Count > 0 || (_pending.ShortOfMemory.Count > 0 && !Budget.IsUnderPressure)) return 0;
         long now = Stopwatch.GetTimestamp();
         int connections = _timeouts.MillisecondsUntilDue(now), progress = _state.Broker.MillisecondsUntilDue(now);
-        int soonest = connections < 0 ? progress : progress < 0 ? connections : Math.Min(connections, progress);
-        return _lock is null ? soonest : soonest < 0 ? NamePollMilliseconds : Math.Min(soonest, NamePollMilliseconds);
+        int rejected = _rejected.MillisecondsUntilDue(now);
+        int soonest = Soonest(Soonest(connections, progress), rejected);
+        return _lock is null && !_isPaused ? soonest : Soonest(soonest, NamePollMilliseconds);
+
+        static int Soonest(int one, int other) => one < 0 ? other : other < 0 ? one : Math.Min(one, other);
     }
 
     private void Accept()
@@ -131,6 +141,10 @@ internal sealed class ServerLoop : IDisposable
         try
         {
             _acceptor.AcceptWaiting(_connections.Count, _connections.Add);
+            // Clients that wait would report themselves all the time, and there is no place for them before another one goes.
+            if (_acceptor.IsPaused == _isPaused) return;
+            _isPaused = _acceptor.IsPaused;
+            _poller.Change(_acceptor.Listener.Id, _isPaused ? PollEvents.None : PollEvents.Readable, ListenerTag);
         }
         catch (IOException e)
         {
@@ -153,6 +167,7 @@ internal sealed class ServerLoop : IDisposable
             _poller.Remove(old.Id);
             old.Close();
             _acceptor.Listener = _lock.Listener;
+            _isPaused = false;
             _poller.Add(_lock.Listener.Id, PollEvents.Readable, ListenerTag);
             _nameFailed = false;
             _log.ListensAgain(_lock.Path);

@@ -247,49 +247,75 @@ internal readonly unsafe record struct UnixSocket
         _ = Libc.Close(Id);
     }
 
+    /// <summary>Has the other end see that nothing more comes.</summary>
+    public void EndSending() => _ = Libc.Shutdown(Id, Libc.SHUT_WR);
+
+    /// <summary>Reads and drops what there is, in a bounded time.</summary>
+    public SocketResult DropInput()
+    {
+        byte* unread = stackalloc byte[DrainBytes];
+        for (int i = 0; i < DrainsAtMost; i++)
+        {
+            nint came = Libc.Receive(Id, unread, DrainBytes, 0);
+            if (came > 0) continue;
+            return came == 0 || Marshal.GetLastPInvokeError() is not (Libc.EAGAIN or Libc.EINTR) ? SocketResult.Ended
+                : SocketResult.WouldBlock;
+        }
+
+        return SocketResult.Done;
+    }
+
     /// <summary>
     /// Closes the socket so that the client can read all that was sent. Reads and drops what the client sent, because
     /// unread bytes would turn the end of the stream into an error.
     /// </summary>
     public void CloseAfterDraining()
     {
-        _ = Libc.Shutdown(Id, Libc.SHUT_WR);
-        byte* unread = stackalloc byte[DrainBytes];
-        for (int i = 0; i < DrainsAtMost && Libc.Receive(Id, unread, DrainBytes, 0) > 0; i++)
-        {
-        }
-
+        EndSending();
+        _ = DropInput();
         _ = Libc.Close(Id);
     }
 }
 
-/// <summary>An open file that is given up for a moment when no other can be opened.</summary>
-internal sealed class SpareFile : IDisposable
+/// <summary>Open files that are given up when no other can be opened.</summary>
+internal sealed class SpareFiles : IDisposable
 {
-    private int _fd = Open();
+    private readonly Stack<int> _numbers = new();
+    private readonly int _count;
+    private int _away;
 
-    /// <summary>Gives it up; <see langword="false"/> if there was none, and then one is
-    /// opened if that is possible.</summary>
+    /// <summary>Opens them; as many as can be opened.</summary>
+    public SpareFiles(int count)
+    {
+        _count = count;
+        Fill();
+    }
+
+    /// <summary>Gives one up until <see cref="Restore"/>.</summary>
+    /// <returns><see langword="false"/> if all are given up, and no more could be opened now.</returns>
     public bool TryRelease()
     {
-        if (_fd < 0)
-        {
-            _fd = Open();
-            return false;
-        }
-
-        Dispose();
+        Fill();
+        if (!_numbers.TryPop(out int number)) return false;
+        _ = Libc.Close(number);
+        _away++;
         return true;
     }
 
-    /// <summary>Opens it again, if that is possible.</summary>
-    public void Restore() => _fd = Open();
+    /// <summary>Opens one that was given up again, if that is possible.</summary>
+    public void Restore()
+    {
+        _away--;
+        Fill();
+    }
 
     public void Dispose()
     {
-        if (_fd >= 0) _ = Libc.Close(_fd);
-        _fd = -1;
+        while (_numbers.TryPop(out int number)) _ = Libc.Close(number);
     }
 
-    private static int Open() => Libc.EventDescriptor(0, Libc.O_CLOEXEC);
+    private void Fill()
+    {
+        while (_numbers.Count + _away < _count && Libc.EventDescriptor(0, Libc.O_CLOEXEC) is >= 0 and var number) _numbers.Push(number);
+    }
 }
