@@ -16,6 +16,9 @@ using Otto.Queue;
 //   ask DIR QUEUE COUNT       enqueues COUNT tasks, writes "asked COUNT", and waits for all their results: "came N failed N"
 //   flow-work DIR QUEUE       runs a task with a result, as FlowRecorder.cs describes
 //   flow-send DIR QUEUE       enqueues that task and waits for its result
+//   send-all DIR QUEUE COUNT REDIS  as send, over Redis too
+//   overflow DIR QUEUE REDIS  sends large tasks until one goes to Redis: "here N then redis"; lets its worker run them, and sends until
+//                             one stays here: "redis N then here"; then "done N"
 //   maps DIR QUEUE            does a task, and for a directory also a loan, a region and a queue of files;
 //                             writes "mapped FILE" for each file of OpenSSL in its memory
 // DIR is a directory of segments, or redis:CONFIGURATION for Redis alone, with leases of 1.5 s.
@@ -23,6 +26,12 @@ using Otto.Queue;
 if (args[0] == "maps")
 {
     await MappedLibraries.ShowAsync(args[1], args[2]);
+    return;
+}
+
+if (args[0] == "overflow")
+{
+    await OverflowRun.RunAsync(args[1], args[2], args[3]);
     return;
 }
 
@@ -45,6 +54,7 @@ TaskQueueOptions options = new();
 if (args[1].StartsWith("redis:", StringComparison.Ordinal))
     options.UseSharedMemory(static s => s.Enabled = false).UseRedis(args[1][6..], static r => r.LeaseTime = TimeSpan.FromSeconds(1.5));
 else options.UseSharedMemory(s => s.Directory = args[1]);
+if (mode == "send-all") options.UseRedis(args[4]);
 TaskCompletionSource never = new();
 
 switch (mode)
@@ -107,7 +117,7 @@ Say("ready");
 for (int i = 0; i < count && mode is not ("slow" or "die" or "poison" or "answer"); i++)
     await tasks.EnqueueAsync(BitConverter.GetBytes(i), mode == "keep" ? new() { Durability = Durability.Process } : null);
 if (count > 0 && mode is not ("slow" or "die" or "poison" or "answer")) Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
-if (mode == "send") return;
+if (mode is "send" or "send-all") return;
 
 // Until told to stop, gracefully, by a line or the end of input.
 await Task.Run(Console.In.ReadLine);
