@@ -150,7 +150,7 @@ internal sealed class StreamFile : IDisposable
         {
             throw failure.Kind == FileFailureKind.Link
                 ? new IOException($"{path} is a symbolic link; links are not followed")
-                : failure.ToException("open", path);
+                : failure.ToException("open", path, "OTTO_FIFO_DIR");
         }
 
         FileStatus status = PrivateFiles.Status(file);

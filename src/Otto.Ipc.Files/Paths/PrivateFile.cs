@@ -131,11 +131,10 @@ internal static class PrivateFile
     {
         FileFailureKind.Link => new UnauthorizedAccessException($"{path} is a symbolic link, which is not followed; remove it"),
         FileFailureKind.Directory => new UnauthorizedAccessException($"{path} is a directory, not a file"),
-        FileFailureKind.Denied or FileFailureKind.ReadOnly => new UnauthorizedAccessException(failure.ToException(call, path).Message),
         FileFailureKind.NotFound => new DirectoryNotFoundException($"{path}: its directory does not exist, or was removed"),
         FileFailureKind.Full or FileFailureKind.Quota => new IOException(
             $"{failure.ToException(call, path).Message}; {PrivateFiles.FreeBytes(path):N0} bytes are free there", failure.Number),
-        _ => failure.ToException(call, path),
+        _ => failure.ToException(call, path, "OTTO_TASKS_DIR"),
     };
 
     private static SafeFileHandle? Open(string path, FileAccess access, bool append, bool mayCreate)

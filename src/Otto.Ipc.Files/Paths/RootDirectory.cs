@@ -16,7 +16,8 @@ internal static class RootDirectory
     /// <returns>Its path.</returns>
     public static string Ensure(string root, params ReadOnlySpan<string> below)
     {
-        if (PrivateFiles.Status(root) is null && Path.GetDirectoryName(root) is { } parent) Directory.CreateDirectory(parent);
+        if (PrivateFiles.Status(root) is null && Path.GetDirectoryName(root) is { } parent)
+            PrivateFiles.CreateDirectories(() => Directory.CreateDirectory(parent), $"the directory {parent}", "OTTO_TASKS_DIR");
         Ensure(root);
         string path = root;
         foreach (string name in below)

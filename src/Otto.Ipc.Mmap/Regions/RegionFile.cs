@@ -194,9 +194,8 @@ internal sealed class RegionFile : IDisposable
     {
         FileFailureKind.Link => new UnauthorizedAccessException($"{path} is a symbolic link; a region's file must not be one"),
         FileFailureKind.Directory => new UnauthorizedAccessException($"{path} is a directory, not a region's file"),
-        FileFailureKind.Denied or FileFailureKind.ReadOnly => new UnauthorizedAccessException(failure.ToException("open", path).Message),
         FileFailureKind.Full or FileFailureKind.Quota => new RegionFullException(failure.ToException("open", path).Message),
-        _ => failure.ToException("open", path),
+        _ => failure.ToException("open", path, RegionLocation.DirectoryVariable),
     };
 
     private static void RequireSupported()

@@ -140,7 +140,7 @@ internal sealed class SocketLock : IDisposable
         if (PrivateFiles.TryOpen(lockPath, FileAccess.ReadWrite, out FileFailure failure, mayCreate: true) is { } file) return file;
         throw failure.Kind is FileFailureKind.Denied or FileFailureKind.Link
             ? new UnauthorizedAccessException($"the lock file {lockPath} cannot be opened: {failure.Reason}")
-            : failure.ToException("open", lockPath);
+            : failure.ToException("open", lockPath, "OTTO_SOCKET");
     }
 
     /// <summary>Removes a socket at the path if no process listens on it.</summary>

@@ -119,18 +119,7 @@ internal static class PrivateFiles
     /// <inheritdoc cref="CheckDirectory"/>
     public static void EnsureDirectory(string path, string name, string variable)
     {
-        if (Status(path) is null)
-        {
-            try
-            {
-                CreateDirectories(path);
-            }
-            catch (UnauthorizedAccessException e)
-            {
-                throw new UnauthorizedAccessException($"cannot create {name} {path}; name another in {variable}", e);
-            }
-        }
-
+        if (Status(path) is null) CreateDirectories(() => CreateDirectories(path), $"{name} {path}", variable);
         if (!CheckDirectory(path, name, variable)) throw new DirectoryNotFoundException($"{name} {path} was removed");
     }
 
@@ -140,6 +129,28 @@ internal static class PrivateFiles
     {
         if (OperatingSystem.IsWindows()) throw NotServed();
         Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
+    /// <summary>Makes directories, and names the way out if this user may not, or the file system is read-only.</summary>
+    /// <param name="create">Makes them.</param>
+    /// <param name="what">What they are, in a message.</param>
+    /// <param name="variable">The environment variable that names another place.</param>
+    /// <exception cref="UnauthorizedAccessException">This user may not.</exception>
+    /// <exception cref="IOException">The file system is read-only, or there is nothing to make them in.</exception>
+    public static void CreateDirectories(Action create, string what, string variable)
+    {
+        try
+        {
+            create();
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new UnauthorizedAccessException($"cannot create {what}: {e.Message}; name another in {variable}", e);
+        }
+        catch (IOException e) when (!IsFull(e))
+        {
+            throw new IOException($"cannot create {what}: {e.Message}; name another in {variable}", e.HResult);
+        }
     }
 
     private static PlatformNotSupportedException NotServed() => WindowsPlatform.NotServed("files of one user alone need");

@@ -48,7 +48,7 @@ internal static class SegmentStore
         throw failure.Kind is FileFailureKind.Unsupported or FileFailureKind.Directory
             ? new IOException($"the file system of {directory} has no unnamed files (O_TMPFILE); "
                 + "name a directory on tmpfs, ext4 or xfs in OTTO_SHM_DIR")
-            : failure.ToException("open(O_TMPFILE)", directory);
+            : Refusal("open(O_TMPFILE)", directory, failure);
     }
 
     /// <summary>Gives an unnamed file its name, in one step.</summary>
@@ -108,6 +108,11 @@ internal static class SegmentStore
         Allocate(file, bytes, path);
     }
 
+    // An IOException in each case: where a queue has another route, it does without segments.
+    private static IOException Refusal(string call, string what, FileFailure failure) =>
+        failure.Kind is FileFailureKind.Denied or FileFailureKind.ReadOnly
+        ? FileFailure.Describe(call, what, failure.Number, "OTTO_SHM_DIR") : failure.ToException(call, what);
+
     private static IOException NoRoom(long bytes, string path, int number)
     {
         string directory = Path.GetDirectoryName(path)!;
@@ -132,7 +137,7 @@ internal static class SegmentStore
                 FileFailureKind.NotFound => null,
                 FileFailureKind.Denied => throw new UnauthorizedAccessException($"{path} may not be opened by uid {me}"),
                 FileFailureKind.Link => throw new IOException($"{path} is a symbolic link; links are not followed"),
-                _ => throw failure.ToException("open", path),
+                _ => throw Refusal("open", path, failure),
             };
         }
 

@@ -16,7 +16,14 @@ internal sealed class ScratchSegments : IDisposable
         RemoveLeftovers(parent);
         Path = System.IO.Path.Combine(parent, $"{Prefix}{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..8]}");
         // A lock of the kernel's says to other runs that this one lives: a pid says nothing to one in another container.
-        _held = Hold(Path + LockSuffix);
+        try
+        {
+            _held = Hold(Path + LockSuffix);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UnauthorizedAccessException($"{e.Message}; name a directory that can be written to in OTTO_SHM_DIR", e);
+        }
     }
 
     public string Path { get; }

@@ -31,6 +31,7 @@ internal static class DirectoryCheck
         }
         else
         {
+            // A user with every right may write wherever the file system can be written to.
             yield return MachineFiles.MountOf(existing) is { ReadOnly: true } || !KernelProbe.MayWrite(existing)
                 ? Finding.Problem(Area, "directory", $"{directory} does not exist, and cannot be created in {existing}",
                     "name a directory in OTTO_SHM_DIR that this user can write to, best on tmpfs")

@@ -9,8 +9,8 @@ internal static class SpaceCheck
 {
     private const string Area = "space";
 
-    // A queue of the default size with its pool, and what one large task takes.
-    private const long QueueBytes = 1L << 20, SmallBytes = 256L << 20, LittleBytes = 16L << 20;
+    // A queue of the default size, and the topic of its events.
+    private const long QueueBytes = 1_150_976 + 655_360, TaskBytes = 1L << 20, SmallBytes = 256L << 20, LittleBytes = 16L << 20;
 
     public static IEnumerable<Finding> Run(MmapInspector inspector)
     {
@@ -42,14 +42,14 @@ internal static class SpaceCheck
         if (room.Bytes == 0) text = "no limit on the file system";
         else if (room.FreeBytes < QueueBytes)
         {
-            yield return Finding.Problem(Area, "free", $"{text}: no new queue fits (a default one takes about 1 MiB)",
+            yield return Finding.Problem(Area, "free", $"{text}: no new queue fits (one of the default size takes {SegmentFormatter.Size(QueueBytes)} with its events)",
                 $"otto ipc clean --dry-run shows what can be removed; or {grow}") with { Value = room.FreeBytes };
             text = "";
         }
         else if (room.FreeBytes < LittleBytes || (DirectoryCheck.IsInMemory(directory) && room.Bytes < SmallBytes))
         {
             yield return Finding.Note(Area, "free",
-                $"{text}: room for about {room.FreeBytes / QueueBytes} queues of the default size, or for {room.FreeBytes / QueueBytes} "
+                $"{text}: room for about {room.FreeBytes / QueueBytes} queues of the default size, or for {room.FreeBytes / TaskBytes} "
                 + "tasks of 1 MiB",
                 grow) with { Value = room.FreeBytes };
             text = "";

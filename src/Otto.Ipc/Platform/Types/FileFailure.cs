@@ -62,7 +62,19 @@ internal readonly record struct FileFailure(FileFailureKind Kind, int Number)
     /// <summary>Names the call, its object and the reason.</summary>
     public IOException ToException(string call, string what) => Describe(call, what, Number);
 
+    /// <summary>As <see cref="ToException(string, string)"/>; what may not be written names the way out.</summary>
+    /// <param name="call">The call.</param>
+    /// <param name="what">Its object.</param>
+    /// <param name="variable">The environment variable that names another place.</param>
+    public Exception ToException(string call, string what, string variable) =>
+        Kind is FileFailureKind.Denied or FileFailureKind.ReadOnly
+        ? new UnauthorizedAccessException(Describe(call, what, Number, variable).Message) : ToException(call, what);
+
     /// <summary>Names a call, its object and the reason.</summary>
     public static IOException Describe(string call, string what, int number) =>
         new($"{call} of {what} failed: {Marshal.GetPInvokeErrorMessage(number)} (errno {number})", number);
+
+    /// <summary>As <see cref="Describe(string, string, int)"/>, with the variable that names another place.</summary>
+    public static IOException Describe(string call, string what, int number, string variable) =>
+        new($"{Describe(call, what, number).Message}; name a place that can be written to in {variable}", number);
 }
