@@ -18,7 +18,7 @@ public static class Namespaces
         return Require("unshare", "--mount", "sh", "-c", script, "sh");
     }
 
-    /// <summary>A container whose only process is number 1, as each other one's is. It ends with the launcher.</summary>
+    /// <summary>A container whose only process has the number 1. It ends with the launcher.</summary>
     public static IReadOnlyList<string> OwnPids() => Require("unshare", "--pid", "--mount-proc", "--fork", "--kill-child");
 
     /// <summary>A container that hides the boot id.</summary>

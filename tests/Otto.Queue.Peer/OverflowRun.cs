@@ -7,7 +7,7 @@ internal static class OverflowRun
 {
     private const int LargeBytes = 900_000;
 
-    /// <summary>Fills the segment until a task goes to Redis, empties it, and sends until one stays here again.</summary>
+    /// <summary>Fills the segment until a task goes to Redis, empties it, and sends until one stays.</summary>
     public static async Task RunAsync(string directory, string queue, string redis)
     {
         TaskCompletionSource release = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -70,7 +70,8 @@ internal sealed class ContainerToolTests : ToolTest
     public void A_small_shared_memory_refuses_with_numbers_and_works_again_once_there_is_room()
     {
         Result result = In(Namespaces.SmallSharedMemory("4m"), Clean + """
-            for i in $(seq 20); do otto queue send q$i x >/dev/null 2>>/dev/shm/errors; echo $?; done | sort | uniq -c | tr -s ' ' | tr '\n' ,
+            for i in $(seq 20); do otto queue send q$i x >/dev/null 2>>/dev/shm/errors; echo $?; done >/dev/shm/codes
+            sort /dev/shm/codes | uniq -c | tr -s ' ' | tr '\n' ,
             grep -c 'needs [0-9,]* bytes and /dev/shm/otto-0 has [0-9,]* free' /dev/shm/errors
             head -c 1000000 /dev/zero | otto queue send q1 - 2>/dev/null; echo large $?
             otto set --transport mmap: build.step 1 2>/dev/null; echo store $?

@@ -71,7 +71,8 @@ internal sealed partial class DoctorToolTests : ToolTest
         string[] launcher = [.. OldKernel.WithoutAny(error)];
         string script = "export OTTO_SHM_DIR=$OTTO_MMAP_DIR; otto doctor --json; echo $?; echo task | otto queue send jobs - >/dev/null; "
             + "otto queue work jobs --count 1 -- cat";
-        string[] lines = Run(launcher[0], [.. launcher[1..], "bash", "-c", script]).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Result result = Run(launcher[0], [.. launcher[1..], "bash", "-c", script]);
+        string[] lines = result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Finding[] findings = [.. lines[..^2].Select(Finding.Parse)];
         foreach (string check in (string[])["futex-waitv", "membarrier", "memfd"])
         {
@@ -93,6 +94,27 @@ internal sealed partial class DoctorToolTests : ToolTest
         Finding finding = Doctor($"export {setting}", code: level == "problem" ? 1 : null).Single(f => f.Check == name);
         Assert.That(finding.Level, Is.EqualTo(level));
         Assert.That(finding.Change, Does.Contain(change));
+    }
+
+    [TestCase("1000", "", "", "problem", "loginctl enable-linger ")]
+    [TestCase("1000", "RemoveIPC=no", "", "ok", "RemoveIPC=no")]
+    [TestCase("1000", "", "linger", "ok", "lingers")]
+    [TestCase("999", "", "", "ok", "user of the system")]
+    public void Shared_memory_that_is_deleted_at_logout_is_a_problem(string user, string setting, string linger, string level, string text)
+    {
+        string[] launcher = [.. Namespaces.Require("unshare", "--map-root-user", "--mount")];
+        string script = $$"""
+            mount -t tmpfs none /run && mkdir -p /run/systemd/system /run/systemd/logind.conf.d
+            echo '{{setting}}' >/run/systemd/logind.conf.d/zz.conf
+            mount -t tmpfs none /var/lib && mkdir -p /var/lib/systemd/linger
+            name=$(getent passwd {{user}} | cut -d: -f1); [ -z '{{linger}}' ] || touch "/var/lib/systemd/linger/${name:-#{{user}}}"
+            OTTO_SHM_DIR=$OTTO_MMAP_DIR exec unshare --map-user={{user}} otto doctor --json
+            """;
+        Result result = Run(launcher[0], [.. launcher[1..], "bash", "-c", script]);
+        Finding finding = result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Finding.Parse)
+            .Single(static f => f.Check == "remove-ipc");
+        Assert.That(finding.Level, Is.EqualTo(level), finding.ToString());
+        Assert.That(finding.Text + finding.Change, Does.Contain(text));
     }
 
     [Test]

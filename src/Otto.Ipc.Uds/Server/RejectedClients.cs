@@ -8,7 +8,7 @@ namespace Otto.Ipc.Uds.Server;
 // ends without reading why. So the socket stays open until the client has gone, or for a second; there are few such places, and clients
 // beyond wait where the kernel keeps them.
 
-/// <summary>The clients that were told why they are rejected, and have not gone yet.</summary>
+/// <summary>The clients that were sent the reason for their rejection, and have not gone yet.</summary>
 internal sealed class RejectedClients(ReadinessPoller poller) : IDisposable
 {
     /// <summary>How many may stay at once.</summary>
@@ -21,7 +21,9 @@ internal sealed class RejectedClients(ReadinessPoller poller) : IDisposable
     /// <summary>Whether the event of this tag is about a rejected client.</summary>
     public static bool IsTag(long tag) => tag <= FirstTag;
 
-    /// <summary>Makes room for one more: one that has sent something can read its answer after the socket is closed.</summary>
+    /// <summary>
+    /// Makes room for one more: one that has sent something can read its answer after the socket is closed.
+    /// </summary>
     /// <param name="withoutFile">Only one that was accepted with a spare file makes room.</param>
     /// <returns><see langword="false"/> if the next client has to wait.</returns>
     public bool TryMakeRoom(bool withoutFile)

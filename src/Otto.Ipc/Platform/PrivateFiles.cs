@@ -131,7 +131,7 @@ internal static class PrivateFiles
         Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
-    /// <summary>Makes directories, and names the way out if this user may not, or the file system is read-only.</summary>
+    /// <summary>Makes directories. If they cannot be made here, the exception names another place.</summary>
     /// <param name="create">Makes them.</param>
     /// <param name="what">What they are, in a message.</param>
     /// <param name="variable">The environment variable that names another place.</param>

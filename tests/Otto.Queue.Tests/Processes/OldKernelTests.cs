@@ -3,7 +3,7 @@ using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Tests.Processes;
 
-/// <summary>The task queue between processes whose kernel lacks what wakes cheaply: futex_waitv and membarrier.</summary>
+/// <summary>The task queue between processes whose kernel lacks futex_waitv and membarrier.</summary>
 [Parallelizable]
 internal sealed class OldKernelTests : QueueTest
 {

@@ -42,7 +42,8 @@ internal static class SpaceCheck
         if (room.Bytes == 0) text = "no limit on the file system";
         else if (room.FreeBytes < QueueBytes)
         {
-            yield return Finding.Problem(Area, "free", $"{text}: no new queue fits (one of the default size takes {SegmentFormatter.Size(QueueBytes)} with its events)",
+            yield return Finding.Problem(Area, "free",
+                $"{text}: no new queue fits (one of the default size takes {SegmentFormatter.Size(QueueBytes)} with its events)",
                 $"otto ipc clean --dry-run shows what can be removed; or {grow}") with { Value = room.FreeBytes };
             text = "";
         }
