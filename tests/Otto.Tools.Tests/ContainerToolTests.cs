@@ -83,6 +83,18 @@ internal sealed class ContainerToolTests : ToolTest
         Assert.That(result.Output, Is.EqualTo(" 3 0, 17 5,17\nlarge 5\nstore 5\n1\nx\n0\ny"), result.ToString());
     }
 
+    [TestCase("otto queue send jobs x", "jobs.queue needs ")]
+    [TestCase("head -c 1000000 /dev/zero | otto-mmap-write build big --size 4M", "the region ")]
+    [TestCase("head -c 1030000 /dev/zero | tr '\\0' x | otto send frames --transport files:", "would pass the limit of ")]
+    public void A_limit_of_the_size_of_files_is_an_error_and_does_not_end_the_process(string command, string text)
+    {
+        // .NET makes a larger file for itself, unless it may write to its code.
+        Result result = Bash($"export OTTO_SHM_DIR=$OTTO_MMAP_DIR OTTO_TASKS_DIR=$OTTO_MMAP_DIR/tasks DOTNET_EnableWriteXorExecute=0; "
+            + $"ulimit -f 1000; {command}");
+        Assert.That(result.Code, Is.InRange(1, 5), result.ToString());
+        Assert.That(result.Errors, Does.Contain(text).And.Contain("ulimit -f"));
+    }
+
     [Test]
     public void Users_with_other_numbers_inside_share_the_directory_of_one_user()
     {

@@ -61,13 +61,21 @@ internal static class PrivateFile
         }
     }
 
-    /// <summary>Writes all bytes at an offset, or after the end where the file was opened for appending.</summary>
+    /// <summary>Writes all bytes at an offset, or after the end if the file was opened for appending.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="path">Its path, for messages.</param>
+    /// <param name="bytes">What to write.</param>
+    /// <param name="offset">Where; negative for a file that was opened for appending.</param>
     /// <exception cref="IOException">There is no room; the message has the numbers.</exception>
     public static void Write(SafeFileHandle file, string path, ReadOnlySpan<byte> bytes, long offset)
     {
+        long largest = PrivateFiles.LargestFile;
+        if (largest < long.MaxValue && (offset < 0 ? RandomAccess.GetLength(file) : offset) + bytes.Length > largest)
+            throw new IOException($"writing {bytes.Length:N0} bytes to {path} would pass the limit of {largest:N0} bytes for a file "
+                + "of this process; raise it (ulimit -f)");
         try
         {
-            RandomAccess.Write(file, bytes, offset);
+            RandomAccess.Write(file, bytes, Math.Max(offset, 0));
         }
         catch (IOException e) when (PrivateFiles.IsFull(e))
         {

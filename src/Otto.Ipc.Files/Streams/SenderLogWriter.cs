@@ -51,7 +51,7 @@ internal sealed class SenderLogWriter : IDisposable
         if (_segment is null || _unfinished || (Tail > _begin && Tail - _begin + line.Length > _segmentBytes)) BeginSegment();
         try
         {
-            PrivateFile.Write(_segment!, _path, line, 0);
+            PrivateFile.Write(_segment!, _path, line, -1);
         }
         catch
         {

@@ -184,6 +184,9 @@ internal sealed class RegionFile : IDisposable
         if (!failure.Failed) return;
         if (failure.Kind is not (FileFailureKind.Full or FileFailureKind.Quota or FileFailureKind.TooLarge))
             throw failure.ToException("posix_fallocate", Path);
+        if (failure.Kind == FileFailureKind.TooLarge)
+            throw new RegionFullException($"{doing} the region {Path} needs {size:N0} bytes, and this process may make no file over "
+                + $"{PrivateFiles.LargestFile:N0}; raise the limit (ulimit -f), or choose a smaller size", size, PrivateFiles.LargestFile);
         long free = Math.Max(PrivateFiles.FreeBytes(Path), 0);
         throw new RegionFullException(
             $"{doing} the region {Path} needs {size:N0} bytes, {free:N0} are free there; free some space, choose a smaller size, or set "

@@ -58,6 +58,11 @@ internal static class PrivateFiles
     /// <summary>Gives every byte of a file its storage, so that no later write can find the file system full.</summary>
     public static FileFailure TryAllocate(SafeFileHandle file, long bytes) => FileCalls.TryAllocate(file, bytes);
 
+    /// <summary>
+    /// How large a file this process may make. A write beyond that would end the process, so it must not be tried.
+    /// </summary>
+    public static long LargestFile => HostSystem.IsLinux ? Libc.LargestFile : long.MaxValue;
+
     /// <summary>Puts a file's bytes on the disk.</summary>
     public static FileFailure TryFlush(SafeFileHandle file) => FileCalls.TryFlush(file);
 

@@ -94,6 +94,7 @@ internal static class SegmentStore
 
         FileFailure failure = PrivateFiles.TryAllocate(file, bytes);
         if (!failure.Failed) return;
+        if (failure.Kind == FileFailureKind.TooLarge) throw OverLimit(bytes, path, failure.Number);
         throw failure.Kind == FileFailureKind.Full ? NoRoom(bytes, path, failure.Number) : failure.ToException("posix_fallocate", path);
     }
 
@@ -112,6 +113,11 @@ internal static class SegmentStore
     private static IOException Refusal(string call, string what, FileFailure failure) =>
         failure.Kind is FileFailureKind.Denied or FileFailureKind.ReadOnly
         ? FileFailure.Describe(call, what, failure.Number, "OTTO_SHM_DIR") : failure.ToException(call, what);
+
+    private static IOException OverLimit(long bytes, string path, int number) => new(
+        $"{path} needs {bytes:N0} bytes, and this process may make no file over {PrivateFiles.LargestFile:N0}; raise the limit (ulimit -f), "
+        + "or make it smaller",
+        number);
 
     private static IOException NoRoom(long bytes, string path, int number)
     {

@@ -30,8 +30,9 @@ internal static class LimitCheck
         }
 
         if (MachineFiles.LimitOf("Max file size") is >= 0 and var size)
-            yield return Finding.Note(Area, "file-size", $"no file larger than {SegmentFormatter.Size(size)} can be made",
-                "ulimit -f unlimited, if creating a segment fails") with { Value = size };
+            yield return Finding.Note(Area, "file-size",
+                $"no file over {SegmentFormatter.Size(size)} can be made: larger segments are refused",
+                "ulimit -f unlimited, or LimitFSIZE=infinity in the unit") with { Value = size };
         if (MachineFiles.Setting("vm/max_map_count") is { } mappings)
             yield return mappings < FewMappings
                 ? Finding.Problem(Area, "mappings", $"at most {mappings} mappings per process: each open segment and large task takes one",

@@ -43,6 +43,8 @@ internal static class FileCalls
 
     public static FileFailure TryAllocate(SafeFileHandle file, long bytes)
     {
+        // The kernel would end the process with a signal.
+        if (bytes > Libc.LargestFile) return Failure(EFBIG);
         int error;
         do error = Libc.PosixFallocate((int)file.DangerousGetHandle(), 0, bytes);
         while (error == Libc.EINTR);

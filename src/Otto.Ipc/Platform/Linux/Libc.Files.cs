@@ -18,6 +18,21 @@ internal static unsafe partial class Libc
         return StatFileSystem(fd, buffer) == 0 && buffer[0] is MemoryFileSystem or RamFileSystem;
     }
 
+    private const int FileSizeResource = 1; // RLIMIT_FSIZE
+
+    [LibraryImport("libc", EntryPoint = "getrlimit", SetLastError = true)]
+    private static partial int GetLimit(int resource, ulong* limits);
+
+    /// <summary>How large a file this process may make; <see cref="long.MaxValue"/> for no limit.</summary>
+    public static long LargestFile
+    {
+        get
+        {
+            ulong* limits = stackalloc ulong[2]; // struct rlimit: the one that holds, and the one that it may be raised to
+            return GetLimit(FileSizeResource, limits) == 0 ? (long)Math.Min(limits[0], long.MaxValue) : long.MaxValue;
+        }
+    }
+
     public const int O_WRONLY = 1, O_APPEND = 0x400;
     public const int EPERM = 1, ENOTDIR = 20, EROFS = 30, ENOTEMPTY = 39, EDQUOT = 122;
     public const uint IN_CLOSE_WRITE = 0x8, IN_MOVED_FROM = 0x40, IN_MOVED_TO = 0x80, IN_CREATE = 0x100, IN_DELETE = 0x200;
