@@ -115,8 +115,8 @@ internal static class SegmentStore
         ? FileFailure.Describe(call, what, failure.Number, "OTTO_SHM_DIR") : failure.ToException(call, what);
 
     private static IOException OverLimit(long bytes, string path, int number) => new(
-        $"{path} needs {bytes:N0} bytes, and this process may make no file over {PrivateFiles.LargestFile:N0}; raise the limit (ulimit -f), "
-        + "or make it smaller",
+        $"{path} needs {bytes:N0} bytes, and this process may make no file over {PrivateFiles.LargestFile:N0}; "
+        + "raise the limit (ulimit -f), or make it smaller",
         number);
 
     private static IOException NoRoom(long bytes, string path, int number)
