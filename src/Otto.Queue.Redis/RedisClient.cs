@@ -34,6 +34,9 @@ internal sealed class RedisClient : IAsyncDisposable
     /// <summary>Why the server cannot be reached; <see langword="null"/> while it can.</summary>
     internal string? Error => _multiplexer.IsConnected ? null : _failure ?? $"not connected to {Servers}";
 
+    /// <summary>The database that the configuration names.</summary>
+    internal int Database => _database.Database;
+
     internal static async Task<RedisClient> ConnectAsync(string configuration, TimeSpan timeout)
     {
         ConfigurationOptions options = ConfigurationOptions.Parse(configuration);
@@ -59,7 +62,8 @@ internal sealed class RedisClient : IAsyncDisposable
         all[0] = script.Hash;
         all[1] = keys.Length;
         for (int i = 0; i < keys.Length; i++) all[2 + i] = (RedisKey)keys[i];
-        arguments.CopyTo(all, 2 + keys.Length);
+        for (int i = 0; i < arguments.Length; i++)
+            all[2 + keys.Length + i] = arguments[i] is ServerChannel channel ? RedisChannel.Literal(channel.Name) : arguments[i];
         try
         {
             try
@@ -105,13 +109,13 @@ internal sealed class RedisClient : IAsyncDisposable
 
     /// <summary>Listens to a channel; restored by itself after a lost connection.</summary>
     /// <returns>Ends the listening.</returns>
-    internal async Task<Func<Task>> SubscribeAsync(string channel, Action<byte[]> heard)
+    internal async Task<Func<Task>> SubscribeAsync(ServerChannel channel, Action<byte[]> heard)
     {
         Action<RedisChannel, RedisValue> handler = (_, message) => heard((byte[]?)message ?? []);
         ISubscriber subscriber = _multiplexer.GetSubscriber();
         try
         {
-            await subscriber.SubscribeAsync(RedisChannel.Literal(channel), handler).WaitAsync(_timeout).ConfigureAwait(false);
+            await subscriber.SubscribeAsync(RedisChannel.Literal(channel.Name), handler).WaitAsync(_timeout).ConfigureAwait(false);
         }
         catch (Exception e) when (Translate(e) is { } trouble)
         {
@@ -122,7 +126,7 @@ internal sealed class RedisClient : IAsyncDisposable
         {
             try
             {
-                await subscriber.UnsubscribeAsync(RedisChannel.Literal(channel), handler).WaitAsync(_timeout).ConfigureAwait(false);
+                await subscriber.UnsubscribeAsync(RedisChannel.Literal(channel.Name), handler).WaitAsync(_timeout).ConfigureAwait(false);
             }
             catch (Exception e) when (Translate(e) is not null)
             {

@@ -17,7 +17,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
 
     private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Sent(name),
         keys.Schedules, keys.Cancelled];
-    private readonly string _nudge = keys.WakeUp("");
+    private readonly ServerChannel _nudge = keys.WakeUp("");
     private readonly string _capacity = options.Capacity.ToString(CultureInfo.InvariantCulture);
     private readonly Lock _lock = new();
     private readonly List<Pending> _waiting = [];

@@ -36,7 +36,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     {
         _closed = closed;
         _client = client;
-        _keys = new QueueKeys(queue.Value);
+        _keys = new QueueKeys(options.Prefix, client.Database, queue.Value);
         _options = options;
         _sender = new RedisSender(client, _keys, options, _worker, _closing.Token);
         _leases = new RedisLeases(client, _keys, _worker, _closing.Token);
@@ -249,7 +249,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     private async Task SubscribeAsync()
     {
-        (string Channel, Action<byte[]> Heard)[] wanted = [(_keys.WakeUp(_worker), _ => _consumer.Nudge()), (_keys.Events, OnEvent)];
+        (ServerChannel Channel, Action<byte[]> Heard)[] wanted = [(_keys.WakeUp(_worker), _ => _consumer.Nudge()), (_keys.Events, OnEvent)];
         await _subscribing.WaitAsync(_closing.Token).ConfigureAwait(false);
         try
         {

@@ -104,7 +104,9 @@ internal sealed class RedisServer : IDisposable
     }
 
     /// <summary>Asks by hand, past any client.</summary>
-    internal async Task<string> AskAsync(string command)
+    /// <param name="command">The command, or several in lines.</param>
+    /// <param name="answers">Which answer is wanted, each a line.</param>
+    internal async Task<string> AskAsync(string command, int answers = 1)
     {
         try
         {
@@ -113,7 +115,7 @@ internal sealed class RedisServer : IDisposable
             await using NetworkStream stream = tcp.GetStream();
             using StreamReader reader = new(stream, Encoding.UTF8);
             await stream.WriteAsync(Encoding.UTF8.GetBytes($"AUTH {_password}\r\n{command}\r\n"));
-            await reader.ReadLineAsync();
+            for (int i = 0; i < answers; i++) await reader.ReadLineAsync();
             return await reader.ReadLineAsync() ?? "";
         }
         catch (Exception e) when (e is SocketException or IOException)
