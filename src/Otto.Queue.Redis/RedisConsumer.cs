@@ -34,6 +34,9 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
 
     internal bool Takes => _for is not null;
 
+    /// <summary>Whether entries may be on their way here.</summary>
+    internal bool IsTaking => Volatile.Read(ref _taking) is { IsCompleted: false };
+
     internal void Start(ITaskConsumer consumer)
     {
         leases.Taker = consumer;

@@ -53,6 +53,17 @@ public sealed class RedisRouteOptions
     /// to 10,000. The default is 16.</summary>
     public int Weight { get; set; } = 16;
 
+    /// <summary>Gets or sets how many replicas must have a task before it counts as accepted, 0 to 100. The default is
+    /// 0: a fail-over may then lose tasks that were accepted last.</summary>
+    /// <remarks>Enqueueing waits while fewer replicas are connected. Each batch costs one more round trip
+    /// (<c>WAIT</c>).</remarks>
+    public int MinReplicas { get; set; }
+
+    /// <summary>Gets or sets what is not reported of the servers, because it is intended: any of
+    /// <c>persistence</c>, <c>snapshots</c>, <c>eviction</c>, <c>memory</c>, <c>replica</c>, <c>replication</c>,
+    /// <c>lag</c>, <c>cluster</c>, <c>version</c> and <c>unknown</c>. The default is none.</summary>
+    public IList<string> AcceptedWarnings { get; set; } = [];
+
     /// <summary>How often presence is announced and leases are renewed.</summary>
     internal TimeSpan Heartbeat => LeaseTime / 3 < TimeSpan.FromSeconds(5) ? LeaseTime / 3 : TimeSpan.FromSeconds(5);
 
@@ -71,6 +82,9 @@ public sealed class RedisRouteOptions
             [nameof(FullMode)] = s => FullMode = Enum.Parse<QueueFullMode>(s, ignoreCase: true),
             [nameof(Weight)] = s => Weight = int.Parse(s, CultureInfo.InvariantCulture),
             [nameof(Prefix)] = s => Prefix = s,
+            [nameof(MinReplicas)] = s => MinReplicas = int.Parse(s, CultureInfo.InvariantCulture),
+            [nameof(AcceptedWarnings)] = s => AcceptedWarnings =
+                [.. s.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)],
         };
         foreach (IConfigurationSection child in section.GetChildren())
         {
@@ -90,6 +104,10 @@ public sealed class RedisRouteOptions
     internal void Check()
     {
         CheckPrefix(Prefix);
+        Range(nameof(MinReplicas), MinReplicas, 0, 100);
+        if (AcceptedWarnings.FirstOrDefault(static w => !ServerFindings.Codes.Contains(w)) is { } unknown)
+            throw new ArgumentException(
+                $"Redis.{nameof(AcceptedWarnings)} has '{unknown}'; known: {string.Join(", ", ServerFindings.Codes)}");
         Range(nameof(Capacity), Capacity, 1, 1_000_000_000);
         Range(nameof(MaxMessageBytes), MaxMessageBytes, 1024, 64 << 20);
         Range(nameof(LeaseTime), LeaseTime, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));

@@ -142,7 +142,10 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         {
             try
             {
-                return (await client.RunAsync(RedisScripts.Send, _scriptKeys, arguments).ConfigureAwait(false)).Text.Split(' ');
+                string said = (await client.RunAsync(RedisScripts.Send, _scriptKeys, arguments).ConfigureAwait(false)).Text;
+                // Without them it is asked again: the server that leads then knows the batch by its number, or gets it.
+                if (options.MinReplicas > 0) await client.WaitForReplicasAsync(keys.Stream, options.MinReplicas).ConfigureAwait(false);
+                return said.Split(' ');
             }
             catch (RedisUnavailableException e) when (e.OutOfMemory)
             {

@@ -53,6 +53,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     public override string? Status => _client.Error;
 
+    public override IReadOnlyList<RouteWarning> Warnings => _client.Warnings;
+
     public override WorkQueueCounts LastCounts => _pulse.LastCounts;
 
     public override long Capacity => _options.Capacity;
@@ -76,6 +78,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
             throw;
         }
 
+        await client.CheckServersAsync(options, again: false).ConfigureAwait(false);
+        channel._pulse.Start();
         return channel;
     }
 
@@ -274,6 +278,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     {
         _pulse.BeatNow();
         _consumer.Nudge();
+        _ = _client.CheckServersAsync(_options, again: true);
         _ = SubscribeLateAsync();
     }
 

@@ -103,6 +103,15 @@ internal sealed class RedisQueueToolTests : ToolTest
     }
 
     [Test]
+    public void Stat_tells_what_the_server_may_cost()
+    {
+        JsonElement stat = Lines(Queue("stat", "costs", "--json")).Single(static l => l.GetProperty("route").GetString() == "Redis");
+        JsonElement warning = stat.GetProperty("warnings").EnumerateArray().Single();
+        Assert.That(warning.GetProperty("code").GetString(), Is.EqualTo("persistence"));
+        Assert.That(Queue("stat", "costs").Output, Does.Contain($"\n  warning (persistence): {warning.GetProperty("text").GetString()}\n"));
+    }
+
+    [Test]
     public void A_prefix_shows_and_works_on_its_own_queues_only()
     {
         Assert.That(Queue("send", "apart", "mine", "--prefix", "mine").Code, Is.Zero);
