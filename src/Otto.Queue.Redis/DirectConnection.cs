@@ -43,8 +43,8 @@ internal sealed class DirectConnection : IDisposable
         }
     }
 
-    /// <summary>Runs a command. An error of the server is an answer whose <see cref="RedisResult.Resp2Type"/> says
-    /// so.</summary>
+    /// <summary>Runs a command. An error of the server is an answer whose <see cref="RedisResult.Resp2Type"/>
+    /// indicates it.</summary>
     /// <exception cref="IOException">The connection is lost, or there was no answer in time. It is of no further
     /// use.</exception>
     internal RedisResult Call(object[] arguments)

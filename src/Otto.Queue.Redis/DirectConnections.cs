@@ -23,7 +23,7 @@ internal sealed class DirectConnections(IConnectionMultiplexer multiplexer, Conf
     private int _pause;
 
     /// <summary>Runs a script where its first key is.</summary>
-    /// <returns>The answer; <see langword="null"/> where no connection of this kind can be made, and the client's own
+    /// <returns>The answer; <see langword="null"/> if no connection of this kind can be made, and the client's own
     /// has to do.</returns>
     /// <exception cref="RedisUnavailableException">It may or may not have run.</exception>
     internal RedisReply? Run(RedisScript script, string[] keys, object[] arguments)

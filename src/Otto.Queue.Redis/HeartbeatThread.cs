@@ -9,10 +9,10 @@ internal sealed class HeartbeatThread(DirectConnections connections)
     private readonly List<Beating> _all = [];
     private Thread? _thread;
     private bool _ended;
-    private RedisHeartbeat? _current;
+    private Action<DirectConnections>? _current;
     private TaskCompletionSource _currentEnds = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    internal void Add(RedisHeartbeat heartbeat, TimeSpan interval)
+    internal void Add(Action<DirectConnections> heartbeat, TimeSpan interval)
     {
         lock (_lock)
         {
@@ -28,7 +28,7 @@ internal sealed class HeartbeatThread(DirectConnections connections)
     }
 
     /// <summary>Lets one beat at once.</summary>
-    internal void BeatNow(RedisHeartbeat heartbeat)
+    internal void BeatNow(Action<DirectConnections> heartbeat)
     {
         lock (_lock)
         {
@@ -40,7 +40,7 @@ internal sealed class HeartbeatThread(DirectConnections connections)
 
     /// <summary>Takes one out.</summary>
     /// <returns>Completes when it beats no more.</returns>
-    internal Task RemoveAsync(RedisHeartbeat heartbeat)
+    internal Task RemoveAsync(Action<DirectConnections> heartbeat)
     {
         lock (_lock)
         {
@@ -65,7 +65,7 @@ internal sealed class HeartbeatThread(DirectConnections connections)
     {
         while (WaitForNext() is { } next)
         {
-            next.Beat(connections);
+            next(connections);
             lock (_lock)
             {
                 _current = null;
@@ -76,7 +76,7 @@ internal sealed class HeartbeatThread(DirectConnections connections)
         connections.Dispose();
     }
 
-    private RedisHeartbeat? WaitForNext()
+    private Action<DirectConnections>? WaitForNext()
     {
         lock (_lock)
         {
@@ -98,9 +98,9 @@ internal sealed class HeartbeatThread(DirectConnections connections)
         }
     }
 
-    private sealed class Beating(RedisHeartbeat heartbeat, long milliseconds)
+    private sealed class Beating(Action<DirectConnections> heartbeat, long milliseconds)
     {
-        internal RedisHeartbeat Heartbeat { get; } = heartbeat;
+        internal Action<DirectConnections> Heartbeat { get; } = heartbeat;
 
         internal long Milliseconds { get; } = milliseconds;
 

@@ -40,6 +40,9 @@ internal sealed class RedisClient : IAsyncDisposable
         multiplexer.ConnectionRestored += OnRestored;
     }
 
+    /// <summary>Whether the client still takes a replica for the master; its next command may find another.</summary>
+    internal bool IsReadOnly => _readOnly is not null;
+
     /// <summary>On what thread queues show that they live.</summary>
     internal HeartbeatThread Heartbeats { get; }
 
@@ -134,7 +137,7 @@ internal sealed class RedisClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Finds the keys that match a pattern, on every master of a cluster. Reads each key, some at a time.</summary>
+    /// <summary>Finds the keys that match a pattern, on every master of a cluster. Reads each key.</summary>
     internal async Task<HashSet<string>> FindKeysAsync(string pattern, CancellationToken cancellationToken)
     {
         HashSet<string> found = [];
@@ -194,13 +197,13 @@ internal sealed class RedisClient : IAsyncDisposable
         };
     }
 
-    /// <summary>What was found when the servers were last looked at.</summary>
+    /// <summary>What the last check of the servers found.</summary>
     internal IReadOnlyList<RouteWarning> Warnings => _warnings;
 
-    /// <summary>Whether the last look was some time ago: memory fills, and replicas fall behind.</summary>
+    /// <summary>Whether the last check was some time ago: memory fills, and replicas fall behind.</summary>
     internal bool IsCheckDue => Environment.TickCount64 - Volatile.Read(ref _checkedAt) > CheckEveryMilliseconds;
 
-    /// <summary>Looks at what the servers' configuration and state may cost. One look at a time.</summary>
+    /// <summary>Checks what the servers' configuration and state may cost. One check at a time.</summary>
     internal Task CheckServersAsync(RedisRouteOptions options, bool again)
     {
         lock (_lock)

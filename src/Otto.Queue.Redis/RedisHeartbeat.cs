@@ -40,10 +40,10 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     internal WorkQueueCounts LastCounts => _counts.Value;
 
     /// <summary>Beats from now on.</summary>
-    internal void Start() => _client.Heartbeats.Add(this, _options.Heartbeat);
+    internal void Start() => _client.Heartbeats.Add(Beat, _options.Heartbeat);
 
     /// <summary>Beats at once: something has changed.</summary>
-    internal void BeatNow() => _client.Heartbeats.BeatNow(this);
+    internal void BeatNow() => _client.Heartbeats.BeatNow(Beat);
 
     /// <summary>The first beat, by the client's own connection.</summary>
     internal async Task BeatAsync()
@@ -53,7 +53,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     }
 
     /// <summary>One beat, on the thread that calls.</summary>
-    internal void Beat(DirectConnections connections)
+    private void Beat(DirectConnections connections)
     {
         try
         {
@@ -69,7 +69,8 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
         if (_client.IsCheckDue) _ = _client.CheckServersAsync(_options, again: true);
         if (_reclaiming.IsCompleted) _reclaiming = Task.Run(ReclaimAsync);
 
-        RedisReply Run(RedisScript script, string[] keys, object[] arguments) => connections.Run(script, keys, arguments)
+        RedisReply Run(RedisScript script, string[] keys, object[] arguments)
+            => (_client.IsReadOnly ? null : connections.Run(script, keys, arguments))
             ?? _client.RunAsync(script, keys, arguments).GetAwaiter().GetResult();
     }
 
@@ -124,7 +125,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _client.Heartbeats.RemoveAsync(this).ConfigureAwait(false);
+        await _client.Heartbeats.RemoveAsync(Beat).ConfigureAwait(false);
         await _reclaiming.ConfigureAwait(false);
     }
 

@@ -3,7 +3,8 @@ using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Redis.Tests;
 
-/// <summary>Handlers that block every thread of the pool: their worker is alive, and nobody else may get what it holds.</summary>
+/// <summary>Handlers that block every thread of the pool: their worker is alive, and nobody else may get what it
+/// holds.</summary>
 internal sealed class BlockingHandlerTests : RedisTest
 {
     [Test]

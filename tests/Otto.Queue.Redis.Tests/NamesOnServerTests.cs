@@ -6,8 +6,8 @@ using StackExchange.Redis;
 
 namespace Otto.Queue.Redis.Tests;
 
-/// <summary>What keys and channels are called: programs with other prefixes or databases do not meet, and what is published is heard
-/// whatever the client puts before the names.</summary>
+/// <summary>What keys and channels are called: programs with other prefixes or databases do not meet, and what is
+/// published is heard whatever the client puts before the names.</summary>
 [Parallelizable]
 internal sealed class NamesOnServerTests : RedisTest
 {

@@ -7,8 +7,8 @@ using StackExchange.Redis;
 
 namespace Otto.Queue.Redis.Tests;
 
-/// <summary>What a server's configuration and state may cost is found at start and after each reconnect, and told once in the log, by the
-/// health check and by the status of the route.</summary>
+/// <summary>What a server's configuration and state may cost is found at start and after each reconnect, and told
+/// once in the log, by the health check and by the status of the route.</summary>
 internal sealed class ServerFindingsTests : RedisTest
 {
     private const string Safe = "appendonly yes\nappendfsync no\n";
