@@ -44,11 +44,13 @@ internal sealed class HeldEntry(string id, string known, int attemptsBefore, str
 
     internal long Use { get; set; }
 
+    /// <summary>When it arrived here, by <see cref="Environment.TickCount64"/>.</summary>
+    internal long ArrivedAt { get; } = Environment.TickCount64;
+
     /// <summary>When it arrived here or was renewed, by <see cref="Environment.TickCount64"/>.</summary>
     internal long RenewedAt { get; set; } = Environment.TickCount64;
 
-    /// <summary>Whether a worker has begun with it; until then its lease is not renewed
-    /// while others could take it.</summary>
+    /// <summary>Whether a worker has begun with it; until then others get it after a while.</summary>
     internal bool Begun { get; set; }
 
     internal TaskId TaskId => Message.Length >= 8 + TaskId.Size ? TaskId.ReadFrom(Message.AsSpan(8)) : default;

@@ -14,7 +14,7 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     private readonly string[] _takeKeys = [keys.Stream, keys.Delayed, keys.IdleWorkers, keys.Keys, keys.Schedules,
         keys.Cancelled, keys.Suspects];
     private readonly long _freshMilliseconds = (long)options.LeaseTime.TotalMilliseconds / 2;
-    private readonly string _nudge = keys.WakeUp("");
+    private readonly ServerChannel _nudge = keys.WakeUp("");
     private readonly Lock _lock = new();
     private readonly Queue<(HeldEntry Entry, WorkLease Lease)> _taken = new();
     private volatile TaskCompletionSource _nudged = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -33,6 +33,9 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     }
 
     internal bool Takes => _for is not null;
+
+    /// <summary>Whether entries may be on their way here.</summary>
+    internal bool IsTaking => Volatile.Read(ref _taking) is { IsCompleted: false };
 
     internal void Start(ITaskConsumer consumer)
     {

@@ -328,8 +328,8 @@ internal static class RedisScripts
 
     /// <summary>
     /// KEYS stream delayed dead workers; ARGV events, worker, 1 where it takes work, ms that it is taken to be alive,
-    /// then the entries that it holds. Renews all of it. Answers: other workers, ready,
-    /// leased, delayed, dead, then the entries that are no longer the worker's.
+    /// 1 where it may hold what it does not know of yet, then the entries that it holds. Renews all of it.
+    /// Answers: other workers, ready, leased, delayed, dead, then the entries that are no longer the worker's.
     /// </summary>
     internal static readonly RedisScript Pulse = new(Begin + Clock + EnsureGroup + """
         local now = clock()
@@ -342,8 +342,12 @@ internal static class RedisScripts
           others = others - 1
         end
         if gone > 0 then redis.call('PUBLISH', ARGV[1], 'w') end
+        if ARGV[5] == '1' then -- The answer by which it learns of them may lie there unread for long.
+          local unknown = redis.pcall('XPENDING', KEYS[1], 'workers', '-', '+', 1000, ARGV[2])
+          for _, p in ipairs(unknown.err and {} or unknown) do redis.call('XCLAIM', KEYS[1], 'workers', ARGV[2], 0, p[1], 'JUSTID') end
+        end
         local lost = {}
-        for i = 5, #ARGV do
+        for i = 6, #ARGV do
           local held = redis.pcall('XPENDING', KEYS[1], 'workers', ARGV[i], ARGV[i], 1, ARGV[2])
           if held.err or not held[1] then lost[#lost + 1] = ARGV[i]
           else redis.call('XCLAIM', KEYS[1], 'workers', ARGV[2], 0, ARGV[i], 'JUSTID') end

@@ -17,7 +17,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
 
     private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Sent(name),
         keys.Schedules, keys.Cancelled];
-    private readonly string _nudge = keys.WakeUp("");
+    private readonly ServerChannel _nudge = keys.WakeUp("");
     private readonly string _capacity = options.Capacity.ToString(CultureInfo.InvariantCulture);
     private readonly Lock _lock = new();
     private readonly List<Pending> _waiting = [];
@@ -142,7 +142,10 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         {
             try
             {
-                return (await client.RunAsync(RedisScripts.Send, _scriptKeys, arguments).ConfigureAwait(false)).Text.Split(' ');
+                string said = (await client.RunAsync(RedisScripts.Send, _scriptKeys, arguments).ConfigureAwait(false)).Text;
+                // Without them it is asked again: the server that leads then knows the batch by its number, or gets it.
+                if (options.MinReplicas > 0) await client.WaitForReplicasAsync(keys.Stream, options.MinReplicas).ConfigureAwait(false);
+                return said.Split(' ');
             }
             catch (RedisUnavailableException e) when (e.OutOfMemory)
             {

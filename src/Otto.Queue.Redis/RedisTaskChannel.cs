@@ -36,7 +36,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     {
         _closed = closed;
         _client = client;
-        _keys = new QueueKeys(queue.Value);
+        _keys = new QueueKeys(options.Prefix, client.Database, queue.Value);
         _options = options;
         _sender = new RedisSender(client, _keys, options, _worker, _closing.Token);
         _leases = new RedisLeases(client, _keys, _worker, _closing.Token);
@@ -52,6 +52,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     public override bool UsesNetwork => true;
 
     public override string? Status => _client.Error;
+
+    public override IReadOnlyList<RouteWarning> Warnings => _client.Warnings;
 
     public override WorkQueueCounts LastCounts => _pulse.LastCounts;
 
@@ -76,6 +78,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
             throw;
         }
 
+        await client.CheckServersAsync(options, again: false).ConfigureAwait(false);
+        channel._pulse.Start();
         return channel;
     }
 
@@ -249,7 +253,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     private async Task SubscribeAsync()
     {
-        (string Channel, Action<byte[]> Heard)[] wanted = [(_keys.WakeUp(_worker), _ => _consumer.Nudge()), (_keys.Events, OnEvent)];
+        (ServerChannel Channel, Action<byte[]> Heard)[] wanted = [(_keys.WakeUp(_worker), _ => _consumer.Nudge()), (_keys.Events, OnEvent)];
         await _subscribing.WaitAsync(_closing.Token).ConfigureAwait(false);
         try
         {
@@ -274,6 +278,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     {
         _pulse.BeatNow();
         _consumer.Nudge();
+        _ = _client.CheckServersAsync(_options, again: true);
         _ = SubscribeLateAsync();
     }
 

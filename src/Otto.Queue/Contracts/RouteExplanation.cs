@@ -16,4 +16,8 @@ public sealed record RouteExplanation(string Queue, RouteName Route, string Reas
 /// <param name="Error">Why it cannot be used now; <see langword="null"/> while it can.</param>
 /// <param name="Workers">Live workers known there, other than this process; in process, the places of its own.</param>
 /// <param name="Counts">What its queue holds; <see langword="null"/> if that cannot be determined.</param>
-public sealed record RouteStatus(RouteName Route, string? Error, int Workers, WorkQueueCounts? Counts);
+public sealed record RouteStatus(RouteName Route, string? Error, int Workers, WorkQueueCounts? Counts)
+{
+    /// <summary>Gets what was found that does not stop the route, and may cost tasks.</summary>
+    public IReadOnlyList<RouteWarning> Warnings { get; init; } = [];
+}

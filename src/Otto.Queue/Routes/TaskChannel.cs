@@ -25,6 +25,9 @@ public abstract class TaskChannel : IAsyncDisposable
     /// <see langword="null"/> if there is none.</summary>
     public string? Warning { get; init; }
 
+    /// <summary>What was found on the route that does not stop it, and may cost tasks. Never blocks.</summary>
+    public virtual IReadOnlyList<RouteWarning> Warnings => [];
+
     /// <summary>Whether answers come over the network: workers then leave the thread pool to them more often.</summary>
     public virtual bool UsesNetwork => false;
 

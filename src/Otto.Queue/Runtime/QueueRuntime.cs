@@ -177,7 +177,7 @@ internal sealed class QueueRuntime : IAsyncDisposable
                 error = e.Message;
             }
 
-            statuses.Add(new RouteStatus(r.Name, error, r.Channel.OtherWorkers, counts));
+            statuses.Add(new RouteStatus(r.Name, error, r.Channel.OtherWorkers, counts) { Warnings = r.Channel.Warnings });
         }
 
         return new RouteExplanation(Name, route, reason, statuses);

@@ -15,13 +15,14 @@ internal sealed class RedisServer : IDisposable
     private const string Guard = "\"$@\" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null";
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("otto-redis-test-");
-    private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+    private readonly string _password;
     private Process? _guard;
     private int _pid;
 
-    private RedisServer(int port, string more)
+    private RedisServer(int port, string more, string? password = null)
     {
         Port = port;
+        _password = password ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
         string config = Path.Combine(_directory.FullName, "redis.conf");
         File.WriteAllText(config, $"""
             bind 127.0.0.1
@@ -40,18 +41,21 @@ internal sealed class RedisServer : IDisposable
 
     internal int Port { get; }
 
+    internal string Password => _password;
+
     internal string Configuration => $"127.0.0.1:{Port},password={_password}";
 
     /// <summary>Starts a server, or ends the test as skipped where none is installed.</summary>
     /// <param name="persistent">Whether what it answered survives its death.</param>
     /// <param name="more">Further lines of its configuration.</param>
-    internal static async Task<RedisServer> StartAsync(bool persistent = false, string more = "")
+    /// <param name="password">Its password; one of its own by default.</param>
+    internal static async Task<RedisServer> StartAsync(bool persistent = false, string more = "", string? password = null)
     {
         if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(static d => File.Exists(Path.Combine(d, "redis-server"))))
             Assert.Ignore("redis-server is not installed: apt-get install redis-server");
         for (int attempt = 1; ; attempt++)
         {
-            RedisServer server = new(FreePort(), (persistent ? Persistent : "appendonly no\n") + more);
+            RedisServer server = new(FreePort(), (persistent ? Persistent : "appendonly no\n") + more, password);
             try
             {
                 await server.StartAgainAsync();
@@ -63,6 +67,13 @@ internal sealed class RedisServer : IDisposable
             }
         }
     }
+
+    /// <summary>Starts a replica of a server, with the same password.</summary>
+    internal static Task<RedisServer> StartReplicaAsync(RedisServer master, string more = "") => StartAsync(persistent: true,
+        $"replicaof 127.0.0.1 {master.Port}\nmasterauth {master._password}\n{more}", master._password);
+
+    /// <summary>Adds a line to its configuration, for its next start.</summary>
+    internal void Configure(string line) => File.AppendAllText(Path.Combine(_directory.FullName, "redis.conf"), $"\n{line}\n");
 
     /// <summary>Starts it again on the same port, with whatever data it kept.</summary>
     internal async Task StartAgainAsync()
@@ -104,7 +115,9 @@ internal sealed class RedisServer : IDisposable
     }
 
     /// <summary>Asks by hand, past any client.</summary>
-    internal async Task<string> AskAsync(string command)
+    /// <param name="command">The command, or several in lines.</param>
+    /// <param name="answers">Which answer is wanted, each a line.</param>
+    internal async Task<string> AskAsync(string command, int answers = 1)
     {
         try
         {
@@ -113,13 +126,27 @@ internal sealed class RedisServer : IDisposable
             await using NetworkStream stream = tcp.GetStream();
             using StreamReader reader = new(stream, Encoding.UTF8);
             await stream.WriteAsync(Encoding.UTF8.GetBytes($"AUTH {_password}\r\n{command}\r\n"));
-            await reader.ReadLineAsync();
+            for (int i = 0; i < answers; i++) await reader.ReadLineAsync();
             return await reader.ReadLineAsync() ?? "";
         }
         catch (Exception e) when (e is SocketException or IOException)
         {
             return "";
         }
+    }
+
+    /// <summary>Asks by hand for an answer of several lines.</summary>
+    internal async Task<string> AskAllAsync(string command)
+    {
+        const string End = "that-was-all";
+        using TcpClient tcp = new();
+        await tcp.ConnectAsync(IPAddress.Loopback, Port);
+        await using NetworkStream stream = tcp.GetStream();
+        using StreamReader reader = new(stream, Encoding.UTF8);
+        await stream.WriteAsync(Encoding.UTF8.GetBytes($"AUTH {_password}\r\n{command}\r\nPING {End}\r\n"));
+        StringBuilder answer = new();
+        while (await reader.ReadLineAsync().Soon() is { } line && line != End) answer.Append(line).Append("\r\n");
+        return answer.ToString();
     }
 
     private bool IsAlive

@@ -8,12 +8,13 @@ namespace Otto.Tools.Queue;
 
 /// <summary>A route's counts.</summary>
 internal sealed record RouteLine(string Queue, string Route, string? Error, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead,
-    int? Free, double? OldestReadySeconds)
+    int? Free, double? OldestReadySeconds, WarningLine[]? Warnings = null)
 {
     public static RouteLine Of(string queue, RouteStatus status) => new(
         queue, status.Route.ToString(), status.Error, status.Workers, status.Counts?.Ready, status.Counts?.Leased, status.Counts?.Delayed,
         status.Counts?.Dead, status.Counts?.Free,
-        status.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null);
+        status.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null,
+        status.Warnings.Count == 0 ? null : [.. status.Warnings.Select(static w => new WarningLine(w.Code, w.Text))]);
 
     public static string Words(RouteStatus status)
     {
@@ -26,6 +27,9 @@ internal sealed record RouteLine(string Queue, string Route, string? Error, int 
             $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{oldest}; {workers}");
     }
 }
+
+/// <summary>What was found on a route that may cost tasks.</summary>
+internal sealed record WarningLine(string Code, string Text);
 
 /// <summary>Where a task would go.</summary>
 internal sealed record ExplanationLine(string Queue, string Route, string Reason, RouteLine[] Routes)
