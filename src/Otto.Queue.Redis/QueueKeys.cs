@@ -4,14 +4,15 @@ namespace Otto.Queue.Redis;
 
 internal sealed class QueueKeys(string queue)
 {
+    private string[]? _all;
+
     internal string Queue { get; } = queue;
 
     /// <summary>The ready and the leased: a stream with the group <c>workers</c>. Fields: m
     /// the envelope, a attempts made before, k the key.</summary>
     internal string Stream { get; } = $"otto:{{{queue}}}:stream";
 
-    /// <summary>The delayed: a sorted set by due time in milliseconds, each member an entry
-    /// with all its fields.</summary>
+    /// <summary>The delayed: a sorted set of ids by due time in milliseconds.</summary>
     internal string Delayed { get; } = $"otto:{{{queue}}}:delayed";
 
     /// <summary>The given up: a stream. Fields: m, a attempts made, r the reason, k.</summary>
@@ -37,14 +38,43 @@ internal sealed class QueueKeys(string queue)
     /// <summary>Which workers sleep and want a nudge: a set.</summary>
     internal string IdleWorkers { get; } = $"otto:{{{queue}}}:sleepers";
 
+    /// <summary>The results that wait to be collected: a hash by id.</summary>
+    internal string Results { get; } = $"otto:{{{queue}}}:results";
+
+    /// <summary>When each result is over: a sorted set of ids.</summary>
+    internal string Due { get; } = $"otto:{{{queue}}}:results:due";
+
+    /// <summary>For which process a result is reserved that is on its way to it: a hash by id.</summary>
+    internal string Claims { get; } = $"otto:{{{queue}}}:results:claims";
+
+    /// <summary>Where each task is: a hash, by id its entry of the stream, or <c>d</c>.</summary>
+    internal string Ids { get; } = $"otto:{{{queue}}}:ids";
+
+    /// <summary>The delayed tasks: a hash, by id an entry with all its fields.</summary>
+    internal string Later { get; } = $"otto:{{{queue}}}:delayed:tasks";
+
+    /// <summary>The entries that workers passed over: a sorted set of name and entry.</summary>
+    internal string Aside { get; } = $"otto:{{{queue}}}:aside";
+
+    /// <summary>How many entries were passed over: a hash by name.</summary>
+    internal string Names { get; } = $"otto:{{{queue}}}:aside:names";
+
+    /// <summary>The names that each worker handles: a hash.</summary>
+    internal string Handlers { get; } = $"otto:{{{queue}}}:handlers";
+
+    /// <summary>What was dropped, and a name for the contents: a hash.</summary>
+    internal string Totals { get; } = $"otto:{{{queue}}}:totals";
+
+    /// <summary>Gets the keys that each script gets, in the order in which <see cref="RedisScriptParts.Begin"/> names
+    /// them.</summary>
+    internal string[] All => _all ??= [Stream, Delayed, Dead, Keys, IdleWorkers, Schedules, Cancelled, Suspects, Workers,
+        Results, Due, Claims, Ids, Later, Aside, Names, Handlers, Totals];
+
     /// <summary>Gets the channel for events that concern every process on the queue.</summary>
     internal string Events { get; } = $"otto:{{{queue}}}:events";
 
     /// <summary>Where a sleeping worker is nudged: a channel.</summary>
     internal string WakeUp(string worker) => $"otto:{{{Queue}}}:nudge:{worker}";
-
-    /// <summary>Gets the key of a task's result, for processes that missed its notice.</summary>
-    internal string Result(TaskId id) => $"otto:{{{Queue}}}:result:{id}";
 
     /// <summary>What became of a producer's last batch, for as long as it might ask again.</summary>
     internal string Sent(string producer) => $"otto:{{{Queue}}}:sent:{producer}";

@@ -16,4 +16,13 @@ public sealed record RouteExplanation(string Queue, RouteName Route, string Reas
 /// <param name="Error">Why it cannot be used now; <see langword="null"/> while it can.</param>
 /// <param name="Workers">Live workers known there, other than this process; in process, the places of its own.</param>
 /// <param name="Counts">What its queue holds; <see langword="null"/> if that cannot be determined.</param>
-public sealed record RouteStatus(RouteName Route, string? Error, int Workers, WorkQueueCounts? Counts);
+public sealed record RouteStatus(RouteName Route, string? Error, int Workers, WorkQueueCounts? Counts)
+{
+    /// <summary>Tasks that wait because no worker is known that handles their names.</summary>
+    public IReadOnlyList<UnhandledTasks> Unhandled { get; init; } = [];
+}
+
+/// <summary>Tasks that wait for a worker that handles them.</summary>
+/// <param name="Name">Their name.</param>
+/// <param name="Count">How many.</param>
+public readonly record struct UnhandledTasks(string Name, int Count);

@@ -8,12 +8,14 @@ namespace Otto.Tools.Queue;
 
 /// <summary>A route's counts.</summary>
 internal sealed record RouteLine(string Queue, string Route, string? Error, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead,
-    int? Free, double? OldestReadySeconds)
+    int? Free, double? OldestReadySeconds, int? PassedOver, int? Results, Dictionary<string, int>? Unhandled)
 {
     public static RouteLine Of(string queue, RouteStatus status) => new(
         queue, status.Route.ToString(), status.Error, status.Workers, status.Counts?.Ready, status.Counts?.Leased, status.Counts?.Delayed,
         status.Counts?.Dead, status.Counts?.Free,
-        status.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null);
+        status.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null,
+        status.Counts?.PassedOver, status.Counts?.Results,
+        status.Unhandled.Count == 0 ? null : status.Unhandled.ToDictionary(static u => u.Name, static u => u.Count));
 
     public static string Words(RouteStatus status)
     {
@@ -23,8 +25,16 @@ internal sealed record RouteLine(string Queue, string Route, string? Error, int 
         string oldest = c.OldestReadyAge > TimeSpan.Zero
             ? string.Create(CultureInfo.InvariantCulture, $", oldest {c.OldestReadyAge.TotalSeconds:0.000} s") : "";
         return string.Create(CultureInfo.InvariantCulture,
-            $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{oldest}; {workers}");
+            $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{Kept(c)}{oldest}; {workers}{WithoutHandler(status)}");
     }
+
+    private static string Kept(Ipc.WorkQueueCounts c) =>
+        (c.PassedOver > 0 ? string.Create(CultureInfo.InvariantCulture, $", {c.PassedOver:N0} passed over") : "")
+        + (c.Results > 0 ? string.Create(CultureInfo.InvariantCulture, $", {c.Results:N0} results") : "");
+
+    private static string WithoutHandler(RouteStatus status) => status.Unhandled.Count == 0 ? ""
+        : "; no worker handles " + string.Join(", ", status.Unhandled.Select(static u =>
+            string.Create(CultureInfo.InvariantCulture, $"{u.Count:N0} x '{u.Name}'")));
 }
 
 /// <summary>Where a task would go.</summary>
@@ -54,6 +64,7 @@ internal sealed record AttemptLine(string Id, string Queue, string Name, string 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RouteLine))]
+[JsonSerializable(typeof(Dictionary<string, int>))]
 [JsonSerializable(typeof(ExplanationLine))]
 [JsonSerializable(typeof(SentLine))]
 [JsonSerializable(typeof(DeadLine))]

@@ -1,3 +1,4 @@
+using System.Text;
 using Otto.Ipc;
 using Otto.Ipc.Mmap;
 using Otto.Ipc.Transports;
@@ -193,6 +194,18 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public bool PassOver(in WorkLease lease, ReadOnlySpan<byte> name) =>
         queue is LabelledWorkQueue && lease.PassOver(KeyedMessage.HashOf(name));
+
+    public ValueTask<IReadOnlyList<UnhandledTasks>> GetUnhandledAsync(CancellationToken cancellationToken)
+    {
+        Dictionary<string, int> names = new(StringComparer.Ordinal);
+        (queue as LabelledWorkQueue)?.VisitPassedOver(message =>
+        {
+            string name = Encoding.UTF8.GetString(EnvelopeReader.NameOf(message));
+            names[name] = names.GetValueOrDefault(name) + 1;
+            return false;
+        });
+        return new([.. names.OrderBy(static n => n.Key, StringComparer.Ordinal).Select(static n => new UnhandledTasks(n.Key, n.Value))]);
+    }
 
     public override bool TryLease(out WorkLease lease)
     {
