@@ -44,14 +44,16 @@ internal sealed class HeldEntry(string id, string known, int attemptsBefore, str
 
     internal long Use { get; set; }
 
+    /// <summary>When it arrived here, by <see cref="Environment.TickCount64"/>.</summary>
+    internal long ArrivedAt { get; } = Environment.TickCount64;
+
     /// <summary>When it arrived here or was renewed, by <see cref="Environment.TickCount64"/>.</summary>
     internal long RenewedAt { get; set; } = Environment.TickCount64;
 
     /// <summary>Which contents of the server it is of (<see cref="RedisContents.Generation"/>).</summary>
     internal int Generation { get; set; }
 
-    /// <summary>Whether a worker has begun with it; until then its lease is not renewed
-    /// while others could take it.</summary>
+    /// <summary>Whether a worker has begun with it; until then others get it after a while.</summary>
     internal bool Begun { get; set; }
 
     /// <summary>Its task's id as it stands in the message; empty where it has none.</summary>

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Authentication;
 using StackExchange.Redis;
 
@@ -11,11 +12,24 @@ internal sealed class RedisClient : IAsyncDisposable
     private readonly bool _owned;
     private readonly TimeSpan _timeout;
     private readonly IDatabase _database;
+    private const long CheckEveryMilliseconds = 60_000;
+
+    private readonly Lock _lock = new();
+    private volatile RouteWarning[] _warnings = [];
+    private Task? _checking;
+    private long _checkedAt = Environment.TickCount64;
     private volatile string? _failure;
+    private volatile string? _readOnly;
     private volatile TaskCompletionSource _change = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal RedisClient(IConnectionMultiplexer multiplexer, bool owned, TimeSpan timeout)
+        : this(multiplexer, owned, timeout, ConfigurationOptions.Parse(multiplexer.Configuration, ignoreUnknown: true))
     {
+    }
+
+    private RedisClient(IConnectionMultiplexer multiplexer, bool owned, TimeSpan timeout, ConfigurationOptions options)
+    {
+        Heartbeats = new HeartbeatThread(new DirectConnections(multiplexer, options, timeout));
         _multiplexer = multiplexer;
         _owned = owned;
         _timeout = timeout;
@@ -23,6 +37,9 @@ internal sealed class RedisClient : IAsyncDisposable
         multiplexer.ConnectionFailed += OnFailed;
         multiplexer.ConnectionRestored += OnRestored;
     }
+
+    /// <summary>On what thread queues show that they live.</summary>
+    internal HeartbeatThread Heartbeats { get; }
 
     /// <summary>Raised after a connection came back: what was said to sleepers meanwhile is lost.</summary>
     internal event Action? Restored;
@@ -32,7 +49,10 @@ internal sealed class RedisClient : IAsyncDisposable
     private string Servers => string.Join(", ", _multiplexer.GetEndPoints().Select(static e => e.ToString()));
 
     /// <summary>Why the server cannot be reached; <see langword="null"/> while it can.</summary>
-    internal string? Error => _multiplexer.IsConnected ? null : _failure ?? $"not connected to {Servers}";
+    internal string? Error => _multiplexer.IsConnected ? _readOnly : _failure ?? $"not connected to {Servers}";
+
+    /// <summary>The database that the configuration names.</summary>
+    internal int Database => _database.Database;
 
     internal static async Task<RedisClient> ConnectAsync(string configuration, TimeSpan timeout)
     {
@@ -41,8 +61,11 @@ internal sealed class RedisClient : IAsyncDisposable
         options.AbortOnConnectFail = false;
         // A command without a connection fails at once and says why. The queue itself decides what is tried again, and when.
         options.BacklogPolicy = BacklogPolicy.FailFast;
+        // INFO and CONFIG GET are commands of an administrator to this client. Nothing is ever changed.
+        options.AllowAdmin = true;
         if (string.IsNullOrEmpty(options.ClientName)) options.ClientName = $"otto-{Environment.ProcessId}";
-        var client = new RedisClient(await ConnectionMultiplexer.ConnectAsync(options).ConfigureAwait(false), owned: true, timeout);
+        ConnectionMultiplexer multiplexer = await ConnectionMultiplexer.ConnectAsync(options).ConfigureAwait(false);
+        RedisClient client = new(multiplexer, owned: true, timeout, options);
         if (client.Error is not null) await client.FindReasonAsync().ConfigureAwait(false);
         return client;
     }
@@ -59,12 +82,15 @@ internal sealed class RedisClient : IAsyncDisposable
         all[0] = script.Hash;
         all[1] = keys.Length;
         for (int i = 0; i < keys.Length; i++) all[2 + i] = (RedisKey)keys[i];
-        arguments.CopyTo(all, 2 + keys.Length);
+        for (int i = 0; i < arguments.Length; i++)
+            all[2 + keys.Length + i] = arguments[i] is ServerChannel channel ? RedisChannel.Literal(channel.Name) : arguments[i];
         try
         {
             try
             {
-                return new RedisReply(await WithinTimeoutAsync(_database.ExecuteAsync("EVALSHA", all)).ConfigureAwait(false));
+                RedisReply reply = new(await WithinTimeoutAsync(_database.ExecuteAsync("EVALSHA", all)).ConfigureAwait(false));
+                NoteReadOnly(null);
+                return reply;
             }
             catch (RedisServerException e) when (e.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
             {
@@ -72,6 +98,28 @@ internal sealed class RedisClient : IAsyncDisposable
                 all[0] = script.Text;
                 return new RedisReply(await WithinTimeoutAsync(_database.ExecuteAsync("EVAL", all)).ConfigureAwait(false));
             }
+        }
+        catch (Exception e) when (Translate(e) is { } trouble)
+        {
+            throw trouble;
+        }
+    }
+
+    /// <summary>Waits until replicas have all that was written before.</summary>
+    /// <exception cref="RedisUnavailableException">Too few have it.</exception>
+    internal async Task WaitForReplicasAsync(string key, int least)
+    {
+        try
+        {
+            long most = (long)_timeout.TotalMilliseconds / 2; // The server answers others of this connection only after that.
+            // It is about what its own connection wrote: in a cluster, that to the queue's master.
+            bool cluster = _multiplexer.GetEndPoints().Any(e => _multiplexer.GetServer(e).ServerType == ServerType.Cluster);
+            EndPoint? master = cluster ? await WithinTimeoutAsync(_database.IdentifyEndpointAsync(key, CommandFlags.DemandMaster))
+                .ConfigureAwait(false) : null;
+            RedisResult has = await WithinTimeoutAsync(master is null ? _database.ExecuteAsync("WAIT", [least, most])
+                : _multiplexer.GetServer(master).ExecuteAsync("WAIT", least, most)).ConfigureAwait(false);
+            if ((long)has < least)
+                throw new RedisUnavailableException($"{has} replicas of {Servers} have the tasks, and Redis.MinReplicas asks for {least}");
         }
         catch (Exception e) when (Translate(e) is { } trouble)
         {
@@ -105,13 +153,13 @@ internal sealed class RedisClient : IAsyncDisposable
 
     /// <summary>Listens to a channel; restored by itself after a lost connection.</summary>
     /// <returns>Ends the listening.</returns>
-    internal async Task<Func<Task>> SubscribeAsync(string channel, Action<byte[]> heard)
+    internal async Task<Func<Task>> SubscribeAsync(ServerChannel channel, Action<byte[]> heard)
     {
         Action<RedisChannel, RedisValue> handler = (_, message) => heard((byte[]?)message ?? []);
         ISubscriber subscriber = _multiplexer.GetSubscriber();
         try
         {
-            await subscriber.SubscribeAsync(RedisChannel.Literal(channel), handler).WaitAsync(_timeout).ConfigureAwait(false);
+            await subscriber.SubscribeAsync(RedisChannel.Literal(channel.Name), handler).WaitAsync(_timeout).ConfigureAwait(false);
         }
         catch (Exception e) when (Translate(e) is { } trouble)
         {
@@ -122,13 +170,76 @@ internal sealed class RedisClient : IAsyncDisposable
         {
             try
             {
-                await subscriber.UnsubscribeAsync(RedisChannel.Literal(channel), handler).WaitAsync(_timeout).ConfigureAwait(false);
+                await subscriber.UnsubscribeAsync(RedisChannel.Literal(channel.Name), handler).WaitAsync(_timeout).ConfigureAwait(false);
             }
             catch (Exception e) when (Translate(e) is not null)
             {
                 // Nobody hears anything any more, which is what was wanted.
             }
         };
+    }
+
+    /// <summary>What was found when the servers were last looked at.</summary>
+    internal IReadOnlyList<RouteWarning> Warnings => _warnings;
+
+    /// <summary>Whether the last look was some time ago: memory fills, and replicas fall behind.</summary>
+    internal bool IsCheckDue => Environment.TickCount64 - Volatile.Read(ref _checkedAt) > CheckEveryMilliseconds;
+
+    /// <summary>Looks at what the servers' configuration and state may cost. One look at a time.</summary>
+    internal Task CheckServersAsync(RedisRouteOptions options, bool again)
+    {
+        lock (_lock)
+        {
+            if (_checking is { } before && (!again || !before.IsCompleted)) return before;
+            Volatile.Write(ref _checkedAt, Environment.TickCount64);
+            return _checking = CheckAsync(options);
+        }
+    }
+
+    private async Task CheckAsync(RedisRouteOptions options)
+    {
+        IServer[] connected = [.. _multiplexer.GetEndPoints().Select(e => _multiplexer.GetServer(e)).Where(static s => s.IsConnected)];
+        // A replica says what its master's says too, unless it is all that there is.
+        if (connected.Any(static s => !s.IsReplica)) connected = [.. connected.Where(static s => !s.IsReplica)];
+        if (connected.Length == 0) return; // Said by Error. The next connection looks.
+        List<RouteWarning> found = [];
+        foreach (IServer server in connected)
+        {
+            string? info = await TellAsync(server, "INFO").ConfigureAwait(false);
+            string? save = info is null ? null : await TellAsync(server, "CONFIG", "GET", "save").ConfigureAwait(false);
+            string? cluster = info?.Contains("cluster_enabled:1", StringComparison.Ordinal) != true ? null
+                : await TellAsync(server, "CLUSTER", "INFO").ConfigureAwait(false);
+            found.AddRange(ServerFindings.Of($"{server.EndPoint}", info, save, cluster, options.MinReplicas));
+        }
+
+        found.RemoveAll(w => options.AcceptedWarnings.Contains(w.Code));
+        // What was found before stays the same object: it is in the log already.
+        RouteWarning[] known = _warnings;
+        string[] texts = [.. known.Select(Kind)];
+        _warnings = [.. found.Select(w => Array.IndexOf(texts, Kind(w)) is >= 0 and int at ? known[at] : w)];
+
+        // Numbers in a text change, and are no news.
+        static string Kind(RouteWarning warning)
+            => $"{warning.Code} {warning.Text.Split(' ')[0]} {string.Concat(warning.Text.Where(static c => !char.IsAsciiDigit(c)))}";
+    }
+
+    private async Task<string?> TellAsync(IServer server, string command, params object[] arguments)
+    {
+        try
+        {
+            RedisReply reply = new(await WithinTimeoutAsync(server.ExecuteAsync(command, arguments)).ConfigureAwait(false));
+            return command != "CONFIG" ? reply.Text : reply.Items is [_, RedisReply value, ..] ? value.Text : null;
+        }
+        catch (RedisCommandException) when (command != "EVAL")
+        {
+            // The client itself refuses, unless a program set allowAdmin for its connection: a script may ask, though not for CONFIG.
+            return command == "CONFIG" ? null
+                : await TellAsync(server, "EVAL", ["return redis.call(unpack(ARGV))", 0, command, .. arguments]).ConfigureAwait(false);
+        }
+        catch (Exception e) when (Translate(e) is not null || e is RedisCommandException)
+        {
+            return null; // Not allowed, or not there any more: not known.
+        }
     }
 
     private async Task<T> WithinTimeoutAsync<T>(Task<T> command, CancellationToken cancellationToken = default)
@@ -192,17 +303,19 @@ internal sealed class RedisClient : IAsyncDisposable
     private static bool IsOfPassword(string said)
         => said.Contains("NOAUTH", StringComparison.Ordinal) || said.Contains("WRONGPASS", StringComparison.Ordinal);
 
+    // A replica answers, and takes nothing: the same as no server, until one of the next heartbeats gets through.
+    private void NoteReadOnly(string? error)
+    {
+        if (_readOnly == error) return;
+        _readOnly = error;
+        Change();
+    }
+
     private RedisUnavailableException OfServer(RedisServerException e)
     {
-        string code = e.Message.Split(' ', 2)[0];
-        return new RedisUnavailableException(IsOfPassword(code) ? RefusesPassword : $"Redis refused the command: {e.Message}", e)
-        {
-            OutOfMemory = e.Message.Contains("OOM ", StringComparison.Ordinal),
-            // These pass by themselves; any other error would come again.
-            Refused = code is not ("LOADING" or "OOM" or "READONLY" or "MASTERDOWN" or "CLUSTERDOWN"
-                    or "TRYAGAIN" or "BUSY" or "NOREPLICAS" or "NOSCRIPT")
-                && !e.Message.Contains("OOM ", StringComparison.Ordinal),
-        };
+        if (e.Message.StartsWith("READONLY", StringComparison.Ordinal))
+            NoteReadOnly($"{Servers} is a replica and accepts no tasks ({e.Message}); waits for it to become the master, or for another");
+        return RedisUnavailableException.OfServer(e.Message, e, IsOfPassword(e.Message.Split(' ', 2)[0]) ? RefusesPassword : null);
     }
 
     private void OnFailed(object? sender, ConnectionFailedEventArgs e)
@@ -229,6 +342,7 @@ internal sealed class RedisClient : IAsyncDisposable
     {
         _multiplexer.ConnectionFailed -= OnFailed;
         _multiplexer.ConnectionRestored -= OnRestored;
+        Heartbeats.End();
         // Commands still on their way are not waited for: whoever needs their answer has it already.
         if (_owned) await Task.Run(() => _multiplexer.Close(allowCommandsToComplete: false)).ConfigureAwait(false);
     }

@@ -12,7 +12,7 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
     private readonly long _freshMilliseconds = (long)options.LeaseTime.TotalMilliseconds / 2;
-    private readonly string _nudge = keys.WakeUp("");
+    private readonly ServerChannel _nudge = keys.WakeUp("");
     private readonly Lock _lock = new();
     private readonly Queue<(HeldEntry Entry, WorkLease Lease)> _taken = new();
     private volatile TaskCompletionSource _nudged = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -34,6 +34,9 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
 
     /// <summary>Gets or sets the names of the tasks that are handled here, one a line.</summary>
     internal string Handled { get; set; } = "";
+
+    /// <summary>Whether entries may be on their way here.</summary>
+    internal bool IsTaking => Volatile.Read(ref _taking) is { IsCompleted: false };
 
     internal void Start(ITaskConsumer consumer)
     {

@@ -4,7 +4,7 @@ using Otto.Ipc;
 namespace Otto.Queue.Redis;
 
 // The signs of life: says that this worker is there, renews what it holds, takes over what others let lie,
-// and learns who else works and what the queue holds.
+// and learns who else works and what the queue holds. Beats on HeartbeatThread, whatever handlers do to the thread pool.
 
 internal sealed class RedisHeartbeat : IAsyncDisposable
 {
@@ -20,10 +20,8 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     private readonly string _worker;
     private readonly RedisLeases _leases;
     private readonly RedisConsumer _consumer;
-    private readonly CancellationTokenSource _stop = new();
     private readonly RedisContents _contents;
-    private readonly Task _beating;
-    private volatile TaskCompletionSource _now = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task _reclaiming = Task.CompletedTask;
     private volatile int _others;
     private long _nextWarning;
     private int _counted;
@@ -39,7 +37,6 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
         _leases = leases;
         _consumer = consumer;
         _contents = contents;
-        _beating = Task.Run(BeatForeverAsync);
     }
 
     /// <summary>Gets the number of other workers that were alive at the last beat; none while the server is
@@ -48,14 +45,43 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
 
     internal WorkQueueCounts LastCounts => _counts.Value;
 
-    /// <summary>Beats at once: something has changed.</summary>
-    internal void BeatNow() => _now.TrySetResult();
+    /// <summary>Beats from now on.</summary>
+    internal void Start() => _client.Heartbeats.Add(this, _options.Heartbeat);
 
-    /// <summary>One beat.</summary>
+    /// <summary>Beats at once: something has changed.</summary>
+    internal void BeatNow() => _client.Heartbeats.BeatNow(this);
+
+    /// <summary>The first beat, by the client's own connection.</summary>
     internal async Task BeatAsync()
     {
-        List<HeldEntry> held = _leases.Snapshot(nobodyElse: _others == 0);
-        long now = Environment.TickCount64;
+        foreach ((List<HeldEntry> held, object[] arguments) in Batches())
+            Apply(held, await _client.RunAsync(RedisScripts.Pulse, _keys.All, arguments).ConfigureAwait(false));
+    }
+
+    /// <summary>One beat, on the thread that calls.</summary>
+    internal void Beat(DirectConnections connections)
+    {
+        try
+        {
+            foreach ((List<HeldEntry> held, object[] arguments) in Batches()) Apply(held, Run(RedisScripts.Pulse, _keys.All, arguments));
+            // Others may have a place for what waits here. It is given back: what lapses would look like the death of its worker.
+            if (_others > 0) _leases.ReturnWaiting((long)_options.LeaseTime.TotalMilliseconds / 2, Run);
+        }
+        catch (RedisUnavailableException)
+        {
+            // Trouble is seen by whoever sends or takes; the next beat tries again.
+        }
+
+        if (_client.IsCheckDue) _ = _client.CheckServersAsync(_options, again: true);
+        if (_reclaiming.IsCompleted) _reclaiming = Task.Run(ReclaimAsync);
+
+        RedisReply Run(RedisScript script, string[] keys, object[] arguments) => connections.Run(script, keys, arguments)
+            ?? _client.RunAsync(script, keys, arguments).GetAwaiter().GetResult();
+    }
+
+    private IEnumerable<(List<HeldEntry> Held, object[] Arguments)> Batches()
+    {
+        List<HeldEntry> held = _leases.Snapshot();
         for (int from = 0; from == 0 || from < held.Count; from += MostRenewedAtOnce)
         {
             List<HeldEntry> some = held.GetRange(from, Math.Min(MostRenewedAtOnce, held.Count - from));
@@ -63,16 +89,34 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
             [
                 _keys.Events, _worker, _consumer.Takes ? "1" : "0", (long)(_options.Heartbeat * 3).TotalMilliseconds,
                 _consumer.Handled, (long)_options.DeadLetterRetention.TotalMilliseconds, _options.MostDeadLetters, RedisContents.NewName(),
-                .. some.Select(static e => e.Id),
+                _consumer.IsTaking || !_reclaiming.IsCompleted ? "1" : "0", .. some.Select(static e => e.Id),
             ];
-            RedisReply[] items = (await _client.RunAsync(RedisScripts.Pulse, _keys.All, arguments).ConfigureAwait(false)).Items;
-            _others = (int)items[0].Number;
-            Note(CountsOf(items.AsSpan(1), _options.Capacity));
-            _contents.Note(items[CountItems + 1].Text, held.Count);
-            foreach (HeldEntry entry in some) entry.RenewedAt = now;
-            if (items.Length <= CountItems + 2) continue;
-            HashSet<string> lost = [.. items.Skip(CountItems + 2).Select(static i => i.Text)];
-            _leases.Lose(some.Where(e => lost.Contains(e.Id)));
+            yield return (some, arguments);
+        }
+    }
+
+    private void Apply(List<HeldEntry> held, RedisReply reply)
+    {
+        RedisReply[] items = reply.Items;
+        _others = (int)items[0].Number;
+        Note(CountsOf(items.AsSpan(1), _options.Capacity));
+        _contents.Note(items[CountItems + 1].Text, held.Count);
+        long now = Environment.TickCount64;
+        foreach (HeldEntry entry in held) entry.RenewedAt = now;
+        if (items.Length <= CountItems + 2) return;
+        HashSet<string> lost = [.. items.Skip(CountItems + 2).Select(static i => i.Text)];
+        _leases.Lose(held.Where(e => lost.Contains(e.Id)));
+    }
+
+    private async Task ReclaimAsync()
+    {
+        try
+        {
+            await _consumer.ReclaimAsync().ConfigureAwait(false);
+        }
+        catch (RedisUnavailableException)
+        {
+            // As with a beat.
         }
     }
 
@@ -110,33 +154,12 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
         };
     }
 
-    private async Task BeatForeverAsync()
-    {
-        while (!_stop.IsCancellationRequested)
-        {
-            TaskCompletionSource now = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            _now = now;
-            try
-            {
-                await BeatAsync().ConfigureAwait(false);
-                await _consumer.ReclaimAsync().ConfigureAwait(false);
-            }
-            catch (RedisUnavailableException)
-            {
-                // Trouble is seen by whoever sends or takes; the next beat tries again.
-            }
-
-            await now.Task.WaitAsync(_options.Heartbeat, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
-
     private static int Int(long count) => (int)Math.Clamp(count, 0, int.MaxValue);
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _beating.ConfigureAwait(false);
-        _stop.Dispose();
+        await _client.Heartbeats.RemoveAsync(this).ConfigureAwait(false);
+        await _reclaiming.ConfigureAwait(false);
     }
 
     private sealed record StrongCounts(WorkQueueCounts Value);

@@ -60,11 +60,25 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, RedisRoute
         lock (_lock) return ReferenceEquals(_places[entry.Place], entry) && (entry.Begun = true);
     }
 
-    /// <summary>Gets the entries to be renewed: those that are worked on now or, if no other worker is alive, all.
-    /// Redelivery would then only change their order.</summary>
-    internal List<HeldEntry> Snapshot(bool nobodyElse)
+    /// <summary>Gets what is held.</summary>
+    internal List<HeldEntry> Snapshot()
     {
-        lock (_lock) return [.. _places.OfType<HeldEntry>().Where(e => (e.Begun || nobodyElse) && !IsOrphan(e))];
+        lock (_lock) return [.. _places.OfType<HeldEntry>().Where(e => !IsOrphan(e))];
+    }
+
+    /// <summary>Gives entries back, uncounted, that no worker has begun with for a time.</summary>
+    internal void ReturnWaiting(long milliseconds, Func<RedisScript, string[], object[], RedisReply> run)
+    {
+        List<Settlement> waiting = [];
+        lock (_lock)
+            foreach (HeldEntry? entry in _places.ToArray())
+                if (entry is { Begun: false } && Environment.TickCount64 - entry.ArrivedAt > milliseconds)
+                {
+                    TryRemove(new SlotToken(entry.Use, entry.Place));
+                    waiting.Add(new Settlement(entry, 's', 0, Text(entry.AttemptsBefore)));
+                }
+
+        foreach (Settlement[] batch in waiting.Chunk(MostInBatch)) run(RedisScripts.Settle, keys.All, Arguments(batch));
     }
 
     /// <summary>Notes that the server has given entries to another worker: what their handlers do is done
@@ -217,7 +231,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, RedisRoute
         }
     }
 
-    private async Task SettleBatchAsync(Settlement[] batch)
+    private object[] Arguments(Settlement[] batch)
     {
         List<object> entries = new(batch.Length);
         foreach (Settlement settlement in batch)
@@ -230,12 +244,17 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, RedisRoute
             entries.Add(settlement.Text);
         }
 
-        object[] arguments =
+        return
         [
             keys.WakeUp(""), worker, batch.MinBy(static s => s.Entry.Order).Entry.Id, batch.MaxBy(static s => s.Entry.Order).Entry.Id,
             new string([.. batch.Select(static s => s.What)]), keys.Events, (long)options.ResultRetention.TotalMilliseconds,
             options.MostResults, (long)options.DeadLetterRetention.TotalMilliseconds, options.MostDeadLetters, .. entries,
         ];
+    }
+
+    private async Task SettleBatchAsync(Settlement[] batch)
+    {
+        object[] arguments = Arguments(batch);
         bool again = false;
         while (true)
         {

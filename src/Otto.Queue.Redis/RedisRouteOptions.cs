@@ -8,9 +8,20 @@ namespace Otto.Queue.Redis;
 /// <summary>Options of the route through Redis.</summary>
 public sealed class RedisRouteOptions
 {
+    internal const string DefaultPrefix = "otto";
+
+    private const int LongestPrefix = 64;
+
     /// <summary>Gets or sets the server, as StackExchange.Redis writes it, such as
     /// <c>localhost:6379,password=...</c>. Not used if a connection was passed in.</summary>
     public string Configuration { get; set; } = "localhost:6379";
+
+    /// <summary>Gets or sets what the names of all keys and channels begin with, before a colon: 1 to 64 ASCII letters,
+    /// digits, <c>.</c>, <c>_</c>, <c>-</c> or <c>:</c>. The default is <c>otto</c>.</summary>
+    /// <remarks>Programs with different prefixes share nothing on a server. Producers, workers and tools of a queue
+    /// need the same one. Unlike <c>channelPrefix=</c> in <see cref="Configuration"/>, which also works, it applies to
+    /// keys too.</remarks>
+    public string Prefix { get; set; } = DefaultPrefix;
 
     /// <summary>Gets or sets how many tasks a queue holds at most, ready, leased, delayed and dead together, 1 to
     /// 1,000,000,000. The default is 1,000,000. <see cref="FullMode"/> describes what happens beyond it.</summary>
@@ -55,6 +66,17 @@ public sealed class RedisRouteOptions
     /// to 10,000. The default is 16.</summary>
     public int Weight { get; set; } = 16;
 
+    /// <summary>Gets or sets how many replicas must have a task before it counts as accepted, 0 to 100. The default is
+    /// 0: a fail-over may then lose tasks that were accepted last.</summary>
+    /// <remarks>Enqueueing waits while fewer replicas are connected. Each batch costs one more round trip
+    /// (<c>WAIT</c>).</remarks>
+    public int MinReplicas { get; set; }
+
+    /// <summary>Gets or sets what is not reported of the servers, because it is intended: any of
+    /// <c>persistence</c>, <c>snapshots</c>, <c>eviction</c>, <c>memory</c>, <c>replica</c>, <c>replication</c>,
+    /// <c>lag</c>, <c>cluster</c>, <c>version</c> and <c>unknown</c>. The default is none.</summary>
+    public IList<string> AcceptedWarnings { get; set; } = [];
+
     /// <summary>The number of dead letters beyond which the oldest goes.</summary>
     internal long MostDeadLetters => MaxDeadLetters ?? Math.Max(1, Capacity / 2);
 
@@ -81,6 +103,10 @@ public sealed class RedisRouteOptions
             [nameof(CommandTimeout)] = s => CommandTimeout = TimeSpan.Parse(s, CultureInfo.InvariantCulture),
             [nameof(FullMode)] = s => FullMode = Enum.Parse<QueueFullMode>(s, ignoreCase: true),
             [nameof(Weight)] = s => Weight = int.Parse(s, CultureInfo.InvariantCulture),
+            [nameof(Prefix)] = s => Prefix = s,
+            [nameof(MinReplicas)] = s => MinReplicas = int.Parse(s, CultureInfo.InvariantCulture),
+            [nameof(AcceptedWarnings)] = s => AcceptedWarnings =
+                [.. s.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)],
         };
         foreach (IConfigurationSection child in section.GetChildren())
         {
@@ -99,6 +125,11 @@ public sealed class RedisRouteOptions
 
     internal void Check()
     {
+        CheckPrefix(Prefix);
+        Range(nameof(MinReplicas), MinReplicas, 0, 100);
+        if (AcceptedWarnings.FirstOrDefault(static w => !ServerFindings.Codes.Contains(w)) is { } unknown)
+            throw new ArgumentException(
+                $"Redis.{nameof(AcceptedWarnings)} has '{unknown}'; known: {string.Join(", ", ServerFindings.Codes)}");
         Range(nameof(Capacity), Capacity, 1, 1_000_000_000);
         Range(nameof(MaxMessageBytes), MaxMessageBytes, 1024, 64 << 20);
         Range(nameof(LeaseTime), LeaseTime, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
@@ -108,6 +139,15 @@ public sealed class RedisRouteOptions
         Range(nameof(PollInterval), PollInterval, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
         Range(nameof(CommandTimeout), CommandTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1));
         Range(nameof(Weight), Weight, 1, 10_000);
+    }
+
+    // Braces would move a cluster's hash tag, and * [ ? are patterns where queues are listed.
+    internal static void CheckPrefix(string? prefix)
+    {
+        if (prefix is not { Length: > 0 and <= LongestPrefix }
+            || !prefix.All(static c => char.IsAsciiLetterOrDigit(c) || "._-:".Contains(c)))
+            throw new ArgumentException(
+                $"Redis.{nameof(Prefix)} must be 1 to {LongestPrefix} ASCII letters, digits, '.', '_', '-' or ':': '{prefix}'");
     }
 
     private static void Range<T>(string what, T value, T least, T most) where T : IComparable<T>, IFormattable

@@ -310,7 +310,8 @@ internal static class RedisScripts
 
     /// <summary>
     /// ARGV events, worker, 1 where it takes work, ms that it is taken to be alive, the names that it handles, ms that a
-    /// dead letter is kept, the most dead letters, a name for the contents if they have none,
+    /// dead letter is kept, the most dead letters, a name for the contents if they have none, 1 where it may hold what it
+    /// does not know of yet,
     /// then the entries that it holds. Renews all of it, and drops what is over its time. Answers: other workers, what
     /// the queue holds, the name of its contents, then the entries that are no longer the worker's.
     /// </summary>
@@ -331,8 +332,12 @@ internal static class RedisScripts
           others = others - 1
         end
         if gone > 0 then redis.call('PUBLISH', ARGV[1], 'w') end
+        if ARGV[9] == '1' then -- The answer by which it learns of them may lie there unread for long.
+          local unknown = redis.pcall('XPENDING', stream, 'workers', '-', '+', 1000, ARGV[2])
+          for _, p in ipairs(unknown.err and {} or unknown) do redis.call('XCLAIM', stream, 'workers', ARGV[2], 0, p[1], 'JUSTID') end
+        end
         local lost = {}
-        for i = 9, #ARGV do
+        for i = 10, #ARGV do
           local held = redis.pcall('XPENDING', stream, 'workers', ARGV[i], ARGV[i], 1, ARGV[2])
           if held.err or not held[1] then lost[#lost + 1] = ARGV[i]
           else redis.call('XCLAIM', stream, 'workers', ARGV[2], 0, ARGV[i], 'JUSTID') end

@@ -16,7 +16,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
     private readonly string[] _scriptKeys = [.. keys.All, keys.Sent(name)];
-    private readonly string _nudge = keys.WakeUp("");
+    private readonly ServerChannel _nudge = keys.WakeUp("");
     private readonly string _capacity = options.Capacity.ToString(CultureInfo.InvariantCulture);
     private readonly Lock _lock = new();
     private readonly List<Pending> _waiting = [];
@@ -145,7 +145,10 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         {
             try
             {
-                return (await client.RunAsync(RedisScripts.Send, _scriptKeys, arguments).ConfigureAwait(false)).Text.Split(' ');
+                string said = (await client.RunAsync(RedisScripts.Send, _scriptKeys, arguments).ConfigureAwait(false)).Text;
+                // Without them it is asked again: the server that leads then knows the batch by its number, or gets it.
+                if (options.MinReplicas > 0) await client.WaitForReplicasAsync(keys.Stream, options.MinReplicas).ConfigureAwait(false);
+                return said.Split(' ');
             }
             catch (RedisUnavailableException e) when (e.OutOfMemory)
             {

@@ -36,7 +36,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     {
         _closed = closed;
         _client = client;
-        _keys = new QueueKeys(queue.Value);
+        _keys = new QueueKeys(options.Prefix, client.Database, queue.Value);
         _options = options;
         _sender = new RedisSender(client, _keys, options, _worker, _closing.Token);
         _sender.Counted = counts => _pulse!.Note(RedisHeartbeat.CountsOf(
@@ -56,6 +56,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     public override bool UsesNetwork => true;
 
     public override string? Status => _client.Error;
+
+    public override IReadOnlyList<RouteWarning> Warnings => _client.Warnings;
 
     public override WorkQueueCounts LastCounts => _pulse.LastCounts;
 
@@ -80,6 +82,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
             throw;
         }
 
+        await client.CheckServersAsync(options, again: false).ConfigureAwait(false);
+        channel._pulse.Start();
         return channel;
     }
 
@@ -263,7 +267,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     private async Task SubscribeAsync()
     {
-        (string Channel, Action<byte[]> Heard)[] wanted = [(_keys.WakeUp(_worker), _ => _consumer.Nudge()), (_keys.Events, OnEvent)];
+        (ServerChannel Channel, Action<byte[]> Heard)[] wanted = [(_keys.WakeUp(_worker), _ => _consumer.Nudge()), (_keys.Events, OnEvent)];
         await _subscribing.WaitAsync(_closing.Token).ConfigureAwait(false);
         try
         {
@@ -289,6 +293,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         _pulse.BeatNow();
         _consumer.Nudge();
         _onEvent?.Invoke(default); // Events may have been missed.
+        _ = _client.CheckServersAsync(_options, again: true);
         _ = SubscribeLateAsync();
     }
 

@@ -18,4 +18,18 @@ public sealed class RedisUnavailableException : IOException
 
     /// <summary>Whether trying again cannot help: the server does not know the command, or does not allow it.</summary>
     internal bool Refused { get; init; }
+
+    /// <summary>What a server said against a command.</summary>
+    internal static RedisUnavailableException OfServer(string said, Exception? e, string? message = null)
+    {
+        string code = said.Split(' ', 2)[0];
+        return new RedisUnavailableException(message ?? $"Redis refused the command: {said}", e)
+        {
+            OutOfMemory = said.Contains("OOM ", StringComparison.Ordinal),
+            // These pass by themselves; any other error would come again.
+            Refused = code is not ("LOADING" or "OOM" or "READONLY" or "MASTERDOWN" or "CLUSTERDOWN"
+                    or "TRYAGAIN" or "BUSY" or "NOREPLICAS" or "NOSCRIPT")
+                && !said.Contains("OOM ", StringComparison.Ordinal),
+        };
+    }
 }

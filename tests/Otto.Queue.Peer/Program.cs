@@ -10,6 +10,8 @@ using Otto.Queue;
 // die DIR QUEUE COUNT holds COUNT tasks at a time in their first attempt: writes "started NUMBER attempt 1"
 // and waits to be killed; any further attempt is done
 //   slow DIR QUEUE MS         runs tasks of MS milliseconds each: writes "started NUMBER attempt A", then "done NUMBER attempt A"
+//   block DIR QUEUE MS        runs 200 tasks at once that block their threads for MS milliseconds: writes "started NUMBER attempt A",
+//                             "lost NUMBER" where the lease went to another worker, then "done NUMBER attempt A"
 //   poison DIR QUEUE CONCURRENCY MS RETRIES  runs tasks of MS milliseconds each: writes "began NUMBER attempt A", then
 //                             "done NUMBER attempt A"; task 0 kills the process instead
 //   answer DIR QUEUE BYTES    runs tasks whose result is their number and BYTES more, and reports progress all the while
@@ -75,6 +77,19 @@ switch (mode)
             Say($"done {BitConverter.ToInt32(task)} attempt {context.Attempt}");
         }, static h => h.Concurrency = 1);
         break;
+    case "block":
+        options.AddHandler<byte[]>(queue, (task, context, cancellationToken) =>
+        {
+            int number = BitConverter.ToInt32(task);
+            Say($"started {number} attempt {context.Attempt}");
+            using CancellationTokenRegistration lost = cancellationToken.UnsafeRegister(_ => Say($"lost {number}"), null);
+            // A thread for the handler, and one for what it waits for.
+            if (number % 2 == 0) Thread.Sleep(count);
+            else Task.Run(() => Thread.Sleep(count), CancellationToken.None).GetAwaiter().GetResult();
+            Say($"done {number} attempt {context.Attempt}");
+            return default;
+        }, static h => h.Concurrency = 200);
+        break;
     case "poison":
         int milliseconds = int.Parse(args[4], CultureInfo.InvariantCulture), retries = int.Parse(args[5], CultureInfo.InvariantCulture);
         options.AddHandler<byte[]>(queue, async (task, context, _) =>
@@ -101,9 +116,9 @@ switch (mode)
 await using TaskQueue tasks = new(options);
 await tasks.StartAsync();
 Say("ready");
-for (int i = 0; i < count && mode is not ("slow" or "die" or "poison" or "answer"); i++)
+for (int i = 0; i < count && mode is not ("slow" or "block" or "die" or "poison" or "answer"); i++)
     await tasks.EnqueueAsync(BitConverter.GetBytes(i), mode == "keep" ? new() { Durability = Durability.Process } : null);
-if (count > 0 && mode is not ("slow" or "die" or "poison" or "answer")) Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
+if (count > 0 && mode is not ("slow" or "block" or "die" or "poison" or "answer")) Say($"{(mode == "keep" ? "kept" : "sent")} {count}");
 if (mode == "send") return;
 
 // Until told to stop, gracefully, by a line or the end of input.

@@ -141,9 +141,10 @@ internal sealed class QueueOverRedisTests : RedisTest
         RedisRouteOptions? seen = null;
         TaskQueueOptions options = InProcessOnly().UseRedis("nowhere:1", o => seen = o).AddProducer<Job>(Name);
         Microsoft.Extensions.Configuration.IConfiguration configuration =
-            Configure(("Redis:Configuration", Server.Configuration), ("Redis:Capacity", "5"), ("Redis:LeaseTime", "00:00:02"));
+            Configure(("Redis:Configuration", Server.Configuration), ("Redis:Capacity", "5"), ("Redis:LeaseTime", "00:00:02"),
+                ("Redis:Prefix", "mine"));
         TaskQueueConfiguration.Apply(options, configuration);
-        Assert.That((seen!.Capacity, seen.LeaseTime), Is.EqualTo((5, TimeSpan.FromSeconds(2))));
+        Assert.That((seen!.Capacity, seen.LeaseTime, seen.Prefix), Is.EqualTo((5, TimeSpan.FromSeconds(2), "mine")));
         TaskQueue queue = Make(options);
         Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.Redis));
 

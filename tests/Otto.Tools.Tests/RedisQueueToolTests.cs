@@ -101,4 +101,28 @@ internal sealed class RedisQueueToolTests : ToolTest
         Assert.That(full.Code, Is.EqualTo(124), full.ToString());
         Assert.That(full.Errors, Does.Contain("no route had room within 0.5 s"));
     }
+
+    [Test]
+    public void Stat_tells_what_the_server_may_cost()
+    {
+        JsonElement stat = Lines(Queue("stat", "costs", "--json")).Single(static l => l.GetProperty("route").GetString() == "Redis");
+        JsonElement warning = stat.GetProperty("warnings").EnumerateArray().Single();
+        Assert.That(warning.GetProperty("code").GetString(), Is.EqualTo("persistence"));
+        Assert.That(Queue("stat", "costs").Output, Does.Contain($"\n  warning (persistence): {warning.GetProperty("text").GetString()}\n"));
+    }
+
+    [Test]
+    public void A_prefix_shows_and_works_on_its_own_queues_only()
+    {
+        Assert.That(Queue("send", "apart", "mine", "--prefix", "mine").Code, Is.Zero);
+        Assert.That(Ready("--prefix", "mine"), Is.EqualTo(1));
+        Assert.That(Ready(), Is.Zero);
+        Assert.That(Queue("work", "apart", "--prefix", "mine", "--count", "1", "--", "cat").Output, Is.EqualTo("mine"));
+        Result wrong = Queue("stat", "apart", "--prefix", "a*");
+        Assert.That((wrong.Code, wrong.Errors), Is.EqualTo((2, wrong.Errors)));
+        Assert.That(wrong.Errors, Does.Contain("Redis.Prefix must be 1 to 64"));
+
+        int Ready(params string[] more) => Lines(Queue(["stat", "apart", "--json", .. more])).Single(
+            static l => l.GetProperty("route").GetString() == "Redis").GetProperty("ready").GetInt32();
+    }
 }

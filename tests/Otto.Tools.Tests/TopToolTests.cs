@@ -25,6 +25,15 @@ internal sealed class TopToolTests : ToolTest
             ["--redis", server.Configuration]);
     }
 
+    [Test]
+    public async Task And_on_a_server_with_a_prefix()
+    {
+        using RedisServer server = await RedisServer.StartAsync();
+        await WatchAsync("Redis",
+            o => o.UseRedis(server.Configuration, static r => r.Prefix = "mine").UseSharedMemory(static m => m.Enabled = false),
+            ["--redis", server.Configuration, "--prefix", "mine"]);
+    }
+
     private async Task WatchAsync(string route, Func<TaskQueueOptions, TaskQueueOptions> over, string[] place)
     {
         TaskCompletionSource go = new(TaskCreationOptions.RunContinuationsAsynchronously);

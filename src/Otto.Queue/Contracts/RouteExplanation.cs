@@ -18,7 +18,10 @@ public sealed record RouteExplanation(string Queue, RouteName Route, string Reas
 /// <param name="Counts">What its queue holds; <see langword="null"/> if that cannot be determined.</param>
 public sealed record RouteStatus(RouteName Route, string? Error, int Workers, WorkQueueCounts? Counts)
 {
-    /// <summary>Tasks that wait because no worker is known that handles their names.</summary>
+    /// <summary>Gets what was found that does not stop the route, and may cost tasks.</summary>
+    public IReadOnlyList<RouteWarning> Warnings { get; init; } = [];
+
+    /// <summary>Gets the tasks that wait because no worker is known that handles their names.</summary>
     public IReadOnlyList<UnhandledTasks> Unhandled { get; init; } = [];
 }
 

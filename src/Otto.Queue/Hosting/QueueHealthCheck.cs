@@ -12,6 +12,7 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
     {
         Dictionary<string, object> data = [];
         List<string> down = [], late = [];
+        HashSet<RouteWarning> unsafely = []; // Queues that share a server share its faults.
         foreach (QueueRuntime runtime in queue.Queues)
         {
             foreach (RouteConnection route in runtime.Routes)
@@ -20,6 +21,12 @@ internal sealed class QueueHealthCheck(TaskQueue queue, TimeSpan oldest) : IHeal
                 try
                 {
                     if (route.Channel.Status is { } error) throw new IOException(error);
+                    foreach (RouteWarning warning in route.Channel.Warnings)
+                    {
+                        data[$"{name}/{warning.Code}"] = warning.Text;
+                        if (warning.IsDegrading && unsafely.Add(warning)) late.Add($"{route.Name}: {warning.Text}");
+                    }
+
                     WorkQueueCounts counts = await route.Channel.CountAsync(cancellationToken).ConfigureAwait(false);
                     data[name] = string.Create(CultureInfo.InvariantCulture, $"{counts.Ready} ready, {counts.Leased} leased, "
                         + $"{counts.Delayed} delayed, {counts.Dead} dead, oldest {counts.OldestReadyAge.TotalSeconds:0.###} s");

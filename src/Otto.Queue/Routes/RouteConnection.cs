@@ -89,6 +89,13 @@ internal sealed class RouteConnection : IAsyncDisposable
         }
     }
 
+    /// <summary>Writes to the log what was found on the route and is not there yet.</summary>
+    internal void LogWarnings(QueueContext context)
+    {
+        foreach (RouteWarning warning in Channel.Warnings)
+            if (warning.TryLog()) context.Log.RouteWarning(context.Name, Name, warning.Text);
+    }
+
     /// <summary>Closes the queue after the last wait in it has ended, so that its participant is gone when this method
     /// ends (leases aside).</summary>
     public async ValueTask DisposeAsync()

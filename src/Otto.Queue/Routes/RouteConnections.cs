@@ -73,7 +73,11 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
             }
 
             foreach (RouteConnection route in routes)
+            {
                 if (route.Channel.Warning is { } warning) context.Log.RouteWarning(context.Name, route.Name, warning);
+                route.LogWarnings(context);
+            }
+
             _all = [.. routes];
             _receivers = [.. routes.Select(static r => r.Receiver)];
             UsesNetwork = routes.Exists(static r => r.Channel.UsesNetwork);

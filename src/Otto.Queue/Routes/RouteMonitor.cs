@@ -48,6 +48,7 @@ internal sealed class RouteMonitor(QueueContext context, RouteConnection[] route
             if (status is not null && _status[i] is null) context.Log.RouteLost(context.Name, route.Name, status);
             else if (status is null && _status[i] is not null) context.Log.RouteBack(context.Name, route.Name);
             _status[i] = status;
+            route.LogWarnings(context);
         }
     }
 

@@ -32,6 +32,9 @@ public abstract class TaskChannel : IAsyncDisposable
     /// <param name="warning">The problem, and what to do about it.</param>
     protected void Warn(string warning) => Warned?.Invoke(warning);
 
+    /// <summary>What was found on the route that does not stop it, and may cost tasks. Never blocks.</summary>
+    public virtual IReadOnlyList<RouteWarning> Warnings => [];
+
     /// <summary>Whether answers come over the network: workers then leave the thread pool to them more often.</summary>
     public virtual bool UsesNetwork => false;
 

@@ -180,7 +180,8 @@ internal sealed class QueueRuntime : IAsyncDisposable
                 error = e.Message;
             }
 
-            statuses.Add(new RouteStatus(r.Name, error, r.Channel.OtherWorkers, counts) { Unhandled = unhandled });
+            statuses.Add(new RouteStatus(r.Name, error, r.Channel.OtherWorkers, counts)
+                { Warnings = r.Channel.Warnings, Unhandled = unhandled });
         }
 
         return new RouteExplanation(Name, route, reason, statuses);

@@ -15,13 +15,15 @@ internal sealed class RedisServer : IDisposable
     private const string Guard = "\"$@\" >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null";
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("otto-redis-test-");
-    private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+    private readonly string _password;
+    private string[] _arguments = [];
     private Process? _guard;
     private int _pid;
 
-    private RedisServer(int port, string more)
+    private RedisServer(int port, string more, string? password = null)
     {
         Port = port;
+        _password = password ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
         string config = Path.Combine(_directory.FullName, "redis.conf");
         File.WriteAllText(config, $"""
             bind 127.0.0.1
@@ -40,18 +42,23 @@ internal sealed class RedisServer : IDisposable
 
     internal int Port { get; }
 
+    internal string Password => _password;
+
     internal string Configuration => $"127.0.0.1:{Port},password={_password}";
 
     /// <summary>Starts a server, or ends the test as skipped where none is installed.</summary>
     /// <param name="persistent">Whether what it answered survives its death.</param>
     /// <param name="more">Further lines of its configuration.</param>
-    internal static async Task<RedisServer> StartAsync(bool persistent = false, string more = "")
+    /// <param name="password">Its password; one of its own by default.</param>
+    /// <param name="arguments">Further arguments of its command line.</param>
+    internal static async Task<RedisServer> StartAsync(
+        bool persistent = false, string more = "", string? password = null, string[]? arguments = null)
     {
         if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(static d => File.Exists(Path.Combine(d, "redis-server"))))
             Assert.Ignore("redis-server is not installed: apt-get install redis-server");
         for (int attempt = 1; ; attempt++)
         {
-            RedisServer server = new(FreePort(), (persistent ? Persistent : "appendonly no\n") + more);
+            RedisServer server = new(FreePort(), (persistent ? Persistent : "appendonly no\n") + more, password) { _arguments = arguments ?? [] };
             try
             {
                 await server.StartAgainAsync();
@@ -64,11 +71,27 @@ internal sealed class RedisServer : IDisposable
         }
     }
 
+    /// <summary>Starts a replica of a server, with the same password.</summary>
+    internal static Task<RedisServer> StartReplicaAsync(RedisServer master, string more = "") => StartAsync(persistent: true,
+        $"replicaof 127.0.0.1 {master.Port}\nmasterauth {master._password}\n{more}", master._password);
+
+    /// <summary>Starts a sentinel that watches a master under the name <c>main</c>.</summary>
+    internal static Task<RedisServer> StartSentinelAsync(RedisServer master) => StartAsync(more: $"""
+        sentinel monitor main 127.0.0.1 {master.Port} 2
+        sentinel auth-pass main {master._password}
+        sentinel down-after-milliseconds main 1000
+        sentinel failover-timeout main 3000
+        """, password: master._password, arguments: ["--sentinel"]);
+
+    /// <summary>Adds a line to its configuration, for its next start.</summary>
+    internal void Configure(string line) => File.AppendAllText(Path.Combine(_directory.FullName, "redis.conf"), $"\n{line}\n");
+
     /// <summary>Starts it again on the same port, with whatever data it kept.</summary>
     internal async Task StartAgainAsync()
     {
         ProcessStartInfo start = new("bash") { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };
-        foreach (string argument in (string[])["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf")])
+        foreach (string argument in (string[])["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf"),
+            .. _arguments])
             start.ArgumentList.Add(argument);
         _guard = Process.Start(start)!;
         _pid = int.Parse((await _guard.StandardOutput.ReadLineAsync().Soon())!, System.Globalization.CultureInfo.InvariantCulture);
@@ -104,7 +127,9 @@ internal sealed class RedisServer : IDisposable
     }
 
     /// <summary>Asks by hand, past any client.</summary>
-    internal async Task<string> AskAsync(string command)
+    /// <param name="command">The command, or several in lines.</param>
+    /// <param name="answers">Which answer is wanted, each a line.</param>
+    internal async Task<string> AskAsync(string command, int answers = 1)
     {
         try
         {
@@ -113,13 +138,24 @@ internal sealed class RedisServer : IDisposable
             await using NetworkStream stream = tcp.GetStream();
             using StreamReader reader = new(stream, Encoding.UTF8);
             await stream.WriteAsync(Encoding.UTF8.GetBytes($"AUTH {_password}\r\n{command}\r\n"));
-            await reader.ReadLineAsync();
+            for (int i = 0; i < answers; i++) await reader.ReadLineAsync();
             return await reader.ReadLineAsync() ?? "";
         }
         catch (Exception e) when (e is SocketException or IOException)
         {
             return "";
         }
+    }
+
+    /// <summary>Asks by hand for an answer of several lines.</summary>
+    internal async Task<string> AskAllAsync(string command)
+    {
+        using TcpClient tcp = new();
+        await tcp.ConnectAsync(IPAddress.Loopback, Port);
+        await using NetworkStream stream = tcp.GetStream();
+        using StreamReader reader = new(stream, Encoding.UTF8);
+        await stream.WriteAsync(Encoding.UTF8.GetBytes($"AUTH {_password}\r\n{command}\r\nQUIT\r\n"));
+        return await reader.ReadToEndAsync().Soon();
     }
 
     private bool IsAlive

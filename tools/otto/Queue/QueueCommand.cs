@@ -105,7 +105,11 @@ internal static class QueueCommand
             {
                 allWell &= status.Error is null;
                 if (parsed.GetValue(json)) Print(RouteLine.Of(wanted, status));
-                else Console.WriteLine($"{status.Route}: {RouteLine.Words(status)}");
+                else
+                {
+                    Console.WriteLine($"{status.Route}: {RouteLine.Words(status)}");
+                    foreach (RouteWarning warning in status.Warnings) Console.WriteLine($"  warning ({warning.Code}): {warning.Text}");
+                }
             }
 
             return allWell ? ExitCode.Done : ExitCode.NoSegment;

@@ -8,14 +8,16 @@ namespace Otto.Tools.Queue;
 
 /// <summary>A route's counts.</summary>
 internal sealed record RouteLine(string Queue, string Route, string? Error, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead,
-    int? Free, double? OldestReadySeconds, int? PassedOver, int? Results, Dictionary<string, int>? Unhandled)
+    int? Free, double? OldestReadySeconds, int? PassedOver, int? Results, Dictionary<string, int>? Unhandled,
+    WarningLine[]? Warnings = null)
 {
     public static RouteLine Of(string queue, RouteStatus status) => new(
         queue, status.Route.ToString(), status.Error, status.Workers, status.Counts?.Ready, status.Counts?.Leased, status.Counts?.Delayed,
         status.Counts?.Dead, status.Counts?.Free,
         status.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null,
         status.Counts?.PassedOver, status.Counts?.Results,
-        status.Unhandled.Count == 0 ? null : status.Unhandled.ToDictionary(static u => u.Name, static u => u.Count));
+        status.Unhandled.Count == 0 ? null : status.Unhandled.ToDictionary(static u => u.Name, static u => u.Count),
+        status.Warnings.Count == 0 ? null : [.. status.Warnings.Select(static w => new WarningLine(w.Code, w.Text))]);
 
     public static string Words(RouteStatus status)
     {
@@ -36,6 +38,9 @@ internal sealed record RouteLine(string Queue, string Route, string? Error, int 
         : "; no worker handles " + string.Join(", ", status.Unhandled.Select(static u =>
             string.Create(CultureInfo.InvariantCulture, $"{u.Count:N0} x '{u.Name}'")));
 }
+
+/// <summary>What was found on a route that may cost tasks.</summary>
+internal sealed record WarningLine(string Code, string Text);
 
 /// <summary>Where a task would go.</summary>
 internal sealed record ExplanationLine(string Queue, string Route, string Reason, RouteLine[] Routes)

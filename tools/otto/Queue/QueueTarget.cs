@@ -25,6 +25,10 @@ internal sealed class QueueTarget
     private readonly Option<string?> _redis =
         new("--redis") { Description =
         "Also use this Redis server, such as localhost:6379,password=... Default: OTTO_REDIS; none for none.", HelpName = "SERVER" };
+    private readonly Option<string?> _prefix =
+        new("--prefix") { Description =
+        "What keys and channels in Redis begin with, as in RedisRouteOptions.Prefix. Default: OTTO_REDIS_PREFIX, else otto.",
+            HelpName = "PREFIX" };
     private readonly Option<string?> _as =
         new("--as") { Description = "What a payload is: raw bytes, or json for handlers that are written in .NET. Default: raw.",
             HelpName = "raw|json" };
@@ -33,6 +37,7 @@ internal sealed class QueueTarget
     {
         command.Add(_directory);
         command.Add(_redis);
+        command.Add(_prefix);
         if (withFormat) command.Add(_as);
     }
 
@@ -42,13 +47,16 @@ internal sealed class QueueTarget
         (parsed.GetValue(_redis) ?? Environment.GetEnvironmentVariable("OTTO_REDIS")) is { Length: > 0 } and not "none" and var server
         ? server : null;
 
+    public string Prefix(ParseResult parsed) => parsed.GetValue(_prefix)
+        ?? (Environment.GetEnvironmentVariable("OTTO_REDIS_PREFIX") is { Length: > 0 } prefix ? prefix : new RedisRouteOptions().Prefix);
+
     /// <summary>Options for a program that works with this queue and has no other.</summary>
     public TaskQueueOptions Options(ParseResult parsed, TimeSpan? drainTimeout = null)
     {
         TaskQueueOptions options =
             new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(o => o.Directory = Directory(parsed));
         if (drainTimeout is { } time) options.DrainTimeout = time;
-        return Redis(parsed) is { } server ? options.UseRedis(server) : options;
+        return Redis(parsed) is { } server ? options.UseRedis(server, redis => redis.Prefix = Prefix(parsed)) : options;
     }
 
     /// <summary>A queue that only sends and looks.</summary>

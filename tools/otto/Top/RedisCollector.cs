@@ -7,7 +7,7 @@ namespace Otto.Tools.Top;
 
 // The queues on a server: found by their keys now and then, counted each time, heard over their channels.
 
-internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyncDisposable
+internal sealed class RedisCollector(string server, string prefix, ProgressBoard board) : IAsyncDisposable
 {
     private const int FindEvery = 10;
 
@@ -25,7 +25,7 @@ internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyn
         {
             try
             {
-                IReadOnlyList<string> names = only is null ? await RedisQueues.ListAsync(server, cancellationToken) : [only];
+                IReadOnlyList<string> names = only is null ? await RedisQueues.ListAsync(server, prefix, cancellationToken) : [only];
                 if (!names.SequenceEqual(_names)) await WatchAsync([.. names]);
             }
             catch (RedisUnavailableException e)
@@ -71,7 +71,7 @@ internal sealed class RedisCollector(string server, ProgressBoard board) : IAsyn
         if (names.Length == 0) return;
         TaskQueueOptions options =
             new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(static o => o.Enabled = false).UseRedis(
-                server);
+                server, redis => redis.Prefix = prefix);
         foreach (string name in names) options.AddProducer<ReadOnlyMemory<byte>>(name);
         _queues = new TaskQueue(options);
         foreach (string name in names) _ = ReceiveAsync(_queues, name, _stop.Token);

@@ -10,11 +10,11 @@ internal sealed class TopCollector : IAsyncDisposable
     private readonly ServerCollector _server;
     private readonly string? _only;
 
-    public TopCollector(string? directory, string? redis, string? socket, string? only)
+    public TopCollector(string? directory, string? redis, string prefix, string? socket, string? only)
     {
         _only = only;
         _segments = new SegmentCollector(directory, _board);
-        _redis = redis is null ? null : new RedisCollector(redis, _board);
+        _redis = redis is null ? null : new RedisCollector(redis, prefix, _board);
         _server = new ServerCollector(socket);
     }
 

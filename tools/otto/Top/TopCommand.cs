@@ -43,7 +43,8 @@ internal static class TopCommand
             using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End),
                 terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
             await using TopCollector top =
-                new TopCollector(place.Directory(parsed), place.Redis(parsed), parsed.GetValue(socket), parsed.GetValue(name));
+                new TopCollector(place.Directory(parsed), place.Redis(parsed), place.Prefix(parsed), parsed.GetValue(socket),
+                    parsed.GetValue(name));
             try
             {
                 if (parsed.GetValue(json))
