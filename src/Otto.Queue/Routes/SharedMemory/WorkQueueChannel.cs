@@ -167,9 +167,10 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
     {
         // By its id, so that who waits for its result finds it.
+        ReadOnlySpan<byte> key = EnvelopeReader.KeyOf(message);
         MessageLabels labels = new()
         {
-            Id = EnvelopeReader.IdOf(message).Label, KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
+            Id = EnvelopeReader.IdOf(message).Label, Key = key.IsEmpty ? 0 : KeyedMessage.HashOf(key), KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
         };
         WorkLease lease;
         if (queue is LabelledWorkQueue labelled
