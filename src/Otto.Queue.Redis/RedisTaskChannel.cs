@@ -145,8 +145,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     // Its place in an envelope: docs/envelope.md.
     private static byte[] KeyOf(byte[] message) =>
-        message is [(byte)'O', ..] && message.Length > 48 + message[6] + message[7] ? message[(48 + message[6])..(48 + message[6] + message[7])]
-            : [];
+        message is [(byte)'O', ..] && message.Length > 48 + message[6] + message[7]
+            ? message.AsSpan(48 + message[6], message[7]).ToArray() : [];
 
     private long ResultMilliseconds => (long)_options.ResultRetention.TotalMilliseconds;
 

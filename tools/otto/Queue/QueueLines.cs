@@ -27,10 +27,11 @@ internal sealed record RouteLine(string Queue, string Route, string? Error, int 
         string oldest = c.OldestReadyAge > TimeSpan.Zero
             ? string.Create(CultureInfo.InvariantCulture, $", oldest {c.OldestReadyAge.TotalSeconds:0.000} s") : "";
         return string.Create(CultureInfo.InvariantCulture,
-            $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{Kept(c)}{oldest}; {workers}{WithoutHandler(status)}");
+            $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{Kept(c)}{oldest}; "
+            + $"{workers}{WithoutHandler(status)}");
     }
 
-    private static string Kept(Ipc.WorkQueueCounts c) =>
+    private static string Kept(Otto.Ipc.WorkQueueCounts c) =>
         (c.PassedOver > 0 ? string.Create(CultureInfo.InvariantCulture, $", {c.PassedOver:N0} passed over") : "")
         + (c.Results > 0 ? string.Create(CultureInfo.InvariantCulture, $", {c.Results:N0} results") : "");
 
