@@ -13,11 +13,13 @@ internal sealed class RedisClient : IAsyncDisposable
     private readonly TimeSpan _timeout;
     private readonly IDatabase _database;
     private const long CheckEveryMilliseconds = 60_000;
+    private const long RediscoverEveryMilliseconds = 1_000;
 
     private readonly Lock _lock = new();
     private volatile RouteWarning[] _warnings = [];
     private Task? _checking;
     private long _checkedAt = Environment.TickCount64;
+    private long _rediscoveredAt;
     private volatile string? _failure;
     private volatile string? _readOnly;
     private volatile TaskCompletionSource _change = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -121,27 +123,27 @@ internal sealed class RedisClient : IAsyncDisposable
             if ((long)has < least)
                 throw new RedisUnavailableException($"{has} replicas of {Servers} have the tasks, and Redis.MinReplicas asks for {least}");
         }
+        catch (RedisServerException e) when (e.Message.Contains("replica instances", StringComparison.Ordinal))
+        {
+            Rediscover();
+            throw new RedisUnavailableException($"{Servers}: the master became a replica meanwhile", e); // Another has its place.
+        }
         catch (Exception e) when (Translate(e) is { } trouble)
         {
             throw trouble;
         }
     }
 
-    /// <summary>Finds the keys that match a pattern. Reads each key of the server, some at a time.</summary>
+    /// <summary>Finds the keys that match a pattern, on every master of a cluster. Reads each key, some at a time.</summary>
     internal async Task<HashSet<string>> FindKeysAsync(string pattern, CancellationToken cancellationToken)
     {
         HashSet<string> found = [];
+        IServer[] masters = [.. _multiplexer.GetEndPoints().Select(e => _multiplexer.GetServer(e))
+            .Where(static s => s is { IsConnected: true, IsReplica: false, ServerType: ServerType.Cluster })];
         try
         {
-            string cursor = "0";
-            do
-            {
-                Task<RedisResult> scan = _database.ExecuteAsync("SCAN", cursor, "MATCH", pattern, "COUNT", "1000");
-                RedisReply[] page = new RedisReply(await WithinTimeoutAsync(scan, cancellationToken).ConfigureAwait(false)).Items;
-                foreach (RedisReply key in page[1].Items) found.Add(key.Text);
-                cursor = page[0].Text;
-            }
-            while (cursor != "0");
+            if (masters.Length == 0) await ScanAsync(_database.ExecuteAsync).ConfigureAwait(false);
+            foreach (IServer master in masters) await ScanAsync(master.ExecuteAsync).ConfigureAwait(false);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested && Translate(e) is { } trouble)
         {
@@ -149,6 +151,19 @@ internal sealed class RedisClient : IAsyncDisposable
         }
 
         return found;
+
+        async Task ScanAsync(Func<string, object[], Task<RedisResult>> execute)
+        {
+            string cursor = "0";
+            do
+            {
+                Task<RedisResult> scan = execute("SCAN", [cursor, "MATCH", pattern, "COUNT", "1000"]);
+                RedisReply[] page = new RedisReply(await WithinTimeoutAsync(scan, cancellationToken).ConfigureAwait(false)).Items;
+                foreach (RedisReply key in page[1].Items) found.Add(key.Text);
+                cursor = page[0].Text;
+            }
+            while (cursor != "0");
+        }
     }
 
     /// <summary>Listens to a channel; restored by itself after a lost connection.</summary>
@@ -281,8 +296,17 @@ internal sealed class RedisClient : IAsyncDisposable
     // The events of the first attempt were raised before there was anyone to handle them; a command that fails repeats its reason.
     private Task FindReasonAsync() => NoteReasonAsync(_database.PingAsync());
 
+    // After a fail-over the client looks for the new master within a minute: too late for tasks that wait.
+    private void Rediscover()
+    {
+        long now = Environment.TickCount64, before = Volatile.Read(ref _rediscoveredAt);
+        if (now - before < RediscoverEveryMilliseconds || Interlocked.CompareExchange(ref _rediscoveredAt, now, before) != before) return;
+        _multiplexer.ConfigureAsync().ContinueWith(static done => _ = done.Exception, TaskScheduler.Default);
+    }
+
     private RedisUnavailableException OfConnection(RedisConnectionException e)
     {
+        if (_multiplexer.IsConnected) Rediscover();
         if (!_multiplexer.IsConnected && ReasonOf(e) is { } reason) _failure = reason;
         return new RedisUnavailableException(Error ?? e.Message, e);
     }
@@ -314,7 +338,11 @@ internal sealed class RedisClient : IAsyncDisposable
     private RedisUnavailableException OfServer(RedisServerException e)
     {
         if (e.Message.StartsWith("READONLY", StringComparison.Ordinal))
+        {
+            Rediscover();
             NoteReadOnly($"{Servers} is a replica and accepts no tasks ({e.Message}); waits for it to become the master, or for another");
+        }
+
         return RedisUnavailableException.OfServer(e.Message, e, IsOfPassword(e.Message.Split(' ', 2)[0]) ? RefusesPassword : null);
     }
 
