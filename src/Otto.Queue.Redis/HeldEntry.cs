@@ -50,8 +50,14 @@ internal sealed class HeldEntry(string id, string known, int attemptsBefore, str
     /// <summary>When it arrived here or was renewed, by <see cref="Environment.TickCount64"/>.</summary>
     internal long RenewedAt { get; set; } = Environment.TickCount64;
 
+    /// <summary>Which contents of the server it is of (<see cref="RedisContents.Generation"/>).</summary>
+    internal int Generation { get; set; }
+
     /// <summary>Whether a worker has begun with it; until then others get it after a while.</summary>
     internal bool Begun { get; set; }
+
+    /// <summary>Its task's id as it stands in the message; empty where it has none.</summary>
+    internal byte[] TaskIdBytes => Message.Length >= 8 + TaskId.Size ? Message.AsSpan(8, TaskId.Size).ToArray() : [];
 
     internal TaskId TaskId => Message.Length >= 8 + TaskId.Size ? TaskId.ReadFrom(Message.AsSpan(8)) : default;
 

@@ -7,12 +7,13 @@ internal sealed class QueueKeys(string prefix, int database, string queue)
     // Channels do not know databases: every connection to the server hears them, whichever database it uses.
     private readonly string _channels = $"{prefix}:{{{queue}}}:{(database <= 0 ? "" : $"db{database}:")}";
 
+    private string[]? _all;
+
     /// <summary>The ready and the leased: a stream with the group <c>workers</c>. Fields: m
     /// the envelope, a attempts made before, k the key.</summary>
     internal string Stream { get; } = $"{prefix}:{{{queue}}}:stream";
 
-    /// <summary>The delayed: a sorted set by due time in milliseconds, each member an entry
-    /// with all its fields.</summary>
+    /// <summary>The delayed: a sorted set of ids by due time in milliseconds.</summary>
     internal string Delayed { get; } = $"{prefix}:{{{queue}}}:delayed";
 
     /// <summary>The given up: a stream. Fields: m, a attempts made, r the reason, k.</summary>
@@ -38,14 +39,43 @@ internal sealed class QueueKeys(string prefix, int database, string queue)
     /// <summary>Which workers sleep and want a nudge: a set.</summary>
     internal string IdleWorkers { get; } = $"{prefix}:{{{queue}}}:sleepers";
 
+    /// <summary>The results that wait to be collected: a hash by id.</summary>
+    internal string Results { get; } = $"{prefix}:{{{queue}}}:results";
+
+    /// <summary>When each result is over: a sorted set of ids.</summary>
+    internal string Due { get; } = $"{prefix}:{{{queue}}}:results:due";
+
+    /// <summary>For which process a result is reserved that is on its way to it: a hash by id.</summary>
+    internal string Claims { get; } = $"{prefix}:{{{queue}}}:results:claims";
+
+    /// <summary>Where each task is: a hash, by id its entry of the stream, or <c>d</c>.</summary>
+    internal string Ids { get; } = $"{prefix}:{{{queue}}}:ids";
+
+    /// <summary>The delayed tasks: a hash, by id an entry with all its fields.</summary>
+    internal string Later { get; } = $"{prefix}:{{{queue}}}:delayed:tasks";
+
+    /// <summary>The entries that workers passed over: a sorted set of name and entry.</summary>
+    internal string Aside { get; } = $"{prefix}:{{{queue}}}:aside";
+
+    /// <summary>How many entries were passed over: a hash by name.</summary>
+    internal string Names { get; } = $"{prefix}:{{{queue}}}:aside:names";
+
+    /// <summary>The names that each worker handles: a hash.</summary>
+    internal string Handlers { get; } = $"{prefix}:{{{queue}}}:handlers";
+
+    /// <summary>What was dropped, and a name for the contents: a hash.</summary>
+    internal string Totals { get; } = $"{prefix}:{{{queue}}}:totals";
+
+    /// <summary>Gets the keys that each script gets, in the order in which <see cref="RedisScriptParts.Begin"/> names
+    /// them.</summary>
+    internal string[] All => _all ??= [Stream, Delayed, Dead, Keys, IdleWorkers, Schedules, Cancelled, Suspects, Workers,
+        Results, Due, Claims, Ids, Later, Aside, Names, Handlers, Totals];
+
     /// <summary>Gets the channel for events that concern every process on the queue.</summary>
     internal ServerChannel Events => new(_channels + "events");
 
     /// <summary>Where a sleeping worker is nudged: a channel.</summary>
     internal ServerChannel WakeUp(string worker) => new($"{_channels}nudge:{worker}");
-
-    /// <summary>Gets the key of a task's result, for processes that missed its notice.</summary>
-    internal string Result(TaskId id) => $"{prefix}:{{{queue}}}:result:{id}";
 
     /// <summary>What became of a producer's last batch, for as long as it might ask again.</summary>
     internal string Sent(string producer) => $"{prefix}:{{{queue}}}:sent:{producer}";

@@ -11,8 +11,6 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
-    private readonly string[] _takeKeys = [keys.Stream, keys.Delayed, keys.IdleWorkers, keys.Keys, keys.Schedules,
-        keys.Cancelled, keys.Suspects];
     private readonly long _freshMilliseconds = (long)options.LeaseTime.TotalMilliseconds / 2;
     private readonly ServerChannel _nudge = keys.WakeUp("");
     private readonly Lock _lock = new();
@@ -33,6 +31,9 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     }
 
     internal bool Takes => _for is not null;
+
+    /// <summary>Gets or sets the names of the tasks that are handled here, one a line.</summary>
+    internal string Handled { get; set; } = "";
 
     /// <summary>Whether entries may be on their way here.</summary>
     internal bool IsTaking => Volatile.Read(ref _taking) is { IsCompleted: false };
@@ -121,7 +122,7 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
     {
         _takesOverNext = false;
         RedisReply[] items = (await client.RunAsync(RedisScripts.Reclaim,
-            [keys.Stream, keys.Workers, keys.Keys, keys.Cancelled, keys.Suspects],
+            keys.All,
             [worker, (long)options.LeaseTime.TotalMilliseconds, _cursor, Math.Max(1, consumer.AvailableWorkers)]).ConfigureAwait(
                 false)).Items;
         if (items.Length == 0) return;
@@ -149,7 +150,8 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
         }
 
         RedisReply[] items =
-            (await client.RunAsync(RedisScripts.Take, _takeKeys, [_nudge, worker, Math.Max(1, consumer.AvailableWorkers), MostMadeReady])
+            (await client.RunAsync(RedisScripts.Take, keys.All,
+                [_nudge, worker, Math.Max(1, consumer.AvailableWorkers), MostMadeReady, Handled])
             .ConfigureAwait(false)).Items;
         if (items.Length != 1)
         {

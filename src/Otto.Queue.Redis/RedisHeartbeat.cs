@@ -1,3 +1,4 @@
+using System.Globalization;
 using Otto.Ipc;
 
 namespace Otto.Queue.Redis;
@@ -10,19 +11,24 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     // The server's scripts unpack what they are given onto a stack; and no call should keep it from others for long.
     private const int MostRenewedAtOnce = 500;
 
+    /// <summary>How many numbers a count has.</summary>
+    internal const int CountItems = 8;
+
     private readonly RedisClient _client;
     private readonly QueueKeys _keys;
     private readonly RedisRouteOptions _options;
     private readonly string _worker;
     private readonly RedisLeases _leases;
     private readonly RedisConsumer _consumer;
-    private readonly string[] _scriptKeys;
+    private readonly RedisContents _contents;
     private Task _reclaiming = Task.CompletedTask;
     private volatile int _others;
+    private long _nextWarning;
+    private int _counted;
     private volatile StrongCounts _counts = new(default);
 
     internal RedisHeartbeat(RedisClient client, QueueKeys keys, RedisRouteOptions options, string worker, RedisLeases leases,
-        RedisConsumer consumer)
+        RedisConsumer consumer, RedisContents contents)
     {
         _client = client;
         _keys = keys;
@@ -30,7 +36,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
         _worker = worker;
         _leases = leases;
         _consumer = consumer;
-        _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Workers];
+        _contents = contents;
     }
 
     /// <summary>Gets the number of other workers that were alive at the last beat; none while the server is
@@ -49,7 +55,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     internal async Task BeatAsync()
     {
         foreach ((List<HeldEntry> held, object[] arguments) in Batches())
-            Apply(held, await _client.RunAsync(RedisScripts.Pulse, _scriptKeys, arguments).ConfigureAwait(false));
+            Apply(held, await _client.RunAsync(RedisScripts.Pulse, _keys.All, arguments).ConfigureAwait(false));
     }
 
     /// <summary>One beat, on the thread that calls.</summary>
@@ -57,7 +63,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     {
         try
         {
-            foreach ((List<HeldEntry> held, object[] arguments) in Batches()) Apply(held, Run(RedisScripts.Pulse, _scriptKeys, arguments));
+            foreach ((List<HeldEntry> held, object[] arguments) in Batches()) Apply(held, Run(RedisScripts.Pulse, _keys.All, arguments));
             // Others may have a place for what waits here. It is given back: what lapses would look like the death of its worker.
             if (_others > 0) _leases.ReturnWaiting((long)_options.LeaseTime.TotalMilliseconds / 2, Run);
         }
@@ -83,6 +89,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
             object[] arguments =
             [
                 _keys.Events, _worker, _consumer.Takes ? "1" : "0", (long)(_options.Heartbeat * 3).TotalMilliseconds,
+                _consumer.Handled, (long)_options.DeadLetterRetention.TotalMilliseconds, _options.MostDeadLetters, RedisContents.NewName(),
                 _consumer.IsTaking || !_reclaiming.IsCompleted ? "1" : "0", .. some.Select(static e => e.Id),
             ];
             yield return (some, arguments);
@@ -93,11 +100,12 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     {
         RedisReply[] items = reply.Items;
         _others = (int)items[0].Number;
-        _counts = new(CountsOf(items.AsSpan(1), _options.Capacity));
+        Note(CountsOf(items.AsSpan(1), _options.Capacity));
+        _contents.Note(items[CountItems + 1].Text, held.Count);
         long now = Environment.TickCount64;
         foreach (HeldEntry entry in held) entry.RenewedAt = now;
-        if (items.Length <= 5) return;
-        HashSet<string> lost = [.. items.Skip(5).Select(static i => i.Text)];
+        if (items.Length <= CountItems + 2) return;
+        HashSet<string> lost = [.. items.Skip(CountItems + 2).Select(static i => i.Text)];
         _leases.Lose(held.Where(e => lost.Contains(e.Id)));
     }
 
@@ -113,12 +121,38 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
         }
     }
 
-    /// <summary>Counts as the scripts give them: ready, leased, delayed, dead.</summary>
+    /// <summary>Takes in what the server said the queue holds.</summary>
+    internal void Note(WorkQueueCounts counts)
+    {
+        long dropped = counts.DroppedDeadLetters - LastCounts.DroppedDeadLetters;
+        bool first = Interlocked.Exchange(ref _counted, 1) == 0;
+        _counts = new(counts);
+        if (!first && dropped > 0 && Environment.TickCount64 >= _nextWarning)
+        {
+            _nextWarning = Environment.TickCount64 + 60_000;
+            _contents.Warn(string.Create(CultureInfo.InvariantCulture, $"{dropped:N0} dead letters were dropped, the oldest first: "
+                + $"more than {_options.MostDeadLetters:N0} (MaxDeadLetters), or older than {_options.DeadLetterRetention} "
+                + $"(DeadLetterRetention)"));
+        }
+    }
+
+    /// <summary>Counts as the scripts give them (<see cref="RedisScriptParts.Counts"/>).</summary>
     internal static WorkQueueCounts CountsOf(ReadOnlySpan<RedisReply> items, long capacity)
     {
-        long ready = items[0].Number, leased = items[1].Number, delayed = items[2].Number, dead = items[3].Number;
-        return new WorkQueueCounts(Int(ready), Int(leased), Int(dead), Int(capacity - ready - leased - delayed - dead),
-            TimeSpan.Zero) { Delayed = Int(delayed) };
+        long[] numbers = new long[CountItems];
+        for (int i = 0; i < numbers.Length; i++) numbers[i] = items[i].Number;
+        return CountsOf(numbers, capacity);
+    }
+
+    internal static WorkQueueCounts CountsOf(long[] items, long capacity)
+    {
+        (long ready, long leased, long delayed, long dead, long passedOver) = (items[0], items[1], items[2], items[3], items[5]);
+        return new WorkQueueCounts(Int(ready), Int(leased), Int(dead), Int(capacity - ready - leased - delayed - dead - passedOver),
+            TimeSpan.Zero)
+        {
+            Delayed = Int(delayed), Results = Int(items[4]), PassedOver = Int(passedOver), DroppedDeadLetters = items[6],
+            DroppedResults = items[7],
+        };
     }
 
     private static int Int(long count) => (int)Math.Clamp(count, 0, int.MaxValue);

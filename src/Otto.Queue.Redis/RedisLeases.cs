@@ -6,15 +6,17 @@ namespace Otto.Queue.Redis;
 
 // What this worker holds, and how each lease ends: at once here, and in batches at the server, each entry only if it is still ours there.
 
-internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string worker, CancellationToken closing) : IWorkLeaseOwner
+internal sealed class RedisLeases(RedisClient client, QueueKeys keys, RedisRouteOptions options, string worker, RedisContents contents,
+    CancellationToken closing) : IWorkLeaseOwner
 {
+    /// <summary>The largest result that is kept.</summary>
+    internal const int MaxResultBytes = 64 << 20;
+
     private const int MostInBatch = 128;
+    private const int MostBytesInBatch = 1 << 20;
 
     private static readonly TimeSpan BatchPause = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
-
-    private readonly string[] _scriptKeys =
-        [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Schedules, keys.Cancelled, keys.Suspects];
 
     private readonly Lock _lock = new();
     private readonly List<HeldEntry?> _places = [];
@@ -45,6 +47,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
             _places[place] = entry;
             entry.Place = place;
             entry.Use = ++_uses;
+            entry.Generation = contents.Generation;
             _count++;
             return new WorkLease(this, new SlotToken(entry.Use, place), entry.Message, entry.AttemptsMade + 1);
         }
@@ -60,7 +63,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     /// <summary>Gets what is held.</summary>
     internal List<HeldEntry> Snapshot()
     {
-        lock (_lock) return [.. _places.OfType<HeldEntry>()];
+        lock (_lock) return [.. _places.OfType<HeldEntry>().Where(e => !IsOrphan(e))];
     }
 
     /// <summary>Gives entries back, uncounted, that no worker has begun with for a time.</summary>
@@ -75,21 +78,43 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
                     waiting.Add(new Settlement(entry, 's', 0, Text(entry.AttemptsBefore)));
                 }
 
-        foreach (Settlement[] batch in waiting.Chunk(MostInBatch)) run(RedisScripts.Settle, _scriptKeys, Arguments(batch));
+        foreach (Settlement[] batch in waiting.Chunk(MostInBatch)) run(RedisScripts.Settle, keys.All, Arguments(batch));
     }
 
     /// <summary>Notes that the server has given entries to another worker: what their handlers do is done
     /// twice.</summary>
     internal void Lose(IEnumerable<HeldEntry> entries)
     {
-        foreach (HeldEntry entry in entries)
+        foreach (HeldEntry entry in entries.Where(e => !IsOrphan(e)))
             if (TryRemove(new SlotToken(entry.Use, entry.Place)) is not null) Taker?.OnLeaseLost(entry.TaskId);
     }
+
+    /// <summary>Whether an entry is of earlier contents of the server, which are lost: nobody else has it.</summary>
+    private bool IsOrphan(HeldEntry entry) => entry.Generation != contents.Generation;
 
     public bool Complete(in SlotToken token)
     {
         if (TryRemove(token) is not { } entry) return false;
         Settle(new Settlement(entry, entry.Key.Length == 0 ? 'c' : 'k', 0, ""), hurry: false);
+        return true;
+    }
+
+    public bool Complete(in SlotToken token, ReadOnlySpan<byte> result)
+    {
+        if (result.Length > MaxResultBytes)
+            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture,
+                $"a result of {result.Length:N0} bytes exceeds the limit of {MaxResultBytes:N0}"), nameof(result));
+        if (TryRemove(token) is not { } entry) return false;
+        // A producer waits for it, so it does not wait for others.
+        Settle(new Settlement(entry, 'w', 0, result.ToArray()), hurry: true);
+        return true;
+    }
+
+    /// <summary>Leaves an entry to workers that handle its name.</summary>
+    internal bool PassOver(WorkLease lease, string name)
+    {
+        if (!lease.TryGetToken(this, out SlotToken token) || TryRemove(token) is not { } entry) return false;
+        Settle(new Settlement(entry, 'p', 0, name), hurry: true);
         return true;
     }
 
@@ -108,7 +133,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
     internal async ValueTask BeginAloneAsync(WorkLease lease, CancellationToken cancellationToken)
     {
         if (!lease.TryGetToken(this, out SlotToken token) || Find(token) is not { } entry) return;
-        await client.RunAsync(RedisScripts.BeginAlone, [keys.Stream, keys.Suspects], [worker, entry.Id]).WaitAsync(cancellationToken)
+        await client.RunAsync(RedisScripts.BeginAlone, keys.All, [worker, entry.Id]).WaitAsync(cancellationToken)
             .ConfigureAwait(false);
     }
 
@@ -194,7 +219,8 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
                     return;
                 }
 
-                batch = [.. _settlements.Take(MostInBatch)];
+                int bytes = 0;
+                batch = [.. _settlements.Take(MostInBatch).TakeWhile((s, i) => (bytes += s.Bytes) <= MostBytesInBatch || i == 0)];
                 _settlements.RemoveRange(0, batch.Length);
                 // Whatever is left, or comes meanwhile, is a batch of its own.
                 _hurry = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -211,7 +237,9 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         foreach (Settlement settlement in batch)
         {
             entries.Add(settlement.Entry.Id);
-            if (settlement.What is 'c' or 'k') continue;
+            entries.Add(settlement.Entry.TaskIdBytes);
+            if (settlement.What is 'c') continue;
+            entries.Add(settlement.Entry.Key);
             entries.Add(settlement.Number);
             entries.Add(settlement.Text);
         }
@@ -219,7 +247,8 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         return
         [
             keys.WakeUp(""), worker, batch.MinBy(static s => s.Entry.Order).Entry.Id, batch.MaxBy(static s => s.Entry.Order).Entry.Id,
-            new string([.. batch.Select(static s => s.What)]), .. entries,
+            new string([.. batch.Select(static s => s.What)]), keys.Events, (long)options.ResultRetention.TotalMilliseconds,
+            options.MostResults, (long)options.DeadLetterRetention.TotalMilliseconds, options.MostDeadLetters, .. entries,
         ];
     }
 
@@ -231,10 +260,13 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         {
             try
             {
-                string answers = (await client.RunAsync(RedisScripts.Settle, _scriptKeys, arguments).ConfigureAwait(false)).Text;
+                string answers = (await client.RunAsync(RedisScripts.Settle, keys.All, arguments).ConfigureAwait(false)).Text;
                 // After a lost answer "not yours" may only mean that the first try had worked.
-                for (int i = 0; i < batch.Length && !again; i++)
-                    if (i >= answers.Length || answers[i] != '1') Taker?.OnLeaseLost(batch[i].Entry.TaskId);
+                if (again || answers.Length == batch.Length && answers.All(static a => a == '1')) return;
+                // Whose is it then? Nobody's, where the server has lost it.
+                await contents.CheckAsync(Count).ConfigureAwait(false);
+                for (int i = 0; i < batch.Length; i++)
+                    if ((i >= answers.Length || answers[i] != '1') && !IsOrphan(batch[i].Entry)) Taker?.OnLeaseLost(batch[i].Entry.TaskId);
                 return;
             }
             catch (RedisUnavailableException e) when (!e.Refused && !closing.IsCancellationRequested)
@@ -259,5 +291,9 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, string wor
         return source;
     }
 
-    private readonly record struct Settlement(HeldEntry Entry, char What, long Number, string Text);
+    private readonly record struct Settlement(HeldEntry Entry, char What, long Number, object Text)
+    {
+        /// <summary>What goes to the server with it.</summary>
+        internal int Bytes => Text is byte[] bytes ? bytes.Length : 0;
+    }
 }

@@ -37,6 +37,19 @@ public sealed class RedisRouteOptions
     /// completion then has no effect.</remarks>
     public TimeSpan LeaseTime { get; set; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Gets or sets how long the result of a task with <see cref="EnqueueOptions.TrackResult"/> is kept until a
+    /// process waits for it, 1 s to 3,650 days. The default is 10 minutes.</summary>
+    /// <remarks>Results do not count toward <see cref="Capacity"/>. A queue keeps as many as its capacity, and at least
+    /// 100,000; beyond that the oldest is dropped.</remarks>
+    public TimeSpan ResultRetention { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Gets or sets the most dead letters that a queue keeps; <see langword="null"/>, the default, for half of
+    /// <see cref="Capacity"/>. Beyond it the oldest are deleted and counted.</summary>
+    public int? MaxDeadLetters { get; set; }
+
+    /// <summary>Gets or sets how long a queue keeps a dead letter, 1 s to 3,650 days. The default is 7 days.</summary>
+    public TimeSpan DeadLetterRetention { get; set; } = TimeSpan.FromDays(7);
+
     /// <summary>Gets or sets how often a waiting worker polls, in case a nudge was lost, 50 ms to 1 minute. The default
     /// is 1 s.</summary>
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);
@@ -64,6 +77,12 @@ public sealed class RedisRouteOptions
     /// <c>lag</c>, <c>cluster</c>, <c>version</c> and <c>unknown</c>. The default is none.</summary>
     public IList<string> AcceptedWarnings { get; set; } = [];
 
+    /// <summary>The number of dead letters beyond which the oldest goes.</summary>
+    internal long MostDeadLetters => MaxDeadLetters ?? Math.Max(1, Capacity / 2);
+
+    /// <summary>The number of results beyond which the oldest goes.</summary>
+    internal long MostResults => Math.Max(Capacity, 100_000);
+
     /// <summary>How often presence is announced and leases are renewed.</summary>
     internal TimeSpan Heartbeat => LeaseTime / 3 < TimeSpan.FromSeconds(5) ? LeaseTime / 3 : TimeSpan.FromSeconds(5);
 
@@ -77,6 +96,9 @@ public sealed class RedisRouteOptions
             [nameof(Capacity)] = s => Capacity = long.Parse(s, CultureInfo.InvariantCulture),
             [nameof(MaxMessageBytes)] = s => MaxMessageBytes = int.Parse(s, CultureInfo.InvariantCulture),
             [nameof(LeaseTime)] = s => LeaseTime = TimeSpan.Parse(s, CultureInfo.InvariantCulture),
+            [nameof(ResultRetention)] = s => ResultRetention = TimeSpan.Parse(s, CultureInfo.InvariantCulture),
+            [nameof(MaxDeadLetters)] = s => MaxDeadLetters = int.Parse(s, CultureInfo.InvariantCulture),
+            [nameof(DeadLetterRetention)] = s => DeadLetterRetention = TimeSpan.Parse(s, CultureInfo.InvariantCulture),
             [nameof(PollInterval)] = s => PollInterval = TimeSpan.Parse(s, CultureInfo.InvariantCulture),
             [nameof(CommandTimeout)] = s => CommandTimeout = TimeSpan.Parse(s, CultureInfo.InvariantCulture),
             [nameof(FullMode)] = s => FullMode = Enum.Parse<QueueFullMode>(s, ignoreCase: true),
@@ -111,6 +133,9 @@ public sealed class RedisRouteOptions
         Range(nameof(Capacity), Capacity, 1, 1_000_000_000);
         Range(nameof(MaxMessageBytes), MaxMessageBytes, 1024, 64 << 20);
         Range(nameof(LeaseTime), LeaseTime, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
+        Range(nameof(ResultRetention), ResultRetention, TimeSpan.FromSeconds(1), TimeSpan.FromDays(3650));
+        if (MaxDeadLetters is { } most) Range(nameof(MaxDeadLetters), most, 1, int.MaxValue);
+        Range(nameof(DeadLetterRetention), DeadLetterRetention, TimeSpan.FromSeconds(1), TimeSpan.FromDays(3650));
         Range(nameof(PollInterval), PollInterval, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
         Range(nameof(CommandTimeout), CommandTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1));
         Range(nameof(Weight), Weight, 1, 10_000);

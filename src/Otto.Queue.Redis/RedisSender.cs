@@ -15,8 +15,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
 
-    private readonly string[] _scriptKeys = [keys.Stream, keys.Delayed, keys.Dead, keys.Keys, keys.IdleWorkers, keys.Sent(name),
-        keys.Schedules, keys.Cancelled];
+    private readonly string[] _scriptKeys = [.. keys.All, keys.Sent(name)];
     private readonly ServerChannel _nudge = keys.WakeUp("");
     private readonly string _capacity = options.Capacity.ToString(CultureInfo.InvariantCulture);
     private readonly Lock _lock = new();
@@ -45,6 +44,9 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         if (start) _ = FlushAsync();
         return new(cancellationToken.CanBeCanceled ? WaitAsync(pending, cancellationToken) : pending.Answer.Task);
     }
+
+    /// <summary>Called with what the queue holds, where it was full.</summary>
+    internal Action<string[]>? Counted { get; set; }
 
     /// <summary>Completes when no more than half of what may wait here does.</summary>
     internal Task HalfEmpty
@@ -114,6 +116,7 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
             try
             {
                 string[] answers = await SendBatchAsync(batch).ConfigureAwait(false);
+                if (answers[^1] is ['=', .. var counts]) Counted?.Invoke(counts.Split(','));
                 for (int i = 0; i < batch.Count; i++) batch[i].Answer.TrySetResult(Read(answers[i]));
             }
             catch (Exception e)

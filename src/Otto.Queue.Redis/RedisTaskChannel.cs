@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using Otto.Ipc;
 
 namespace Otto.Queue.Redis;
@@ -6,15 +8,12 @@ namespace Otto.Queue.Redis;
 // RedisLeases ends what was taken, RedisHeartbeat shows that we live.
 
 internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel,
-    ICrashEvidenceChannel
+    ICrashEvidenceChannel, ISelectiveChannel
 {
     // How long a close waits for acknowledgements to arrive; what does not arrive runs again elsewhere.
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
-
-    private const int SearchBatch = 1000;
-    private const int SecondsResultsAreKept = 600;
 
     private readonly RedisClient _client;
     private readonly QueueKeys _keys;
@@ -25,6 +24,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     private readonly RedisLeases _leases;
     private readonly RedisConsumer _consumer;
     private readonly RedisHeartbeat _pulse;
+    private readonly RedisResults _results;
     private readonly Func<ValueTask> _closed;
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _subscribing = new(1, 1);
@@ -39,9 +39,13 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         _keys = new QueueKeys(options.Prefix, client.Database, queue.Value);
         _options = options;
         _sender = new RedisSender(client, _keys, options, _worker, _closing.Token);
-        _leases = new RedisLeases(client, _keys, _worker, _closing.Token);
+        _sender.Counted = counts => _pulse!.Note(RedisHeartbeat.CountsOf(
+            [.. counts.Select(static c => long.Parse(c, CultureInfo.InvariantCulture))], options.Capacity));
+        RedisContents contents = new(client, _keys, Warn);
+        _leases = new RedisLeases(client, _keys, options, _worker, contents, _closing.Token);
+        _results = new RedisResults(client, _keys, _worker, _closing.Token);
         _consumer = new RedisConsumer(client, _keys, options, _worker, _leases);
-        _pulse = new RedisHeartbeat(client, _keys, options, _worker, _leases, _consumer);
+        _pulse = new RedisHeartbeat(client, _keys, options, _worker, _leases, _consumer, contents);
         client.Restored += OnRestored;
     }
 
@@ -116,8 +120,9 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     private async ValueTask<bool> AddDeadLetterAsync(byte[] message, string reason)
     {
-        RedisReply reply = await _client.RunAsync(RedisDeadLetterScripts.Bury, [_keys.Stream, _keys.Delayed, _keys.Dead],
-            [_options.Capacity, reason, message]).ConfigureAwait(false);
+        RedisReply reply = await _client.RunAsync(RedisDeadLetterScripts.Bury, _keys.All,
+            [_options.Capacity, reason, message, _options.MostDeadLetters, (long)_options.DeadLetterRetention.TotalMilliseconds,
+                _keys.Events, ResultMilliseconds, _options.MostResults, KeyOf(message)]).ConfigureAwait(false);
         return reply.Number == 1;
     }
 
@@ -138,26 +143,33 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     public override ValueTask WaitToLeaseAsync(CancellationToken cancellationToken) => new(_consumer.WaitAsync(cancellationToken));
 
+    // Its place in an envelope: docs/envelope.md.
+    private static byte[] KeyOf(byte[] message) =>
+        message is [(byte)'O', ..] && message.Length > 48 + message[6] + message[7]
+            ? message.AsSpan(48 + message[6], message[7]).ToArray() : [];
+
+    private long ResultMilliseconds => (long)_options.ResultRetention.TotalMilliseconds;
+
+    public void SetHandled(IReadOnlyCollection<string> names) => _consumer.Handled = string.Join('\n', names);
+
+    public bool PassOver(in WorkLease lease, ReadOnlySpan<byte> name) => _leases.PassOver(lease, Encoding.UTF8.GetString(name));
+
+    public async ValueTask<IReadOnlyList<UnhandledTasks>> GetUnhandledAsync(CancellationToken cancellationToken)
+    {
+        RedisReply[] items = (await _client.RunAsync(RedisResultScripts.Unhandled, _keys.All, []).WaitAsync(cancellationToken)
+            .ConfigureAwait(false)).Items;
+        List<UnhandledTasks> found = [];
+        for (int i = 0; i + 1 < items.Length; i += 2) found.Add(new UnhandledTasks(items[i].Text, HeldEntry.Number(items[i + 1])));
+        return found;
+    }
+
     public async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
         byte[] bytes = new byte[TaskId.Size];
         id.WriteTo(bytes);
-        CancelOutcome outcome = await LookToCancelAsync(bytes, cancellationToken).ConfigureAwait(false);
-        // A look is several steps, and can miss one that moved meanwhile: it is looked for once more.
-        return outcome == CancelOutcome.NotFound ? await LookToCancelAsync(bytes, cancellationToken).ConfigureAwait(false) : outcome;
-    }
-
-    private async Task<CancelOutcome> LookToCancelAsync(byte[] id, CancellationToken cancellationToken)
-    {
-        string at = "";
-        while (true)
-        {
-            at = (await _client.RunAsync(RedisScripts.Cancel,
-                [_keys.Stream, _keys.Delayed, _keys.Keys, _keys.Schedules, _keys.Cancelled], [id, at, SearchBatch])
-                .WaitAsync(cancellationToken).ConfigureAwait(false)).Text;
-            if (at is "0" or "1" or "2")
-                return at switch { "1" => CancelOutcome.Removed, "2" => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
-        }
+        RedisReply reply = await _client.RunAsync(RedisResultScripts.Cancel, _keys.All,
+            [bytes, _keys.Events, ResultMilliseconds, _options.MostResults]).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return reply.Number switch { 1 => CancelOutcome.Removed, 2 => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
     }
 
     public ValueTask BeginAloneAsync(WorkLease lease, CancellationToken cancellationToken) =>
@@ -176,12 +188,14 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     public async ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null)
     {
-        object[] arguments = [_keys.Events, message.ToArray(), resultOf is null ? 0 : SecondsResultsAreKept];
+        byte[] id = [];
+        if (resultOf is { } task) task.WriteTo(id = new byte[TaskId.Size]);
+        object[] arguments = [_keys.Events, message.ToArray(), id, ResultMilliseconds, _options.MostResults];
         while (true)
         {
             try
             {
-                await _client.RunAsync(RedisScripts.Notify, [_keys.Result(resultOf ?? default)], arguments).ConfigureAwait(false);
+                await _client.RunAsync(RedisResultScripts.Notify, _keys.All, arguments).ConfigureAwait(false);
                 return;
             }
             catch (RedisUnavailableException e) when (resultOf is not null && !e.Refused && !_closing.IsCancellationRequested)
@@ -192,21 +206,21 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         }
     }
 
-    public async ValueTask<ResultLookup> FindResultAsync(TaskId id, CancellationToken cancellationToken)
-    {
-        RedisReply reply = await _client.RunAsync(RedisScripts.Find, [_keys.Result(id)], []).WaitAsync(cancellationToken).ConfigureAwait(
-            false);
-        return reply.IsNull ? default : new ResultLookup(reply.Bytes);
-    }
+    public bool KeepsResults => true;
+
+    public bool AnnouncesResults => true;
+
+    public ValueTask<ResultLookup> FindResultAsync(TaskId id, CancellationToken cancellationToken) =>
+        _results.FindAsync(id, cancellationToken);
 
     public override async ValueTask<WorkQueueCounts> CountAsync(CancellationToken cancellationToken)
     {
         RedisReply[] items =
-            (await _client.RunAsync(RedisScripts.Count, [_keys.Stream, _keys.Delayed, _keys.Dead], []).WaitAsync(cancellationToken)
+            (await _client.RunAsync(RedisScripts.Count, _keys.All, []).WaitAsync(cancellationToken)
             .ConfigureAwait(false)).Items;
         return RedisHeartbeat.CountsOf(items, _options.Capacity) with
-            { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[4].Number)),
-                TotalIn = items[5].Number is >= 0 and var entered ? entered : null };
+            { OldestReadyAge = TimeSpan.FromMilliseconds(Math.Max(0, items[RedisHeartbeat.CountItems].Number)),
+                TotalIn = items[RedisHeartbeat.CountItems + 1].Number is >= 0 and var entered ? entered : null };
     }
 
     public async ValueTask<IReadOnlyList<DeadLetter>> GetDeadLettersAsync(int max, CancellationToken cancellationToken)
@@ -214,7 +228,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         ArgumentOutOfRangeException.ThrowIfNegative(max);
         if (max == 0) return [];
         RedisReply[] items =
-            (await _client.RunAsync(RedisDeadLetterScripts.ListDead, [_keys.Dead], [Math.Min(max, 10_000)]).WaitAsync(cancellationToken)
+            (await _client.RunAsync(RedisDeadLetterScripts.ListDead, _keys.All, [Math.Min(max, 10_000)]).WaitAsync(cancellationToken)
             .ConfigureAwait(false)).Items;
         List<DeadLetter> letters = [];
         for (int i = 0; i + 3 < items.Length; i += 4)
@@ -230,7 +244,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         MoveDeadAsync(letter, requeue: false, cancellationToken);
 
     private async ValueTask<bool> MoveDeadAsync(DeadLetterId letter, bool requeue, CancellationToken cancellationToken)
-        => (await _client.RunAsync(RedisDeadLetterScripts.MoveDead, [_keys.Stream, _keys.Dead, _keys.Keys, _keys.IdleWorkers],
+        => (await _client.RunAsync(RedisDeadLetterScripts.MoveDead, _keys.All,
             [_keys.WakeUp(""), LetterText(letter), requeue ? "1" : "0"])
             .WaitAsync(cancellationToken).ConfigureAwait(false)).Number == 1;
 
@@ -244,7 +258,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     private static DeadLetterId? LetterOf(string id)
     {
         int dash = id.IndexOf('-', StringComparison.Ordinal);
-        System.Globalization.CultureInfo culture = System.Globalization.CultureInfo.InvariantCulture;
+        CultureInfo culture = CultureInfo.InvariantCulture;
         return dash > 0 && long.TryParse(id.AsSpan(0, dash), culture, out long milliseconds)
             && int.TryParse(id.AsSpan(dash + 1), culture, out int count)
             ? DeadLetterId.FromToken(new SlotToken(milliseconds, count))
@@ -278,6 +292,7 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     {
         _pulse.BeatNow();
         _consumer.Nudge();
+        _onEvent?.Invoke(default); // Events may have been missed.
         _ = _client.CheckServersAsync(_options, again: true);
         _ = SubscribeLateAsync();
     }
@@ -306,13 +321,15 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
             _client.Restored -= OnRestored;
             StopConsuming();
             await _leases.FlushAsync(_client.Error is null ? CloseTimeout : TimeSpan.Zero).ConfigureAwait(false);
+            if (_client.Error is null)
+                await _results.FlushAsync().WaitAsync(CloseTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await _pulse.DisposeAsync().ConfigureAwait(false);
             await _closing.CancelAsync().ConfigureAwait(false);
             if (_client.Error is not null) return;
             await _subscribing.WaitAsync(CloseTimeout).ConfigureAwait(false); // For good: nobody listens any more.
             // All at once: of a server that hangs, one patience is enough.
             await Task.WhenAll([.. _subscriptions.Select(static unsubscribe => unsubscribe()),
-                _client.RunAsync(RedisScripts.Leave, [_keys.Stream, _keys.Workers, _keys.IdleWorkers], [_keys.Events, _worker])])
+                _client.RunAsync(RedisScripts.Leave, _keys.All, [_keys.Events, _worker])])
                 .ConfigureAwait(false);
         }
         catch (RedisUnavailableException)

@@ -27,6 +27,20 @@ public abstract partial class TaskConformance
     }
 
     [Test]
+    public async Task A_wait_with_another_type_leaves_the_result_to_the_next_and_one_that_never_was_is_not_found()
+    {
+        TaskQueue worker = await StartWorkerWithResultAsync(static (job, _, _) => new ValueTask<string>($"{job.Number}"));
+        TaskQueue producer = Harness.JoinsProcesses ? MakeProducer() : worker;
+        TaskReceipt receipt = await producer.EnqueueAsync(new Job(7), new() { TrackResult = true });
+        Assert.That(async () => await producer.WaitAsync<List<int>>(receipt).WaitAsync(Watchdog), Throws.Exception);
+        Assert.That(await producer.WaitAsync<string>(receipt).WaitAsync(Watchdog), Is.EqualTo("7"));
+        Assert.That(async () => await producer.WaitAsync<string>(receipt).WaitAsync(Watchdog), Throws.TypeOf<ResultNotFoundException>());
+        if (Harness.JoinsProcesses)
+            Assert.That(async () => await producer.WaitAsync<string>(Name, new TaskId(1, 2)).WaitAsync(Watchdog),
+                Throws.TypeOf<ResultNotFoundException>());
+    }
+
+    [Test]
     public async Task One_call_sends_a_task_and_returns_its_result()
     {
         TaskCompletionSource started = new(), finish = new();

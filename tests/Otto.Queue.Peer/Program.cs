@@ -52,10 +52,7 @@ if (args[0] == "ask")
 string mode = args[0];
 string queue = args[2];
 int count = args.Length > 3 ? int.Parse(args[3], CultureInfo.InvariantCulture) : 0;
-TaskQueueOptions options = new();
-if (args[1].StartsWith("redis:", StringComparison.Ordinal))
-    options.UseSharedMemory(static s => s.Enabled = false).UseRedis(args[1][6..], static r => r.LeaseTime = TimeSpan.FromSeconds(1.5));
-else options.UseSharedMemory(s => s.Directory = args[1]);
+TaskQueueOptions options = Over(args[1]);
 if (mode == "send-all") options.UseRedis(args[4]);
 TaskCompletionSource never = new();
 
@@ -139,9 +136,14 @@ await Task.Run(Console.In.ReadLine);
 DrainReport report = await tasks.StopAsync();
 Say($"stopped completed {report.Completed} handed {report.TransferredTotal} lost {report.Lost}");
 
+static TaskQueueOptions Over(string directory) => directory.StartsWith("redis:", StringComparison.Ordinal)
+    ? new TaskQueueOptions().UseSharedMemory(static s => s.Enabled = false).UseRedis(directory[6..],
+        static r => r.LeaseTime = TimeSpan.FromSeconds(1.5))
+    : new TaskQueueOptions().UseSharedMemory(s => s.Directory = directory);
+
 static async Task AskAsync(string directory, string name, int tasks)
 {
-    await using TaskQueue producer = TaskQueue.Create(o => o.UseSharedMemory(s => s.Directory = directory).AddProducer<byte[]>(name));
+    await using TaskQueue producer = new(Over(directory).AddProducer<byte[]>(name));
     IReadOnlyList<TaskReceipt> receipts = await producer.EnqueueManyAsync(
         Enumerable.Range(0, tasks).Select(BitConverter.GetBytes), new EnqueueOptions { TrackResult = true });
     Say($"asked {receipts.Count} {receipts[0].Id}");

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using Otto.Ipc;
 using Otto.Ipc.Mmap;
+using Otto.Queue;
 using Otto.Queue.Tests.Support;
 
 namespace Otto.Tools.Tests;
@@ -108,6 +109,20 @@ internal sealed class QueueToolTests : ToolTest
         Assert.That(Bash($"otto queue work jobs --dir {Folder} --count 1 -- cat").Output, Is.EqualTo("bad"));
         Assert.That(Queue("drop", "jobs", "--all").Output, Is.EqualTo("0\n"));
         Assert.That(Queue("requeue", "jobs").Code, Is.EqualTo(2), "which ones?");
+    }
+
+    [Test]
+    public async Task Stat_names_and_counts_what_no_worker_handles()
+    {
+        static TaskQueueOptions Options(string folder) => new TaskQueueOptions().UseSharedMemory(o => o.Directory = folder);
+        await using TaskQueue worker = new(Options(Folder).AddHandler<byte[]>("a", static (_, _, _) => default, static h => h.Queue = "jobs"));
+        await worker.StartAsync();
+        await using TaskQueue producer = new(Options(Folder).AddProducer<byte[]>("b", static h => h.Queue = "jobs"));
+        for (int i = 0; i < 3; i++) await producer.EnqueueAsync(new byte[1]);
+        await Eventually.Holds(() => worker.GetStatistics()[0].Returned == 3);
+        Assert.That(Queue("stat", "jobs").Output,
+            Is.EqualTo("SharedMemory: 0 ready, 0 leased, 0 delayed, 0 dead, 3 passed over; 1 worker; no worker handles 3 x 'b'\n"));
+        Assert.That(Lines(Queue("stat", "jobs", "--json")).Single().GetProperty("unhandled").GetProperty("b").GetInt32(), Is.EqualTo(3));
     }
 
     [Test]

@@ -265,6 +265,8 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         }
     }
 
+    public override void VisitPassedOver(WorkMatch visit) => _search.VisitPassedOver(visit);
+
     public override void SetSubjects(IReadOnlyCollection<ulong> subjects) => _leases.SetSubjects(subjects);
 
     public override WorkQueueCounts GetCounts()

@@ -49,6 +49,28 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
         }
     }
 
+    public void VisitPassedOver(WorkMatch visit)
+    {
+        ArgumentNullException.ThrowIfNull(visit);
+        slots.Gate.Enter();
+        try
+        {
+            Span<byte> copy = stackalloc byte[SearchableWorkQueue.SearchedBytes];
+            for (int slot = 0; slot < _layout.Slots; slot++)
+            {
+                long word = Volatile.Read(ref slots.Moves.Word(slot));
+                if (SlotWord.State(word) is not SlotState.Aside) continue;
+                ReadOnlySpan<byte> message = CopyStart(slot, copy);
+                Interlocked.MemoryBarrier(); // Keeps the copy before the second look, and a moved word never comes back.
+                if (Volatile.Read(ref slots.Moves.Word(slot)) == word && visit(message)) return;
+            }
+        }
+        finally
+        {
+            slots.Gate.Exit();
+        }
+    }
+
     // Within the gate.
     private bool TrySearch(WorkMatch match, bool dead, out int slot, out long word, out long use)
     {

@@ -302,7 +302,10 @@ internal sealed class SlotTransitions
         if (FaultPoints.On) FaultPoints.Reach("queue.withdraw.word");
         _filing.RemoveKey(token.Index, filing);
         _totals.Moved(SlotWord.State(token.Word), SlotState.Withdrawn);
-        _kept.Lower(until);
+        // Kept from now on, not from when it was sent. Exact: the slot may have a later message by now.
+        ref long kept = ref _map.Long(_layout.Labels(token.Index) + QueueLayout.Until);
+        long from = _kept.ResultUntil(token.Index);
+        _kept.Lower(Interlocked.CompareExchange(ref kept, from, until) == until ? from : until);
         if (loan is { } block) _loanEnded(block);
         return true;
     }

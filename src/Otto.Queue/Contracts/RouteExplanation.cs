@@ -20,4 +20,12 @@ public sealed record RouteStatus(RouteName Route, string? Error, int Workers, Wo
 {
     /// <summary>Gets what was found that does not stop the route, and may cost tasks.</summary>
     public IReadOnlyList<RouteWarning> Warnings { get; init; } = [];
+
+    /// <summary>Gets the tasks that wait because no worker is known that handles their names.</summary>
+    public IReadOnlyList<UnhandledTasks> Unhandled { get; init; } = [];
 }
+
+/// <summary>Tasks that wait for a worker that handles them.</summary>
+/// <param name="Name">Their name.</param>
+/// <param name="Count">How many.</param>
+public readonly record struct UnhandledTasks(string Name, int Count);

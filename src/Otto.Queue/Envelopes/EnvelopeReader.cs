@@ -104,6 +104,14 @@ internal static class EnvelopeReader
         return at + length <= message.Length ? message.Slice(at, length) : default;
     }
 
+    /// <summary>The task's name in a message that may be cut short, or anything at all; empty if it has none.</summary>
+    internal static ReadOnlySpan<byte> NameOf(ReadOnlySpan<byte> message)
+    {
+        if (!IsEnvelope(message)) return default;
+        int length = message[EnvelopeLayout.NameLengthAt];
+        return EnvelopeLayout.FixedBytes + length <= message.Length ? message.Slice(EnvelopeLayout.FixedBytes, length) : default;
+    }
+
     /// <summary>Whether a producer asked for the result of a message that may be cut short,
     /// or anything at all.</summary>
     internal static bool WantsResult(ReadOnlySpan<byte> message) =>

@@ -80,6 +80,11 @@ public interface IResultChannel
     /// publishes, if anything.</summary>
     bool KeepsResults => false;
 
+    /// <summary>Whether the route itself publishes, as an event, that a result of
+    /// <see cref="WorkLease.Complete(ReadOnlySpan{byte})"/> is there, in the step in which it is kept; and keeps and
+    /// publishes why there is none where a task was given up or taken back.</summary>
+    bool AnnouncesResults => false;
+
     /// <summary>Whether uncollected results take so much room that producers should collect theirs.</summary>
     bool MustCollect => false;
 
@@ -112,6 +117,13 @@ public interface ISelectiveChannel
     /// <param name="name">Its name, UTF-8.</param>
     /// <returns><see langword="false"/> if the lease had ended, or the queue cannot do it.</returns>
     bool PassOver(in WorkLease lease, ReadOnlySpan<byte> name);
+
+    /// <summary>Counts the tasks that were left to others, by name, of which no worker is known that handles
+    /// them.</summary>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The names and counts; empty if the route does not know.</returns>
+    /// <exception cref="IOException">The route cannot be reached.</exception>
+    ValueTask<IReadOnlyList<UnhandledTasks>> GetUnhandledAsync(CancellationToken cancellationToken) => new([]);
 }
 
 /// <summary>A <see cref="TaskChannel"/> that keeps tasks which were given up.</summary>

@@ -12,10 +12,12 @@ internal sealed class RouteConnection : IAsyncDisposable
         FullMode = route.FullMode;
         NoWorkerReason = route.NoWorkerReason;
         Channel = channel;
+        channel.Warned = warning => context.Log.RouteWarning(context.Name, route.Name, warning);
         Holding = channel as IHoldingChannel;
         Cancelable = channel as ICancelableChannel;
         Events = channel is IEventChannel { CarriesEvents: true } events ? events : null;
         Results = channel as IResultChannel;
+        Selective = channel as ISelectiveChannel;
         DeadLetters = channel as IDeadLetterChannel;
         Sender = new RouteSender(route.Name, channel);
         Receiver = new RouteReceiver(route, channel, context, onReady);
@@ -49,10 +51,15 @@ internal sealed class RouteConnection : IAsyncDisposable
 
     internal IResultChannel? Results { get; }
 
+    internal ISelectiveChannel? Selective { get; }
+
     internal IDeadLetterChannel? DeadLetters { get; }
 
     /// <summary>Whether the route keeps the results of its tasks in their place.</summary>
     internal bool KeepsResults => Results is { KeepsResults: true };
+
+    /// <summary>Whether the route itself announces the results that it keeps.</summary>
+    internal bool AnnouncesResults => Results is { KeepsResults: true, AnnouncesResults: true };
 
     /// <summary>Gets the number of waiting messages; <see langword="null"/> if it can no longer be
     /// determined.</summary>

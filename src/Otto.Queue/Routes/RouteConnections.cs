@@ -30,6 +30,9 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
         return false;
     }
 
+    /// <summary>Whether a route announces the results that it keeps by itself.</summary>
+    internal bool AnnouncesResults(RouteName name) => Array.Exists(_all, route => route.Name == name && route.AnnouncesResults);
+
     /// <summary>Whether a route here gets its answers over the network.</summary>
     internal bool UsesNetwork { get; private set; }
 

@@ -25,6 +25,13 @@ public abstract class TaskChannel : IAsyncDisposable
     /// <see langword="null"/> if there is none.</summary>
     public string? Warning { get; init; }
 
+    /// <summary>Called by <see cref="Warn"/>.</summary>
+    internal Action<string>? Warned { get; set; }
+
+    /// <summary>Reports a problem of the queue on this route that was found while it is open, for the log.</summary>
+    /// <param name="warning">The problem, and what to do about it.</param>
+    protected void Warn(string warning) => Warned?.Invoke(warning);
+
     /// <summary>What was found on the route that does not stop it, and may cost tasks. Never blocks.</summary>
     public virtual IReadOnlyList<RouteWarning> Warnings => [];
 

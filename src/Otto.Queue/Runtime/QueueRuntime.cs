@@ -167,17 +167,21 @@ internal sealed class QueueRuntime : IAsyncDisposable
         foreach (RouteConnection r in Routes)
         {
             WorkQueueCounts? counts = null;
+            IReadOnlyList<UnhandledTasks> unhandled = [];
             string? error = r.Channel.Status;
             try
             {
                 if (error is null) counts = await r.Channel.CountAsync(cancellationToken).ConfigureAwait(false);
+                if (counts is { PassedOver: > 0 } && r.Selective is { } selective)
+                    unhandled = await selective.GetUnhandledAsync(cancellationToken).ConfigureAwait(false);
             }
             catch (IOException e)
             {
                 error = e.Message;
             }
 
-            statuses.Add(new RouteStatus(r.Name, error, r.Channel.OtherWorkers, counts) { Warnings = r.Channel.Warnings });
+            statuses.Add(new RouteStatus(r.Name, error, r.Channel.OtherWorkers, counts)
+                { Warnings = r.Channel.Warnings, Unhandled = unhandled });
         }
 
         return new RouteExplanation(Name, route, reason, statuses);

@@ -52,6 +52,35 @@ internal sealed class KeptResultTests : QueueTest
     }
 
     [Test]
+    public async Task What_is_kept_of_a_task_that_was_taken_back_is_kept_from_then_on()
+    {
+        TaskQueue producer = Make(Options().UseSharedMemory(static s => s.ResultRetention = TimeSpan.FromSeconds(1)).AddProducer<Job>("jobs"));
+        TaskReceipt later = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true, Delay = TimeSpan.FromHours(1) });
+        Assert.That(await producer.CancelAsync(later), Is.EqualTo(CancelOutcome.Removed));
+        // What is sent meanwhile makes the queue look.
+        await Eventually.Holds(() =>
+        {
+            producer.EnqueueAsync(new Job(2)).AsTask().Wait();
+            return Inspect("jobs") is { Results: 0, Cancelled: 0, Delayed: 0 };
+        });
+    }
+
+    [Test]
+    public async Task A_dead_letter_of_a_task_that_failed_as_an_object_has_its_key_again_when_it_is_requeued()
+    {
+        TaskQueue worker = await StartAsync(Options().AddHandler<Job>("jobs", static (job, _, _) =>
+            job.Number == 1 ? throw new TaskRejectedException("never") : default));
+        await worker.EnqueueAsync(new Job(1), new() { UniqueKey = "k" });
+        await Eventually.Holds(() => worker.GetStatistics()[0].DeadLettered == 1);
+        DeadLetteredTask letter = (await worker.DeadLetters.ListAsync("jobs")).Single();
+        await worker.StopAsync();
+        TaskQueue producer = Make(Options().AddProducer<Job>("jobs"));
+        Assert.That(await producer.DeadLetters.RequeueAsync((await producer.DeadLetters.ListAsync("jobs")).Single()), Is.True, $"{letter}");
+        TaskReceipt again = await producer.EnqueueAsync(new Job(2), new() { UniqueKey = "k" });
+        Assert.That(again.Outcome, Is.EqualTo(EnqueueOutcome.Duplicate));
+    }
+
+    [Test]
     public async Task A_handler_gives_a_task_up_at_once_by_rejecting_it()
     {
         TaskQueue worker = await StartAsync(

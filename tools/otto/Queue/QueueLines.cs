@@ -8,12 +8,15 @@ namespace Otto.Tools.Queue;
 
 /// <summary>A route's counts.</summary>
 internal sealed record RouteLine(string Queue, string Route, string? Error, int Workers, int? Ready, int? Leased, int? Delayed, int? Dead,
-    int? Free, double? OldestReadySeconds, WarningLine[]? Warnings = null)
+    int? Free, double? OldestReadySeconds, int? PassedOver, int? Results, Dictionary<string, int>? Unhandled,
+    WarningLine[]? Warnings = null)
 {
     public static RouteLine Of(string queue, RouteStatus status) => new(
         queue, status.Route.ToString(), status.Error, status.Workers, status.Counts?.Ready, status.Counts?.Leased, status.Counts?.Delayed,
         status.Counts?.Dead, status.Counts?.Free,
         status.Counts is { } counts ? Math.Round(counts.OldestReadyAge.TotalSeconds, 3) : null,
+        status.Counts?.PassedOver, status.Counts?.Results,
+        status.Unhandled.Count == 0 ? null : status.Unhandled.ToDictionary(static u => u.Name, static u => u.Count),
         status.Warnings.Count == 0 ? null : [.. status.Warnings.Select(static w => new WarningLine(w.Code, w.Text))]);
 
     public static string Words(RouteStatus status)
@@ -24,8 +27,17 @@ internal sealed record RouteLine(string Queue, string Route, string? Error, int 
         string oldest = c.OldestReadyAge > TimeSpan.Zero
             ? string.Create(CultureInfo.InvariantCulture, $", oldest {c.OldestReadyAge.TotalSeconds:0.000} s") : "";
         return string.Create(CultureInfo.InvariantCulture,
-            $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{oldest}; {workers}");
+            $"{c.Ready:N0} ready, {c.Leased:N0} leased, {c.Delayed:N0} delayed, {c.Dead:N0} dead{Kept(c)}{oldest}; "
+            + $"{workers}{WithoutHandler(status)}");
     }
+
+    private static string Kept(Otto.Ipc.WorkQueueCounts c) =>
+        (c.PassedOver > 0 ? string.Create(CultureInfo.InvariantCulture, $", {c.PassedOver:N0} passed over") : "")
+        + (c.Results > 0 ? string.Create(CultureInfo.InvariantCulture, $", {c.Results:N0} results") : "");
+
+    private static string WithoutHandler(RouteStatus status) => status.Unhandled.Count == 0 ? ""
+        : "; no worker handles " + string.Join(", ", status.Unhandled.Select(static u =>
+            string.Create(CultureInfo.InvariantCulture, $"{u.Count:N0} x '{u.Name}'")));
 }
 
 /// <summary>What was found on a route that may cost tasks.</summary>
@@ -58,6 +70,7 @@ internal sealed record AttemptLine(string Id, string Queue, string Name, string 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RouteLine))]
+[JsonSerializable(typeof(Dictionary<string, int>))]
 [JsonSerializable(typeof(ExplanationLine))]
 [JsonSerializable(typeof(SentLine))]
 [JsonSerializable(typeof(DeadLine))]

@@ -1,3 +1,4 @@
+using System.Text;
 using Otto.Ipc;
 using Otto.Ipc.Mmap;
 using Otto.Ipc.Transports;
@@ -166,9 +167,10 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
     {
         // By its id, so that who waits for its result finds it.
+        ReadOnlySpan<byte> key = EnvelopeReader.KeyOf(message);
         MessageLabels labels = new()
         {
-            Id = EnvelopeReader.IdOf(message).Label, KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
+            Id = EnvelopeReader.IdOf(message).Label, Key = key.IsEmpty ? 0 : KeyedMessage.HashOf(key), KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
         };
         WorkLease lease;
         if (queue is LabelledWorkQueue labelled
@@ -193,6 +195,18 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public bool PassOver(in WorkLease lease, ReadOnlySpan<byte> name) =>
         queue is LabelledWorkQueue && lease.PassOver(KeyedMessage.HashOf(name));
+
+    public ValueTask<IReadOnlyList<UnhandledTasks>> GetUnhandledAsync(CancellationToken cancellationToken)
+    {
+        Dictionary<string, int> names = new(StringComparer.Ordinal);
+        (queue as LabelledWorkQueue)?.VisitPassedOver(message =>
+        {
+            string name = Encoding.UTF8.GetString(EnvelopeReader.NameOf(message));
+            names[name] = names.GetValueOrDefault(name) + 1;
+            return false;
+        });
+        return new([.. names.OrderBy(static n => n.Key, StringComparer.Ordinal).Select(static n => new UnhandledTasks(n.Key, n.Value))]);
+    }
 
     public override bool TryLease(out WorkLease lease)
     {

@@ -16,7 +16,7 @@ internal static class RoutingErrors
         string beyond = routes.Length == 0 ? "no other route is on"
             : string.Join(", ", routes.Select(static r => r.Channel.Status is { } status ? $"{r.Name}: {status}"
             // What it counted last may be older than what it answered.
-            : r.Sender.IsPassedOver && r.Channel.UsesNetwork
+            : r.Sender.IsPassedOver && r.Channel.UsesNetwork && r.Channel.LastCounts.Free > 0
                 ? string.Create(CultureInfo.InvariantCulture, $"{r.Name}: {r.Channel.Capacity:N0} places, full")
             : $"{r.Name}: {Describe(r.Channel)}"));
         string here = !local.Handles ? beyond

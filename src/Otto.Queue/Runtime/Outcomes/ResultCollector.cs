@@ -10,7 +10,9 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
     PendingResults results, ProgressHub progress)
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1), SoonPause = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+
+    private const int MostAskedAtOnce = 1024;
 
     /// <summary>A pass over all waits is followed by so many times as long a pause.</summary>
     private const int PausePerPass = 5;
@@ -18,6 +20,7 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
     private readonly ConcurrentDictionary<Wait, TaskId> _waits = new();
     private TaskCompletionSource _soon = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _running;
+    private bool _missed;
 
     /// <summary>Asks for a result, now and then, until it has come or the answer is disposed.</summary>
     /// <param name="id">The task.</param>
@@ -37,15 +40,18 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
     internal void OnTracked() => EnsureRunning();
 
     /// <summary>Takes a result that a route is said to keep, if a caller waits for it or its room is needed.</summary>
-    internal void OnReady(TaskId id)
+    /// <param name="id">The task.</param>
+    /// <param name="route">The route.</param>
+    internal void OnReady(TaskId id, RouteName route)
     {
-        if (results.IsAwaited(id) || (results.Expects(id) && MustCollect)) TakeKept(id);
+        if (results.IsAwaited(id) || (results.Expects(id) && MustCollect)) TakeKept(id, kept => kept.Name == route);
         else progress.End(id);
     }
 
     /// <summary>Asks for all results soon: events may have been missed.</summary>
     internal void OnMissed()
     {
+        Volatile.Write(ref _missed, true);
         Volatile.Read(ref _soon).TrySetResult();
         EnsureRunning();
     }
@@ -55,7 +61,7 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
     internal void MakeRoom()
     {
         if (!MustCollect) return;
-        foreach (TaskId id in results.Outstanding) TakeKept(id);
+        foreach (TaskId id in results.Outstanding) TakeKept(id, static route => route.Results is { MustCollect: true });
     }
 
     private bool MustCollect
@@ -87,8 +93,7 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
                 if (_soon.Task.IsCompleted)
                     Volatile.Write(ref _soon, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
                 long start = Stopwatch.GetTimestamp();
-                foreach ((Wait wait, TaskId id) in _waits) await AskAsync(id, wait, all: false, context.Lifetime.Stopping).ConfigureAwait(
-                    false);
+                await AskAllAsync(Interlocked.Exchange(ref _missed, false)).ConfigureAwait(false);
                 MakeRoom();
                 TimeSpan took = Stopwatch.GetElapsedTime(start) * PausePerPass;
                 pause = took > Period ? took : Period;
@@ -108,10 +113,26 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
         }
     }
 
+    // Some at a time: a route over the network has one answer for many.
+    private async Task AskAllAsync(bool all)
+    {
+        List<Task> asking = [];
+        foreach ((Wait wait, TaskId id) in _waits)
+        {
+            ValueTask one = AskAsync(id, wait, all, context.Lifetime.Stopping);
+            if (!one.IsCompletedSuccessfully) asking.Add(one.AsTask());
+            if (asking.Count < MostAskedAtOnce) continue;
+            await Task.WhenAll(asking).ConfigureAwait(false);
+            asking.Clear();
+        }
+
+        await Task.WhenAll(asking).ConfigureAwait(false);
+    }
+
     private async ValueTask AskAsync(TaskId id, Wait wait, bool all, CancellationToken stop)
     {
         if (!results.Expects(id)) return;
-        bool due = all || Environment.TickCount64 >= wait.DueAt, goneEverywhere = wait.MayBeGone;
+        bool due = all || Environment.TickCount64 >= wait.DueAt, goneEverywhere = wait.MayBeGone, isAsked = true;
         foreach (RouteConnection route in routes.All)
         {
             if (route.Results is not { } kept)
@@ -121,7 +142,7 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
             }
 
             // A route over the network is asked less and less often.
-            if (!kept.KeepsResults && !due) goneEverywhere = false;
+            if (!due && (!kept.KeepsResults || route.Channel.UsesNetwork)) isAsked = false;
             else goneEverywhere &= await TryTakeAsync(route, kept, id, stop).ConfigureAwait(false);
         }
 
@@ -133,15 +154,15 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
 
         if (!goneEverywhere) wait.Gone = 0;
         // A task that goes from one route to another is on both, or on the second; so gone twice is gone.
-        else if (++wait.Gone >= 2) results.Lose(id);
+        else if (isAsked && ++wait.Gone >= 2) results.Lose(id);
+        else if (isAsked) wait.DueAt = 0; // With the next pass.
     }
 
-    private void TakeKept(TaskId id)
+    private void TakeKept(TaskId id, Func<RouteConnection, bool> isMeant)
     {
         foreach (RouteConnection route in routes.All)
         {
-            // A route that keeps results answers at once.
-            if (route.KeepsResults) _ = TryTakeAsync(route, route.Results!, id, CancellationToken.None).AsTask();
+            if (route.KeepsResults && isMeant(route)) _ = TryTakeAsync(route, route.Results!, id, CancellationToken.None).AsTask();
         }
     }
 

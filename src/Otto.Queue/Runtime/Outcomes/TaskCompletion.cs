@@ -70,8 +70,8 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
             return;
         }
 
-        if (id.High == context.Ids.Producer) collector.OnReady(id);
-        else events.Publish(TaskEvent.Ready(id), only: held.Route);
+        if (id.High == context.Ids.Producer) collector.OnReady(id, held.Route);
+        else if (!routes.AnnouncesResults(held.Route)) events.Publish(TaskEvent.Ready(id), only: held.Route);
     }
 
     // Short enough to fit beside the task, because there may be no room for anything else; and the task ends in any case, because its work
@@ -214,7 +214,10 @@ internal sealed class TaskCompletion(QueueContext context, PendingResults result
         }
 
         // A route that keeps results has what it says: a dead letter, or a cancelled message.
-        if (route is { } kept && routes.KeepsResults(kept)) events.Publish(TaskEvent.Ready(id), only: kept);
+        if (route is { } kept && routes.KeepsResults(kept))
+        {
+            if (!routes.AnnouncesResults(kept)) events.Publish(TaskEvent.Ready(id), only: kept);
+        }
         else events.Publish(status == ResultStatus.Failed ? Failure(id, error) : TaskEvent.Result(id, status, 0, []), id, route);
     }
 

@@ -16,7 +16,7 @@ internal sealed class TaskEventReceiver(QueueContext context, RouteConnections r
         {
             try
             {
-                if (route.Events is { } events) await events.ListenAsync(Receive).ConfigureAwait(false);
+                if (route.Events is { } events) await events.ListenAsync(message => Receive(route.Name, message)).ConfigureAwait(false);
             }
             catch (Exception e) when (e is IOException or ObjectDisposedException or InvalidOperationException or ArgumentException)
             {
@@ -27,7 +27,7 @@ internal sealed class TaskEventReceiver(QueueContext context, RouteConnections r
         _listening = true;
     }
 
-    private void Receive(ReadOnlyMemory<byte> message)
+    private void Receive(RouteName route, ReadOnlyMemory<byte> message)
     {
         if (message.IsEmpty)
         {
@@ -46,7 +46,7 @@ internal sealed class TaskEventReceiver(QueueContext context, RouteConnections r
                 progress.End(id);
                 break;
             case TaskEventKind.Ready:
-                collector.OnReady(id);
+                collector.OnReady(id, route);
                 break;
             case TaskEventKind.Progress:
                 progress.ReceiveEvent(TaskEvent.ReadProgress(id, body));
