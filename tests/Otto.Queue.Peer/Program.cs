@@ -16,6 +16,7 @@ using Otto.Queue;
 //   ask DIR QUEUE COUNT       enqueues COUNT tasks, writes "asked COUNT", and waits for all their results: "came N failed N"
 //   flow-work DIR QUEUE       runs a task with a result, as FlowRecorder.cs describes
 //   flow-send DIR QUEUE       enqueues that task and waits for its result
+//   many DIR QUEUE COUNT      opens COUNT queues and does a task in each, as ManyQueues.cs describes
 //   maps DIR QUEUE            does a task, and for a directory also a loan, a region and a queue of files;
 //                             writes "mapped FILE" for each file of OpenSSL in its memory
 // DIR is a directory of segments, or redis:CONFIGURATION for Redis alone, with leases of 1.5 s.
@@ -23,6 +24,12 @@ using Otto.Queue;
 if (args[0] == "maps")
 {
     await MappedLibraries.ShowAsync(args[1], args[2]);
+    return;
+}
+
+if (args[0] == "many")
+{
+    await ManyQueues.RunAsync(args[1], args[2], int.Parse(args[3], CultureInfo.InvariantCulture));
     return;
 }
 
