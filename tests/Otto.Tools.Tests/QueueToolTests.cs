@@ -43,6 +43,16 @@ internal sealed class QueueToolTests : ToolTest
     }
 
     [Test]
+    public void Many_senders_at_once_wait_for_a_place_in_a_small_queue()
+    {
+        // Its creator keeps one of four places.
+        using WorkQueue queue = new MmapTransport(new() { Directory = Folder }).OpenQueue("crowd", new() { MaxParticipants = 4 });
+        Result sent = Bash($$"""seq 40 | xargs -P 12 -I{} sh -c 'otto queue send crowd {} --dir {{Folder}} >/dev/null || echo failed {} $?'""");
+        Assert.That((sent.Code, sent.Output), Is.EqualTo((0, "")), sent.ToString());
+        Assert.That(queue.GetCounts().Ready, Is.EqualTo(40));
+    }
+
+    [Test]
     public void Lines_are_sent_as_they_come_and_as_the_bytes_that_they_are()
     {
         // The second line is only written once the first was sent and done.

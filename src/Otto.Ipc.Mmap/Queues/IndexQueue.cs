@@ -70,6 +70,16 @@ internal sealed class IndexQueue
     /// <summary>About how many entries there are: from two words that others move meanwhile.</summary>
     public long AboutCount => Volatile.Read(ref _map.Long(_tailWord)) - Volatile.Read(ref _map.Long(_headWord));
 
+    /// <summary>
+    /// How many slots a caller has to look at: no slot from there on was ever taken. Of the free slots, which are
+    /// taken in their order the first time, and only from where head is.
+    /// </summary>
+    public int EverTaken(int slots)
+    {
+        long head = Volatile.Read(ref _map.Long(_headWord));
+        return (ulong)head < (ulong)slots ? (int)head + 1 : slots;
+    }
+
     /// <summary>How many entries there are, exact while nothing moves.</summary>
     /// <param name="isLive">Whether an entry's cell still speaks for its slot.</param>
     public long Count(Func<long, bool> isLive)

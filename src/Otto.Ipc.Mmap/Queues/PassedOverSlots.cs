@@ -55,7 +55,7 @@ internal sealed class PassedOverSlots(SlotTable slots, long changesWord)
         Volatile.Write(ref _seen, Changes);
         HashSet<ulong> subjects = _subjects;
         List<(long SentAt, SlotToken Token)> found = [];
-        for (int slot = 0; slot < slots.Layout.Slots; slot++)
+        for (int slot = 0, end = slots.Moves.UsedSlots; slot < end; slot++)
         {
             // Acquire: pairs with the release that made the slot Aside; its subject is the one of this word.
             long word = Volatile.Read(ref slots.Moves.Word(slot));

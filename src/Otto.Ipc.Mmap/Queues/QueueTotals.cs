@@ -10,7 +10,7 @@ namespace Otto.Ipc.Mmap.Queues;
 //  control word 8:  00 dead   04 delayed   08 kept   0C cancelled   10 set aside   14 overflowed index
 //                   18 dead letters dropped   20 results dropped   28 changes
 
-internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, long at)
+internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, IndexQueue free, long at)
 {
     private const int DeadAt = 0x00, DelayedAt = 0x04, KeptAt = 0x08, CancelledAt = 0x0C, AsideAt = 0x10, OverflowedAt = 0x14,
         DroppedDeadAt = 0x18, DroppedKeptAt = 0x20, ChangesAt = 0x28;
@@ -76,7 +76,7 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, long a
             long changes = Volatile.Read(ref map.Long(at + ChangesAt));
             for (int i = 0; i < fields.Length; i++) before[i] = Volatile.Read(ref map.Int(at + fields[i]));
             counted.Clear();
-            for (int slot = 0; slot < layout.Slots; slot++)
+            for (int slot = 0, end = free.EverTaken(layout.Slots); slot < end; slot++)
             {
                 int field = FieldOf(SlotWord.State(Volatile.Read(ref map.Long(layout.Slot(slot)))));
                 if (field >= 0) counted[fields.IndexOf(field)]++;

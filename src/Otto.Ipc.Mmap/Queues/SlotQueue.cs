@@ -55,7 +55,7 @@ internal sealed class SlotQueue : LabelledWorkQueue, IMaintained
         _room = new RoomReadiness(free, segment, _layout.Slots);
         _workers = new QueueDoorbell(_map, plan.Control(4), _work, _gate, options);
         _senders = new QueueDoorbell(_map, plan.Control(5), _room, _gate, options);
-        _totals = new QueueTotals(_map, _layout, plan.Control(8));
+        _totals = new QueueTotals(_map, _layout, free, plan.Control(8));
         var index = new SlotIndex(_map, _layout, _totals);
         var filing = new SlotFiling(_map, _layout, index);
         var kept = new KeptSlots(_map, _layout, plan.Control(9), _totals, options,

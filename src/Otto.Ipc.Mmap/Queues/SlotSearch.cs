@@ -75,7 +75,8 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
     private bool TrySearch(WorkMatch match, bool dead, out int slot, out long word, out long use)
     {
         Span<byte> copy = stackalloc byte[SearchableWorkQueue.SearchedBytes];
-        for (slot = 0; slot < _layout.Slots; slot++)
+        int end = slots.Moves.UsedSlots;
+        for (slot = 0; slot < end; slot++)
         {
             // Again where the slot moved on under the look: a message never moves to another slot, so it is found in this one or has ended.
             for (int look = 0; look < 64; look++)

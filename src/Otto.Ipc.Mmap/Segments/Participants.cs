@@ -48,7 +48,6 @@ internal sealed class Participants
 
     private readonly SegmentFile _segment;
     private readonly Action<int, int> _sweep;
-    private readonly ParticipantLocks _probe;
     private readonly ParticipantRange _seats;
     private static long s_probes;
     private int _rounds;
@@ -59,7 +58,6 @@ internal sealed class Participants
         _segment = segment;
         _sweep = sweep;
         _seats = seats.Count < 0 ? seats with { Count = segment.Plan.MaxParticipants } : seats;
-        _probe = segment.OpenLocks();
     }
 
     /// <summary>This participant's number: what shared words name it by. Negative for who only looks.</summary>
@@ -82,18 +80,10 @@ internal sealed class Participants
     public static Participants Join(SegmentFile segment, ParticipantRoles roles, Action<int, int> sweep, ParticipantRange seats)
     {
         Participants participants = Observe(segment, sweep, seats);
-        try
-        {
-            return participants.TryJoin(roles)
-                ? participants
-                : throw new IOException($"{segment.Path} has {participants._seats.Count:N0} {seats.Who}, which is its limit; dispose "
-                + $"one, or create it with a higher {seats.Option}");
-        }
-        catch
-        {
-            participants._probe.Dispose();
-            throw;
-        }
+        return participants.TryJoin(roles)
+            ? participants
+            : throw new ParticipantLimitException($"{segment.Path} has {participants._seats.Count:N0} {seats.Who}, which is its limit; dispose "
+            + $"one, or create it with a higher {seats.Option}");
     }
 
     /// <summary>Checks the other participants, and sweeps them, without taking an entry.</summary>
@@ -125,12 +115,13 @@ internal sealed class Participants
 
     /// <summary>Whether the kernel still holds the participant's lock for it.</summary>
     public bool IsAlive(int participant) =>
-        participant == Me || (IsActive(participant) && _probe.IsAlive(participant));
+        participant == Me || (IsActive(participant) && _segment.Locks.IsAlive(participant));
 
     /// <summary>
     /// Repairs what dead participants left, and frees their entries. The first call checks every participant. Of later
     /// calls, one handle of a process checks those that follow it until it has met two that live, so that all together
-    /// ask the kernel twice for each participant. Now and then it checks every one, since the two may be stopped.
+    /// ask the kernel twice for each participant. Now and then it checks every one, since the two may be stopped, and
+    /// others may have joined at one moment.
     /// </summary>
     /// <returns>How many were swept here.</returns>
     public int SweepDead()
@@ -145,9 +136,10 @@ internal sealed class Participants
             int i = (Math.Max(Me, 0) + n) % Count;
             if (i == Me) continue;
             if (FaultPoints.Plants("sweep.without-proof")) _sweep(i, Me); // what a timeout would do
+            if (!all && IsUnused(i)) n += EndOfSeats(i) - i - 1;
             if (!IsActive(i)) continue;
             Interlocked.Increment(ref s_probes);
-            if (_probe.IsAlive(i)) alive++;
+            if (_segment.Locks.IsAlive(i)) alive++;
             else if (TrySweep(i)) dead++;
         }
 
@@ -162,18 +154,12 @@ internal sealed class Participants
     public void Leave()
     {
         Lookouts.TryRemove(KeyValuePair.Create(_segment.Id, this));
-        if (Me < 0)
-        {
-            _probe.Dispose();
-            return;
-        }
-
+        if (Me < 0) return;
         ref long ctl = ref Ctl(Me);
         // Release: pairs with the acquire in IsActive; the roles must be gone before the entry is.
         SetRoles(ParticipantRoles.None);
         if (FaultPoints.On) FaultPoints.Reach("leave.roles");
         Volatile.Write(ref ctl, Volatile.Read(ref ctl) & ~StateMask);
-        _probe.Dispose();
     }
 
     /// <summary>Checks whether an entry is held only by a sweeper, which releases it in a moment. If so, pauses that
@@ -182,13 +168,21 @@ internal sealed class Participants
     {
         for (int i = _seats.First; i < _seats.First + _seats.Count; i++)
         {
-            if (_probe.IsAlive(i)) continue;
+            if (_segment.Locks.IsAlive(i)) continue;
             Thread.Sleep(1);
             return true;
         }
 
         return false;
     }
+
+    /// <summary>Whether an entry never had a user. Entries are taken from the lowest on, so those behind it, up to the
+    /// end of their kind, have none either, except where several join at this moment.</summary>
+    private bool IsUnused(int participant) => Volatile.Read(ref Ctl(participant)) == 0;
+
+    private int EndOfSeats(int participant) =>
+        participant < _seats.First ? _seats.First
+        : participant < _seats.First + _seats.Count ? _seats.First + _seats.Count : Count;
 
     private bool TryEnterAny(ParticipantRoles roles, bool alsoDead)
     {

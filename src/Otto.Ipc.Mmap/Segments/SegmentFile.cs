@@ -34,6 +34,8 @@ internal sealed class SegmentFile
     private const int Tries = 164, FirstTries = 64; // half a second: no call on a damaged segment takes longer than a whole one
     private static readonly TimeSpan TriesPause = TimeSpan.FromMilliseconds(5);
 
+    private readonly SafeFileHandle _file;
+    private readonly ulong _inode;
     private ChannelMeter? _meter;
     private string? _companions;
     private bool _retired;
@@ -41,14 +43,15 @@ internal sealed class SegmentFile
     private SegmentFile(SafeFileHandle file, ParticipantLocks locks, SegmentMapping mapping, SegmentPlan plan, Guid id, string path)
     {
         Id = id;
-        File = file;
         Locks = locks;
         Mapping = mapping;
         Plan = plan;
         Path = path;
+        // A mapping needs no descriptor, so the one of the locks is the only one, where locks have one.
+        _file = locks.File ?? file;
+        if (_file != file) file.Dispose();
+        _inode = PrivateFiles.Status(_file).Inode;
     }
-
-    public SafeFileHandle File { get; }
 
     /// <summary>The segment's random identity.</summary>
     public Guid Id { get; }
@@ -76,7 +79,8 @@ internal sealed class SegmentFile
     public bool CheckStillLinked()
     {
         if (_retired) return true;
-        bool retired = !SegmentStore.IsStillNamed(File, Path) || Mapping.Int(SegmentLayout.StateOffset) == SegmentLayout.StateRetired;
+        // No other file has its number while it is mapped here.
+        bool retired = PrivateFiles.Status(Path)?.Inode != _inode || Mapping.Int(SegmentLayout.StateOffset) == SegmentLayout.StateRetired;
         if (retired) Volatile.Write(ref _retired, true);
         return retired;
     }
@@ -137,7 +141,7 @@ internal sealed class SegmentFile
     public void Close()
     {
         Mapping.Unmap();
-        File.Dispose();
+        if (_file != Locks.File) _file.Dispose();
         // Last: until here others see this participant as alive, so nothing it touched was given away under it.
         Locks.Dispose();
     }
@@ -327,7 +331,7 @@ internal sealed class SegmentFile
         ParticipantLocks.Open(file, CompanionPrefix(path, IdOf(file) ?? Guid.Empty), writable);
 
     /// <summary>Opens locks of this segment for another holder in this process.</summary>
-    public ParticipantLocks OpenLocks() => ParticipantLocks.Open(File, _companions ??= CompanionPrefix(Path, Id));
+    public ParticipantLocks OpenLocks() => ParticipantLocks.Open(_file, _companions ??= CompanionPrefix(Path, Id));
 
     /// <summary>The identity in a header; <see langword="null"/> if the file is too short for one.</summary>
     private static Guid? IdOf(SafeFileHandle file)

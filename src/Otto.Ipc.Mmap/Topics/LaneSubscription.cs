@@ -258,7 +258,8 @@ internal sealed class LaneSubscription
         long tail = ReadTail(0);
         if (position < 0 || position > tail || (position & 15) != 0)
             throw Corrupt($"position {position:N0} cannot be a frame's, before tail {tail:N0}");
-        number = _map.Long(_lane.At(position) + 8);
+        // The first is number 0: the bytes of a lane without publishers are not touched.
+        number = position == 0 ? 0 : _map.Long(_lane.At(position) + 8);
         Volatile.ReadBarrier(); // as in TryNext
         if (!IsWhole(position)) return false;
         if (number < 0) throw Corrupt($"the frame at {position:N0} has number {number:N0}");

@@ -41,6 +41,10 @@ internal sealed class ParticipantLocks : IDisposable
         : SegmentStore.IsSupported ? new ParticipantLocks(new LockFiles(companions))
         : throw WindowsPlatform.NotServed("shared memory segments need");
 
+    /// <summary>The segment's file as the locks have it open; <see langword="null"/> if they are files beside
+    /// it.</summary>
+    public SafeFileHandle? File => _file;
+
     /// <summary>Marks the holder as attached, which keeps the segment from being removed.</summary>
     /// <returns><see langword="false"/> if another holder is removing the segment.</returns>
     public bool TryAttach() => TryRead(AttachLock);

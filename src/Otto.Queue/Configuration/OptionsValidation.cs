@@ -14,6 +14,7 @@ internal static class OptionsValidation
     {
         CheckRange("InProcess.Capacity", options.InProcess.Capacity, 1, InProcessOptions.MaxCapacity);
         CheckRange("InProcess.Weight", options.InProcess.Weight, 1, 10_000);
+        CheckRange("SharedMemory.MaxParticipants", options.SharedMemory.MaxParticipants, 2, 1024);
         CheckRange("SharedMemory.Weight", options.SharedMemory.Weight, 1, 10_000);
         Require(options.DrainTimeout >= TimeSpan.Zero && options.DrainTimeout <= TimeSpan.FromDays(1),
             $"DrainTimeout must be 0 to 1 day: {options.DrainTimeout}");

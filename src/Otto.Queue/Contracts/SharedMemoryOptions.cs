@@ -40,6 +40,11 @@ public sealed class SharedMemoryOptions
     /// minute.</remarks>
     public TimeSpan ResultRetention { get; set; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>Gets or sets how many handles, over all processes, can have a segment open at once, if this one creates
+    /// it: 2 to 1,024. The default is 512. Where that many are open, the start of the queue waits for ten seconds for a
+    /// place, as short-lived processes leave one soon.</summary>
+    public int MaxParticipants { get; set; } = 512;
+
     /// <summary>Gets or sets the most dead letters that a segment keeps; <see langword="null"/>, the default, for half
     /// of its slots. Beyond it the oldest are deleted and counted.</summary>
     public int? MaxDeadLetters { get; set; }

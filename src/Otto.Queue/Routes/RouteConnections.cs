@@ -1,3 +1,5 @@
+using Otto.Ipc.Mmap;
+
 namespace Otto.Queue;
 
 // The routes of one queue that leave this process: opened by the first who needs them, nearest first.
@@ -93,7 +95,7 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
     }
 
     // Of files, memory or places: what other routes may have. Anything else is a mistake that must be seen.
-    private static bool IsOutOfRoom(IOException e) => e.GetType() == typeof(IOException);
+    private static bool IsOutOfRoom(IOException e) => e.GetType() == typeof(IOException) || e is ParticipantLimitException;
 
     internal void StartConsuming(ITaskConsumer consumer, IReadOnlyCollection<string> handled)
     {

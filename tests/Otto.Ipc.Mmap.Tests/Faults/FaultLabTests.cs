@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Otto.Ipc.Mmap.Segments;
 
@@ -10,6 +11,30 @@ namespace Otto.Ipc.Mmap.Tests.Faults;
 [Parallelizable]
 public sealed class FaultLabTests
 {
+    [Test]
+    public void Every_order_of_the_steps_of_a_slot_is_whole_in_the_model_and_every_planted_bug_is_found()
+    {
+        if (!RuntimeInformation.IsOSPlatform(OSPlatform.Linux)) Assert.Ignore("the model is checked on Linux");
+        string root = RepositoryRoot();
+        var start = new ProcessStartInfo(Path.Combine(root, "eng", "faults")) { RedirectStandardError = true, RedirectStandardOutput = true };
+        start.ArgumentList.Add("--model");
+        start.ArgumentList.Add("--short");
+        using Process model = Process.Start(start)!;
+        Task<string> words = model.StandardError.ReadToEndAsync();
+        string table = model.StandardOutput.ReadToEnd();
+        model.WaitForExit();
+        if (model.ExitCode == 3) Assert.Ignore(words.Result);
+        Assert.That(model.ExitCode, Is.Zero, words.Result + table);
+        Assert.That(table.Split('\n').Count(static line => line.EndsWith("holds", StringComparison.Ordinal)), Is.GreaterThan(3));
+    }
+
+    private static string RepositoryRoot()
+    {
+        DirectoryInfo folder = new(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "Otto.Ipc.sln"))) folder = folder.Parent!;
+        return folder.FullName;
+    }
+
     // A run mostly waits: for a stopped process to lie long enough, and for recovery. So many go on at a time, beside the other tests.
     [Test]
     public void Every_point_of_every_protocol_is_survived_and_every_planted_bug_is_caught()

@@ -45,6 +45,21 @@ internal sealed class PeerProcess : IDisposable
         return new PeerProcess(start);
     }
 
+    /// <summary>As <see cref="Start(string[])"/>, in a process that may have so many descriptors open.</summary>
+    internal static PeerProcess StartLimited(int descriptors, params string[] args)
+    {
+        string dll = Path.Combine(AppContext.BaseDirectory, "Otto.Queue.Peer.dll");
+        ProcessStartInfo start = new("bash")
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+        };
+        foreach (string arg in (string[])["-c", $"ulimit -n {descriptors}; exec dotnet \"$@\"", "bash", dll, .. args]) start.ArgumentList.Add(arg);
+        return new PeerProcess(start);
+    }
+
+    /// <summary>What it said behind the first such word.</summary>
+    internal string Heard(string word) => _lines.First(l => l.StartsWith(word + " ", StringComparison.Ordinal))[(word.Length + 1)..];
+
     internal Task SaysAsync(string line) => SaysAsync(line, 1);
 
     internal async Task SaysAsync(string prefix, int times)

@@ -54,6 +54,8 @@ internal enum FileFailureKind
 /// <param name="Number">The system's own number, for messages.</param>
 internal readonly record struct FileFailure(FileFailureKind Kind, int Number)
 {
+    private const int TooManyInSystem = 23, TooManyInProcess = 24; // ENFILE, EMFILE
+
     /// <summary>The system's own words for it.</summary>
     public string Reason => Marshal.GetPInvokeErrorMessage(Number);
 
@@ -72,9 +74,17 @@ internal readonly record struct FileFailure(FileFailureKind Kind, int Number)
 
     /// <summary>Names a call, its object and the reason.</summary>
     public static IOException Describe(string call, string what, int number) =>
-        new($"{call} of {what} failed: {Marshal.GetPInvokeErrorMessage(number)} (errno {number})", number);
+        new($"{call} of {what} failed: {Marshal.GetPInvokeErrorMessage(number)} (errno {number}){Advice(number)}", number);
 
     /// <summary>As <see cref="Describe(string, string, int)"/>, with the variable that names another place.</summary>
     public static IOException Describe(string call, string what, int number, string variable) =>
         new($"{Describe(call, what, number).Message}; name a place that can be written to in {variable}", number);
+
+    private static string Advice(int number) => number switch
+    {
+        TooManyInProcess => "; this process has as many files open as it may: raise its limit (ulimit -n, or LimitNOFILE= of a service), "
+            + "or open fewer channels, each of which needs one",
+        TooManyInSystem => "; all processes together have as many files open as they may: raise fs.file-max",
+        _ => "",
+    };
 }

@@ -9,16 +9,18 @@ namespace Otto.Queue;
 // to a cancelled read: dotnet/runtime #132094).
 //
 //  cell:  | sequence | task, registration, number, time, metadata |
-//           sequence of the cell for turn p:  p while it is empty, p + 1 once it is filled, p + cells once it is emptied
+//           sequence in the turn that began at position p (a multiple of the number of cells):
+//           p while the cell is empty, p + 1 once it is filled, p + cells once it is emptied
+//           So cells begin as zeros: memory that no task has passed through is not touched.
 //  tail:  bit 62 says sealed; a producer's compare-and-swap then fails whatever it had read.
 
 internal sealed class TaskRing
 {
     private const long SealedBit = 1L << 62;
 
-    private readonly Cell[] _cells;
     private readonly int _mask;
     private readonly bool _exact;
+    private Cell[]? _cells;
     private Positions _positions;
 
     internal TaskRing(int capacity)
@@ -26,10 +28,8 @@ internal sealed class TaskRing
         Capacity = capacity;
         // Two cells at least: with one, "filled in this turn" and "empty in the next" would be the same number.
         int cells = Math.Max(2, (int)BitOperations.RoundUpToPowerOf2((uint)capacity));
-        _cells = new Cell[cells];
         _mask = cells - 1;
         _exact = cells == capacity;
-        for (int i = 0; i < cells; i++) _cells[i].Sequence = i;
     }
 
     internal int Capacity { get; }
@@ -51,25 +51,25 @@ internal sealed class TaskRing
     /// <returns><see langword="false"/> if the ring is full or sealed.</returns>
     internal bool TryEnqueue(in QueuedTask task)
     {
-        Cell[] cells = _cells;
+        Cell[] cells = _cells ?? Allocate();
         while (true)
         {
             long tail = Volatile.Read(ref _positions.Tail);
             if ((tail & SealedBit) != 0) return false;
             ref Cell cell = ref cells[(int)tail & _mask];
             // Acquire: pairs with the release in TryDequeue; without it we could fill a cell that is still being read.
-            long sequence = Volatile.Read(ref cell.Sequence);
-            if (sequence == tail)
+            long sequence = Volatile.Read(ref cell.Sequence), turn = tail & ~(long)_mask;
+            if (sequence == turn)
             {
                 if (!_exact && tail - Volatile.Read(ref _positions.Head) >= Capacity) return false;
                 if (Interlocked.CompareExchange(ref _positions.Tail, tail + 1, tail) != tail) continue;
                 cell.Task = task;
                 // Release: pairs with the acquire in TryDequeue; the task must be visible before the cell says filled.
-                Volatile.Write(ref cell.Sequence, tail + 1);
+                Volatile.Write(ref cell.Sequence, turn + 1);
                 return true;
             }
 
-            if (sequence < tail) return false;
+            if (sequence < turn) return false;
         }
     }
 
@@ -77,29 +77,28 @@ internal sealed class TaskRing
     /// <returns><see langword="false"/> if there is none, or its producer is still putting it in.</returns>
     internal bool TryDequeue(out QueuedTask task)
     {
-        Cell[] cells = _cells;
-        while (true)
+        Cell[]? cells = _cells;
+        while (cells is not null)
         {
             long head = Volatile.Read(ref _positions.Head);
             ref Cell cell = ref cells[(int)head & _mask];
             // Acquire: pairs with the release in TryEnqueue.
-            long sequence = Volatile.Read(ref cell.Sequence);
-            if (sequence == head + 1)
+            long sequence = Volatile.Read(ref cell.Sequence), turn = head & ~(long)_mask;
+            if (sequence == turn + 1)
             {
                 if (Interlocked.CompareExchange(ref _positions.Head, head + 1, head) != head) continue;
                 task = cell.Task;
                 cell.Task = default; // Else the ring would keep the task alive for a whole turn.
                 // Release: pairs with the acquire in TryEnqueue; the cell must be read and cleared before it is free.
-                Volatile.Write(ref cell.Sequence, head + cells.Length);
+                Volatile.Write(ref cell.Sequence, turn + cells.Length);
                 return true;
             }
 
-            if (sequence <= head)
-            {
-                Unsafe.SkipInit(out task);
-                return false;
-            }
+            if (sequence <= turn) break;
         }
+
+        Unsafe.SkipInit(out task);
+        return false;
     }
 
     /// <summary>Whether a task can be taken out now.</summary>
@@ -107,8 +106,9 @@ internal sealed class TaskRing
     {
         get
         {
+            if (_cells is not { } cells) return false;
             long head = Volatile.Read(ref _positions.Head);
-            return Volatile.Read(ref _cells[(int)head & _mask].Sequence) > head;
+            return Volatile.Read(ref cells[(int)head & _mask].Sequence) > (head & ~(long)_mask);
         }
     }
 
@@ -116,12 +116,13 @@ internal sealed class TaskRing
     /// <param name="number">The low half of its id.</param>
     internal bool Holds(ulong number)
     {
+        if (_cells is not { } cells) return false;
         long head = Volatile.Read(ref _positions.Head), tail = Volatile.Read(ref _positions.Tail) & ~SealedBit;
         for (long at = head; at < tail; at++)
         {
-            ref Cell cell = ref _cells[(int)at & _mask];
+            ref Cell cell = ref cells[(int)at & _mask];
             long sequence = Volatile.Read(ref cell.Sequence);
-            if (sequence != at + 1 || Volatile.Read(ref cell.Task.Number) != number) continue;
+            if (sequence != (at & ~(long)_mask) + 1 || Volatile.Read(ref cell.Task.Number) != number) continue;
             // Keeps the look at the number before the second look at the sequence: else it could be the next turn's.
             Interlocked.MemoryBarrier();
             if (Volatile.Read(ref cell.Sequence) == sequence && Volatile.Read(ref _positions.Head) <= at) return true;
@@ -147,6 +148,14 @@ internal sealed class TaskRing
         }
 
         return true;
+    }
+
+    // With the first task: a queue whose tasks all come from elsewhere never needs them.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Cell[] Allocate()
+    {
+        var cells = new Cell[_mask + 1];
+        return Interlocked.CompareExchange(ref _cells, cells, null) ?? cells;
     }
 
     private struct Cell

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Otto.Ipc;
 using Otto.Ipc.Mmap;
 using Otto.Ipc.Mmap.Inspection;
@@ -8,6 +9,8 @@ namespace Otto.Queue;
 
 internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRoute
 {
+    private static readonly TimeSpan PlacePatience = TimeSpan.FromSeconds(10), PlacePause = TimeSpan.FromMilliseconds(20);
+
     /// <summary>Gets the route; none if it is switched off or this system has no shared memory for it.</summary>
     public static IEnumerable<SharedMemoryRoute> For(SharedMemoryOptions options) =>
         options.Enabled && !IsMissing(options) ? [new SharedMemoryRoute(options)] : [];
@@ -34,9 +37,26 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
             return TaskChannels.Over(await other.OpenQueueAsync(queue, cancellationToken).ConfigureAwait(false), other as ITopicTransport);
         MmapTransport transport = new(new MmapTransportOptions { Directory = options.Directory });
         EventTopics events = new(transport);
-        WorkQueue opened = OpenOrReplace(transport, queue, out string? warning);
+        (WorkQueue opened, string? warning) = await OpenWhenThereIsAPlaceAsync(transport, queue, cancellationToken).ConfigureAwait(false);
         return new WorkQueueChannel(opened, new TopicEventPublisher(events, queue), new TopicEventSubscriber(events, queue),
             () => OpenOrReplace(transport, queue, out _), options.ResultRetention) { Warning = warning };
+    }
+
+    private async ValueTask<(WorkQueue Opened, string? Warning)> OpenWhenThereIsAPlaceAsync(MmapTransport transport, ChannelName queue,
+        CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return (OpenOrReplace(transport, queue, out string? warning), warning);
+            }
+            catch (ParticipantLimitException) when (Stopwatch.GetElapsedTime(start) < PlacePatience)
+            {
+                await Task.Delay(PlacePause, cancellationToken).ConfigureAwait(false);
+            }
+        }
     }
 
     // Other options at the next start are no reason not to start: a segment that nobody has open and that holds nothing is made anew, and
@@ -47,7 +67,7 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
         MmapQueueOptions wanted = new()
         {
             Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes, MaxAttempts = options.MaxAttempts,
-            MaxDeadLetters = options.MaxDeadLetters, DeadLetterRetention = options.DeadLetterRetention,
+            MaxParticipants = options.MaxParticipants, MaxDeadLetters = options.MaxDeadLetters, DeadLetterRetention = options.DeadLetterRetention,
         };
         try
         {
