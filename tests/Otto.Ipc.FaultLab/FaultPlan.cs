@@ -1,3 +1,4 @@
+using Otto.Ipc.FaultLab.Scenes;
 using Otto.Ipc.Mmap.Regions;
 
 namespace Otto.Ipc.FaultLab;
@@ -77,6 +78,13 @@ internal static class FaultPlan
         new("label", "queue.pass-over.described", 3, "label-work pass"),
         new("label", "queue.pass-over.word", 3, "label-work pass"),
         new("label", "queue.take.aside", 1, "label-work take"),
+
+        new("dead", "queue.give-up.note", 3, DeadLetterScene.Bury, ExpectedOutcome.Redelivered),
+        new("dead", "queue.give-up.word", 3, DeadLetterScene.Bury),
+        new("dead", "queue.kept.looking", 1, DeadLetterScene.Bury),
+        new("dead", "queue.kept.dropped", 2, DeadLetterScene.Bury),
+        new("dead", "queue.end.word", 2, DeadLetterScene.Bury),
+        new("dead", "queue.push.cell", 2, DeadLetterScene.Bury),
 
         new("segment", "sweep.done", 1, "queue-stay"),
         new("segment", "sweep.freed", 1, "queue-stay"),
@@ -158,6 +166,7 @@ internal static class FaultPlan
         ("queue.key.without-check", new("label", "queue.take.word", 9, "label-send 1 5 send"), true, "I12"),
         ("queue.sweep.drops-offered", new("label", "queue.key.placed", 3, "label-send 5 5 send", ExpectedOutcome.Done), true, "I"),
         ("queue.result.forgotten", new("label", "queue.take.word", 9, "label-send 1 5 send"), true, "I11"),
+        ("queue.kept.never-drops", new("dead", "queue.give-up.word", 3, DeadLetterScene.Bury), true, "I13"),
         ("stream.publish.tail-first", new("stream", "stream.publish.payload", 30, "lane-send 3 40", ExpectedOutcome.NeverSeen), true, "I"),
         ("topic.publish.intent-forgotten", new("topic", "topic.publish.tail", 30, "topic-publish 3 40 Overwrite",
             ExpectedOutcome.Done), true, ""),

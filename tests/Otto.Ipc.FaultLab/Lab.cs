@@ -33,6 +33,7 @@ internal sealed class Lab(int seed, TextWriter? json, int atOnce)
         {
             "queue" => new QueueScene(fault, kill, random, mustReach) { Patience = wait },
             "loan" => new QueueScene(fault, kill, random, mustReach, slotBytes: 64) { Patience = wait },
+            "dead" => new DeadLetterScene(fault, kill, random, mustReach) { Patience = wait },
             "label" => new LabelScene(fault, kill, random, mustReach) { Patience = wait },
             "stream" => new StreamScene(fault, kill, random, mustReach) { Patience = wait },
             "topic" => new TopicScene(fault, kill, random, mustReach) { Patience = wait },

@@ -21,6 +21,7 @@ return args switch
     ["news-hear", .. var rest] => BoundedTopicVerbs.Subscribe(rest),
     ["queue-send", .. var rest] => QueueVerbs.Send(rest),
     ["queue-work", .. var rest] => QueueVerbs.Work(rest),
+    ["queue-bury", .. var rest] => QueueVerbs.Bury(rest),
     ["queue-hold", .. var rest] => QueueVerbs.Hold(rest),
     ["loan-borrow", .. var rest] => QueueVerbs.Borrow(rest),
     ["queue-keep", .. var rest] => QueueVerbs.Keep(rest),

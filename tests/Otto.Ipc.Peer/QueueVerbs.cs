@@ -1,4 +1,5 @@
 using Otto.Ipc.Conformance;
+using Otto.Ipc.Mmap;
 using static System.Globalization.CultureInfo;
 
 namespace Otto.Ipc.Peer;
@@ -75,6 +76,27 @@ internal static class QueueVerbs
                 PeerConsole.WriteLine($"{(lease.DeadLetter("fault test") ? "dead" : "lost")} {sender}:{sequence}");
             else PeerConsole.WriteLine($"{(lease.Complete() ? "done" : "lost")} {sender}:{sequence}");
             if (hold is not null && !Payload.TryRead(hold.Payload.Span, out _, out _)) PeerConsole.WriteLine($"torn {sender}:{sequence}");
+        }
+
+        PeerConsole.WriteLine("finished");
+        return 0;
+    }
+
+    /// <summary>NAME SHARE MILLISECONDS: gives every message up until told to finish, in a queue that keeps so many dead
+    /// letters for so long.</summary>
+    public static int Bury(string[] arguments)
+    {
+        using WorkQueue queue = new MmapTransport().OpenQueue(arguments[0], new()
+        {
+            MaxDeadLetters = int.Parse(arguments[1], InvariantCulture),
+            DeadLetterRetention = TimeSpan.FromMilliseconds(int.Parse(arguments[2], InvariantCulture)),
+        });
+        queue.SetConsumer(true);
+        PeerConsole.WriteLine("ready");
+        while (!PeerConsole.IsFinishRequested)
+        {
+            if (!queue.TryLease(out WorkLease lease)) queue.WaitToLease(TimeSpan.FromMilliseconds(20));
+            else PeerConsole.WriteLine(lease.DeadLetter("fault test") ? "dead" : "lost");
         }
 
         PeerConsole.WriteLine("finished");

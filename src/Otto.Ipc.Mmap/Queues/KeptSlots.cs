@@ -52,6 +52,7 @@ internal sealed class KeptSlots(
         // Before the look: a slot that is kept meanwhile lowers the word again. Not never: a process that ends in here must not be the last
         // one to look.
         Interlocked.Exchange(ref word, now + AgainMilliseconds);
+        if (FaultPoints.On) FaultPoints.Reach("queue.kept.looking");
         long next = Never;
         foreach (Candidate kept in Find(static state => state is SlotState.Kept or SlotState.Withdrawn or SlotState.Dead))
         {
@@ -70,7 +71,7 @@ internal sealed class KeptSlots(
         // Some more than needed, so that not each dead letter costs a look at all slots.
         List<Candidate> dead = Find(static state => state is SlotState.Dead);
         int excess = dead.Count - MostDead;
-        if (excess <= 0) return; // The total is wrong, and counted again.
+        if (excess <= 0 || FaultPoints.Plants("queue.kept.never-drops")) return; // The total is wrong, and counted again.
         dead.Sort();
         foreach (Candidate oldest in dead.Take(Math.Min(excess + MostDead / 8, dead.Count - 1))) Drop(oldest, drop);
     }
@@ -106,6 +107,7 @@ internal sealed class KeptSlots(
     private bool Drop(in Candidate kept, Func<SlotToken, bool> drop)
     {
         if (!drop(kept.Token)) return false;
+        if (FaultPoints.On) FaultPoints.Reach("queue.kept.dropped");
         totals.CountDropped(SlotWord.State(kept.Token.Word), 1);
         return true;
     }

@@ -21,6 +21,7 @@ internal static class FaultPointNames
         "queue.cancel.word", "queue.reap.released", "queue.withdraw.word", "queue.sweep.word", "queue.sweep.taken-over",
         "queue.offer.described", "queue.offer.word", "queue.key.searched", "queue.key.pending", "queue.key.placed", "queue.offer.committed",
         "queue.result.described", "queue.result.word", "queue.pass-over.described", "queue.pass-over.word", "queue.take.aside",
+        "queue.kept.looking", "queue.kept.dropped",
         "topic.publish.announce", "topic.publish.oldest", "topic.publish.intent", "topic.publish.payload", "topic.publish.frame",
         "topic.publish.tail", "topic.enter.positions", "topic.enter.place", "topic.read.header", "topic.read.copied", "topic.read.before",
         "topic.read.position", "topic.leave.before", "topic.leave.place", "topic.eject.before", "topic.eject.place",
