@@ -118,6 +118,9 @@ public abstract partial class TaskConformance
             Is.EqualTo(new[] { 10, 200 }));
         Assert.That(e.Results[10].Error, Is.InstanceOf<ArgumentNullException>());
         Assert.That(e.InnerExceptions[^1].Message, Is.EqualTo("no more of them"));
+        // Short in a log, however many were refused.
+        Assert.That(e.Message, Does.StartWith("298 tasks of this call were enqueued and 2 were not").And.Contains("2 x "));
+        Assert.That(e.ToString(), Has.Length.LessThan(6000).And.Contains("ArgumentNullException"));
         await done.Reaches(298);
         Assert.That(e.Results.Where(static r => r.IsEnqueued).Select(static r => r.Receipt.Id).Distinct().Count(), Is.EqualTo(298));
     }

@@ -192,7 +192,7 @@ public sealed partial class SegmentLifetimeTests
     {
         var options = new MmapQueueOptions { MaxParticipants = 2, Slots = 4 };
         using WorkQueue one = _workspace.Transport.OpenQueue("jobs", options), two = _workspace.Transport.OpenQueue("jobs", options);
-        var thrown = Assert.Throws<IOException>(() => _workspace.Transport.OpenQueue("jobs", options));
+        var thrown = Assert.Throws<ParticipantLimitException>(() => _workspace.Transport.OpenQueue("jobs", options));
         Assert.That(thrown!.Message, Does.Contain("2 participants"));
         two.Dispose();
         _workspace.Transport.OpenQueue("jobs", options).Dispose();

@@ -39,7 +39,7 @@ public sealed class SubscriberJoinTests
     {
         MmapTopicOptions options = new() { Capacity = 4096, MaxPublishers = 2, MaxSubscribers = 3, Policy = policy };
         MessageSubscriber[] subscribers = [.. Enumerable.Range(0, 3).Select(_ => _workspace.Transport.OpenSubscriber("news", options))];
-        var thrown = Assert.Throws<IOException>(() => _workspace.Transport.OpenSubscriber("news"));
+        var thrown = Assert.Throws<ParticipantLimitException>(() => _workspace.Transport.OpenSubscriber("news"));
         Assert.That(thrown!.Message, Does.Contain("3 live subscribers").And.Contain("MaxSubscribers"));
         using (MessagePublisher one = _workspace.Transport.OpenPublisher("news"), two = _workspace.Transport.OpenPublisher("news"))
             Assert.That(two.TryPublish("x"u8), Is.True);
