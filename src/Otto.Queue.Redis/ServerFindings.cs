@@ -89,6 +89,10 @@ internal static class ServerFindings
         }
 
         long replicas = Number(says, "connected_slaves");
+        if (replicas < waitsForReplicas && says.GetValueOrDefault("role") == "master")
+            yield return new RouteWarning("replication", $"{server} has {replicas} connected replicas, and Redis.MinReplicas asks for "
+                + $"{waitsForReplicas}: enqueueing waits until they are there. A former master comes back as a replica only if its "
+                + "configuration file has masterauth");
         if (replicas == 0) yield break;
         // The field is there only where min-replicas-to-write is set.
         if (waitsForReplicas == 0 && !says.ContainsKey("min_slaves_good_slaves"))

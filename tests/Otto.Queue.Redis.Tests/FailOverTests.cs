@@ -4,7 +4,7 @@ using Otto.Queue.Tests.Support;
 
 namespace Otto.Queue.Redis.Tests;
 
-/// <summary>A cluster whose queues are spread, and a slot that moves while tasks are sent and worked on.</summary>
+/// <summary>Servers that lose their master or move a slot while tasks are sent and worked on.</summary>
 internal sealed class FailOverTests : QueueTest
 {
     private readonly string _name = $"q-{Guid.NewGuid():n}";
@@ -52,6 +52,45 @@ internal sealed class FailOverTests : QueueTest
         await load.GoesOnAsync();
         await load.EndAsync();
         Assert.That(await to.AskAsync($"EXISTS otto:{{{_name}}}:stream"), Is.EqualTo(":1"));
+    }
+
+    [Test]
+    public async Task A_killed_master_of_a_cluster_is_replaced_and_nothing_that_a_replica_had_is_lost()
+    {
+        using RedisCluster cluster = await RedisCluster.StartAsync(replicas: true);
+        Load load = await BeginAsync(cluster.Configuration, 1);
+        await load.GoesOnAsync();
+        int killed = RedisCluster.MasterOf(await cluster.SlotOfAsync(_name));
+        cluster.Masters[killed].Kill();
+        // The other one has no replica then, and no task is accepted before it has.
+        await Eventually.Holds(() => cluster.Replicas[killed].AskAllAsync("ROLE").Result.Contains("master", StringComparison.Ordinal));
+        await cluster.Masters[killed].StartAgainAsync();
+        await load.GoesOnAsync();
+        await load.EndAsync();
+    }
+
+    [Test]
+    public async Task A_killed_master_under_sentinels_is_replaced_and_nothing_that_a_replica_had_is_lost()
+    {
+        using RedisServer master = await RedisServer.StartAsync(persistent: true);
+        await master.AskAsync($"CONFIG SET masterauth {master.Password}");
+        master.Configure($"masterauth {master.Password}"); // It comes back as a replica.
+        using RedisServer replica = await RedisServer.StartReplicaAsync(master);
+        using RedisServer one = await RedisServer.StartSentinelAsync(master), two = await RedisServer.StartSentinelAsync(master),
+            three = await RedisServer.StartSentinelAsync(master);
+        foreach (RedisServer sentinel in (RedisServer[])[one, two, three])
+            await Eventually.Holds(() => sentinel.AskAllAsync("SENTINEL MASTER main").Result is { } said
+                && said.Contains("num-other-sentinels\r\n$1\r\n2", StringComparison.Ordinal)
+                && said.Contains("num-slaves\r\n$1\r\n1", StringComparison.Ordinal));
+        string sentinels = $"127.0.0.1:{one.Port},127.0.0.1:{two.Port},127.0.0.1:{three.Port}";
+        Load load = await BeginAsync($"{sentinels},serviceName=main,password={master.Password}", 1);
+        await load.GoesOnAsync();
+        master.Kill();
+        // The other one has no replica then, and no task is accepted before it has.
+        await Eventually.Holds(() => replica.AskAllAsync("ROLE").Result.Contains("master", StringComparison.Ordinal));
+        await master.StartAgainAsync();
+        await load.GoesOnAsync();
+        await load.EndAsync();
     }
 
     private TaskQueueOptions Over(string configuration, int replicas = 0) => InProcessOnly().UseRedis(configuration, o =>

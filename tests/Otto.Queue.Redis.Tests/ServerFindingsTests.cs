@@ -125,6 +125,14 @@ internal sealed class ServerFindingsTests : RedisTest
         Assert.That(ServerFindings.Codes, Does.Contain(code));
     }
 
+    [Test]
+    public void Fewer_replicas_than_a_task_waits_for_are_told()
+    {
+        Assert.That(ServerFindings.Of("10.0.0.1:6379", "role:master\nconnected_slaves:0", "", null, 1).Single().Text,
+            Does.Contain("has 0 connected replicas, and Redis.MinReplicas asks for 1"));
+        Assert.That(ServerFindings.Of("10.0.0.1:6379", "role:master\nconnected_slaves:0", "", null, 0), Is.Empty);
+    }
+
     private TaskQueueOptions Own(Action<RedisRouteOptions>? configure = null) => InProcessOnly().UseRedis(
         _own is { } own ? own.Configuration : "localhost", configure);
 

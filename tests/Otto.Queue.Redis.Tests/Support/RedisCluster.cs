@@ -35,7 +35,10 @@ internal sealed class RedisCluster : IDisposable
                     """, password);
                 cluster._nodes.Add(node);
                 password ??= node.Password;
+                if (i > 0) continue;
+                // Its password is chosen while it starts. It needs it again when it comes back as a replica.
                 await node.AskAsync($"CONFIG SET masterauth {password}");
+                node.Configure($"masterauth {password}");
             }
 
             await cluster.JoinAsync();

@@ -16,6 +16,7 @@ internal sealed class RedisServer : IDisposable
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("otto-redis-test-");
     private readonly string _password;
+    private string[] _arguments = [];
     private Process? _guard;
     private int _pid;
 
@@ -49,13 +50,16 @@ internal sealed class RedisServer : IDisposable
     /// <param name="persistent">Whether what it answered survives its death.</param>
     /// <param name="more">Further lines of its configuration.</param>
     /// <param name="password">Its password; one of its own by default.</param>
-    internal static async Task<RedisServer> StartAsync(bool persistent = false, string more = "", string? password = null)
+    /// <param name="arguments">Further arguments of its command line.</param>
+    internal static async Task<RedisServer> StartAsync(
+        bool persistent = false, string more = "", string? password = null, string[]? arguments = null)
     {
         if (!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(static d => File.Exists(Path.Combine(d, "redis-server"))))
             Assert.Ignore("redis-server is not installed: apt-get install redis-server");
         for (int attempt = 1; ; attempt++)
         {
-            RedisServer server = new(FreePort(), (persistent ? Persistent : "appendonly no\n") + more, password);
+            RedisServer server = new(FreePort(), (persistent ? Persistent : "appendonly no\n") + more, password)
+                { _arguments = arguments ?? [] };
             try
             {
                 await server.StartAgainAsync();
@@ -72,6 +76,14 @@ internal sealed class RedisServer : IDisposable
     internal static Task<RedisServer> StartReplicaAsync(RedisServer master, string more = "") => StartAsync(persistent: true,
         $"replicaof 127.0.0.1 {master.Port}\nmasterauth {master._password}\n{more}", master._password);
 
+    /// <summary>Starts a sentinel that watches a master under the name <c>main</c>.</summary>
+    internal static Task<RedisServer> StartSentinelAsync(RedisServer master) => StartAsync(more: $"""
+        sentinel monitor main 127.0.0.1 {master.Port} 2
+        sentinel auth-pass main {master._password}
+        sentinel down-after-milliseconds main 1000
+        sentinel failover-timeout main 3000
+        """, password: master._password, arguments: ["--sentinel"]);
+
     /// <summary>Adds a line to its configuration, for its next start.</summary>
     internal void Configure(string line) => File.AppendAllText(Path.Combine(_directory.FullName, "redis.conf"), $"\n{line}\n");
 
@@ -79,7 +91,8 @@ internal sealed class RedisServer : IDisposable
     internal async Task StartAgainAsync()
     {
         ProcessStartInfo start = new("bash") { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };
-        foreach (string argument in (string[])["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf")])
+        foreach (string argument in (string[])["-c", Guard, "guard", "redis-server", Path.Combine(_directory.FullName, "redis.conf"),
+            .. _arguments])
             start.ArgumentList.Add(argument);
         _guard = Process.Start(start)!;
         _pid = int.Parse((await _guard.StandardOutput.ReadLineAsync().Soon())!, System.Globalization.CultureInfo.InvariantCulture);
