@@ -79,7 +79,7 @@ public abstract class LabelledWorkQueue : SearchableWorkQueue
     /// <summary>Shows the messages that were passed over and that no worker has taken since.</summary>
     /// <param name="visit">Called with the start of each, at least the first
     /// <see cref="SearchableWorkQueue.SearchedBytes"/> bytes of it; <see langword="true"/> ends the visit.</param>
-    /// <remarks>Looks at each slot: intended for people, not for programs that do it often.</remarks>
+    /// <remarks>Reads each slot: intended for people, not for programs that do it often.</remarks>
     public virtual void VisitPassedOver(WorkMatch visit)
     {
     }

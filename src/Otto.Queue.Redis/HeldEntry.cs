@@ -56,7 +56,7 @@ internal sealed class HeldEntry(string id, string known, int attemptsBefore, str
     /// <summary>Whether a worker has begun with it; until then others get it after a while.</summary>
     internal bool Begun { get; set; }
 
-    /// <summary>Its task's id as it stands in the message; empty where it has none.</summary>
+    /// <summary>Its task's id as the message has it; empty if it has none.</summary>
     internal byte[] TaskIdBytes => Message.Length >= 8 + TaskId.Size ? Message.AsSpan(8, TaskId.Size).ToArray() : [];
 
     internal TaskId TaskId => Message.Length >= 8 + TaskId.Size ? TaskId.ReadFrom(Message.AsSpan(8)) : default;

@@ -13,7 +13,7 @@ internal sealed class RedisContents(RedisClient client, QueueKeys keys, Action<s
 
     internal static string NewName() => Guid.NewGuid().ToString("n")[..16];
 
-    /// <summary>Tells of a problem, for the log.</summary>
+    /// <summary>Reports a problem, for the log.</summary>
     internal void Warn(string warning) => warn(warning);
 
     /// <summary>Takes in the name that the server has now.</summary>

@@ -4,8 +4,10 @@ namespace Otto.Queue.Redis;
 
 internal static class RedisDeadLetterScripts
 {
-    /// <summary>ARGV capacity, reason, envelope, the most dead letters, ms that one is kept, events, ms that a result is
-    /// kept, the most results, key. Answers 1, or 0 if there is no room.</summary>
+    /// <summary>
+    /// ARGV capacity, reason, envelope, the most dead letters, ms that one is kept, events, ms that a result is kept,
+    /// the most results, key. Answers 1, or 0 if there is no room.
+    /// </summary>
     internal static readonly RedisScript Bury = new(RedisScriptParts.Begin + RedisScriptParts.Dead + RedisScriptParts.Results + """
         if redis.call('XLEN', stream) + redis.call('ZCARD', delayed) + redis.call('XLEN', dead) >= tonumber(ARGV[1]) then
           if redis.call('XLEN', dead) == 0 then return 0 end

@@ -89,7 +89,9 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, RedisRoute
             if (TryRemove(new SlotToken(entry.Use, entry.Place)) is not null) Taker?.OnLeaseLost(entry.TaskId);
     }
 
-    /// <summary>Whether an entry is of earlier contents of the server, which are lost: nobody else has it.</summary>
+    /// <summary>
+    /// Whether an entry is of earlier contents of the server, which are lost: no other worker has it.
+    /// </summary>
     private bool IsOrphan(HeldEntry entry) => entry.Generation != contents.Generation;
 
     public bool Complete(in SlotToken token)

@@ -15,10 +15,10 @@ internal static class RedisResultScripts
         """);
 
     /// <summary>
-    /// ARGV worker, ms that a result is reserved for it, the most bytes, the number of results that it has received, their
-    /// ids, then the ids that it asks for. What it has received is deleted. What it asks for is reserved for
-    /// it, so that an answer that is lost can be given again. Answers for each: the result, 0 gone, 1 not there yet or
-    /// reserved for another, 2 to be asked for again.
+    /// ARGV worker, ms that a result is reserved for it, the most bytes, the number of results that it has received,
+    /// their ids, then the ids that it asks for. What it has received is deleted. What it asks for is reserved for
+    /// it, so that an answer that is lost can be given again. Answers for each: the result, 0 gone, 1 not there yet
+    /// or reserved for another, 2 to be asked for again.
     /// </summary>
     internal static readonly RedisScript Collect = new(RedisScriptParts.Begin + RedisScriptParts.Results + """
         local received, now, bytes, out = tonumber(ARGV[4]), clock(), 0, {}
@@ -54,7 +54,7 @@ internal static class RedisResultScripts
 
     /// <summary>
     /// ARGV the task's id, events, ms that a result is kept, the most results. The index knows where the task is, so
-    /// that no other is looked at. Answers 1 taken back, 2 held by a worker, 0 not there.
+    /// that no other is read. Answers 1 taken back, 2 held by a worker, 0 not there.
     /// </summary>
     internal static readonly RedisScript Cancel = new(RedisScriptParts.Begin + RedisScriptParts.Places + RedisScriptParts.Aside
         + RedisScriptParts.Results + """

@@ -37,8 +37,10 @@ public sealed class RedisRouteOptions
     /// completion then has no effect.</remarks>
     public TimeSpan LeaseTime { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Gets or sets how long the result of a task with <see cref="EnqueueOptions.TrackResult"/> is kept until a
-    /// process waits for it, 1 s to 3,650 days. The default is 10 minutes.</summary>
+    /// <summary>
+    /// Gets or sets how long the result of a task with <see cref="EnqueueOptions.TrackResult"/> is kept until a
+    /// process waits for it, 1 s to 3,650 days. The default is 10 minutes.
+    /// </summary>
     /// <remarks>Results do not count toward <see cref="Capacity"/>. A queue keeps as many as its capacity, and at least
     /// 100,000; beyond that the oldest is dropped.</remarks>
     public TimeSpan ResultRetention { get; set; } = TimeSpan.FromMinutes(10);

@@ -61,8 +61,10 @@ internal static class RedisScriptParts
 
         """;
 
-    /// <summary>Entries that were passed over: acknowledged, so that nobody gets them again, and still in the stream.
-    /// <c>aside</c> sorts them by name and place, <c>names</c> counts them.</summary>
+    /// <summary>
+    /// Entries that were passed over: acknowledged, so that they are not delivered again, and still in the stream.
+    /// <c>aside</c> sorts them by name and place, <c>names</c> counts them.
+    /// </summary>
     internal const string Aside = """
         local function digits(n) return string.rep('0', 20 - #n) .. n end
         local function asideOf(name, e)
@@ -105,7 +107,7 @@ internal static class RedisScriptParts
 
         """;
 
-    /// <summary>A sleeper that hears nothing is dead or gone: the next is tried. ARGV[1] is where nudges go, without
+    /// <summary>A sleeper that receives nothing is dead or gone: the next is tried. ARGV[1] is where nudges go, without
     /// the worker's name.</summary>
     internal const string Wake = """
         local function wake(n)

@@ -309,11 +309,11 @@ internal static class RedisScripts
         """);
 
     /// <summary>
-    /// ARGV events, worker, 1 where it takes work, ms that it is taken to be alive, the names that it handles, ms that a
-    /// dead letter is kept, the most dead letters, a name for the contents if they have none, 1 where it may hold what it
-    /// does not know of yet,
-    /// then the entries that it holds. Renews all of it, and drops what is over its time. Answers: other workers, what
-    /// the queue holds, the name of its contents, then the entries that are no longer the worker's.
+    /// ARGV events, worker, 1 where it takes work, ms that it is taken to be alive, the names that it handles, ms
+    /// that a dead letter is kept, the most dead letters, a name for the contents if they have none, 1 where it may
+    /// hold what it does not know of yet, then the entries that it holds. Renews all of it, and drops what is over
+    /// its time. Answers: other workers, what the queue holds, the name of its contents, then the entries that are no
+    /// longer the worker's.
     /// </summary>
     internal static readonly RedisScript Pulse = new(RedisScriptParts.Begin + RedisScriptParts.EnsureGroup + RedisScriptParts.Counts
         + RedisScriptParts.Results + RedisScriptParts.Dead + """

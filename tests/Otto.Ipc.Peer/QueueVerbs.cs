@@ -82,8 +82,8 @@ internal static class QueueVerbs
         return 0;
     }
 
-    /// <summary>NAME SHARE MILLISECONDS: gives every message up until told to finish, in a queue that keeps so many dead
-    /// letters for so long.</summary>
+    /// <summary>NAME SHARE MILLISECONDS: gives every message up until told to finish, in a queue that keeps so many
+    /// dead letters for so long.</summary>
     public static int Bury(string[] arguments)
     {
         using WorkQueue queue = new MmapTransport().OpenQueue(arguments[0], new()

@@ -5,8 +5,8 @@ using Otto.Queue;
 
 internal static class ManyQueues
 {
-    /// <summary>Opens the queues, does a durable task in each, says how many descriptors and how much memory the process
-    /// has, and stops when it is told to.</summary>
+    /// <summary>Opens the queues, does a durable task in each, says how many descriptors and how much memory the
+    /// process has, and stops when it is told to.</summary>
     public static async Task RunAsync(string directory, string name, int count)
     {
         Say("opening"); // The console opens files of its own; later there may be no descriptor for them.
@@ -32,7 +32,8 @@ internal static class ManyQueues
             return;
         }
 
-        for (int i = 0; i < count; i++) await tasks.EnqueueNamedAsync($"{name}.{i}", new byte[1], new() { Durability = Durability.Process });
+        EnqueueOptions durable = new() { Durability = Durability.Process };
+        for (int i = 0; i < count; i++) await tasks.EnqueueNamedAsync($"{name}.{i}", new byte[1], durable);
         await tasks.DrainAsync();
         Say($"done {done}");
         Say($"descriptors {Directory.GetFileSystemEntries("/proc/self/fd").Length}");

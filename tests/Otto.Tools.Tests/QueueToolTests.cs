@@ -47,7 +47,8 @@ internal sealed class QueueToolTests : ToolTest
     {
         // Its creator keeps one of four places.
         using WorkQueue queue = new MmapTransport(new() { Directory = Folder }).OpenQueue("crowd", new() { MaxParticipants = 4 });
-        Result sent = Bash($$"""seq 40 | xargs -P 12 -I{} sh -c 'otto queue send crowd {} --dir {{Folder}} >/dev/null || echo failed {} $?'""");
+        Result sent = Bash(
+            $$"""seq 40 | xargs -P 12 -I{} sh -c 'otto queue send crowd {} --dir {{Folder}} >/dev/null || echo failed {} $?'""");
         Assert.That((sent.Code, sent.Output), Is.EqualTo((0, "")), sent.ToString());
         Assert.That(queue.GetCounts().Ready, Is.EqualTo(40));
     }
@@ -125,7 +126,8 @@ internal sealed class QueueToolTests : ToolTest
     public async Task Stat_names_and_counts_what_no_worker_handles()
     {
         static TaskQueueOptions Options(string folder) => new TaskQueueOptions().UseSharedMemory(o => o.Directory = folder);
-        await using TaskQueue worker = new(Options(Folder).AddHandler<byte[]>("a", static (_, _, _) => default, static h => h.Queue = "jobs"));
+        await using TaskQueue worker = new(
+            Options(Folder).AddHandler<byte[]>("a", static (_, _, _) => default, static h => h.Queue = "jobs"));
         await worker.StartAsync();
         await using TaskQueue producer = new(Options(Folder).AddProducer<byte[]>("b", static h => h.Queue = "jobs"));
         for (int i = 0; i < 3; i++) await producer.EnqueueAsync(new byte[1]);

@@ -71,7 +71,7 @@ internal sealed class IndexQueue
     public long AboutCount => Volatile.Read(ref _map.Long(_tailWord)) - Volatile.Read(ref _map.Long(_headWord));
 
     /// <summary>
-    /// How many slots a caller has to look at: no slot from there on was ever taken. Of the free slots, which are
+    /// How many slots a caller has to read: no slot from there on was ever taken. Of the free slots, which are
     /// taken in their order the first time, and only from where head is.
     /// </summary>
     public int EverTaken(int slots)

@@ -337,7 +337,7 @@ internal sealed class SlotTransitions
         return true;
     }
 
-    /// <summary>How many slots a caller has to look at: the others were never used.</summary>
+    /// <summary>How many slots a caller has to read: the others were never used.</summary>
     public int UsedSlots => _free.EverTaken(_layout.Slots);
 
     /// <summary>Frees slots of messages that were cancelled, or of results that are not collected.</summary>

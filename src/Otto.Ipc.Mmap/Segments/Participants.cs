@@ -82,8 +82,9 @@ internal sealed class Participants
         Participants participants = Observe(segment, sweep, seats);
         return participants.TryJoin(roles)
             ? participants
-            : throw new ParticipantLimitException($"{segment.Path} has {participants._seats.Count:N0} {seats.Who}, which is its limit; dispose "
-            + $"one, or create it with a higher {seats.Option}");
+            : throw new ParticipantLimitException(
+                $"{segment.Path} has {participants._seats.Count:N0} {seats.Who}, which is its limit; dispose "
+                + $"one, or create it with a higher {seats.Option}");
     }
 
     /// <summary>Checks the other participants, and sweeps them, without taking an entry.</summary>

@@ -82,7 +82,7 @@ public interface IResultChannel
 
     /// <summary>Whether the route itself publishes, as an event, that a result of
     /// <see cref="WorkLease.Complete(ReadOnlySpan{byte})"/> is there, in the step in which it is kept; and keeps and
-    /// publishes why there is none where a task was given up or taken back.</summary>
+    /// publishes why there is none if a task was given up or taken back.</summary>
     bool AnnouncesResults => false;
 
     /// <summary>Whether uncollected results take so much room that producers should collect theirs.</summary>

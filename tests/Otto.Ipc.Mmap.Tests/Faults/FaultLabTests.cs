@@ -16,7 +16,10 @@ public sealed class FaultLabTests
     {
         if (!RuntimeInformation.IsOSPlatform(OSPlatform.Linux)) Assert.Ignore("the model is checked on Linux");
         string root = RepositoryRoot();
-        var start = new ProcessStartInfo(Path.Combine(root, "eng", "faults")) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Path.Combine(root, "eng", "faults"))
+        {
+            RedirectStandardError = true, RedirectStandardOutput = true,
+        };
         start.ArgumentList.Add("--model");
         start.ArgumentList.Add("--short");
         using Process model = Process.Start(start)!;

@@ -53,7 +53,8 @@ internal sealed class PeerProcess : IDisposable
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
         };
-        foreach (string arg in (string[])["-c", $"ulimit -n {descriptors}; exec dotnet \"$@\"", "bash", dll, .. args]) start.ArgumentList.Add(arg);
+        string limited = $"ulimit -n {descriptors}; exec dotnet \"$@\"";
+        foreach (string arg in (string[])["-c", limited, "bash", dll, .. args]) start.ArgumentList.Add(arg);
         return new PeerProcess(start);
     }
 

@@ -54,7 +54,8 @@ internal sealed class KeptResultTests : QueueTest
     [Test]
     public async Task What_is_kept_of_a_task_that_was_taken_back_is_kept_from_then_on()
     {
-        TaskQueue producer = Make(Options().UseSharedMemory(static s => s.ResultRetention = TimeSpan.FromSeconds(1)).AddProducer<Job>("jobs"));
+        TaskQueue producer = Make(Options()
+            .UseSharedMemory(static s => s.ResultRetention = TimeSpan.FromSeconds(1)).AddProducer<Job>("jobs"));
         TaskReceipt later = await producer.EnqueueAsync(new Job(1), new() { TrackResult = true, Delay = TimeSpan.FromHours(1) });
         Assert.That(await producer.CancelAsync(later), Is.EqualTo(CancelOutcome.Removed));
         // What is sent meanwhile makes the queue look.

@@ -24,7 +24,7 @@ internal sealed class GuideTests
         if (!File.Exists(Repository.PathOf("artifacts/bin/otto"))) Assert.Fail("there are no tools in artifacts/bin; run eng/build first");
         IReadOnlyList<DocumentBlock> blocks = Ipc.Conformance.DocumentExamples.Blocks(document);
         bool needsRedis = blocks.Any(static block => block.Text.Contains("REDIS", StringComparison.Ordinal));
-        using RedisServer? redis = needsRedis ? await RedisServer.StartAsync() : null;
+        using RedisServer? redis = needsRedis ? await RedisServer.StartAsync(persistent: true) : null;
         using var run = new GuideRun(redis?.Configuration ?? "");
         int shown = 0;
         for (int i = 0; i < blocks.Count; i++)

@@ -67,7 +67,8 @@ internal sealed class SharedMemoryRoute(SharedMemoryOptions options) : ITaskRout
         MmapQueueOptions wanted = new()
         {
             Slots = options.Slots, SlotBytes = options.SlotBytes, MaxLoanBytes = options.MaxLoanBytes, MaxAttempts = options.MaxAttempts,
-            MaxParticipants = options.MaxParticipants, MaxDeadLetters = options.MaxDeadLetters, DeadLetterRetention = options.DeadLetterRetention,
+            MaxParticipants = options.MaxParticipants, MaxDeadLetters = options.MaxDeadLetters,
+            DeadLetterRetention = options.DeadLetterRetention,
         };
         try
         {

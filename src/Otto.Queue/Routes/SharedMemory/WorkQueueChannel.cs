@@ -170,7 +170,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
         ReadOnlySpan<byte> key = EnvelopeReader.KeyOf(message);
         MessageLabels labels = new()
         {
-            Id = EnvelopeReader.IdOf(message).Label, Key = key.IsEmpty ? 0 : KeyedMessage.HashOf(key), KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
+            Id = EnvelopeReader.IdOf(message).Label, Key = key.IsEmpty ? 0 : KeyedMessage.HashOf(key),
+            KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
         };
         WorkLease lease;
         if (queue is LabelledWorkQueue labelled
