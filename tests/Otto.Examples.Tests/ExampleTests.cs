@@ -66,7 +66,7 @@ internal sealed class ExampleTests
         }
 
         // The same program; what tells two machines apart is that they share no memory.
-        using RedisServer server = await RedisServer.StartAsync();
+        using RedisServer server = await RedisServer.StartAsync(persistent: true);
         Dictionary<string, string> outgrown =
             new() { ["Otto__Queue__Routes"] = "InProcess,SharedMemory,Redis",
                 ["Otto__Queue__Redis__Configuration"] = server.Configuration };
