@@ -121,6 +121,19 @@ public sealed class LoanFaultTests
         Assert.That((Directory.GetFiles(_workspace.Directory, "*.block").Length, Pool()!.Files), Is.EqualTo((1, 1)));
     }
 
+    [Test]
+    public void A_block_of_a_message_that_was_done_as_its_worker_died_is_freed_by_who_takes_the_place()
+    {
+        // Two places: the next handle has to take the dead one's, so that nobody is left to be swept.
+        using WorkQueue queue = _workspace.Transport.OpenQueue(Name, new() { Slots = 8, SlotBytes = 64, MaxParticipants = 2 });
+        Assert.That(queue.TrySend(Payload.Make(1, 0, Bytes)), Is.True);
+        using PeerProcess victim = Victim("loan.end.before:1", "queue-work");
+        Assert.That(victim.WaitForExit(), Is.EqualTo(137), victim.Errors);
+        using WorkQueue next = _workspace.Transport.OpenQueue(Name);
+        Assert.That(queue.GetCounts().Free, Is.EqualTo(queue.Capacity));
+        NothingIsLeft();
+    }
+
     private PeerProcess Victim(string at, params string[] arguments) =>
         _workspace.StartWith([("OTTO_FAULT_AT", at + ":KILL")], [arguments[0], Name, .. arguments[1..]]);
 
