@@ -187,7 +187,8 @@ internal sealed class LostServerTests : RedisTest
     {
         TimeSpan drain = TimeSpan.FromSeconds(1), command = TimeSpan.FromSeconds(4);
         TaskQueueOptions working = RedisOnly(o => o.CommandTimeout = command).AddHandler<Job, string>(Name, static (job, _, _) =>
-            new($"{job.Number}"), static h => h.Concurrency = 4), producing = RedisOnly(o => o.CommandTimeout = command).AddProducer<Job>(Name);
+            new($"{job.Number}"), static h => h.Concurrency = 4);
+        TaskQueueOptions producing = RedisOnly(o => o.CommandTimeout = command).AddProducer<Job>(Name);
         working.DrainTimeout = producing.DrainTimeout = drain;
         TaskQueue worker = await StartAsync(working), producer = Make(producing);
         Task[] senders = [.. Enumerable.Range(0, 8).Select(sender => Task.Run(async () =>
@@ -221,7 +222,8 @@ internal sealed class LostServerTests : RedisTest
     public async Task A_server_that_hung_counts_as_available_when_it_answers_again()
     {
         TaskQueue producer = Make(AllRoutes(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(500)).AddProducer<Job>(Name));
-        Assert.That((await producer.EnqueueAsync(new Job(0), new() { Durability = Durability.Cluster })).Route, Is.EqualTo(RouteName.Redis));
+        TaskReceipt before = await producer.EnqueueAsync(new Job(0), new() { Durability = Durability.Cluster });
+        Assert.That(before.Route, Is.EqualTo(RouteName.Redis));
         Server.Pause();
         Task<TaskReceipt> sent = producer.EnqueueAsync(new Job(1), new() { Durability = Durability.Cluster }).AsTask();
         await Eventually.Holds(() => producer.Queues[0].Routes[^1].Channel.Status is not null);

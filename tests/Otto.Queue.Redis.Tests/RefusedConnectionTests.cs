@@ -67,7 +67,8 @@ internal sealed class RefusedConnectionTests : RedisTest
         Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.Redis));
 
         // One connection: it may not come back in between.
-        await server.AskAsync("CONFIG SET requirepass changed\r\nCLIENT KILL TYPE normal SKIPME yes\r\nCLIENT KILL TYPE pubsub", answers: 3);
+        await server.AskAsync("CONFIG SET requirepass changed\r\nCLIENT KILL TYPE normal SKIPME yes\r\nCLIENT KILL TYPE pubsub",
+            answers: 3);
         await Eventually.Holds(() => ErrorAsync(queue).Result?.Contains("WRONGPASS", StringComparison.Ordinal) == true);
         HealthCheckService health = provider.GetRequiredService<HealthCheckService>();
         await Eventually.Holds(() => (health.CheckHealthAsync().Result.Entries["otto-queue"].Description ?? "")
