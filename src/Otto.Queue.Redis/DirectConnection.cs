@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Text;
 using StackExchange.Redis;
 
@@ -40,6 +41,22 @@ internal sealed class DirectConnection : IDisposable
         {
             connection.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Asks a server whether it refuses these credentials.</summary>
+    /// <returns>What it says against them; <see langword="null"/> if nothing, or if it says nothing at all.</returns>
+    internal static string? FindRefusal(EndPoint server, ConfigurationOptions options, TimeSpan timeout)
+    {
+        try
+        {
+            using DirectConnection connection = Open(server, options, timeout);
+            connection.Must(["PING"]);
+            return null;
+        }
+        catch (Exception e) when (e is IOException or SocketException or AuthenticationException)
+        {
+            return e.Message.Split(' ')[0] is "WRONGPASS" or "NOAUTH" ? e.Message : null;
         }
     }
 

@@ -4,24 +4,22 @@ using StackExchange.Redis;
 
 namespace Otto.Queue.Redis;
 
-// The one file that calls StackExchange.Redis, by members that 2.13.23 and later share: a program may bring any of these versions.
+// The one class that runs commands of StackExchange.Redis, by members that 2.13.23 and later share: a program may bring any of these.
 
-internal sealed class RedisClient : IAsyncDisposable
+internal sealed partial class RedisClient : IAsyncDisposable
 {
     private readonly IConnectionMultiplexer _multiplexer;
     private readonly bool _owned;
     private readonly TimeSpan _timeout;
+    private readonly ConfigurationOptions _options;
     private readonly IDatabase _database;
     private const long CheckEveryMilliseconds = 60_000;
-    private const long RediscoverEveryMilliseconds = 1_000;
 
     private readonly Lock _lock = new();
     private volatile RouteWarning[] _warnings = [];
     private Task? _checking;
     private long _checkedAt = Environment.TickCount64;
-    private long _rediscoveredAt;
-    private volatile string? _failure;
-    private volatile string? _readOnly;
+    private volatile bool _closed;
     private volatile TaskCompletionSource _change = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal RedisClient(IConnectionMultiplexer multiplexer, bool owned, TimeSpan timeout)
@@ -35,6 +33,7 @@ internal sealed class RedisClient : IAsyncDisposable
         _multiplexer = multiplexer;
         _owned = owned;
         _timeout = timeout;
+        _options = options;
         _database = multiplexer.GetDatabase();
         multiplexer.ConnectionFailed += OnFailed;
         multiplexer.ConnectionRestored += OnRestored;
@@ -48,13 +47,6 @@ internal sealed class RedisClient : IAsyncDisposable
 
     /// <summary>Raised after a connection came back: what was said to sleepers meanwhile is lost.</summary>
     internal event Action? Restored;
-
-    private string RefusesPassword => $"{Servers} rejects the password, or requires one; set password= in the configuration";
-
-    private string Servers => string.Join(", ", _multiplexer.GetEndPoints().Select(static e => e.ToString()));
-
-    /// <summary>Why the server cannot be reached; <see langword="null"/> while it can.</summary>
-    internal string? Error => _multiplexer.IsConnected ? _readOnly : _failure ?? $"not connected to {Servers}";
 
     /// <summary>The database that the configuration names.</summary>
     internal int Database => _database.Database;
@@ -91,18 +83,20 @@ internal sealed class RedisClient : IAsyncDisposable
             all[2 + keys.Length + i] = arguments[i] is ServerChannel channel ? RedisChannel.Literal(channel.Name) : arguments[i];
         try
         {
+            RedisResult answer;
             try
             {
-                RedisReply reply = new(await WithinTimeoutAsync(_database.ExecuteAsync("EVALSHA", all)).ConfigureAwait(false));
-                NoteReadOnly(null);
-                return reply;
+                answer = await WithinTimeoutAsync(_database.ExecuteAsync("EVALSHA", all)).ConfigureAwait(false);
             }
             catch (RedisServerException e) when (e.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
             {
                 // A server that was restarted, or has never seen the script: it did not run.
                 all[0] = script.Text;
-                return new RedisReply(await WithinTimeoutAsync(_database.ExecuteAsync("EVAL", all)).ConfigureAwait(false));
+                answer = await WithinTimeoutAsync(_database.ExecuteAsync("EVAL", all)).ConfigureAwait(false);
             }
+
+            NoteReadOnly(null);
+            return new RedisReply(answer);
         }
         catch (Exception e) when (Translate(e) is { } trouble)
         {
@@ -264,100 +258,28 @@ internal sealed class RedisClient : IAsyncDisposable
     {
         try
         {
-            return await command.WaitAsync(_timeout, cancellationToken).ConfigureAwait(false);
+            T answer = await command.WaitAsync(_timeout, cancellationToken).ConfigureAwait(false);
+            NoteAnswer();
+            return answer;
         }
-        catch (TimeoutException) when (!command.IsCompleted)
+        catch (TimeoutException)
         {
             _ = NoteReasonAsync(command);
+            NoteSilence();
             throw;
         }
-    }
-
-    // A program's own connection keeps a command for a while in the hope of a connection, and gives its reason later than is waited for.
-    private async Task NoteReasonAsync(Task command)
-    {
-        try
-        {
-            await command.ConfigureAwait(false);
-        }
-        catch (Exception e) when (Translate(e) is not null)
-        {
-            // The reason is noted.
-        }
-    }
-
-    private RedisUnavailableException? Translate(Exception e) => e switch
-    {
-        RedisServerException server => OfServer(server),
-        RedisConnectionException connection => OfConnection(connection),
-        RedisTimeoutException or ObjectDisposedException or OperationCanceledException
-            => new RedisUnavailableException(Error ?? e.Message, e),
-        TimeoutException => new RedisUnavailableException($"no answer from {Servers} within {_timeout.TotalSeconds:0.###} s", e),
-        _ => null,
-    };
-
-    // The events of the first attempt were raised before there was anyone to handle them; a command that fails repeats its reason.
-    private Task FindReasonAsync() => NoteReasonAsync(_database.PingAsync());
-
-    // After a fail-over the client looks for the new master within a minute: too late for tasks that wait.
-    private void Rediscover()
-    {
-        long now = Environment.TickCount64, before = Volatile.Read(ref _rediscoveredAt);
-        if (now - before < RediscoverEveryMilliseconds || Interlocked.CompareExchange(ref _rediscoveredAt, now, before) != before) return;
-        _multiplexer.ConfigureAsync().ContinueWith(static done => _ = done.Exception, TaskScheduler.Default);
-    }
-
-    private RedisUnavailableException OfConnection(RedisConnectionException e)
-    {
-        if (_multiplexer.IsConnected) Rediscover();
-        if (!_multiplexer.IsConnected && ReasonOf(e) is { } reason) _failure = reason;
-        return new RedisUnavailableException(Error ?? e.Message, e);
-    }
-
-    // The client says AuthenticationFailure of a TLS handshake, of a missing permission and of a refused password alike.
-    // Only the server's own words, somewhere down the chain, tell which.
-    private string? ReasonOf(Exception? e)
-    {
-        for (Exception? at = e; at is not null; at = at.InnerException)
-        {
-            if (at is AuthenticationException) return $"the TLS handshake with {Servers} failed: {at.Message}";
-            if (IsOfPassword(at.Message)) return RefusesPassword;
-        }
-
-        return null;
-    }
-
-    private static bool IsOfPassword(string said)
-        => said.Contains("NOAUTH", StringComparison.Ordinal) || said.Contains("WRONGPASS", StringComparison.Ordinal);
-
-    // A replica answers, and takes nothing: the same as no server, until one of the next heartbeats gets through.
-    private void NoteReadOnly(string? error)
-    {
-        if (_readOnly == error) return;
-        _readOnly = error;
-        Change();
-    }
-
-    private RedisUnavailableException OfServer(RedisServerException e)
-    {
-        if (e.Message.StartsWith("READONLY", StringComparison.Ordinal))
-        {
-            Rediscover();
-            NoteReadOnly($"{Servers} is a replica and accepts no tasks ({e.Message}); waits for it to become the master, or for another");
-        }
-
-        return RedisUnavailableException.OfServer(e.Message, e, IsOfPassword(e.Message.Split(' ', 2)[0]) ? RefusesPassword : null);
     }
 
     private void OnFailed(object? sender, ConnectionFailedEventArgs e)
     {
         _failure = ReasonOf(e.Exception) ?? $"{e.EndPoint}: {e.FailureType}";
         Change();
+        _ = AskForRefusalAsync();
     }
 
     private void OnRestored(object? sender, ConnectionFailedEventArgs e)
     {
-        _failure = null;
+        _failure = _silence = null;
         Change();
         Restored?.Invoke();
     }
@@ -373,6 +295,8 @@ internal sealed class RedisClient : IAsyncDisposable
     {
         _multiplexer.ConnectionFailed -= OnFailed;
         _multiplexer.ConnectionRestored -= OnRestored;
+        _closed = true;
+        Change();
         Heartbeats.End();
         // Commands still on their way are not waited for: whoever needs their answer has it already.
         if (_owned) await Task.Run(() => _multiplexer.Close(allowCommandsToComplete: false)).ConfigureAwait(false);

@@ -50,6 +50,12 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
         ReleaseTaken();
     }
 
+    /// <summary>Completes when no entries can be on their way here any more.</summary>
+    internal async Task EndAsync()
+    {
+        if (Volatile.Read(ref _taking) is { } taking) await ((Task)taking).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     /// <summary>Looks now: something may have come.</summary>
     internal void Nudge() => _nudged.TrySetResult();
 
@@ -95,8 +101,9 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
                 // What was on its way before may have found nothing before our nudge was there to be heard:
                 // only our own look sends us to sleep.
                 Task<TimeSpan>? before = Volatile.Read(ref _taking);
-                if (before is { IsCompleted: false } && await before.ConfigureAwait(false) >= TimeSpan.Zero && AtHand > 0) return;
-                sleep = await TakeOnceAsync().ConfigureAwait(false);
+                if (before is { IsCompleted: false }
+                    && await before.WaitAsync(cancellationToken).ConfigureAwait(false) >= TimeSpan.Zero && AtHand > 0) return;
+                sleep = await TakeOnceAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
             }
             catch (RedisUnavailableException e) when (!e.Refused)
             {

@@ -10,7 +10,7 @@ namespace Otto.Queue.Redis;
 internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEventChannel, IResultChannel, IDeadLetterChannel,
     ICrashEvidenceChannel, ISelectiveChannel
 {
-    // How long a close waits for acknowledgements to arrive; what does not arrive runs again elsewhere.
+    // How long a close waits for acknowledgements and all else to arrive; what does not arrive runs again elsewhere.
     private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(200);
@@ -314,20 +314,38 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         lock (_lock) return new(_disposing ??= DisposeOnceAsync());
     }
 
+    // One patience for everything together, and none for a server that is silent.
     private async Task DisposeOnceAsync()
     {
         try
         {
             _client.Restored -= OnRestored;
             StopConsuming();
-            await _leases.FlushAsync(_client.Error is null ? CloseTimeout : TimeSpan.Zero).ConfigureAwait(false);
-            if (_client.Error is null)
-                await _results.FlushAsync().WaitAsync(CloseTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            using CancellationTokenSource patience = new(CloseTimeout);
+            Task leaving = LeaveAsync();
+            while (!leaving.IsCompleted && _client.Error is null && !patience.IsCancellationRequested)
+                await Task.WhenAny(leaving, _client.WaitForChangeAsync(CloseTimeout, patience.Token)).ConfigureAwait(false);
+            // Where it has not ended: a beat under way ends by itself, and has no other after it.
+            Task ended = _pulse.DisposeAsync().AsTask();
+            if (leaving.IsCompleted) await ended.ConfigureAwait(false);
+            await _closing.CancelAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            await _closed().ConfigureAwait(false);
+        }
+    }
+
+    private async Task LeaveAsync()
+    {
+        try
+        {
+            await _consumer.EndAsync().ConfigureAwait(false); // What still came is given back.
+            await _leases.FlushAsync(CloseTimeout).ConfigureAwait(false);
+            await _results.FlushAsync().WaitAsync(CloseTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await _pulse.DisposeAsync().ConfigureAwait(false);
             await _closing.CancelAsync().ConfigureAwait(false);
-            if (_client.Error is not null) return;
             await _subscribing.WaitAsync(CloseTimeout).ConfigureAwait(false); // For good: nobody listens any more.
-            // All at once: of a server that hangs, one patience is enough.
             await Task.WhenAll([.. _subscriptions.Select(static unsubscribe => unsubscribe()),
                 _client.RunAsync(RedisScripts.Leave, _keys.All, [_keys.Events, _worker])])
                 .ConfigureAwait(false);
@@ -335,10 +353,6 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         catch (RedisUnavailableException)
         {
             // Others learn by our silence.
-        }
-        finally
-        {
-            await _closed().ConfigureAwait(false);
         }
     }
 }

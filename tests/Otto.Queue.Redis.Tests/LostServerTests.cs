@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Otto.Ipc;
@@ -179,6 +180,56 @@ internal sealed class LostServerTests : RedisTest
         {
             Server.Resume();
         }
+    }
+
+    [Test]
+    public async Task Workers_and_producers_of_a_server_that_hangs_close_within_one_bound([Values] bool noticed)
+    {
+        TimeSpan drain = TimeSpan.FromSeconds(1), command = TimeSpan.FromSeconds(4);
+        TaskQueueOptions working = RedisOnly(o => o.CommandTimeout = command).AddHandler<Job, string>(Name, static (job, _, _) =>
+            new($"{job.Number}"), static h => h.Concurrency = 4);
+        TaskQueueOptions producing = RedisOnly(o => o.CommandTimeout = command).AddProducer<Job>(Name);
+        working.DrainTimeout = producing.DrainTimeout = drain;
+        TaskQueue worker = await StartAsync(working), producer = Make(producing);
+        Task[] senders = [.. Enumerable.Range(0, 8).Select(sender => Task.Run(async () =>
+        {
+            while (true) await producer.EnqueueAsync(new Job(sender), new() { TrackResult = true });
+        }))];
+        await Eventually.Holds(() => worker.GetStatistics()[0].Completed > 200);
+        Server.Pause();
+        try
+        {
+            if (noticed)
+            {
+                await Eventually.Holds(() => worker.Queues[0].Routes[0].Channel.Status is not null
+                    && producer.Queues[0].Routes[0].Channel.Status is not null);
+                Assert.That(producer.Queues[0].Routes[0].Channel.Status, Does.Contain("no answer from 127.0.0.1:"));
+            }
+
+            long start = Stopwatch.GetTimestamp();
+            await Task.WhenAll(worker.StopAsync(), producer.DisposeAsync().AsTask()).Soon();
+            await worker.DisposeAsync();
+            Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(drain + (2 * command)));
+            foreach (Task sender in senders) Assert.That(async () => await sender.Soon(), Throws.InstanceOf<InvalidOperationException>());
+        }
+        finally
+        {
+            Server.Resume();
+        }
+    }
+
+    [Test]
+    public async Task A_server_that_hung_counts_as_available_when_it_answers_again()
+    {
+        TaskQueue producer = Make(AllRoutes(static o => o.CommandTimeout = TimeSpan.FromMilliseconds(500)).AddProducer<Job>(Name));
+        TaskReceipt before = await producer.EnqueueAsync(new Job(0), new() { Durability = Durability.Cluster });
+        Assert.That(before.Route, Is.EqualTo(RouteName.Redis));
+        Server.Pause();
+        Task<TaskReceipt> sent = producer.EnqueueAsync(new Job(1), new() { Durability = Durability.Cluster }).AsTask();
+        await Eventually.Holds(() => producer.Queues[0].Routes[^1].Channel.Status is not null);
+        Server.Resume();
+        await Eventually.Holds(() => producer.Queues[0].Routes[^1].Channel.Status is null);
+        Assert.That((await sent.Soon()).Route, Is.EqualTo(RouteName.Redis));
     }
 
     [Test]

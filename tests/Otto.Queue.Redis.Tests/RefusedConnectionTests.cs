@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Otto.Queue.Redis.Tests.Support;
 using Otto.Queue.Tests.Support;
 using StackExchange.Redis;
@@ -50,6 +52,49 @@ internal sealed class RefusedConnectionTests : RedisTest
     }
 
     [Test]
+    public async Task A_password_that_changes_while_the_program_runs_is_named_until_it_is_right_again([Values] bool own)
+    {
+        using RedisServer server = await RedisServer.StartAsync();
+        string configuration = $"{server.Configuration}{Brief},syncTimeout=500,asyncTimeout=500";
+        await using ConnectionMultiplexer? multiplexer = own ? await ConnectionMultiplexer.ConnectAsync(configuration) : null;
+        ServiceCollection services = new();
+        services.AddLogging();
+        services.AddOttoQueue(o => (multiplexer is null ? o.UseRedis(configuration) : o.UseRedis(multiplexer))
+            .UseSharedMemory(static s => s.Enabled = false).AddProducer<Job>(Name)).AddHealthCheck();
+        await using ServiceProvider provider = services.BuildServiceProvider();
+        TaskQueue queue = provider.GetRequiredService<TaskQueue>();
+        await queue.StartAsync();
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.Redis));
+
+        // One connection: it may not come back in between.
+        await server.AskAsync("CONFIG SET requirepass changed\r\nCLIENT KILL TYPE normal SKIPME yes\r\nCLIENT KILL TYPE pubsub",
+            answers: 3);
+        await Eventually.Holds(() => ErrorAsync(queue).Result?.Contains("WRONGPASS", StringComparison.Ordinal) == true);
+        HealthCheckService health = provider.GetRequiredService<HealthCheckService>();
+        await Eventually.Holds(() => (health.CheckHealthAsync().Result.Entries["otto-queue"].Description ?? "")
+            .Contains("rejects the password, or requires one (WRONGPASS", StringComparison.Ordinal));
+        // The client tries again and again, and what it says meanwhile does not hide the reason.
+        Task<TaskReceipt> waiting = queue.EnqueueAsync(new Job(2)).AsTask();
+        int looks = 0; // With the old password, each of which is refused as well.
+        await Eventually.Holds(() => Refusals(server).Result - ++looks > 3);
+        Assert.That(await ErrorAsync(queue), Does.Contain("WRONGPASS"));
+
+        Assert.That(await server.AskAsync($"AUTH changed\r\nCONFIG SET requirepass {server.Password}", answers: 2), Is.EqualTo("+OK"));
+        Assert.That((await waiting.Soon()).Route, Is.EqualTo(RouteName.Redis));
+        await Eventually.Holds(() => ErrorAsync(queue).Result is null);
+    }
+
+    [Test]
+    public async Task A_password_that_is_asked_for_from_now_on_is_named()
+    {
+        using RedisServer server = await RedisServer.StartAsync(password: "\"\"", more: "protected-mode no\n");
+        TaskQueue queue = Make(InProcessOnly().UseRedis($"127.0.0.1:{server.Port}{Brief}").AddProducer<Job>(Name));
+        Assert.That((await queue.EnqueueAsync(new Job(1))).Route, Is.EqualTo(RouteName.Redis));
+        await server.AskAsync("CONFIG SET requirepass new\r\nCLIENT KILL TYPE normal SKIPME yes\r\nCLIENT KILL TYPE pubsub", answers: 3);
+        await Eventually.Holds(() => ErrorAsync(queue).Result?.Contains("NOAUTH", StringComparison.Ordinal) == true);
+    }
+
+    [Test]
     public async Task A_certificate_that_is_not_trusted_is_not_called_a_wrong_password()
     {
         DirectoryInfo directory = Directory.CreateTempSubdirectory("otto-redis-tls-");
@@ -88,6 +133,13 @@ internal sealed class RefusedConnectionTests : RedisTest
         using PeerProcess peer = PeerProcess.Start("maps", $"redis:{Server.Configuration}", Name);
         await peer.SaysAsync("looked");
         Assert.That(peer.Lines, Is.EqualTo(new[] { "looked" }));
+    }
+
+    private static async Task<int> Refusals(RedisServer server)
+    {
+        string[] lines = (await server.AskAllAsync("AUTH changed\r\nINFO errorstats")).Split("\r\n");
+        return lines.FirstOrDefault(static l => l.StartsWith("errorstat_WRONGPASS:count=", StringComparison.Ordinal)) is { } line
+            ? int.Parse(line.Split('=')[1], System.Globalization.CultureInfo.InvariantCulture) : 0;
     }
 
     // On a busy machine the connection may still be under way at the first look; the next heartbeat knows more.

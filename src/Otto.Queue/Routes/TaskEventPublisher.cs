@@ -8,7 +8,7 @@ namespace Otto.Queue;
 
 internal sealed class TaskEventPublisher(QueueContext context, RouteConnections routes)
 {
-    private static readonly TimeSpan FlushTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan FlushTimeout = TimeSpan.FromSeconds(5), FlushCheck = TimeSpan.FromMilliseconds(50);
 
     private const int MostPublishedAtOnce = 1000;
 
@@ -30,12 +30,14 @@ internal sealed class TaskEventPublisher(QueueContext context, RouteConnections 
         }
     }
 
-    /// <summary>Waits, before a stop, until results that are on their way have arrived; not for a route that is
-    /// unavailable.</summary>
+    /// <summary>Waits, before a stop, until results that are on their way have arrived; not for a route that is, or
+    /// becomes, unavailable.</summary>
     internal async ValueTask FlushAsync()
     {
-        if (_results.IsEmpty || routes.All.Any(static r => r.Channel.Status is not null)) return;
-        await Task.WhenAll(_results.Keys).WaitAsync(FlushTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_results.IsEmpty) return;
+        Task arrived = Task.WhenAll(_results.Keys), late = Task.Delay(FlushTimeout);
+        while (!arrived.IsCompleted && !late.IsCompleted && !routes.All.Any(static r => r.Channel.Status is not null))
+            await arrived.WaitAsync(FlushCheck).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void KeepUntilPublished(Task publishing, TaskId? resultOf)
