@@ -11,6 +11,7 @@ namespace Otto.Ipc.FaultLab.Scenes;
 internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool mustReach) : Scene(fault, kill, random, mustReach)
 {
     private const string Name = "news";
+    private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(30);
     private readonly SlowSubscriberPolicy _policy = Enum.Parse<SlowSubscriberPolicy>(fault.Victim.Split(' ')[^1]);
     private readonly StallTimer _publishes = new();
     private readonly List<Listener> _listeners = [];
@@ -118,11 +119,13 @@ internal sealed class TopicScene(FaultCase fault, bool kill, Random random, bool
         _publisherEnded = true;
     }
 
-    private static void Publish(MessagePublisher publisher, byte[] message)
+    private void Publish(MessagePublisher publisher, byte[] message)
     {
-        while (!publisher.TryPublish(message))
+        long start = Stopwatch.GetTimestamp();
+        // Where the scene ends early, the subscribers stop reading, and hold whoever still publishes.
+        while (!publisher.TryPublish(message) && !Stopping)
         {
-            if (!publisher.WaitToPublish(message.Length, TimeSpan.FromSeconds(30)))
+            if (!publisher.WaitToPublish(message.Length, TimeSpan.FromMilliseconds(100)) && Stopwatch.GetElapsedTime(start) > LongestHold)
                 throw new TimeoutException("a subscriber held the publisher");
         }
     }
