@@ -12,10 +12,13 @@ internal sealed class UnreadOffers(TimeProvider time)
 
     // A quarter of a minute where no other worker is attached, most of one where there are some.
     private const int MostAlone = 6;
-    private const int MostBesideOthers = 10;
+    private const int MostBesideOthers = 30;
 
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(8);
+
+    // Short, and so often: this worker is awake for the message as it comes back, and may be the quicker one many times in a row.
+    private static readonly TimeSpan LongestBesideOthers = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<TaskId, (int Count, long Since)> _offers = [];
 
@@ -29,7 +32,8 @@ internal sealed class UnreadOffers(TimeProvider time)
         lock (_offers)
         {
             (int count, long since) = _offers.GetValueOrDefault(id, (0, time.GetTimestamp()));
-            pause = TimeSpan.FromTicks(Math.Min(First.Ticks << Math.Min(count, 16), Longest.Ticks));
+            TimeSpan longest = others > 0 ? LongestBesideOthers : Longest;
+            pause = TimeSpan.FromTicks(Math.Min(First.Ticks << Math.Min(count, 16), longest.Ticks));
             history = "";
             if (count >= (others > 0 ? MostBesideOthers : MostAlone))
             {
