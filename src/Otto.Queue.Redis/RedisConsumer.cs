@@ -167,7 +167,8 @@ internal sealed class RedisConsumer(RedisClient client, QueueKeys keys, RedisRou
         }
 
         long due = items[0].Number;
-        return due < 0 || due > options.PollInterval.TotalMilliseconds ? options.PollInterval : TimeSpan.FromMilliseconds(due);
+        return due < 0 || due > options.PollInterval.TotalMilliseconds ? options.PollInterval
+            : TimeSpan.FromMilliseconds(due) + leases.Yields;
     }
 
     private void Add(List<HeldEntry> entries)

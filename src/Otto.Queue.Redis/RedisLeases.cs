@@ -12,6 +12,8 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, RedisRoute
     /// <summary>The largest result that is kept.</summary>
     internal const int MaxResultBytes = 64 << 20;
 
+    private static readonly TimeSpan OthersFirst = TimeSpan.FromMilliseconds(250);
+
     private const int MostInBatch = 128;
     private const int MostBytesInBatch = 1 << 20;
 
@@ -26,6 +28,7 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, RedisRoute
     private TaskCompletionSource? _hurry;
     private bool _settling;
     private long _uses;
+    private long _offersUntil;
     private int _count;
 
     internal ITaskConsumer? Taker { get; set; }
@@ -120,10 +123,18 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, RedisRoute
         return true;
     }
 
-    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay) =>
-        countAttempt ? Release(token, 'r', delay, static entry => entry.AttemptsCounted + 1)
-        : delay > TimeSpan.Zero ? Release(token, 'r', delay, static entry => entry.AttemptsCounted)
-        : Release(token, 's', delay, static entry => entry.AttemptsBefore);
+    public bool Abandon(in SlotToken token, bool countAttempt, TimeSpan delay)
+    {
+        if (countAttempt) return Release(token, 'r', delay, static entry => entry.AttemptsCounted + 1);
+        if (delay <= TimeSpan.Zero) return Release(token, 's', delay, static entry => entry.AttemptsBefore);
+        // Any thread may store here; a shorter time that stays costs the others one chance.
+        Volatile.Write(ref _offersUntil, Environment.TickCount64 + (long)(delay + OthersFirst).TotalMilliseconds);
+        return Release(token, 'r', delay, static entry => entry.AttemptsCounted);
+    }
+
+    /// <summary>How much longer this worker sleeps than until the next delayed task is due: it could not do a task and
+    /// offers it, so that another worker should be the quicker one.</summary>
+    internal TimeSpan Yields => Environment.TickCount64 < Volatile.Read(ref _offersUntil) ? OthersFirst : TimeSpan.Zero;
 
     public bool Repeat(in SlotToken token, TimeSpan delay) => Release(token, 'e', delay, static _ => 0);
 
