@@ -46,9 +46,15 @@ internal sealed partial class RedisClient
     // After a fail-over the client looks for the new master within a minute: too late for tasks that wait.
     private void Rediscover()
     {
-        long now = Environment.TickCount64, before = Volatile.Read(ref _rediscoveredAt);
-        if (now - before < RediscoverEveryMilliseconds || Interlocked.CompareExchange(ref _rediscoveredAt, now, before) != before) return;
+        if (!IsTime(ref _rediscoveredAt, RediscoverEveryMilliseconds)) return;
         _multiplexer.ConfigureAsync().ContinueWith(static done => _ = done.Exception, TaskScheduler.Default);
+    }
+
+    // For one of those who ask at once.
+    private static bool IsTime(ref long last, long every)
+    {
+        long now = Environment.TickCount64, before = Volatile.Read(ref last);
+        return now - before >= every && Interlocked.CompareExchange(ref last, now, before) == before;
     }
 
     private RedisUnavailableException OfConnection(RedisConnectionException e)
@@ -88,9 +94,7 @@ internal sealed partial class RedisClient
     // Where a password changed meanwhile, the client comes back again and again and says little of why it fails. The server says it.
     private async Task AskForRefusalAsync()
     {
-        long now = Environment.TickCount64, before = Volatile.Read(ref _askedAt);
-        if (now - before < (_refusal is null ? RediscoverEveryMilliseconds : RefusedAgainMilliseconds)
-            || Interlocked.CompareExchange(ref _askedAt, now, before) != before) return;
+        if (!IsTime(ref _askedAt, _refusal is null ? RediscoverEveryMilliseconds : RefusedAgainMilliseconds)) return;
         EndPoint[] servers = _multiplexer.GetEndPoints();
         string? said = await Task.Run(() => servers.Select(s => DirectConnection.FindRefusal(s, _options, _timeout))
             .FirstOrDefault(static r => r is not null)).ConfigureAwait(false);

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Security.Authentication;
 using StackExchange.Redis;
 
 namespace Otto.Queue.Redis;
@@ -8,13 +7,13 @@ namespace Otto.Queue.Redis;
 
 internal sealed partial class RedisClient : IAsyncDisposable
 {
+    private const long CheckEveryMilliseconds = 60_000;
+
     private readonly IConnectionMultiplexer _multiplexer;
     private readonly bool _owned;
     private readonly TimeSpan _timeout;
     private readonly ConfigurationOptions _options;
     private readonly IDatabase _database;
-    private const long CheckEveryMilliseconds = 60_000;
-
     private readonly Lock _lock = new();
     private volatile RouteWarning[] _warnings = [];
     private Task? _checking;
@@ -67,6 +66,9 @@ internal sealed partial class RedisClient : IAsyncDisposable
         return client;
     }
 
+    /// <summary>The servers that the client knows.</summary>
+    private IEnumerable<IServer> Nodes => _multiplexer.GetEndPoints().Select(e => _multiplexer.GetServer(e));
+
     /// <summary>Completes when a connection comes or goes, or after a moment.</summary>
     internal async Task WaitForChangeAsync(TimeSpan most, CancellationToken cancellationToken)
         => await _change.Task.WaitAsync(most, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -112,7 +114,7 @@ internal sealed partial class RedisClient : IAsyncDisposable
         {
             long most = (long)_timeout.TotalMilliseconds / 2; // The server answers others of this connection only after that.
             // It is about what its own connection wrote: in a cluster, that to the queue's master.
-            bool cluster = _multiplexer.GetEndPoints().Any(e => _multiplexer.GetServer(e).ServerType == ServerType.Cluster);
+            bool cluster = Nodes.Any(static s => s.ServerType == ServerType.Cluster);
             EndPoint? master = cluster ? await WithinTimeoutAsync(_database.IdentifyEndpointAsync(key, CommandFlags.DemandMaster))
                 .ConfigureAwait(false) : null;
             RedisResult has = await WithinTimeoutAsync(master is null ? _database.ExecuteAsync("WAIT", [least, most])
@@ -135,8 +137,7 @@ internal sealed partial class RedisClient : IAsyncDisposable
     internal async Task<HashSet<string>> FindKeysAsync(string pattern, CancellationToken cancellationToken)
     {
         HashSet<string> found = [];
-        IServer[] masters = [.. _multiplexer.GetEndPoints().Select(e => _multiplexer.GetServer(e))
-            .Where(static s => s is { IsConnected: true, IsReplica: false, ServerType: ServerType.Cluster })];
+        IServer[] masters = [.. Nodes.Where(static s => s is { IsConnected: true, IsReplica: false, ServerType: ServerType.Cluster })];
         try
         {
             if (masters.Length == 0) await ScanAsync(_database.ExecuteAsync).ConfigureAwait(false);
@@ -210,7 +211,7 @@ internal sealed partial class RedisClient : IAsyncDisposable
 
     private async Task CheckAsync(RedisRouteOptions options)
     {
-        IServer[] connected = [.. _multiplexer.GetEndPoints().Select(e => _multiplexer.GetServer(e)).Where(static s => s.IsConnected)];
+        IServer[] connected = [.. Nodes.Where(static s => s.IsConnected)];
         // A replica says what its master's says too, unless it is all that there is.
         if (connected.Any(static s => !s.IsReplica)) connected = [.. connected.Where(static s => !s.IsReplica)];
         if (connected.Length == 0) return; // Said by Error. The next connection looks.

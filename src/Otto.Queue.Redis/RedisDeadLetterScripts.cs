@@ -38,18 +38,15 @@ internal static class RedisDeadLetterScripts
 
     /// <summary>ARGV nudge, id, 1 to make it ready again. Answers whether it was there.
     /// A key is taken again if no other task has it, and the result that it failed is withdrawn.</summary>
-    internal static readonly RedisScript MoveDead = new(RedisScriptParts.Begin + RedisScriptParts.Places + RedisScriptParts.Wake + """
+    internal static readonly RedisScript MoveDead = new(RedisScriptParts.Begin + RedisScriptParts.Places + RedisScriptParts.Wake
+        + RedisScriptParts.Results + """
         local e = redis.call('XRANGE', dead, ARGV[2], ARGV[2])
         if not e[1] then return 0 end
         redis.call('XDEL', dead, ARGV[2])
         if ARGV[3] == '1' then
           local m, a, k = fields(e[1][2])
           if k ~= '' then redis.call('HSETNX', keys, k, idOf(m)) end
-          if wants(m) then
-            redis.call('HDEL', results, idOf(m))
-            redis.call('ZREM', due, idOf(m))
-            redis.call('HDEL', claims, idOf(m))
-          end
+          if wants(m) then removeResult(idOf(m)) end
           add(m, 0, k)
           wake(1)
         end

@@ -24,8 +24,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     private Task _reclaiming = Task.CompletedTask;
     private volatile int _others;
     private long _nextWarning;
-    private int _counted;
-    private volatile StrongCounts _counts = new(default);
+    private volatile Counted? _counts;
 
     internal RedisHeartbeat(RedisClient client, QueueKeys keys, RedisRouteOptions options, string worker, RedisLeases leases,
         RedisConsumer consumer, RedisContents contents)
@@ -43,7 +42,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     /// unavailable.</summary>
     internal int OtherWorkers => _client.Error is null ? _others : 0;
 
-    internal WorkQueueCounts LastCounts => _counts.Value;
+    internal WorkQueueCounts LastCounts => _counts?.Value ?? default;
 
     /// <summary>Beats from now on.</summary>
     internal void Start() => _client.Heartbeats.Add(Beat, _options.Heartbeat);
@@ -89,7 +88,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
             object[] arguments =
             [
                 _keys.Events, _worker, _consumer.Takes ? "1" : "0", (long)(_options.Heartbeat * 3).TotalMilliseconds,
-                _consumer.Handled, (long)_options.DeadLetterRetention.TotalMilliseconds, _options.MostDeadLetters, RedisContents.NewName(),
+                _consumer.Handled, _options.DeadLetterMilliseconds, _options.MostDeadLetters, RedisContents.NewName(),
                 _consumer.IsTaking || !_reclaiming.IsCompleted ? "1" : "0", .. some.Select(static e => e.Id),
             ];
             yield return (some, arguments);
@@ -124,10 +123,9 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     /// <summary>Takes in what the server said the queue holds.</summary>
     internal void Note(WorkQueueCounts counts)
     {
-        long dropped = counts.DroppedDeadLetters - LastCounts.DroppedDeadLetters;
-        bool first = Interlocked.Exchange(ref _counted, 1) == 0;
-        _counts = new(counts);
-        if (!first && dropped > 0 && Environment.TickCount64 >= _nextWarning)
+        if (Interlocked.Exchange(ref _counts, new Counted(counts)) is not { } before) return;
+        long dropped = counts.DroppedDeadLetters - before.Value.DroppedDeadLetters;
+        if (dropped > 0 && Environment.TickCount64 >= _nextWarning)
         {
             _nextWarning = Environment.TickCount64 + 60_000;
             _contents.Warn(string.Create(CultureInfo.InvariantCulture, $"{dropped:N0} dead letters were dropped, the oldest first: "
@@ -163,5 +161,5 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
         await _reclaiming.ConfigureAwait(false);
     }
 
-    private sealed record StrongCounts(WorkQueueCounts Value);
+    private sealed record Counted(WorkQueueCounts Value);
 }

@@ -260,8 +260,8 @@ internal sealed class RedisLeases(RedisClient client, QueueKeys keys, RedisRoute
         return
         [
             keys.WakeUp(""), worker, batch.MinBy(static s => s.Entry.Order).Entry.Id, batch.MaxBy(static s => s.Entry.Order).Entry.Id,
-            new string([.. batch.Select(static s => s.What)]), keys.Events, (long)options.ResultRetention.TotalMilliseconds,
-            options.MostResults, (long)options.DeadLetterRetention.TotalMilliseconds, options.MostDeadLetters, .. entries,
+            new string([.. batch.Select(static s => s.What)]), keys.Events, options.ResultMilliseconds,
+            options.MostResults, options.DeadLetterMilliseconds, options.MostDeadLetters, .. entries,
         ];
     }
 

@@ -24,11 +24,7 @@ internal static class RedisResultScripts
         local received, now, bytes, out = tonumber(ARGV[4]), clock(), 0, {}
         for i = 5, 4 + received do
           local id = ARGV[i]
-          if string.find(redis.call('HGET', claims, id) or '', ARGV[1], 1, true) == 1 then
-            redis.call('HDEL', results, id)
-            redis.call('ZREM', due, id)
-            redis.call('HDEL', claims, id)
-          end
+          if string.find(redis.call('HGET', claims, id) or '', ARGV[1], 1, true) == 1 then removeResult(id) end
         end
         for i = 5 + received, #ARGV do
           local id, n, said = ARGV[i], redis.call('HSTRLEN', results, ARGV[i]), 0
@@ -57,7 +53,7 @@ internal static class RedisResultScripts
     /// that no other is read. Answers 1 taken back, 2 held by a worker, 0 not there.
     /// </summary>
     internal static readonly RedisScript Cancel = new(RedisScriptParts.Begin + RedisScriptParts.Places + RedisScriptParts.Aside
-        + RedisScriptParts.Results + """
+        + RedisScriptParts.Held + RedisScriptParts.Results + """
         local id = ARGV[1]
         local place = redis.call('HGET', ids, id)
         if not place then return 0 end
@@ -66,8 +62,7 @@ internal static class RedisResultScripts
           m, a, k = peek(id)
           pull(id)
         else
-          local held = redis.pcall('XPENDING', stream, 'workers', place, place, 1)
-          if not held.err and held[1] then
+          if held(place) then
             -- Kept until the task ends, so that its worker's death does not undo it; bounded, as any worker may never return.
             redis.call('ZADD', cancelled, clock(), id)
             redis.call('ZREMRANGEBYRANK', cancelled, 0, -10001)

@@ -50,6 +50,14 @@ internal sealed class RedisResults(RedisClient client, QueueKeys keys, string wo
         }
     }
 
+    /// <summary>A task's id as the scripts get it.</summary>
+    internal static byte[] Field(TaskId id)
+    {
+        byte[] bytes = new byte[TaskId.Size];
+        id.WriteTo(bytes);
+        return bytes;
+    }
+
     /// <summary>Waits until the server knows what was received.</summary>
     internal Task FlushAsync()
     {
@@ -120,8 +128,8 @@ internal sealed class RedisResults(RedisClient client, QueueKeys keys, string wo
 
             try
             {
-                object[] arguments = [worker, ReservedMilliseconds, MostBytes, received.Count, .. received.Select(static a => a.Bytes()),
-                    .. batch.Select(static a => a.Bytes())];
+                object[] arguments = [worker, ReservedMilliseconds, MostBytes, received.Count, .. received.Select(static a => Field(a.Id)),
+                    .. batch.Select(static a => Field(a.Id))];
                 RedisReply[] items = (await client.RunAsync(RedisResultScripts.Collect, keys.All, arguments).ConfigureAwait(false)).Items;
                 foreach (Ask one in received) End(one);
                 for (int i = 0; i < batch.Count; i++) Take(batch[i], items[i].Bytes);
@@ -181,12 +189,5 @@ internal sealed class RedisResults(RedisClient client, QueueKeys keys, string wo
 
         /// <summary>Completes when the result may be asked for anew.</summary>
         internal TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        internal byte[] Bytes()
-        {
-            byte[] bytes = new byte[TaskId.Size];
-            id.WriteTo(bytes);
-            return bytes;
-        }
     }
 }

@@ -79,6 +79,12 @@ public sealed class RedisRouteOptions
     /// <c>lag</c>, <c>cluster</c>, <c>version</c> and <c>unknown</c>. The default is none.</summary>
     public IList<string> AcceptedWarnings { get; set; } = [];
 
+    /// <summary>For how many milliseconds a result is kept.</summary>
+    internal long ResultMilliseconds => (long)ResultRetention.TotalMilliseconds;
+
+    /// <summary>For how many milliseconds a dead letter is kept.</summary>
+    internal long DeadLetterMilliseconds => (long)DeadLetterRetention.TotalMilliseconds;
+
     /// <summary>The number of dead letters beyond which the oldest goes.</summary>
     internal long MostDeadLetters => MaxDeadLetters ?? Math.Max(1, Capacity / 2);
 

@@ -99,9 +99,14 @@ internal static class RedisScriptParts
           local _, bi, bn, bf, bp = parts(b)
           return recurs(a) and ai == bi and an == bn and af == bf and ap == bp
         end
-        local function held(e)
+
+        """;
+
+    /// <summary>Whether an entry is held: by a worker, or by any if none is named.</summary>
+    internal const string Held = """
+        local function held(e, by)
           if not e then return false end
-          local p = redis.pcall('XPENDING', stream, 'workers', e, e, 1)
+          local p = by and redis.pcall('XPENDING', stream, 'workers', e, e, 1, by) or redis.pcall('XPENDING', stream, 'workers', e, e, 1)
           return not p.err and p[1] ~= nil
         end
 
@@ -143,8 +148,9 @@ internal static class RedisScriptParts
     /// <summary>Results that wait to be collected: <c>results</c> by id, <c>due</c> when each is over. Both keys end by
     /// themselves where no process is left.</summary>
     internal const string Results = """
+        local function removeResult(id) redis.call('ZREM', due, id) redis.call('HDEL', results, id) redis.call('HDEL', claims, id) end
         local function dropResults(of)
-          for _, id in ipairs(of) do redis.call('ZREM', due, id) redis.call('HDEL', results, id) redis.call('HDEL', claims, id) end
+          for _, id in ipairs(of) do removeResult(id) end
           count('results', #of)
         end
         local function keep(id, event, ms, most)

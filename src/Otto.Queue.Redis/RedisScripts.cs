@@ -16,7 +16,7 @@ internal static class RedisScripts
     /// lost answer gets the first answer.
     /// </summary>
     internal static readonly RedisScript Send = new(RedisScriptParts.Begin + RedisScriptParts.Places + RedisScriptParts.Aside
-        + RedisScriptParts.Schedule + RedisScriptParts.Wake + RedisScriptParts.Counts + """
+        + RedisScriptParts.Held + RedisScriptParts.Schedule + RedisScriptParts.Wake + RedisScriptParts.Counts + """
         local before = redis.call('GET', KEYS[19])
         if before then
           local cut = string.find(before, ' ', 1, true)
@@ -102,7 +102,8 @@ internal static class RedisScripts
     /// none the worker counts as asleep, and the only answer is how many ms until the next is due, or -1.
     /// </summary>
     internal static readonly RedisScript Take = new(RedisScriptParts.Begin + RedisScriptParts.Places + RedisScriptParts.Aside
-        + RedisScriptParts.Schedule + RedisScriptParts.Wake + RedisScriptParts.EnsureGroup + RedisScriptParts.Ended + """
+        + RedisScriptParts.Held + RedisScriptParts.Schedule + RedisScriptParts.Wake + RedisScriptParts.EnsureGroup
+        + RedisScriptParts.Ended + """
         redis.call('SREM', sleepers, ARGV[2])
         local moved, now = 0, nil
         local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
@@ -195,7 +196,7 @@ internal static class RedisScripts
     /// later one fails.
     /// </summary>
     internal static readonly RedisScript Settle = new(RedisScriptParts.Begin + RedisScriptParts.Places + RedisScriptParts.Aside
-        + RedisScriptParts.Wake + RedisScriptParts.Ended + RedisScriptParts.Results + RedisScriptParts.Dead + """
+        + RedisScriptParts.Held + RedisScriptParts.Wake + RedisScriptParts.Ended + RedisScriptParts.Results + RedisScriptParts.Dead + """
         local answers, ready_, done, doneIds, kept = {}, 0, {}, {}, {}
         local mine, all = {}, false
         local pending = redis.pcall('XPENDING', stream, 'workers', ARGV[3], ARGV[4], #ARGV, ARGV[2])
@@ -204,13 +205,10 @@ internal static class RedisScripts
           for _, p in ipairs(pending) do mine[p[1]] = true end
         end
         local function take(e)
-          local held = mine[e]
-          if held == nil and not all then
-            local one = redis.pcall('XPENDING', stream, 'workers', e, e, 1, ARGV[2])
-            held = not one.err and one[1]
-          end
+          local taken = mine[e]
+          if taken == nil and not all then taken = held(e, ARGV[2]) end
           mine[e] = false
-          return held
+          return taken
         end
         local noted, suspected = redis.call('EXISTS', cancelled) == 1, redis.call('EXISTS', suspects) == 1
         local function release(k, id)
@@ -315,8 +313,8 @@ internal static class RedisScripts
     /// its time. Answers: other workers, what the queue holds, the name of its contents, then the entries that are no
     /// longer the worker's.
     /// </summary>
-    internal static readonly RedisScript Pulse = new(RedisScriptParts.Begin + RedisScriptParts.EnsureGroup + RedisScriptParts.Counts
-        + RedisScriptParts.Results + RedisScriptParts.Dead + """
+    internal static readonly RedisScript Pulse = new(RedisScriptParts.Begin + RedisScriptParts.EnsureGroup + RedisScriptParts.Held
+        + RedisScriptParts.Counts + RedisScriptParts.Results + RedisScriptParts.Dead + """
         local now, gone = clock(), 0
         for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '-inf', now)) do
           gone = gone + redis.call('ZREM', workers, w)
@@ -338,9 +336,8 @@ internal static class RedisScripts
         end
         local lost = {}
         for i = 10, #ARGV do
-          local held = redis.pcall('XPENDING', stream, 'workers', ARGV[i], ARGV[i], 1, ARGV[2])
-          if held.err or not held[1] then lost[#lost + 1] = ARGV[i]
-          else redis.call('XCLAIM', stream, 'workers', ARGV[2], 0, ARGV[i], 'JUSTID') end
+          if held(ARGV[i], ARGV[2]) then redis.call('XCLAIM', stream, 'workers', ARGV[2], 0, ARGV[i], 'JUSTID')
+          else lost[#lost + 1] = ARGV[i] end
         end
         dropResults(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 1000))
         trimDead(ARGV[7], ARGV[6])
@@ -395,9 +392,8 @@ internal static class RedisScripts
 
     /// <summary>ARGV worker, entry. Notes that the worker runs the entry alone: should it fall
     /// silent, that counts as an attempt. Answers 1 if it still holds the entry.</summary>
-    internal static readonly RedisScript BeginAlone = new(RedisScriptParts.Begin + """
-        local held = redis.pcall('XPENDING', stream, 'workers', ARGV[2], ARGV[2], 1, ARGV[1])
-        if held.err or not held[1] then return 0 end
+    internal static readonly RedisScript BeginAlone = new(RedisScriptParts.Begin + RedisScriptParts.Held + """
+        if not held(ARGV[2], ARGV[1]) then return 0 end
         local v = redis.call('HGET', suspects, ARGV[2]) or '0'
         redis.call('HSET', suspects, ARGV[2], string.match(v, '^%d+') .. '*')
         return 1

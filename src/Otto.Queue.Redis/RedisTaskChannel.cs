@@ -121,8 +121,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
     private async ValueTask<bool> AddDeadLetterAsync(byte[] message, string reason)
     {
         RedisReply reply = await _client.RunAsync(RedisDeadLetterScripts.Bury, _keys.All,
-            [_options.Capacity, reason, message, _options.MostDeadLetters, (long)_options.DeadLetterRetention.TotalMilliseconds,
-                _keys.Events, ResultMilliseconds, _options.MostResults, KeyOf(message)]).ConfigureAwait(false);
+            [_options.Capacity, reason, message, _options.MostDeadLetters, _options.DeadLetterMilliseconds,
+                _keys.Events, _options.ResultMilliseconds, _options.MostResults, KeyOf(message)]).ConfigureAwait(false);
         return reply.Number == 1;
     }
 
@@ -148,8 +148,6 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
         message is [(byte)'O', ..] && message.Length > 48 + message[6] + message[7]
             ? message.AsSpan(48 + message[6], message[7]).ToArray() : [];
 
-    private long ResultMilliseconds => (long)_options.ResultRetention.TotalMilliseconds;
-
     public void SetHandled(IReadOnlyCollection<string> names) => _consumer.Handled = string.Join('\n', names);
 
     public bool PassOver(in WorkLease lease, ReadOnlySpan<byte> name) => _leases.PassOver(lease, Encoding.UTF8.GetString(name));
@@ -165,10 +163,9 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     public async ValueTask<CancelOutcome> CancelAsync(TaskId id, CancellationToken cancellationToken)
     {
-        byte[] bytes = new byte[TaskId.Size];
-        id.WriteTo(bytes);
         RedisReply reply = await _client.RunAsync(RedisResultScripts.Cancel, _keys.All,
-            [bytes, _keys.Events, ResultMilliseconds, _options.MostResults]).WaitAsync(cancellationToken).ConfigureAwait(false);
+            [RedisResults.Field(id), _keys.Events, _options.ResultMilliseconds, _options.MostResults])
+            .WaitAsync(cancellationToken).ConfigureAwait(false);
         return reply.Number switch { 1 => CancelOutcome.Removed, 2 => CancelOutcome.Requested, _ => CancelOutcome.NotFound };
     }
 
@@ -188,9 +185,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
 
     public async ValueTask NotifyAsync(ReadOnlyMemory<byte> message, TaskId? resultOf = null)
     {
-        byte[] id = [];
-        if (resultOf is { } task) task.WriteTo(id = new byte[TaskId.Size]);
-        object[] arguments = [_keys.Events, message.ToArray(), id, ResultMilliseconds, _options.MostResults];
+        byte[] id = resultOf is { } task ? RedisResults.Field(task) : [];
+        object[] arguments = [_keys.Events, message.ToArray(), id, _options.ResultMilliseconds, _options.MostResults];
         while (true)
         {
             try

@@ -15,22 +15,6 @@ public sealed class ClusterTaskTests : TaskConformance
     [OneTimeTearDown]
     public static void StopCluster() => s_cluster?.Dispose();
 
-    protected override Task<IRouteHarness> CreateHarnessAsync() => Task.FromResult<IRouteHarness>(new ClusterHarness(s_cluster!));
-
-    private sealed class ClusterHarness(RedisCluster cluster) : IRouteHarness
-    {
-        public bool JoinsProcesses => true;
-
-        public bool KeepsDeadLetters => true;
-
-        public bool CountsAttemptsOfTheDead => true;
-
-        public Durability Durability => Durability.Cluster;
-
-        public TaskQueueOptions MakeOptions() =>
-            new TaskQueueOptions().UseInProcess(static o => o.Enabled = false).UseSharedMemory(static s => s.Enabled = false).UseRedis(
-                cluster.Configuration);
-
-        public ValueTask DisposeAsync() => default;
-    }
+    protected override Task<IRouteHarness> CreateHarnessAsync() =>
+        Task.FromResult<IRouteHarness>(new RedisHarness(s_cluster!.Configuration));
 }

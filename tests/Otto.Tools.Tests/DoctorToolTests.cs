@@ -37,6 +37,16 @@ internal sealed partial class DoctorToolTests : ToolTest
                 @"(?m)^[1-9]\d* problems?, \d+ notes?$"));
     }
 
+    [Test]
+    public void Every_documented_variable_is_known()
+    {
+        string[] names = [.. Variable().Matches(File.ReadAllText(Path.Combine(DocumentExamples.Root, "docs", "configuration.md")))
+            .Select(static match => match.Value).Distinct().Except(["OTTO_SHM_DIR", "OTTO_MMAP_DIR"])];
+        Assert.That(names, Has.Length.GreaterThan(10));
+        Finding[] findings = Doctor($"export {string.Join(' ', names.Select(static name => name + "="))}");
+        Assert.That(findings.Where(static f => f.Text.Contains("no program reads it", StringComparison.Ordinal)), Is.Empty);
+    }
+
     [TestCase("chmod 770 $OTTO_MMAP_DIR", "$OTTO_MMAP_DIR", "mode 770", "chmod 700 ")]
     [TestCase("ln -s /tmp $OTTO_MMAP_DIR/link", "$OTTO_MMAP_DIR/link", "a symbolic link", "OTTO_SHM_DIR")]
     [TestCase("touch $OTTO_MMAP_DIR/file", "$OTTO_MMAP_DIR/file", "not a directory", "OTTO_SHM_DIR")]
@@ -194,6 +204,9 @@ internal sealed partial class DoctorToolTests : ToolTest
         """).Output;
 
     // Without a code, it must be the one that the findings ask for.
+    [GeneratedRegex("OTTO_[A-Z_]+")]
+    private static partial Regex Variable();
+
     private Finding[] Doctor(string prepare, int? code = null)
     {
         Result result = Bash($"export OTTO_SHM_DIR=$OTTO_MMAP_DIR; {(prepare.Length == 0 ? ":" : prepare)}; otto doctor --json");

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Otto.Ipc.Conformance;
 
 namespace Otto.Tools.Tests;
 
@@ -6,7 +7,7 @@ namespace Otto.Tools.Tests;
 
 internal sealed partial class FifoDocumentTests : ToolTest
 {
-    private static readonly string Document = File.ReadAllText(Path.Combine(Root(), "docs", "fifo.md"));
+    private static readonly string Document = File.ReadAllText(Path.Combine(DocumentExamples.Root, "docs", "fifo.md"));
 
     private static IEnumerable<TestCaseData> Examples()
     {
@@ -37,13 +38,6 @@ internal sealed partial class FifoDocumentTests : ToolTest
         int indent = block.Groups["indent"].Length;
         return string.Concat(
             block.Groups["body"].Value.Split('\n')[..^1].Select(line => (line.Length >= indent ? line[indent..] : line) + "\n"));
-    }
-
-    private static string Root()
-    {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
-        return root;
     }
 
     [GeneratedRegex(@"^(?<indent> *)```(?<kind>[a-z]*)\n(?<body>(?:.*\n)*?)\k<indent>```$", RegexOptions.Multiline)]

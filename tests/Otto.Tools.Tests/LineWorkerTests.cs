@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Otto.Ipc.Conformance;
 using Otto.Queue.Tests.Support;
 
 namespace Otto.Tools.Tests;
@@ -24,7 +25,7 @@ internal sealed partial class LineWorkerTests : ToolTest
 
     private static IEnumerable<TestCaseData> Examples()
     {
-        string document = File.ReadAllText(Path.Combine(Root(), "docs", "workers.md"));
+        string document = File.ReadAllText(Path.Combine(DocumentExamples.Root, "docs", "workers.md"));
         MatchCollection blocks = Block().Matches(document);
         for (int i = 0; i + 1 < blocks.Count; i += 2)
             yield return new TestCaseData(blocks[i].Groups["body"].Value, blocks[i + 1].Groups["body"].Value).SetArgDisplayNames(
@@ -178,13 +179,6 @@ internal sealed partial class LineWorkerTests : ToolTest
         File.WriteAllText(Path.Combine(Folder, "worker.py"), program);
         return Bash($"cd {Folder}; {before}; export PYTHONUTF8=1; "
             + $"timeout 50 otto queue work jobs --dir {Folder} {options} -- python3 {Folder}/worker.py");
-    }
-
-    private static string Root()
-    {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
-        return root;
     }
 
     [GeneratedRegex(@"^```(?<kind>sh|text)\n(?<body>(?:.*\n)*?)```$", RegexOptions.Multiline)]

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using Otto.Ipc.Conformance;
 
 namespace Otto.Tools.Tests;
 
@@ -76,9 +77,7 @@ internal abstract class ToolTest
     {
         // eng/test --redis-client: tools that were built with another client.
         if (Environment.GetEnvironmentVariable("OTTO_TEST_TOOLS") is { Length: > 0 } built) return built;
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
-        string folder = Path.Combine(root, "artifacts", "bin");
+        string folder = Path.Combine(DocumentExamples.Root, "artifacts", "bin");
         return File.Exists(Path.Combine(folder, "otto-mmap-read")) ? folder
             : throw new InvalidOperationException($"there are no tools in {folder}; run eng/build first");
     }

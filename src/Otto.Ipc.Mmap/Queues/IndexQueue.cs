@@ -71,8 +71,8 @@ internal sealed class IndexQueue
     public long AboutCount => Volatile.Read(ref _map.Long(_tailWord)) - Volatile.Read(ref _map.Long(_headWord));
 
     /// <summary>
-    /// How many slots a caller has to read: no slot from there on was ever taken. Of the free slots, which are
-    /// taken in their order the first time, and only from where head is.
+    /// How many slots may ever have been taken. Of the free slots, which are taken in their order the first time, and
+    /// only from where head is.
     /// </summary>
     public int EverTaken(int slots)
     {

@@ -115,7 +115,7 @@ internal sealed class KeptSlots(
     private List<Candidate> Find(Func<SlotState, bool> isWanted)
     {
         List<Candidate> found = [];
-        for (int slot = 0; slot < layout.Slots; slot++)
+        for (int slot = 0, end = totals.UsedSlots; slot < end; slot++)
         {
             // Acquire: pairs with the release that made the slot Kept or Dead; its time is the one of this word.
             long word = Volatile.Read(ref map.Long(layout.Slot(slot)));

@@ -36,7 +36,7 @@ internal sealed class QueueRecovery(
         int[] readyLaps = ready.Snapshot(layout.Slots);
         bool forgetsCells = FaultPoints.Plants("queue.sweep.forgets-cells"),
             forgetsLeases = FaultPoints.Plants("queue.sweep.forgets-leases");
-        for (int slot = 0, end = free.EverTaken(layout.Slots); slot < end; slot++)
+        for (int slot = 0, end = totals.UsedSlots; slot < end; slot++)
         {
             long word = Volatile.Read(ref map.Long(layout.Slot(slot)));
             // Once more where somebody cancelled the message under our hands: that leaves the dead one's name.

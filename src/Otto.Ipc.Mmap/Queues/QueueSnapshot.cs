@@ -57,7 +57,7 @@ internal sealed class QueueSnapshot(
         long now = MachineClock.CoarseMilliseconds;
         if (layout.Slots > SearchedSlots && now - Volatile.Read(ref _leaseSearchedAt) < 1000) return Volatile.Read(ref _oldestLease);
         long oldest = 0;
-        for (int i = 0, end = free.EverTaken(layout.Slots); i < end; i++)
+        for (int i = 0, end = totals.UsedSlots; i < end; i++)
         {
             long word = Volatile.Read(ref Word(i));
             if (SlotWord.State(word) is SlotState.Leased or SlotState.Ending)
@@ -82,7 +82,7 @@ internal sealed class QueueSnapshot(
     public List<DeadLetter> DeadLetters(int max)
     {
         var letters = new List<DeadLetter>();
-        for (int i = 0, end = free.EverTaken(layout.Slots); i < end && letters.Count < max; i++)
+        for (int i = 0, end = totals.UsedSlots; i < end && letters.Count < max; i++)
         {
             long word = Volatile.Read(ref Word(i));
             if (SlotWord.State(word) != SlotState.Dead) continue;
@@ -123,7 +123,7 @@ internal sealed class QueueSnapshot(
     public bool AddReferences(HashSet<(int Block, long Generation)> references)
     {
         bool all = true;
-        for (int i = 0, end = free.EverTaken(layout.Slots); i < end; i++)
+        for (int i = 0, end = totals.UsedSlots; i < end; i++)
         {
             // Again where the slot moved on under the look; a message never moves to another slot.
             bool seen = false;

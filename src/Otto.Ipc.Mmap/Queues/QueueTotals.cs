@@ -22,6 +22,9 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, IndexQ
     private long _countedChanges;
     private long _countAt;
 
+    /// <summary>How many slots a caller has to read: no slot from there on was ever taken.</summary>
+    public int UsedSlots => free.EverTaken(layout.Slots);
+
     public int Dead => Read(DeadAt);
 
     public int Delayed => Read(DelayedAt);
@@ -76,7 +79,7 @@ internal sealed class QueueTotals(SegmentMapping map, QueueLayout layout, IndexQ
             long changes = Volatile.Read(ref map.Long(at + ChangesAt));
             for (int i = 0; i < fields.Length; i++) before[i] = Volatile.Read(ref map.Int(at + fields[i]));
             counted.Clear();
-            for (int slot = 0, end = free.EverTaken(layout.Slots); slot < end; slot++)
+            for (int slot = 0, end = UsedSlots; slot < end; slot++)
             {
                 int field = FieldOf(SlotWord.State(Volatile.Read(ref map.Long(layout.Slot(slot)))));
                 if (field >= 0) counted[fields.IndexOf(field)]++;

@@ -89,7 +89,7 @@ internal sealed class SlotIndex(SegmentMapping map, QueueLayout layout, QueueTot
         }
 
         if (!totals.IndexOverflowed) return -1;
-        for (int slot = 0; slot < layout.Slots; slot++)
+        for (int slot = 0, end = totals.UsedSlots; slot < end; slot++)
             if (SlotWord.State(Volatile.Read(ref map.Long(layout.Slot(slot)))) != SlotState.Offered && matches(slot)) return slot;
         return -1;
     }

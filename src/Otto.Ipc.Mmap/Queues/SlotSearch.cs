@@ -56,7 +56,7 @@ internal sealed class SlotSearch(SlotTable slots, SlotLoans loans, QueueSnapshot
         try
         {
             Span<byte> copy = stackalloc byte[SearchableWorkQueue.SearchedBytes];
-            for (int slot = 0; slot < _layout.Slots; slot++)
+            for (int slot = 0, end = slots.Moves.UsedSlots; slot < end; slot++)
             {
                 long word = Volatile.Read(ref slots.Moves.Word(slot));
                 if (SlotWord.State(word) is not SlotState.Aside) continue;

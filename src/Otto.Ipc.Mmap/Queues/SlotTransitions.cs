@@ -337,8 +337,8 @@ internal sealed class SlotTransitions
         return true;
     }
 
-    /// <summary>How many slots a caller has to read: the others were never used.</summary>
-    public int UsedSlots => _free.EverTaken(_layout.Slots);
+    /// <inheritdoc cref="QueueTotals.UsedSlots"/>
+    public int UsedSlots => _totals.UsedSlots;
 
     /// <summary>Frees slots of messages that were cancelled, or of results that are not collected.</summary>
     public bool TryMakeRoom() => Reap() > 0 | _kept.TryMakeRoom(_drop);

@@ -41,19 +41,15 @@ internal sealed class RejectedClients(ReadinessPoller poller) : IDisposable
     public void Add(UnixSocket client, Action? returnFile)
     {
         client.EndSending();
-        var entry = new Entry(client, Stopwatch.GetTimestamp() + TimeStamps.Ticks(s_longest), returnFile);
+        _entries.Add(new Entry(client, Stopwatch.GetTimestamp() + TimeStamps.Ticks(s_longest), returnFile));
         try
         {
             poller.Add(client.Id, PollEvents.Readable, FirstTag - client.Id);
         }
         catch (IOException)
         {
-            _entries.Add(entry);
             Close(_entries.Count - 1);
-            return;
         }
-
-        _entries.Add(entry);
     }
 
     /// <summary>Reads and drops what a client sent; closes the socket if the client has gone.</summary>
@@ -72,8 +68,7 @@ internal sealed class RejectedClients(ReadinessPoller poller) : IDisposable
     }
 
     /// <summary>How long it is until a socket is closed, in milliseconds; -1 if there is none.</summary>
-    public int MillisecondsUntilDue(long now) => _entries.Count == 0 ? -1
-        : (int)Math.Max(0, (_entries[0].Until - now) * 1000 / Stopwatch.Frequency + 1);
+    public int MillisecondsUntilDue(long now) => _entries.Count == 0 ? -1 : TimeStamps.MillisecondsUntil(_entries[0].Until, now);
 
     public void Dispose()
     {

@@ -16,8 +16,7 @@ internal sealed class TimerQueue<T>
     /// up; -1 if there is none.</summary>
     public int Milliseconds(long now)
     {
-        if (!_queue.TryPeek(out _, out long at)) return -1;
-        return at <= now ? 0 : (int)Math.Min((at - now) * 1000 / Stopwatch.Frequency + 1, int.MaxValue);
+        return _queue.TryPeek(out _, out long at) ? TimeStamps.MillisecondsUntil(at, now) : -1;
     }
 
     /// <summary>Takes the next entry that is due.</summary>
@@ -32,4 +31,8 @@ internal sealed class TimerQueue<T>
 internal static class TimeStamps
 {
     public static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
+
+    /// <summary>How long it is until a time, in whole milliseconds, rounded up; 0 if it has come.</summary>
+    public static int MillisecondsUntil(long at, long now) =>
+        at <= now ? 0 : (int)Math.Min((at - now) * 1000 / Stopwatch.Frequency + 1, int.MaxValue);
 }

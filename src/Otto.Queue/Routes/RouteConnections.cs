@@ -25,15 +25,10 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
     internal bool IsOpen => _open;
 
     /// <summary>Whether a route keeps the results of its tasks in their place.</summary>
-    internal bool KeepsResults(RouteName name)
-    {
-        foreach (RouteConnection route in _all)
-            if (route.Name == name) return route.KeepsResults;
-        return false;
-    }
+    internal bool KeepsResults(RouteName name) => Find(name) is { KeepsResults: true };
 
     /// <summary>Whether a route announces the results that it keeps by itself.</summary>
-    internal bool AnnouncesResults(RouteName name) => Array.Exists(_all, route => route.Name == name && route.AnnouncesResults);
+    internal bool AnnouncesResults(RouteName name) => Find(name) is { AnnouncesResults: true };
 
     /// <summary>Whether a route here gets its answers over the network.</summary>
     internal bool UsesNetwork { get; private set; }
@@ -44,6 +39,14 @@ internal sealed class RouteConnections(QueueContext context, IReadOnlyList<ITask
 
     /// <summary>How many waiting tasks were moved on to a route with workers.</summary>
     internal long Moved => _monitor?.Moved ?? 0;
+
+    /// <summary>Finds an open route by its name; <see langword="null"/> if it is not one of these.</summary>
+    internal RouteConnection? Find(RouteName name)
+    {
+        foreach (RouteConnection route in _all)
+            if (route.Name == name) return route;
+        return null;
+    }
 
     internal async ValueTask OpenAsync(CancellationToken cancellationToken)
     {

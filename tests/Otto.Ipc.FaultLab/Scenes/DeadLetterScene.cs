@@ -47,15 +47,7 @@ internal sealed class DeadLetterScene(FaultCase fault, bool kill, Random random,
         _works.Watch();
         int sent = _sends.Count, buried = _works.Count;
         Soon(() => _sends.Count >= sent + 100 && _works.Count >= buried + 100, "the others to go on (I5)");
-        if (!Kill)
-        {
-            WaitOutAPeriod(down);
-            _victim.Continue();
-            _victim.Finish();
-            Soon(() => _victim.HasExited, "the victim to finish");
-            _victim.AwaitEnd(Findings);
-        }
-
+        if (!Kill) LetFinish(_victim, down);
         _sendNoMore = true;
         Soon(() => _senderEnded, "the sender to end");
         Judge(_sends.Stop(), "the sender");

@@ -47,15 +47,7 @@ internal sealed class LabelScene(FaultCase fault, bool kill, Random random, bool
         int sent = _sends.Count, done = _works.Count;
         // A stopped victim may hold one of the three keys, by a message that it holds: not the others.
         Soon(() => _sends.Count >= sent + 20 && _works.Count >= done + 20, "the others to go on (I5)");
-        if (!Kill)
-        {
-            WaitOutAPeriod(down);
-            _victim.Continue();
-            _victim.Finish();
-            Soon(() => _victim.HasExited, "the victim to finish");
-            _victim.AwaitEnd(Findings);
-        }
-
+        if (!Kill) LetFinish(_victim, down);
         _sendNoMore = true;
         Soon(() => _senderEnded, "the sender to end");
         Read(_victim.Lines);

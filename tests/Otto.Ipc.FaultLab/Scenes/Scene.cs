@@ -126,6 +126,16 @@ internal abstract class Scene(FaultCase fault, bool kill, Random random, bool mu
         while (Stopwatch.GetElapsedTime(since) < LongStop) Thread.Sleep(10);
     }
 
+    /// <summary>Lets a stopped victim lie for that long, continue, and finish.</summary>
+    protected void LetFinish(Victim victim, long since)
+    {
+        WaitOutAPeriod(since);
+        victim.Continue();
+        victim.Finish();
+        Soon(() => victim.HasExited, "the victim to finish");
+        victim.AwaitEnd(Findings);
+    }
+
     /// <summary>Notes a silence; too long a one is a problem.</summary>
     protected void Judge(TimeSpan silence, string who)
     {

@@ -86,8 +86,7 @@ internal sealed class FifoFundamentals
     [Test]
     public void The_documents_examples_stand_here()
     {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
+        string root = DocumentExamples.Root;
         string[] page = [.. File.ReadLines(Path.Combine(root, "tests/Otto.Ipc.Fifo.Tests/Fundamentals/FifoFundamentals.cs")).Select(
             line => line.Trim())];
         string document = File.ReadAllText(Path.Combine(root, "docs/fifo.md"));

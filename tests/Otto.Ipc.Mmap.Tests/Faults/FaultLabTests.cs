@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Otto.Ipc.Conformance;
 using Otto.Ipc.Mmap.Segments;
 
 namespace Otto.Ipc.Mmap.Tests.Faults;
@@ -15,7 +16,7 @@ public sealed class FaultLabTests
     public void Every_order_of_the_steps_of_a_slot_is_whole_in_the_model_and_every_planted_bug_is_found()
     {
         if (!RuntimeInformation.IsOSPlatform(OSPlatform.Linux)) Assert.Ignore("the model is checked on Linux");
-        string root = RepositoryRoot();
+        string root = DocumentExamples.Root;
         var start = new ProcessStartInfo(Path.Combine(root, "eng", "faults"))
         {
             RedirectStandardError = true, RedirectStandardOutput = true,
@@ -29,13 +30,6 @@ public sealed class FaultLabTests
         if (model.ExitCode == 3) Assert.Ignore(words.Result);
         Assert.That(model.ExitCode, Is.Zero, words.Result + table);
         Assert.That(table.Split('\n').Count(static line => line.EndsWith("holds", StringComparison.Ordinal)), Is.GreaterThan(3));
-    }
-
-    private static string RepositoryRoot()
-    {
-        DirectoryInfo folder = new(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "Otto.Ipc.sln"))) folder = folder.Parent!;
-        return folder.FullName;
     }
 
     // A run mostly waits: for a stopped process to lie long enough, and for recovery. So many go on at a time, beside the other tests.

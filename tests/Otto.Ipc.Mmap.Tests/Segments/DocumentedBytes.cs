@@ -1,4 +1,5 @@
 using System.Globalization;
+using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Mmap.Tests.Segments;
 
@@ -9,11 +10,9 @@ internal static class DocumentedBytes
     /// <summary>The bytes of a block, zero where it has no line.</summary>
     public static byte[] Read(string name, int size)
     {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
         byte[] bytes = new byte[size];
-        foreach (string line in File.ReadLines(Path.Combine(root, "docs", "layouts.md")).SkipWhile(l => l != "```" + name).Skip(1)
-            .TakeWhile(l => l != "```"))
+        string document = Path.Combine(DocumentExamples.Root, "docs", "layouts.md");
+        foreach (string line in File.ReadLines(document).SkipWhile(l => l != "```" + name).Skip(1).TakeWhile(l => l != "```"))
         {
             if (line == "*") continue;
             string[] fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);

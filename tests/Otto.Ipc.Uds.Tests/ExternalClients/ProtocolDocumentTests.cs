@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using Otto.Ipc.Conformance;
 
 namespace Otto.Ipc.Uds.Tests.ExternalClients;
 
@@ -9,7 +10,7 @@ namespace Otto.Ipc.Uds.Tests.ExternalClients;
 [Parallelizable]
 public sealed partial class ProtocolDocumentTests
 {
-    private static readonly string Document = File.ReadAllText(Path.Combine(Root(), "docs", "protocol.md"));
+    private static readonly string Document = File.ReadAllText(Path.Combine(DocumentExamples.Root, "docs", "protocol.md"));
 
     private static IEnumerable<TestCaseData> Examples() => Block().Matches(Document).Select((block, i) =>
         new TestCaseData(block.Groups[1].Value).SetArgDisplayNames($"{i + 1}: {block.Groups[1].Value.Split('\n')[0]}"));
@@ -80,13 +81,6 @@ public sealed partial class ProtocolDocumentTests
         ? [.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(
             pair => byte.Parse(pair, NumberStyles.HexNumber, CultureInfo.InvariantCulture))]
         : Encoding.UTF8.GetBytes(text.Replace("\\n", "\n", StringComparison.Ordinal).Replace("\\r", "\r", StringComparison.Ordinal));
-
-    private static string Root()
-    {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "Otto.Ipc.sln"))) root = Path.GetDirectoryName(root)!;
-        return root;
-    }
 
     [GeneratedRegex(@"```otto\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex Block();

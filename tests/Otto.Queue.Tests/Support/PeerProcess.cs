@@ -46,17 +46,8 @@ internal sealed class PeerProcess : IDisposable
     }
 
     /// <summary>As <see cref="Start(string[])"/>, in a process that may have so many descriptors open.</summary>
-    internal static PeerProcess StartLimited(int descriptors, params string[] args)
-    {
-        string dll = Path.Combine(AppContext.BaseDirectory, "Otto.Queue.Peer.dll");
-        ProcessStartInfo start = new("bash")
-        {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
-        };
-        string limited = $"ulimit -n {descriptors}; exec dotnet \"$@\"";
-        foreach (string arg in (string[])["-c", limited, "bash", dll, .. args]) start.ArgumentList.Add(arg);
-        return new PeerProcess(start);
-    }
+    internal static PeerProcess StartLimited(int descriptors, params string[] args) =>
+        StartIn(["bash", "-c", $"ulimit -n {descriptors}; exec \"$@\"", "bash"], args);
 
     /// <summary>What it said behind the first such word.</summary>
     internal string Heard(string word) => _lines.First(l => l.StartsWith(word + " ", StringComparison.Ordinal))[(word.Length + 1)..];

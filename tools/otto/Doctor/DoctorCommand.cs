@@ -53,10 +53,27 @@ internal static class DoctorCommand
         return command;
     }
 
-    private static IEnumerable<Finding> CheckMachine(MmapInspector inspector) =>
-        [.. DirectoryCheck.Run(inspector.Directory), .. SpaceCheck.Run(inspector), .. LimitCheck.Run(inspector.Directory),
-            .. KernelCheck.Run(inspector.Directory), .. LeftoverCheck.Run(inspector), .. SessionCheck.Run(inspector.Directory),
-            .. ContainerCheck.Run(inspector.Directory), .. VariableCheck.Run()];
+    private static IEnumerable<Finding> CheckMachine(MmapInspector inspector)
+    {
+        string directory = inspector.Directory;
+        IReadOnlyList<SegmentReport>? reports = TryList(inspector);
+        return [.. DirectoryCheck.Run(directory), .. SpaceCheck.Run(directory, reports), .. LimitCheck.Run(directory),
+            .. KernelCheck.Run(directory), .. LeftoverCheck.Run(reports), .. SessionCheck.Run(directory),
+            .. ContainerCheck.Run(directory), .. VariableCheck.Run()];
+    }
+
+    // Without it, the check of the directory reports why.
+    private static IReadOnlyList<SegmentReport>? TryList(MmapInspector inspector)
+    {
+        try
+        {
+            return inspector.List();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
 
     private static void Print(List<Finding> findings)
     {

@@ -10,19 +10,15 @@ internal static class LeftoverCheck
     private const string Area = "leftovers";
     private const int MostNamed = 10;
 
-    public static IEnumerable<Finding> Run(MmapInspector inspector)
+    /// <param name="reports">The segments; <see langword="null"/> if they cannot be listed.</param>
+    public static IEnumerable<Finding> Run(IReadOnlyList<SegmentReport>? reports)
     {
         List<Finding> found = [];
-        try
+        if (reports is not null)
         {
-            IReadOnlyList<SegmentReport> reports = inspector.List();
             found.AddRange(Empty(reports));
             found.AddRange(Few(reports.Where(static r => r.Kind != SegmentKind.Region).Select(Of).OfType<Finding>()));
             found.AddRange(Few(Regions(reports)));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The check of the directory reports why.
         }
 
         found.AddRange(Few(Files(SocketFolder(), PathKind.Socket)));

@@ -12,55 +12,41 @@ internal static class SpaceCheck
     // A queue of the default size, and the topic of its events.
     private const long QueueBytes = 1_150_976 + 655_360, TaskBytes = 1L << 20, SmallBytes = 256L << 20, LittleBytes = 16L << 20;
 
-    public static IEnumerable<Finding> Run(MmapInspector inspector)
+    /// <param name="directory">The directory of segments.</param>
+    /// <param name="reports">The segments; <see langword="null"/> if they cannot be listed.</param>
+    public static IEnumerable<Finding> Run(string directory, IReadOnlyList<SegmentReport>? reports)
     {
-        string directory = inspector.Directory, existing = DirectoryCheck.Existing(directory);
-        string grow = MachineFiles.Container is { } container ? ContainerCheck.MoreSpace(container)
-            : $"mount -o remount,size=50% {MachineFiles.MountOf(existing)?.Point ?? SystemPaths.SharedMemory}";
-        long held = 0;
-        int segments = 0;
-        string? unreadable = null;
-        try
-        {
-            IReadOnlyList<SegmentReport> reports = inspector.List();
-            segments = reports.Count;
-            held = reports.Sum(static report => report.Bytes);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            unreadable = e.Message;
-        }
-
+        string existing = DirectoryCheck.Existing(directory);
         if (KernelProbe.RoomOf(existing) is not { } room)
         {
             yield return Finding.Note(Area, "free", $"the space of {existing} is not known");
             yield break;
         }
 
-        string text = $"{SegmentFormatter.Size(room.FreeBytes)} of {SegmentFormatter.Size(room.Bytes)} free";
-        // A tmpfs without a limit reports no size.
-        if (room.Bytes == 0) text = "no limit on the file system";
-        else if (room.FreeBytes < QueueBytes)
-        {
-            yield return Finding.Problem(Area, "free",
-                $"{text}: no new queue fits (one of the default size takes {SegmentFormatter.Size(QueueBytes)} with its events)",
-                $"otto ipc clean --dry-run shows what can be removed; or {grow}") with { Value = room.FreeBytes };
-            text = "";
-        }
-        else if (room.FreeBytes < LittleBytes || (DirectoryCheck.IsInMemory(directory) && room.Bytes < SmallBytes))
-        {
-            yield return Finding.Note(Area, "free",
-                $"{text}: room for about {room.FreeBytes / QueueBytes} queues of the default size, or for {room.FreeBytes / TaskBytes} "
-                + "tasks of 1 MiB",
-                grow) with { Value = room.FreeBytes };
-            text = "";
-        }
-
-        if (text.Length > 0) yield return Finding.Ok(Area, "free", text) with { Value = room.FreeBytes };
+        yield return Free(directory, existing, room) with { Value = room.FreeBytes };
         if (room.Files > 0 && room.FreeFiles < 100)
             yield return Finding.Problem(Area, "files", $"{room.FreeFiles} of {room.Files} files free on the file system of {existing}",
                 "remove files there, or mount it with a larger nr_inodes") with { Value = room.FreeFiles };
-        if (unreadable is null)
-            yield return Finding.Ok(Area, "segments", $"{segments} segments hold {SegmentFormatter.Size(held)}") with { Value = held };
+        if (reports is null) yield break;
+        long held = reports.Sum(static report => report.Bytes);
+        yield return Finding.Ok(Area, "segments", $"{reports.Count} segments hold {SegmentFormatter.Size(held)}") with { Value = held };
+    }
+
+    private static Finding Free(string directory, string existing, FileSystemRoom room)
+    {
+        // A tmpfs without a limit reports no size.
+        if (room.Bytes == 0) return Finding.Ok(Area, "free", "no limit on the file system");
+        string text = $"{SegmentFormatter.Size(room.FreeBytes)} of {SegmentFormatter.Size(room.Bytes)} free";
+        string grow = MachineFiles.Container is { } container ? ContainerCheck.MoreSpace(container)
+            : $"mount -o remount,size=50% {MachineFiles.MountOf(existing)?.Point ?? SystemPaths.SharedMemory}";
+        if (room.FreeBytes < QueueBytes)
+            return Finding.Problem(Area, "free",
+                $"{text}: no new queue fits (one of the default size takes {SegmentFormatter.Size(QueueBytes)} with its events)",
+                $"otto ipc clean --dry-run shows what can be removed; or {grow}");
+        return room.FreeBytes < LittleBytes || (DirectoryCheck.IsInMemory(directory) && room.Bytes < SmallBytes)
+            ? Finding.Note(Area, "free",
+                $"{text}: room for about {room.FreeBytes / QueueBytes} queues of the default size, or for {room.FreeBytes / TaskBytes} "
+                + "tasks of 1 MiB", grow)
+            : Finding.Ok(Area, "free", text);
     }
 }

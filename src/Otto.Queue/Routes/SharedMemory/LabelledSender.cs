@@ -16,15 +16,17 @@ internal static class LabelledSender
         // A task that comes from another route has its key already, and is not refused for it.
         byte[] key = options.Key is null ? EnvelopeReader.KeyOf(message).ToArray() : Encoding.UTF8.GetBytes(options.Key);
         bool refusable = options.Key is not null;
-        MessageLabels labels = new()
-        {
-            Id = options.Id.Label,
-            Key = key.Length == 0 ? 0 : KeyedMessage.HashOf(key),
-            KeepResult = EnvelopeReader.WantsResult(message) ? resultRetention : TimeSpan.Zero,
-        };
+        MessageLabels labels = LabelsOf(options.Id, key, message, resultRetention);
         return labels.Key == 0 ? Outcome(TrySend(labelled, message, labels, options.Delay, null, hold, out lease))
             : SendKeyed(labelled, message, labels, key, refusable, options.Delay, hold, out lease);
     }
+
+    /// <summary>What a queue finds an envelope by.</summary>
+    internal static MessageLabels LabelsOf(TaskId id, ReadOnlySpan<byte> key, ReadOnlySpan<byte> message, TimeSpan resultRetention) => new()
+    {
+        Id = id.Label, Key = key.IsEmpty ? 0 : KeyedMessage.HashOf(key),
+        KeepResult = EnvelopeReader.WantsResult(message) ? resultRetention : TimeSpan.Zero,
+    };
 
     private static SendResult SendKeyed(LabelledWorkQueue labelled, ReadOnlySpan<byte> message, in MessageLabels labels, byte[] key,
         bool refusable, TimeSpan delay, bool hold, out WorkLease lease)

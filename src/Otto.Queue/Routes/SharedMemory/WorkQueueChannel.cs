@@ -167,12 +167,8 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     public ValueTask<bool> DeadLetterAsync(ReadOnlySpan<byte> message, string reason)
     {
         // By its id, so that who waits for its result finds it.
-        ReadOnlySpan<byte> key = EnvelopeReader.KeyOf(message);
-        MessageLabels labels = new()
-        {
-            Id = EnvelopeReader.IdOf(message).Label, Key = key.IsEmpty ? 0 : KeyedMessage.HashOf(key),
-            KeepResult = EnvelopeReader.WantsResult(message) ? _resultRetention : TimeSpan.Zero,
-        };
+        MessageLabels labels =
+            LabelledSender.LabelsOf(EnvelopeReader.IdOf(message), EnvelopeReader.KeyOf(message), message, _resultRetention);
         WorkLease lease;
         if (queue is LabelledWorkQueue labelled
             ? labelled.TrySendAndLease(message, labels, null, out lease).Status != LabelledSendStatus.Sent

@@ -181,7 +181,7 @@ internal sealed class FailureHandler(QueueContext context, TaskCompletion comple
 
     private bool TryOffer(RouteName route, TaskId id, string reason, Func<bool, TimeSpan, bool> abandon, ref string history)
     {
-        int others = Array.Find(routes.All, r => r.Name == route)?.CountOthers() ?? 0;
+        int others = routes.Find(route)?.CountOthers() ?? 0;
         if (!_offers.TryOffer(id, others, out TimeSpan pause, out history)) return false;
         NoteRetry(pause);
         context.Log.OffersUnread(context.Name, id, route, reason, pause.TotalSeconds);
