@@ -65,7 +65,17 @@ internal sealed class HeartbeatThread(DirectConnections connections)
     {
         while (WaitForNext() is { } next)
         {
-            next(connections);
+            try
+            {
+                next(connections);
+            }
+#pragma warning disable CA1031 // What a thread throws ends the process.
+            catch (Exception)
+#pragma warning restore CA1031
+            {
+                // A beat says itself what went wrong. The next one is due as always.
+            }
+
             lock (_lock)
             {
                 _current = null;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Authentication;
 using StackExchange.Redis;
 
@@ -37,6 +38,9 @@ internal sealed partial class RedisClient
         RedisTimeoutException or ObjectDisposedException or OperationCanceledException
             => new RedisUnavailableException(Error ?? e.Message, e),
         TimeoutException => new RedisUnavailableException($"no answer from {Servers} within {_timeout.TotalSeconds:0.###} s", e),
+        // The client's own trouble with a connection that breaks while it reads.
+        InvalidOperationException or IOException or SocketException
+            => new RedisUnavailableException($"the connection to {Servers} broke: {e.Message}", e),
         _ => null,
     };
 

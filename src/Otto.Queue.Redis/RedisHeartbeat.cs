@@ -24,6 +24,7 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
     private Task _reclaiming = Task.CompletedTask;
     private volatile int _others;
     private long _nextWarning;
+    private long _nextFailure;
     private volatile Counted? _counts;
 
     internal RedisHeartbeat(RedisClient client, QueueKeys keys, RedisRouteOptions options, string worker, RedisLeases leases,
@@ -69,6 +70,12 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
         catch (RedisUnavailableException)
         {
             // Trouble is seen by whoever sends or takes; the next beat tries again.
+        }
+#pragma warning disable CA1031 // A reply that makes no sense must not end the process; the next beat tries again.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            WarnOfFailure(e);
         }
 
         if (_client.IsCheckDue) _ = _client.CheckServersAsync(_options, again: true);
@@ -118,6 +125,20 @@ internal sealed class RedisHeartbeat : IAsyncDisposable
         {
             // As with a beat.
         }
+#pragma warning disable CA1031 // As with a beat.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            WarnOfFailure(e);
+        }
+    }
+
+    private void WarnOfFailure(Exception e)
+    {
+        long now = Environment.TickCount64;
+        if (now < Interlocked.Read(ref _nextFailure)) return;
+        Interlocked.Exchange(ref _nextFailure, now + 60_000);
+        _contents.Warn($"the heartbeat failed, and tries again: {e.Message}");
     }
 
     /// <summary>Takes in what the server said the queue holds.</summary>

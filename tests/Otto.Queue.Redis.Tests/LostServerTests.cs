@@ -65,6 +65,30 @@ internal sealed class LostServerTests : RedisTest
     }
 
     [Test]
+    public async Task Connections_that_are_cut_again_and_again_lose_nothing_and_end_no_worker()
+    {
+        ConcurrentDictionary<int, int> done = new();
+        // Beats come in quick succession, so that many of them meet a connection that breaks.
+        TaskQueueOptions options = InProcessOnly().UseRedis(Server.Configuration, static o => o.LeaseTime = TimeSpan.FromSeconds(1));
+        await StartAsync(options.AddHandler<Job>(Name, (job, _, _) =>
+        {
+            done[job.Number] = 1;
+            return default;
+        }, static h => h.Concurrency = 4));
+        TaskQueue producer = Make(RedisOnly().AddProducer<Job>(Name));
+        const int Tasks = 2000;
+        Task producing = Task.Run(async () =>
+        {
+            for (int i = 0; i < Tasks; i++) await producer.EnqueueAsync(new Job(i), new() { Durability = Durability.Cluster });
+        });
+
+        for (int cut = 0; cut < 200; cut++) await Server.AskAsync("CLIENT KILL TYPE normal SKIPME yes");
+
+        await producing.Soon();
+        await Eventually.Holds(() => done.Count == Tasks);
+    }
+
+    [Test]
     public async Task A_server_that_restarted_empty_takes_new_tasks_and_its_workers_continue()
     {
         ConcurrentDictionary<int, int> done = new();
