@@ -23,8 +23,9 @@ public sealed partial class PeerProcess : IDisposable
     /// <param name="launcher">
     /// What stands before its command line; left out, nothing. See <see cref="Namespaces"/>.
     /// </param>
+    /// <param name="program">Another program that is built beside the tests.</param>
     public PeerProcess(string directory, IReadOnlyList<(string Name, string Value)> environment, IReadOnlyList<string> arguments,
-        IReadOnlyList<string>? launcher = null)
+        IReadOnlyList<string>? launcher = null, string program = "Otto.Ipc.Peer")
     {
         ArgumentNullException.ThrowIfNull(arguments);
         ArgumentNullException.ThrowIfNull(environment);
@@ -36,7 +37,7 @@ public sealed partial class PeerProcess : IDisposable
             RedirectStandardInput = true,
             RedirectStandardError = true,
         };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Otto.Ipc.Peer.dll"));
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, $"{program}.dll"));
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         start.Environment["OTTO_SHM_DIR"] = directory;
         foreach ((string name, string value) in environment) start.Environment[name] = value;

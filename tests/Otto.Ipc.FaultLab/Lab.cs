@@ -35,6 +35,8 @@ internal sealed class Lab(int seed, TextWriter? json, int atOnce)
             "loan" => new QueueScene(fault, kill, random, mustReach, slotBytes: 64) { Patience = wait },
             "dead" => new DeadLetterScene(fault, kill, random, mustReach) { Patience = wait },
             "label" => new LabelScene(fault, kill, random, mustReach) { Patience = wait },
+            "schedule" => new ScheduleScene(fault, kill, random, mustReach) { Patience = wait },
+            "renewal" => new RenewalScene(fault, kill, random, mustReach) { Patience = wait },
             "stream" => new StreamScene(fault, kill, random, mustReach) { Patience = wait },
             "topic" => new TopicScene(fault, kill, random, mustReach) { Patience = wait },
             "region" => new RegionScene(fault, kill, random, mustReach) { Patience = wait },

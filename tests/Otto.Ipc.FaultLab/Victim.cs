@@ -23,7 +23,8 @@ internal sealed class Victim : IDisposable
         string at = string.Create(CultureInfo.InvariantCulture, $"{fault.Point}:{fault.Hit}:{(kill ? "KILL" : "STOP")}");
         // A bug of a sweep or an end is the others'; one that publishes wrongly must be the victim's.
         string plant = Lab.Planted is { } bug && bug.StartsWith("stream.", StringComparison.Ordinal) ? bug : "";
-        _peer = new PeerProcess(workspace.Directory, [("OTTO_FAULT_AT", at), ("OTTO_FAULT_PLANT", plant)], [words[0], name, .. words[1..]]);
+        _peer = new PeerProcess(workspace.Directory, [("OTTO_FAULT_AT", at), ("OTTO_FAULT_PLANT", plant)], [words[0], name, .. words[1..]],
+            program: words[0].StartsWith("tasks-", StringComparison.Ordinal) ? "Otto.Queue.Peer" : "Otto.Ipc.Peer");
     }
 
     public IReadOnlyList<string> Lines => _peer.Lines;

@@ -22,6 +22,7 @@ using Otto.Queue;
 //   overflow DIR QUEUE REDIS  sends large tasks until one goes to Redis: "here N then redis"; lets its worker run them, and sends until
 //                             one stays here: "redis N then here"; then "done N"
 //   many DIR QUEUE COUNT      opens COUNT queues and does a task in each, as ManyQueues.cs describes
+//   tasks-... QUEUE           verbs of the fault lab, as ScheduleRun.cs describes
 //   maps DIR QUEUE            does a task, and for a directory also a loan, a region and a queue of files;
 //                             writes "mapped FILE" for each file of OpenSSL in its memory
 // DIR is a directory of segments, or redis:CONFIGURATION for Redis alone, with leases of 1.5 s.
@@ -35,6 +36,12 @@ if (args[0] == "maps")
 if (args[0] == "overflow")
 {
     await OverflowRun.RunAsync(args[1], args[2], args[3]);
+    return;
+}
+
+if (args[0].StartsWith("tasks-", StringComparison.Ordinal))
+{
+    await ScheduleRun.RunAsync(args);
     return;
 }
 

@@ -77,7 +77,7 @@ internal static class SegmentCleaner
     private static string? ReasonToKeep(SegmentReport report, CleanOptions options) => report.Condition switch
     {
         SegmentCondition.Retired => null,
-        _ when options.IncludePending => null,
+        _ when options.IncludePending || FaultPoints.Plants("clean.forgets-messages") => null,
         SegmentCondition.Unreadable => report.Problem,
         _ => report.Contents?.PendingWork,
     };

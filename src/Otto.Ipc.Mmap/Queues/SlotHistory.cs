@@ -79,6 +79,7 @@ internal sealed class SlotHistory(SegmentMapping map, QueueLayout layout)
         long seen;
         while ((seen = Volatile.Read(ref At(slot, Cancelled))) <= use)
             if (Interlocked.CompareExchange(ref At(slot, Cancelled), use + 1, seen) == seen) break;
+        if (FaultPoints.On) FaultPoints.Reach("queue.cancel.noted");
         return Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.Use)) == use;
     }
 
@@ -89,7 +90,7 @@ internal sealed class SlotHistory(SegmentMapping map, QueueLayout layout)
     public bool IsCancelRequested(int slot, out long use)
     {
         use = Volatile.Read(ref map.Long(layout.Slot(slot) + QueueLayout.Use));
-        return Volatile.Read(ref At(slot, Cancelled)) == use + 1;
+        return Volatile.Read(ref At(slot, Cancelled)) == use + 1 && !FaultPoints.Plants("queue.cancel.forgotten");
     }
 
     // Laps only grow, so what an earlier message left is older than this one's use.

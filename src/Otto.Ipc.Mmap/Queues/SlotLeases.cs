@@ -221,7 +221,9 @@ internal sealed class SlotLeases(SlotTable slots, SlotLoans loans, SlotResults r
         {
             if (_history.IsCancelRequested(token.Index, out long use)) return End(token, Ending.Released);
             _history.Forget(token.Index);
+            if (FaultPoints.On) FaultPoints.Reach("queue.repeat.forgotten");
             if (!Return(token, attempts: 0, delay)) return false;
+            if (FaultPoints.On) FaultPoints.Reach("queue.repeat.returned");
             // Full fence: pairs with the one of SlotHistory.RequestCancel. Who asked before the word moved found the message held; one of
             // us sees the other.
             Interlocked.MemoryBarrier();

@@ -242,6 +242,7 @@ internal sealed class SlotTransitions
     /// leased, done or given up.</returns>
     public bool TryCancel(int slot, long use)
     {
+        if (FaultPoints.Plants("queue.cancel.forgotten")) return true;
         for (int i = 0; i < IndexQueue.MostTries; i++)
         {
             // Acquire: the use is the one of this word; should the word change meanwhile, the exact CAS fails.

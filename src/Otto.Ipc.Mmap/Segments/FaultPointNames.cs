@@ -18,6 +18,7 @@ internal static class FaultPointNames
         "queue.delay.lowered", "queue.promote.scanned", "queue.promote.groups",
         "queue.ending.word", "queue.return-later.described", "queue.give-up.note", "queue.give-up.word", "queue.end.word",
         "queue.end.pushed",
+        "queue.cancel.noted", "queue.repeat.forgotten", "queue.repeat.returned",
         "queue.cancel.word", "queue.reap.released", "queue.withdraw.word", "queue.sweep.word", "queue.sweep.taken-over",
         "queue.offer.described", "queue.offer.word", "queue.key.searched", "queue.key.pending", "queue.key.placed", "queue.offer.committed",
         "queue.result.described", "queue.result.word", "queue.pass-over.described", "queue.pass-over.word", "queue.take.aside",

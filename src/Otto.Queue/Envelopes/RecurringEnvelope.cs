@@ -19,6 +19,14 @@ internal static class RecurringEnvelope
     internal static long EnqueuedAt(ReadOnlySpan<byte> message) =>
         BinaryPrimitives.ReadInt64LittleEndian(message[EnvelopeLayout.EnqueuedAt..]);
 
+    /// <summary>A copy that was enqueued after another envelope, also where a clock was set back.</summary>
+    internal static byte[] EnqueuedAfter(ReadOnlySpan<byte> message, long other)
+    {
+        byte[] copy = message.ToArray();
+        BinaryPrimitives.WriteInt64LittleEndian(copy.AsSpan(EnvelopeLayout.EnqueuedAt), Math.Max(EnqueuedAt(message), other + 1));
+        return copy;
+    }
+
     /// <summary>The interval of an envelope that recurs.</summary>
     internal static TimeSpan Interval(ReadOnlySpan<byte> message) =>
         TimeSpan.FromMicroseconds(BinaryPrimitives.ReadInt64LittleEndian(message[IntervalAt(message)..]));

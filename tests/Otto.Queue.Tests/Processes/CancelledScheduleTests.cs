@@ -45,4 +45,26 @@ internal sealed class CancelledScheduleTests : QueueTest
         Assert.That(heir.Said("done 7"), Is.Zero);
         await heir.StopAsync();
     }
+
+    [TestCase("queue.offer.described:1")]
+    [TestCase("queue.key.pending:1")]
+    [TestCase("queue.cancel.noted:1")]
+    public async Task A_schedule_outlives_whoever_is_killed_while_it_replaces_it(string point)
+    {
+        int runs = 0;
+        await StartAsync(Options().AddHandler<byte[]>("jobs", (_, _, _) =>
+        {
+            Interlocked.Increment(ref runs);
+            return default;
+        }));
+        TaskQueue producer = Make(Options().AddProducer<byte[]>("jobs"));
+        await producer.EnqueueAsync(BitConverter.GetBytes(0), new() { RepeatInterval = TimeSpan.FromMilliseconds(20), UniqueKey = "tick" });
+
+        Dictionary<string, string> fault = new() { ["OTTO_SHM_DIR"] = Segments, ["OTTO_FAULT_AT"] = $"{point}:KILL" };
+        using PeerProcess victim = PeerProcess.Start(fault, "tasks-set", "jobs");
+        await Eventually.Holds(() => victim.HasExited);
+
+        int before = Volatile.Read(ref runs);
+        await Eventually.Holds(() => Volatile.Read(ref runs) >= before + 3);
+    }
 }

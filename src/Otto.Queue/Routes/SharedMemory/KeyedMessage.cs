@@ -12,10 +12,13 @@ internal sealed class KeyedMessage
 
     internal TaskId Id { get; private set; }
 
-    internal WorkId Work { get; private set; }
+    /// <summary>When it was enqueued, if it recurs.</summary>
+    internal long EnqueuedAt => Recurs ? RecurringEnvelope.EnqueuedAt(_start) : 0;
 
     /// <summary>Whether a worker holds it.</summary>
     internal bool IsHeld { get; private set; }
+
+    private bool Recurs => _start.Length > 0;
 
     /// <summary>What a queue files a key under: FNV-1a, never zero.</summary>
     internal static ulong HashOf(ReadOnlySpan<byte> key)
@@ -33,31 +36,32 @@ internal sealed class KeyedMessage
     internal static bool HasKey(ReadOnlySpan<byte> message, bool isCancelRequested, ReadOnlySpan<byte> key) =>
         EnvelopeReader.KeyOf(message).SequenceEqual(key) && !(isCancelRequested && RecurringEnvelope.Recurs(message));
 
-    /// <summary>Finds the message that keeps others of a key out.</summary>
+    /// <summary>Finds the message that keeps others of a key out; of several schedules, the one that replaces the
+    /// others.</summary>
     internal static KeyedMessage? Find(LabelledWorkQueue queue, byte[] key)
+    {
+        KeyedMessage? found = FindNewer(queue, key, null);
+        while (found is { Recurs: true } && FindNewer(queue, key, found) is { } newer) found = newer;
+        return found;
+    }
+
+    private static KeyedMessage? FindNewer(LabelledWorkQueue queue, byte[] key, KeyedMessage? older)
     {
         KeyedMessage found = new();
         if (!queue.TryFindKey(HashOf(key), (message, isCancelRequested) =>
             {
-                if (!HasKey(message, isCancelRequested, key)) return false;
+                bool recurs = RecurringEnvelope.Recurs(message);
+                if (!HasKey(message, isCancelRequested, key)
+                    || older is not null && !(recurs && RecurringEnvelope.EnqueuedAt(message) > older.EnqueuedAt)) return false;
                 found.Id = EnvelopeReader.IdOf(message);
-                found._start = RecurringEnvelope.Recurs(message) ? message.ToArray() : [];
+                found._start = recurs ? message.ToArray() : [];
                 return true;
-            }, out WorkId work, out bool held)) return null;
-        (found.Work, found.IsHeld) = (work, held);
+            }, out _, out bool held)) return null;
+        found.IsHeld = held;
         return found;
     }
 
     /// <summary>Whether a new message of the same key takes its place.</summary>
     internal bool IsReplacedBy(ReadOnlySpan<byte> message) =>
-        _start.Length > 0 && RecurringEnvelope.Recurs(message) && !RecurringEnvelope.IsSame(_start, message);
-
-    /// <summary>Whether an earlier schedule of the same key still runs.</summary>
-    internal static bool IsHeldByOther(LabelledWorkQueue queue, ReadOnlySpan<byte> message)
-    {
-        byte[] key = EnvelopeReader.KeyOf(message).ToArray();
-        TaskId self = EnvelopeReader.IdOf(message);
-        return queue.TryFindKey(HashOf(key), (m, isCancelRequested) => isCancelRequested && RecurringEnvelope.Recurs(m)
-            && EnvelopeReader.IdOf(m) != self && EnvelopeReader.KeyOf(m).SequenceEqual(key), out _, out bool held) && held;
-    }
+        Recurs && RecurringEnvelope.Recurs(message) && !RecurringEnvelope.IsSame(_start, message);
 }

@@ -39,7 +39,8 @@ internal static class LabelledSender
             // None where the other one has ended meanwhile.
             if (KeyedMessage.Find(labelled, key) is not { } existing) continue;
             if (!existing.IsReplacedBy(message)) return new SendResult(SendOutcome.Duplicate, existing.Id);
-            if (Replace(labelled, existing, message, labels, key, delay, hold, out lease) is { } replaced) return replaced;
+            if (ScheduleReplacement.TryReplace(labelled, existing, message, labels, key, delay, hold, out lease) is { } replaced)
+                return replaced;
         }
     }
 
@@ -53,44 +54,4 @@ internal static class LabelledSender
 
     private static SendOutcome Outcome(in LabelledSendResult result) =>
         result.Status == LabelledSendStatus.Sent ? SendOutcome.Sent : SendOutcome.Full;
-
-    // The old one stops keeping others out; then comes the new one, held, so that a full queue changes nothing; then the old one is taken
-    // back, or ends with the run that it is in.
-    private static SendResult? Replace(LabelledWorkQueue labelled, KeyedMessage old, ReadOnlySpan<byte> message, in MessageLabels labels,
-        byte[] key,
-        TimeSpan delay, bool hold, out WorkLease lease)
-    {
-        lease = default;
-        if (!labelled.RequestCancel(old.Work)) return null; // It has ended meanwhile.
-        LabelledSendResult result;
-        WorkLease added;
-        try
-        {
-            result = labelled.TrySendAndLease(message, labels,
-                (m, isCancelRequested) => KeyedMessage.HasKey(m, isCancelRequested, key), out added);
-        }
-        catch
-        {
-            labelled.WithdrawCancelRequest(old.Work); // Nothing takes its place.
-            throw;
-        }
-
-        if (result.Status == LabelledSendStatus.KeyTaken) return null; // Another replaced it meanwhile.
-        if (result.Status == LabelledSendStatus.Full)
-        {
-            labelled.WithdrawCancelRequest(old.Work);
-            return SendOutcome.Full;
-        }
-
-        bool runs = !labelled.Cancel(old.Work) && old.IsHeld;
-        if (hold && !runs)
-        {
-            lease = added;
-            return SendOutcome.Replaced;
-        }
-
-        TimeSpan interval = RecurringEnvelope.Interval(message);
-        added.Abandon(countAttempt: false, runs && delay < interval ? interval : delay);
-        return SendOutcome.Replaced;
-    }
 }

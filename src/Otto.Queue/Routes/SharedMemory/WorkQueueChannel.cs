@@ -14,8 +14,6 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     /// <summary>How long results are kept where nothing else is said.</summary>
     private static readonly TimeSpan DefaultResultRetention = TimeSpan.FromMinutes(10);
 
-    private static readonly TimeSpan RunsPause = TimeSpan.FromMilliseconds(100);
-
     private readonly TimeSpan _resultRetention = resultRetention ?? DefaultResultRetention;
     private readonly RemovedQueues _removed = new(resultRetention ?? DefaultResultRetention);
     private readonly Lock _reopening = new();
@@ -225,9 +223,7 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
         while (used.TryLease(out lease))
         {
             if (used is not LabelledWorkQueue labelled || !RecurringEnvelope.IsKeyed(lease.Payload.Span)
-                || !KeyedMessage.IsHeldByOther(labelled, lease.Payload.Span)) return true;
-            // The schedule that this one replaced is in its last run.
-            lease.Abandon(countAttempt: false, RunsPause);
+                || ScheduleReplacement.TryBegin(labelled, lease)) return true;
         }
 
         return false;
