@@ -189,7 +189,7 @@ internal sealed class DirectConnection : IDisposable
             }
         }
 
-        throw new IOException($"{server}: {last?.Message ?? "has no address"}", last);
+        throw new IOException($"{RedisClient.NameOf(server)}: {last?.Message ?? "has no address"}", last);
     }
 
     private static Stream Secure(Socket socket, EndPoint server, ConfigurationOptions options)

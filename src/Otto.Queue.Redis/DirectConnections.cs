@@ -73,7 +73,7 @@ internal sealed class DirectConnections(IConnectionMultiplexer multiplexer, Conf
             _open.Remove(server);
             connection.Dispose();
             _masters.Clear();
-            throw new RedisUnavailableException($"{server}: {e.Message}", e);
+            throw new RedisUnavailableException($"{RedisClient.NameOf(server)}: {e.Message}", e);
         }
     }
 

@@ -23,9 +23,15 @@ internal sealed partial class RedisClient
     private int _listening;
 
     private string RefusesPassword(string said)
-        => $"{Servers} rejects the password, or requires one ({said.TrimEnd('.')}); set password= in the configuration";
+        => $"{Servers} rejects the password, or requires one ({WordsOf(said)}); set password= in the configuration";
 
-    private string Servers => string.Join(", ", _multiplexer.GetEndPoints().Select(static e => e.ToString()));
+    private string Servers => string.Join(", ", _multiplexer.GetEndPoints().Select(NameOf));
+
+    /// <summary>A server's address as a configuration has it.</summary>
+    internal static string NameOf(EndPoint? server) => server is DnsEndPoint name ? $"{name.Host}:{name.Port}" : $"{server}";
+
+    // The client adds its own state and advice for its programmers, and the server the place in the script.
+    private static string WordsOf(string said) => said.Split(". ", 2)[0].TrimEnd('.');
 
     /// <summary>Why the server cannot be reached; <see langword="null"/> while it can.</summary>
     internal string? Error
@@ -119,7 +125,7 @@ internal sealed partial class RedisClient
         if (e.Message.StartsWith("READONLY", StringComparison.Ordinal))
         {
             Rediscover();
-            NoteReadOnly($"{Servers} is a replica and accepts no tasks ({e.Message}); waits for it to become the master, or for another");
+            NoteReadOnly($"{Servers} is a replica and accepts no tasks ({WordsOf(e.Message)}); waits for it to become the master, or for another");
         }
 
         return RedisUnavailableException.OfServer(e.Message, e,

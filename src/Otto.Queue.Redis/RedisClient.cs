@@ -222,7 +222,7 @@ internal sealed partial class RedisClient : IAsyncDisposable
             string? save = info is null ? null : await TellAsync(server, "CONFIG", "GET", "save").ConfigureAwait(false);
             string? cluster = info?.Contains("cluster_enabled:1", StringComparison.Ordinal) != true ? null
                 : await TellAsync(server, "CLUSTER", "INFO").ConfigureAwait(false);
-            found.AddRange(ServerFindings.Of($"{server.EndPoint}", info, save, cluster, options.MinReplicas));
+            found.AddRange(ServerFindings.Of(NameOf(server.EndPoint), info, save, cluster, options.MinReplicas));
         }
 
         found.RemoveAll(w => options.AcceptedWarnings.Contains(w.Code));
@@ -273,7 +273,7 @@ internal sealed partial class RedisClient : IAsyncDisposable
 
     private void OnFailed(object? sender, ConnectionFailedEventArgs e)
     {
-        _failure = ReasonOf(e.Exception) ?? $"{e.EndPoint}: {e.FailureType}";
+        _failure = ReasonOf(e.Exception) ?? $"{NameOf(e.EndPoint)}: {e.FailureType}";
         Change();
         _ = AskForRefusalAsync();
     }

@@ -8,7 +8,7 @@ internal static class RedisResultScripts
     /// ARGV events, notice, the id of the task whose result it is (empty for none), ms that it is kept, the most
     /// results. Notifies all subscribers.
     /// </summary>
-    internal static readonly RedisScript Notify = new(RedisScriptParts.Begin + RedisScriptParts.Results + """
+    internal static readonly RedisScript Notify = new(RedisScriptParts.Begin + RedisScriptParts.EvenIfFull + RedisScriptParts.Results + """
         if ARGV[3] ~= '' then keep(ARGV[3], ARGV[2], ARGV[4], ARGV[5]) end
         redis.call('PUBLISH', ARGV[1], 'n' .. ARGV[2])
         return 1
@@ -20,7 +20,7 @@ internal static class RedisResultScripts
     /// it, so that an answer that is lost can be given again. Answers for each: the result, 0 gone, 1 not there yet
     /// or reserved for another, 2 to be asked for again.
     /// </summary>
-    internal static readonly RedisScript Collect = new(RedisScriptParts.Begin + RedisScriptParts.Results + """
+    internal static readonly RedisScript Collect = new(RedisScriptParts.Begin + RedisScriptParts.EvenIfFull + RedisScriptParts.Results + """
         local received, now, bytes, out = tonumber(ARGV[4]), clock(), 0, {}
         for i = 5, 4 + received do
           local id = ARGV[i]
@@ -52,8 +52,8 @@ internal static class RedisResultScripts
     /// ARGV the task's id, events, ms that a result is kept, the most results. The index knows where the task is, so
     /// that no other is read. Answers 1 taken back, 2 held by a worker, 0 not there.
     /// </summary>
-    internal static readonly RedisScript Cancel = new(RedisScriptParts.Begin + RedisScriptParts.Places + RedisScriptParts.Aside
-        + RedisScriptParts.Held + RedisScriptParts.Results + """
+    internal static readonly RedisScript Cancel = new(RedisScriptParts.Begin + RedisScriptParts.EvenIfFull + RedisScriptParts.Places
+        + RedisScriptParts.Aside + RedisScriptParts.Held + RedisScriptParts.Results + """
         local id = ARGV[1]
         local place = redis.call('HGET', ids, id)
         if not place then return 0 end
@@ -89,7 +89,7 @@ internal static class RedisResultScripts
         """);
 
     /// <summary>ARGV a name for the contents if they have none. Answers their name.</summary>
-    internal static readonly RedisScript Name = new(RedisScriptParts.Begin + """
+    internal static readonly RedisScript Name = new(RedisScriptParts.Begin + RedisScriptParts.EvenIfFull + """
         redis.call('HSETNX', totals, 'name', ARGV[1])
         return redis.call('HGET', totals, 'name')
         """);

@@ -22,6 +22,14 @@ internal static class RedisScriptParts
 
         """;
 
+    /// <summary>Comes next in scripts that must not fail while the server's memory is full: leases are renewed, tasks end,
+    /// and results are kept and collected. The server refuses what needs memory only as the first write of a
+    /// script.</summary>
+    internal const string EvenIfFull = """
+        redis.call('HDEL', totals, '')
+
+        """;
+
     /// <summary>A message in the stream, and among the delayed: a set of ids by time, and what each is. <c>ids</c> has
     /// the place of each: its entry, or <c>d</c>.</summary>
     internal const string Places = """

@@ -192,11 +192,11 @@ internal static class RedisScripts
     /// of its workers stays; e the same as new, unless it
     /// was cancelled or replaced, which completes it; d dead (number: attempts, text: reason). Answers 1 for
     /// each that was still the worker's. Completed entries are settled first and at once: if memory is short, that
-    /// frees some for the others. Entries that were returned or moved to the dead letters are not settled again if a
-    /// later one fails.
+    /// frees some for the others.
     /// </summary>
-    internal static readonly RedisScript Settle = new(RedisScriptParts.Begin + RedisScriptParts.Places + RedisScriptParts.Aside
-        + RedisScriptParts.Held + RedisScriptParts.Wake + RedisScriptParts.Ended + RedisScriptParts.Results + RedisScriptParts.Dead + """
+    internal static readonly RedisScript Settle = new(RedisScriptParts.Begin + RedisScriptParts.EvenIfFull + RedisScriptParts.Places
+        + RedisScriptParts.Aside + RedisScriptParts.Held + RedisScriptParts.Wake + RedisScriptParts.Ended + RedisScriptParts.Results
+        + RedisScriptParts.Dead + """
         local answers, ready_, done, doneIds, kept = {}, 0, {}, {}, {}
         local mine, all = {}, false
         local pending = redis.pcall('XPENDING', stream, 'workers', ARGV[3], ARGV[4], #ARGV, ARGV[2])
@@ -313,8 +313,8 @@ internal static class RedisScripts
     /// its time. Answers: other workers, what the queue holds, the name of its contents, then the entries that are no
     /// longer the worker's.
     /// </summary>
-    internal static readonly RedisScript Pulse = new(RedisScriptParts.Begin + RedisScriptParts.EnsureGroup + RedisScriptParts.Held
-        + RedisScriptParts.Counts + RedisScriptParts.Results + RedisScriptParts.Dead + """
+    internal static readonly RedisScript Pulse = new(RedisScriptParts.Begin + RedisScriptParts.EvenIfFull + RedisScriptParts.EnsureGroup
+        + RedisScriptParts.Held + RedisScriptParts.Counts + RedisScriptParts.Results + RedisScriptParts.Dead + """
         local now, gone = clock(), 0
         for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '-inf', now)) do
           gone = gone + redis.call('ZREM', workers, w)
@@ -392,7 +392,7 @@ internal static class RedisScripts
 
     /// <summary>ARGV worker, entry. Notes that the worker runs the entry alone: should it fall
     /// silent, that counts as an attempt. Answers 1 if it still holds the entry.</summary>
-    internal static readonly RedisScript BeginAlone = new(RedisScriptParts.Begin + RedisScriptParts.Held + """
+    internal static readonly RedisScript BeginAlone = new(RedisScriptParts.Begin + RedisScriptParts.EvenIfFull + RedisScriptParts.Held + """
         if not held(ARGV[2], ARGV[1]) then return 0 end
         local v = redis.call('HGET', suspects, ARGV[2]) or '0'
         redis.call('HSET', suspects, ARGV[2], string.match(v, '^%d+') .. '*')

@@ -12,6 +12,8 @@ public abstract partial class TaskConformance
     public async Task A_handler_that_waits_for_a_task_of_its_own_full_queue_is_told_so([Values(1, 2)] int concurrency)
     {
         ConcurrentQueue<string> refused = new();
+        using CountdownEvent free = new(concurrency);
+        TaskCompletionSource full = new(TaskCreationOptions.RunContinuationsAsynchronously);
         _toDeclare.Add(o => o.AddHandler<Child>($"{Name}-child", static (_, _, _) => default, h =>
         {
             h.Queue = Name;
@@ -20,6 +22,9 @@ public abstract partial class TaskConformance
         }));
         (TaskQueue producer, _) = await StartAsync(async (job, context, cancellationToken) =>
         {
+            // Before every place is held by such a handler, a child that came in between could have one.
+            if (free.Signal()) full.SetResult();
+            await full.Task;
             try
             {
                 await context.TaskQueue.InvokeAsync<object?>(new Child(job.Number), cancellationToken: cancellationToken);

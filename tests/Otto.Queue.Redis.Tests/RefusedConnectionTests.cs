@@ -23,6 +23,15 @@ internal sealed class RefusedConnectionTests : RedisTest
     }
 
     [Test]
+    public async Task What_is_said_of_a_server_has_its_address_as_it_was_given_and_the_servers_words_alone()
+    {
+        TaskQueue queue = Make(InProcessOnly().UseRedis($"localhost:{Server.Port}{Brief}").AddProducer<Job>(Name));
+        await SaysAsync(queue, "NOAUTH");
+        Assert.That(await ErrorAsync(queue), Is.EqualTo($"localhost:{Server.Port} rejects the password, or requires one (NOAUTH "
+            + "Authentication required); set password= in the configuration"));
+    }
+
+    [Test]
     public async Task A_wrong_user_is_named_like_a_wrong_password()
     {
         TaskQueue queue = Make(Options().UseRedis($"127.0.0.1:{Server.Port},user=nobody,password=wrong").AddProducer<Job>(Name));
