@@ -26,7 +26,8 @@ internal static class ScheduleReplacement
             : labelled.TrySend(later, labels, old.IsHeld ? afterRun : delay, IsTaken);
         if (result.Status == LabelledSendStatus.KeyTaken) return null;
         if (result.Status == LabelledSendStatus.Full) return SendOutcome.Full;
-        if (EndOlder(labelled, key, from) && hold)
+        EndOlder(labelled, key, from);
+        if (hold && Runs(labelled, key, EnvelopeReader.IdOf(later)))
         {
             lease.Abandon(countAttempt: false, afterRun);
             lease = default;
@@ -57,8 +58,7 @@ internal static class ScheduleReplacement
         }
 
         EndOlder(labelled, key, from);
-        if (!labelled.TryFindKey(hash, (m, isCancelRequested) => isCancelRequested && IsOther(m), out _, out bool held) || !held)
-            return true;
+        if (!Runs(labelled, key, self)) return true;
         lease.Abandon(countAttempt: false, RunsPause);
         return false;
 
@@ -66,22 +66,32 @@ internal static class ScheduleReplacement
             RecurringEnvelope.Recurs(m) && EnvelopeReader.IdOf(m) != self && EnvelopeReader.KeyOf(m).SequenceEqual(key);
     }
 
-    /// <summary>Ends the schedules of a key that were enqueued before a time.</summary>
-    /// <returns>Whether one of them runs: it ends with that run.</returns>
-    private static bool EndOlder(LabelledWorkQueue labelled, byte[] key, long from)
+    /// <summary>Ends the schedules of a key that were enqueued before a time; one that runs ends with that
+    /// run.</summary>
+    private static void EndOlder(LabelledWorkQueue labelled, byte[] key, long from)
     {
-        bool runs = false;
         // One is the rule; each is found once.
-        for (int i = 0; i < MostOlder; i++)
-        {
-            if (!labelled.TryFindKey(KeyedMessage.HashOf(key), IsReplaced, out WorkId old, out bool held)) break;
-            if (labelled.RequestCancel(old)) runs |= !labelled.Cancel(old) && held;
-        }
-
-        return runs;
+        for (int i = 0; i < MostOlder && labelled.TryFindKey(KeyedMessage.HashOf(key), IsReplaced, out WorkId old, out _); i++)
+            if (labelled.RequestCancel(old)) labelled.Cancel(old);
 
         bool IsReplaced(ReadOnlySpan<byte> m, bool isCancelRequested) =>
             KeyedMessage.HasKey(m, isCancelRequested, key) && IsOlder(m, from);
+    }
+
+    /// <summary>Whether another schedule of a key, cancelled or replaced, is in its last run.</summary>
+    private static bool Runs(LabelledWorkQueue labelled, byte[] key, TaskId self)
+    {
+        for (int i = 0; i < MostOlder && labelled.TryFindKey(KeyedMessage.HashOf(key), IsEnding, out WorkId other, out bool held); i++)
+        {
+            if (held) return true;
+            // Whoever asked for its end did not get that far. Behind it there may be one that runs.
+            labelled.Cancel(other);
+        }
+
+        return false;
+
+        bool IsEnding(ReadOnlySpan<byte> m, bool isCancelRequested) => isCancelRequested && RecurringEnvelope.Recurs(m)
+            && EnvelopeReader.IdOf(m) != self && EnvelopeReader.KeyOf(m).SequenceEqual(key);
     }
 
     private static bool IsOlder(ReadOnlySpan<byte> message, long than) =>
