@@ -400,8 +400,8 @@ internal static class RedisScripts
         return 1
         """);
 
-    /// <summary>KEYS of the queue, then sent; ARGV events, worker, 1 where it asks for no batch again. Says farewell; what
-    /// the worker still holds stays with its name until its time runs out.</summary>
+    /// <summary>KEYS of the queue, then sent; ARGV events, worker, 1 where it asks for no batch again. Says farewell;
+    /// what the worker still holds stays with its name until its time runs out.</summary>
     internal static readonly RedisScript Leave = new(RedisScriptParts.Begin + """
         redis.call('SREM', sleepers, ARGV[2])
         redis.call('HDEL', handlers, ARGV[2])
