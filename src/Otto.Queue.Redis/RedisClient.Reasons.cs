@@ -125,7 +125,8 @@ internal sealed partial class RedisClient
         if (e.Message.StartsWith("READONLY", StringComparison.Ordinal))
         {
             Rediscover();
-            NoteReadOnly($"{Servers} is a replica and accepts no tasks ({WordsOf(e.Message)}); waits for it to become the master, or for another");
+            NoteReadOnly($"{Servers} is a replica and accepts no tasks ({WordsOf(e.Message)}); waits for it to become the master, or for "
+                + "another");
         }
 
         return RedisUnavailableException.OfServer(e.Message, e,

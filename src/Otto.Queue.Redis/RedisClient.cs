@@ -205,7 +205,19 @@ internal sealed partial class RedisClient : IAsyncDisposable
         {
             if (_checking is { } before && (!again || !before.IsCompleted)) return before;
             Volatile.Write(ref _checkedAt, Environment.TickCount64);
-            return _checking = CheckAsync(options);
+            return _checking = CheckIfReachableAsync(options);
+        }
+    }
+
+    private async Task CheckIfReachableAsync(RedisRouteOptions options)
+    {
+        try
+        {
+            await CheckAsync(options).ConfigureAwait(false);
+        }
+        catch (RedisUnavailableException)
+        {
+            // Said by Error. What was found before is still known, and the next check looks again.
         }
     }
 
@@ -249,9 +261,13 @@ internal sealed partial class RedisClient : IAsyncDisposable
             return command == "CONFIG" ? null
                 : await TellAsync(server, "EVAL", ["return redis.call(unpack(ARGV))", 0, command, .. arguments]).ConfigureAwait(false);
         }
-        catch (Exception e) when (Translate(e) is not null || e is RedisCommandException)
+        catch (Exception e) when (e is RedisCommandException || Translate(e) is { Refused: true })
         {
-            return null; // Not allowed, or not there any more: not known.
+            return null; // Not allowed: not known.
+        }
+        catch (Exception e) when (Translate(e) is { } trouble)
+        {
+            throw trouble;
         }
     }
 

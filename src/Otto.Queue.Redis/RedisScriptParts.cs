@@ -22,8 +22,8 @@ internal static class RedisScriptParts
 
         """;
 
-    /// <summary>Comes next in scripts that must not fail while the server's memory is full: leases are renewed, tasks end,
-    /// and results are kept and collected. The server refuses what needs memory only as the first write of a
+    /// <summary>Comes next in scripts that must not fail while the server's memory is full: leases are renewed, tasks
+    /// end, and results are kept and collected. The server refuses what needs memory only as the first write of a
     /// script.</summary>
     internal const string EvenIfFull = """
         redis.call('HDEL', totals, '')

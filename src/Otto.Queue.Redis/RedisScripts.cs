@@ -319,6 +319,7 @@ internal static class RedisScripts
         for _, w in ipairs(redis.call('ZRANGEBYSCORE', workers, '-inf', now)) do
           gone = gone + redis.call('ZREM', workers, w)
           redis.call('HDEL', handlers, w)
+          redis.call('SREM', sleepers, w)
         end
         local others = redis.call('ZCARD', workers)
         if ARGV[3] == '1' then
@@ -399,11 +400,12 @@ internal static class RedisScripts
         return 1
         """);
 
-    /// <summary>ARGV events, worker. Says farewell; what the
-    /// worker still holds stays with its name until its time runs out.</summary>
+    /// <summary>KEYS of the queue, then sent; ARGV events, worker, 1 where it asks for no batch again. Says farewell;
+    /// what the worker still holds stays with its name until its time runs out.</summary>
     internal static readonly RedisScript Leave = new(RedisScriptParts.Begin + """
         redis.call('SREM', sleepers, ARGV[2])
         redis.call('HDEL', handlers, ARGV[2])
+        if ARGV[3] == '1' then redis.call('DEL', KEYS[19]) end
         if redis.call('ZREM', workers, ARGV[2]) == 1 then redis.call('PUBLISH', ARGV[1], 'w') end
         local held = redis.pcall('XPENDING', stream, 'workers', '-', '+', 1, ARGV[2])
         if not held.err and not held[1] then redis.pcall('XGROUP', 'DELCONSUMER', stream, 'workers', ARGV[2]) end

@@ -45,6 +45,15 @@ internal sealed class RedisSender(RedisClient client, QueueKeys keys, RedisRoute
         return new(cancellationToken.CanBeCanceled ? WaitAsync(pending, cancellationToken) : pending.Answer.Task);
     }
 
+    /// <summary>Whether every batch has its answer.</summary>
+    internal bool IsIdle
+    {
+        get
+        {
+            lock (_lock) return !_flushing;
+        }
+    }
+
     /// <summary>Called with what the queue holds, where it was full.</summary>
     internal Action<string[]>? Counted { get; set; }
 

@@ -343,7 +343,8 @@ internal sealed class RedisTaskChannel : TaskChannel, ICancelableChannel, IEvent
             await _closing.CancelAsync().ConfigureAwait(false);
             await _subscribing.WaitAsync(CloseTimeout).ConfigureAwait(false); // For good: nobody listens any more.
             await Task.WhenAll([.. _subscriptions.Select(static unsubscribe => unsubscribe()),
-                _client.RunAsync(RedisScripts.Leave, _keys.All, [_keys.Events, _worker])])
+                _client.RunAsync(RedisScripts.Leave,
+                    [.. _keys.All, _keys.Sent(_worker)], [_keys.Events, _worker, _sender.IsIdle ? "1" : "0"])])
                 .ConfigureAwait(false);
         }
         catch (RedisUnavailableException)

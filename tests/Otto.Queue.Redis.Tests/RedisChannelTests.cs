@@ -47,6 +47,16 @@ internal sealed class RedisChannelTests : RedisTest
     }
 
     [Test]
+    public async Task What_a_producer_left_for_its_batches_goes_when_it_leaves()
+    {
+        RedisTaskChannel producer = await OpenAsync();
+        await Send(producer, "work");
+        Assert.That(await Server.AskAsync($"KEYS otto:{{{Name}}}:sent:*"), Is.EqualTo("*1"));
+        await producer.DisposeAsync();
+        Assert.That(await Server.AskAsync($"KEYS otto:{{{Name}}}:sent:*"), Is.EqualTo("*0"));
+    }
+
+    [Test]
     public async Task Messages_of_a_producer_keep_their_order_through_batches()
     {
         RedisTaskChannel producer = await OpenAsync(), worker = await OpenAsync();

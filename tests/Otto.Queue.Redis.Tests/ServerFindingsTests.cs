@@ -69,6 +69,18 @@ internal sealed class ServerFindingsTests : RedisTest
     }
 
     [Test]
+    public async Task A_server_that_hangs_while_it_is_checked_is_not_said_to_refuse_anything()
+    {
+        _own = await RedisServer.StartAsync(persistent: true, "maxmemory-policy allkeys-lru\n");
+        await using RedisClient client = await RedisClient.ConnectAsync(_own.Configuration, TimeSpan.FromMilliseconds(500));
+        await client.CheckServersAsync(new RedisRouteOptions(), again: false);
+        _own.Pause();
+        await client.CheckServersAsync(new RedisRouteOptions(), again: true);
+        _own.Resume();
+        Assert.That(client.Warnings.Select(static w => w.Code), Is.EqualTo((string[])["eviction"]), "what was known before");
+    }
+
+    [Test]
     public async Task A_replica_is_named_and_refuses_clearly_and_its_master_is_told_what_a_fail_over_costs()
     {
         _own = await RedisServer.StartAsync(persistent: true);

@@ -31,6 +31,20 @@ internal sealed class WorkerFaultTests : RedisTest
     }
 
     [Test]
+    public async Task An_idle_worker_that_was_killed_is_forgotten_by_all_that_names_it()
+    {
+        using PeerProcess victim = PeerProcess.Start("work", Redis, Name);
+        await victim.SaysAsync("ready");
+        await Eventually.Holds(() => Server.AskAsync($"SCARD otto:{{{Name}}}:sleepers").Result == ":1");
+        victim.Kill();
+
+        await OpenAsync(); // Takes no work. Its heartbeats are enough.
+
+        foreach (string count in (string[])["SCARD {0}:sleepers", "ZCARD {0}:workers", "HLEN {0}:handlers"])
+            await Eventually.Holds(() => Server.AskAsync(string.Format(null, count, $"otto:{{{Name}}}")).Result == ":0");
+    }
+
+    [Test]
     public async Task A_recurring_task_that_was_done_forgets_the_worker_that_died_over_it_before()
     {
         using PeerProcess victim = PeerProcess.Start("die", Redis, Name, "1");

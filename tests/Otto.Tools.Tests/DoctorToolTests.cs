@@ -189,9 +189,24 @@ internal sealed partial class DoctorToolTests : ToolTest
         Finding none = Redis("127.0.0.1:1,connectTimeout=300").Single();
         Assert.That((none.Check, none.Level), Is.EqualTo(("reach", "problem")), none.ToString());
         Assert.That(none.Change, Does.Contain("docs/redis.md"));
-
-        Finding[] Redis(string address) => [.. Doctor($"export OTTO_REDIS='{address}'", code: null).Where(static f => f.Area == "redis")];
     }
+
+    [Test]
+    public async Task What_a_queue_warns_of_in_a_server_of_redis_is_found_with_what_to_change()
+    {
+        using RedisServer server = await RedisServer.StartAsync(more: "maxmemory-policy allkeys-lru\n");
+        Finding[] found = Redis(server.Configuration);
+        Finding eviction = found.Single(static f => f.Check == "eviction");
+        Finding persistence = found.Single(static f => f.Check == "persistence");
+        Assert.That((eviction.Level, eviction.Change), Is.EqualTo(("problem", "use noeviction")));
+        Assert.That((persistence.Level, persistence.Change), Is.EqualTo(("note", "use appendonly yes")));
+        Assert.That(persistence.Text, Does.Contain("all tasks are lost when it restarts"));
+        using RedisServer replica = await RedisServer.StartReplicaAsync(server);
+        Assert.That(Redis(replica.Configuration).Single(static f => f.Check == "replica").Level, Is.EqualTo("problem"));
+    }
+
+    private Finding[] Redis(string address) =>
+        [.. Doctor($"export OTTO_REDIS='{address}'", code: null).Where(static f => f.Area == "redis")];
 
     [Test]
     public void The_exit_code_of_a_wrong_option_is_2() => Assert.That(Bash("otto doctor --bogus").Code, Is.EqualTo(2));

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using Otto.Queue;
+using Otto.Queue.Redis;
 using StackExchange.Redis;
 
 namespace Otto.Tools.Doctor;
@@ -12,7 +14,9 @@ internal static class RedisCheck
     private const string Area = "redis";
     private const int ConnectMilliseconds = 3000, Pings = 5;
     private const double SlowMilliseconds = 20;
-    private static readonly Version s_least = new(6, 2);
+
+    // What a queue cannot work with. The rest costs something when the server restarts or fails over.
+    private static readonly string[] s_problems = ["version", "replica", "cluster", "memory", "eviction"];
 
     public static async Task<IReadOnlyList<Finding>> RunAsync(string server, CancellationToken cancellationToken)
     {
@@ -35,9 +39,9 @@ internal static class RedisCheck
         try
         {
             await using ConnectionMultiplexer connection = await ConnectionMultiplexer.ConnectAsync(options).WaitAsync(cancellationToken);
-            return [.. await CheckAsync(connection, place)];
+            return [.. await CheckAsync(connection, place), .. await JudgeAsync(server, connection, cancellationToken)];
         }
-        catch (Exception e) when (e is RedisException or TimeoutException)
+        catch (Exception e) when (e is RedisException or TimeoutException or RedisUnavailableException)
         {
             return [Refused(place, e.Message)];
         }
@@ -61,18 +65,27 @@ internal static class RedisCheck
             ? Finding.Note(Area, "latency", $"{place} answers in {time}",
                 "a server nearer to the workers; more workers hide the time of each round trip")
             : Finding.Ok(Area, "latency", $"{place} answers in {time}"));
-        foreach (EndPoint point in connection.GetEndPoints())
-        {
-            IServer server = connection.GetServer(point);
-            if (!server.IsConnected) continue;
-            string version = server.Version.ToString();
-            findings.Add(server.Version < s_least
-                ? Finding.Problem(Area, "version", $"{NameOf(point)} has version {version}; 6.2 is needed for XAUTOCLAIM",
-                    "update the server")
-                : Finding.Ok(Area, "version", $"{NameOf(point)} has version {version}"));
-        }
-
         return findings;
+    }
+
+    // The same as a queue finds when it starts.
+    private static async Task<IEnumerable<Finding>> JudgeAsync(
+        string configuration, ConnectionMultiplexer connection, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<RouteWarning> warnings = await RedisQueues.CheckAsync(configuration, cancellationToken);
+        IEnumerable<Finding> findings = warnings.Select(Judge);
+        if (warnings.Any(static w => w.Code == "version")) return findings;
+        return connection.GetEndPoints().Select(point => connection.GetServer(point)).Where(static s => s.IsConnected)
+            .Select(static s => Finding.Ok(Area, "version", $"{NameOf(s.EndPoint)} has version {s.Version}")).Concat(findings);
+    }
+
+    private static Finding Judge(RouteWarning warning)
+    {
+        int advice = warning.Text.LastIndexOf("; ", StringComparison.Ordinal);
+        (string text, string change) = advice < 0 ? (warning.Text, $"'{warning.Code}' in docs/redis.md has what to do")
+            : (warning.Text[..advice], warning.Text[(advice + 2)..]);
+        return s_problems.Contains(warning.Code) ? Finding.Problem(Area, warning.Code, text, change)
+            : Finding.Note(Area, warning.Code, text, change);
     }
 
     // The client's advice is for programmers.
