@@ -138,6 +138,7 @@ internal sealed partial class RedisClient
     {
         _silence = $"no answer from {Servers} within {_timeout.TotalSeconds:0.###} s";
         Change();
+        Rediscover(); // Another may have its place: the connection to a machine that is gone stays open for long.
         if (Interlocked.Exchange(ref _listening, 1) == 0) _ = ListenForAnswerAsync();
     }
 
