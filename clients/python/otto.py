@@ -73,8 +73,6 @@ _inherited: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    global _barrier
-    _barrier = threading.Lock()  # another thread of the parent may have held it
     for held in list(_inherited):
         held._forget()
     _inherited.clear()
@@ -311,28 +309,40 @@ class OttoClient:
     A connection is made with the first call, kept, and made anew where the server was started again. No call but waiting for events
     takes longer than `timeout` seconds: TimeoutError then. ServerMissingError if no server listens, PermissionError where the socket or the
     server is another user's (root's is trusted, and anybody's where OTTO_SOCKET_TRUST_OWNER=1 says so), RefusedError where a command was
-    refused, ValueError or TypeError where a key or value cannot be one, and OttoError for all else.
+    refused, ValueError or TypeError where a key or value cannot be one, and OttoError for all else. A signal handler may use a client too: in the
+    middle of a call it has another connection.
     """
 
     def __init__(self, socket_path: Optional[str] = None, task: Optional[str] = None, timeout: float = 10.0) -> None:
         self.socket_path = socket_path or _default_socket()
         self.task = task if task is not None else os.environ.get("OTTO_TASK_NAME") or os.environ.get("OTTO_TASK") or ""
         self.timeout = timeout
-        self._lock = threading.Lock()
-        self._line: Optional[_Line] = None
+        self._lock = threading.RLock()
         self._pid = os.getpid()
         _inherited.add(self)
 
+    _line: Optional[_Line] = None
+    """The connection that no call has. A call takes it off the client, and puts it back when it has read all of its answers. So a call in a signal
+    handler has one of its own, and what a call that was broken off did not read is no other call's answer."""
+
+    def _take(self) -> Optional[_Line]:
+        return vars(self).pop("_line", None)  # one step: no signal handler runs in the middle of it
+
+    def _put_back(self, line: _Line) -> None:
+        if vars(self).setdefault("_line", line) is not line:
+            line.close()
+
     def _forget(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.Lock()  # another thread of the parent may have held it
-        self._line = None
+        self._lock = threading.RLock()  # another thread of the parent may have held it
+        self._take()
 
-    def _here(self) -> threading.Lock:
+    def _here(self) -> threading.RLock:  # type: ignore[valid-type]
         """The lock, in the process that has it: also where a fork told Python nothing."""
         if self._pid != os.getpid():
-            if self._line is not None:
-                self._line._forget()
+            line = self._take()
+            if line is not None:
+                line._forget()
             self._forget()
         return self._lock
 
@@ -409,7 +419,7 @@ class OttoClient:
     def close(self) -> None:
         """Closes the connection; the next call would make another."""
         with self._here():
-            self._drop()
+            self._drop(self._take())
 
     def __enter__(self) -> OttoClient:
         return self
@@ -427,39 +437,43 @@ class OttoClient:
         with self._here():
             deadline = time.monotonic() + self.timeout
             for attempt in (1, 2):
-                fresh = self._line is None
+                line = self._take()
+                fresh = line is None
                 try:
-                    line = self._line = self._line or _Line(self.socket_path, deadline)
+                    line = line or _Line(self.socket_path, deadline)
                     line.send("".join(command + "\n" for command in commands), deadline)
-                    return _answers(line, len(commands), deadline)
+                    answers = _answers(line, len(commands), deadline)
+                    self._put_back(line)
+                    return [_check(answer) for answer in answers]
                 except RefusedError:
-                    if self._line is not None and self._line.ended:
-                        self._drop()
+                    # The answer was whole, and the connection is back.
+                    if line is not None and line.ended:
+                        self._drop(line)
                     raise
                 except TimeoutError as e:
-                    # An answer that comes later would be taken for the next one's.
-                    self._drop()
+                    self._drop(line)
                     raise TimeoutError(f"the server at {self.socket_path} did not answer within {self.timeout} s") from e
                 except ServerMissingError:
-                    self._drop()
+                    self._drop(line)
                     # A connection that was kept may have died with the last server.
                     if fresh or attempt == 2:
                         raise
                 except PermissionError:
-                    self._drop()
+                    self._drop(line)
                     raise
                 except OSError as e:
-                    self._drop()
+                    self._drop(line)
                     raise OttoError(f"the connection to {self.socket_path} failed: {e}") from e
                 except BaseException:
-                    self._drop()
+                    self._drop(line)
                     raise
         raise AssertionError("unreachable")
 
-    def _drop(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+    def _drop(self, line: Optional[_Line]) -> None:
+        if line is not None:
+            if self._line is line:
+                self._take()
+            line.close()
 
 
 def _answers(line: _Line, count: int, deadline: float) -> list[str]:
@@ -473,7 +487,7 @@ def _answers(line: _Line, count: int, deadline: float) -> list[str]:
         for answer in answers:
             _check(answer)
         raise
-    return [_check(answer) for answer in answers]
+    return answers
 
 
 def _default_socket() -> str:
@@ -887,13 +901,12 @@ _LONGEST_SLEEP = 1.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
-_barrier = threading.Lock()
 
 
 def _fence() -> None:
-    """Orders what stands before it with what comes after: taking a free lock is a locked instruction."""
-    with _barrier:
-        pass
+    """Orders what stands before it with what comes after: taking a free lock is a locked instruction. Nobody else has this one, so that neither
+    a fork nor a signal handler finds it taken."""
+    threading.Lock().acquire()
 
 
 class _Bell:
