@@ -6,7 +6,7 @@
 # value in it; W are the trailer's sixteen words, none where there is no trailer; AT is its place, SIZE the file's; fd the locked file.
 
 otto_mmap_get() {
-  local LC_ALL=C IFS=$' \t\n' _default='' _has_default='' _json='' _all='' _words=() task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} status=0
+  local LC_ALL=C IFS=$' \t\n' _default='' _has_default='' _json='' _all='' _words=() task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} status=0 REPLY
   local T='' START=0 END=0 LAST=0 MEMBERS=0
   _otto_options otto_mmap_get "$@" || return
   [[ -n $_all ]] || ((${#_words[@]} == 0)) || local key="${_words[${#_words[@]} - 1]}"
@@ -21,7 +21,7 @@ otto_mmap_get() {
 }
 
 otto_mmap_set() {
-  local LC_ALL=C IFS=$' \t\n' T='' START=0 END=0 W=() AT=0 SIZE=0 task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} key json path fd limit status=0
+  local LC_ALL=C IFS=$' \t\n' T='' START=0 END=0 W=() AT=0 SIZE=0 task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} key json path fd limit status=0 REPLY
   if (($# > 2)) && [[ $2 != --json-value && $2 != -- && $3 != --json-value ]] || (($# > 3)); then task=$1; shift; fi
   _otto_key otto_mmap_set "${1-}" '' || return
   key=$REPLY

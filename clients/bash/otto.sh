@@ -24,7 +24,7 @@
 # flock (util-linux) for otto_mmap_set.
 
 otto_set() {
-  local key json REPLIES=()
+  local key json REPLY REPLIES=()
   _otto_key otto_set "${1-}" "${OTTO_TASK_NAME:-${OTTO_TASK:-}}" || return
   key=$REPLY
   _otto_value otto_set "${@:2}" || return
@@ -33,7 +33,7 @@ otto_set() {
 }
 
 otto_get() {
-  local _key='' _default _has_default='' _json='' _all='' _words=() REPLIES=()
+  local _key='' _default _has_default='' _json='' _all='' _words=() REPLY REPLIES=()
   _otto_options otto_get "$@" || return
   ((${#_words[@]} == 1)) && [[ -z $_all ]] || { _otto_say otto_get "needs one key"; return 2; }
   _otto_key otto_get "${_words[0]}" '' || return
@@ -46,7 +46,7 @@ otto_get() {
 }
 
 otto_list() {
-  local REPLIES=() keys
+  local REPLY REPLIES=() keys
   (($# <= 1)) || { _otto_say otto_list "needs one pattern at most"; return 2; }
   _otto_key otto_list "${1:-*}" '' || return
   _otto_ask otto_list "LIST $REPLY" || return
@@ -60,7 +60,7 @@ otto_list() {
 }
 
 otto_del() {
-  local REPLIES=()
+  local REPLY REPLIES=()
   (($# == 1)) || { _otto_say otto_del "needs one key"; return 2; }
   _otto_key otto_del "$1" '' || return
   _otto_ask otto_del "EXISTS $REPLY" "DELETE $REPLY" || return
@@ -68,7 +68,7 @@ otto_del() {
 }
 
 otto_progress() {
-  local REPLIES=() final='' end socket limit task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text words number='^-?[0-9]+([.][0-9]+)?$' status=0
+  local REPLY REPLIES=() final='' end socket limit task=${OTTO_TASK_NAME:-${OTTO_TASK:-}} text words number='^-?[0-9]+([.][0-9]+)?$' status=0
   [[ ${1-} =~ $number && ( ${2:--} == - || ${2-} =~ $number ) ]] || { _otto_say otto_progress "needs a number, and the total or -: '${1-}' '${2-}'"; return 2; }
   _otto_socket
   socket=$REPLY
@@ -89,7 +89,7 @@ otto_progress() {
   return "$status"
 }
 
-# Everything below is internal. Functions answer in REPLY.
+# Everything below is internal. Functions answer in REPLY, which is local to each function above: a trap may call one in the middle of another.
 
 _otto_say() { printf '%s: %s\n' "$1" "$2" >&2; }
 

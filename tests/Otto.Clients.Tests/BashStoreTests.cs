@@ -35,6 +35,33 @@ public sealed class BashStoreTests(string netcat)
     }
 
     [Test]
+    public void A_trap_in_the_middle_of_a_call_changes_nothing_of_it()
+    {
+        _workspace.Serve();
+        ProgramResult result = _workspace.Bash("""
+            otto_set a 1; otto_set b 2; otto_mmap_set t m 3; REPLY=mine
+            # A signal after every step of a call: DEBUG traps run where signals' do.
+            at_each() {
+                set -T
+                trap '[[ -n $inside || " ${FUNCNAME[*]} " != *" otto_"* || " ${FUNCNAME[*]} " == *" _otto_print "* || $BASHPID != $$ ]] || { inside=1; otto_get b >/dev/null; otto_mmap_get t m >/dev/null; inside=; }' DEBUG
+                "$@"
+                trap - DEBUG
+                set +T
+            }
+            inside=
+            at_each otto_get a
+            at_each otto_set c 4
+            at_each otto_list
+            at_each otto_del c
+            otto_list
+            OTTO_TASK_NAME=t at_each otto_progress 1 2 half
+            at_each otto_mmap_get t m
+            echo "$REPLY"
+            """, null, ("OTTO_NETCAT", netcat));
+        Assert.That((result.Code, result.Output), Is.EqualTo((0, "1\na\nb\nc\na\nb\n3\nmine\n")), result.ToString());
+    }
+
+    [Test]
     public void A_script_sets_gets_lists_and_deletes()
     {
         _workspace.Serve();
