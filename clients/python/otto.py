@@ -174,8 +174,8 @@ class _Line:
             end = self._had.find(b"\n", self._searched)
             if end >= 0:
                 line = bytes(self._had[:end])
+                self._searched = 0  # first: a signal handler may raise between two steps
                 del self._had[: end + 1]
-                self._searched = 0
                 try:
                     return line.decode("utf-8")
                 except UnicodeDecodeError as e:
@@ -186,15 +186,15 @@ class _Line:
                 raise RefusedError("TOOBIG", f"the server sent a line of more than {_MAX_LINE} bytes")
             self._limit(deadline)
             try:
-                more = self._socket.recv(1 << 16)
+                # One step, without a moment at which what came is nowhere: a signal handler may raise, and the next call goes on.
+                any(map(self._had.__iadd__, map(self._socket.recv, (1 << 16,))))
             except socket.timeout as e:
                 raise TimeoutError("the server did not answer in time") from e
             except ConnectionResetError:
-                more = b""
-            if not more:
+                pass
+            if len(self._had) == self._searched:
                 self.ended = True
                 raise ServerMissingError(f"the server at {self._path} closed the connection")
-            self._had += more
 
     def _connect(self, deadline: float) -> None:
         path = self._path

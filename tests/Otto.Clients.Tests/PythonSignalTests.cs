@@ -143,6 +143,40 @@ public sealed class PythonSignalTests
     }
 
     [Test]
+    public void An_exception_at_any_moment_loses_no_event_but_the_one_in_hand()
+    {
+        _workspace.Serve();
+        Run("""
+            import socket, sys
+            c = otto.OttoClient()
+            news = c.subscribe("x", timeout=30)
+            steps = 0
+            while True:
+                steps += 1
+                for i in range(3): c.publish("x", [steps, i])
+                while news._line._socket.recv(1 << 16, socket.MSG_PEEK).count(b"\n") < 3: pass
+                left, heard = [steps], []
+                def trace(frame, event, _):
+                    if frame.f_code.co_filename != otto.__file__: return None
+                    if event == "line":
+                        left[0] -= 1
+                        if left[0] == 0:
+                            sys.settrace(None)
+                            raise Broken
+                    return trace
+                try:
+                    sys.settrace(trace)
+                    heard.append(next(news).value)
+                except Broken: pass
+                finally: sys.settrace(None)
+                while heard[-1:] != [[steps, 2]]: heard.append(next(news).value)
+                assert heard[-2:] == [[steps, 1], [steps, 2]], (steps, heard)
+                if left[0] > 0: break
+            assert steps > 10, steps
+            """);
+    }
+
+    [Test]
     public void A_fence_is_held_up_by_no_interrupted_one()
     {
         Run("""
