@@ -70,12 +70,14 @@ class RetiredError(OttoError):
 # ---------------------------------------------------------------------------------------------------------------------
 
 _inherited: weakref.WeakSet[Any] = weakref.WeakSet()
+_changing: set[tuple[int, int, int]] = set()  # thread, device and inode of the regions that are locked here
 
 
 def _after_fork() -> None:
     for held in list(_inherited):
         held._forget()
     _inherited.clear()
+    _changing.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -811,7 +813,13 @@ class Region:
                 # Somebody may have replaced the file while the lock was waited for.
                 if os.stat(self.path, follow_symlinks=False).st_ino != os.fstat(held.fd).st_ino:
                     continue
-                return self._write_locked(held, make)
+                file = os.fstat(held.fd)
+                mine = threading.get_ident(), file.st_dev, file.st_ino
+                try:
+                    _changing.add(mine)
+                    return self._write_locked(held, make)
+                finally:
+                    _changing.discard(mine)
             finally:
                 held.close()
 
@@ -821,6 +829,9 @@ class Region:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
+                file = os.fstat(fd)
+                if (threading.get_ident(), file.st_dev, file.st_ino) in _changing:
+                    raise OttoError(f"the region {self.path} is being changed by the call that this one interrupts; nothing was written") from None
                 if time.monotonic() >= deadline:
                     raise TimeoutError(f"the region {self.path} was locked by another for {self._timeout:g} s; nothing was written") from None
                 time.sleep(0.001)

@@ -177,6 +177,24 @@ public sealed class PythonSignalTests
     }
 
     [Test]
+    public void A_change_in_the_middle_of_a_change_is_refused_at_once()
+    {
+        string path = Path.Combine(_workspace.Directory, "r");
+        Assert.That(_workspace.Bash($"OTTO_MMAP_PATH={path} otto_mmap_set t n 0").Code, Is.Zero);
+        Run($$"""
+            region, other = (otto.Region(path={{'"'}}{{path}}{{'"'}}, timeout=5) for _ in range(2))
+            heard = []
+            def handler(*_):
+                try: other.update({"n": 9})
+                except BaseException as e: heard.append(e)
+            came = in_the_middle(otto.Region, "_front", handler)
+            assert region.update({"n": 1})["n"] == 1 and came()
+            assert len(heard) == 1 and "interrupts" in str(heard[0]), heard
+            assert other.update({"n": 2})["n"] == 2 and not otto._changing
+            """);
+    }
+
+    [Test]
     public void A_fence_is_held_up_by_no_interrupted_one()
     {
         Run("""
