@@ -43,7 +43,7 @@ internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet
 
     /// <summary>Fires the token if a stop or a cancel came before the run was there to be seen.</summary>
     /// <param name="id">The task.</param>
-    /// <param name="isCancelled">Whether its route says that it was cancelled.</param>
+    /// <param name="isCancelled">Whether its route reports that it was cancelled.</param>
     /// <returns>Whether the task was cancelled.</returns>
     internal bool CheckRequests(TaskId id, bool isCancelled)
     {
