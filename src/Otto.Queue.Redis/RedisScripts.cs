@@ -57,10 +57,6 @@ internal static class RedisScripts
                 -- It ends with the run that it is in; the next is the new one.
                 redis.call('ZADD', cancelled, clock(), holder)
                 redis.call('HSET', schedules, 'p' .. key, e)
-                local _, interval = parts(m)
-                local every = 0
-                for b = 8, 1, -1 do every = every * 256 + string.byte(interval, b) end
-                delay = math.max(delay, math.ceil(every / 1000))
               elseif e then
                 fromAside(nameOf(old), e)
                 redis.call('XDEL', stream, e)
@@ -70,6 +66,12 @@ internal static class RedisScripts
             if key ~= '' then redis.call('HSET', keys, key, id) end
             local schedule = key ~= '' and recurs(m)
             if schedule then
+              if held(redis.call('HGET', schedules, 'p' .. key)) then
+                local _, interval = parts(m)
+                local every = 0
+                for b = 8, 1, -1 do every = every * 256 + string.byte(interval, b) end
+                delay = math.max(delay, math.ceil(every / 1000))
+              end
               redis.call('HSET', schedules, 'm' .. key, m)
               redis.call('HDEL', schedules, 'i' .. key)
             end

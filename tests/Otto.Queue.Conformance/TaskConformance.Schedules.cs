@@ -153,4 +153,74 @@ public abstract partial class TaskConformance
         await Until(() => producer.EnqueueAsync(new Job(3), new() { UniqueKey = "schedule" }).AsTask().Result.Outcome
             == EnqueueOutcome.Accepted, "the key to be free");
     }
+
+    [Test]
+    public async Task A_schedule_that_is_replaced_before_it_begins_does_not_run()
+    {
+        TaskCompletionSource started = new(), finish = new();
+        Tally runs = new();
+        (TaskQueue producer, _) = await StartAsync(async (job, _, _) =>
+        {
+            runs.Add(job.Number);
+            if (job.Number != 0) return;
+            started.TrySetResult();
+            await finish.Task;
+        }, static h => h.Concurrency = 1);
+        await producer.EnqueueAsync(new Job(0));
+        await started.Task.WaitAsync(Watchdog);
+        TimeSpan day = TimeSpan.FromDays(1);
+        for (int i = 1; i <= 9; i++) await producer.EnqueueAsync(new Job(i), Every(i < 9 ? day : Soon));
+        finish.SetResult();
+
+        await Until(() => runs.Seen.Count(static n => n == 9) >= 3, "the last one");
+        Assert.That(runs.Seen.Where(static n => n != 9), Is.EqualTo(new[] { 0 }));
+    }
+
+    [Test]
+    public async Task Of_many_schedules_that_replace_each_other_while_the_first_runs_only_the_last_one_follows()
+    {
+        TaskCompletionSource started = new(), finish = new();
+        Tally runs = new();
+        int running = 0, overlaps = 0;
+        (TaskQueue producer, _) = await StartAsync(async (job, _, _) =>
+        {
+            if (Interlocked.Increment(ref running) > 1) Interlocked.Increment(ref overlaps);
+            runs.Add(job.Number);
+            started.TrySetResult();
+            if (job.Number == 1) await finish.Task;
+            Interlocked.Decrement(ref running);
+        }, static h => h.Concurrency = 4);
+        await producer.EnqueueAsync(new Job(1), Every(Soon));
+        await started.Task.WaitAsync(Watchdog);
+        for (int i = 2; i <= 9; i++)
+            Assert.That((await producer.EnqueueAsync(new Job(i), Every(Soon))).Outcome, Is.EqualTo(EnqueueOutcome.Replaced));
+        await Task.Delay(Soon * 3); // Each would be due meanwhile.
+        finish.SetResult();
+
+        await runs.Reaches(4);
+        Assert.That(runs.Seen.Take(4), Is.EqualTo(new[] { 1, 9, 9, 9 }));
+        Assert.That(overlaps, Is.Zero, "one schedule at a time");
+    }
+
+    [Test]
+    public async Task A_schedule_that_is_enqueued_again_after_it_was_cancelled_in_a_run_goes_on()
+    {
+        TaskCompletionSource started = new(), finish = new();
+        Tally runs = new();
+        (TaskQueue producer, _) = await StartAsync(async (job, _, _) =>
+        {
+            runs.Add(job.Number);
+            started.TrySetResult();
+            await finish.Task;
+        });
+        TaskReceipt first = await producer.EnqueueAsync(new Job(1), Every(Soon));
+        await started.Task.WaitAsync(Watchdog);
+        Assert.That(await producer.CancelAsync(first), Is.EqualTo(CancelOutcome.Requested));
+
+        TaskReceipt again = await producer.EnqueueAsync(new Job(1), Every(Soon));
+        Assert.That((again.Outcome == EnqueueOutcome.Duplicate, again.Id == first.Id), Is.EqualTo((false, false)));
+        finish.SetResult();
+
+        await runs.Reaches(4);
+    }
 }

@@ -31,6 +31,22 @@ internal sealed class KeptResultTests : QueueTest
     }
 
     [Test]
+    public async Task While_there_is_room_results_stay_where_any_process_can_ask_for_them()
+    {
+        const int Most = 900; // Of 1,024 slots.
+        await StartAsync(WithResult(static job => $"{job.Number}"));
+        TaskQueue producer = Make(Options().AddProducer<Job>("jobs"));
+        IReadOnlyList<TaskReceipt> receipts = await producer.EnqueueManyAsync(
+            Enumerable.Range(0, Most).Select(static i => new Job(i)), new() { TrackResult = true }).AsTask().Soon();
+        await Eventually.Holds(() => Inspect("jobs") is { Ready: 0, Leased: 0 });
+        await producer.DisposeAsync();
+
+        TaskQueue other = Make(Options().AddProducer<Job>("jobs"));
+        string[] results = await Task.WhenAll(receipts.Select(r => other.WaitAsync<string>("jobs", r.Id))).Soon();
+        Assert.That(results, Is.EqualTo(Enumerable.Range(0, Most).Select(static i => $"{i}")));
+    }
+
+    [Test]
     public async Task A_result_that_cannot_be_kept_is_reported_and_its_task_runs_once()
     {
         int runs = 0;

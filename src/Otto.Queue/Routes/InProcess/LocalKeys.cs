@@ -24,9 +24,25 @@ internal sealed class LocalKeys
     }
 
     /// <summary>The recurring task that has a key.</summary>
-    internal DelayedTask? RecurringOf(string key)
+    /// <param name="key">The key.</param>
+    /// <param name="isCancelled">Whether it ends with the run that it is in, or is to be passed over.</param>
+    internal DelayedTask? RecurringOf(string key, out bool isCancelled)
     {
-        lock (Lock) return _keys.GetValueOrDefault(key)?.Recurring;
+        lock (Lock)
+        {
+            Entry? entry = _keys.GetValueOrDefault(key);
+            isCancelled = entry is { IsCancelled: true };
+            return entry?.Recurring;
+        }
+    }
+
+    /// <summary>Notes that the task that has a key was cancelled: another recurring task can have it.</summary>
+    internal void NoteCancelled(string key, TaskId id)
+    {
+        lock (Lock)
+        {
+            if (_keys.TryGetValue(key, out Entry? entry) && entry.Id == id) entry.IsCancelled = true;
+        }
     }
 
     /// <summary>Gives a key to a recurring task.</summary>
@@ -83,6 +99,8 @@ internal sealed class LocalKeys
         internal TaskId Id { get; init; }
 
         internal DelayedTask? Recurring { get; init; }
+
+        internal bool IsCancelled { get; set; }
 
         /// <summary>The task that still runs; <see cref="Next"/> begins after it.</summary>
         internal TaskId Previous { get; set; }

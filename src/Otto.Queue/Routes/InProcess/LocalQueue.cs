@@ -122,7 +122,7 @@ internal sealed class LocalQueue
         string key = task.Metadata!.UniqueKey!;
         lock (Keys.Lock)
         {
-            if (Keys.RecurringOf(key) is not { } old)
+            if (Keys.RecurringOf(key, out bool isCancelled) is not { } old)
             {
                 TaskId owner = Keys.OwnerOf(key);
                 if (owner != default) return owner;
@@ -131,7 +131,7 @@ internal sealed class LocalQueue
                 return default;
             }
 
-            if (old.IsSameAs(task)) return old.Id;
+            if (!isCancelled && old.IsSameAs(task)) return old.Id;
             if (Delayed.TryRemove(old.Id) is not null)
             {
                 Keys.Set(key, task);

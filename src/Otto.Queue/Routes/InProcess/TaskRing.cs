@@ -114,8 +114,14 @@ internal sealed class TaskRing
 
     /// <summary>Whether a task is in the ring: a check of each cell, for callers that are in no hurry.</summary>
     /// <param name="number">The low half of its id.</param>
-    internal bool Holds(ulong number)
+    internal bool Holds(ulong number) => Holds(number, out _);
+
+    /// <inheritdoc cref="Holds(ulong)"/>
+    /// <param name="number">The low half of its id.</param>
+    /// <param name="metadata">What it carries.</param>
+    internal bool Holds(ulong number, out TaskMetadata? metadata)
     {
+        metadata = null;
         if (_cells is not { } cells) return false;
         long head = Volatile.Read(ref _positions.Head), tail = Volatile.Read(ref _positions.Tail) & ~SealedBit;
         for (long at = head; at < tail; at++)
@@ -123,6 +129,7 @@ internal sealed class TaskRing
             ref Cell cell = ref cells[(int)at & _mask];
             long sequence = Volatile.Read(ref cell.Sequence);
             if (sequence != (at & ~(long)_mask) + 1 || Volatile.Read(ref cell.Task.Number) != number) continue;
+            metadata = cell.Task.Metadata;
             // Keeps the look at the number before the second look at the sequence: else it could be the next turn's.
             Interlocked.MemoryBarrier();
             if (Volatile.Read(ref cell.Sequence) == sequence && Volatile.Read(ref _positions.Head) <= at) return true;

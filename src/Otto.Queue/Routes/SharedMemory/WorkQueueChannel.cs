@@ -18,6 +18,7 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
     private readonly RemovedQueues _removed = new(resultRetention ?? DefaultResultRetention);
     private readonly Lock _reopening = new();
     private IReadOnlyCollection<ulong> _subjects = [];
+    private bool _mustCollect;
 
     /// <summary>The queue that carries the tasks, for inspection.</summary>
     internal WorkQueue Queue => queue;
@@ -143,7 +144,17 @@ internal sealed class WorkQueueChannel(WorkQueue queue, TopicEventPublisher? pub
 
     public bool KeepsResults => queue is LabelledWorkQueue;
 
-    public bool MustCollect => queue is LabelledWorkQueue labelled && labelled.KeptResults > labelled.Capacity / 4;
+    // From when there is hardly any room until results have little of it: while there is room, results stay where any process can ask for
+    // them.
+    public bool MustCollect
+    {
+        get
+        {
+            if (queue is not LabelledWorkQueue labelled) return false;
+            if (labelled.KeptResults <= labelled.Capacity / 4) return _mustCollect = false;
+            return _mustCollect || (_mustCollect = labelled.GetCounts().Free <= labelled.Capacity / 64);
+        }
+    }
 
     public ValueTask<ResultLookup> FindResultAsync(TaskId id, CancellationToken cancellationToken)
     {

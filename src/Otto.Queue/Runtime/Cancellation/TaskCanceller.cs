@@ -9,7 +9,13 @@ internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, 
     {
         if (!routes.IsOpen && !context.Lifetime.IsStopping) await routes.OpenAsync(cancellationToken).ConfigureAwait(false);
         if (local.TryCancelDelayed(id)) return CancelOutcome.Removed;
-        if (await local.CancelAsync(id).ConfigureAwait(false) is var here and not CancelOutcome.NotFound) return here;
+        (CancelOutcome here, bool isOnRoute) = await local.CancelAsync(id).ConfigureAwait(false);
+        if (here != CancelOutcome.NotFound)
+        {
+            if (isOnRoute) await NoteOnRouteAsync(id, cancellationToken).ConfigureAwait(false);
+            return here;
+        }
+
         foreach (RouteConnection route in routes.All)
         {
             if (route.Cancelable is not { } cancelable) continue;
@@ -22,6 +28,23 @@ internal sealed class TaskCanceller(QueueContext context, LocalCanceller local, 
         }
 
         return CancelOutcome.NotFound;
+    }
+
+    // It does not run again after a death of this process, and another schedule can have its key.
+    private async ValueTask NoteOnRouteAsync(TaskId id, CancellationToken cancellationToken)
+    {
+        foreach (RouteConnection route in routes.All)
+        {
+            try
+            {
+                if (route.Cancelable is { } cancelable
+                    && await cancelable.CancelAsync(id, cancellationToken).ConfigureAwait(false) != CancelOutcome.NotFound) return;
+            }
+            catch (Exception e) when (e is IOException or ObjectDisposedException)
+            {
+                context.Log.WorkerError(context.Name, e); // It is cancelled here all the same.
+            }
+        }
     }
 }
 
@@ -50,29 +73,38 @@ internal sealed class LocalCanceller(QueueContext context, WorkerPool workers, L
         if (Fire(id)) requests.TryTake(id);
     }
 
-    // The request stands before we look, and a worker looks for requests after it can be seen to run: one of us sees the other.
-    internal async ValueTask<CancelOutcome> CancelAsync(TaskId id)
+    /// <summary>Cancels a task that is here.</summary>
+    /// <param name="id">The task.</param>
+    /// <returns>The outcome, and whether the task is kept on a route too.</returns>
+    internal async ValueTask<(CancelOutcome Outcome, bool IsOnRoute)> CancelAsync(TaskId id)
     {
-        if (!local.HandlesAny) return CancelOutcome.NotFound;
+        if (!local.HandlesAny) return (CancelOutcome.NotFound, false);
+        // The request stands before we look, and a worker looks for requests after it can be seen to run: one of us sees the other.
         requests.Add(id);
         for (int tries = 0; ; tries++)
         {
-            if (Fire(id))
+            if (workers.Fire(id, CancellationCause.Cancelled, out string? key, out bool isOnRoute))
             {
                 requests.TryTake(id);
-                return CancelOutcome.Requested;
+                if (key is not null) local.Keys.NoteCancelled(key, id);
+                return (CancelOutcome.Requested, isOnRoute);
             }
 
             // One that repeats may have ended its run since the first look.
             if (TryCancelDelayed(id))
             {
                 requests.TryTake(id);
-                return CancelOutcome.Removed;
+                return (CancelOutcome.Removed, false);
             }
 
-            if (id.High == context.Ids.Producer && local.Ring.Holds(id.Low)) return CancelOutcome.Removed;
+            if (id.High == context.Ids.Producer && local.Ring.Holds(id.Low, out TaskMetadata? metadata))
+            {
+                if (metadata?.UniqueKey is { } waiting) local.Keys.NoteCancelled(waiting, id);
+                return (CancelOutcome.Removed, metadata is { Held: not null });
+            }
+
             // Taken out of the ring a moment ago, and not yet running: it will be, or has passed over the request.
-            if (tries == 2) return requests.TryTake(id) ? CancelOutcome.NotFound : CancelOutcome.Removed;
+            if (tries == 2) return (requests.TryTake(id) ? CancelOutcome.NotFound : CancelOutcome.Removed, false);
             await Task.Delay(Pause).ConfigureAwait(false);
         }
     }

@@ -21,6 +21,7 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
     private TaskCompletionSource _soon = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _running;
     private bool _missed;
+    private bool _collects;
 
     /// <summary>Asks for a result, now and then, until it has come or the answer is disposed.</summary>
     /// <param name="id">The task.</param>
@@ -44,7 +45,11 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
     /// <param name="route">The route.</param>
     internal void OnReady(TaskId id, RouteName route)
     {
-        if (results.IsAwaited(id) || (results.Expects(id) && MustCollect)) TakeKept(id, kept => kept.Name == route);
+        bool mustCollect = MustCollect;
+        // The first result for which there is hardly any room: those before it, which nobody waits for, make way too.
+        if (mustCollect && !Volatile.Read(ref _collects)) LookSoon();
+        Volatile.Write(ref _collects, mustCollect);
+        if (results.IsAwaited(id) || (mustCollect && results.Expects(id))) TakeKept(id, kept => kept.Name == route);
         else progress.End(id);
     }
 
@@ -52,6 +57,11 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
     internal void OnMissed()
     {
         Volatile.Write(ref _missed, true);
+        LookSoon();
+    }
+
+    private void LookSoon()
+    {
         Volatile.Read(ref _soon).TrySetResult();
         EnsureRunning();
     }
@@ -60,8 +70,12 @@ internal sealed class ResultCollector(QueueContext context, IReadOnlyList<TaskRe
     /// that a task waits for.</summary>
     internal void MakeRoom()
     {
-        if (!MustCollect) return;
-        foreach (TaskId id in results.Outstanding) TakeKept(id, static route => route.Results is { MustCollect: true });
+        // No more than needed: what is taken out only this process has.
+        foreach (TaskId id in results.Outstanding)
+        {
+            if (!MustCollect) return;
+            TakeKept(id, static route => route.Results is { MustCollect: true });
+        }
     }
 
     private bool MustCollect

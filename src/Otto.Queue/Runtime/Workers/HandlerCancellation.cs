@@ -42,11 +42,13 @@ internal sealed class HandlerCancellation(QueueContext context, CancelRequestSet
     }
 
     /// <summary>Fires the token if a stop or a cancel came before the run was there to be seen.</summary>
+    /// <param name="id">The task.</param>
+    /// <param name="isCancelled">Whether its route reports that it was cancelled.</param>
     /// <returns>Whether the task was cancelled.</returns>
-    internal bool CheckRequests(TaskId id)
+    internal bool CheckRequests(TaskId id, bool isCancelled)
     {
         if (context.Lifetime.Abort.IsCancellationRequested) Fire(null, CancellationCause.Stopped);
-        if (!requests.Any || !requests.TryTake(id)) return false;
+        if (!(requests.Any && requests.TryTake(id)) && !isCancelled) return false;
         Fire(null, CancellationCause.Cancelled);
         return true;
     }

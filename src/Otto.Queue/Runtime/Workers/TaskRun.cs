@@ -34,6 +34,12 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
 
     internal bool IsRunning => cancellation.IsRunning;
 
+    /// <summary>Whether the task is kept on a route too; the last one's, when nothing runs.</summary>
+    internal bool IsOnRoute => _leased || _held is not null;
+
+    /// <summary>What the task carries; the last one's, when nothing runs.</summary>
+    internal TaskMetadata? Metadata => _metadata;
+
     internal long Starts => Volatile.Read(ref _starts);
 
     internal long Failed => Volatile.Read(ref _failed);
@@ -156,7 +162,8 @@ internal sealed class TaskRun(QueueContext context, TaskContext taskContext, Han
     private ValueTask StartNow()
     {
         CancellationToken cancellationToken = cancellation.Begin(taskContext.Id, _registration.Timeout);
-        _began = !cancellation.CheckRequests(taskContext.Id);
+        // What waited here as an object may have been cancelled or replaced where it is kept.
+        _began = !cancellation.CheckRequests(taskContext.Id, isCancelled: _held is { IsCancelRequested: true });
         if (!_began) throw new OperationCanceledException("cancelled before it was started");
         return context.Telemetry.ObservesHandling || _metadata is { IsTraced: true } ? StartObservedAsync(cancellationToken)
             : Invoke(cancellationToken);

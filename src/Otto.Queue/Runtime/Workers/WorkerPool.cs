@@ -119,11 +119,26 @@ internal sealed class WorkerPool(QueueContext context, HandlerScope handlers, Is
     internal long Starts => _workers.Sum(static worker => worker.Run.Starts);
 
     /// <summary>Fires the token of a task that runs here.</summary>
-    internal bool Fire(TaskId id, CancellationCause cause)
+    internal bool Fire(TaskId id, CancellationCause cause) => Fire(id, cause, out _, out _);
+
+    /// <inheritdoc cref="Fire(TaskId, CancellationCause)"/>
+    /// <param name="id">The task.</param>
+    /// <param name="cause">Why.</param>
+    /// <param name="key">Its key, if it has one.</param>
+    /// <param name="isOnRoute">Whether it is kept on a route too.</param>
+    internal bool Fire(TaskId id, CancellationCause cause, out string? key, out bool isOnRoute)
     {
         foreach (Worker worker in _workers)
-            if (worker.Run.Fire(id, cause)) return true;
-        return false;
+        {
+            if (!worker.Run.Fire(id, cause)) continue;
+            // Whose they are is checked where they are used: the next task may run by now.
+            key = worker.Run.Metadata?.UniqueKey;
+            isOnRoute = worker.Run.IsOnRoute;
+            return true;
+        }
+
+        key = null;
+        return isOnRoute = false;
     }
 
     /// <summary>Fires the tokens of all tasks that run here.</summary>
