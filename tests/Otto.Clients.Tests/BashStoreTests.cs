@@ -43,7 +43,8 @@ public sealed class BashStoreTests(string netcat)
             # A signal after every step of a call: DEBUG traps run where signals' do.
             at_each() {
                 set -T
-                trap '[[ -n $inside || " ${FUNCNAME[*]} " != *" otto_"* || " ${FUNCNAME[*]} " == *" _otto_print "* || $BASHPID != $$ ]] || { inside=1; otto_get b >/dev/null; otto_mmap_get t m >/dev/null; inside=; }' DEBUG
+                trap '[[ -n $inside || " ${FUNCNAME[*]} " != *" otto_"* || " ${FUNCNAME[*]} " == *" _otto_print "* || $BASHPID != $$ ]] ||
+                    { inside=1; otto_get b >/dev/null; otto_mmap_get t m >/dev/null; inside=; }' DEBUG
                 "$@"
                 trap - DEBUG
                 set +T

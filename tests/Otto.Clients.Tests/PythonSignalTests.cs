@@ -6,7 +6,8 @@ namespace Otto.Clients.Tests;
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class PythonSignalTests
 {
-    // A signal comes in the middle of the n-th call of a function of otto.py; the handler runs right there, as Python runs handlers between two steps.
+    // A signal comes in the middle of the n-th call of a function of otto.py; the handler runs right there, as Python runs handlers
+    // between two steps.
     private const string Signals = """
         import os, signal, threading, otto
         class Broken(Exception): pass
@@ -97,11 +98,12 @@ public sealed class PythonSignalTests
     public void After_an_exception_in_the_middle_of_a_call_the_next_one_has_its_own_answers(string step, bool after, int at)
     {
         _workspace.Serve();
+        string owner = step == "_put_back" ? "otto.OttoClient" : "otto._Line";
         Run($$"""
             c = otto.OttoClient()
             c.set("a", 1); c.set("b", 2)
             for call in (lambda: c.get("a"), lambda: c.delete("c"), lambda: c.get("none")):
-                came = in_the_middle({{(step == "_put_back" ? "otto.OttoClient" : "otto._Line")}}, "{{step}}", broken, {{(after ? "True" : "False")}}, {{at}})
+                came = in_the_middle({{owner}}, "{{step}}", broken, {{(after ? "True" : "False")}}, {{at}})
                 try: call()
                 except Broken: pass
                 else: raise AssertionError("nothing was raised")

@@ -35,7 +35,8 @@ internal sealed class WorkerFaultTests : RedisTest
     {
         using PeerProcess victim = PeerProcess.Start("work", Redis, Name);
         await victim.SaysAsync("ready");
-        await Eventually.Holds(() => Server.AskAsync($"SCARD otto:{{{Name}}}:sleepers").Result == ":1");
+        await Eventually.Holds(() => Server.AskAsync($"SCARD otto:{{{Name}}}:sleepers").Result == ":1"
+            && Server.AskAsync($"ZCARD otto:{{{Name}}}:workers").Result == ":1");
         victim.Kill();
 
         await OpenAsync(); // Takes no work. Its heartbeats are enough.

@@ -65,6 +65,7 @@ internal sealed partial class LineWorkerTests : ToolTest
     [TestCase("""print("hello", flush=True)""", "the answer must be {\"ok\":true} or {\"error\":\"why\"}, not 'hello'")]
     [TestCase("""print("[1]", flush=True)""", "the answer must be")]
     [TestCase("""print('{"ok":"yes"}', flush=True)""", "the answer must be")]
+    [TestCase("""print('{"error":"\\ud800"}', flush=True)""", "the answer must be")]
     [TestCase("""answer(ok=True, id="0")""", "the answer is to the task \"0\", not to")]
     [TestCase("""print("x" * 3000000, flush=True)""", "an answer has more than 1,048,576 bytes")]
     [TestCase("""print("last words", file=sys.stderr); sys.exit(3)""", "python3 ended with code 3 before it answered: last words")]
@@ -81,6 +82,27 @@ internal sealed partial class LineWorkerTests : ToolTest
             """);
         Assert.That(result.Errors, Does.Contain("1 tasks done, 1 attempts failed, 1 given up"), result.ToString());
         Assert.That(Bash($"otto queue dead jobs --dir {Folder}").Output, Does.Contain(reason));
+    }
+
+    [TestCase("not json", "--as json", "pass", 0)]
+    [TestCase("text", "", """print('{"error":"\\ud800"}', flush=True)""", 6)]
+    public void A_task_that_fails_in_an_odd_way_leaves_no_process_behind(string payload, string send, string bad, int starts)
+    {
+        Bash($"for i in 1 2 3 4 5 6; do echo {payload}; done | otto queue send jobs {send} --dir {Folder}");
+        Result result = Work($"--workers 1 --count 6 --retry 0 {send}", $$"""
+            import glob, os, sys
+            for other in glob.glob("{{Folder}}/pid.*"):
+                try:
+                    os.kill(int(other.rsplit(".", 1)[1]), 0)
+                    open("{{Folder}}/left", "a").write(other + "\n")
+                except ProcessLookupError: pass
+            open("{{Folder}}/pid." + str(os.getpid()), "w").close()
+            for line in sys.stdin:
+                {{bad}}
+            """);
+        Assert.That(result.Errors, Does.Contain("0 tasks done, 6 attempts failed, 6 given up"), result.ToString());
+        Assert.That(Path.Combine(Folder, "left"), Does.Not.Exist);
+        Assert.That(Directory.GetFiles(Folder, "pid.*"), Has.Length.EqualTo(starts));
     }
 
     [Test]

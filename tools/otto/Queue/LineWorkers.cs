@@ -18,13 +18,15 @@ internal sealed class LineWorkers(string[] words, bool json, TimeSpan? limit, Co
     protected override async Task<ReadOnlyMemory<byte>> RunOnceAsync(ReadOnlyMemory<byte> payload, TaskContext context,
         CancellationToken stop)
     {
+        // First: a payload that cannot be told to a process needs none.
+        byte[] line = TaskLine.Write(context, payload.Span, json);
         LineProcess process = await FindAsync(context, stop);
+        TaskAnswer parsed;
         // The time begins when the task reaches the command, not while one is started.
         using var late = CancellationTokenSource.CreateLinkedTokenSource(stop);
         if (limit is { } time) late.CancelAfter(time);
         try
         {
-            byte[] line = TaskLine.Write(context, payload.Span, json);
             ReadOnlyMemory<byte>? answered = await process.AskAsync(line, late.Token);
             if (answered is null && await HasLeftAsync(process))
             {
@@ -33,14 +35,12 @@ internal sealed class LineWorkers(string[] words, bool json, TimeSpan? limit, Co
             }
 
             ReadOnlyMemory<byte> answer = answered ?? throw await EndedAsync(process);
-            TaskAnswer parsed = TaskAnswer.Parse(answer, context.Id.ToString());
-            Interlocked.Exchange(ref _failures, 0);
-            _idle.Add(process);
-            return parsed.Result();
+            parsed = TaskAnswer.Parse(answer, context.Id.ToString());
         }
-        catch (Exception e) when (e is InvalidDataException or OperationCanceledException or LineProcessEndedException)
+        catch (Exception e)
         {
-            // What it does next is not known: the answer to this task may still come, and would be taken for that to another.
+            // Whatever it was, what the process does next is not known: the answer to this task may still come, and would be taken for
+            // that to another.
             if (e is not OperationCanceledException) Interlocked.Increment(ref _failures);
             await EndAsync(process);
             if (e is OperationCanceledException && !stop.IsCancellationRequested)
@@ -48,6 +48,10 @@ internal sealed class LineWorkers(string[] words, bool json, TimeSpan? limit, Co
             if (e is InvalidDataException) throw new InvalidDataException($"{Name}: {e.Message}");
             throw;
         }
+
+        Interlocked.Exchange(ref _failures, 0);
+        _idle.Add(process);
+        return parsed.Result();
     }
 
     public override async Task CloseAsync()

@@ -48,7 +48,7 @@ internal static class TaskLine
             using JsonDocument document = JsonDocument.ParseValue(ref reader);
             document.WriteTo(writer);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // The second: half of a surrogate pair.
         {
             throw new TaskRejectedException($"the payload is not JSON: {e.Message}", e);
         }
@@ -78,7 +78,7 @@ internal sealed record TaskAnswer(ReadOnlyMemory<byte> Value, string? Error, boo
             string result = root.TryGetProperty("result", out JsonElement value) ? value.GetRawText() : "null";
             return new TaskAnswer(Encoding.UTF8.GetBytes(result), null, false);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // The second: half of a surrogate pair.
         {
             throw NoAnswer(line);
         }
